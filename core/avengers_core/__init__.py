@@ -1,0 +1,48 @@
+"""Route each query to the language model with the best balance of expected score and cost."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from avengers_core.artifact import RouterArtifact as RouterArtifact
+    from avengers_core.decision import Candidate as Candidate
+    from avengers_core.decision import ClusterVote as ClusterVote
+    from avengers_core.decision import RoutingDecision as RoutingDecision
+    from avengers_core.fitting import fit as fit
+    from avengers_core.records import Record as Record
+    from avengers_core.records import Records as Records
+    from avengers_core.records import load_records as load_records
+    from avengers_core.records import split_records as split_records
+    from avengers_core.router import Router as Router
+
+# Loaded on first use: who routes needs no fitting, who fits no evaluation.
+_HOME = {
+    "Candidate": "decision",
+    "ClusterVote": "decision",
+    "Record": "records",
+    "Records": "records",
+    "Router": "router",
+    "RouterArtifact": "artifact",
+    "RoutingDecision": "decision",
+    "fit": "fitting",
+    "load_records": "records",
+    "split_records": "records",
+}
+
+__all__ = [*sorted(_HOME), "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

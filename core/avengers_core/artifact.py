@@ -1,0 +1,308 @@
+"""The artifact: what fitting leaves of the records. Data, no code, no texts."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timezone
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict, Field
+
+from avengers_core.errors import ArtifactError
+from avengers_core.statistics import Statistics
+
+if TYPE_CHECKING:
+    from avengers_core.embedders import Embedder
+    from avengers_core.records import Records, Source
+
+FORMAT_VERSION = 1
+# Vectors per block when they are compared with all centroids: bounds memory at 64 bit to ~30 MB.
+_BLOCK = 65_536
+
+
+class ArtifactInfo(BaseModel):
+    """What an artifact says of itself.
+
+    Attributes:
+        embedder: id of the embedder whose vectors the centroids are made of.
+        fit: how it was fitted (clusters asked for, seed, k-means settings, ...).
+        scorer: the scorer that a router uses unless told otherwise.
+        scorer_options: and its options.
+        input_prices: USD per prompt token by model, where they were given and need not be
+            estimated from token counts.
+        source: what it was made from, in words.
+        note: anything a user must know about its numbers.
+        created: when, ISO 8601, UTC.
+        version: version of this package that made it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    embedder: str
+    fit: dict[str, Any] = Field(default_factory=dict)
+    scorer: str = "calibrated"
+    scorer_options: dict[str, Any] = Field(default_factory=dict)
+    input_prices: dict[str, float] = Field(default_factory=dict)
+    source: str = ""
+    note: str = ""
+    created: str = Field(
+        default_factory=lambda: datetime.now(timezone.utc).isoformat("T", "seconds")
+    )
+    version: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class RouterArtifact:
+    """Centroids and additive statistics: K clusters in d dimensions, M models, D datasets.
+
+    Attributes:
+        models: the M model ids, naming the columns of the statistics.
+        datasets: the D dataset names, naming the columns of the topics.
+        centroids: (K, d) float32, the raw k-means centers of unit vectors.
+        statistics: the sums per (cluster, model).
+        info: embedder id, fit parameters, origin.
+        embedder_arrays: what a fitted embedder (TF-IDF) needs to be made again; else empty.
+
+    Raises:
+        ArtifactError: the parts do not fit each other, or hold NaN or negative counts.
+    """
+
+    models: tuple[str, ...]
+    datasets: tuple[str, ...]
+    centroids: npt.NDArray[np.float32]
+    statistics: Statistics
+    info: ArtifactInfo
+    embedder_arrays: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "models", tuple(self.models))
+        object.__setattr__(self, "datasets", tuple(self.datasets))
+        centroids = np.ascontiguousarray(self.centroids, dtype=np.float32)
+        object.__setattr__(self, "centroids", centroids)
+        if centroids.ndim != 2 or 0 in centroids.shape:
+            raise ArtifactError(f"centroids must be (clusters, dim), got {centroids.shape}")
+        if not np.isfinite(centroids).all():
+            raise ArtifactError("centroids hold NaN or infinite values")
+        if not self.models:
+            raise ArtifactError("an artifact needs at least one model")
+        for kind, names in (("model", self.models), ("dataset", self.datasets)):
+            if len(set(names)) < len(names):
+                raise ArtifactError(f"{kind} names repeat: {list(names)}")
+        if fault := self.statistics.check(self.n_clusters, len(self.models), len(self.datasets)):
+            raise ArtifactError(f"statistics: {fault}")
+
+    @property
+    def n_clusters(self) -> int:
+        """K."""
+        return int(self.centroids.shape[0])
+
+    @property
+    def dim(self) -> int:
+        """d, the dimension of the embedding."""
+        return int(self.centroids.shape[1])
+
+    @property
+    def n_records(self) -> int:
+        """How many records the statistics sum up."""
+        return int(self.statistics.size.sum())
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all arrays."""
+        arrays = (self.centroids, *self.statistics.arrays().values())
+        return sum(a.nbytes for a in (*arrays, *self.embedder_arrays.values()))
+
+    @cached_property
+    def input_prices(self) -> npt.NDArray[np.float64]:
+        """(M,) USD per prompt token, given or estimated from token counts; NaN where unknown."""
+        given = np.array([self.info.input_prices.get(m, np.nan) for m in self.models])
+        return np.where(np.isnan(given), self.statistics.input_prices(), given)
+
+    @cached_property
+    def checksum(self) -> str:
+        """SHA-256 of models and arrays: equal if, and only if, two artifacts route alike."""
+        from avengers_core.storage import digest
+
+        return digest(self)
+
+    def __repr__(self) -> str:
+        return (
+            f"<RouterArtifact: {self.n_records:,} records, {len(self.models)} models, "
+            f"{self.n_clusters} clusters, {self.dim} dims, embedder {self.info.embedder!r}>"
+        )
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, RouterArtifact) and self.checksum == other.checksum
+
+    def __hash__(self) -> int:
+        return hash(self.checksum)
+
+    # -- storage ---------------------------------------------------------------------------
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the artifact as a folder; see :func:`avengers_core.storage.save`."""
+        from avengers_core.storage import save
+
+        save(self, path)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> RouterArtifact:
+        """Read an artifact folder; see :func:`avengers_core.storage.load`."""
+        from avengers_core.storage import load
+
+        return load(path)
+
+    @classmethod
+    def from_reference_export(
+        cls, path: str | os.PathLike[str], *, embedder: str | None = None
+    ) -> RouterArtifact:
+        """Import what the published implementation's ``--export_cluster`` writes.
+
+        See :func:`avengers_core.reference_export.load_reference_export`.
+        """
+        from avengers_core.reference_export import load_reference_export
+
+        return load_reference_export(path, embedder=embedder)
+
+    # -- clusters --------------------------------------------------------------------------
+
+    def assign(self, vectors: npt.NDArray[np.floating]) -> npt.NDArray[np.int64]:
+        """The nearest centroid of each vector, by Euclidean distance.
+
+        Args:
+            vectors: (n, d) unit vectors.
+
+        Returns:
+            (n,) indices in [0, K).
+        """
+        return assign(vectors, self.centroids)
+
+    def topics(self, cluster: int, most: int = 3) -> tuple[str, ...]:
+        """The datasets that a cluster's records come from, most frequent first."""
+        counts = self.statistics.topics[cluster]
+        order = np.argsort(-counts, kind="stable")[:most]
+        return tuple(self.datasets[i] for i in order if counts[i] > 0)
+
+    # -- operations on the statistics, without clustering again ------------------------------
+
+    def update(self, records: Records | Source, embedder: Embedder | None = None) -> RouterArtifact:
+        """Add further records: exactly what a fit over all of them with these centroids gives.
+
+        Args:
+            records: what :func:`avengers_core.load_records` returns or takes.
+            embedder: default, the one that the artifact names.
+
+        Raises:
+            EmbedderMismatchError: the embedder is not the artifact's.
+        """
+        from avengers_core.fitting import collect
+
+        return self.merge(collect(self, records, embedder))
+
+    def add_model(
+        self, model: str, records: Records | Source, embedder: Embedder | None = None
+    ) -> RouterArtifact:
+        """Add one model, or more evidence of it, from records that score it.
+
+        Nothing else changes: the sizes of the clusters, which weigh their votes, stay.
+
+        Args:
+            model: the model; other models in the records are ignored.
+            records: as for :meth:`update`; a few hundred will do.
+            embedder: as for :meth:`update`.
+
+        Raises:
+            ArtifactError: no record scores the model.
+        """
+        from avengers_core.fitting import collect
+
+        extra = collect(self, records, embedder)
+        column = extra.models.index(model) if model in extra.models else None
+        if column is None or not extra.statistics.n[:, column].any():
+            raise ArtifactError(f"no record has a score of {model!r}; there are {extra.models}")
+        only = extra.statistics.select_models([column])
+        only = replace(
+            only,
+            topics=np.zeros_like(self.statistics.topics),
+            query_chars=np.zeros_like(self.statistics.query_chars),
+        )
+        return self.merge(replace(extra, models=(model,), datasets=self.datasets, statistics=only))
+
+    def drop_models(self, models: Iterable[str]) -> RouterArtifact:
+        """The artifact without some models.
+
+        Raises:
+            ArtifactError: a model is unknown, or none is left.
+        """
+        dropped = {models} if isinstance(models, str) else set(models)
+        if unknown := sorted(dropped - set(self.models)):
+            raise ArtifactError(f"no such model: {unknown}; there are {list(self.models)}")
+        return self.select_models([m for m in self.models if m not in dropped])
+
+    def select_models(self, models: Sequence[str]) -> RouterArtifact:
+        """The artifact with just these models, in this order."""
+        columns = _columns(models, self.models)
+        return replace(
+            self, models=tuple(models), statistics=self.statistics.select_models(columns)
+        )
+
+    def merge(self, *others: RouterArtifact) -> RouterArtifact:
+        """Add the statistics of artifacts with the same centroids (shards, days, machines).
+
+        Models and datasets are the union, in order of appearance.
+
+        Raises:
+            ArtifactError: the centroids or the embedders differ.
+        """
+        merged = self
+        for other in others:
+            merged = merged._merge(other)
+        return merged
+
+    def _merge(self, other: RouterArtifact) -> RouterArtifact:
+        if self.info.embedder != other.info.embedder:
+            raise ArtifactError(
+                f"can not merge artifacts of different embedders: "
+                f"{self.info.embedder!r} and {other.info.embedder!r}"
+            )
+        if not np.array_equal(self.centroids, other.centroids):
+            raise ArtifactError(
+                f"can not merge artifacts with different centroids "
+                f"({self.centroids.shape} and {other.centroids.shape}): fit one, and make the "
+                f"others from it with update(), or with fit(..., centroids=artifact)"
+            )
+        models = tuple(dict.fromkeys((*self.models, *other.models)))
+        datasets = tuple(dict.fromkeys((*self.datasets, *other.datasets)))
+
+        def widen(a: RouterArtifact) -> Statistics:
+            return a.statistics.select_models(
+                _columns(models, a.models, strict=False)
+            ).select_datasets(_columns(datasets, a.datasets, strict=False))
+
+        return replace(
+            self, models=models, datasets=datasets, statistics=widen(self) + widen(other)
+        )
+
+
+def assign(
+    vectors: npt.NDArray[np.floating], centroids: npt.NDArray[np.float32]
+) -> npt.NDArray[np.int64]:
+    """The nearest of (K, d) centroids for each of (n, d) vectors, by Euclidean distance: (n,)."""
+    half_square = 0.5 * np.einsum("kd,kd->k", centroids, centroids)
+    blocks = [
+        np.argmax(vectors[i : i + _BLOCK] @ centroids.T - half_square, axis=1)
+        for i in range(0, len(vectors), _BLOCK)
+    ]
+    return np.concatenate(blocks) if blocks else np.empty(0, dtype=np.int64)
+
+
+def _columns(wanted: Sequence[str], known: Sequence[str], strict: bool = True) -> list[int | None]:
+    position = {name: i for i, name in enumerate(known)}
+    if strict and (unknown := [name for name in wanted if name not in position]):
+        raise ArtifactError(f"no such model: {unknown}; there are {list(known)}")
+    return [position.get(name) for name in wanted]

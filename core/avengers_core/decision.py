@@ -1,0 +1,174 @@
+"""Decisions: which models could answer a query, how good and how dear each is expected to be."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+Basis = Literal["query", "overall"]
+
+
+class Candidate(NamedTuple):
+    """One eligible model for one query.
+
+    Attributes:
+        model: its id.
+        utility: what the ranking is by; only comparable inside one decision.
+        expected_score: in [0, 1].
+        expected_cost: USD for this call, or None where the artifact knows no cost of the model.
+        support: share of the query's votes from clusters in which the model has records, [0, 1].
+    """
+
+    model: str
+    utility: float
+    expected_score: float
+    expected_cost: float | None
+    support: float
+
+
+class ClusterVote(NamedTuple):
+    """One cluster that had a say.
+
+    Attributes:
+        cluster: its number.
+        weight: its share of the votes, in [0, 1].
+        size: how many records it holds.
+        topics: the datasets that most of them come from.
+    """
+
+    cluster: int
+    weight: float
+    size: int
+    topics: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class RoutingDecision:
+    """The eligible models for one query, best first, and why the others are not.
+
+    Attributes:
+        candidates: every eligible model, best first; never empty.
+        ineligible: model -> reason, for every other model of the artifact.
+        clusters: the clusters with the largest votes, largest first.
+        alpha: the weight of expected score against expected cost that was used.
+        scorer: the scorer's name.
+        n: how many models were asked for.
+        basis: ``"query"``, or ``"overall"`` where there was no text to go by and the artifact's
+            overall means decided.
+        prompt_tokens: length of the whole prompt that costs were scaled to, or None.
+        relaxed: the constraints left nobody, and the nearest model was taken.
+    """
+
+    candidates: tuple[Candidate, ...]
+    ineligible: Mapping[str, str]
+    clusters: tuple[ClusterVote, ...]
+    alpha: float
+    scorer: str
+    n: int = 1
+    basis: Basis = "query"
+    prompt_tokens: int | None = None
+    relaxed: bool = False
+
+    @property
+    def model(self) -> str:
+        """The best model."""
+        return self.candidates[0].model
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The ``n`` best models, best first; fewer if fewer are eligible."""
+        return tuple(c.model for c in self.candidates[: self.n])
+
+    @property
+    def expected_score(self) -> float:
+        """Of the best model, in [0, 1]."""
+        return self.candidates[0].expected_score
+
+    @property
+    def expected_cost(self) -> float | None:
+        """Of the best model, USD a call, or None where unknown."""
+        return self.candidates[0].expected_cost
+
+    def __str__(self) -> str:
+        best = self.candidates[0]
+        topics = ", ".join(self.clusters[0].topics) if self.clusters else ""
+        where = "no text, overall means" if self.basis == "overall" else f"near {topics}"
+        relaxed = ", constraints relaxed" if self.relaxed else ""
+        return (
+            f"{' > '.join(self.models)}  (score {best.expected_score:.3f}, "
+            f"cost {_usd(best.expected_cost)}, alpha {self.alpha:g}, {where}{relaxed})"
+        )
+
+    def explain(self) -> str:
+        """A short table: the ranking, the clusters that voted, and who is not eligible."""
+        rows = [("model", "utility", "score", "cost", "support"), *self._rows()]
+        widths = [max(len(row[i]) for row in rows) for i in range(5)]
+        lines = [self._heading(), ""]
+        for row in rows:
+            cells = [row[0].ljust(widths[0])] + [c.rjust(w) for c, w in zip(row[1:], widths[1:])]
+            lines.append("  ".join(cells).rstrip())
+        lines += ["", *self._footer()]
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        def table_row(tag: str, cells: Iterable[str]) -> str:
+            return "<tr>" + "".join(f"<{tag}>{html.escape(c)}</{tag}>" for c in cells) + "</tr>"
+
+        head = table_row("th", ("model", "utility", "score", "cost", "support"))
+        body = "".join(table_row("td", row) for row in self._rows())
+        notes = "<br>".join(html.escape(line) for line in self._footer())
+        return f"<b>{html.escape(self._heading())}</b><table>{head}{body}</table><p>{notes}</p>"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The decision as plain JSON types; it does not hold the query's text."""
+        return {
+            "model": self.model,
+            "models": list(self.models),
+            "alpha": self.alpha,
+            "expected_score": self.expected_score,
+            "expected_cost": self.expected_cost,
+            "scorer": self.scorer,
+            "basis": self.basis,
+            "relaxed": self.relaxed,
+            "prompt_tokens": self.prompt_tokens,
+            "candidates": [c._asdict() for c in self.candidates],
+            "ineligible": dict(self.ineligible),
+            "clusters": [{**c._asdict(), "topics": list(c.topics)} for c in self.clusters],
+        }
+
+    def _rows(self) -> list[tuple[str, str, str, str, str]]:
+        return [
+            (
+                c.model,
+                f"{c.utility:.4f}",
+                f"{c.expected_score:.3f}",
+                _usd(c.expected_cost),
+                f"{c.support:.0%}",
+            )
+            for c in self.candidates
+        ]
+
+    def _heading(self) -> str:
+        prompt = f", prompt of {self.prompt_tokens:,} tokens" if self.prompt_tokens else ""
+        relaxed = ", constraints relaxed: the nearest model was taken" if self.relaxed else ""
+        return f"{self.model} at alpha {self.alpha:g} (scorer {self.scorer}{prompt}{relaxed})"
+
+    def _footer(self) -> list[str]:
+        if self.basis == "overall":
+            lines = ["no text to go by: decided on the artifact's overall means"]
+        else:
+            votes = (
+                f"{c.weight:.0%} cluster {c.cluster} ({', '.join(c.topics)}; {c.size:,} records)"
+                for c in self.clusters
+            )
+            lines = ["votes: " + ", ".join(votes)]
+        lines += [f"not eligible: {model}: {reason}" for model, reason in self.ineligible.items()]
+        return lines
+
+
+def _usd(cost: float | None) -> str:
+    if cost is None:
+        return "unknown"
+    return f"${cost:.2f}" if cost >= 1 else f"${cost:.3g}" if cost >= 1e-4 else f"${cost:.2e}"

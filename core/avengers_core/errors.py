@@ -1,0 +1,58 @@
+"""Everything this package raises on purpose.
+
+::
+
+    AvengersError
+    ├── RecordError (ValueError)             a record is malformed
+    ├── ArtifactError (ValueError)           an artifact is damaged, foreign or does not fit
+    ├── EmbedderError                        an embedder failed or returned nonsense
+    │   └── EmbedderMismatchError            the embedder is not the one the artifact was fitted with
+    ├── NoEligibleModelError                 the constraints of a call leave no model
+    ├── BackendConfigError                   no backend can be built from what is configured
+    ├── AllBackendsFailedError               every candidate of a decision failed
+    └── OptionalDependencyError (ImportError)  an extra is not installed
+"""
+
+from __future__ import annotations
+
+
+class AvengersError(Exception):
+    """Base of all errors of this package."""
+
+
+class RecordError(AvengersError, ValueError):
+    """A record is malformed; the message names the line and the reason."""
+
+
+class ArtifactError(AvengersError, ValueError):
+    """An artifact is damaged, of an unknown version, or does not fit the operation."""
+
+
+class EmbedderError(AvengersError):
+    """An embedder failed or returned something that is not one vector per text."""
+
+
+class EmbedderMismatchError(EmbedderError):
+    """The embedder differs from the one that the artifact was fitted with."""
+
+
+class NoEligibleModelError(AvengersError):
+    """The constraints of a call leave no model; the message says which removed whom."""
+
+
+class BackendConfigError(AvengersError):
+    """No backend can be built from the arguments and the environment."""
+
+
+class AllBackendsFailedError(AvengersError):
+    """Every candidate of a decision failed; the message lists each model and its error."""
+
+
+class OptionalDependencyError(AvengersError, ImportError):
+    """A feature needs an optional dependency that is not installed."""
+
+    def __init__(self, package: str, extra: str) -> None:
+        super().__init__(
+            f"{package} is needed for this and is not installed. "
+            f"Install it with: pip install 'avengers-router[{extra}]'"
+        )

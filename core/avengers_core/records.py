@@ -1,0 +1,445 @@
+"""Records: how each model did on past queries, and how they are read, checked and split.
+
+The format is one JSON object a line::
+
+    {"query": "...", "records": {"model-a": 1, "model-b": 0.5},
+     "usages": {"model-a": {"cost": 0.002, "prompt_tokens": 60, "completion_tokens": 12}},
+     "dataset": "math", "index": 17}
+
+A score is a bool or a number in [0, 1]; ``null`` means that there is no result, which is not the
+same as zero. Costs are USD. Models may differ from line to line.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import itertools
+import os
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Annotated, Any, Literal, NamedTuple, cast, overload
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    StrictFloat,
+    StrictInt,
+    ValidationError,
+    field_validator,
+)
+
+from avengers_core.errors import RecordError
+
+Missing = Literal["skip", "zero"]
+DatasetExclusion = Literal["soft", "hard"]
+Source = str | os.PathLike[str] | IO[bytes] | IO[str] | Iterable[Any]
+
+MAX_LINE_BYTES = 64 * 1024 * 1024
+_EXCERPT_CHARS = 80
+
+
+def _score(value: object) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, bool | int | float | np.number | np.bool_) and 0 <= value <= 1:
+        return float(value)
+    raise ValueError(f"a score is true, false, null or a number in [0, 1], got {value!r:.40}")
+
+
+_Score = Annotated[float | None, PlainValidator(_score)]
+_Amount = Annotated[StrictFloat, Field(ge=0, allow_inf_nan=False)]
+
+
+class Usage(BaseModel):
+    """What one answer of one model took.
+
+    Attributes:
+        cost: USD, or None where it is not known.
+        prompt_tokens: tokens sent, or None.
+        completion_tokens: tokens received, or None.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    cost: _Amount | None = None
+    prompt_tokens: _Amount | None = None
+    completion_tokens: _Amount | None = None
+
+
+class Record(BaseModel):
+    """One past query with the score, and the usage, of each model on it.
+
+    Attributes:
+        query: the text, not blank.
+        scores: model -> score in [0, 1], or None where the model has no result. JSON key
+            ``records``.
+        usages: model -> :class:`Usage`; models without one have unknown cost.
+        dataset: where the query comes from; splits and reports are made per dataset.
+        index: the query's number or name in its dataset.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+
+    query: str
+    scores: dict[str, _Score] = Field(alias="records", min_length=1)
+    usages: dict[str, Usage | None] = Field(default_factory=dict)
+    dataset: str = "default"
+    index: StrictInt | str | None = None
+
+    @field_validator("query")
+    @classmethod
+    def _not_blank(cls, query: str) -> str:
+        if not query.strip():
+            raise ValueError("is blank")
+        return query
+
+
+class RecordProblem(NamedTuple):
+    """Why one line was rejected.
+
+    Attributes:
+        line: its number, from 1 (for iterables, the item's position from 1).
+        reason: what was expected and what came.
+        excerpt: the line's first characters.
+    """
+
+    line: int
+    reason: str
+    excerpt: str
+
+    def __str__(self) -> str:
+        return f"line {self.line}: {self.reason}: {self.excerpt}"
+
+
+class Records(Sequence[Record]):
+    """An immutable sequence of records, with the lines that were rejected on the way.
+
+    Attributes:
+        problems: one :class:`RecordProblem` for each rejected line.
+        missing: ``"skip"``, a model without a result is unknown there; ``"zero"``, it scores 0
+            (what the published code does).
+    """
+
+    def __init__(
+        self,
+        items: Iterable[Record],
+        problems: Iterable[RecordProblem] = (),
+        missing: Missing = "skip",
+    ) -> None:
+        self._items = tuple(items)
+        self.problems = tuple(problems)
+        self.missing: Missing = missing
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """All models, in order of first appearance."""
+        return tuple(dict.fromkeys(itertools.chain.from_iterable(r.scores for r in self)))
+
+    @property
+    def datasets(self) -> tuple[str, ...]:
+        """All datasets, in order of first appearance."""
+        return tuple(dict.fromkeys(r.dataset for r in self))
+
+    def replace(self, items: Iterable[Record]) -> Records:
+        """Other records under the same rule for missing results, without problems."""
+        return Records(items, missing=self.missing)
+
+    def without_models(self, models: Iterable[str]) -> Records:
+        """These records less some models; records of which nothing is left are dropped."""
+        dropped = set(models)
+        kept = (
+            r.model_copy(
+                update={
+                    "scores": {m: s for m, s in r.scores.items() if m not in dropped},
+                    "usages": {m: u for m, u in r.usages.items() if m not in dropped},
+                }
+            )
+            for r in self
+        )
+        return self.replace(r for r in kept if r.scores)
+
+    @overload
+    def __getitem__(self, index: int) -> Record: ...
+    @overload
+    def __getitem__(self, index: slice) -> Records: ...
+    def __getitem__(self, index: int | slice) -> Record | Records:
+        if isinstance(index, slice):
+            return self.replace(self._items[index])
+        return self._items[index]
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __iter__(self) -> Iterator[Record]:
+        return iter(self._items)
+
+    def __repr__(self) -> str:
+        return (
+            f"<Records: {len(self):,} queries, {len(self.models)} models, "
+            f"{len(self.datasets)} datasets, {len(self.problems)} problems>"
+        )
+
+
+def load_records(source: Source, *, strict: bool = False, missing: Missing = "skip") -> Records:
+    """Read and validate records; a bad line is reported, never fatal and never silently lost.
+
+    Args:
+        source: a path (plain or gzip, told by content), an open binary or text stream of JSON
+            lines, or an iterable of dicts or :class:`Record` objects.
+        strict: raise on the first bad line instead of collecting it.
+        missing: see :class:`Records`.
+
+    Returns:
+        The good records; ``.problems`` lists the rejected lines. Repeated queries are kept: each
+        is evidence of its own.
+
+    Raises:
+        RecordError: ``strict`` and a line is bad.
+        OSError: the file can not be opened.
+    """
+    if missing not in ("skip", "zero"):
+        raise ValueError(f'missing must be "skip" or "zero", got {missing!r}')
+    records: list[Record] = []
+    problems: list[RecordProblem] = []
+    for item in iter_records(source):
+        if isinstance(item, Record):
+            records.append(item)
+        elif strict:
+            raise RecordError(str(item))
+        else:
+            problems.append(item)
+    return Records(records, problems, missing)
+
+
+def iter_records(source: Source) -> Iterator[Record | RecordProblem]:
+    """Like :func:`load_records`, one at a time in constant memory, problems in their place."""
+    if isinstance(source, str | os.PathLike):
+        with Path(source).open("rb") as file:
+            yield from _parse_lines(_lines(file))
+    elif hasattr(source, "read"):
+        stream = cast("IO[Any]", source)
+        yield from _parse_lines(_lines(stream))
+    elif isinstance(source, Mapping):
+        raise TypeError("expected a path, a stream or an iterable of records, got one mapping")
+    else:
+        for number, item in enumerate(source, 1):
+            yield _parse(item, number)
+
+
+def as_records(source: Records | Source) -> Records:
+    """``source`` itself if it is :class:`Records` already, else :func:`load_records` of it."""
+    return source if isinstance(source, Records) else load_records(source)
+
+
+class Split(NamedTuple):
+    """Records to fit on and records to evaluate on."""
+
+    train: Records
+    test: Records
+
+
+def split_records(
+    records: Records | Source,
+    train_ratio: float = 0.7,
+    seed: int = 42,
+    *,
+    excluded_models: Iterable[str] = (),
+    excluded_datasets: Iterable[str] = (),
+    dataset_exclusion_mode: DatasetExclusion = "soft",
+) -> Split:
+    """Split every dataset at random in the same ratio, as the published code does.
+
+    Datasets are taken in the order of their names. Each is permuted by a generator seeded afresh;
+    its first ``n - floor(train_ratio * n)`` records are for testing, the rest for fitting.
+
+    Args:
+        records: what :func:`load_records` returns or takes.
+        train_ratio: share of each dataset to fit on, in (0, 1).
+        seed: of the permutations.
+        excluded_models: models to leave out of both parts.
+        excluded_datasets: datasets to leave out of testing ...
+        dataset_exclusion_mode: ... and also out of fitting (``"hard"``), or not (``"soft"``).
+
+    Raises:
+        ValueError: ``train_ratio`` out of range, an unknown mode, or an excluded name that no
+            record has.
+    """
+    records = as_records(records)
+    if not 0 < train_ratio < 1:
+        raise ValueError(f"train_ratio must lie between 0 and 1, got {train_ratio}")
+    if dataset_exclusion_mode not in ("soft", "hard"):
+        raise ValueError(
+            f'dataset_exclusion_mode must be "soft" or "hard", got {dataset_exclusion_mode!r}'
+        )
+    left_out = _known("dataset", excluded_datasets, records.datasets)
+    if dropped := _known("model", excluded_models, records.models):
+        records = records.without_models(dropped)
+
+    by_dataset: dict[str, list[Record]] = {}
+    for record in records:
+        by_dataset.setdefault(record.dataset, []).append(record)
+    train: list[Record] = []
+    test: list[Record] = []
+    for dataset, rows in sorted(by_dataset.items()):
+        order = np.random.default_rng(seed).permutation(len(rows)).tolist()
+        n_test = len(rows) - int(len(rows) * train_ratio)
+        if dataset not in left_out:
+            test.extend(rows[i] for i in order[:n_test])
+        if dataset not in left_out:
+            train.extend(rows[i] for i in order[n_test:])
+        elif dataset_exclusion_mode == "soft":
+            train.extend(rows)
+    return Split(records.replace(train), records.replace(test))
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """Records as columns: n queries, M models.
+
+    Attributes:
+        queries: the n texts.
+        models: the M models, naming the columns.
+        datasets: the dataset names that ``dataset`` indexes.
+        dataset: (n,) int, each query's dataset.
+        scores: (n, M) float64, NaN where a model has no result.
+        costs: (n, M) float64 USD, NaN where unknown.
+        prompt_tokens: (n, M) float64, NaN where unknown.
+        completion_tokens: (n, M) float64, NaN where unknown.
+    """
+
+    queries: list[str]
+    models: tuple[str, ...]
+    datasets: tuple[str, ...]
+    dataset: npt.NDArray[np.int64]
+    scores: npt.NDArray[np.float64]
+    costs: npt.NDArray[np.float64]
+    prompt_tokens: npt.NDArray[np.float64]
+    completion_tokens: npt.NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.queries)
+
+
+def to_outcomes(
+    records: Records,
+    models: Sequence[str] | None = None,
+    datasets: Sequence[str] | None = None,
+) -> Outcomes:
+    """Turn records into columns.
+
+    Args:
+        records: the records.
+        models: the columns wanted, in order; default all, in order of first appearance.
+        datasets: names that come first in ``Outcomes.datasets``; default none.
+    """
+    model_names = tuple(models) if models is not None else records.models
+    dataset_names = tuple(dict.fromkeys((*(datasets or ()), *records.datasets)))
+    column = {m: j for j, m in enumerate(model_names)}
+    code = {d: i for i, d in enumerate(dataset_names)}
+    shape = (len(records), len(model_names))
+    scores = np.full(shape, 0.0 if records.missing == "zero" else np.nan)
+    costs, prompt_tokens, completion_tokens = (np.full(shape, np.nan) for _ in range(3))
+    for i, record in enumerate(records):
+        for model, score in record.scores.items():
+            j = column.get(model)
+            if j is None:
+                continue
+            if score is not None:
+                scores[i, j] = score
+            usage = record.usages.get(model)
+            if usage is not None:
+                if usage.cost is not None:
+                    costs[i, j] = usage.cost
+                if usage.prompt_tokens is not None:
+                    prompt_tokens[i, j] = usage.prompt_tokens
+                if usage.completion_tokens is not None:
+                    completion_tokens[i, j] = usage.completion_tokens
+    return Outcomes(
+        queries=[r.query for r in records],
+        models=model_names,
+        datasets=dataset_names,
+        dataset=np.array([code[r.dataset] for r in records], dtype=np.int64),
+        scores=scores,
+        costs=costs,
+        prompt_tokens=prompt_tokens,
+        completion_tokens=completion_tokens,
+    )
+
+
+def _known(kind: str, wanted: Iterable[str], known: Sequence[str]) -> set[str]:
+    wanted = set(wanted)
+    if unknown := sorted(wanted - set(known)):
+        raise ValueError(f"no record has the {kind} {unknown}; there are {sorted(known)}")
+    return wanted
+
+
+def _lines(stream: IO[Any]) -> Iterator[bytes | RecordProblem]:
+    """Split at ``\\n`` only: U+2028 and friends are legal inside JSON strings."""
+    head = stream.read(0)
+    if isinstance(head, bytes):
+        binary: IO[bytes] = stream if hasattr(stream, "peek") else io.BufferedReader(stream)  # type: ignore[arg-type,type-var]
+        is_gzip = binary.peek(2)[:2] == b"\x1f\x8b"  # type: ignore[attr-defined]
+        stream = cast("IO[Any]", gzip.GzipFile(fileobj=binary)) if is_gzip else binary
+    number = 0
+    try:
+        while line := stream.readline(MAX_LINE_BYTES + 1):
+            number += 1
+            if len(line) <= MAX_LINE_BYTES:
+                yield line if isinstance(line, bytes) else line.encode("utf-8", "surrogatepass")
+                continue
+            newline = line[:0] + ("\n" if isinstance(line, str) else b"\n")
+            tail = line
+            while tail and not tail.endswith(newline):
+                tail = stream.readline(MAX_LINE_BYTES)
+            yield _problem(number, f"longer than {MAX_LINE_BYTES:,} bytes", line)
+    except (EOFError, zlib.error, gzip.BadGzipFile, UnicodeDecodeError) as error:
+        # A damaged compressed file: what was read so far is good, the rest can not be.
+        yield _problem(number + 1, f"the file can not be read on from here ({error})", b"")
+
+
+def _parse_lines(lines: Iterable[bytes | RecordProblem]) -> Iterator[Record | RecordProblem]:
+    for number, line in enumerate(lines, 1):
+        if isinstance(line, RecordProblem):
+            yield line
+            continue
+        text = (line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line).strip()
+        if text:
+            yield _parse(text, number)
+
+
+def _parse(item: object, number: int) -> Record | RecordProblem:
+    if isinstance(item, Record):
+        return item
+    try:
+        if isinstance(item, bytes):
+            return Record.model_validate_json(item)
+        return Record.model_validate(item)
+    except ValidationError as error:
+        return _problem(number, _reason(error), item)
+    except RecursionError:
+        return _problem(number, "nested too deeply", item)
+
+
+def _reason(error: ValidationError) -> str:
+    """Pydantic's first message, with the place it speaks of."""
+    first = error.errors(include_url=False, include_context=False)[0]
+    message = first["msg"].removeprefix("Value error, ").replace(" at line 1 column", " at column")
+    place = ".".join(str(part)[:40] for part in first["loc"])
+    return f"{place}: {message}" if place else message
+
+
+def _problem(number: int, reason: str, item: object) -> RecordProblem:
+    if isinstance(item, bytes):
+        text = item[: 4 * _EXCERPT_CHARS].decode("utf-8", "replace")
+    else:
+        text = str(item)
+    printable = "".join(c if c.isprintable() else " " for c in text[: _EXCERPT_CHARS + 1]).strip()
+    cut = printable[: _EXCERPT_CHARS - 1] + "…" if len(printable) > _EXCERPT_CHARS else printable
+    return RecordProblem(number, reason, cut)

@@ -1,0 +1,333 @@
+"""The router: a query in, a decision out."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from avengers_core.artifact import RouterArtifact
+from avengers_core.decision import RoutingDecision
+from avengers_core.eligibility import Constraints
+from avengers_core.engine import Call, Engine, OnEmpty
+from avengers_core.errors import EmbedderError, EmbedderMismatchError
+from avengers_core.scoring import Scorer, make_scorer
+
+if TYPE_CHECKING:
+    from avengers_core.embedders import Embedder, EmbedderSpec
+
+DEFAULT_ALPHA = 0.5
+DEFAULT_ARTIFACT = Path(__file__).parent / "artifacts" / "default"
+
+
+class Router:
+    """Picks a model for each query from an artifact.
+
+    Immutable but for :meth:`swap`, which is atomic; safe to share between threads.
+
+    Args:
+        artifact: what :func:`avengers_core.fit` returns.
+        embedder: anything that :func:`avengers_core.embedders.resolve_embedder` takes; default,
+            the one that the artifact names.
+        scorer: ``calibrated``, ``reference`` or ``paper``; default, the artifact's own
+            (``calibrated`` unless it was imported).
+        scorer_options: options of the scorer, such as ``top_k=3``, ``beta=9.0``.
+
+    Raises:
+        EmbedderMismatchError: the embedder is not the one the artifact was fitted with.
+        ValueError: no such scorer or option.
+    """
+
+    def __init__(
+        self,
+        artifact: RouterArtifact,
+        embedder: EmbedderSpec | None = None,
+        scorer: str | None = None,
+        **scorer_options: Any,
+    ) -> None:
+        self._scorer_spec = (scorer, scorer_options)
+        self._embedder = None if embedder is None else _matching_embedder(artifact, embedder)
+        self._embedder_lock = threading.Lock()
+        self._engine = Engine(artifact, make_scorer(artifact, scorer, **scorer_options))
+
+    @classmethod
+    def load(
+        cls,
+        path: str | os.PathLike[str],
+        embedder: EmbedderSpec | None = None,
+        scorer: str | None = None,
+        **scorer_options: Any,
+    ) -> Router:
+        """A router from an artifact folder; raises what :meth:`RouterArtifact.load` raises."""
+        return cls(RouterArtifact.load(path), embedder, scorer, **scorer_options)
+
+    @classmethod
+    def default(
+        cls, embedder: EmbedderSpec | None = None, scorer: str | None = None, **scorer_options: Any
+    ) -> Router:
+        """A router from the folder that ``AVENGERS_ARTIFACT`` names, else from the shipped one."""
+        path = os.environ.get("AVENGERS_ARTIFACT") or DEFAULT_ARTIFACT
+        return cls.load(path, embedder, scorer, **scorer_options)
+
+    @property
+    def artifact(self) -> RouterArtifact:
+        """The artifact in force."""
+        return self._engine.artifact
+
+    @property
+    def scorer(self) -> Scorer:
+        """The scorer in force."""
+        return self._engine.scorer
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The ids of the models it chooses from."""
+        return self._engine.artifact.models
+
+    @property
+    def embedder(self) -> Embedder:
+        """The embedder, made on first use.
+
+        Raises:
+            EmbedderError: the artifact names one that can not be made from its name.
+        """
+        if self._embedder is None:
+            with self._embedder_lock:
+                if self._embedder is None:
+                    self._embedder = named_embedder(self._engine.artifact)
+        return self._embedder
+
+    def swap(self, artifact: RouterArtifact) -> None:
+        """Put another artifact of the same embedder in force, at once for all later calls.
+
+        Raises:
+            EmbedderMismatchError: it was fitted with another embedder.
+        """
+        current = self._engine.artifact.info.embedder
+        if artifact.info.embedder != current:
+            raise EmbedderMismatchError(
+                f"this router embeds with {current!r}; the new artifact was fitted with "
+                f"{artifact.info.embedder!r}. Make a new Router for it."
+            )
+        name, options = self._scorer_spec
+        self._engine = Engine(artifact, make_scorer(artifact, name, **options))
+
+    def __repr__(self) -> str:
+        return f"<Router: {self._engine.scorer.name}, {self._engine.artifact!r}>"
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {k: v for k, v in self.__dict__.items() if k != "_embedder_lock"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._embedder_lock = threading.Lock()
+
+    def route(
+        self,
+        query: str,
+        *,
+        alpha: float | None = None,
+        performance_weight: float | None = None,
+        cost_sensitivity: float | None = None,
+        models: Collection[str] | None = None,
+        exclude: Collection[str] = (),
+        max_cost: float | None = None,
+        min_score: float | None = None,
+        n: int = 1,
+        prompt_tokens: int | None = None,
+        unavailable: Mapping[str, str] | None = None,
+        on_empty: OnEmpty = "raise",
+    ) -> RoutingDecision:
+        """Rank the models for one query.
+
+        Args:
+            query: the question; blank text is decided on the artifact's overall means.
+            alpha: weight of expected score against expected cost, 0 = cheapest, 1 = best;
+                default 0.5.
+            performance_weight: with ``cost_sensitivity``, another way to give alpha: only their
+                ratio matters, alpha = pw / (pw + cs).
+            cost_sensitivity: see ``performance_weight``.
+            models: the only models allowed; default all.
+            exclude: models not allowed.
+            max_cost: highest expected cost, USD a call.
+            min_score: lowest expected score, in [0, 1].
+            n: how many models :attr:`RoutingDecision.models` is to name.
+            prompt_tokens: length of the whole prompt in tokens where it is longer than the query
+                (retrieved text, history); costs are scaled to it where the artifact knows what a
+                prompt token costs.
+            unavailable: model -> reason, models that can not serve this call.
+            on_empty: ``"raise"``, or ``"relax"``: if the limits leave nobody, take the model
+                nearest to them (never one that ``models``, ``exclude`` or ``unavailable`` rule
+                out).
+
+        Raises:
+            NoEligibleModelError: nobody is left; the message says which constraint removed whom.
+            ValueError: an argument out of range, or a model that the artifact does not have.
+            EmbedderError: the embedder failed.
+        """
+        call = _call(
+            alpha=alpha,
+            performance_weight=performance_weight,
+            cost_sensitivity=cost_sensitivity,
+            models=models,
+            exclude=exclude,
+            max_cost=max_cost,
+            min_score=min_score,
+            n=n,
+            prompt_tokens=prompt_tokens,
+            unavailable=unavailable,
+            on_empty=on_empty,
+        )
+        return self._route([query], call)[0]
+
+    def route_batch(self, queries: Sequence[str], **arguments: Any) -> list[RoutingDecision]:
+        """:meth:`route` for many queries: one embedding pass, one matrix product.
+
+        Args:
+            queries: n texts.
+            arguments: as for :meth:`route`, the same for all.
+        """
+        return self._route(_texts(queries), _call(**arguments))
+
+    async def aroute(self, query: str, **arguments: Any) -> RoutingDecision:
+        """:meth:`route`, embedding asynchronously; same arguments."""
+        return (await self.aroute_batch([query], **arguments))[0]
+
+    async def aroute_batch(self, queries: Sequence[str], **arguments: Any) -> list[RoutingDecision]:
+        """:meth:`route_batch`, embedding asynchronously."""
+        call = _call(**arguments)
+        engine, known = self._engine, [q for q in _texts(queries) if q.strip()]
+        vectors = await self.embedder.aembed(known) if known else None
+        return _decide(engine, queries, vectors, call)
+
+    def route_vectors(
+        self, vectors: npt.NDArray[np.floating], **arguments: Any
+    ) -> npt.NDArray[np.int64]:
+        """The best model for each of many vectors; no Python loop over them.
+
+        Args:
+            vectors: (n, d) unit vectors of the artifact's embedder.
+            arguments: as for :meth:`route`, the same for all.
+
+        Returns:
+            (n,) indices into :attr:`models`.
+
+        Raises:
+            ValueError: wrong shape, and what :meth:`route` raises.
+        """
+        vectors = np.asarray(vectors)
+        dim = self.artifact.dim
+        if vectors.ndim != 2 or vectors.shape[1] != dim:
+            raise ValueError(f"expected vectors of shape (n, {dim}), got {vectors.shape}")
+        return self._engine.choose(vectors, _call(**arguments))
+
+    def _route(self, queries: Sequence[str], call: Call) -> list[RoutingDecision]:
+        engine, known = self._engine, [q for q in queries if q.strip()]
+        vectors = self.embedder.embed(known) if known else None
+        return _decide(engine, queries, vectors, call)
+
+
+def _decide(
+    engine: Engine, queries: Sequence[str], vectors: npt.NDArray[np.float32] | None, call: Call
+) -> list[RoutingDecision]:
+    """Decide texts whose vectors are given; blank ones have none."""
+    if vectors is not None and len(vectors) == len(queries):
+        return engine.decide(engine.scorer.features(vectors), ["query"] * len(queries), call)
+    decided = iter(
+        []
+        if vectors is None
+        else engine.decide(engine.scorer.features(vectors), ["query"] * len(vectors), call)
+    )
+    overall = engine.decide(engine.scorer.overall(), ["overall"], call)[0]
+    return [next(decided) if q.strip() else overall for q in queries]
+
+
+def _call(
+    *,
+    alpha: float | None = None,
+    performance_weight: float | None = None,
+    cost_sensitivity: float | None = None,
+    models: Collection[str] | None = None,
+    exclude: Collection[str] = (),
+    max_cost: float | None = None,
+    min_score: float | None = None,
+    n: int = 1,
+    prompt_tokens: int | None = None,
+    unavailable: Mapping[str, str] | None = None,
+    on_empty: OnEmpty = "raise",
+) -> Call:
+    if performance_weight is not None or cost_sensitivity is not None:
+        if alpha is not None:
+            raise ValueError("give alpha, or performance_weight and cost_sensitivity, not both")
+        alpha = alpha_from_weights(performance_weight, cost_sensitivity)
+    return Call(
+        DEFAULT_ALPHA if alpha is None else float(alpha),
+        Constraints(models, exclude, max_cost, min_score, unavailable or {}),
+        n,
+        prompt_tokens,
+        on_empty,
+    )
+
+
+def alpha_from_weights(
+    performance_weight: float | None = None, cost_sensitivity: float | None = None
+) -> float:
+    """alpha = pw / (pw + cs); a weight that is not given is 1 minus the other.
+
+    Raises:
+        ValueError: a negative weight, or both zero.
+    """
+    if performance_weight is None and cost_sensitivity is None:
+        return DEFAULT_ALPHA
+    pw = 1 - (cost_sensitivity or 0.0) if performance_weight is None else performance_weight
+    cs = 1 - pw if cost_sensitivity is None else cost_sensitivity
+    if not (pw >= 0 and cs >= 0 and pw + cs > 0):
+        raise ValueError(
+            f"performance_weight and cost_sensitivity must not be negative, nor both zero, "
+            f"got {performance_weight} and {cost_sensitivity}"
+        )
+    return pw / (pw + cs)
+
+
+def _texts(queries: Sequence[str]) -> Sequence[str]:
+    if isinstance(queries, str):
+        raise TypeError("expected a list of queries, got one text; use route() for one")
+    return queries
+
+
+def _matching_embedder(artifact: RouterArtifact, spec: EmbedderSpec) -> Embedder:
+    from avengers_core.embedders import resolve_embedder
+
+    embedder = resolve_embedder(spec)
+    if embedder.id != artifact.info.embedder:
+        raise EmbedderMismatchError(
+            f"the artifact was fitted with the embedder {artifact.info.embedder!r}, got "
+            f"{embedder.id!r}. Vectors of different embedders can not be compared: pass the "
+            f"artifact's own, or fit again with this one."
+        )
+    return embedder
+
+
+def named_embedder(artifact: RouterArtifact) -> Embedder:
+    """The embedder that an artifact names, made from its name or from its stored arrays.
+
+    Raises:
+        EmbedderError: it can not be made from its name (it was a callable, say).
+    """
+    from avengers_core.embedders import TfidfEmbedder, resolve_embedder
+
+    name = artifact.info.embedder
+    if artifact.embedder_arrays:
+        return TfidfEmbedder.from_arrays(artifact.embedder_arrays)
+    try:
+        return resolve_embedder(name)
+    except (EmbedderError, ValueError) as error:
+        raise EmbedderError(
+            f"the artifact was fitted with the embedder {name!r}, which can not be made from its "
+            f"name ({error}). Pass it: Router(artifact, embedder=...)"
+        ) from error

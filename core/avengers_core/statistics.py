@@ -1,0 +1,173 @@
+"""Sums per (cluster, model): all that routing needs of the records, and it adds up.
+
+Sums, never averages or rankings: the statistics of two shards are added to give those of both, a
+model is added by adding a column, and the weight of cost against score is applied at route time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from avengers_core.records import Outcomes
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Statistics:
+    """Additive sums over the records of K clusters, M models and D datasets.
+
+    Attributes:
+        topics: (K, D) records of each dataset in each cluster.
+        query_chars: (K,) characters of the queries in each cluster.
+        n: (K, M) records with a score.
+        score: (K, M) sum of scores.
+        n_cost: (K, M) records with a known cost.
+        cost: (K, M) sum of known costs, USD.
+        n_tokens: (K, M) records with known prompt and completion tokens.
+        prompt_tokens: (K, M) sum of prompt tokens over those.
+        completion_tokens: (K, M) sum of completion tokens over those.
+        token_cost: (K, M) sum of costs over those of them with a known cost, USD.
+    """
+
+    topics: Floats
+    query_chars: Floats
+    n: Floats
+    score: Floats
+    n_cost: Floats
+    cost: Floats
+    n_tokens: Floats
+    prompt_tokens: Floats
+    completion_tokens: Floats
+    token_cost: Floats
+
+    @classmethod
+    def collect(cls, outcomes: Outcomes, labels: npt.NDArray[np.integer], k: int) -> Statistics:
+        """Sum up records.
+
+        Args:
+            outcomes: n records as columns.
+            labels: (n,) each record's cluster, in [0, k).
+            k: number of clusters.
+        """
+        order = np.argsort(labels, kind="stable")
+        starts = np.searchsorted(labels[order], np.arange(k))
+
+        def per_cluster(values: npt.ArrayLike) -> Floats:
+            # reduceat gives the element at the start for an empty segment, and fails past the
+            # end: one row of zeros closes the last segment, empty ones are cleared.
+            rows = np.asarray(values, dtype=np.float64)[order]
+            rows = np.concatenate([rows, np.zeros((1, *rows.shape[1:]))])
+            sums: Floats = np.add.reduceat(rows, starts, axis=0)
+            sums[counts == 0] = 0.0
+            return sums
+
+        counts = np.bincount(labels, minlength=k)
+        scored = ~np.isnan(outcomes.scores)
+        # What a model without a score cost says nothing of what its answers cost.
+        priced = ~np.isnan(outcomes.costs) & scored
+        counted = priced & ~np.isnan(outcomes.prompt_tokens) & ~np.isnan(outcomes.completion_tokens)
+        n_datasets = len(outcomes.datasets)
+        topics = np.bincount(labels * n_datasets + outcomes.dataset, minlength=k * n_datasets)
+        return cls(
+            topics=topics.reshape(k, n_datasets).astype(np.float64),
+            query_chars=per_cluster([len(q) for q in outcomes.queries]),
+            n=per_cluster(scored),
+            score=per_cluster(np.where(scored, outcomes.scores, 0.0)),
+            n_cost=per_cluster(priced),
+            cost=per_cluster(np.where(priced, outcomes.costs, 0.0)),
+            n_tokens=per_cluster(counted),
+            prompt_tokens=per_cluster(np.where(counted, outcomes.prompt_tokens, 0.0)),
+            completion_tokens=per_cluster(np.where(counted, outcomes.completion_tokens, 0.0)),
+            token_cost=per_cluster(np.where(counted, outcomes.costs, 0.0)),
+        )
+
+    @classmethod
+    def zeros(cls, k: int, m: int, d: int) -> Statistics:
+        """Statistics of no records."""
+        shapes = {"topics": (k, d), "query_chars": (k,)}
+        return cls(**{f.name: np.zeros(shapes.get(f.name, (k, m))) for f in fields(cls)})
+
+    def __add__(self, other: Statistics) -> Statistics:
+        return Statistics(**{f: a + getattr(other, f) for f, a in self.arrays().items()})
+
+    @cached_property
+    def size(self) -> Floats:
+        """(K,) records in each cluster."""
+        total: Floats = self.topics.sum(axis=1)
+        return total
+
+    def arrays(self) -> dict[str, Floats]:
+        """The sums by name."""
+        return {f.name: getattr(self, f.name) for f in fields(self)}
+
+    def select_models(self, columns: Sequence[int | None]) -> Statistics:
+        """The columns asked for, in that order; None gives a column of zeros."""
+        index = np.array([-1 if c is None else c for c in columns], dtype=np.int64)
+
+        def take(a: Floats) -> Floats:
+            return np.where(index >= 0, a[:, index], 0.0)
+
+        return replace(self, **{f: take(getattr(self, f)) for f in _PER_MODEL})
+
+    def select_datasets(self, columns: Sequence[int | None]) -> Statistics:
+        """The topic columns asked for, in that order; None gives a column of zeros."""
+        index = np.array([-1 if c is None else c for c in columns], dtype=np.int64)
+        return replace(self, topics=np.where(index >= 0, self.topics[:, index], 0.0))
+
+    def check(self, k: int, m: int, d: int) -> str | None:
+        """What is wrong with the arrays, or None: wrong shapes, not finite, negative."""
+        expected = {"topics": (k, d), "query_chars": (k,)}
+        return check_arrays(self.arrays(), {f: expected.get(f, (k, m)) for f in self.arrays()})
+
+    def input_prices(self) -> Floats:
+        """(M,) USD per prompt token of each model, NaN where the sums do not tell.
+
+        Least squares of cost on prompt and completion tokens over the clusters' means, weighted
+        by their records, with neither price below zero. Where cost is tokens times list price it
+        recovers the list price.
+        """
+        return np.array([self._input_price(m) for m in range(self.n.shape[1])])
+
+    def _input_price(self, model: int) -> float:
+        n = self.n_tokens[:, model]
+        seen = n > 0
+        if seen.sum() < 2:
+            return float("nan")
+        weight = 1 / np.sqrt(n[seen])
+        prompt, completion, cost = (
+            a[seen, model] * weight
+            for a in (self.prompt_tokens, self.completion_tokens, self.token_cost)
+        )
+        design = np.stack([prompt, completion], axis=1)
+        if np.linalg.matrix_rank(design) < 2:
+            return float("nan")
+        price, output_price = np.linalg.lstsq(design, cost, rcond=None)[0]
+        if output_price < 0:
+            price = prompt @ cost / (prompt @ prompt)
+        return float(max(price, 0.0))
+
+
+_PER_MODEL = tuple(f.name for f in fields(Statistics) if f.name not in ("topics", "query_chars"))
+
+
+def check_arrays(
+    arrays: Mapping[str, npt.NDArray[np.floating]], shapes: Mapping[str, tuple[int, ...]]
+) -> str | None:
+    """The first fault among arrays of sums, in words, or None."""
+    for name, array in arrays.items():
+        if array.shape != shapes[name]:
+            return f"{name} has shape {array.shape}, expected {shapes[name]}"
+        if not np.isfinite(array).all():
+            return f"{name} holds NaN or infinite values"
+        if array.min(initial=0.0) < 0:
+            return f"{name} holds negative values"
+    return None
