@@ -12,11 +12,13 @@ if TYPE_CHECKING:
     from avengers_core.decision import Candidate as Candidate
     from avengers_core.decision import ClusterVote as ClusterVote
     from avengers_core.decision import RoutingDecision as RoutingDecision
+    from avengers_core.evaluation import evaluate as evaluate
     from avengers_core.fitting import fit as fit
     from avengers_core.records import Record as Record
     from avengers_core.records import Records as Records
     from avengers_core.records import load_records as load_records
     from avengers_core.records import split_records as split_records
+    from avengers_core.report import Report as Report
     from avengers_core.router import Router as Router
 
 # Loaded on first use: who routes needs no fitting, who fits no evaluation.
@@ -28,12 +30,14 @@ _HOME = {
     "Router": "router",
     "RouterArtifact": "artifact",
     "RoutingDecision": "decision",
+    "Report": "report",
+    "evaluate": "evaluation",
     "fit": "fitting",
     "load_records": "records",
     "split_records": "records",
 }
 
-__all__ = [*sorted(_HOME), "__version__"]
+__all__ = sorted((*_HOME, "__version__"))  # noqa: PLE0605
 
 
 def __getattr__(name: str) -> Any:

@@ -25,6 +25,10 @@ FORMAT_VERSION = 1
 _BLOCK = 65_536
 
 
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat("T", "seconds")
+
+
 class ArtifactInfo(BaseModel):
     """What an artifact says of itself.
 
@@ -50,9 +54,7 @@ class ArtifactInfo(BaseModel):
     input_prices: dict[str, float] = Field(default_factory=dict)
     source: str = ""
     note: str = ""
-    created: str = Field(
-        default_factory=lambda: datetime.now(timezone.utc).isoformat("T", "seconds")
-    )
+    created: str = Field(default_factory=_now)
     version: str = ""
 
 
@@ -114,8 +116,9 @@ class RouterArtifact:
     @property
     def nbytes(self) -> int:
         """Bytes of all arrays."""
-        arrays = (self.centroids, *self.statistics.arrays().values())
-        return sum(a.nbytes for a in (*arrays, *self.embedder_arrays.values()))
+        statistics = sum(a.nbytes for a in self.statistics.arrays().values())
+        embedder = sum(a.nbytes for a in self.embedder_arrays.values())
+        return int(self.centroids.nbytes + statistics + embedder)
 
     @cached_property
     def input_prices(self) -> npt.NDArray[np.float64]:

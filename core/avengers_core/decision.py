@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 Basis = Literal["query", "overall"]
+_COLUMNS = ("model", "utility", "score", "cost", "support")
 
 
 class Candidate(NamedTuple):
@@ -98,25 +99,19 @@ class RoutingDecision:
         relaxed = ", constraints relaxed" if self.relaxed else ""
         return (
             f"{' > '.join(self.models)}  (score {best.expected_score:.3f}, "
-            f"cost {_usd(best.expected_cost)}, alpha {self.alpha:g}, {where}{relaxed})"
+            f"cost {usd(best.expected_cost)}, alpha {self.alpha:g}, {where}{relaxed})"
         )
 
     def explain(self) -> str:
         """A short table: the ranking, the clusters that voted, and who is not eligible."""
-        rows = [("model", "utility", "score", "cost", "support"), *self._rows()]
-        widths = [max(len(row[i]) for row in rows) for i in range(5)]
-        lines = [self._heading(), ""]
-        for row in rows:
-            cells = [row[0].ljust(widths[0])] + [c.rjust(w) for c, w in zip(row[1:], widths[1:])]
-            lines.append("  ".join(cells).rstrip())
-        lines += ["", *self._footer()]
-        return "\n".join(lines)
+        table = text_table(_COLUMNS, self._rows())
+        return "\n".join([self._heading(), "", table, "", *self._footer()])
 
     def _repr_html_(self) -> str:
         def table_row(tag: str, cells: Iterable[str]) -> str:
             return "<tr>" + "".join(f"<{tag}>{html.escape(c)}</{tag}>" for c in cells) + "</tr>"
 
-        head = table_row("th", ("model", "utility", "score", "cost", "support"))
+        head = table_row("th", _COLUMNS)
         body = "".join(table_row("td", row) for row in self._rows())
         notes = "<br>".join(html.escape(line) for line in self._footer())
         return f"<b>{html.escape(self._heading())}</b><table>{head}{body}</table><p>{notes}</p>"
@@ -144,7 +139,7 @@ class RoutingDecision:
                 c.model,
                 f"{c.utility:.4f}",
                 f"{c.expected_score:.3f}",
-                _usd(c.expected_cost),
+                usd(c.expected_cost),
                 f"{c.support:.0%}",
             )
             for c in self.candidates
@@ -168,7 +163,21 @@ class RoutingDecision:
         return lines
 
 
-def _usd(cost: float | None) -> str:
+def usd(cost: float | None) -> str:
+    """An amount of money with three digits, or "unknown"."""
     if cost is None:
         return "unknown"
     return f"${cost:.2f}" if cost >= 1 else f"${cost:.3g}" if cost >= 1e-4 else f"${cost:.2e}"
+
+
+def text_table(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table for the terminal; the first column to the left, the others to the right."""
+    lines = [list(heading), *(list(row) for row in rows)]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(heading))]
+    return "\n".join(
+        "  ".join(
+            cell.rjust(width) if i else cell.ljust(width)
+            for i, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in lines
+    )

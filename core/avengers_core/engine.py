@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from avengers_core.artifact import RouterArtifact
+from avengers_core.calls import Call
 from avengers_core.decision import Basis, Candidate, ClusterVote, RoutingDecision
 from avengers_core.eligibility import MIN_SUPPORT, Constraints, nobody
 from avengers_core.scoring import Scorer
 
-OnEmpty = Literal["raise", "relax"]
 Floats = npt.NDArray[np.floating]
 
 # Votes reported in a decision: the largest few, none below this share.
@@ -22,35 +22,6 @@ _MOST_VOTES, _LEAST_VOTE = 5, 0.02
 # Queries per block: their features stay in the processor's cache.
 _BLOCK = 4096
 _CHARS_PER_TOKEN = 4.0
-
-
-@dataclass(frozen=True)
-class Call:
-    """The arguments of one routing call, checked.
-
-    Attributes:
-        alpha: weight of expected score against expected cost.
-        constraints: what is demanded of the model.
-        n: how many models are wanted.
-        prompt_tokens: length of the whole prompt, or None.
-        on_empty: what to do when nobody is left.
-    """
-
-    alpha: float
-    constraints: Constraints
-    n: int = 1
-    prompt_tokens: int | None = None
-    on_empty: OnEmpty = "raise"
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.alpha <= 1:
-            raise ValueError(f"alpha must lie in [0, 1], got {self.alpha}")
-        if self.n < 1:
-            raise ValueError(f"n must be at least 1, got {self.n}")
-        if self.prompt_tokens is not None and self.prompt_tokens < 0:
-            raise ValueError(f"prompt_tokens must not be negative, got {self.prompt_tokens}")
-        if self.on_empty not in ("raise", "relax"):
-            raise ValueError(f'on_empty must be "raise" or "relax", got {self.on_empty!r}')
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,6 +52,7 @@ class Engine:
         self._sizes = [int(n) for n in s.size]
         self._any_cost = bool(s.n_cost.any())
         self._all_supported = bool((scorer.evidence_table > 0).all())
+        self._all_priced = not bool(np.isnan(scorer.cost_table).any())
         self._fixed = np.concatenate(
             [scorer.score_table, scorer.cost_table, scorer.evidence_table], axis=1
         )
@@ -129,14 +101,7 @@ class Engine:
         needs_cost = self._any_cost and call.alpha < 1
         if limits.needs_cost == needs_cost:
             return limits
-        return Constraints(
-            limits.models,
-            limits.exclude,
-            limits.max_cost,
-            limits.min_score,
-            limits.unavailable,
-            needs_cost,
-        )
+        return replace(limits, needs_cost=needs_cost)
 
     def decide(self, features: Floats, basis: list[Basis], call: Call) -> list[RoutingDecision]:
         """One decision for each row of (n, F) features."""
@@ -154,9 +119,8 @@ class Engine:
         )
         decisions = []
         for *numbers, votes, known in rows:
-            ranked, reasons, relaxed = self._rank(
-                list(zip(*numbers, strict=True)), limits, out, call
-            )
+            by_model = list(zip(*numbers, strict=True))
+            ranked, reasons, relaxed = self._rank(by_model, limits, out, call)
             decisions.append(
                 RoutingDecision(
                     candidates=tuple(ranked),
@@ -183,14 +147,13 @@ class Engine:
         eligible: list[Candidate] = []
         faulty: list[Candidate] = []
         reasons: dict[str, str] = {}
-        for model, (utility, score, cost, support) in zip(
-            self.artifact.models, numbers, strict=True
-        ):
+        named = zip(self.artifact.models, numbers, strict=True)
+        for model, (utility, score, cost, support) in named:
             if model in out:
                 reasons[model] = out[model]
                 continue
-            # NaN is the one number that differs from itself.
-            c = Candidate(model, utility, score, cost if cost == cost else None, min(support, 1.0))
+            known_cost = None if math.isnan(cost) else cost
+            c = Candidate(model, utility, score, known_cost, min(support, 1.0))
             if fault := limits.fault(c):
                 reasons[model] = fault
                 faulty.append(c)
@@ -236,12 +199,26 @@ class Engine:
     def _choose(self, features: Floats, limits: Constraints, call: Call) -> npt.NDArray[np.intp]:
         out = limits.ruled_out(self.artifact.models)
         bounded = limits.max_cost is not None or limits.min_score is not None
-        if not (out or bounded or call.prompt_tokens) and self._all_supported:
+        unpriced = limits.needs_cost and not self._all_priced
+        if self._all_supported and not (out or bounded or unpriced or call.prompt_tokens):
             utility = features @ self._tables(call.alpha)[:, : len(self.artifact.models)].astype(
                 features.dtype, copy=False
             )
-            return np.argmax(utility, axis=1)
-        e = self.estimate(features, call.alpha, call.prompt_tokens)
+            best: npt.NDArray[np.intp] = np.argmax(utility, axis=1)
+            return best
+        utility = self.eligible_utility(features, call.alpha, call)
+        chosen: npt.NDArray[np.intp] = np.argmax(utility, axis=1)
+        if len(empty := np.flatnonzero(np.isneginf(utility).all(axis=1))):
+            # The slow path says why, or relaxes.
+            decisions = self.decide(features[empty], ["query"] * len(empty), call)
+            chosen[empty] = [self.artifact.models.index(d.model) for d in decisions]
+        return chosen
+
+    def eligible_utility(self, features: Floats, alpha: float, call: Call) -> Floats:
+        """(n, M) utility, -inf where a model is not eligible (:meth:`Constraints.fault`)."""
+        limits = self.constraints(call)
+        out = limits.ruled_out(self.artifact.models)
+        e = self.estimate(features, alpha, call.prompt_tokens)
         keep = (e.support >= MIN_SUPPORT) & np.array([m not in out for m in self.artifact.models])
         if limits.needs_cost or limits.max_cost is not None:
             keep &= ~np.isnan(e.cost)
@@ -249,9 +226,4 @@ class Engine:
             keep &= e.cost <= limits.max_cost
         if limits.min_score is not None:
             keep &= e.score >= limits.min_score
-        chosen = np.argmax(np.where(keep, e.utility, -np.inf), axis=1)
-        if len(empty := np.flatnonzero(~keep.any(axis=1))):
-            # The slow path says why, or relaxes.
-            decisions = self.decide(features[empty], ["query"] * len(empty), call)
-            chosen[empty] = [self.artifact.models.index(d.model) for d in decisions]
-        return chosen
+        return np.where(keep, e.utility, -np.inf)

@@ -6,7 +6,7 @@
     ├── RecordError (ValueError)             a record is malformed
     ├── ArtifactError (ValueError)           an artifact is damaged, foreign or does not fit
     ├── EmbedderError                        an embedder failed or returned nonsense
-    │   └── EmbedderMismatchError            the embedder is not the one the artifact was fitted with
+    │   └── EmbedderMismatchError            not the one the artifact was fitted with
     ├── NoEligibleModelError                 the constraints of a call leave no model
     ├── BackendConfigError                   no backend can be built from what is configured
     ├── AllBackendsFailedError               every candidate of a decision failed

@@ -80,11 +80,7 @@ def fit(
     else:
         centers = _given(centroids, encoder, vectors.shape[1])
     labels = assign(vectors, centers)[row]
-    unpriced = [
-        m
-        for m, any_cost in zip(outcomes.models, ~np.isnan(outcomes.costs).all(axis=0), strict=True)
-        if not any_cost
-    ]
+    unpriced = _absent(outcomes.costs, outcomes.models)
     if unpriced and len(unpriced) < len(outcomes.models):
         logger.warning("no record has a cost of %s: they are eligible only at alpha 1", unpriced)
     return RouterArtifact(
@@ -147,16 +143,17 @@ def _outcomes(records: Records, models: Sequence[str] | None) -> Outcomes:
         rejected = f"; {len(records.problems)} lines were rejected" if records.problems else ""
         raise RecordError(f"there are no records to fit on{rejected}")
     outcomes = to_outcomes(records, models)
-    if unseen := [
-        m
-        for m, seen in zip(outcomes.models, (~np.isnan(outcomes.scores)).any(axis=0), strict=True)
-        if not seen
-    ]:
+    if unseen := _absent(outcomes.scores, outcomes.models):
         raise RecordError(
             f"no record has a score of {unseen}; leave them out, or pass models= with those "
             f"to fit on"
         )
     return outcomes
+
+
+def _absent(values: npt.NDArray[np.float64], models: Sequence[str]) -> list[str]:
+    """The models whose column holds nothing but NaN."""
+    return [models[j] for j in np.flatnonzero(np.isnan(values).all(axis=0)).tolist()]
 
 
 def _prepare(
@@ -186,18 +183,14 @@ def _cluster(
     from sklearn.cluster import KMeans
 
     if len(vectors) > MAX_CLUSTERING_SAMPLE:
-        pick = np.random.default_rng(seed).choice(
-            len(vectors), MAX_CLUSTERING_SAMPLE, replace=False
-        )
-        vectors = vectors[np.sort(pick)]
+        order = np.random.default_rng(seed).permutation(len(vectors))
+        vectors = vectors[np.sort(order[:MAX_CLUSTERING_SAMPLE])]
     k = n_clusters
     if len(vectors) <= 4 * n_clusters:
         # Different texts can have the same vector; scikit-learn needs as many distinct ones as k.
         k = min(k, len(np.unique(vectors, axis=0)))
     if k < n_clusters:
-        logger.warning(
-            "%d distinct queries: %d clusters instead of %d", len(vectors), k, n_clusters
-        )
+        logger.warning("only %d distinct queries, so %d clusters, not %d", k, k, n_clusters)
     centers = KMeans(k, n_init=n_init, random_state=seed).fit(vectors).cluster_centers_
     return np.ascontiguousarray(centers, dtype=np.float32)
 

@@ -132,15 +132,18 @@ class Records(Sequence[Record]):
         items: Iterable[Record],
         problems: Iterable[RecordProblem] = (),
         missing: Missing = "skip",
+        order: Sequence[str] = (),
     ) -> None:
         self._items = tuple(items)
+        self._order = tuple(order)
         self.problems = tuple(problems)
         self.missing: Missing = missing
 
     @property
     def models(self) -> tuple[str, ...]:
-        """All models, in order of first appearance."""
-        return tuple(dict.fromkeys(itertools.chain.from_iterable(r.scores for r in self)))
+        """All models, in order of first appearance (in the records these were taken from)."""
+        seen = dict.fromkeys(itertools.chain.from_iterable(r.scores for r in self))
+        return tuple(sorted(seen, key=self._order.index)) if self._order else tuple(seen)
 
     @property
     def datasets(self) -> tuple[str, ...]:
@@ -148,8 +151,8 @@ class Records(Sequence[Record]):
         return tuple(dict.fromkeys(r.dataset for r in self))
 
     def replace(self, items: Iterable[Record]) -> Records:
-        """Other records under the same rule for missing results, without problems."""
-        return Records(items, missing=self.missing)
+        """Some of these records: same order of models, same rule for missing results."""
+        return Records(items, missing=self.missing, order=self.models)
 
     def without_models(self, models: Iterable[str]) -> Records:
         """These records less some models; records of which nothing is left are dropped."""
@@ -384,7 +387,7 @@ def _lines(stream: IO[Any]) -> Iterator[bytes | RecordProblem]:
     """Split at ``\\n`` only: U+2028 and friends are legal inside JSON strings."""
     head = stream.read(0)
     if isinstance(head, bytes):
-        binary: IO[bytes] = stream if hasattr(stream, "peek") else io.BufferedReader(stream)  # type: ignore[arg-type,type-var]
+        binary: IO[bytes] = stream if hasattr(stream, "peek") else io.BufferedReader(stream)  # type: ignore[type-var]
         is_gzip = binary.peek(2)[:2] == b"\x1f\x8b"  # type: ignore[attr-defined]
         stream = cast("IO[Any]", gzip.GzipFile(fileobj=binary)) if is_gzip else binary
     number = 0

@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from avengers_core.alpha_path import AlphaCurve, curve, find_path
 from avengers_core.artifact import RouterArtifact
+from avengers_core.calls import Call, OnEmpty, make_call
 from avengers_core.decision import RoutingDecision
-from avengers_core.eligibility import Constraints
-from avengers_core.engine import Call, Engine, OnEmpty
+from avengers_core.engine import Engine
 from avengers_core.errors import EmbedderError, EmbedderMismatchError
 from avengers_core.scoring import Scorer, make_scorer
 
 if TYPE_CHECKING:
     from avengers_core.embedders import Embedder, EmbedderSpec
 
-DEFAULT_ALPHA = 0.5
 DEFAULT_ARTIFACT = Path(__file__).parent / "artifacts" / "default"
 
 
@@ -53,7 +53,7 @@ class Router:
         self._scorer_spec = (scorer, scorer_options)
         self._embedder = None if embedder is None else _matching_embedder(artifact, embedder)
         self._embedder_lock = threading.Lock()
-        self._engine = Engine(artifact, make_scorer(artifact, scorer, **scorer_options))
+        self.engine = Engine(artifact, make_scorer(artifact, scorer, **scorer_options))
 
     @classmethod
     def load(
@@ -77,17 +77,17 @@ class Router:
     @property
     def artifact(self) -> RouterArtifact:
         """The artifact in force."""
-        return self._engine.artifact
+        return self.engine.artifact
 
     @property
     def scorer(self) -> Scorer:
         """The scorer in force."""
-        return self._engine.scorer
+        return self.engine.scorer
 
     @property
     def models(self) -> tuple[str, ...]:
         """The ids of the models it chooses from."""
-        return self._engine.artifact.models
+        return self.engine.artifact.models
 
     @property
     def embedder(self) -> Embedder:
@@ -99,7 +99,7 @@ class Router:
         if self._embedder is None:
             with self._embedder_lock:
                 if self._embedder is None:
-                    self._embedder = named_embedder(self._engine.artifact)
+                    self._embedder = named_embedder(self.engine.artifact)
         return self._embedder
 
     def swap(self, artifact: RouterArtifact) -> None:
@@ -108,17 +108,17 @@ class Router:
         Raises:
             EmbedderMismatchError: it was fitted with another embedder.
         """
-        current = self._engine.artifact.info.embedder
+        current = self.engine.artifact.info.embedder
         if artifact.info.embedder != current:
             raise EmbedderMismatchError(
                 f"this router embeds with {current!r}; the new artifact was fitted with "
                 f"{artifact.info.embedder!r}. Make a new Router for it."
             )
         name, options = self._scorer_spec
-        self._engine = Engine(artifact, make_scorer(artifact, name, **options))
+        self.engine = Engine(artifact, make_scorer(artifact, name, **options))
 
     def __repr__(self) -> str:
-        return f"<Router: {self._engine.scorer.name}, {self._engine.artifact!r}>"
+        return f"<Router: {self.engine.scorer.name}, {self.engine.artifact!r}>"
 
     def __getstate__(self) -> dict[str, Any]:
         return {k: v for k, v in self.__dict__.items() if k != "_embedder_lock"}
@@ -170,7 +170,7 @@ class Router:
             ValueError: an argument out of range, or a model that the artifact does not have.
             EmbedderError: the embedder failed.
         """
-        call = _call(
+        call = make_call(
             alpha=alpha,
             performance_weight=performance_weight,
             cost_sensitivity=cost_sensitivity,
@@ -192,7 +192,7 @@ class Router:
             queries: n texts.
             arguments: as for :meth:`route`, the same for all.
         """
-        return self._route(_texts(queries), _call(**arguments))
+        return self._route(_texts(queries), make_call(**arguments))
 
     async def aroute(self, query: str, **arguments: Any) -> RoutingDecision:
         """:meth:`route`, embedding asynchronously; same arguments."""
@@ -200,8 +200,8 @@ class Router:
 
     async def aroute_batch(self, queries: Sequence[str], **arguments: Any) -> list[RoutingDecision]:
         """:meth:`route_batch`, embedding asynchronously."""
-        call = _call(**arguments)
-        engine, known = self._engine, [q for q in _texts(queries) if q.strip()]
+        call = make_call(**arguments)
+        engine, known = self.engine, [q for q in _texts(queries) if q.strip()]
         vectors = await self.embedder.aembed(known) if known else None
         return _decide(engine, queries, vectors, call)
 
@@ -224,10 +224,63 @@ class Router:
         dim = self.artifact.dim
         if vectors.ndim != 2 or vectors.shape[1] != dim:
             raise ValueError(f"expected vectors of shape (n, {dim}), got {vectors.shape}")
-        return self._engine.choose(vectors, _call(**arguments))
+        return self.engine.choose(vectors, make_call(**arguments))
+
+    def alpha_path(self, queries: Sequence[str] | None = None, **constraints: Any) -> AlphaCurve:
+        """Expected score and cost as functions of alpha, with every alpha at which they change.
+
+        Args:
+            queries: a sample of what will be asked; default, the artifact's own clusters, each
+                weighed by its records.
+            constraints: as for :meth:`route`.
+
+        Returns:
+            The curve; exact, without a grid, for the scorers whose utility is linear in alpha.
+        """
+        call, engine = make_call(**constraints), self.engine
+        sizes = None
+        if queries is not None:
+            vectors = self.embedder.embed(_texts(queries))
+        else:
+            sizes = engine.artifact.statistics.size
+            vectors = engine.artifact.centroids[sizes > 0]
+            norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+            vectors, sizes = vectors / np.where(norms > 0, norms, 1.0), sizes[sizes > 0]
+        features = engine.scorer.features(vectors)
+        estimate = engine.estimate(features, call.alpha, call.prompt_tokens)
+        path = find_path(engine, features, call)
+        return curve(
+            path, self.models, estimate.score, estimate.cost, weight=sizes, cost_weight=sizes
+        )
+
+    def alpha_for(
+        self,
+        *,
+        cost: float | None = None,
+        score: float | None = None,
+        saving: float | None = None,
+        queries: Sequence[str] | None = None,
+        **constraints: Any,
+    ) -> float:
+        """The alpha that is expected to meet one target.
+
+        Args:
+            cost: the best score at no more than this mean cost, USD a call.
+            score: the lowest cost at no less than this mean score, in [0, 1].
+            saving: the best score at this share, in [0, 1), less than what always choosing the
+                best single model costs.
+            queries: as for :meth:`alpha_path`.
+            constraints: as for :meth:`route`.
+
+        Raises:
+            AvengersError: no alpha meets it; the message says what can be had.
+            ValueError: not exactly one target.
+        """
+        path = self.alpha_path(queries, **constraints)
+        return path.target(cost=cost, score=score, saving=saving).alpha
 
     def _route(self, queries: Sequence[str], call: Call) -> list[RoutingDecision]:
-        engine, known = self._engine, [q for q in queries if q.strip()]
+        engine, known = self.engine, [q for q in queries if q.strip()]
         vectors = self.embedder.embed(known) if known else None
         return _decide(engine, queries, vectors, call)
 
@@ -245,53 +298,6 @@ def _decide(
     )
     overall = engine.decide(engine.scorer.overall(), ["overall"], call)[0]
     return [next(decided) if q.strip() else overall for q in queries]
-
-
-def _call(
-    *,
-    alpha: float | None = None,
-    performance_weight: float | None = None,
-    cost_sensitivity: float | None = None,
-    models: Collection[str] | None = None,
-    exclude: Collection[str] = (),
-    max_cost: float | None = None,
-    min_score: float | None = None,
-    n: int = 1,
-    prompt_tokens: int | None = None,
-    unavailable: Mapping[str, str] | None = None,
-    on_empty: OnEmpty = "raise",
-) -> Call:
-    if performance_weight is not None or cost_sensitivity is not None:
-        if alpha is not None:
-            raise ValueError("give alpha, or performance_weight and cost_sensitivity, not both")
-        alpha = alpha_from_weights(performance_weight, cost_sensitivity)
-    return Call(
-        DEFAULT_ALPHA if alpha is None else float(alpha),
-        Constraints(models, exclude, max_cost, min_score, unavailable or {}),
-        n,
-        prompt_tokens,
-        on_empty,
-    )
-
-
-def alpha_from_weights(
-    performance_weight: float | None = None, cost_sensitivity: float | None = None
-) -> float:
-    """alpha = pw / (pw + cs); a weight that is not given is 1 minus the other.
-
-    Raises:
-        ValueError: a negative weight, or both zero.
-    """
-    if performance_weight is None and cost_sensitivity is None:
-        return DEFAULT_ALPHA
-    pw = 1 - (cost_sensitivity or 0.0) if performance_weight is None else performance_weight
-    cs = 1 - pw if cost_sensitivity is None else cost_sensitivity
-    if not (pw >= 0 and cs >= 0 and pw + cs > 0):
-        raise ValueError(
-            f"performance_weight and cost_sensitivity must not be negative, nor both zero, "
-            f"got {performance_weight} and {cost_sensitivity}"
-        )
-    return pw / (pw + cs)
 
 
 def _texts(queries: Sequence[str]) -> Sequence[str]:

@@ -14,7 +14,7 @@ times two tables that do not depend on alpha.
 
 from __future__ import annotations
 
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -218,7 +218,7 @@ class CalibratedScorer(_ClusterScorer):
         votes -= votes.max(axis=1, keepdims=True)
         np.exp(votes, out=votes)
         votes /= votes.sum(axis=1, keepdims=True)
-        return cast(Floats, votes)
+        return votes
 
     def table(self, alpha: float) -> Floats:
         return alpha * self._gain - (1 - alpha) * self._loss

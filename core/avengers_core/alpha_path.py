@@ -1,0 +1,281 @@
+"""The exact path over alpha: every alpha at which a decision changes, and what each choice costs.
+
+Where the utility of each model is a straight line in alpha, the best model as a function of alpha
+is the upper envelope of M lines: a handful of breakpoints for each query, found without a grid.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from avengers_core.calls import Call
+from avengers_core.engine import Engine
+from avengers_core.errors import AvengersError
+
+Floats = npt.NDArray[np.floating]
+Ints = npt.NDArray[np.int64]
+
+# Alphas tried for a scorer whose utility is not linear in alpha.
+GRID = np.linspace(0, 1, 201)
+
+
+@dataclass(frozen=True, eq=False)
+class AlphaPath:
+    """The choice for each of n queries on every interval of alpha.
+
+    Attributes:
+        edges: (B + 1,) ascending from 0 to 1; no decision changes inside ``edges[i:i + 2]``.
+        start: (n,) column of the model chosen on the first interval.
+        changed_at: (E,) interval with which each change begins, ascending.
+        changed_query: (E,) whose decision it is.
+        changed_to: (E,) the column chosen from there on.
+        exact: False where the edges are a grid, because the scorer is not linear in alpha.
+    """
+
+    edges: Floats
+    start: Ints
+    changed_at: Ints
+    changed_query: Ints
+    changed_to: Ints
+    exact: bool
+
+    @property
+    def alphas(self) -> Floats:
+        """(B,) an alpha inside each interval."""
+        middle: Floats = (self.edges[:-1] + self.edges[1:]) / 2
+        return middle
+
+    def totals(self, values: Floats) -> Floats:
+        """Sum over the queries of the chosen model's value, on each interval.
+
+        Args:
+            values: (n, M).
+
+        Returns:
+            (B,) sums.
+        """
+        rows = self.changed_query
+        step = values[rows, self.changed_to] - values[rows, self._previous]
+        first = values[np.arange(len(self.start)), self.start].sum()
+        jumps = np.bincount(self.changed_at, weights=step, minlength=len(self.edges) - 1)
+        totals: Floats = first + np.cumsum(jumps)
+        return totals
+
+    def shares(self, m: int) -> Floats:
+        """(B, M) share of the queries that each of M models gets, on each interval."""
+        return np.stack(
+            [
+                self.totals(np.broadcast_to(np.eye(m)[j], (len(self.start), m)))
+                / max(len(self.start), 1)
+                for j in range(m)
+            ],
+            axis=1,
+        )
+
+    @cached_property
+    def _previous(self) -> Ints:
+        """(E,) the column that each change leaves."""
+        current = self.start.copy()
+        previous = np.empty_like(self.changed_to)
+        for i, (query, to) in enumerate(zip(self.changed_query, self.changed_to, strict=True)):
+            previous[i] = current[query]
+            current[query] = to
+        return previous
+
+
+class Target(NamedTuple):
+    """A point on the curve over alpha, with what is expected there."""
+
+    alpha: float
+    score: float
+    cost: float
+
+
+@dataclass(frozen=True, eq=False)
+class AlphaCurve:
+    """Mean score and cost over a set of queries as functions of alpha.
+
+    Attributes:
+        path: the intervals and choices.
+        models: the M model ids.
+        score: (B,) mean score on each interval.
+        cost: (B,) mean cost, USD a call, on each interval.
+        single_score: (M,) mean score of always choosing one model.
+        single_cost: (M,) and its mean cost, USD a call; NaN where unknown.
+    """
+
+    path: AlphaPath
+    models: tuple[str, ...]
+    score: Floats
+    cost: Floats
+    single_score: Floats
+    single_cost: Floats
+
+    @property
+    def alphas(self) -> Floats:
+        """(B,) an alpha inside each interval."""
+        return self.path.alphas
+
+    def alpha_for(self, **target: float | None) -> float:
+        """The alpha of :meth:`target`; same arguments."""
+        return self.target(**target).alpha
+
+    def target(
+        self,
+        *,
+        cost: float | None = None,
+        score: float | None = None,
+        saving: float | None = None,
+    ) -> Target:
+        """The alpha that meets one target, with the score and cost that the curve has there.
+
+        Args:
+            cost: the best score at no more than this mean cost, USD a call.
+            score: the lowest cost at no less than this mean score, in [0, 1].
+            saving: the best score at this share, in [0, 1], less than what always choosing the
+                best single model costs.
+
+        Raises:
+            ValueError: not exactly one target, or a saving out of range.
+            AvengersError: no alpha meets it; the message says what can be had.
+        """
+        if sum(t is not None for t in (cost, score, saving)) != 1:
+            raise ValueError("give exactly one of cost=, score= and saving=")
+        if saving is not None:
+            if not 0 <= saving < 1:
+                raise ValueError(f"saving must lie in [0, 1), got {saving}")
+            cost = (1 - saving) * self.single_cost[int(np.argmax(self.single_score))]
+        if cost is not None:
+            within = self.cost <= cost * (1 + 1e-9)
+            if not within.any():
+                raise AvengersError(
+                    f"no alpha has a mean cost of ${cost:.3g} or less; the lowest is "
+                    f"${self.cost.min():.3g} at alpha {self.alphas[self.cost.argmin()]:.3g}"
+                )
+            best = int(np.argmax(np.where(within, self.score, -np.inf)))
+        else:
+            within = self.score >= float(score or 0.0) - 1e-9
+            if not within.any():
+                raise AvengersError(
+                    f"no alpha has a mean score of {score:.3g} or more; the highest is "
+                    f"{self.score.max():.3f} at alpha {self.alphas[self.score.argmax()]:.3g}"
+                )
+            best = int(np.argmin(np.where(within, self.cost, np.inf)))
+        return Target(float(self.alphas[best]), float(self.score[best]), float(self.cost[best]))
+
+
+def find_path(engine: Engine, features: Floats, call: Call) -> AlphaPath:
+    """The path of each query under the constraints of a call (its alpha does not matter).
+
+    Args:
+        engine: artifact and scorer.
+        features: (n, F) of the scorer.
+        call: limits on models, cost and score.
+
+    Raises:
+        NoEligibleModelError: the constraints leave nobody for a query.
+    """
+    if engine.scorer.linear:
+        low = engine.eligible_utility(features, 0.0, call)
+        high = engine.eligible_utility(features, 1.0, call)
+        return _envelope(low, high)
+    choices = np.stack(
+        [np.argmax(engine.eligible_utility(features, float(a), call), axis=1) for a in GRID]
+    )
+    at, query = np.nonzero(choices[1:] != choices[:-1])
+    edges = np.concatenate([[0.0], (GRID[1:] + GRID[:-1]) / 2, [1.0]])
+    return AlphaPath(edges, choices[0], at + 1, query, choices[at + 1, query], exact=False)
+
+
+def curve(
+    path: AlphaPath,
+    models: tuple[str, ...],
+    score: Floats,
+    cost: Floats,
+    *,
+    weight: Floats | None = None,
+    cost_weight: Floats | None = None,
+) -> AlphaCurve:
+    """Mean score and cost along a path; missing values are left out of the means.
+
+    Args:
+        path: of n queries.
+        models: the M columns.
+        score: (n, M) score of each model on each query; NaN where missing.
+        cost: (n, M) likewise cost, USD.
+        weight: (n,) weights of the queries in the mean score; default all equal.
+        cost_weight: (n,) and in the mean cost; default all equal, which gives what the average
+            call costs.
+    """
+    w = np.ones(len(score)) if weight is None else weight
+    cost_w = np.ones(len(cost)) if cost_weight is None else cost_weight
+    return AlphaCurve(
+        path,
+        models,
+        _mean_along(path, score, w),
+        _mean_along(path, cost, cost_w),
+        _weighted_mean(score, w),
+        _weighted_mean(cost, cost_w),
+    )
+
+
+def _mean_along(path: AlphaPath, values: Floats, weight: Floats) -> Floats:
+    known = ~np.isnan(values)
+    total = path.totals(np.where(known, values, 0.0) * weight[:, None])
+    mass = path.totals(known * weight[:, None])
+    return np.divide(total, mass, out=np.full_like(total, np.nan), where=mass > 0)
+
+
+def _weighted_mean(values: Floats, weight: Floats) -> Floats:
+    known = ~np.isnan(values)
+    mass = weight @ known
+    total = weight @ np.where(known, values, 0.0)
+    return np.divide(total, mass, out=np.full_like(total, np.nan), where=mass > 0)
+
+
+def _envelope(low: Floats, high: Floats) -> AlphaPath:
+    """Upper envelopes over [0, 1] of lines given by their values at 0 and at 1.
+
+    Args:
+        low: (n, M) values at 0; -inf marks a model that is not eligible.
+        high: (n, M) values at 1.
+    """
+    n = len(low)
+    out = np.isneginf(low) | np.isneginf(high)
+    base = np.where(out, -np.inf, low)
+    slope = np.where(out, 0.0, high - np.where(out, 0.0, low))
+    # Among equals at 0, the steepest is on top right after it.
+    peak = base.max(axis=1, keepdims=True)
+    current = np.argmax(np.where(base == peak, slope, -np.inf), axis=1)
+    start = current.copy()
+    rows = np.arange(n)
+    events: list[tuple[Floats, Ints, Ints]] = []
+    while len(rows):
+        now = current[rows]
+        rise = slope[rows] - slope[rows, now][:, None]
+        gap = base[rows, now][:, None] - base[rows]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            meet = np.where((rise > 0) & np.isfinite(gap), gap / rise, np.inf)
+        first = meet.min(axis=1)
+        # Several lines may meet in one point; the steepest of them goes on.
+        following = np.argmax(np.where(meet <= first[:, None], slope[rows], -np.inf), axis=1)
+        goes_on = first < 1
+        rows, following, first = rows[goes_on], following[goes_on], first[goes_on]
+        current[rows] = following
+        events.append((first, rows, following))
+    alpha, query, to = (
+        (np.concatenate(parts) for parts in zip(*events, strict=True))
+        if events
+        else (np.empty(0), np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64))
+    )
+    order = np.argsort(alpha, kind="stable")
+    alpha, query, to = alpha[order], query[order], to[order]
+    breaks, at = np.unique(alpha, return_inverse=True)
+    inner = breaks > 0
+    edges = np.concatenate([[0.0], breaks[inner], [1.0]])
+    return AlphaPath(edges, start, at + int(inner.all()), query, to, exact=True)

@@ -1,0 +1,89 @@
+"""The arguments of a routing call, checked and brought into one form."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from avengers_core.eligibility import Constraints
+
+OnEmpty = Literal["raise", "relax"]
+
+DEFAULT_ALPHA = 0.5
+
+
+@dataclass(frozen=True)
+class Call:
+    """The arguments of one routing call, checked.
+
+    Attributes:
+        alpha: weight of expected score against expected cost.
+        constraints: what is demanded of the model.
+        n: how many models are wanted.
+        prompt_tokens: length of the whole prompt, or None.
+        on_empty: what to do when nobody is left.
+    """
+
+    alpha: float
+    constraints: Constraints
+    n: int = 1
+    prompt_tokens: int | None = None
+    on_empty: OnEmpty = "raise"
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.alpha <= 1:
+            raise ValueError(f"alpha must lie in [0, 1], got {self.alpha}")
+        if self.n < 1:
+            raise ValueError(f"n must be at least 1, got {self.n}")
+        if self.prompt_tokens is not None and self.prompt_tokens < 0:
+            raise ValueError(f"prompt_tokens must not be negative, got {self.prompt_tokens}")
+        if self.on_empty not in ("raise", "relax"):
+            raise ValueError(f'on_empty must be "raise" or "relax", got {self.on_empty!r}')
+
+
+def make_call(
+    *,
+    alpha: float | None = None,
+    performance_weight: float | None = None,
+    cost_sensitivity: float | None = None,
+    models: Collection[str] | None = None,
+    exclude: Collection[str] = (),
+    max_cost: float | None = None,
+    min_score: float | None = None,
+    n: int = 1,
+    prompt_tokens: int | None = None,
+    unavailable: Mapping[str, str] | None = None,
+    on_empty: OnEmpty = "raise",
+) -> Call:
+    if performance_weight is not None or cost_sensitivity is not None:
+        if alpha is not None:
+            raise ValueError("give alpha, or performance_weight and cost_sensitivity, not both")
+        alpha = alpha_from_weights(performance_weight, cost_sensitivity)
+    return Call(
+        DEFAULT_ALPHA if alpha is None else float(alpha),
+        Constraints(models, exclude, max_cost, min_score, unavailable or {}),
+        n,
+        prompt_tokens,
+        on_empty,
+    )
+
+
+def alpha_from_weights(
+    performance_weight: float | None = None, cost_sensitivity: float | None = None
+) -> float:
+    """alpha = pw / (pw + cs); a weight that is not given is 1 minus the other.
+
+    Raises:
+        ValueError: a negative weight, or both zero.
+    """
+    if performance_weight is None and cost_sensitivity is None:
+        return DEFAULT_ALPHA
+    pw = 1 - (cost_sensitivity or 0.0) if performance_weight is None else performance_weight
+    cs = 1 - pw if cost_sensitivity is None else cost_sensitivity
+    if not (pw >= 0 and cs >= 0 and pw + cs > 0):
+        raise ValueError(
+            f"performance_weight and cost_sensitivity must not be negative, nor both zero, "
+            f"got {performance_weight} and {cost_sensitivity}"
+        )
+    return pw / (pw + cs)

@@ -1,0 +1,108 @@
+"""Metrics of a router's accuracy/cost trade-off, under the names that the benchmarks gave them.
+
+PerfGain, CostSave and ParetoDist are LLMRouterBench's (arXiv 2601.07206), AIQ is RouterBench's
+(arXiv 2403.12031). All take operating points: the accuracy and the cost that a router reaches at
+each alpha.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.floating]
+
+
+def perf_gain(accuracy: Floats, best_single: float) -> float:
+    """Best accuracy over alpha, relative to the best single model: 0.05 is 5 % more.
+
+    Args:
+        accuracy: (B,) accuracy at each alpha.
+        best_single: accuracy of the best single model.
+    """
+    return float(np.max(accuracy) / best_single - 1) if best_single > 0 else 0.0
+
+
+def cost_save(
+    accuracy: Floats, cost: Floats, best_single: float, its_cost: float, keep: float = 1.0
+) -> float:
+    """Share of the best single model's cost saved while keeping a share of its accuracy.
+
+    Args:
+        accuracy: (B,) accuracy at each alpha.
+        cost: (B,) cost at each alpha, in any unit.
+        best_single: accuracy of the best single model.
+        its_cost: and its cost, in the same unit.
+        keep: share of its accuracy to keep, in (0, 1].
+
+    Returns:
+        The saving, at most 1, negative where the router is dearer; NaN where no alpha keeps that
+        accuracy.
+    """
+    enough = accuracy >= keep * best_single - 1e-12
+    if not enough.any() or not its_cost > 0:
+        return float("nan")
+    return float(1 - cost[enough].min() / its_cost)
+
+
+def aiq(accuracy: Floats, cost: Floats, low: float, high: float) -> float:
+    """Mean, over costs from ``low`` to ``high``, of the best accuracy reachable at or under each.
+
+    Below the router's lowest cost its cheapest point counts.
+
+    Args:
+        accuracy: (B,) accuracy at each alpha.
+        cost: (B,) cost at each alpha.
+        low: lower end of the costs, usually that of the cheapest single model.
+        high: upper end, usually that of the dearest single model.
+    """
+    order = np.lexsort((-accuracy, cost))
+    best = np.maximum.accumulate(accuracy[order])
+    if not high > low:
+        return float(best[np.searchsorted(cost[order], high, side="right") - 1])
+    steps = np.clip(np.concatenate([[low], cost[order][1:], [high]]), low, high)
+    return float(np.sum(best * np.diff(steps)) / (high - low))
+
+
+def pareto_front(accuracy: Floats, cost: Floats) -> npt.NDArray[np.bool_]:
+    """(B,) which points no other point beats in one of accuracy and cost without losing the other.
+
+    Args:
+        accuracy: (B,) accuracies.
+        cost: (B,) costs.
+    """
+    order = np.lexsort((-accuracy, cost))
+    best = np.maximum.accumulate(np.concatenate([[-np.inf], accuracy[order][:-1]]))
+    front = np.zeros(len(accuracy), dtype=np.bool_)
+    front[order] = accuracy[order] > best
+    return front
+
+
+def pareto_dist(
+    accuracy: Floats, cost: Floats, rival_accuracy: Floats, rival_cost: Floats
+) -> float:
+    """Mean distance of a router's points to the Pareto front of them and their rivals.
+
+    Both axes are scaled to the range of all points, so the distance is a share of the picture's
+    side; 0 means that every point is on the front. (The paper gives the name and the idea, not
+    the scaling, which is ours.)
+
+    Args:
+        accuracy: (B,) the router's accuracies.
+        cost: (B,) and costs.
+        rival_accuracy: (R,) those of the single models, or of other routers.
+        rival_cost: (R,) and their costs.
+    """
+    points = np.stack(
+        [
+            np.concatenate([accuracy, rival_accuracy]),
+            np.concatenate([cost, rival_cost]),
+        ],
+        axis=1,
+    )
+    spread = np.ptp(points, axis=0)
+    scaled = points / np.where(spread > 0, spread, 1.0)
+    front = scaled[pareto_front(points[:, 0], points[:, 1])]
+    own = scaled[: len(accuracy)]
+    distance = np.linalg.norm(own[:, None, :] - front[None, :, :], axis=2).min(axis=1)
+    return float(distance.mean())

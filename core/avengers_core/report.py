@@ -1,0 +1,273 @@
+"""The result of an evaluation: rows to compare, the curve over alpha, and its metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from avengers_core import metrics
+from avengers_core.alpha_path import AlphaCurve
+from avengers_core.records import Outcomes
+
+Floats = npt.NDArray[np.floating]
+Ints = npt.NDArray[np.integer]
+Average = Literal["dataset", "query"]
+
+
+@dataclass(frozen=True, eq=False)
+class Row:
+    """One way of choosing models, evaluated on the held-out records.
+
+    Attributes:
+        name: a model id, ``"router (alpha 0.4)"`` or a baseline's name.
+        kind: ``"router"``, ``"model"`` or ``"baseline"``.
+        accuracy: mean score by dataset, NaN where nothing is known.
+        dataset_mean: mean over the datasets, the published tables' average.
+        query_mean: mean over the queries.
+        mean_cost: USD a call.
+        total_cost: USD for all queries.
+        shares: model -> share of the queries it was chosen for.
+        alpha: of a router's row, else None.
+    """
+
+    name: str
+    kind: str
+    accuracy: dict[str, float]
+    dataset_mean: float
+    query_mean: float
+    mean_cost: float
+    total_cost: float
+    shares: dict[str, float]
+    alpha: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Report:
+    """What :func:`evaluate` finds.
+
+    Attributes:
+        rows: every single model, the router at each alpha asked for, and the baselines.
+        curve: accuracy and cost of the router as exact functions of alpha.
+        average: what accuracy means in the metrics: the mean over datasets or over queries.
+        scorer: the router's scorer.
+        outcomes: the held-out records as columns.
+        choices: alpha -> (n,) column chosen for each query.
+    """
+
+    rows: tuple[Row, ...]
+    curve: AlphaCurve
+    average: Average
+    scorer: str
+    outcomes: Outcomes
+    choices: Mapping[float, Ints]
+
+    # -- LLMRouterBench and RouterBench ------------------------------------------------------
+
+    @property
+    def best_single(self) -> Row:
+        """The single model with the best accuracy; the cheaper of equals."""
+        return max(
+            (r for r in self.rows if r.kind == "model"),
+            key=lambda r: (self._accuracy(r), -r.mean_cost),
+        )
+
+    @property
+    def perf_gain(self) -> float:
+        """Best accuracy over alpha, relative to the best single model (PerfGain)."""
+        return metrics.perf_gain(self.curve.score, self._accuracy(self.best_single))
+
+    @property
+    def cost_save(self) -> float:
+        """Cost saved at no less than the best single model's accuracy; NaN if never reached."""
+        return self.cost_save_at(1.0)
+
+    def cost_save_at(self, keep: float) -> float:
+        """Cost saved while keeping a share of the best single model's accuracy (CostSave).
+
+        Args:
+            keep: the share, in (0, 1]; 0.95 is the usual one beside 1.
+        """
+        best = self.best_single
+        return metrics.cost_save(
+            self.curve.score, self.curve.cost, self._accuracy(best), best.mean_cost, keep
+        )
+
+    @property
+    def aiq(self) -> float:
+        """Mean, over costs, of the best accuracy reachable at or under that cost (AIQ).
+
+        Costs run from the cheapest to the dearest single model's.
+        """
+        costs = self.curve.single_cost[~np.isnan(self.curve.single_cost)]
+        if not len(costs):
+            return float("nan")
+        return metrics.aiq(self.curve.score, self.curve.cost, costs.min(), costs.max())
+
+    @property
+    def pareto_dist(self) -> float:
+        """Mean distance to the Pareto front of the router and the single models (ParetoDist)."""
+        known = ~np.isnan(self.curve.single_cost)
+        return metrics.pareto_dist(
+            self.curve.score,
+            self.curve.cost,
+            self.curve.single_score[known],
+            self.curve.single_cost[known],
+        )
+
+    @property
+    def gain_over_random(self) -> float:
+        """Best accuracy over alpha less that of choosing at random, in accuracy points."""
+        return float(self.curve.score.max() - self._accuracy(self.row("random")))
+
+    @property
+    def gap_to_oracle(self) -> float:
+        """Accuracy of the per-query oracle less the best over alpha, in accuracy points."""
+        return float(self._accuracy(self.row("oracle")) - self.curve.score.max())
+
+    def row(self, name: str) -> Row:
+        """The row of that name.
+
+        Raises:
+            KeyError: there is none.
+        """
+        for row in self.rows:
+            if row.name == name:
+                return row
+        raise KeyError(f"no row {name!r}; there are {[r.name for r in self.rows]}")
+
+    def at(self, alpha: float) -> Row:
+        """The router's row at one of the alphas asked for."""
+        return self.row(router_name(alpha))
+
+    @property
+    def table(self) -> list[dict[str, Any]]:
+        """The rows as dicts: name, alpha, one column a dataset, averages, costs."""
+        return [
+            {
+                "name": r.name,
+                "kind": r.kind,
+                "alpha": r.alpha,
+                **r.accuracy,
+                "dataset_mean": r.dataset_mean,
+                "query_mean": r.query_mean,
+                "mean_cost": r.mean_cost,
+                "total_cost": r.total_cost,
+            }
+            for r in self.rows
+        ]
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """All metrics by name."""
+        return {
+            "perf_gain": self.perf_gain,
+            "cost_save": self.cost_save,
+            "cost_save_95": self.cost_save_at(0.95),
+            "aiq": self.aiq,
+            "gain_over_random": self.gain_over_random,
+            "gap_to_oracle": self.gap_to_oracle,
+            "pareto_dist": self.pareto_dist,
+        }
+
+    def confidence(
+        self, alpha: float, level: float = 0.95, resamples: int = 1000, seed: int = 0
+    ) -> dict[str, tuple[float, float]]:
+        """Bootstrap intervals of the router at one alpha, and of its lead over the best single.
+
+        Queries are drawn anew with replacement inside each dataset; the percentile method
+        (Efron & Tibshirani 1993, chapter 13).
+
+        Args:
+            alpha: one of those evaluated.
+            level: of confidence, in (0, 1).
+            resamples: bootstrap samples.
+            seed: of the resampling.
+
+        Returns:
+            ``accuracy``, ``mean_cost`` and ``lead`` (accuracy points over the best single model):
+            lower and upper end of each.
+        """
+        rows = np.arange(len(self.outcomes))
+        choice = self.choices[alpha]
+        best = self.outcomes.models.index(self.best_single.name)
+        score = self.outcomes.scores[rows, choice]
+        cost = self.outcomes.costs[rows, choice]
+        lead = score - self.outcomes.scores[:, best]
+        rng = np.random.default_rng(seed)
+        weights = query_weights(self.outcomes, self.average)
+        datasets = np.unique(self.outcomes.dataset)
+        members = [np.flatnonzero(self.outcomes.dataset == d) for d in datasets]
+        samples: dict[str, list[float]] = {"accuracy": [], "mean_cost": [], "lead": []}
+        for _ in range(resamples):
+            drawn = np.concatenate([rng.choice(m, len(m)) for m in members])
+            w = weights[drawn]
+            samples["accuracy"].append(weighted_mean(score[drawn], w))
+            samples["mean_cost"].append(weighted_mean(cost[drawn], np.ones(len(drawn))))
+            samples["lead"].append(weighted_mean(lead[drawn], w))
+        tail = (1 - level) / 2
+        return {
+            name: (float(np.quantile(v, tail)), float(np.quantile(v, 1 - tail)))
+            for name, v in samples.items()
+        }
+
+    def to_markdown(self) -> str:
+        """The report as Markdown: metrics, the table, selection shares."""
+        from avengers_core.reporting import to_markdown
+
+        return to_markdown(self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Metrics, rows and the curve as plain JSON types."""
+        return {
+            "scorer": self.scorer,
+            "average": self.average,
+            "n_queries": len(self.outcomes),
+            "best_single": self.best_single.name,
+            "metrics": self.metrics,
+            "rows": [
+                {**row, "shares": r.shares} for row, r in zip(self.table, self.rows, strict=True)
+            ],
+            "curve": {
+                "exact": self.curve.path.exact,
+                "alpha": self.curve.alphas.tolist(),
+                "accuracy": self.curve.score.tolist(),
+                "mean_cost": self.curve.cost.tolist(),
+            },
+        }
+
+    def __repr__(self) -> str:
+        return (
+            f"<Report: {len(self.outcomes):,} queries, scorer {self.scorer}, PerfGain "
+            f"{self.perf_gain:+.1%}, CostSave95 {self.cost_save_at(0.95):.1%}, AIQ {self.aiq:.4f}>"
+        )
+
+    def _repr_markdown_(self) -> str:
+        return self.to_markdown()
+
+    def _accuracy(self, row: Row) -> float:
+        return row.dataset_mean if self.average == "dataset" else row.query_mean
+
+
+def router_name(alpha: float) -> str:
+    """The name of a router's row."""
+    return f"router (alpha {alpha:g})"
+
+
+def query_weights(outcomes: Outcomes, average: Average) -> Floats:
+    """(n,) weights of the queries in a mean over queries, or over datasets; they sum to 1."""
+    n = len(outcomes)
+    if average == "query":
+        return np.full(n, 1 / n)
+    counts = np.bincount(outcomes.dataset, minlength=len(outcomes.datasets))
+    return 1 / (counts[outcomes.dataset] * np.count_nonzero(counts))
+
+
+def weighted_mean(values: Floats, weights: Floats) -> float:
+    """Mean over the values that are known; NaN where none is."""
+    known = ~np.isnan(values)
+    mass = weights[known].sum()
+    return float(values[known] @ weights[known] / mass) if mass > 0 else float("nan")

@@ -1,0 +1,106 @@
+"""An evaluation as text: a Markdown report, and tables for the terminal."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+
+from avengers_core.decision import usd
+from avengers_core.report import Report, Row
+
+_METRICS = {
+    "perf_gain": ("PerfGain", "best accuracy over alpha, relative to the best single model"),
+    "cost_save": ("CostSave", "cost saved at the best single model's accuracy"),
+    "cost_save_95": ("CostSave at 95 %", "cost saved at 95 % of its accuracy"),
+    "aiq": ("AIQ", "mean, over costs, of the best accuracy reachable at or under each"),
+    "gain_over_random": ("Gain over random", "best accuracy less that of choosing at random"),
+    "gap_to_oracle": ("Gap to oracle", "what choosing the best model for every query would add"),
+    "pareto_dist": ("ParetoDist", "mean distance to the Pareto front; 0 is on it"),
+}
+_PERCENT = ("perf_gain", "cost_save", "cost_save_95")
+
+
+def to_markdown(report: Report) -> str:
+    """Metrics, the table of all rows, and selection shares, as Markdown.
+
+    Args:
+        report: what :func:`avengers_core.evaluate` returns.
+    """
+    n, d = len(report.outcomes), len(report.best_single.accuracy)
+    parts = [
+        "# Held-out evaluation",
+        f"{n:,} queries of {d} datasets, {len(report.outcomes.models)} models, scorer "
+        f"`{report.scorer}`. Accuracy in the metrics is the mean over "
+        f"{'datasets' if report.average == 'dataset' else 'queries'}. The best single model is "
+        f"`{report.best_single.name}`.",
+        "## Metrics",
+        markdown_table(("metric", "value", "meaning"), metric_rows(report)),
+        "## Accuracy and cost",
+        markdown_table(*comparison(report)),
+        "## Selection",
+        markdown_table(*selection(report)),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def metric_rows(report: Report) -> list[tuple[str, str, str]]:
+    """Name, value and meaning of each metric."""
+    rows = []
+    for key, value in report.metrics.items():
+        name, meaning = _METRICS[key]
+        if math.isnan(value):
+            text = "not reached"
+        else:
+            text = f"{value:+.1%}" if key in _PERCENT else f"{value:.4f}"
+        rows.append((name, text, meaning))
+    return rows
+
+
+def comparison(report: Report, datasets: bool = True) -> tuple[list[str], list[list[str]]]:
+    """The published tables' layout: rows are ways to choose, columns datasets, average, cost.
+
+    Args:
+        report: the evaluation.
+        datasets: with a column for each dataset.
+
+    Returns:
+        The heading, and the rows.
+    """
+    names = sorted(report.best_single.accuracy) if datasets else []
+    heading = ["", *names, "mean over datasets", "mean over queries", "USD a call", "USD in all"]
+    best = report.best_single
+
+    def line(row: Row) -> list[str]:
+        accuracy = [percent(row.accuracy.get(name, math.nan)) for name in names]
+        relative = row.mean_cost / best.mean_cost if best.mean_cost else math.nan
+        note = "" if math.isnan(relative) else f" ({relative:.0%})"
+        return [
+            row.name,
+            *accuracy,
+            percent(row.dataset_mean),
+            percent(row.query_mean),
+            usd(None if math.isnan(row.mean_cost) else row.mean_cost) + note,
+            usd(None if math.isnan(row.total_cost) else row.total_cost),
+        ]
+
+    return heading, [line(row) for row in report.rows]
+
+
+def selection(report: Report) -> tuple[list[str], list[list[str]]]:
+    """How often each model is chosen at each alpha: heading and rows."""
+    routed = [row for row in report.rows if row.kind == "router"]
+    heading = ["model", *(f"alpha {row.alpha:g}" for row in routed)]
+    rows = [[m, *(f"{row.shares[m]:.1%}" for row in routed)] for m in report.outcomes.models]
+    return heading, rows
+
+
+def markdown_table(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table; the first column to the left, the others to the right."""
+    lines = ["| " + " | ".join(heading) + " |", "| --- |" + " ---: |" * (len(heading) - 1)]
+    lines += ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
+    return "\n".join(lines)
+
+
+def percent(value: float) -> str:
+    """A share in percent without its sign, or "n/a" where it is unknown."""
+    return "n/a" if math.isnan(value) else f"{100 * value:.1f}"
