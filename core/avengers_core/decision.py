@@ -170,13 +170,15 @@ def usd(cost: float | None) -> str:
     return f"${cost:.2f}" if cost >= 1 else f"${cost:.3g}" if cost >= 1e-4 else f"${cost:.2e}"
 
 
-def text_table(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table for the terminal; the first column to the left, the others to the right."""
+def text_table(
+    heading: Sequence[str], rows: Iterable[Sequence[str]], left: Sequence[int] = (0,)
+) -> str:
+    """A table for the terminal; the columns ``left`` to the left, the others to the right."""
     lines = [list(heading), *(list(row) for row in rows)]
     widths = [max(len(line[i]) for line in lines) for i in range(len(heading))]
     return "\n".join(
         "  ".join(
-            cell.rjust(width) if i else cell.ljust(width)
+            cell.ljust(width) if i in left else cell.rjust(width)
             for i, (cell, width) in enumerate(zip(line, widths, strict=True))
         ).rstrip()
         for line in lines

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sized
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -31,10 +31,14 @@ def progress_bar(
     if sys.stderr is None or not sys.stderr.isatty():
         yield lambda done: None
         return
-    from tqdm import tqdm
+    from tqdm import tqdm  # type: ignore[import-untyped,unused-ignore]
 
     with tqdm(total=total, desc=desc or None, unit=unit, delay=DELAY, leave=False) as bar:
-        yield lambda done: None if bar.update(done) else None
+
+        def advance(done: int) -> None:
+            bar.update(done)
+
+        yield advance
 
 
 def progress(
@@ -48,8 +52,8 @@ def progress(
         desc: what is being done, shown before the bar.
         unit: name of one item.
     """
-    if total is None:
-        total = len(iterable) if hasattr(iterable, "__len__") else None
+    if total is None and isinstance(iterable, Sized):
+        total = len(iterable)
     with progress_bar(total, desc, unit) as advance:
         for item in iterable:
             yield item

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -219,6 +220,17 @@ class Report:
         from avengers_core.reporting import to_markdown
 
         return to_markdown(self)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the report: ``.json``, ``.md``, or ``.html``, one page with pictures in it.
+
+        Raises:
+            ValueError: another ending.
+            OptionalDependencyError: ``.html`` without matplotlib.
+        """
+        from avengers_core.reporting import save
+
+        save(self, path)
 
     def to_dict(self) -> dict[str, Any]:
         """Metrics, rows and the curve as plain JSON types."""

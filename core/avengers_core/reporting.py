@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import html
+import json
 import math
+import os
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from avengers_core.decision import usd
 from avengers_core.report import Report, Row
@@ -17,6 +21,23 @@ _METRICS = {
     "gap_to_oracle": ("Gap to oracle", "what choosing the best model for every query would add"),
     "pareto_dist": ("ParetoDist", "mean distance to the Pareto front; 0 is on it"),
 }
+_PAGE = """<!doctype html>
+<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>Held-out evaluation</title>
+<style>
+body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem;
+  color: #1a1a1a; background: #fff }}
+table {{ border-collapse: collapse; font-size: 14px; font-variant-numeric: tabular-nums }}
+th, td {{ padding: .25rem .6rem; border-bottom: 1px solid #ddd; text-align: right;
+  white-space: nowrap }}
+th:first-child, td:first-child {{ text-align: left; position: sticky; left: 0; background: #fff }}
+tr:hover td {{ background: #f4f4f4 }}
+.wide {{ overflow-x: auto }}
+figure {{ margin: 1rem 0 }} svg {{ max-width: 100%; height: auto }}
+</style>
+<h1>Held-out evaluation</h1><p>{summary}</p>{pictures}{tables}
+</html>
+"""
 _PERCENT = ("perf_gain", "cost_save", "cost_save_95")
 
 
@@ -26,13 +47,9 @@ def to_markdown(report: Report) -> str:
     Args:
         report: what :func:`avengers_core.evaluate` returns.
     """
-    n, d = len(report.outcomes), len(report.best_single.accuracy)
     parts = [
         "# Held-out evaluation",
-        f"{n:,} queries of {d} datasets, {len(report.outcomes.models)} models, scorer "
-        f"`{report.scorer}`. Accuracy in the metrics is the mean over "
-        f"{'datasets' if report.average == 'dataset' else 'queries'}. The best single model is "
-        f"`{report.best_single.name}`.",
+        summary(report),
         "## Metrics",
         markdown_table(("metric", "value", "meaning"), metric_rows(report)),
         "## Accuracy and cost",
@@ -41,6 +58,60 @@ def to_markdown(report: Report) -> str:
         markdown_table(*selection(report)),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def save(report: Report, path: str | os.PathLike[str]) -> None:
+    """Write a report in the format that the path's ending names; see :meth:`Report.save`."""
+    file = Path(path)
+    if file.suffix == ".json":
+        text = json.dumps(report.to_dict(), indent=1) + "\n"
+    elif file.suffix == ".md":
+        text = to_markdown(report)
+    elif file.suffix in (".html", ".htm"):
+        text = to_html(report)
+    else:
+        raise ValueError(f"expected a path that ends in .json, .md or .html, got {file.name}")
+    file.write_text(text, encoding="utf-8")
+
+
+def to_html(report: Report) -> str:
+    """One self-contained page: the tables, and the pictures as inline SVG."""
+    from avengers_core import plots
+
+    figures = (
+        ("Accuracy against cost", plots.tradeoff(report)),
+        ("Accuracy and cost against alpha", plots.over_alpha(report)),
+        ("Who is chosen, by alpha", plots.selection_shares(report)),
+    )
+    pictures = "".join(
+        f"<h2>{title}</h2><figure>{plots.to_svg(figure)}</figure>" for title, figure in figures
+    )
+    tables = (
+        ("Metrics", ("metric", "value", "meaning"), metric_rows(report)),
+        ("Accuracy in percent, and cost", *comparison(report)),
+        ("Share of the queries", *selection(report)),
+    )
+    body = "".join(f"<h2>{title}</h2>{_html_table(head, rows)}" for title, head, rows in tables)
+    return _PAGE.format(summary=html.escape(summary(report)), pictures=pictures, tables=body)
+
+
+def summary(report: Report) -> str:
+    """One sentence: what was evaluated."""
+    n, d = len(report.outcomes), len(report.best_single.accuracy)
+    average = "datasets" if report.average == "dataset" else "queries"
+    return (
+        f"{n:,} held-out queries of {d} datasets, {len(report.outcomes.models)} models, scorer "
+        f"{report.scorer}. Accuracy in the metrics is the mean over {average}. The best single "
+        f"model is {report.best_single.name}."
+    )
+
+
+def _html_table(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    def line(tag: str, cells: Sequence[str]) -> str:
+        return "<tr>" + "".join(f"<{tag}>{html.escape(c)}</{tag}>" for c in cells) + "</tr>"
+
+    body = "".join(line("td", row) for row in rows)
+    return f"<div class=wide><table>{line('th', heading)}{body}</table></div>"
 
 
 def metric_rows(report: Report) -> list[tuple[str, str, str]]:

@@ -245,7 +245,8 @@ class Router:
             sizes = engine.artifact.statistics.size
             vectors = engine.artifact.centroids[sizes > 0]
             norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-            vectors, sizes = vectors / np.where(norms > 0, norms, 1.0), sizes[sizes > 0]
+            vectors = (vectors / np.where(norms > 0, norms, 1.0)).astype(np.float32)
+            sizes = sizes[sizes > 0]
         features = engine.scorer.features(vectors)
         estimate = engine.estimate(features, call.alpha, call.prompt_tokens)
         path = find_path(engine, features, call)

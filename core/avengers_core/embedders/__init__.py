@@ -1,10 +1,10 @@
-"""Text to unit vectors: the embedded default, endpoints, TF-IDF, any callable, and a cache."""
+"""Text to unit vectors: a local default, any endpoint, any function, and a cache around each."""
 
 from __future__ import annotations
 
-from avengers_core.embedders.base import Embedder, EmbedderSpec, Vectors
-from avengers_core.embedders.cache import CachedEmbedder
-from avengers_core.embedders.callable import CallableEmbedder
+from avengers_core.embedders.base import Embedder, EmbedderSpec
+from avengers_core.embedders.cached import CachedEmbedder
+from avengers_core.embedders.callables import CallableEmbedder
 from avengers_core.embedders.openai import OpenAIEmbedder
 from avengers_core.embedders.resolve import resolve_embedder
 from avengers_core.embedders.tfidf import TfidfEmbedder
@@ -17,7 +17,6 @@ __all__ = [
     "EmbedderSpec",
     "OpenAIEmbedder",
     "TfidfEmbedder",
-    "Vectors",
     "WordLlamaEmbedder",
     "resolve_embedder",
 ]

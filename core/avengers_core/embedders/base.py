@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import re
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
@@ -12,125 +13,129 @@ from avengers_core.errors import EmbedderError
 
 Vectors: TypeAlias = npt.NDArray[np.float32]
 
+_BRIEF = 300  # characters of a foreign error text in ours
+
 
 @runtime_checkable
 class Embedder(Protocol):
-    """Anything that turns texts into unit vectors; nothing needs to inherit from this.
+    """Texts in, unit vectors out.
 
-    Attributes:
-        id: names the vectors: two embedders with the same id give the same vectors. Artifacts and
-            caches are bound to it.
-        dim: length of a vector; 0 as long as it is not known (some endpoints and callables tell
-            it with their first vectors).
+    Safe to share between threads. The same text has the same vector whatever it is embedded
+    together with.
     """
 
     @property
-    def id(self) -> str: ...
+    def id(self) -> str:
+        """Names the embedding space: two embedders with one id give the same vectors."""
+        ...
 
     @property
-    def dim(self) -> int: ...
+    def dim(self) -> int:
+        """Length of a vector. An embedder that does not know it yet embeds one word to see."""
+        ...
 
     def embed(self, texts: Sequence[str]) -> Vectors:
-        """Embed n texts.
+        """Embed texts.
+
+        Args:
+            texts: n texts, any of which may be empty or ill-formed Unicode.
 
         Returns:
-            (n, dim) float32, rows of length 1; a text without anything to go by gives zeros.
+            (n, dim) float32, rows of L2 norm 1; the row of a text without content is zero.
 
         Raises:
-            EmbedderError: there are no vectors, or not one of ``dim`` finite numbers per text.
+            EmbedderError: it failed, or what came back is not one finite vector per text.
+            TypeError: a single text was given, or something that is not a text.
         """
         ...
 
     async def aembed(self, texts: Sequence[str]) -> Vectors:
-        """:meth:`embed`, without blocking the event loop for long."""
+        """:meth:`embed` without blocking the event loop."""
         ...
 
 
-# What `resolve_embedder` takes: an embedder, its name, a callable, or an object of a framework.
-EmbedderSpec: TypeAlias = "Embedder | str | Callable[[list[str]], Any] | Any"
+EmbedderSpec: TypeAlias = str | Embedder | Callable[[list[str]], Any] | Any
+"""What :func:`avengers_core.embedders.resolve_embedder` makes an embedder of."""
 
 
 def as_texts(texts: Sequence[str]) -> list[str]:
-    """A list of texts that every tokenizer, hash and JSON encoder accepts.
+    """The texts as a list of well-formed strings.
 
-    Surrogate pairs become the character that they stand for, lone surrogates U+FFFD.
+    Half a surrogate pair, which JSON can smuggle in and UTF-8 can not carry, becomes U+FFFD.
 
     Raises:
-        TypeError: one text instead of a list, or an item that is not a text.
+        TypeError: a single text was given, or something that is not a text.
     """
     if isinstance(texts, str):
         raise TypeError("expected a list of texts, got one text; put it in a list")
-    return [t if isinstance(t, str) and t.isascii() else _encodable(t) for t in texts]
+    return [well_formed(text) for text in texts]
 
 
-def _encodable(text: object) -> str:
+def well_formed(text: str) -> str:
+    """A text that can be encoded as UTF-8; see :func:`as_texts`."""
     if not isinstance(text, str):
-        raise TypeError(f"expected texts, got an item of type {type(text).__name__}")
+        raise TypeError(f"expected a text, got {type(text).__name__}")
+    if text.isascii():
+        return text
     try:
         text.encode()
     except UnicodeEncodeError:
-        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return text
 
 
-def as_unit_rows(values: Any, n: int, dim: int, source: str) -> Vectors:
-    """Check what an embedder gave for n texts, and scale each row to length 1.
+def as_unit_rows(values: Any, n: int, dim: int | None, who: str) -> Vectors:
+    """Check what an embedder returned and normalise it.
 
     Args:
-        values: array-like that should be (n, dim).
-        n: number of texts.
-        dim: expected length of a vector; 0, any.
-        source: who gave the values, for the message of an error.
+        values: anything that numpy reads as an (n, dim) array of numbers.
+        n: how many vectors there should be.
+        dim: how long each should be; None when that is not known yet.
+        who: the embedder, for the messages.
 
     Returns:
-        (n, dim) float32; rows of zeros stay zeros.
+        (n, d) float32, rows of L2 norm 1; zero rows stay zero.
 
     Raises:
-        EmbedderError: not numbers, another shape, NaN or infinity.
+        EmbedderError: another shape, not numbers, NaN or infinity.
     """
     try:
-        rows = np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError) as error:
+        array = np.asarray(values)
+        if array.dtype.kind not in "biuf":
+            array = array.astype(np.float64)
+    except (TypeError, ValueError, RuntimeError) as error:
         raise EmbedderError(
-            f"{source} gave no rectangular array of numbers for {n} texts ({error})"
-        ) from None
-    if n == 0 and rows.size == 0:
-        return np.zeros((0, dim), dtype=np.float32)
-    if rows.ndim != 2 or rows.shape[1] == 0:
+            f"{who} returned {type(values).__name__}, which is no array of numbers with "
+            f"one row per text ({brief(error)})"
+        ) from error
+    if array.ndim != 2 or len(array) != n:
         raise EmbedderError(
-            f"{source}: expected {n} vectors in an array of shape ({n}, {dim or 'dim'}), "
-            f"got shape {rows.shape}"
+            f"{who} must return one vector per text, shape ({n}, {dim or 'dim'}); "
+            f"got shape {array.shape}"
         )
-    if len(rows) != n:
-        raise EmbedderError(f"{source}: expected {n} vectors, one per text, got {len(rows)}")
-    if dim and rows.shape[1] != dim:
+    if array.shape[1] == 0 or (dim is not None and array.shape[1] != dim):
         raise EmbedderError(
-            f"{source}: expected vectors of dimension {dim}, got dimension {rows.shape[1]}"
+            f"{who} returned vectors of dimension {array.shape[1]}, expected {dim or 'at least 1'}"
         )
-    if not np.isfinite(rows).all():
-        bad = int(np.flatnonzero(~np.isfinite(rows).all(axis=1))[0])
-        raise EmbedderError(f"{source}: vector {bad} of {n} holds NaN or infinity")
-    # Dividing by the largest entry first keeps the squares of very large or small numbers finite.
-    largest = np.abs(rows).max(axis=1, keepdims=True)
-    rows = np.divide(rows, largest, out=np.zeros_like(rows), where=largest > 0)
-    length = np.linalg.norm(rows, axis=1, keepdims=True)
-    np.divide(rows, length, out=rows, where=length > 0)
+    if not np.isfinite(array).all():
+        bad = int(np.flatnonzero(~np.isfinite(array).all(axis=1))[0])
+        raise EmbedderError(f"{who} returned NaN or infinity in the vector of text {bad}")
+    rows = array.astype(np.float64)
+    # Dividing by the largest entry first keeps the squares of huge and tiny numbers in range.
+    rows /= _nonzero(np.abs(rows).max(axis=1))
+    rows /= _nonzero(np.sqrt(np.einsum("ij,ij->i", rows, rows)))
     return rows.astype(np.float32)
 
 
-def chunked(
-    texts: Sequence[str], count: int, size: int, measure: Callable[[str], int] = len
-) -> Iterator[list[str]]:
-    """Cut into consecutive runs of at most ``count`` texts and, unless one text alone is longer,
-    of at most ``size`` in sum of ``measure``."""
-    chunk: list[str] = []
-    total = 0
-    for text in texts:
-        weight = measure(text)
-        if chunk and (len(chunk) == count or total + weight > size):
-            yield chunk
-            chunk, total = [], 0
-        chunk.append(text)
-        total += weight
-    if chunk:
-        yield chunk
+def brief(error: object, secret: str = "") -> str:
+    """The text of an error on one line, cut, without what looks like a key."""
+    text = " ".join(str(error).split())
+    if secret:
+        text = text.replace(secret, "***")
+    text = re.sub(r"\b(sk-|Bearer )[\w.*+/=-]{6,}", r"\1***", text)
+    return text if len(text) <= _BRIEF else text[: _BRIEF - 1] + "…"
+
+
+def _nonzero(column: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    column[column == 0] = 1
+    return column[:, None]

@@ -1,0 +1,42 @@
+"""The command ``avengers``."""
+
+from __future__ import annotations
+
+import logging
+
+import click
+
+from avengers_core import __version__
+from avengers_core.cli.evaluating import evaluate_command
+from avengers_core.cli.fitting import fit_command, import_command, merge_command, update_command
+from avengers_core.cli.routing import calibrate_command, inspect_command, route_command
+from avengers_core.cli.shared import CONTEXT_SETTINGS, Commands
+
+
+@click.group(cls=Commands, context_settings=CONTEXT_SETTINGS)
+@click.version_option(__version__, prog_name="avengers")
+def main() -> None:
+    """Route each query to the model with the best balance of accuracy and cost.
+
+    \b
+    avengers route "What is the capital of France?"     who should answer?
+    avengers fit records.jsonl -o artifact/             a router from your own records
+    avengers evaluate --input records.jsonl             how good would it be?
+
+    Records are JSON lines: {"query": "...", "records": {"model": score}, "usages": {"model":
+    {"cost": usd}}, "dataset": "..."}. Options may be written with dashes or underscores.
+    """
+    logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
+
+
+for command in (
+    calibrate_command,
+    evaluate_command,
+    fit_command,
+    import_command,
+    inspect_command,
+    merge_command,
+    route_command,
+    update_command,
+):
+    main.add_command(command)

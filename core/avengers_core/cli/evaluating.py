@@ -1,0 +1,158 @@
+"""The command that evaluates: split, fit, route the held-out part, report."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from avengers_core.cli.fitting import fit_options, make_embedder
+from avengers_core.cli.shared import (
+    alpha_options,
+    artifact_option,
+    constraint_options,
+    given,
+    names,
+    read_records,
+    scorer_options,
+)
+from avengers_core.decision import text_table
+
+
+@click.command("evaluate")
+@click.option(
+    "--input",
+    "-i",
+    "records",
+    type=click.Path(path_type=Path, exists=True),
+    multiple=True,
+    required=True,
+    help="Records, JSON lines, plain or gzip; repeat for several files.",
+)
+@click.option("--output", "-o", type=click.Path(path_type=Path), help="Results as JSON.")
+@click.option(
+    "--report",
+    type=click.Path(path_type=Path),
+    help="A report: .md for Markdown, .html for one self-contained page with pictures.",
+)
+@artifact_option
+@fit_options
+@click.option("--train-ratio", type=click.FloatRange(0, 1, True, True), default=0.7)
+@alpha_options
+@constraint_options
+@names("--excluded-datasets", "excluded_datasets", help="Datasets to leave out ...")
+@click.option(
+    "--dataset-exclusion-mode",
+    type=click.Choice(["soft", "hard"]),
+    default="soft",
+    show_default=True,
+    help="... of the evaluation only, or also of fitting.",
+)
+@scorer_options
+@click.option(
+    "--average",
+    type=click.Choice(["dataset", "query"]),
+    default="dataset",
+    show_default=True,
+    help="What accuracy means in the metrics: the mean over datasets, or over queries.",
+)
+@click.option("-n", "--max-router", "n", type=click.IntRange(1), hidden=True)
+@click.option(
+    "--export-cluster", type=click.Path(path_type=Path), help="Save the fitted artifact here."
+)
+def evaluate_command(
+    records: tuple[Path, ...],
+    output: Path | None,
+    report: Path | None,
+    artifact: Path | None,
+    clusters: int,
+    embedder: str,
+    seed: int,
+    cache: Path | None,
+    missing: Any,
+    strict: bool,
+    train_ratio: float,
+    alpha: float | None,
+    performance_weight: float | None,
+    cost_sensitivity: float | None,
+    models: tuple[str, ...],
+    exclude: tuple[str, ...],
+    max_cost: float | None,
+    min_score: float | None,
+    excluded_datasets: tuple[str, ...],
+    dataset_exclusion_mode: Any,
+    scorer: str | None,
+    top_k: int | None,
+    beta: float | None,
+    average: Any,
+    n: int | None,
+    export_cluster: Path | None,
+) -> None:
+    """Fit on a part of the records, route the rest, and compare with every baseline.
+
+    \b
+    avengers evaluate --input records.jsonl --output results.json --report report.html
+    avengers evaluate --input records.jsonl --clusters 25 --scorer reference \\
+        --performance_weight 0.4 --cost_sensitivity 0.6        the published code's numbers
+
+    With --artifact nothing is fitted and all records are held out.
+    """
+    from avengers_core.artifact import RouterArtifact
+    from avengers_core.calls import alpha_from_weights
+    from avengers_core.evaluation import DEFAULT_ALPHAS, evaluate
+    from avengers_core.fitting import fit
+    from avengers_core.records import split_records
+    from avengers_core.reporting import comparison, metric_rows
+    from avengers_core.router import Router
+
+    split = None
+    loaded = read_records(records, strict=strict, missing=missing)
+    if artifact is not None:
+        fitted, test, encoder = RouterArtifact.load(artifact), loaded, None
+    else:
+        split = split_records(
+            loaded,
+            train_ratio,
+            seed,
+            excluded_models=exclude,
+            excluded_datasets=excluded_datasets,
+            dataset_exclusion_mode=dataset_exclusion_mode,
+        )
+        encoder = make_embedder(embedder, cache)
+        fitted = fit(
+            split.train,
+            encoder,
+            clusters,
+            seed,
+            source=", ".join(path.name for path in records),
+            **given(models=models),
+        )
+        test = split.test
+        exclude = models = ()
+        if embedder == "tfidf":
+            encoder = None
+    if export_cluster is not None:
+        fitted.save(export_cluster)
+    router = Router(fitted, encoder, scorer, **given(top_k=top_k, beta=beta))
+    if performance_weight is not None or cost_sensitivity is not None:
+        if alpha is not None:
+            raise click.UsageError("give --alpha, or the two weights, not both")
+        alpha = alpha_from_weights(performance_weight, cost_sensitivity)
+    result = evaluate(
+        router,
+        test,
+        DEFAULT_ALPHAS if alpha is None else [alpha],
+        average=average,
+        **given(models=models, exclude=exclude, max_cost=max_cost, min_score=min_score),
+    )
+    heading, rows = comparison(result, datasets=False)
+    click.echo(f"{len(test):,} held-out queries, {router!r}\n")
+    click.echo(text_table(heading, rows))
+    click.echo("\n" + text_table(("metric", "value"), [r[:2] for r in metric_rows(result)]))
+    if output is not None:
+        output.write_text(json.dumps(result.to_dict(), indent=1) + "\n", encoding="utf-8")
+    if report is not None:
+        result.save(report)
+        click.echo(f"\nreport: {report}")

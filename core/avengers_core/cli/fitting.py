@@ -1,0 +1,206 @@
+"""Commands that make artifacts and records: fit, update, merge, import."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from avengers_core.cli.shared import given, names, read_records
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def fit_options(function: F) -> F:
+    """How records are read and clustered."""
+    for option in (
+        click.option("--strict", is_flag=True, help="Stop at the first bad line."),
+        click.option(
+            "--missing",
+            type=click.Choice(["skip", "zero"]),
+            default="skip",
+            show_default=True,
+            help="A model without a result is unknown there, or scores 0 (the published code).",
+        ),
+        click.option(
+            "--cache",
+            type=click.Path(path_type=Path),
+            help="SQLite file that keeps the embeddings for the next time.",
+        ),
+        click.option("--seed", type=int, default=42, show_default=True),
+        click.option(
+            "--embedder",
+            default="wordllama",
+            show_default=True,
+            help="wordllama, tfidf, or openai/MODEL for an OpenAI-compatible endpoint "
+            "(EMBEDDING_BASE_URL, EMBEDDING_API_KEY).",
+        ),
+        click.option(
+            "--clusters",
+            "--n-clusters",
+            "clusters",
+            type=click.IntRange(1),
+            default=60,
+            show_default=True,
+            help="Number of k-means clusters.",
+        ),
+    ):
+        function = option(function)
+    return function
+
+
+def make_embedder(name: str, cache: Path | None) -> Any:
+    """The embedder of ``--embedder``, behind the cache of ``--cache``."""
+    from avengers_core.embedders import CachedEmbedder, resolve_embedder
+
+    if cache is None:
+        return name
+    if name == "tfidf":
+        raise click.UsageError("--cache is of no use with --embedder tfidf, which is fitted anew")
+    return CachedEmbedder(resolve_embedder(name), cache)
+
+
+@click.command("fit")
+@click.argument("records", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--output",
+    "-o",
+    "--export-cluster",
+    "output",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="Artifact folder to write.",
+)
+@fit_options
+@names("--models", "models", help="The only models to fit.")
+@names("--excluded-models", "--exclude", "excluded_models", help="Models to leave out.")
+@names("--excluded-datasets", "excluded_datasets", help="Datasets to leave out.")
+@click.option("--note", default="", help="What users of the artifact must know.")
+def fit_command(
+    records: tuple[Path, ...],
+    output: Path,
+    clusters: int,
+    embedder: str,
+    seed: int,
+    cache: Path | None,
+    missing: Any,
+    strict: bool,
+    models: tuple[str, ...],
+    excluded_models: tuple[str, ...],
+    excluded_datasets: tuple[str, ...],
+    note: str,
+) -> None:
+    """Fit a router from RECORDS (JSON lines, plain or gzip; several files are taken together).
+
+    \b
+    avengers fit records.jsonl -o artifact/
+    avengers fit monday.jsonl.gz tuesday.jsonl.gz -o artifact/ --clusters 100
+    """
+    from avengers_core.fitting import fit
+
+    loaded = read_records(records, strict=strict, missing=missing)
+    if excluded_datasets:
+        loaded = loaded.replace(r for r in loaded if r.dataset not in excluded_datasets)
+    if excluded_models:
+        loaded = loaded.without_models(excluded_models)
+    artifact = fit(
+        loaded,
+        make_embedder(embedder, cache),
+        clusters,
+        seed,
+        source=", ".join(path.name for path in records),
+        note=note,
+        **given(models=models),
+    )
+    artifact.save(output)
+    click.echo(f"{output}: {artifact!r}")
+
+
+@click.command("update")
+@click.argument("artifact", type=click.Path(path_type=Path))
+@click.argument("records", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--output", "-o", type=click.Path(path_type=Path), help="Default: in place.")
+@click.option("--model", help="Add just this model, from a few hundred records that score it.")
+@click.option("--strict", is_flag=True, help="Stop at the first bad line.")
+def update_command(
+    artifact: Path,
+    records: tuple[Path, ...],
+    output: Path | None,
+    model: str | None,
+    strict: bool,
+) -> None:
+    """Add RECORDS to an ARTIFACT without clustering again."""
+    from avengers_core.artifact import RouterArtifact
+
+    old = RouterArtifact.load(artifact)
+    loaded = read_records(records, strict=strict)
+    new = old.add_model(model, loaded) if model else old.update(loaded)
+    new.save(output or artifact)
+    click.echo(f"{output or artifact}: {new!r}")
+
+
+@click.command("merge")
+@click.argument("artifacts", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--output", "-o", type=click.Path(path_type=Path), required=True)
+def merge_command(artifacts: tuple[Path, ...], output: Path) -> None:
+    """Add up ARTIFACTS with the same centroids (shards, days) into one."""
+    from avengers_core.artifact import RouterArtifact
+
+    first, *others = (RouterArtifact.load(path) for path in artifacts)
+    merged = first.merge(*others)
+    merged.save(output)
+    click.echo(f"{output}: {merged!r}")
+
+
+@click.command("import")
+@click.argument("source", type=click.Path(path_type=Path, exists=True))
+@click.option(
+    "--output",
+    "-o",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="Artifact folder for an export of the published code, else a file of records.",
+)
+@click.option("--layout", help="Layout of the source; default: told by its content.")
+@click.option("--score-key", help="Name of the score (LangSmith, Langfuse).")
+@click.option(
+    "--scale", type=(float, float), help="Lowest and highest score (LangSmith, Langfuse)."
+)
+@click.option("--embedder", help="Id of the embedder that made an export's vectors.")
+def import_command(
+    source: Path,
+    output: Path,
+    layout: str | None,
+    score_key: str | None,
+    scale: tuple[float, float] | None,
+    embedder: str | None,
+) -> None:
+    """Convert benchmark results to records, or a published router's export to an artifact.
+
+    \b
+    avengers import export/ -o artifact/            the published code's --export_cluster
+    avengers import results/bench -o records.jsonl  LLMRouterBench, RouterBench, RouteLLM, ...
+    """
+    from avengers_core.artifact import RouterArtifact
+
+    if layout == "reference-export" or (source / "cluster_centers.npy").exists():
+        artifact = RouterArtifact.from_reference_export(source, embedder=embedder)
+        artifact.save(output)
+        click.echo(f"{output}: {artifact!r}")
+        return
+    from avengers_core.importers import import_records
+    from avengers_core.records import load_records
+
+    rows = import_records(source, layout, **given(score_key=score_key, scale=scale))
+    records = load_records(rows)
+    with output.open("w", encoding="utf-8", newline="\n") as file:
+        for record in records:
+            row = record.model_dump(by_alias=True, exclude_none=True)
+            row["records"] = record.scores
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+    for problem in records.problems[:5]:
+        click.echo(f"  {problem}", err=True)
+    click.echo(f"{output}: {records!r}")

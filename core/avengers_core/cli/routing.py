@@ -1,0 +1,213 @@
+"""Commands that use an artifact: route, inspect, calibrate."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+
+from avengers_core.cli.shared import (
+    alpha_options,
+    artifact_option,
+    constraint_options,
+    given,
+    scorer_options,
+)
+from avengers_core.decision import text_table, usd
+from avengers_core.router import DEFAULT_ARTIFACT, Router
+
+_BATCH = 1024
+
+
+def open_router(artifact: Path | None, **options: Any) -> Router:
+    """The router of ``--artifact``, or the default one."""
+    return Router.load(artifact or DEFAULT_ARTIFACT, **given(**options))
+
+
+@click.command("route")
+@click.argument("query", required=False)
+@click.option(
+    "--file",
+    "-f",
+    "source",
+    type=click.File("r", encoding="utf-8"),
+    help="One query a line; JSON lines with a key `query` are understood. - is standard input.",
+)
+@artifact_option
+@alpha_options
+@constraint_options
+@click.option("-n", "--max-router", "n", type=click.IntRange(1), help="Name the n best models.")
+@click.option("--prompt-tokens", type=click.IntRange(0), help="Length of the whole prompt.")
+@click.option("--relax", is_flag=True, help="If the limits leave nobody, take the nearest model.")
+@scorer_options
+@click.option("--explain", is_flag=True, help="Show the ranking and the clusters that voted.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a query.")
+def route_command(
+    query: str | None,
+    source: Any,
+    artifact: Path | None,
+    relax: bool,
+    scorer: str | None,
+    top_k: int | None,
+    beta: float | None,
+    explain: bool,
+    as_json: bool,
+    **arguments: Any,
+) -> None:
+    """Say which model should answer QUERY (or each line of a file, or of standard input).
+
+    \b
+    avengers route "Prove that there are infinitely many primes" --alpha 0.8
+    avengers route -f questions.txt --alpha 0.3 --max-cost 0.01 --json > decisions.jsonl
+    echo "Write a haiku" | avengers route --explain
+    """
+    if query is not None and source is not None:
+        raise click.UsageError("give a QUERY or --file, not both")
+    if query is None and source is None and sys.stdin.isatty():
+        raise click.UsageError("give a QUERY, --file, or queries on standard input")
+    router = open_router(artifact, scorer=scorer, top_k=top_k, beta=beta)
+    call = given(**arguments, on_empty="relax" if relax else None)
+    queries = iter([query]) if query is not None else _queries(source or sys.stdin)
+    while batch := list(itertools.islice(queries, _BATCH)):
+        for text, decision in zip(batch, router.route_batch(batch, **call), strict=True):
+            if as_json:
+                click.echo(json.dumps({"query": text, **decision.to_dict()}, ensure_ascii=False))
+            elif explain:
+                click.echo(decision.explain() + "\n")
+            else:
+                click.echo(str(decision))
+
+
+def _queries(lines: Any) -> Iterator[str]:
+    for line in lines:
+        text = line.rstrip("\n")
+        if text.lstrip().startswith("{"):
+            try:
+                row = json.loads(text)
+            except ValueError:
+                row = {}
+            if isinstance(row.get("query"), str):
+                text = row["query"]
+        if text.strip():
+            yield text
+
+
+@click.command("inspect")
+@click.argument("artifact", type=click.Path(path_type=Path), required=False)
+@click.option("--alpha", type=click.FloatRange(0, 1), default=0.5, show_default=True)
+@click.option("--top", type=click.IntRange(1), default=3, show_default=True, help="Models shown.")
+@click.option("--json", "as_json", is_flag=True, help="Everything as one JSON object.")
+def inspect_command(artifact: Path | None, alpha: float, top: int, as_json: bool) -> None:
+    """Show what an ARTIFACT holds: its clusters, their size, topics and best models.
+
+    Without ARTIFACT: the one that ships with the package.
+    """
+    router = open_router(artifact)
+    a, scorer = router.artifact, router.scorer
+    models = router.models
+    k = a.n_clusters
+    table, score, cost = scorer.table(alpha)[:k], scorer.score_table[:k], scorer.cost_table[:k]
+    clusters = []
+    for c in np.argsort(-a.statistics.size, kind="stable").tolist():
+        seen = [j for j in np.argsort(-table[c], kind="stable") if a.statistics.n[c, j] > 0]
+        best = [
+            {"model": models[j], "score": float(score[c, j]), "cost": _known(cost[c, j])}
+            for j in seen[:top]
+        ]
+        clusters.append(
+            {
+                "cluster": c,
+                "size": int(a.statistics.size[c]),
+                "topics": list(a.topics(c)),
+                "best": best,
+            }
+        )
+    if as_json:
+        content = {
+            "records": a.n_records,
+            "models": models,
+            "datasets": a.datasets,
+            "dim": a.dim,
+            "bytes": a.nbytes,
+            "info": a.info.model_dump(),
+            "clusters": clusters,
+        }
+        click.echo(json.dumps(content, indent=1))
+        return
+    click.echo(
+        f"{a.n_records:,} records, {len(models)} models, {len(a.datasets)} datasets, "
+        f"{k} clusters, {a.dim} dimensions, {a.nbytes / 1024:,.0f} KiB\n"
+        f"embedder {a.info.embedder}, scorer {scorer.name}, made {a.info.created}"
+    )
+    for label, text in (("source", a.info.source), ("note", a.info.note)):
+        if text:
+            click.echo(f"{label}: {text}")
+    rows = [
+        [
+            str(c["cluster"]),
+            f"{c['size']:,}",
+            ", ".join(c["topics"]),
+            "  ".join(f"{b['model']} ({b['score']:.2f}, {usd(b['cost'])})" for b in c["best"]),
+        ]
+        for c in clusters
+    ]
+    heading = ["cluster", "size", "topics", f"best models at alpha {alpha:g} (score, cost)"]
+    click.echo("\n" + text_table(heading, rows, left=(0, 2, 3)))
+
+
+def _known(cost: float) -> float | None:
+    return None if np.isnan(cost) else float(cost)
+
+
+@click.command("calibrate")
+@artifact_option
+@click.option("--cost", type=click.FloatRange(0), help="At most this mean cost, USD a call.")
+@click.option("--score", type=click.FloatRange(0, 1), help="At least this mean score.")
+@click.option(
+    "--saving",
+    type=click.FloatRange(0, 1, max_open=True),
+    help="This share less than always asking the best single model, e.g. 0.27.",
+)
+@click.option(
+    "--queries",
+    type=click.File("r", encoding="utf-8"),
+    help="A sample of your queries, one a line. Default: the artifact's own records.",
+)
+@constraint_options
+@scorer_options
+@click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
+def calibrate_command(
+    artifact: Path | None,
+    cost: float | None,
+    score: float | None,
+    saving: float | None,
+    queries: Any,
+    scorer: str | None,
+    top_k: int | None,
+    beta: float | None,
+    as_json: bool,
+    **limits: Any,
+) -> None:
+    """Find the alpha that is expected to meet a target of cost, score or saving.
+
+    \b
+    avengers calibrate --saving 0.27
+    avengers calibrate --cost 0.002 --queries my-questions.txt
+    """
+    router = open_router(artifact, scorer=scorer, top_k=top_k, beta=beta)
+    sample = list(_queries(queries)) if queries else None
+    path = router.alpha_path(sample, **given(**limits))
+    target = path.target(cost=cost, score=score, saving=saving)
+    if as_json:
+        click.echo(json.dumps(target._asdict()))
+    else:
+        click.echo(
+            f"alpha {target.alpha:.4f}: expected score {target.score:.3f}, "
+            f"expected cost {usd(target.cost)} a call"
+        )

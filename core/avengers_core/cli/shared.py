@@ -1,0 +1,145 @@
+"""What the commands share: options, error reporting, reading of records."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from avengers_core.errors import AvengersError
+from avengers_core.records import Missing, Records, load_records
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+CONTEXT_SETTINGS: dict[str, Any] = {
+    "help_option_names": ["-h", "--help"],
+    # The published scripts write --train_ratio; both spellings work everywhere.
+    "token_normalize_func": lambda token: token.replace("_", "-"),
+    "max_content_width": 100,
+}
+_SHOWN_PROBLEMS = 5
+
+
+class Commands(click.Group):
+    """A group whose commands report expected errors in one line, without a traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (AvengersError, ValueError, OSError) as error:
+            raise click.ClickException(str(error)) from error
+
+
+class NameList(click.ParamType):  # type: ignore[type-arg,unused-ignore]
+    """Names separated by commas; the option may also be repeated."""
+
+    name = "names"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[str, ...]:
+        if isinstance(value, tuple):
+            return value
+        return tuple(name.strip() for name in str(value).split(",") if name.strip())
+
+
+def names(*declarations: str, help: str) -> Callable[[F], F]:  # noqa: A002 (click's own word)
+    """An option for a list of names."""
+    return click.option(
+        *declarations,
+        type=NameList(),
+        multiple=True,
+        help=help + " Separate with commas, or repeat the option.",
+        callback=lambda _ctx, _param, value: tuple(n for group in value for n in group),
+    )
+
+
+def artifact_option(function: F) -> F:
+    """``--artifact``: a folder; default, ``AVENGERS_ARTIFACT`` or the shipped one."""
+    return click.option(
+        "--artifact",
+        "-a",
+        type=click.Path(path_type=Path),
+        envvar="AVENGERS_ARTIFACT",
+        help="Artifact folder. Default: $AVENGERS_ARTIFACT, else the one that ships with the "
+        "package.",
+    )(function)
+
+
+def scorer_options(function: F) -> F:
+    """``--scorer``, ``--top-k``, ``--beta``."""
+    for option in (
+        click.option("--beta", type=float, help="Sharpness of the clusters' votes."),
+        click.option("--top-k", type=click.IntRange(1), help="Clusters that vote."),
+        click.option(
+            "--scorer",
+            type=click.Choice(["calibrated", "paper", "reference"]),
+            help="calibrated (default), paper (arXiv 2508.12631) or reference (its published "
+            "code).",
+        ),
+    ):
+        function = option(function)
+    return function
+
+
+def alpha_options(function: F) -> F:
+    """``--alpha``, or the published ``--performance-weight`` and ``--cost-sensitivity``."""
+    for option in (
+        click.option("--cost-sensitivity", type=click.FloatRange(0), help="See above."),
+        click.option(
+            "--performance-weight",
+            type=click.FloatRange(0),
+            help="With --cost-sensitivity another way to give alpha: pw / (pw + cs).",
+        ),
+        click.option(
+            "--alpha",
+            type=click.FloatRange(0, 1),
+            help="Weight of score against cost: 0 = cheapest, 1 = best. Default 0.5.",
+        ),
+    ):
+        function = option(function)
+    return function
+
+
+def constraint_options(function: F) -> F:
+    """Limits on the models that may be chosen."""
+    for option in (
+        click.option(
+            "--max-cost",
+            "--budget-limit",
+            type=click.FloatRange(0),
+            help="Highest expected cost, USD a call.",
+        ),
+        click.option(
+            "--min-score",
+            "--min-accuracy",
+            "--min-accuracy-threshold",
+            type=click.FloatRange(0, 1),
+            help="Lowest expected score.",
+        ),
+        names("--exclude", "--excluded-models", "exclude", help="Models not to use."),
+        names("--models", "models", help="The only models to use."),
+    ):
+        function = option(function)
+    return function
+
+
+def given(**options: Any) -> dict[str, Any]:
+    """The options that were given."""
+    return {k: v for k, v in options.items() if v is not None and v != ()}
+
+
+def read_records(paths: tuple[Path, ...], *, strict: bool, missing: Missing = "skip") -> Records:
+    """All records of some files; bad lines are counted on standard error, the first few shown."""
+    parts = [load_records(path, strict=strict, missing=missing) for path in paths]
+    for path, part in zip(paths, parts, strict=True):
+        if part.problems:
+            click.echo(f"{path}: {len(part.problems):,} lines rejected", err=True)
+            for problem in part.problems[:_SHOWN_PROBLEMS]:
+                click.echo(f"  {problem}", err=True)
+            if len(part.problems) > _SHOWN_PROBLEMS:
+                click.echo(f"  ... and {len(part.problems) - _SHOWN_PROBLEMS:,} more", err=True)
+    records = Records((r for part in parts for r in part), missing=missing)
+    if not records:
+        raise click.ClickException(f"no record in {', '.join(map(str, paths))}")
+    return records

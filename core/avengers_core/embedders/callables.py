@@ -1,0 +1,159 @@
+"""Embedders made of what the user already has: a function, a LangChain or a LlamaIndex object."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import hashlib
+import inspect
+from collections.abc import Awaitable, Callable, Sequence
+from types import CodeType
+from typing import Any
+
+import numpy as np
+
+from avengers_core.embedders.base import Vectors, as_texts, as_unit_rows, brief
+from avengers_core.errors import EmbedderError
+
+
+class CallableEmbedder:
+    """An embedder made of a function.
+
+    Args:
+        fn: list of n texts -> (n, dim) numbers: nested lists, an array, a tensor on the CPU.
+            Called from several threads if the router is.
+        id: names the embedding space, and is stored in the artifact; default, made of the
+            function's name. Give one where the name does not say it all: a function that reads
+            its model's name from elsewhere, or a lambda (whose derived id holds a hash of its
+            code, which differs between versions of Python).
+        dim: length of the vectors; default, what the first call returns.
+        afn: the asynchronous form of ``fn``; default, ``fn`` in a thread.
+
+    Raises:
+        TypeError: ``fn`` can not be called, or is asynchronous.
+    """
+
+    def __init__(
+        self,
+        fn: Callable[[list[str]], Any],
+        id: str | None = None,
+        dim: int | None = None,
+        *,
+        afn: Callable[[list[str]], Awaitable[Any]] | None = None,
+    ) -> None:
+        if not callable(fn):
+            raise TypeError(f"expected a function of a list of texts, got {type(fn).__name__}")
+        if inspect.iscoroutinefunction(fn):
+            raise TypeError("fn must be a plain function; pass the asynchronous one as afn=")
+        if dim is not None and dim < 1:
+            raise ValueError(f"dim must be at least 1, got {dim}")
+        self.id = id or f"callable/{_name(fn)}"
+        self._fn = fn
+        self._afn = afn
+        self._dim = dim
+
+    @property
+    def dim(self) -> int:
+        """Length of a vector; calls the function once when that is not known yet."""
+        if self._dim is None:
+            self.embed(["dimension"])
+        assert self._dim is not None
+        return self._dim
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        """See :meth:`avengers_core.embedders.Embedder.embed`."""
+        texts = as_texts(texts)
+        if not texts:
+            return np.zeros((0, self.dim), dtype=np.float32)
+        return self._checked(self._call(texts), len(texts))
+
+    async def aembed(self, texts: Sequence[str]) -> Vectors:
+        """:meth:`embed`, through ``afn`` or in a thread."""
+        texts = as_texts(texts)
+        if self._afn is None:
+            return await asyncio.to_thread(self.embed, texts)
+        if not texts:
+            if self._dim is None:
+                await self.aembed(["dimension"])
+            return np.zeros((0, self.dim), dtype=np.float32)
+        try:
+            values = await self._afn(list(texts))
+        except Exception as error:
+            raise self._failed(error) from error
+        return self._checked(values, len(texts))
+
+    def _call(self, texts: list[str]) -> Any:
+        try:
+            return self._fn(list(texts))
+        except Exception as error:
+            raise self._failed(error) from error
+
+    def _failed(self, error: Exception) -> EmbedderError:
+        return EmbedderError(
+            f"the embedder {self.id!r} failed: {type(error).__name__}: {brief(error)}"
+        )
+
+    def _checked(self, values: Any, n: int) -> Vectors:
+        vectors = as_unit_rows(values, n, self._dim, f"the embedder {self.id!r}")
+        self._dim = vectors.shape[1]
+        return vectors
+
+    def __repr__(self) -> str:
+        return f"CallableEmbedder(id={self.id!r}, dim={self._dim})"
+
+
+def from_langchain(embeddings: Any) -> CallableEmbedder:
+    """An embedder made of a LangChain ``Embeddings`` object.
+
+    Queries go through ``embed_documents`` like the records, so that both lie in one space where
+    a model treats the two differently.
+    """
+    return CallableEmbedder(
+        embeddings.embed_documents,
+        id=f"langchain/{_describe(embeddings)}",
+        afn=getattr(embeddings, "aembed_documents", None),
+    )
+
+
+def from_llamaindex(embedding: Any) -> CallableEmbedder:
+    """An embedder made of a LlamaIndex ``BaseEmbedding`` object; queries are embedded as texts."""
+    return CallableEmbedder(
+        embedding.get_text_embedding_batch,
+        id=f"llamaindex/{_describe(embedding)}",
+        afn=getattr(embedding, "aget_text_embedding_batch", None),
+    )
+
+
+def _name(fn: Any) -> str:
+    """A name that is the same in the next process, without addresses."""
+    if isinstance(fn, functools.partial):
+        # Of the bound arguments only the model's name: another may be a key.
+        model = fn.keywords.get("model", fn.keywords.get("model_name"))
+        return _name(fn.func) + (f"/{model}" if isinstance(model, str) else "")
+    if inspect.ismethod(fn) and not inspect.isclass(fn.__self__):
+        return f"{_describe(fn.__self__)}.{fn.__name__}"
+    qualname = getattr(fn, "__qualname__", None)
+    if qualname is None:
+        return _describe(fn)
+    name = f"{fn.__module__}.{qualname}"
+    if fn.__name__ == "<lambda>":
+        name += f"-{_code_hash(fn.__code__)}"
+    return name
+
+
+def _code_hash(code: CodeType) -> str:
+    consts = [sorted(map(repr, c)) if isinstance(c, frozenset) else c for c in code.co_consts]
+    plain = [c for c in consts if not isinstance(c, CodeType)]
+    return hashlib.sha256(repr((code.co_code, code.co_names, plain)).encode()).hexdigest()[:8]
+
+
+def _describe(obj: Any) -> str:
+    """The class of an object and the model that it names, if it does."""
+    name = type(obj).__name__
+    for attribute in ("model_name", "model", "model_id", "deployment_name"):
+        value = getattr(obj, attribute, None)
+        if isinstance(value, str) and value and value != "unknown":
+            name += f"/{value}"
+            break
+    dimensions = getattr(obj, "dimensions", None)
+    return f"{name}@{dimensions}" if isinstance(dimensions, int) else name
