@@ -19,7 +19,7 @@ class Candidate(NamedTuple):
         utility: what the ranking is by; only comparable inside one decision.
         expected_score: in [0, 1].
         expected_cost: USD for this call, or None where the artifact knows no cost of the model.
-        support: share of the query's votes from clusters in which the model has records, [0, 1].
+        support: how far the model has records where the query lands, in [0, 1].
     """
 
     model: str

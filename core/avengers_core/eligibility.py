@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from avengers_core.decision import Candidate
 from avengers_core.errors import NoEligibleModelError
 
-# Below this share of a query's votes from clusters in which a model has records, what is expected
-# of the model is its overall mean and no evidence about the query.
+# Where less than this of a query's votes comes from clusters in which a model has its share of the
+# records, what is expected of the model is mostly its overall mean, no evidence about the query.
 MIN_SUPPORT = 0.5
 
 

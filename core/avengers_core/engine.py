@@ -32,7 +32,7 @@ class Estimate:
         utility: (n, M) what the ranking is by.
         score: (n, M) expected score.
         cost: (n, M) expected cost, USD; NaN where unknown.
-        support: (n, M) share of votes from clusters in which the model has records.
+        support: (n, M) how far the model has records where the query lands.
     """
 
     utility: Floats

@@ -1,60 +1,44 @@
-"""Progress bars for long work; nothing is shown, nor tqdm imported, unless stderr is a terminal."""
+"""A progress bar for long work that people watch, and nothing elsewhere."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sized
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
 T = TypeVar("T")
 
-# Seconds before a bar appears, so that short work does not flash one.
-DELAY = 1.0
-
-
-@contextmanager
-def progress_bar(
-    total: int | None, desc: str = "", unit: str = "it"
-) -> Iterator[Callable[[int], None]]:
-    """A bar that is told how much was done, for work that is not one plain loop.
-
-    Args:
-        total: the amount of work in units; None, unknown.
-        desc: what is being done, shown before the bar.
-        unit: name of one unit.
-
-    Yields:
-        A function that takes the number of units done since its last call. It may be called from
-        several threads.
-    """
-    if sys.stderr is None or not sys.stderr.isatty():
-        yield lambda done: None
-        return
-    from tqdm import tqdm  # type: ignore[import-untyped,unused-ignore]
-
-    with tqdm(total=total, desc=desc or None, unit=unit, delay=DELAY, leave=False) as bar:
-
-        def advance(done: int) -> None:
-            bar.update(done)
-
-        yield advance
+# Work that is over by then needs no bar.
+_DELAY_SECONDS = 1.0
 
 
 def progress(
-    iterable: Iterable[T], *, total: int | None = None, desc: str = "", unit: str = "it"
+    items: Iterable[T], *, desc: str = "", total: int | None = None, unit: str = "it"
 ) -> Iterator[T]:
-    """Iterate with a bar on stderr.
+    """Iterate, with a bar on standard error if that is a terminal and it takes over a second.
 
     Args:
-        iterable: what to go through.
-        total: its length; default, what ``len`` says where it has one.
-        desc: what is being done, shown before the bar.
-        unit: name of one item.
+        items: what to iterate over.
+        desc: what is being done, in front of the bar.
+        total: how many items there are; default, ``len(items)`` where it has one.
+        unit: what one item is.
+
+    Yields:
+        The items, unchanged.
     """
-    if total is None and isinstance(iterable, Sized):
-        total = len(iterable)
-    with progress_bar(total, desc, unit) as advance:
-        for item in iterable:
-            yield item
-            advance(1)
+    if not _watched():
+        yield from items
+        return
+    from tqdm import tqdm  # type: ignore[import-untyped,unused-ignore]
+
+    yield from tqdm(
+        items, desc=desc or None, total=total, unit=unit, delay=_DELAY_SECONDS, leave=False
+    )
+
+
+def _watched() -> bool:
+    # Standard error is None under pythonw, and may be closed.
+    try:
+        return sys.stderr is not None and sys.stderr.isatty()
+    except ValueError:
+        return False

@@ -18,7 +18,7 @@ import itertools
 import os
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Annotated, Any, Literal, NamedTuple, cast, overload
 
@@ -285,21 +285,32 @@ def split_records(
     if dropped := _known("model", excluded_models, records.models):
         records = records.without_models(dropped)
 
-    by_dataset: dict[str, list[Record]] = {}
-    for record in records:
-        by_dataset.setdefault(record.dataset, []).append(record)
-    train: list[Record] = []
-    test: list[Record] = []
-    for dataset, rows in sorted(by_dataset.items()):
-        order = np.random.default_rng(seed).permutation(len(rows)).tolist()
+    train, test = split_indices([r.dataset for r in records], train_ratio, seed)
+    if left_out:
+        excluded = [i for i, r in enumerate(records) if r.dataset in left_out]
+        train = [i for i in train if records[i].dataset not in left_out]
+        test = [i for i in test if records[i].dataset not in left_out]
+        train += excluded if dataset_exclusion_mode == "soft" else []
+    return Split(
+        records.replace(records[i] for i in train), records.replace(records[i] for i in test)
+    )
+
+
+def split_indices(
+    datasets: Sequence[str], train_ratio: float, seed: int
+) -> tuple[list[int], list[int]]:
+    """The rows to fit on and to test on, given each row's dataset; see :func:`split_records`."""
+    rows_of: dict[str, list[int]] = {}
+    for row, dataset in enumerate(datasets):
+        rows_of.setdefault(dataset, []).append(row)
+    train: list[int] = []
+    test: list[int] = []
+    for _, rows in sorted(rows_of.items()):
+        order = [rows[i] for i in np.random.default_rng(seed).permutation(len(rows)).tolist()]
         n_test = len(rows) - int(len(rows) * train_ratio)
-        if dataset not in left_out:
-            test.extend(rows[i] for i in order[:n_test])
-        if dataset not in left_out:
-            train.extend(rows[i] for i in order[n_test:])
-        elif dataset_exclusion_mode == "soft":
-            train.extend(rows)
-    return Split(records.replace(train), records.replace(test))
+        test += order[:n_test]
+        train += order[n_test:]
+    return train, test
 
 
 @dataclass(frozen=True)
@@ -328,6 +339,19 @@ class Outcomes:
 
     def __len__(self) -> int:
         return len(self.queries)
+
+    def take(self, rows: Sequence[int]) -> Outcomes:
+        """Some of the queries, in the order given."""
+        index = np.asarray(rows, dtype=np.int64)
+        return replace(
+            self,
+            queries=[self.queries[i] for i in rows],
+            dataset=self.dataset[index],
+            scores=self.scores[index],
+            costs=self.costs[index],
+            prompt_tokens=self.prompt_tokens[index],
+            completion_tokens=self.completion_tokens[index],
+        )
 
 
 def to_outcomes(

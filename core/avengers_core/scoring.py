@@ -33,8 +33,8 @@ class Scorer(Protocol):
         linear: whether the table is a straight line in alpha.
         score_table: (F, M) whose product with features is the expected score.
         cost_table: (F, M) likewise the expected cost, USD; NaN columns where no cost is known.
-        evidence_table: (F, M) likewise the support: the share of a query's votes that come from
-            clusters in which the model has records, in [0, 1].
+        evidence_table: (F, M) likewise the support: how far the model has records where the query
+            lands, in [0, 1].
         cost_scale: what one unit of utility is in USD at alpha 0, or None where utility is not
             linear in the expected cost.
     """
@@ -72,7 +72,7 @@ class _ClusterScorer:
         s = artifact.statistics
         self._centroids = artifact.centroids
         self._size = s.size
-        self.evidence_table: Floats = (s.n > 0).astype(np.float32)
+        self.evidence_table = _evidence(s.n, s.size)
         # A model without a known cost has no cost; where no model has one, cost plays no part.
         self.has_cost = s.n_cost.any(axis=0)
 
@@ -254,6 +254,17 @@ def make_scorer(artifact: RouterArtifact, name: str | None = None, **options: An
 
 def _ratio(total: Floats, n: Floats, empty: float) -> Floats:
     return np.where(n > 0, total / np.where(n > 0, n, 1), empty)
+
+
+def _evidence(n: Floats, size: Floats) -> Floats:
+    """(K, M) how far a model has records in a cluster, in [0, 1].
+
+    1 where it has the share of the cluster's records that it has of all records, or more; 0 where
+    it has none. A handful of strays in a cluster that a model was otherwise left out of is thus no
+    evidence, while a model with few records everywhere is not held back.
+    """
+    usual = size[:, None] * (n.sum(axis=0) / max(size.sum(), 1.0))
+    return np.where(n > 0, np.minimum((n + 1) / (usual + 1), 1.0), 0.0)
 
 
 def _shrunk(total: Floats, n: Floats, m0: float) -> Floats:

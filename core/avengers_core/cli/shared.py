@@ -43,7 +43,7 @@ class NameList(click.ParamType):  # type: ignore[type-arg,unused-ignore]
         return tuple(name.strip() for name in str(value).split(",") if name.strip())
 
 
-def names(*declarations: str, help: str) -> Callable[[F], F]:  # noqa: A002 (click's own word)
+def names(*declarations: str, help: str) -> Callable[[F], F]:
     """An option for a list of names."""
     return click.option(
         *declarations,

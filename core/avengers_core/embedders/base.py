@@ -84,8 +84,8 @@ def well_formed(text: str) -> str:
     return text
 
 
-def as_unit_rows(values: Any, n: int, dim: int | None, who: str) -> Vectors:
-    """Check what an embedder returned and normalise it.
+def as_rows(values: Any, n: int, dim: int | None, who: str) -> npt.NDArray[Any]:
+    """Check what an embedder returned.
 
     Args:
         values: anything that numpy reads as an (n, dim) array of numbers.
@@ -94,7 +94,7 @@ def as_unit_rows(values: Any, n: int, dim: int | None, who: str) -> Vectors:
         who: the embedder, for the messages.
 
     Returns:
-        (n, d) float32, rows of L2 norm 1; zero rows stay zero.
+        (n, d) array of finite numbers.
 
     Raises:
         EmbedderError: another shape, not numbers, NaN or infinity.
@@ -120,7 +120,12 @@ def as_unit_rows(values: Any, n: int, dim: int | None, who: str) -> Vectors:
     if not np.isfinite(array).all():
         bad = int(np.flatnonzero(~np.isfinite(array).all(axis=1))[0])
         raise EmbedderError(f"{who} returned NaN or infinity in the vector of text {bad}")
-    rows = array.astype(np.float64)
+    return array
+
+
+def as_unit_rows(values: Any, n: int, dim: int | None, who: str) -> Vectors:
+    """:func:`as_rows`, normalised: (n, d) float32, rows of L2 norm 1; zero rows stay zero."""
+    rows = as_rows(values, n, dim, who).astype(np.float64)
     # Dividing by the largest entry first keeps the squares of huge and tiny numbers in range.
     rows /= _nonzero(np.abs(rows).max(axis=1))
     rows /= _nonzero(np.sqrt(np.einsum("ij,ij->i", rows, rows)))

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import hashlib
 import inspect
 from collections.abc import Awaitable, Callable, Sequence
-from types import CodeType
 from typing import Any
 
 import numpy as np
@@ -23,9 +21,8 @@ class CallableEmbedder:
         fn: list of n texts -> (n, dim) numbers: nested lists, an array, a tensor on the CPU.
             Called from several threads if the router is.
         id: names the embedding space, and is stored in the artifact; default, made of the
-            function's name. Give one where the name does not say it all: a function that reads
-            its model's name from elsewhere, or a lambda (whose derived id holds a hash of its
-            code, which differs between versions of Python).
+            function's name. Give one where the name does not say it all: a lambda, or a function
+            that reads its model's name from elsewhere.
         dim: length of the vectors; default, what the first call returns.
         afn: the asynchronous form of ``fn``; default, ``fn`` in a thread.
 
@@ -124,6 +121,11 @@ def from_llamaindex(embedding: Any) -> CallableEmbedder:
     )
 
 
+def from_encoder(model: Any) -> CallableEmbedder:
+    """An embedder made of an object with ``encode``: sentence-transformers, model2vec."""
+    return CallableEmbedder(model.encode, id=f"encode/{_describe(model)}")
+
+
 def _name(fn: Any) -> str:
     """A name that is the same in the next process, without addresses."""
     if isinstance(fn, functools.partial):
@@ -135,25 +137,16 @@ def _name(fn: Any) -> str:
     qualname = getattr(fn, "__qualname__", None)
     if qualname is None:
         return _describe(fn)
-    name = f"{fn.__module__}.{qualname}"
-    if fn.__name__ == "<lambda>":
-        name += f"-{_code_hash(fn.__code__)}"
-    return name
-
-
-def _code_hash(code: CodeType) -> str:
-    consts = [sorted(map(repr, c)) if isinstance(c, frozenset) else c for c in code.co_consts]
-    plain = [c for c in consts if not isinstance(c, CodeType)]
-    return hashlib.sha256(repr((code.co_code, code.co_names, plain)).encode()).hexdigest()[:8]
+    return f"{fn.__module__}.{qualname}"
 
 
 def _describe(obj: Any) -> str:
     """The class of an object and the model that it names, if it does."""
     name = type(obj).__name__
-    for attribute in ("model_name", "model", "model_id", "deployment_name"):
+    for attribute in ("model_name", "model", "model_id", "deployment", "name_or_path"):
         value = getattr(obj, attribute, None)
         if isinstance(value, str) and value and value != "unknown":
             name += f"/{value}"
             break
     dimensions = getattr(obj, "dimensions", None)
-    return f"{name}@{dimensions}" if isinstance(dimensions, int) else name
+    return f"{name}@{dimensions}" if type(dimensions) is int else name

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import inspect
 import re
+from typing import TypeGuard
 
 from avengers_core.embedders.base import Embedder, EmbedderSpec
-from avengers_core.embedders.callables import CallableEmbedder, from_langchain, from_llamaindex
+from avengers_core.embedders.callables import (
+    CallableEmbedder,
+    from_encoder,
+    from_langchain,
+    from_llamaindex,
+)
 from avengers_core.embedders.openai import ID_PREFIX as OPENAI
 from avengers_core.embedders.openai import OpenAIEmbedder
 from avengers_core.embedders.wordllama import ID_PREFIX as WORDLLAMA
@@ -25,7 +31,7 @@ def resolve_embedder(spec: EmbedderSpec) -> Embedder:
             - ``"openai/<model>"``, an OpenAI-compatible endpoint found in the environment, see
               :class:`OpenAIEmbedder`;
             - an object with ``embed_documents`` (LangChain) or ``get_text_embedding_batch``
-              (LlamaIndex);
+              (LlamaIndex) or ``encode`` (sentence-transformers, model2vec);
             - a function from a list of texts to one vector each.
 
     Raises:
@@ -33,15 +39,16 @@ def resolve_embedder(spec: EmbedderSpec) -> Embedder:
     """
     if isinstance(spec, str):
         return _named(spec)
-    if inspect.isclass(spec):
+    if inspect.isclass(spec):  # has all the methods, and would be taken for an object
         raise EmbedderError(f"expected an embedder, got the class {spec.__name__}; make one of it")
     if _is_embedder(spec):
-        embedder: Embedder = spec
-        return embedder
+        return spec
     if hasattr(spec, "embed_documents"):
         return from_langchain(spec)
     if hasattr(spec, "get_text_embedding_batch"):
         return from_llamaindex(spec)
+    if hasattr(spec, "encode"):
+        return from_encoder(spec)
     if callable(spec):
         try:
             return CallableEmbedder(spec)
@@ -50,7 +57,7 @@ def resolve_embedder(spec: EmbedderSpec) -> Embedder:
     raise EmbedderError(
         f"{type(spec).__name__} is no embedder: expected a name such as 'wordllama' or "
         f"'openai/<model>', a function from a list of texts to vectors, or an object with "
-        f"embed, embed_documents or get_text_embedding_batch"
+        f"embed, embed_documents, get_text_embedding_batch or encode"
     )
 
 
@@ -72,11 +79,7 @@ def _named(name: str) -> Embedder:
     raise EmbedderError(f"no embedder is named {name!r}; names are 'wordllama', 'openai/<model>'")
 
 
-def _is_embedder(spec: object) -> bool:
+def _is_embedder(spec: object) -> TypeGuard[Embedder]:
     # isinstance(spec, Embedder) would read `dim`, for which some embedders ask their endpoint.
-    for name in ("id", "dim", "embed", "aembed"):
-        try:
-            inspect.getattr_static(spec, name)
-        except AttributeError:
-            return False
-    return True
+    names = ("id", "dim", "embed", "aembed")
+    return all(inspect.getattr_static(spec, name, None) is not None for name in names)

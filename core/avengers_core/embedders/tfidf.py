@@ -1,4 +1,4 @@
-"""TF-IDF and a truncated SVD: an embedder made of the records alone, no third-party weights."""
+"""TF-IDF and SVD fitted on the user's own texts: an embedder without anybody's weights."""
 
 from __future__ import annotations
 
@@ -15,98 +15,90 @@ import numpy.typing as npt
 from avengers_core.embedders.base import Vectors, as_texts
 from avengers_core.errors import EmbedderError
 
-# scikit-learn's default: words of two or more letters, digits or underscores, in lower case.
+ID_PREFIX = "tfidf/"
+
+# scikit-learn's default: words of two characters or more.
 _TOKEN = re.compile(r"(?u)\b\w\w+\b")
-_NO_TOKEN = (
-    "no text has a token: TF-IDF needs words of at least two letters or digits. Use another "
-    "embedder for such texts."
-)
-# An event loop may be blocked for this many characters (about 1 ms); more goes to a thread.
-_INLINE_CHARACTERS = 4000
+_INLINE_CHARS = 5_000
+_NEGLIGIBLE = 1e-5
 
 
 class TfidfEmbedder:
-    """Latent semantic analysis: TF-IDF weights projected on their first singular vectors.
+    """Latent semantic analysis: TF-IDF of words, projected on the leading singular vectors.
 
-    Made by :meth:`fit` or :meth:`from_arrays`. Vectors equal those of scikit-learn's
-    ``TfidfVectorizer`` and ``TruncatedSVD`` (scaled to length 1), which only fitting imports. A
-    text without a known word gives zeros. Instances are immutable, thread-safe and picklable.
-
-    Reference: Deerwester et al., Indexing by latent semantic analysis, JASIS 41 (1990).
+    Fitted with scikit-learn (:meth:`fit`), used without it. The weight of a word is
+    (1 + log count) x idf, as with ``TfidfVectorizer(sublinear_tf=True)``. A text none of whose
+    words was seen in fitting has a zero vector.
 
     Args:
-        vocabulary: V distinct words, in the order of ``idf``.
-        idf: (V,) float32, inverse document frequency of each word.
-        components: (dim, V) float32, the singular vectors.
+        vocabulary: V distinct words, in the order of the rows below.
+        idf: (V,) inverse document frequencies.
+        components: (V, dim) projection.
 
     Raises:
-        EmbedderError: shapes that do not fit each other, or NaN.
+        EmbedderError: they do not fit each other.
     """
 
     def __init__(
         self,
         vocabulary: Sequence[str],
-        idf: npt.NDArray[np.floating],
-        components: npt.NDArray[np.floating],
+        idf: npt.NDArray[np.float32],
+        components: npt.NDArray[np.float32],
     ) -> None:
-        self._idf = np.ascontiguousarray(idf, dtype=np.float32)
-        self._components = np.ascontiguousarray(components, dtype=np.float32)
-        size = len(vocabulary)
-        shapes = (self._idf.shape, self._components.shape)
-        if shapes != ((size,), (len(self._components), size)) or 0 in self._components.shape:
-            raise EmbedderError(
-                f"expected idf of shape ({size},) and components of shape (dim, {size}) for a "
-                f"vocabulary of {size} words, got {shapes[0]} and {shapes[1]}"
-            )
-        self._index = {word: i for i, word in enumerate(vocabulary)}
-        if len(self._index) != size:
-            raise EmbedderError("the vocabulary holds a word twice")
-        if not (np.isfinite(self._idf).all() and np.isfinite(self._components).all()):
-            raise EmbedderError("idf or components hold NaN or infinity")
-        # A row per word, its weight multiplied in: a text is a weighted sum of a few rows.
-        self._rows = np.ascontiguousarray((self._components * self._idf).T)
-        self.dim = len(self._components)
-        digest = hashlib.sha256("\n".join(vocabulary).encode())
-        digest.update(self._idf.tobytes() + self._components.tobytes())
-        self.id = f"tfidf-{self.dim}/{digest.hexdigest()[:16]}"
+        self._vocabulary = tuple(vocabulary)
+        self._idf = _frozen(idf)
+        self._components = _frozen(components)
+        self._index = {word: i for i, word in enumerate(self._vocabulary)}
+        _check(self._index, self._vocabulary, self._idf, self._components)
+        self.dim = self._components.shape[1]
+        digest = hashlib.sha256()
+        for name, array in sorted(self.to_arrays().items()):
+            digest.update(f"{name}{array.shape}".encode() + array.tobytes())
+        self.id = f"{ID_PREFIX}{digest.hexdigest()[:16]}"
 
     @classmethod
     def fit(
         cls, texts: Sequence[str], dim: int = 256, max_features: int = 20_000, seed: int = 42
     ) -> TfidfEmbedder:
-        """Learn words, weights and singular vectors from texts.
+        """Fit on texts; the same texts and seed give the same embedder on the same machine.
 
         Args:
-            texts: n texts.
-            dim: length of the vectors, at least 1; fewer where texts or words are fewer.
-            max_features: number of words to keep, the most frequent ones, at least 1.
+            texts: what to learn words and directions from.
+            dim: length of the vectors; fewer where the texts have fewer independent directions.
+            max_features: how many words to keep, the most frequent ones; each costs
+                4 x (dim + 1) bytes in the artifact.
             seed: of the randomised SVD.
 
         Raises:
-            EmbedderError: no text has a token.
+            EmbedderError: no text has a word.
             ValueError: an argument out of range.
         """
+        if dim < 1 or max_features < 1:
+            raise ValueError(f"dim and max_features must be at least 1, got {dim}, {max_features}")
         from sklearn.decomposition import TruncatedSVD
         from sklearn.feature_extraction.text import TfidfVectorizer
 
-        if dim < 1 or max_features < 1:
-            raise ValueError(f"dim and max_features must be at least 1, got {dim}, {max_features}")
         texts = as_texts(texts)
-        if not any(_TOKEN.search(text.lower()) for text in texts):
-            raise EmbedderError(_NO_TOKEN)
-        vectorizer = TfidfVectorizer(max_features=max_features, dtype=np.float32)
-        weights = vectorizer.fit_transform(texts)
-        svd = TruncatedSVD(min(dim, *weights.shape), random_state=seed)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            svd.fit(weights)  # the share of variance explained, which is not used, may be 0 / 0
-        # Directions beyond the rank of the texts are noise.
-        kept = svd.singular_values_ > svd.singular_values_[0] * 1e-5
-        return cls(list(vectorizer.get_feature_names_out()), vectorizer.idf_, svd.components_[kept])
+        vectorizer = TfidfVectorizer(max_features=max_features, sublinear_tf=True, dtype=np.float32)
+        try:
+            weights = vectorizer.fit_transform(texts)
+        except ValueError as error:
+            raise EmbedderError(
+                f"TF-IDF can not be fitted: none of the {len(texts)} texts has a word of two "
+                f"characters or more ({error})"
+            ) from None
+        svd = TruncatedSVD(min(dim, *weights.shape), random_state=seed).fit(weights)
+        # Directions without weight are noise: duplicates leave fewer than there are texts.
+        kept = svd.singular_values_ > _NEGLIGIBLE * svd.singular_values_[0]
+        return cls(
+            vectorizer.get_feature_names_out().tolist(),
+            vectorizer.idf_.astype(np.float32),
+            svd.components_[kept].T.astype(np.float32),
+        )
 
     def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
-        """What :meth:`from_arrays` takes: ``vocabulary`` (uint8, words in UTF-8 separated by
-        newlines), ``idf`` (V,) and ``components`` (dim, V), both float32."""
-        words = "\n".join(self._index).encode()
+        """Everything as arrays: ``vocabulary`` (UTF-8 lines), ``idf`` and ``components``."""
+        words = "\n".join(self._vocabulary).encode()
         return {
             "vocabulary": np.frombuffer(words, dtype=np.uint8),
             "idf": self._idf,
@@ -115,56 +107,73 @@ class TfidfEmbedder:
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> TfidfEmbedder:
-        """Make the embedder of :meth:`to_arrays` again; the ``id`` is the same.
+        """The embedder that :meth:`to_arrays` was called on.
 
         Raises:
-            EmbedderError: arrays are missing, of another type, or do not fit each other.
+            EmbedderError: an array is missing, or they do not fit each other.
         """
-        expected = {"vocabulary": np.uint8, "idf": np.float32, "components": np.float32}
-        got = {name: array.dtype for name, array in arrays.items()}
-        if got != expected:
-            raise EmbedderError(
-                f"expected the arrays {_types(expected)} of a TF-IDF embedder, got {_types(got)}"
-            )
         try:
-            words = arrays["vocabulary"].tobytes().decode()
-        except UnicodeDecodeError as error:
-            raise EmbedderError(f"the vocabulary is not UTF-8 ({error})") from None
-        return cls(words.split("\n"), arrays["idf"], arrays["components"])
+            words = np.asarray(arrays["vocabulary"], dtype=np.uint8).tobytes().decode()
+            return cls(words.split("\n"), arrays["idf"], arrays["components"])
+        except KeyError as error:
+            raise EmbedderError(f"the array {error} of a TF-IDF embedder is missing") from None
+        except ValueError as error:
+            raise EmbedderError(f"the arrays of a TF-IDF embedder are damaged: {error}") from None
 
     def embed(self, texts: Sequence[str]) -> Vectors:
-        """Embed n texts.
-
-        Returns:
-            (n, dim) float32 unit rows.
-
-        Raises:
-            TypeError: not a list of texts.
-        """
+        """See :meth:`avengers_core.embedders.Embedder.embed`."""
         texts = as_texts(texts)
-        out = np.zeros((len(texts), self.dim), dtype=np.float32)
-        for row, text in zip(out, texts, strict=True):
-            counts = Counter(_TOKEN.findall(text.lower()))
-            known = [(i, n) for word, n in counts.items() if (i := self._index.get(word, -1)) >= 0]
-            if known:
-                indices, numbers = zip(*known, strict=True)
-                np.dot(np.array(numbers, dtype=np.float32), self._rows[list(indices)], out=row)
-        length = np.sqrt(np.add.reduce(out * out, axis=1, keepdims=True))
-        np.divide(out, length, out=out, where=length > 0)
-        return out
+        vectors = np.zeros((len(texts), self.dim), dtype=np.float32)
+        for text, vector in zip(texts, vectors, strict=True):
+            self._project(text, vector)
+        return vectors
+
+    def _project(self, text: str, out: Vectors) -> None:
+        known = self._index
+        counts = Counter(known[w] for w in _TOKEN.findall(text.lower()) if w in known)
+        if not counts:
+            return
+        words = np.fromiter(counts.keys(), dtype=np.intp, count=len(counts))
+        count = np.fromiter(counts.values(), dtype=np.float32, count=len(counts))
+        weights = (1 + np.log(count)) * self._idf[words]
+        np.matmul(weights, self._components.take(words, axis=0), out=out)
+        norm = np.sqrt(out.dot(out))
+        if norm > 0:
+            out /= norm
 
     async def aembed(self, texts: Sequence[str]) -> Vectors:
-        """:meth:`embed`; few and short texts at once, more of them in a thread."""
-        if sum(map(len, texts)) <= _INLINE_CHARACTERS:
+        """:meth:`embed`, in a thread where it would hold the event loop for milliseconds."""
+        texts = as_texts(texts)
+        if sum(map(len, texts)) <= _INLINE_CHARS:
             return self.embed(texts)
         return await asyncio.to_thread(self.embed, texts)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self).from_arrays, (self.to_arrays(),)
+        return TfidfEmbedder.from_arrays, (self.to_arrays(),)
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.id}, {len(self._index)} words>"
+        return f"TfidfEmbedder(id={self.id!r}, words={len(self._vocabulary)}, dim={self.dim})"
 
 
-def _types(types: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name} ({np.dtype(t)})" for name, t in sorted(types.items())) or "none"
+def _frozen(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    array = np.array(values, dtype=np.float32, order="C")
+    array.setflags(write=False)
+    return array
+
+
+def _check(
+    index: dict[str, int],
+    vocabulary: tuple[str, ...],
+    idf: npt.NDArray[np.float32],
+    components: npt.NDArray[np.float32],
+) -> None:
+    size = len(vocabulary)
+    if len(index) != size:
+        raise EmbedderError("the vocabulary of a TF-IDF embedder has a word twice")
+    if idf.shape != (size,) or components.ndim != 2 or components.shape[0] != size:
+        raise EmbedderError(
+            f"the arrays of a TF-IDF embedder do not fit each other: {size} words, "
+            f"idf {idf.shape}, components {components.shape}"
+        )
+    if components.shape[1] == 0 or not (np.isfinite(idf).all() and np.isfinite(components).all()):
+        raise EmbedderError("the arrays of a TF-IDF embedder hold NaN, infinity, or no dimension")

@@ -1,0 +1,137 @@
+"""Which embedding endpoint to talk to, with which key, and the open connections to it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit, urlunsplit
+
+from avengers_core.embedders.base import brief
+from avengers_core.errors import EmbedderError
+
+if TYPE_CHECKING:
+    from openai import AsyncOpenAI, OpenAI
+
+DEFAULT_URL = "https://api.openai.com/v1"
+_NO_KEY = "none"
+
+
+class Clients:
+    """Clients of the ``openai`` library for one endpoint, made when they are needed.
+
+    The environment is read at the first request. The key is never shown, and neither it nor a
+    connection is pickled.
+
+    Args:
+        base_url: default, ``EMBEDDING_BASE_URL``, else ``OPENAI_BASE_URL``, else OpenAI.
+        api_key: default, ``EMBEDDING_API_KEY``, else ``OPENAI_API_KEY`` if it is meant for that
+            URL.
+        timeout: seconds that one attempt may take.
+        max_retries: attempts after the first.
+    """
+
+    def __init__(
+        self, base_url: str | None, api_key: str | None, timeout: float, max_retries: int
+    ) -> None:
+        self._base_url = base_url
+        self._api_key = api_key
+        self._timeout = timeout
+        self._max_retries = max_retries
+        # By process: a connection shared with a forked child would mix up the answers.
+        self._sync: dict[int, OpenAI] = {}
+        # By event loop: a connection can not outlive the loop that it was opened in.
+        self._async: dict[asyncio.AbstractEventLoop, AsyncOpenAI] = {}
+
+    @property
+    def url(self) -> str:
+        """Where requests go, without a user's name or password."""
+        return _public(self._credentials()[0])
+
+    def blocking(self) -> OpenAI:
+        """The client of this process.
+
+        Raises:
+            EmbedderError: there is no key.
+        """
+        from openai import OpenAI
+
+        client = self._sync.get(os.getpid())
+        if client is None:
+            client = self._sync.setdefault(os.getpid(), OpenAI(**self._options()))
+        return client
+
+    def asynchronous(self) -> AsyncOpenAI:
+        """The client of the running event loop.
+
+        Raises:
+            EmbedderError: there is no key.
+        """
+        from openai import AsyncOpenAI, DefaultAsyncHttpxClient
+
+        loop = asyncio.get_running_loop()
+        client = self._async.get(loop)
+        if client is None:
+            for other in [known for known in self._async if known.is_closed()]:
+                self._async.pop(other, None)
+            # The library's own, when dropped, would try to close itself in whatever loop runs.
+            http = DefaultAsyncHttpxClient(timeout=self._timeout)
+            client = self._async[loop] = AsyncOpenAI(**self._options(), http_client=http)
+        return client
+
+    def describe(self, error: Exception) -> str:
+        """An error of the client on one line, without the key."""
+        url, key = self._credentials()
+        secret = "" if key == _NO_KEY else key
+        cause = f" ({brief(error.__cause__, secret)})" if error.__cause__ else ""
+        hint = ""
+        if getattr(error, "status_code", None) in (401, 403):
+            hint = ". Check EMBEDDING_API_KEY, which belongs to EMBEDDING_BASE_URL"
+        text = f"{type(error).__name__}: {brief(error, secret)}{cause}{hint}"
+        return text.replace(url, _public(url))
+
+    def _options(self) -> dict[str, Any]:
+        url, key = self._credentials()
+        if not key:
+            raise EmbedderError(
+                f"no key for the embedding endpoint {_public(url)}: set EMBEDDING_API_KEY or "
+                f"OPENAI_API_KEY, or EMBEDDING_BASE_URL to an endpoint that needs none"
+            )
+        return {
+            "base_url": url,
+            "api_key": key,
+            "timeout": self._timeout,
+            "max_retries": self._max_retries,
+        }
+
+    def _credentials(self) -> tuple[str, str]:
+        """URL and key; OpenAI's key is not sent to anybody else."""
+        environ = os.environ
+        openai_url = environ.get("OPENAI_BASE_URL") or DEFAULT_URL
+        url = self._base_url or environ.get("EMBEDDING_BASE_URL") or openai_url
+        key = self._api_key or environ.get("EMBEDDING_API_KEY")
+        if not key and url.rstrip("/") in (openai_url.rstrip("/"), DEFAULT_URL):
+            key = environ.get("OPENAI_API_KEY")
+        if not key and url.rstrip("/") != DEFAULT_URL:
+            key = _NO_KEY  # local servers take none, and the library insists on one
+        return url, key or ""
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = self.__dict__ | {"_api_key": None, "_sync": {}, "_async": {}}
+        if self._base_url is not None:
+            state["_base_url"] = _public(self._base_url)
+        return state
+
+    def __copy__(self) -> Clients:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Clients:
+        return self  # a copy made like a pickle would lose the key
+
+    def __repr__(self) -> str:
+        return f"Clients({self.url!r})"
+
+
+def _public(url: str) -> str:
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query=""))

@@ -1,0 +1,250 @@
+"""Studies: how held-out results change with one setting, over repeated splits, in processes."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass, field, replace
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from avengers_core.records import Records, Source, as_records, split_records
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One experiment: a split, a fit and an evaluation.
+
+    Attributes:
+        study: which study it belongs to.
+        value: the value of what the study varies.
+        n_clusters: clusters of the fit.
+        scorer: of the router.
+        scorer_options: and its options.
+        train_ratio: share of each dataset that is fitted on.
+        seed: of split and clustering.
+        embedder: spec of the embedder.
+        held_out: a dataset to leave out of fitting and to evaluate on alone, or None.
+    """
+
+    study: str = ""
+    value: str | float = ""
+    n_clusters: int = 60
+    scorer: str = "calibrated"
+    scorer_options: dict[str, Any] = field(default_factory=dict)
+    train_ratio: float = 0.7
+    seed: int = 42
+    embedder: str = "wordllama"
+    held_out: str | None = None
+
+
+def settings_for(
+    study: str, records: Records, base: Setting, seeds: Iterable[int], values: Sequence[Any] = ()
+) -> list[Setting]:
+    """The settings of a named study.
+
+    Args:
+        study: one of :data:`STUDIES`.
+        records: tell the datasets for ``leave-one-out``.
+        base: what is not varied.
+        seeds: one repetition each; the same splits for every value.
+        values: what to try; default, the study's own list.
+
+    Raises:
+        ValueError: no such study.
+    """
+    if study not in STUDIES:
+        raise ValueError(f"no study {study!r}; there are {sorted(STUDIES)}")
+    default, vary = STUDIES[study]
+    tried = tuple(values) or default or records.datasets
+    return [
+        replace(vary(replace(base, study=study, value=value, seed=seed), value))
+        for value in tried
+        for seed in seeds
+    ]
+
+
+def _scorer_option(name: str) -> Callable[[Setting, Any], Setting]:
+    def vary(base: Setting, value: Any) -> Setting:
+        return replace(base, scorer_options={**base.scorer_options, name: value})
+
+    return vary
+
+
+# Name -> values tried by default (none: the datasets), and how a value changes the setting.
+STUDIES: dict[str, tuple[tuple[Any, ...], Callable[[Setting, Any], Setting]]] = {
+    "clusters": ((8, 16, 25, 40, 60, 100, 150), lambda s, v: replace(s, n_clusters=int(v))),
+    "top-k": (
+        (1, 2, 3, 5, 8, 12),
+        lambda s, v: replace(
+            s,
+            scorer="reference" if s.scorer == "calibrated" else s.scorer,
+            scorer_options={**s.scorer_options, "top_k": int(v)},
+        ),
+    ),
+    "beta": ((5.0, 10.0, 15.0, 20.0, 30.0, 50.0), _scorer_option("beta")),
+    "train-ratio": (
+        (0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 0.9),
+        lambda s, v: replace(s, train_ratio=float(v)),
+    ),
+    "embedder": (("wordllama", "tfidf"), lambda s, v: replace(s, embedder=str(v))),
+    "scorer": (("calibrated", "paper", "reference"), lambda s, v: replace(s, scorer=str(v))),
+    "leave-one-out": ((), lambda s, v: replace(s, held_out=str(v))),
+}
+
+
+def run(
+    records: Records | Source,
+    settings: Sequence[Setting],
+    *,
+    jobs: int | None = None,
+    output: str | os.PathLike[str] | None = None,
+) -> list[Row]:
+    """Run experiments in parallel processes; every query is embedded once.
+
+    Args:
+        records: what :func:`avengers_core.load_records` returns or takes.
+        settings: what to run, see :func:`settings_for`.
+        jobs: processes; default, the number of cores.
+        output: CSV file that each row is added to as soon as it is there, so that what was done
+            survives a crash.
+
+    Returns:
+        One row a setting, in their order: the setting's fields and the metrics of
+        :class:`avengers_core.Report` (tidy: a row an observation, a column a variable).
+    """
+    from avengers_core.progress import progress
+
+    records = as_records(records)
+    vectors = _embed_all(records, {s.embedder for s in settings})
+    rows: dict[int, Row] = {}
+    context = get_context("spawn")
+    workers = max(1, min(jobs or os.cpu_count() or 1, len(settings)))
+    with ProcessPoolExecutor(workers, context, _start, (records, vectors)) as pool:
+        futures = {pool.submit(_experiment, s): i for i, s in enumerate(settings)}
+        for future in progress(as_completed(futures), total=len(futures), desc="experiments"):
+            row = future.result()
+            rows[futures[future]] = row
+            if output is not None:
+                _append(Path(output), row)
+    return [rows[i] for i in range(len(settings))]
+
+
+def summarise(rows: Sequence[Row], by: str = "value") -> list[Row]:
+    """Mean and standard deviation of each metric over the repetitions of each value."""
+    groups: dict[Any, list[Row]] = {}
+    for row in rows:
+        groups.setdefault(row[by], []).append(row)
+    summary = []
+    for value, members in groups.items():
+        line: Row = {by: value, "repetitions": len(members)}
+        for metric in METRICS:
+            numbers = np.array([m[metric] for m in members], dtype=np.float64)
+            known = numbers[~np.isnan(numbers)]
+            line[metric] = float(known.mean()) if len(known) else float("nan")
+            line[f"{metric}_std"] = float(known.std(ddof=1)) if len(known) > 1 else float("nan")
+        summary.append(line)
+    return summary
+
+
+METRICS = (
+    "perf_gain",
+    "cost_save",
+    "cost_save_95",
+    "aiq",
+    "gain_over_random",
+    "gap_to_oracle",
+    "pareto_dist",
+)
+
+
+class LookupEmbedder:
+    """Vectors that are known already, by text.
+
+    Args:
+        id: of the embedder that made them.
+        vectors: (n, d) unit vectors.
+        texts: the n texts.
+    """
+
+    def __init__(
+        self,
+        id: str,
+        vectors: npt.NDArray[np.float32],
+        texts: Sequence[str],
+    ) -> None:
+        self.id, self.dim = id, int(vectors.shape[1])
+        self._vectors = vectors
+        self._row = {text: i for i, text in enumerate(texts)}
+
+    def embed(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+        """(n, d) vectors of texts that are among the known ones."""
+        return self._vectors[[self._row[text] for text in texts]]
+
+    async def aembed(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+        """:meth:`embed`."""
+        return self.embed(texts)
+
+
+def _embed_all(records: Records, specs: set[str]) -> dict[str, LookupEmbedder]:
+    """The vectors of all queries, for each embedder that is not fitted on the training part."""
+    from avengers_core.embedders import resolve_embedder
+
+    texts = list(dict.fromkeys(r.query for r in records))
+    known = {}
+    for spec in sorted(specs - {"tfidf"}):
+        embedder = resolve_embedder(spec)
+        known[spec] = LookupEmbedder(embedder.id, embedder.embed(texts), texts)
+    return known
+
+
+_shared: tuple[Records, dict[str, LookupEmbedder]]
+
+
+def _start(records: Records, vectors: dict[str, LookupEmbedder]) -> None:
+    from threadpoolctl import threadpool_limits
+
+    global _shared  # noqa: PLW0603 (one copy a process instead of one a task)
+    _shared = records, vectors
+    # The processes share the cores; threads inside each would only get in each other's way.
+    threadpool_limits(1)
+
+
+def _experiment(setting: Setting) -> Row:
+    from avengers_core.evaluation import evaluate
+    from avengers_core.fitting import fit
+    from avengers_core.router import Router
+
+    records, vectors = _shared
+    if setting.held_out is None:
+        train, test = split_records(records, setting.train_ratio, setting.seed)
+    else:
+        train = records.replace(r for r in records if r.dataset != setting.held_out)
+        test = records.replace(r for r in records if r.dataset == setting.held_out)
+    embedder: Any = vectors.get(setting.embedder, setting.embedder)
+    artifact = fit(train, embedder, setting.n_clusters, setting.seed)
+    router = Router(
+        artifact,
+        None if setting.embedder == "tfidf" else embedder,
+        setting.scorer,
+        **setting.scorer_options,
+    )
+    report = evaluate(router, test, [])
+    return {**asdict(setting), "n_train": len(train), "n_test": len(test), **report.metrics}
+
+
+def _append(path: Path, row: Row) -> None:
+    new = not path.exists() or path.stat().st_size == 0
+    with path.open("a", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(row))
+        if new:
+            writer.writeheader()
+        writer.writerow(row)
