@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 Basis = Literal["query", "overall"]
@@ -45,12 +44,14 @@ class ClusterVote(NamedTuple):
     topics: tuple[str, ...]
 
 
-@dataclass(frozen=True)
 class RoutingDecision:
     """The eligible models for one query, best first, and why the others are not.
 
-    Attributes:
-        candidates: every eligible model, best first; never empty.
+    Most callers only want :attr:`model`, so the rest may be given as functions, which are called
+    when it is first asked for.
+
+    Args:
+        candidates: every eligible model, best first; at least one.
         ineligible: model -> reason, for every other model of the artifact.
         clusters: the clusters with the largest votes, largest first.
         alpha: the weight of expected score against expected cost that was used.
@@ -60,22 +61,52 @@ class RoutingDecision:
             overall means decided.
         prompt_tokens: length of the whole prompt that costs were scaled to, or None.
         relaxed: the constraints left nobody, and the nearest model was taken.
+        model: the best model, where it is known without the candidates.
     """
 
-    candidates: tuple[Candidate, ...]
-    ineligible: Mapping[str, str]
-    clusters: tuple[ClusterVote, ...]
-    alpha: float
-    scorer: str
-    n: int = 1
-    basis: Basis = "query"
-    prompt_tokens: int | None = None
-    relaxed: bool = False
+    def __init__(
+        self,
+        candidates: tuple[Candidate, ...] | Callable[[], tuple[Candidate, ...]],
+        ineligible: Mapping[str, str],
+        clusters: tuple[ClusterVote, ...] | Callable[[], tuple[ClusterVote, ...]],
+        alpha: float,
+        scorer: str,
+        *,
+        n: int = 1,
+        basis: Basis = "query",
+        prompt_tokens: int | None = None,
+        relaxed: bool = False,
+        model: str | None = None,
+    ) -> None:
+        self._candidates = candidates
+        self._clusters = clusters
+        self.ineligible = ineligible
+        self.alpha = alpha
+        self.scorer = scorer
+        self.n = n
+        self.basis = basis
+        self.prompt_tokens = prompt_tokens
+        self.relaxed = relaxed
+        self._model = model
+
+    @property
+    def candidates(self) -> tuple[Candidate, ...]:
+        """Every eligible model, best first."""
+        if callable(self._candidates):
+            self._candidates = self._candidates()
+        return self._candidates
+
+    @property
+    def clusters(self) -> tuple[ClusterVote, ...]:
+        """The clusters with the largest votes, largest first."""
+        if callable(self._clusters):
+            self._clusters = self._clusters()
+        return self._clusters
 
     @property
     def model(self) -> str:
         """The best model."""
-        return self.candidates[0].model
+        return self._model or self.candidates[0].model
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -91,6 +122,17 @@ class RoutingDecision:
     def expected_cost(self) -> float | None:
         """Of the best model, USD a call, or None where unknown."""
         return self.candidates[0].expected_cost
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, RoutingDecision) and self.to_dict() == other.to_dict()
+
+    __hash__ = object.__hash__
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_candidates": self.candidates, "_clusters": self.clusters}
+
+    def __repr__(self) -> str:
+        return f"<RoutingDecision: {self}>"
 
     def __str__(self) -> str:
         best = self.candidates[0]

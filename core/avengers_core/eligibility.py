@@ -38,7 +38,8 @@ class Constraints:
         for name, value in (("models", self.models), ("exclude", self.exclude)):
             if isinstance(value, str):
                 raise ValueError(f"{name} must be a list of model ids, got the text {value!r}")
-        if unknown := sorted({*(self.models or ()), *self.exclude} - set(known)):
+        named = {*(self.models or ()), *self.exclude}
+        if unknown := sorted(named - set(known)) if named else []:
             raise ValueError(f"the artifact has no model {unknown}; it has {list(known)}")
         if self.max_cost is not None and not self.max_cost >= 0:
             raise ValueError(f"max_cost must be USD a call, not negative, got {self.max_cost}")
@@ -47,6 +48,8 @@ class Constraints:
 
     def ruled_out(self, known: Sequence[str]) -> dict[str, str]:
         """model -> reason, for the models that are out whatever the query."""
+        if self.models is None and not self.exclude and not self.unavailable:
+            return {}
         out = {m: r for m, r in self.unavailable.items() if m in known}
         if self.models is not None:
             out |= {m: "not among models=" for m in known if m not in self.models}

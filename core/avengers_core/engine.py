@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from collections.abc import Callable
+from dataclasses import replace
+from functools import lru_cache, partial
+from operator import attrgetter
 
 import numpy as np
 import numpy.typing as npt
@@ -22,23 +23,40 @@ _MOST_VOTES, _LEAST_VOTE = 5, 0.02
 # Queries per block: their features stay in the processor's cache.
 _BLOCK = 4096
 _CHARS_PER_TOKEN = 4.0
+_UTILITY = attrgetter("utility")
 
 
-@dataclass(frozen=True, eq=False)
 class Estimate:
-    """What is expected of M models on n queries.
+    """What is expected of M models on n queries, side by side in one array.
 
     Attributes:
-        utility: (n, M) what the ranking is by.
-        score: (n, M) expected score.
-        cost: (n, M) expected cost, USD; NaN where unknown.
-        support: (n, M) how far the model has records where the query lands.
+        together: (n, 4M) utility, expected score, expected cost (USD, NaN where unknown), and
+            support: how far the model has records where the query lands.
     """
 
-    utility: Floats
-    score: Floats
-    cost: Floats
-    support: Floats
+    def __init__(self, together: Floats) -> None:
+        self.together = together
+        self._m = together.shape[1] // 4
+
+    @property
+    def utility(self) -> Floats:
+        """(n, M) what the ranking is by."""
+        return self.together[:, : self._m]
+
+    @property
+    def score(self) -> Floats:
+        """(n, M) expected score."""
+        return self.together[:, self._m : 2 * self._m]
+
+    @property
+    def cost(self) -> Floats:
+        """(n, M) expected cost, USD; NaN where unknown."""
+        return self.together[:, 2 * self._m : 3 * self._m]
+
+    @property
+    def support(self) -> Floats:
+        """(n, M) support, in [0, 1]."""
+        return self.together[:, 3 * self._m :]
 
 
 class Engine:
@@ -56,8 +74,7 @@ class Engine:
         self._fixed = np.concatenate(
             [scorer.score_table, scorer.cost_table, scorer.evidence_table], axis=1
         )
-        size = np.where(s.size > 0, s.size, 1.0)
-        self._prompt_size = s.query_chars / size / _CHARS_PER_TOKEN
+        self._prompt_size = s.query_chars / np.maximum(s.size, 1.0) / _CHARS_PER_TOKEN
         self._tables = lru_cache(maxsize=32)(self._make_tables)
 
     def __reduce__(self) -> tuple[type[Engine], tuple[RouterArtifact, Scorer]]:
@@ -65,20 +82,21 @@ class Engine:
 
     def _make_tables(self, alpha: float) -> Floats:
         """(F, 4M) utility, score, cost and support side by side: one product gives all."""
-        return np.concatenate([self.scorer.table(alpha), self._fixed], axis=1)
+        tables = np.concatenate([self.scorer.table(alpha), self._fixed], axis=1)
+        narrow: Floats = tables.astype(self.scorer.dtype)
+        return narrow
 
     def estimate(self, features: Floats, alpha: float, prompt_tokens: int | None) -> Estimate:
         """What is expected of every model, from the scorer's (n, F) features."""
-        together = features @ self._tables(alpha).astype(features.dtype, copy=False)
-        utility, score, cost, support = np.split(together, 4, axis=1)
+        estimate = Estimate(features @ self._tables(alpha))
         if prompt_tokens is not None:
-            utility, cost = self._lengthen(features, utility, cost, alpha, prompt_tokens)
-        return Estimate(utility, score, cost, support)
+            self._lengthen(estimate, features, alpha, prompt_tokens)
+        return estimate
 
     def _lengthen(
-        self, features: Floats, utility: Floats, cost: Floats, alpha: float, prompt_tokens: int
-    ) -> tuple[Floats, Floats]:
-        """Add what the prompt tokens beyond those of the records near the query cost.
+        self, estimate: Estimate, features: Floats, alpha: float, prompt_tokens: int
+    ) -> None:
+        """Add, in place, what the prompt tokens beyond those of the records near the query cost.
 
         Models whose price per prompt token is unknown keep their cost. Only a scorer whose
         utility is linear in cost can rank by the change; the others report it, and limits on
@@ -88,11 +106,11 @@ class Engine:
         usual = features[:, : self.artifact.n_clusters] @ self._prompt_size
         extra = (prompt_tokens - usual)[:, None] * prices
         # A prompt shorter than usual saves its tokens, but no answer is free.
-        longer = np.maximum(cost + extra, 0.1 * cost)
+        longer = np.maximum(estimate.cost + extra, 0.1 * estimate.cost)
         if self.scorer.cost_scale is not None:
-            change = np.nan_to_num(longer - cost)
-            utility = utility - (1 - alpha) * change / self.scorer.cost_scale
-        return utility, longer
+            change = np.nan_to_num(longer - estimate.cost)
+            estimate.utility[:] -= (1 - alpha) * change / self.scorer.cost_scale
+        estimate.cost[:] = longer
 
     def constraints(self, call: Call) -> Constraints:
         """The call's constraints; unknown costs matter where others are known and alpha < 1."""
@@ -103,85 +121,96 @@ class Engine:
             return limits
         return replace(limits, needs_cost=needs_cost)
 
-    def decide(self, features: Floats, basis: list[Basis], call: Call) -> list[RoutingDecision]:
+    def decide(self, features: Floats, basis: Basis, call: Call) -> list[RoutingDecision]:
         """One decision for each row of (n, F) features."""
         limits = self.constraints(call)
         out = limits.ruled_out(self.artifact.models)
-        estimate = self.estimate(features, call.alpha, call.prompt_tokens)
-        rows = zip(
-            estimate.utility.tolist(),
-            np.clip(estimate.score, 0.0, 1.0).tolist(),
-            estimate.cost.tolist(),
-            estimate.support.tolist(),
-            self._votes(features),
-            basis,
-            strict=True,
-        )
+        e = self.estimate(features, call.alpha, call.prompt_tokens)
+        # Where every model is eligible, nothing need be ranked before somebody asks.
+        if not self._unlimited(limits, out):
+            unlimited = [False] * len(features)
+        elif self._all_supported:
+            unlimited = [True] * len(features)
+        else:
+            unlimited = (e.support.min(axis=1) >= MIN_SUPPORT).tolist()
+        m, k = len(self.artifact.models), self.artifact.n_clusters
         decisions = []
-        for *numbers, votes, known in rows:
-            by_model = list(zip(*numbers, strict=True))
-            ranked, reasons, relaxed = self._rank(by_model, limits, out, call)
+        for row, together, free in zip(features, e.together, unlimited, strict=True):
+            everyone = partial(self._candidates, together)
+            candidates: tuple[Candidate, ...] | Callable[[], tuple[Candidate, ...]]
+            reasons: dict[str, str] = {}
+            relaxed = False
+            if free:
+                candidates = everyone
+                model = self.artifact.models[int(together[:m].argmax())]
+            else:
+                candidates, reasons, relaxed = self._eligible(everyone(), limits, out, call)
+                model = candidates[0].model
             decisions.append(
                 RoutingDecision(
-                    candidates=tuple(ranked),
-                    ineligible=reasons,
-                    clusters=votes,
-                    alpha=call.alpha,
-                    scorer=self.scorer.name,
+                    candidates,
+                    reasons,
+                    partial(self._votes, row[:k]),
+                    call.alpha,
+                    self.scorer.name,
                     n=call.n,
-                    basis=known,
+                    basis=basis,
                     prompt_tokens=call.prompt_tokens,
                     relaxed=relaxed,
+                    model=model,
                 )
             )
         return decisions
 
-    def _rank(
+    def _candidates(self, together: Floats) -> tuple[Candidate, ...]:
+        """All models, eligible or not, best first, from one row of numbers."""
+        models = self.artifact.models
+        numbers = together.reshape(4, len(models)).tolist()
+        # NaN, an unknown cost, is the one number that differs from itself.
+        everyone = [
+            Candidate(m, u, min(max(s, 0.0), 1.0), c if c == c else None, min(v, 1.0))  # noqa: PLR0124
+            for m, u, s, c, v in zip(models, *numbers, strict=True)
+        ]
+        everyone.sort(key=_UTILITY, reverse=True)
+        return tuple(everyone)
+
+    def _unlimited(self, limits: Constraints, out: dict[str, str]) -> bool:
+        """Whether no limit of the call can rule a model out."""
+        bounded = limits.max_cost is not None or limits.min_score is not None
+        return not (out or bounded) and (self._all_priced or not limits.needs_cost)
+
+    def _eligible(
         self,
-        numbers: list[tuple[float, float, float, float]],
+        ranked: tuple[Candidate, ...],
         limits: Constraints,
         out: dict[str, str],
         call: Call,
-    ) -> tuple[list[Candidate], dict[str, str], bool]:
-        """Eligible models best first, reasons of the others, and whether limits were relaxed."""
-        eligible: list[Candidate] = []
-        faulty: list[Candidate] = []
-        reasons: dict[str, str] = {}
-        named = zip(self.artifact.models, numbers, strict=True)
-        for model, (utility, score, cost, support) in named:
-            if model in out:
-                reasons[model] = out[model]
-                continue
-            known_cost = None if math.isnan(cost) else cost
-            c = Candidate(model, utility, score, known_cost, min(support, 1.0))
-            if fault := limits.fault(c):
-                reasons[model] = fault
-                faulty.append(c)
-            else:
-                eligible.append(c)
-        if eligible:
-            eligible.sort(key=lambda c: -c.utility)
-            return eligible, reasons, False
-        if call.on_empty == "relax" and faulty:
-            faulty.sort(key=lambda c: (limits.violation(c), -c.utility))
-            nearest = faulty[: call.n]
-            for c in nearest:
-                del reasons[c.model]
-            return nearest, reasons, True
-        raise nobody(reasons, call.on_empty == "relax")
+    ) -> tuple[tuple[Candidate, ...], dict[str, str], bool]:
+        """Those of the candidates who are, reasons of the others, and whether limits were relaxed.
 
-    def _votes(self, features: Floats) -> list[tuple[ClusterVote, ...]]:
-        votes = features[:, : self.artifact.n_clusters]
-        top = np.argsort(-votes, axis=1)[:, :_MOST_VOTES]
-        weights = np.take_along_axis(votes, top, axis=1)
-        return [
-            tuple(
-                ClusterVote(c, w, self._sizes[c], self._topics[c])
-                for c, w in zip(clusters, shares, strict=True)
-                if w >= _LEAST_VOTE
-            )
-            for clusters, shares in zip(top.tolist(), weights.tolist(), strict=True)
-        ]
+        Raises:
+            NoEligibleModelError: nobody is, and limits may not be relaxed.
+        """
+        reasons = {c.model: out.get(c.model) or limits.fault(c) for c in ranked}
+        eligible = tuple(c for c in ranked if reasons[c.model] is None)
+        relaxed = not eligible and call.on_empty == "relax"
+        if relaxed:
+            near = [c for c in ranked if c.model not in out]
+            near.sort(key=lambda c: (limits.violation(c), -c.utility))
+            eligible = tuple(near[: call.n])
+        taken = {c.model for c in eligible}
+        ineligible = {m: reasons[m] or "" for m in self.artifact.models if m not in taken}
+        if not eligible:
+            raise nobody(ineligible, call.on_empty == "relax")
+        return eligible, ineligible, relaxed
+
+    def _votes(self, weights: Floats) -> tuple[ClusterVote, ...]:
+        """The clusters with the largest weights, largest first."""
+        voting = [(w, c) for c, w in enumerate(weights.tolist()) if w >= _LEAST_VOTE]
+        voting.sort(reverse=True)
+        return tuple(
+            ClusterVote(c, w, self._sizes[c], self._topics[c]) for w, c in voting[:_MOST_VOTES]
+        )
 
     def choose(self, vectors: Floats, call: Call) -> npt.NDArray[np.int64]:
         """(n,) the column of the best eligible model for each of (n, d) vectors.
@@ -198,19 +227,16 @@ class Engine:
 
     def _choose(self, features: Floats, limits: Constraints, call: Call) -> npt.NDArray[np.intp]:
         out = limits.ruled_out(self.artifact.models)
-        bounded = limits.max_cost is not None or limits.min_score is not None
-        unpriced = limits.needs_cost and not self._all_priced
-        if self._all_supported and not (out or bounded or unpriced or call.prompt_tokens):
-            utility = features @ self._tables(call.alpha)[:, : len(self.artifact.models)].astype(
-                features.dtype, copy=False
-            )
-            best: npt.NDArray[np.intp] = np.argmax(utility, axis=1)
+        simple = self._all_supported and call.prompt_tokens is None
+        if simple and self._unlimited(limits, out):
+            table = self._tables(call.alpha)[:, : len(self.artifact.models)]
+            best: npt.NDArray[np.intp] = np.argmax(features @ table, axis=1)
             return best
         utility = self.eligible_utility(features, call.alpha, call)
         chosen: npt.NDArray[np.intp] = np.argmax(utility, axis=1)
         if len(empty := np.flatnonzero(np.isneginf(utility).all(axis=1))):
             # The slow path says why, or relaxes.
-            decisions = self.decide(features[empty], ["query"] * len(empty), call)
+            decisions = self.decide(features[empty], "query", call)
             chosen[empty] = [self.artifact.models.index(d.model) for d in decisions]
         return chosen
 

@@ -290,15 +290,14 @@ def _decide(
     engine: Engine, queries: Sequence[str], vectors: npt.NDArray[np.float32] | None, call: Call
 ) -> list[RoutingDecision]:
     """Decide texts whose vectors are given; blank ones have none."""
-    if vectors is not None and len(vectors) == len(queries):
-        return engine.decide(engine.scorer.features(vectors), ["query"] * len(queries), call)
-    decided = iter(
-        []
-        if vectors is None
-        else engine.decide(engine.scorer.features(vectors), ["query"] * len(vectors), call)
-    )
-    overall = engine.decide(engine.scorer.overall(), ["overall"], call)[0]
-    return [next(decided) if q.strip() else overall for q in queries]
+    decided = []
+    if vectors is not None:
+        decided = engine.decide(engine.scorer.features(vectors), "query", call)
+        if len(decided) == len(queries):
+            return decided
+    overall = engine.decide(engine.scorer.overall(), "overall", call)[0]
+    rest = iter(decided)
+    return [next(rest) if q.strip() else overall for q in queries]
 
 
 def _texts(queries: Sequence[str]) -> Sequence[str]:

@@ -31,6 +31,7 @@ class Scorer(Protocol):
         name: what it is called in arguments and decisions.
         options: its options with the values in force.
         linear: whether the table is a straight line in alpha.
+        dtype: of the features; the published scorers compare ranks and want 64 bits.
         score_table: (F, M) whose product with features is the expected score.
         cost_table: (F, M) likewise the expected cost, USD; NaN columns where no cost is known.
         evidence_table: (F, M) likewise the support: how far the model has records where the query
@@ -42,6 +43,7 @@ class Scorer(Protocol):
     name: str
     options: dict[str, Any]
     linear: bool
+    dtype: type[np.floating]
     score_table: Floats
     cost_table: Floats
     evidence_table: Floats
@@ -65,6 +67,7 @@ class _ClusterScorer:
 
     name: str
     linear: bool
+    dtype: type[np.floating] = np.float64
     cost_scale: float | None = None
 
     def __init__(self, artifact: RouterArtifact, **options: Any) -> None:
@@ -79,7 +82,8 @@ class _ClusterScorer:
     def overall(self) -> Floats:
         total = self._size.sum()
         k = len(self._size)
-        return (self._size / total if total else np.full(k, 1 / k))[None, :]
+        shares = self._size / total if total else np.full(k, 1 / k)
+        return shares[None, :].astype(self.dtype)
 
 
 class _PublishedScorer(_ClusterScorer):
@@ -194,6 +198,7 @@ class CalibratedScorer(_ClusterScorer):
 
     name = "calibrated"
     linear = True
+    dtype = np.float32
 
     def __init__(self, artifact: RouterArtifact, *, beta: float = 20.0, m0: float = 5.0) -> None:
         super().__init__(artifact, beta=beta, m0=m0)
@@ -208,16 +213,19 @@ class CalibratedScorer(_ClusterScorer):
 
         norm = np.linalg.norm(self._centroids, axis=1, keepdims=True)
         direction = self._centroids / np.where(norm > 0, norm, 1.0)
+        # Up to here beta (cos - 1) is far from what single precision rounds to zero.
+        self._sharp = beta > 40
         self._directions = np.ascontiguousarray(beta * direction.T, dtype=np.float32)
         with np.errstate(divide="ignore"):
-            self._log_prior = (np.log(self._size) - beta).astype(np.float32)
+            self._log_prior = (np.log(self._size / self._size.max()) - beta).astype(np.float32)
 
     def features(self, vectors: Floats) -> Floats:
         votes = np.asarray(vectors, dtype=np.float32) @ self._directions
         votes += self._log_prior
-        votes -= votes.max(axis=1, keepdims=True)
+        if self._sharp:
+            votes -= votes.max(axis=1, keepdims=True)
         np.exp(votes, out=votes)
-        votes /= votes.sum(axis=1, keepdims=True)
+        votes /= np.add.reduce(votes, axis=1, keepdims=True)
         return votes
 
     def table(self, alpha: float) -> Floats:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -11,6 +12,8 @@ from avengers_core.embedders.base import brief
 from avengers_core.errors import EmbedderError
 
 if TYPE_CHECKING:
+    from ssl import SSLContext
+
     from openai import AsyncOpenAI, OpenAI
 
 DEFAULT_URL = "https://api.openai.com/v1"
@@ -54,11 +57,14 @@ class Clients:
         Raises:
             EmbedderError: there is no key.
         """
-        from openai import OpenAI
+        from openai import DefaultHttpxClient, OpenAI
 
         client = self._sync.get(os.getpid())
         if client is None:
-            client = self._sync.setdefault(os.getpid(), OpenAI(**self._options()))
+            options = self._options()
+            http = DefaultHttpxClient(timeout=self._timeout, verify=_certificates())
+            # Two threads may come here at once; they end up with the same one.
+            client = self._sync.setdefault(os.getpid(), OpenAI(**options, http_client=http))
         return client
 
     def asynchronous(self) -> AsyncOpenAI:
@@ -72,11 +78,12 @@ class Clients:
         loop = asyncio.get_running_loop()
         client = self._async.get(loop)
         if client is None:
+            options = self._options()
             for other in [known for known in self._async if known.is_closed()]:
                 self._async.pop(other, None)
             # The library's own, when dropped, would try to close itself in whatever loop runs.
-            http = DefaultAsyncHttpxClient(timeout=self._timeout)
-            client = self._async[loop] = AsyncOpenAI(**self._options(), http_client=http)
+            http = DefaultAsyncHttpxClient(timeout=self._timeout, verify=_certificates())
+            client = self._async[loop] = AsyncOpenAI(**options, http_client=http)
         return client
 
     def describe(self, error: Exception) -> str:
@@ -130,6 +137,14 @@ class Clients:
 
     def __repr__(self) -> str:
         return f"Clients({self.url!r})"
+
+
+@lru_cache(maxsize=1)
+def _certificates() -> SSLContext:
+    # Reading them takes far longer than all else that a client needs.
+    from httpx import create_ssl_context
+
+    return create_ssl_context()
 
 
 def _public(url: str) -> str:

@@ -75,8 +75,8 @@ class TfidfEmbedder:
         """
         if dim < 1 or max_features < 1:
             raise ValueError(f"dim and max_features must be at least 1, got {dim}, {max_features}")
-        from sklearn.decomposition import TruncatedSVD
         from sklearn.feature_extraction.text import TfidfVectorizer
+        from sklearn.utils.extmath import randomized_svd
 
         texts = as_texts(texts)
         vectorizer = TfidfVectorizer(max_features=max_features, sublinear_tf=True, dtype=np.float32)
@@ -87,13 +87,15 @@ class TfidfEmbedder:
                 f"TF-IDF can not be fitted: none of the {len(texts)} texts has a word of two "
                 f"characters or more ({error})"
             ) from None
-        svd = TruncatedSVD(min(dim, *weights.shape), random_state=seed).fit(weights)
+        # What TruncatedSVD does, which refuses a single word.
+        size = min(dim, *weights.shape)
+        _, singular, directions = randomized_svd(weights, size, n_iter=5, random_state=seed)
         # Directions without weight are noise: duplicates leave fewer than there are texts.
-        kept = svd.singular_values_ > _NEGLIGIBLE * svd.singular_values_[0]
+        kept = singular > _NEGLIGIBLE * singular[0]
         return cls(
             vectorizer.get_feature_names_out().tolist(),
-            vectorizer.idf_.astype(np.float32),
-            svd.components_[kept].T.astype(np.float32),
+            vectorizer.idf_,
+            directions[kept].T,
         )
 
     def to_arrays(self) -> dict[str, npt.NDArray[Any]]:

@@ -2,8 +2,8 @@
 
 `WordLlama <https://github.com/dleemiller/WordLlama>`_ embeds a text as the mean of the vectors of
 its tokens. The package ships both files that this needs, so there is no network and no key.
-Importing the package itself costs far more than reading the files, and its ``embed`` pads every
-text of a batch to the longest one, hence this module.
+Its own ``load`` wants to download the second one all the same, and its ``embed`` pads every text
+of a batch to the longest one, hence this module.
 """
 
 from __future__ import annotations

@@ -1,0 +1,74 @@
+"""Which OpenAI-compatible endpoint to reach the models through, from the environment."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NoReturn
+from urllib.parse import urlsplit
+
+from pydantic import SecretStr
+
+from avengers_core.errors import BackendConfigError
+
+OPENROUTER_URL = "https://openrouter.ai/api/v1"
+_OPENAI_HOST = "api.openai.com"
+_NO_KEY = "none"  # local servers take none, and client libraries insist on one
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """An OpenAI-compatible endpoint.
+
+    Attributes:
+        base_url: None for OpenAI's own.
+        api_key: never shown.
+        prefix: the only models reachable are those whose id begins with it (``"openai/"``), and
+            they are called without it; None: all are reachable, under their own ids.
+    """
+
+    base_url: str | None = field(repr=False)  # may hold a user's name and password
+    api_key: SecretStr
+    prefix: str | None = None
+
+    def remote_name(self, model: str) -> str | None:
+        """What a model is called at this endpoint; None if it can not be reached through it."""
+        if self.prefix is None:
+            return model
+        return model.removeprefix(self.prefix) if model.startswith(self.prefix) else None
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("an Endpoint holds a key and is not pickled; call endpoint_from_env() anew")
+
+
+def endpoint_from_env(environ: Mapping[str, str] = os.environ) -> Endpoint:
+    """The endpoint that the environment names.
+
+    In this order: ``AVENGERS_BASE_URL`` with ``AVENGERS_API_KEY`` (which a local server may do
+    without); ``OPENROUTER_API_KEY``; ``OPENAI_API_KEY`` with ``OPENAI_BASE_URL``, or without it
+    OpenAI's own endpoint, through which only ``openai/*`` models are reachable. A key is only ever
+    sent to the URL that it belongs to.
+
+    Raises:
+        BackendConfigError: none of them is set.
+    """
+    if url := environ.get("AVENGERS_BASE_URL"):
+        return _endpoint(url, environ.get("AVENGERS_API_KEY") or _NO_KEY)
+    if key := environ.get("OPENROUTER_API_KEY"):
+        return _endpoint(OPENROUTER_URL, key)
+    if key := environ.get("OPENAI_API_KEY"):
+        return _endpoint(environ.get("OPENAI_BASE_URL") or None, key)
+    lone = "AVENGERS_API_KEY is set without AVENGERS_BASE_URL. "
+    raise BackendConfigError(
+        f"no backends: {lone if environ.get('AVENGERS_API_KEY') else ''}pass models=, or set "
+        f"AVENGERS_BASE_URL and AVENGERS_API_KEY (any OpenAI-compatible endpoint), or "
+        f"OPENROUTER_API_KEY, or OPENAI_API_KEY (with OPENAI_BASE_URL for another endpoint than "
+        f"OpenAI's, through which only openai/* models are reachable)."
+    )
+
+
+def _endpoint(url: str | None, key: str) -> Endpoint:
+    host = _OPENAI_HOST if url is None else urlsplit(url).hostname or ""
+    is_openai = host == _OPENAI_HOST or host.endswith(f".{_OPENAI_HOST}")
+    return Endpoint(url, SecretStr(key), "openai/" if is_openai else None)

@@ -1,0 +1,103 @@
+"""What a call is routed on: the question, not the retrieved text around it.
+
+The order of precedence, shared by the plugins:
+
+1. an explicit routing query for the call, such as :func:`routing_hint`;
+2. the prompt's own variable for the question (:data:`QUESTION_VARIABLES`);
+3. the prompt's template with its context variables (:data:`CONTEXT_VARIABLES`) left empty;
+4. the last message that a human wrote;
+5. nothing usable: the artifact's overall means decide.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, NamedTuple
+
+QUESTION_VARIABLES = (
+    "query_str",
+    "question",
+    "query",
+    "input",
+    "user_question",
+    "user_query",
+    "user_input",
+    "user_message",
+    "problem",
+    "task",
+)
+"""Names that prompts give to the question, best first."""
+
+CONTEXT_VARIABLES = (
+    "context_str",
+    "context",
+    "existing_answer",
+    "chat_history",
+    "history",
+    "documents",
+    "docs",
+    "summaries",
+    "context_msg",
+    "agent_scratchpad",
+)
+"""Names that prompts give to retrieved text, earlier answers and the conversation so far."""
+
+_BYTES_PER_TOKEN = 4
+_hint: ContextVar[str | None] = ContextVar("avengers_routing_hint", default=None)
+
+
+class RoutingText(NamedTuple):
+    """A text to route on.
+
+    Attributes:
+        text: blank if nothing usable was found.
+        source: where it was found: ``"hint"``, ``"variable"``, ``"template"``, ``"message"``,
+            ``"prompt"`` or ``"none"``.
+    """
+
+    text: str
+    source: str
+
+
+@contextmanager
+def routing_hint(text: str) -> Iterator[None]:
+    """Route all calls made inside on this text, in whatever framework they are made.
+
+    Each thread and each asyncio task has its own.
+    """
+    token = _hint.set(text)
+    try:
+        yield
+    finally:
+        _hint.reset(token)
+
+
+def current_hint() -> str | None:
+    """The text that :func:`routing_hint` gave, or None."""
+    return _hint.get()
+
+
+def question_from_variables(variables: Mapping[str, Any]) -> str | None:
+    """The question among a prompt's variables, or None; blank ones and other types do not count."""
+    for name in QUESTION_VARIABLES:
+        value = variables.get(name)
+        if isinstance(value, str) and value.strip():
+            return value
+    return None
+
+
+def is_observation(text: str) -> bool:
+    """Whether a text is a ReAct agent's ``Observation: ...``, which arrives with the user role."""
+    return text.lstrip().startswith("Observation:")
+
+
+def estimate_tokens(text: str) -> int:
+    """About how many tokens a text has: one for every four bytes of UTF-8, rounded up.
+
+    Four characters of English a token is the usual rule of thumb; bytes also do justice to
+    scripts with three bytes and about one token a character.
+    """
+    size = len(text) if text.isascii() else len(text.encode(errors="surrogatepass"))
+    return -(-size // _BYTES_PER_TOKEN)
