@@ -13,6 +13,7 @@ class _State:
     failures: int = 0  # in a row
     rests: int = 0  # in a row, each twice as long as the one before
     until: float = 0.0  # resting until then
+    on_trial: bool = False  # one caller was let in after the rest
 
 
 class BackendHealth:
@@ -75,6 +76,7 @@ class BackendHealth:
             if now < state.until:
                 return False
             state.until = now + self._rest(state.rests)
+            state.on_trial = True
             return True
 
     def record_success(self, model: str) -> None:
@@ -93,17 +95,18 @@ class BackendHealth:
         with self._lock:
             state = self._states.setdefault(model, _State())
             now = self._clock()
-            failed_again = state.rests > 0
-            state.failures += 1
-            if retry_after is None and not failed_again and state.failures < self._threshold:
-                return
-            if failed_again and now < state.until - self._rest(state.rests):
-                # Calls that were under way when the rest began say nothing new.
-                return
-            state.rests += 1
-            rest = self._rest(state.rests)
+            rest = 0.0
             if retry_after is not None:
                 rest = min(max(retry_after, 0.0), self._max_cooldown)
+            state.failures += 1
+            # Calls that were under way when the rest began say nothing new.
+            late = now < state.until and not state.on_trial
+            if (state.rests > 0 and not late) or state.failures == self._threshold:
+                state.rests += 1
+                state.on_trial = False
+                rest = max(rest, self._rest(state.rests))
+            elif rest > 0 and state.rests == 0:
+                state.rests = 1
             state.until = max(state.until, now + rest)
 
     def _rest(self, rests: int) -> float:

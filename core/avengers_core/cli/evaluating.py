@@ -37,6 +37,9 @@ from avengers_core.decision import text_table
     type=click.Path(path_type=Path),
     help="A report: .md for Markdown, .html for one self-contained page with pictures.",
 )
+@click.option(
+    "--pictures", type=click.Path(path_type=Path), help="Folder for PNG and SVG pictures."
+)
 @artifact_option
 @fit_options
 @click.option("--train-ratio", type=click.FloatRange(0, 1, True, True), default=0.7)
@@ -66,6 +69,7 @@ def evaluate_command(
     records: tuple[Path, ...],
     output: Path | None,
     report: Path | None,
+    pictures: Path | None,
     artifact: Path | None,
     clusters: int,
     embedder: str,
@@ -156,3 +160,8 @@ def evaluate_command(
     if report is not None:
         result.save(report)
         click.echo(f"\nreport: {report}")
+    if pictures is not None:
+        from avengers_core.plots import save_all
+
+        for path in save_all(result, pictures):
+            click.echo(f"picture: {path}")

@@ -97,6 +97,8 @@ class VectorStore:
         connection.execute("PRAGMA synchronous = NORMAL")
 
     def _is_ours(self, connection: sqlite3.Connection) -> bool:
+        # In this order: the process that makes the file sets its mark together with the table.
+        (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
         (application,) = connection.execute("PRAGMA application_id").fetchone()
         if application == _APPLICATION:
             (version,) = connection.execute("PRAGMA user_version").fetchone()
@@ -106,7 +108,6 @@ class VectorStore:
                     f"version {_VERSION}; delete it or choose another path"
                 )
             return True
-        (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
         if application or tables:
             raise EmbedderError(
                 f"{self.path} is an SQLite file of another program; choose another path"

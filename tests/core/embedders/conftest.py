@@ -23,11 +23,41 @@ def hash_vectors(texts: list[str], dim: int = DIM) -> np.ndarray:
     return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
 
 
+class Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        pass  # clients that give up waiting are part of the tests
+
+
 Reply = tuple[int, Any, dict[str, str]]
+
+
+class Replies:
+    """Things an endpoint should not do, for ``Endpoint.script``."""
+
+    @staticmethod
+    def status(status: int, message: str = "try again") -> Callable[[dict[str, Any]], Reply]:
+        # The client honours this header, so that tests need not sit out its back-off.
+        return lambda body: (status, error(message), {"retry-after-ms": "1"})
+
+    @staticmethod
+    def payload(
+        payload: Any, content_type: str = "application/json"
+    ) -> Callable[[dict[str, Any]], Reply]:
+        return lambda body: (200, payload, {"Content-Type": content_type})
+
+    @staticmethod
+    def vectors(
+        make: Callable[[list[str]], Any], order: list[int] | None = None
+    ) -> Callable[[dict[str, Any]], Reply]:
+        return lambda body: (200, embeddings(make(body["input"]), order), {})
 
 
 class Endpoint:
     """A stub of ``/v1/embeddings``: answers from ``script`` first, then as it should."""
+
+    replies = Replies
 
     def __init__(self) -> None:
         self.requests: list[dict[str, Any]] = []
@@ -41,27 +71,25 @@ class Endpoint:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            # Or each answer waits 40 ms for the acknowledgement of its headers.
+            disable_nagle_algorithm = True
 
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 body["path"], body["key"] = self.path, self.headers["Authorization"]
                 status, payload, headers = endpoint.answer(body)
                 data = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
-                try:
-                    self.send_response(status)
-                    for name, value in ({"Content-Type": "application/json"} | headers).items():
-                        self.send_header(name, value)
-                    self.send_header("Content-Length", str(len(data)))
-                    self.end_headers()
-                    self.wfile.write(data)
-                except (BrokenPipeError, ConnectionResetError):
-                    pass  # the client gave up waiting
+                self.send_response(status)
+                for name, value in ({"Content-Type": "application/json"} | headers).items():
+                    self.send_header(name, value)
+                self.send_header("Content-Length", str(len(data)))
+                self.end_headers()
+                self.wfile.write(data)
 
             def log_message(self, *args: Any) -> None:
                 pass
 
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
+        self.server = Server(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_port}/v1"
         threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
 
@@ -130,29 +158,3 @@ def endpoint(monkeypatch: pytest.MonkeyPatch) -> Iterator[Endpoint]:
 @pytest.fixture
 def vectors_of() -> Callable[..., np.ndarray]:
     return hash_vectors
-
-
-@pytest.fixture
-def replies() -> type[Replies]:
-    return Replies
-
-
-class Replies:
-    """Things an endpoint should not do, for ``Endpoint.script``."""
-
-    @staticmethod
-    def status(status: int, message: str = "try again") -> Callable[[dict[str, Any]], Reply]:
-        # The client honours this header, so that tests need not sit out its back-off.
-        return lambda body: (status, error(message), {"retry-after-ms": "1"})
-
-    @staticmethod
-    def payload(
-        payload: Any, content_type: str = "application/json"
-    ) -> Callable[[dict[str, Any]], Reply]:
-        return lambda body: (200, payload, {"Content-Type": content_type})
-
-    @staticmethod
-    def vectors(
-        make: Callable[[list[str]], Any], order: list[int] | None = None
-    ) -> Callable[[dict[str, Any]], Reply]:
-        return lambda body: (200, embeddings(make(body["input"]), order), {})

@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+
 from avengers_core import progress as module
 from avengers_core.progress import progress
 

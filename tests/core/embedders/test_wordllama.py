@@ -11,6 +11,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+
 from avengers_core.embedders import WordLlamaEmbedder
 from avengers_core.embedders import wordllama as module
 from avengers_core.errors import EmbedderError
@@ -34,9 +35,18 @@ def embedder() -> WordLlamaEmbedder:
     return WordLlamaEmbedder()
 
 
-def test_equals_wordllama(embedder: WordLlamaEmbedder) -> None:
-    reference = pytest.importorskip("wordllama").WordLlama.load()
-    np.testing.assert_allclose(embedder.embed(TEXTS), reference.embed(TEXTS, norm=True), atol=2e-6)
+def test_equals_wordllama(
+    embedder: WordLlamaEmbedder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wordllama = pytest.importorskip("wordllama")
+    # Its releases look for the tokenizer in the download cache only, so the package is put there.
+    monkeypatch.setenv("HOME", str(tmp_path))
+    cache = tmp_path / ".cache" / "wordllama"
+    cache.parent.mkdir()
+    cache.symlink_to(Path(wordllama.__file__).parent)
+    reference = wordllama.WordLlama.load(cache_dir=cache, disable_download=True)
+    expected = reference.embed(TEXTS, norm=True)
+    np.testing.assert_allclose(embedder.embed(TEXTS), expected, atol=2e-6)
 
 
 def test_shorter_vectors_are_the_leading_part(embedder: WordLlamaEmbedder) -> None:
@@ -72,11 +82,11 @@ def test_same_vector_alone_and_in_company(embedder: WordLlamaEmbedder) -> None:
 
 def test_ill_formed_and_huge_texts(embedder: WordLlamaEmbedder) -> None:
     huge = "prove that 1 + 1 = 2 " * 50_000
-    texts = ["\ud800", "a\udfffb", "\0", huge, "a" * 1_000_000]
+    texts = ["\ud800", "a\udfffb", "\0", huge, "a" * 200_000]
     vectors = embedder.embed(texts)
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-6)
     assert vectors[3] @ embedder.embed(["prove that 1 + 1 = 2 " * 50])[0] > 0.999
-    assert vectors[3].tobytes() == embedder.embed([huge])[0].tobytes()
+    assert vectors[4].tobytes() == embedder.embed(texts[4:])[0].tobytes()
 
 
 def test_counting_tokens_gives_the_same_sum(
@@ -153,12 +163,12 @@ class TestBrokenInstallation:
 
     def test_not_installed(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(module, "find_spec", lambda name: None)
-        with pytest.raises(EmbedderError, match="pip install 'wordllama>=0.2.2'"):
+        with pytest.raises(EmbedderError, match=r"pip install 'wordllama>=0\.2\.2'"):
             WordLlamaEmbedder()
 
     def test_files_missing(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         self._package(monkeypatch, tmp_path)
-        with pytest.raises(EmbedderError, match="l2_supercat_tokenizer_config.json"):
+        with pytest.raises(EmbedderError, match=r"l2_supercat_tokenizer_config\.json"):
             WordLlamaEmbedder()
 
     def test_files_damaged(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -1,0 +1,18 @@
+"""The Avengers router as a LlamaIndex LLM."""
+
+from __future__ import annotations
+
+from avengers_core.capabilities import Capabilities
+from avengers_core.routing_text import routing_hint
+from avengers_llamaindex.embeddings import AvengersEmbedding
+from avengers_llamaindex.events import RoutingEvent, collect_events
+from avengers_llamaindex.llm import AvengersLLM
+
+__all__ = [
+    "AvengersLLM",
+    "Capabilities",
+    "AvengersEmbedding",
+    "RoutingEvent",
+    "collect_events",
+    "routing_hint",
+]

@@ -1,0 +1,298 @@
+"""A LlamaIndex LLM that hands each call to the model that a fitted router picks for it."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from llama_index.core.base.llms.types import ChatResponse, LLMMetadata
+from llama_index.core.bridge.pydantic import (
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    SecretStr,
+    field_serializer,
+)
+from llama_index.core.llms.function_calling import FunctionCallingLLM
+from llama_index.core.llms.llm import LLM
+from llama_index.core.types import PydanticProgramMode
+
+from avengers_core import Router, RoutingDecision
+from avengers_core.calls import OnEmpty, make_call
+from avengers_core.capabilities import Capabilities, Needs
+from avengers_core.failover import Failover
+from avengers_core.health import BackendHealth
+from avengers_llamaindex.backends import Backends
+from avengers_llamaindex.calls import Call
+from avengers_llamaindex.delegating import DelegatingLLM
+from avengers_llamaindex.routing_text import Request
+
+# Settings of a backend: they reach the backends that are made here, and have no meaning where the
+# user made them.
+_BACKEND_SETTINGS = (
+    "temperature",
+    "max_tokens",
+    "timeout",
+    "max_retries",
+    "system_prompt",
+    "messages_to_prompt",
+    "completion_to_prompt",
+    "output_parser",
+    "query_wrapper_prompt",
+    "rate_limiter",
+)
+_SHARED = ("callback_manager", "pydantic_program_mode")
+_KEY_NAME = re.compile(r"api_?key|access_key|secret|password|authorization|(^|_)token$", re.I)
+
+
+class AvengersLLM(DelegatingLLM):
+    """Answers each call with the model that has the best balance of expected score and cost.
+
+    A drop-in for any LlamaIndex LLM: every method is handed to the same method of the chosen
+    backend, so each builds its own tool schemas and structured outputs. What decides is the
+    question, not the retrieved text (:mod:`avengers_llamaindex.routing_text`). If a backend fails,
+    the next candidate of the same decision answers.
+
+    Setup:
+        ``pip install 'avengers-router[llamaindex]'``, and a key in the environment:
+        ``AVENGERS_BASE_URL`` with ``AVENGERS_API_KEY``, else ``OPENROUTER_API_KEY``, else
+        ``OPENAI_API_KEY``. With ``models=`` none of these is needed.
+
+    Instantiate::
+
+        Settings.llm = AvengersLLM(alpha=0.4)
+        llm = AvengersLLM(alpha=0.4, router="artifact/", models={"openai/gpt-5": OpenAI(...), ...})
+        better = llm.model_copy(update={"alpha": 0.9})          # same backends
+
+    See who answered::
+
+        llm.chat(messages).additional_kwargs["avengers"]["model"]
+        with collect_events() as calls:                         # for answers without such a place
+            query_engine.query("...")
+        calls[-1].model, calls[-1].decision["expected_cost"]
+
+    Route on another text than the one that would be found::
+
+        with routing_hint("Prove that ..."):
+            llm.complete(long_prompt)
+
+    Args:
+        alpha: weight of expected score against expected cost, 0 = cheapest, 1 = best; default 0.5.
+        target_cost: instead of alpha: the best score at no more than this mean cost, USD a call.
+        target_score: instead of alpha: the lowest cost at no less than this mean score, in [0, 1].
+        target_saving: instead of alpha: the best score at this share, in [0, 1), less than what
+            always asking the best model costs.
+        router: a :class:`avengers_core.Router`, the path of an artifact, or nothing for the
+            default artifact.
+        models: a mapping of model ids to LlamaIndex LLMs; or ids only, or nothing for all of the
+            artifact's, to be reached through the endpoint in the environment.
+        capabilities: model id -> what it can do (:class:`avengers_core.capabilities.Capabilities`),
+            where its LLM does not say so itself.
+        exclude: models not to use.
+        max_cost: highest expected cost, USD a call.
+        min_score: lowest expected score, in [0, 1].
+        on_empty: what to do when these limits leave no model: ``"raise"``, or ``"relax"`` to take
+            the one nearest to them.
+        no_question_alpha: the alpha of calls without a question, such as metadata extraction over
+            documents, which are decided on the artifact's overall means: 0 for the cheapest
+            model, 1 for the best; default, as for all calls.
+        max_attempts: how many candidates to try before giving up; default all.
+        temperature: sampling temperature of the backends that are made here; default theirs.
+        max_tokens: longest answer of those backends, tokens; default theirs.
+        timeout: of those backends, seconds; default 60.
+        max_retries: how often those backends try again before the next candidate does; default 0.
+
+    Raises:
+        ValueError: an argument out of range, a model that the artifact does not have, or a
+            backend setting together with a mapping of LLMs.
+        ArtifactError: no artifact at the path.
+    """
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    alpha: float | None = None
+    target_cost: float | None = None
+    target_score: float | None = None
+    target_saving: float | None = None
+    router: Any = Field(default=None, repr=False, frozen=True)
+    models: Any = Field(default=None, repr=False, frozen=True)
+    capabilities: dict[str, Capabilities] = Field(default_factory=dict, repr=False, frozen=True)
+    exclude: tuple[str, ...] = ()
+    max_cost: float | None = None
+    min_score: float | None = None
+    on_empty: OnEmpty = "raise"
+    no_question_alpha: float | None = None
+    max_attempts: int | None = None
+    temperature: float | None = Field(default=None, frozen=True)
+    max_tokens: int | None = Field(default=None, frozen=True)
+    timeout: float | None = Field(default=None, frozen=True)
+    max_retries: int | None = Field(default=None, frozen=True)
+
+    _router: Router = PrivateAttr()
+    _backends: Backends = PrivateAttr()
+    _health: BackendHealth = PrivateAttr(default_factory=BackendHealth)
+    _alphas: dict[tuple[Any, ...], float] = PrivateAttr(default_factory=dict)
+    _arguments: dict[str, Any] = PrivateAttr()
+
+    def __init__(self, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self._arguments = arguments
+        self._router = _resolve_router(self.router)
+        settings = {k: arguments[k] for k in _BACKEND_SETTINGS if arguments.get(k) is not None}
+        if isinstance(self.models, Mapping) and settings:
+            raise ValueError(
+                f"{', '.join(settings)}: these are settings of the backends that are made here; "
+                f"set them on the LLMs in models="
+            )
+        options = {"timeout": 60.0, "max_retries": 0, **settings}
+        self._backends = Backends(self._router.models, self.models, self.capabilities, options)
+        if arguments.get("callback_manager") is not None:
+            self._backends.share(callback_manager=self.callback_manager)
+        if self.pydantic_program_mode != PydanticProgramMode.DEFAULT:
+            self._backends.share(pydantic_program_mode=self.pydantic_program_mode)
+        self._check()
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        # The framework sets these on its one LLM: without them the backends would count no tokens.
+        share = name in _SHARED and self.__pydantic_private__ and getattr(self, name) is not value
+        super().__setattr__(name, value)
+        if share:
+            self._backends.share(**{name: value})
+
+    @classmethod
+    def class_name(cls) -> str:
+        """The name in serialised form."""
+        return "AvengersLLM"
+
+    @property
+    def metadata(self) -> LLMMetadata:
+        """What holds of whichever model answers; see :meth:`Backends.metadata`."""
+        return self._backends.metadata(self.exclude)
+
+    # -- routing --
+
+    def _route(self, method: str, request: Request) -> Call:
+        text, arguments = self._plan(request)
+        return self._call(method, request, self._router.route(text, **arguments))
+
+    async def _aroute(self, method: str, request: Request) -> Call:
+        text, arguments = self._plan(request)
+        return self._call(method, request, await self._router.aroute(text, **arguments))
+
+    def _plan(self, request: Request) -> tuple[str, dict[str, Any]]:
+        """The text to route on, and the arguments of :meth:`Router.route`."""
+        text = request.question.text
+        alpha = self._alpha()
+        if self.no_question_alpha is not None and not text.strip():
+            alpha = self.no_question_alpha
+        return text, {
+            "alpha": alpha,
+            "prompt_tokens": request.prompt_tokens,
+            "unavailable": self._backends.unavailable(request.needs),
+            **self._limits(),
+        }
+
+    def _call(self, method: str, request: Request, decision: RoutingDecision) -> Call:
+        failover = Failover(decision, self._health, max_attempts=self.max_attempts)
+        return Call(method, request, decision, self._backends, failover)
+
+    def _limits(self) -> dict[str, Any]:
+        return {
+            "exclude": self.exclude,
+            "max_cost": self.max_cost,
+            "min_score": self.min_score,
+            "on_empty": self.on_empty,
+        }
+
+    def _targets(self) -> dict[str, float]:
+        """What is given in place of alpha."""
+        given = {
+            "cost": self.target_cost,
+            "score": self.target_score,
+            "saving": self.target_saving,
+        }
+        return {name: value for name, value in given.items() if value is not None}
+
+    def _alpha(self) -> float | None:
+        targets = self._targets()
+        if not targets:
+            return self.alpha
+        # Found once: it takes a pass over all clusters.
+        key = tuple(targets.items())
+        if key not in self._alphas:
+            self._alphas[key] = self._router.alpha_for(
+                **targets,
+                exclude=self.exclude,
+                unavailable=self._backends.unavailable(Needs()),
+            )
+        return self._alphas[key]
+
+    def _backend_of(self, response: ChatResponse) -> FunctionCallingLLM | None:
+        model = response.additional_kwargs.get("avengers", {}).get("model")
+        llm = self._backends.llm(model) if model in self._router.models else None
+        return llm if isinstance(llm, FunctionCallingLLM) else None
+
+    def _check(self) -> None:
+        if len(self._targets()) + (self.alpha is not None) > 1:
+            raise ValueError(
+                "give one of alpha, target_cost, target_score and target_saving, not several"
+            )
+        for alpha in (self.alpha, self.no_question_alpha):
+            self._router.engine.constraints(make_call(alpha=alpha, **self._limits()))
+
+    # -- copies and serialised forms, none of which holds a key --
+
+    @field_serializer("router")
+    def _router_name(self, router: Any) -> str | None:
+        return repr(router) if isinstance(router, Router) else router and os.fspath(router)
+
+    @field_serializer("models")
+    def _model_names(self, models: Any) -> list[str] | None:
+        return None if models is None else list(models)
+
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> AvengersLLM:
+        """A copy with the same router and backends: they hold connections, not values."""
+        return self.model_copy()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if isinstance(self.models, Mapping):
+            for model, llm in self.models.items():
+                if name := _key_in(llm):
+                    raise TypeError(
+                        f"the LLM of {model!r} holds a key ({name}), which a pickle would write "
+                        f"in clear. Give models= as a list of ids, so that the backends are made "
+                        f"from the environment on the other side, or make the AvengersLLM there."
+                    )
+        own = type(self).model_fields.keys() - DelegatingLLM.model_fields.keys()
+        # Handlers hold locks, files and connections, so the callback manager stays here.
+        first = {k: v for k, v in self._arguments.items() if k != "callback_manager"}
+        return _restore, (type(self), first | {name: getattr(self, name) for name in own})
+
+
+def _resolve_router(router: Any) -> Router:
+    if isinstance(router, Router):
+        return router
+    if router is None:
+        return Router.default()
+    if isinstance(router, str) and router.startswith("<"):
+        raise ValueError(
+            f"{router} is the description of a router, not its path: pass the Router itself, "
+            f"AvengersLLM.from_dict(data, router=...)"
+        )
+    return Router.load(router)
+
+
+def _restore(cls: type[AvengersLLM], arguments: dict[str, Any]) -> AvengersLLM:
+    return cls(**arguments)
+
+
+def _key_in(llm: LLM) -> str | None:
+    """The name of the first attribute of an LLM that holds what looks like a key, or None."""
+    for name, value in vars(llm).items():
+        if _KEY_NAME.search(name) and isinstance(value, str | SecretStr) and value:
+            return name
+        if isinstance(value, Mapping) and any(_KEY_NAME.search(str(k)) for k in value):
+            return name
+    return None
