@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 _AVERAGES = {"dataset": "datasets", "query": "queries"}
 _MOST_MODELS = 8
+_MOST_FLAT_LABELS = 8
 # Steps drawn along alpha: more can not be told apart on a page.
 _MOST_STEPS = 400
 _INK, _GREY, _ACCENT = "#1a1a1a", "#777777", "#b5121b"
@@ -174,6 +176,27 @@ def cluster_map(artifact: RouterArtifact) -> Figure:
     _label_points(ax, plane[:, 0], plane[:, 1], topics, fontsize=7)
     ax.set(xticks=[], yticks=[])
     ax.margins(x=0.12)
+    return figure
+
+
+def study_results(summary: Sequence[Mapping[str, Any]], name: str) -> Figure:
+    """PerfGain, CostSave at 95 % and AIQ against what a study varied, with standard deviations.
+
+    Args:
+        summary: what :func:`avengers_core.studies.summarise` returns.
+        name: of what was varied.
+    """
+    panels = (("perf_gain", "PerfGain"), ("cost_save_95", "CostSave at 95 %"), ("aiq", "AIQ"))
+    figure, axes = _figure(11, 3.6, ncols=len(panels))
+    at = np.arange(len(summary))
+    for ax, (metric, label) in zip(axes, panels, strict=True):
+        mean = np.array([line[metric] for line in summary], dtype=np.float64)
+        spread = np.nan_to_num([line[f"{metric}_std"] for line in summary])
+        ax.errorbar(at, mean, yerr=spread, color=_INK, marker="o", capsize=3, linewidth=1)
+        ax.set_xticks(at, [str(line["value"]) for line in summary])
+        if len(summary) > _MOST_FLAT_LABELS:
+            ax.tick_params(axis="x", rotation=90, labelsize=7)
+        ax.set(title=label, xlabel=name)
     return figure
 
 

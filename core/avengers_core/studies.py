@@ -130,7 +130,8 @@ def run(
     workers = max(1, min(jobs or os.cpu_count() or 1, len(settings)))
     with ProcessPoolExecutor(workers, context, _start, (records, vectors)) as pool:
         futures = {pool.submit(_experiment, s): i for i, s in enumerate(settings)}
-        for future in progress(as_completed(futures), total=len(futures), desc="experiments"):
+        done = progress(as_completed(futures), total=len(futures), desc="experiments")
+        for future in done:
             row = future.result()
             rows[futures[future]] = row
             if output is not None:

@@ -7,7 +7,7 @@ import logging
 import click
 
 from avengers_core import __version__
-from avengers_core.cli.evaluating import evaluate_command
+from avengers_core.cli.evaluating import evaluate_command, sweep_command
 from avengers_core.cli.fitting import fit_command, import_command, merge_command, update_command
 from avengers_core.cli.routing import calibrate_command, inspect_command, route_command
 from avengers_core.cli.shared import CONTEXT_SETTINGS, Commands
@@ -37,6 +37,7 @@ for command in (
     inspect_command,
     merge_command,
     route_command,
+    sweep_command,
     update_command,
 ):
     main.add_command(command)
