@@ -1,0 +1,74 @@
+"""Studies over repeated splits."""
+
+from __future__ import annotations
+
+import csv
+import math
+from pathlib import Path
+
+import pytest
+
+from avengers_core import load_records, studies
+from avengers_core.studies import Setting, run, settings_for, summarise
+
+SAMPLE = Path(__file__).parents[2] / "examples" / "data" / "sample.jsonl"
+
+
+@pytest.fixture(scope="module")
+def records():
+    return load_records(SAMPLE)
+
+
+def test_settings_cross_values_and_seeds(records):
+    settings = settings_for("clusters", records, Setting(), [1, 2], [4, 8])
+    assert [(s.n_clusters, s.seed) for s in settings] == [(4, 1), (4, 2), (8, 1), (8, 2)]
+    assert {s.study for s in settings} == {"clusters"}
+
+
+def test_leave_one_out_takes_every_dataset(records):
+    settings = settings_for("leave-one-out", records, Setting(), [0])
+    assert [s.held_out for s in settings] == list(records.datasets)
+
+
+def test_unknown_study(records):
+    with pytest.raises(ValueError, match="no study 'depth'"):
+        settings_for("depth", records, Setting(), [0])
+
+
+def test_run_is_tidy_deterministic_and_kept_on_disk(records, tmp_path):
+    settings = settings_for("clusters", records, Setting(), [0, 1], [4, 12])
+    settings += settings_for("leave-one-out", records, Setting(n_clusters=8), [0])[:1]
+    output = tmp_path / "rows.csv"
+    rows = run(records, settings, jobs=2, output=output)
+    assert [(r["n_clusters"], r["seed"]) for r in rows] == [
+        (4, 0),
+        (4, 1),
+        (12, 0),
+        (12, 1),
+        (8, 0),
+    ]
+    assert all(r["n_train"] + r["n_test"] == len(records) for r in rows)
+    assert rows[-1]["n_test"] == sum(r.dataset == records.datasets[0] for r in records)
+    with output.open(newline="") as file:
+        kept = list(csv.DictReader(file))
+    assert sorted(float(r["aiq"]) for r in kept) == sorted(r["aiq"] for r in rows)
+    assert run(records, settings[:1], jobs=1) == rows[:1]
+
+
+def test_every_study_runs_in_this_process(records, monkeypatch):
+    monkeypatch.setattr(studies, "_shared", (records, {}), raising=False)
+    for study in studies.STUDIES:
+        setting = settings_for(study, records, Setting(n_clusters=6), [0])[0]
+        row = studies._experiment(setting)
+        assert 0 < row["aiq"] < 1 + 1e-9, study
+
+
+def test_summary_takes_mean_and_spread():
+    rows = [
+        {"value": "a", **dict.fromkeys(studies.METRICS, 1.0)},
+        {"value": "a", **dict.fromkeys(studies.METRICS, 3.0)},
+        {"value": "b", **dict.fromkeys(studies.METRICS, math.nan)},
+    ]
+    a, b = summarise(rows)
+    assert (a["aiq"], a["aiq_std"], a["repetitions"]) == (2.0, pytest.approx(math.sqrt(2)), 2)
+    assert math.isnan(b["aiq"])
