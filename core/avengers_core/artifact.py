@@ -13,16 +13,16 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 
+from avengers_core.clusters import assign
 from avengers_core.errors import ArtifactError
 from avengers_core.statistics import Statistics
 
 if TYPE_CHECKING:
     from avengers_core.embedders import Embedder
     from avengers_core.records import Records, Source
+    from avengers_core.refinement import Refinement
 
 FORMAT_VERSION = 1
-# Vectors per block when they are compared with all centroids: bounds memory at 64 bit to ~30 MB.
-_BLOCK = 65_536
 
 
 def _now() -> str:
@@ -69,6 +69,7 @@ class RouterArtifact:
         statistics: the sums per (cluster, model).
         info: embedder id, fit parameters, origin.
         embedder_arrays: what a fitted embedder (TF-IDF) needs to be made again; else empty.
+        refinement: what the calibrated scorer knows beyond these clusters, or None.
 
     Raises:
         ArtifactError: the parts do not fit each other, or hold NaN or negative counts.
@@ -80,6 +81,7 @@ class RouterArtifact:
     statistics: Statistics
     info: ArtifactInfo
     embedder_arrays: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
+    refinement: Refinement | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "models", tuple(self.models))
@@ -97,6 +99,8 @@ class RouterArtifact:
                 raise ArtifactError(f"{kind} names repeat: {list(names)}")
         if fault := self.statistics.check(self.n_clusters, len(self.models), len(self.datasets)):
             raise ArtifactError(f"statistics: {fault}")
+        if self.refinement is not None and (fault := self.refinement.check(self)):
+            raise ArtifactError(f"refinement: {fault}")
 
     @property
     def n_clusters(self) -> int:
@@ -118,13 +122,18 @@ class RouterArtifact:
         """Bytes of all arrays."""
         statistics = sum(a.nbytes for a in self.statistics.arrays().values())
         embedder = sum(a.nbytes for a in self.embedder_arrays.values())
-        return int(self.centroids.nbytes + statistics + embedder)
+        refinement = self.refinement.nbytes if self.refinement else 0
+        return int(self.centroids.nbytes + statistics + embedder + refinement)
 
-    @cached_property
-    def input_prices(self) -> npt.NDArray[np.float64]:
-        """(M,) USD per prompt token, given or estimated from token counts; NaN where unknown."""
+    def token_prices(self, statistics: Statistics | None = None) -> npt.NDArray[np.float64]:
+        """(M,) USD per prompt token, given to fit() or estimated; NaN where unknown.
+
+        Args:
+            statistics: to estimate from, see :meth:`Statistics.token_prices`; default, the
+                artifact's own.
+        """
         given = np.array([self.info.input_prices.get(m, np.nan) for m in self.models])
-        return np.where(np.isnan(given), self.statistics.input_prices(), given)
+        return np.where(np.isnan(given), (statistics or self.statistics).token_prices(), given)
 
     @cached_property
     def checksum(self) -> str:
@@ -187,9 +196,7 @@ class RouterArtifact:
 
     def topics(self, cluster: int, most: int = 3) -> tuple[str, ...]:
         """The datasets that a cluster's records come from, most frequent first."""
-        counts = self.statistics.topics[cluster]
-        order = np.argsort(-counts, kind="stable")[:most]
-        return tuple(self.datasets[i] for i in order if counts[i] > 0)
+        return self.statistics.most_frequent(cluster, self.datasets, most)
 
     # -- operations on the statistics, without clustering again ------------------------------
 
@@ -228,13 +235,15 @@ class RouterArtifact:
         column = extra.models.index(model) if model in extra.models else None
         if column is None or not extra.statistics.n[:, column].any():
             raise ArtifactError(f"no record has a score of {model!r}; there are {extra.models}")
-        only = extra.statistics.select_models([column])
-        only = replace(
-            only,
-            topics=np.zeros_like(self.statistics.topics),
-            query_chars=np.zeros_like(self.statistics.query_chars),
+        return self.merge(extra.select_models([model]).without_records())
+
+    def without_records(self) -> RouterArtifact:
+        """The models' own sums, leaving out those that count records and queries."""
+        return replace(
+            self,
+            statistics=self.statistics.without_records(),
+            refinement=self.refinement and self.refinement.without_records(),
         )
-        return self.merge(replace(extra, models=(model,), datasets=self.datasets, statistics=only))
 
     def drop_models(self, models: Iterable[str]) -> RouterArtifact:
         """The artifact without some models.
@@ -251,7 +260,10 @@ class RouterArtifact:
         """The artifact with just these models, in this order."""
         columns = _columns(models, self.models)
         return replace(
-            self, models=tuple(models), statistics=self.statistics.select_models(columns)
+            self,
+            models=tuple(models),
+            statistics=self.statistics.select_models(columns),
+            refinement=self.refinement and self.refinement.select_models(columns),
         )
 
     def merge(self, *others: RouterArtifact) -> RouterArtifact:
@@ -279,29 +291,32 @@ class RouterArtifact:
                 f"({self.centroids.shape} and {other.centroids.shape}): fit one, and make the "
                 f"others from it with update(), or with fit(..., centroids=artifact)"
             )
+        mine, others = self.refinement, other.refinement
+        if (mine is None) != (others is None) or (mine and others and not mine.same_space(others)):
+            raise ArtifactError(
+                "can not merge: one artifact has another refinement than the other, or none"
+            )
         models = tuple(dict.fromkeys((*self.models, *other.models)))
         datasets = tuple(dict.fromkeys((*self.datasets, *other.datasets)))
-
-        def widen(a: RouterArtifact) -> Statistics:
-            return a.statistics.select_models(
-                _columns(models, a.models, strict=False)
-            ).select_datasets(_columns(datasets, a.datasets, strict=False))
-
+        a, b = self._widen(models, datasets), other._widen(models, datasets)
         return replace(
-            self, models=models, datasets=datasets, statistics=widen(self) + widen(other)
+            a,
+            statistics=a.statistics + b.statistics,
+            refinement=a.refinement and b.refinement and a.refinement + b.refinement,
         )
 
-
-def assign(
-    vectors: npt.NDArray[np.floating], centroids: npt.NDArray[np.float32]
-) -> npt.NDArray[np.int64]:
-    """The nearest of (K, d) centroids for each of (n, d) vectors, by Euclidean distance: (n,)."""
-    half_square = 0.5 * np.einsum("kd,kd->k", centroids, centroids)
-    blocks = [
-        np.argmax(vectors[i : i + _BLOCK] @ centroids.T - half_square, axis=1)
-        for i in range(0, len(vectors), _BLOCK)
-    ]
-    return np.concatenate(blocks) if blocks else np.empty(0, dtype=np.int64)
+    def _widen(self, models: tuple[str, ...], datasets: tuple[str, ...]) -> RouterArtifact:
+        """The same sums with other columns, zero where there are none."""
+        at = _columns(models, self.models, strict=False)
+        topics = _columns(datasets, self.datasets, strict=False)
+        r = self.refinement
+        return replace(
+            self,
+            models=models,
+            datasets=datasets,
+            statistics=self.statistics.select_models(at).select_datasets(topics),
+            refinement=r and r.select_models(at).select_datasets(topics),
+        )
 
 
 def _columns(wanted: Sequence[str], known: Sequence[str], strict: bool = True) -> list[int | None]:

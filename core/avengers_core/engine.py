@@ -14,7 +14,7 @@ from avengers_core.artifact import RouterArtifact
 from avengers_core.calls import Call
 from avengers_core.decision import Basis, Candidate, ClusterVote, RoutingDecision
 from avengers_core.eligibility import MIN_SUPPORT, Constraints, nobody
-from avengers_core.scoring import Scorer
+from avengers_core.scoring import Points, Scorer
 
 Floats = npt.NDArray[np.floating]
 
@@ -22,7 +22,6 @@ Floats = npt.NDArray[np.floating]
 _MOST_VOTES, _LEAST_VOTE = 5, 0.02
 # Queries per block: their features stay in the processor's cache.
 _BLOCK = 4096
-_CHARS_PER_TOKEN = 4.0
 _UTILITY = attrgetter("utility")
 
 
@@ -65,8 +64,9 @@ class Engine:
     def __init__(self, artifact: RouterArtifact, scorer: Scorer) -> None:
         self.artifact = artifact
         self.scorer = scorer
-        s = artifact.statistics
-        self._topics = [artifact.topics(c) for c in range(artifact.n_clusters)]
+        s = scorer.statistics
+        self.n_clusters = len(s.size)
+        self._topics = [s.most_frequent(c, artifact.datasets) for c in range(self.n_clusters)]
         self._sizes = [int(n) for n in s.size]
         self._any_cost = bool(s.n_cost.any())
         self._all_supported = bool((scorer.evidence_table > 0).all())
@@ -74,7 +74,6 @@ class Engine:
         self._fixed = np.concatenate(
             [scorer.score_table, scorer.cost_table, scorer.evidence_table], axis=1
         )
-        self._prompt_size = s.query_chars / np.maximum(s.size, 1.0) / _CHARS_PER_TOKEN
         self._tables = lru_cache(maxsize=32)(self._make_tables)
 
     def __reduce__(self) -> tuple[type[Engine], tuple[RouterArtifact, Scorer]]:
@@ -86,31 +85,12 @@ class Engine:
         narrow: Floats = tables.astype(self.scorer.dtype)
         return narrow
 
-    def estimate(self, features: Floats, alpha: float, prompt_tokens: int | None) -> Estimate:
+    def estimate(self, features: Floats, alpha: float) -> Estimate:
         """What is expected of every model, from the scorer's (n, F) features."""
         estimate = Estimate(features @ self._tables(alpha))
-        if prompt_tokens is not None:
-            self._lengthen(estimate, features, alpha, prompt_tokens)
+        # A short query takes its tokens off the usual cost, but no answer is paid for.
+        np.maximum(estimate.cost, 0.0, out=estimate.cost)
         return estimate
-
-    def _lengthen(
-        self, estimate: Estimate, features: Floats, alpha: float, prompt_tokens: int
-    ) -> None:
-        """Add, in place, what the prompt tokens beyond those of the records near the query cost.
-
-        Models whose price per prompt token is unknown keep their cost. Only a scorer whose
-        utility is linear in cost can rank by the change; the others report it, and limits on
-        cost apply to it.
-        """
-        prices = np.nan_to_num(self.artifact.input_prices)
-        usual = features[:, : self.artifact.n_clusters] @ self._prompt_size
-        extra = (prompt_tokens - usual)[:, None] * prices
-        # A prompt shorter than usual saves its tokens, but no answer is free.
-        longer = np.maximum(estimate.cost + extra, 0.1 * estimate.cost)
-        if self.scorer.cost_scale is not None:
-            change = np.nan_to_num(longer - estimate.cost)
-            estimate.utility[:] -= (1 - alpha) * change / self.scorer.cost_scale
-        estimate.cost[:] = longer
 
     def constraints(self, call: Call) -> Constraints:
         """The call's constraints; unknown costs matter where others are known and alpha < 1."""
@@ -125,7 +105,7 @@ class Engine:
         """One decision for each row of (n, F) features."""
         limits = self.constraints(call)
         out = limits.ruled_out(self.artifact.models)
-        e = self.estimate(features, call.alpha, call.prompt_tokens)
+        e = self.estimate(features, call.alpha)
         # Where every model is eligible, nothing need be ranked before somebody asks.
         if not self._unlimited(limits, out):
             unlimited = [False] * len(features)
@@ -133,7 +113,7 @@ class Engine:
             unlimited = [True] * len(features)
         else:
             unlimited = (e.support.min(axis=1) >= MIN_SUPPORT).tolist()
-        m, k = len(self.artifact.models), self.artifact.n_clusters
+        m, k = len(self.artifact.models), self.n_clusters
         decisions = []
         for row, together, free in zip(features, e.together, unlimited, strict=True):
             everyone = partial(self._candidates, together)
@@ -212,23 +192,25 @@ class Engine:
             ClusterVote(c, w, self._sizes[c], self._topics[c]) for w, c in voting[:_MOST_VOTES]
         )
 
-    def choose(self, vectors: Floats, call: Call) -> npt.NDArray[np.int64]:
-        """(n,) the column of the best eligible model for each of (n, d) vectors.
+    def choose(self, points: Points, call: Call) -> npt.NDArray[np.int64]:
+        """(n,) the column of the best eligible model for each of n queries.
 
         Raises:
             NoEligibleModelError: for the first query that nobody is eligible for.
         """
         limits = self.constraints(call)
-        chosen = np.empty(len(vectors), dtype=np.int64)
-        for start in range(0, len(vectors), _BLOCK):
+        n = len(points.vectors)
+        chosen = np.empty(n, dtype=np.int64)
+        for start in range(0, n, _BLOCK):
             block = slice(start, start + _BLOCK)
-            chosen[block] = self._choose(self.scorer.features(vectors[block]), limits, call)
+            surface = None if points.surface is None else points.surface[block]
+            part = Points(points.vectors[block], surface, points.prompt_tokens)
+            chosen[block] = self._choose(self.scorer.features(part), limits, call)
         return chosen
 
     def _choose(self, features: Floats, limits: Constraints, call: Call) -> npt.NDArray[np.intp]:
         out = limits.ruled_out(self.artifact.models)
-        simple = self._all_supported and call.prompt_tokens is None
-        if simple and self._unlimited(limits, out):
+        if self._all_supported and self._unlimited(limits, out):
             table = self._tables(call.alpha)[:, : len(self.artifact.models)]
             best: npt.NDArray[np.intp] = np.argmax(features @ table, axis=1)
             return best
@@ -244,7 +226,7 @@ class Engine:
         """(n, M) utility, -inf where a model is not eligible (:meth:`Constraints.fault`)."""
         limits = self.constraints(call)
         out = limits.ruled_out(self.artifact.models)
-        e = self.estimate(features, alpha, call.prompt_tokens)
+        e = self.estimate(features, alpha)
         keep = (e.support >= MIN_SUPPORT) & np.array([m not in out for m in self.artifact.models])
         if limits.needs_cost or limits.max_cost is not None:
             keep &= ~np.isnan(e.cost)

@@ -53,7 +53,7 @@ def evaluate(
         raise RecordError(
             f"there are no records that score any of the router's models {list(router.models)}"
         )
-    vectors = router.embedder.embed(outcomes.queries)
+    vectors = router.embed(outcomes.queries)
     return evaluate_vectors(router, vectors, outcomes, alphas, average=average, **constraints)
 
 
@@ -70,7 +70,7 @@ def evaluate_vectors(
 
     Args:
         router: the router.
-        vectors: (n, d) unit vectors of the queries.
+        vectors: (n, d + 11) of the queries, from :meth:`Router.embed`.
         outcomes: the n held-out records, with the router's models as columns.
         alphas: as for :func:`evaluate`.
         average: as for :func:`evaluate`.
@@ -79,9 +79,8 @@ def evaluate_vectors(
     choices = {
         float(alpha): router.route_vectors(vectors, alpha=alpha, **constraints) for alpha in alphas
     }
-    path = find_path(
-        router.engine, router.engine.scorer.features(vectors), make_call(**constraints)
-    )
+    features = router.scorer.features(router.points(vectors))
+    path = find_path(router.engine, features, make_call(**constraints))
     weights = query_weights(outcomes, average)
     rows = [*_singles(outcomes)]
     rows += [

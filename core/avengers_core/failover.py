@@ -209,6 +209,28 @@ class Failover:
                 resting.append(candidate)
         yield from resting
 
+    def report(self, model: str) -> dict[str, Any]:
+        """Who answered, what was expected of it, and who failed before, as plain JSON types.
+
+        Short, for it goes along with every answer: of the other candidates it only has the order.
+        """
+        decision = self._decision
+        answered = next(c for c in decision.candidates if c.model == model)
+        return {
+            "model": model,
+            "alpha": decision.alpha,
+            "expected_score": answered.expected_score,
+            "expected_cost": answered.expected_cost,
+            "scorer": decision.scorer,
+            "basis": decision.basis,
+            "relaxed": decision.relaxed,
+            "prompt_tokens": decision.prompt_tokens,
+            "ranking": [c.model for c in decision.candidates],
+            "ineligible": dict(decision.ineligible),
+            "clusters": [{**v._asdict(), "topics": list(v.topics)} for v in decision.clusters],
+            "tried": [t._asdict() for t in self._tried],
+        }
+
     def exhausted(self) -> AllBackendsFailedError:
         """The error to raise when no attempt is left: each model and what it failed with."""
         each = "".join(f"\n- {t.model}: {t.kind}: {t.message}" for t in self._tried)

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from avengers_core import __version__
-from avengers_core.artifact import ArtifactInfo, RouterArtifact, assign
+from avengers_core.artifact import ArtifactInfo, RouterArtifact
+from avengers_core.clusters import assign
 from avengers_core.errors import ArtifactError, EmbedderMismatchError, RecordError
 from avengers_core.records import Outcomes, Records, Source, as_records, to_outcomes
+from avengers_core.refinement import fit_refinement
 from avengers_core.statistics import Statistics
+from avengers_core.surface import surface
 
 if TYPE_CHECKING:
     from avengers_core.embedders import Embedder, EmbedderSpec
@@ -34,6 +38,7 @@ def fit(
     n_init: int = 10,
     models: Sequence[str] | None = None,
     centroids: RouterArtifact | npt.NDArray[np.floating] | None = None,
+    refine: bool = True,
     input_prices: Mapping[str, float] | None = None,
     scorer: str = "calibrated",
     scorer_options: Mapping[str, Any] | None = None,
@@ -58,6 +63,8 @@ def fit(
         n_init: k-means restarts, the best of which is kept.
         models: the models to keep, in this order; default all, in order of first appearance.
         centroids: use these instead of clustering: an artifact, or (K, d) vectors.
+        refine: also fit what the calibrated scorer knows beyond the clusters, see
+            :class:`avengers_core.refinement.Refinement`; without it the artifact is smaller.
         input_prices: USD per prompt token by model, where the records' token counts do not tell.
         scorer: the scorer that routers use for this artifact unless told otherwise.
         scorer_options: and its options.
@@ -73,38 +80,53 @@ def fit(
         raise ValueError(f"n_clusters and n_init must be at least 1, got {n_clusters}, {n_init}")
     records = as_records(records)
     outcomes = _outcomes(records, models)
-    encoder, embedder_arrays = _prepare(embedder, outcomes.queries, seed)
-    vectors, row = _embed(encoder, outcomes.queries)
-    if centroids is None:
-        centers = _cluster(vectors, n_clusters, seed, n_init)
-    else:
-        centers = _given(centroids, encoder, vectors.shape[1])
-    labels = assign(vectors, centers)[row]
     unpriced = _absent(outcomes.costs, outcomes.models)
     if unpriced and len(unpriced) < len(outcomes.models):
         logger.warning("no record has a cost of %s: they are eligible only at alpha 1", unpriced)
+    encoder, embedder_arrays = _prepare(embedder, outcomes.queries, seed)
+    vectors, row = _embed(encoder, outcomes.queries)
+    info = ArtifactInfo(
+        embedder=encoder.id,
+        fit={
+            "n_clusters": n_clusters,
+            "seed": seed,
+            "n_init": n_init,
+            "missing": records.missing,
+            "given_centroids": centroids is not None,
+        },
+        scorer=scorer,
+        scorer_options=dict(scorer_options or {}),
+        input_prices={m: p for m, p in (input_prices or {}).items() if m in outcomes.models},
+        source=source,
+        note=note,
+        version=__version__,
+    )
+    base = centroids if isinstance(centroids, RouterArtifact) else None
+    if base is not None:
+        centers = _of_same_embedder(base, encoder)
+    elif centroids is not None and not isinstance(centroids, RouterArtifact):
+        centers = _checked(centroids, vectors.shape[1])
+    else:
+        centers = _cluster(vectors, n_clusters, seed, n_init)
+    refinement = None
+    if refine:
+        features = surface(outcomes.queries)
+        if base is not None:
+            old = base.refinement
+            refinement = old and old.collect(vectors[row], features, outcomes)
+        else:
+            # One start will do: this clustering is averaged over, not reported.
+            cluster = partial(_cluster, n_clusters=n_clusters, seed=seed, n_init=1)
+            refinement = fit_refinement(vectors[row], features, outcomes, cluster, seed)
+    labels = assign(vectors, centers)[row]
     return RouterArtifact(
         models=outcomes.models,
         datasets=outcomes.datasets,
         centroids=centers,
         statistics=Statistics.collect(outcomes, labels, len(centers)),
-        info=ArtifactInfo(
-            embedder=encoder.id,
-            fit={
-                "n_clusters": n_clusters,
-                "seed": seed,
-                "n_init": n_init,
-                "missing": records.missing,
-                "given_centroids": centroids is not None,
-            },
-            scorer=scorer,
-            scorer_options=dict(scorer_options or {}),
-            input_prices={m: p for m, p in (input_prices or {}).items() if m in outcomes.models},
-            source=source,
-            note=note,
-            version=__version__,
-        ),
+        info=info,
         embedder_arrays=embedder_arrays,
+        refinement=refinement,
     )
 
 
@@ -128,6 +150,7 @@ def collect(
     outcomes = _outcomes(as_records(records), None)
     vectors, row = _embed(encoder, outcomes.queries)
     labels = artifact.assign(vectors)[row]
+    r = artifact.refinement
     return RouterArtifact(
         models=outcomes.models,
         datasets=outcomes.datasets,
@@ -135,6 +158,7 @@ def collect(
         statistics=Statistics.collect(outcomes, labels, artifact.n_clusters),
         info=artifact.info,
         embedder_arrays=artifact.embedder_arrays,
+        refinement=r and r.collect(vectors[row], surface(outcomes.queries), outcomes),
     )
 
 
@@ -195,15 +219,15 @@ def _cluster(
     return np.ascontiguousarray(centers, dtype=np.float32)
 
 
-def _given(
-    centroids: RouterArtifact | npt.NDArray[np.floating], encoder: Embedder, dim: int
-) -> npt.NDArray[np.float32]:
-    if isinstance(centroids, RouterArtifact):
-        if centroids.info.embedder != encoder.id:
-            raise EmbedderMismatchError(
-                f"the centroids are of the embedder {centroids.info.embedder!r}, got {encoder.id!r}"
-            )
-        return centroids.centroids
+def _of_same_embedder(artifact: RouterArtifact, encoder: Embedder) -> npt.NDArray[np.float32]:
+    if artifact.info.embedder != encoder.id:
+        raise EmbedderMismatchError(
+            f"the centroids are of the embedder {artifact.info.embedder!r}, got {encoder.id!r}"
+        )
+    return artifact.centroids
+
+
+def _checked(centroids: npt.NDArray[np.floating], dim: int) -> npt.NDArray[np.float32]:
     given = np.asarray(centroids, dtype=np.float32)
     if given.ndim != 2 or given.shape[1] != dim:
         raise ArtifactError(f"centroids must have shape (clusters, {dim}), got {given.shape}")

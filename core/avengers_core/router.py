@@ -17,7 +17,8 @@ from avengers_core.calls import Call, OnEmpty, make_call
 from avengers_core.decision import RoutingDecision
 from avengers_core.engine import Engine
 from avengers_core.errors import EmbedderError, EmbedderMismatchError
-from avengers_core.scoring import Scorer, make_scorer
+from avengers_core.scoring import Points, Scorer, make_scorer
+from avengers_core.surface import NAMES, surface
 
 if TYPE_CHECKING:
     from avengers_core.embedders import Embedder, EmbedderSpec
@@ -201,9 +202,9 @@ class Router:
     async def aroute_batch(self, queries: Sequence[str], **arguments: Any) -> list[RoutingDecision]:
         """:meth:`route_batch`, embedding asynchronously."""
         call = make_call(**arguments)
-        engine, known = self.engine, [q for q in _texts(queries) if q.strip()]
+        known = [q for q in _texts(queries) if q.strip()]
         vectors = await self.embedder.aembed(known) if known else None
-        return _decide(engine, queries, vectors, call)
+        return _decide(self.engine, queries, known, vectors, call)
 
     def route_vectors(
         self, vectors: npt.NDArray[np.floating], **arguments: Any
@@ -211,7 +212,8 @@ class Router:
         """The best model for each of many vectors; no Python loop over them.
 
         Args:
-            vectors: (n, d) unit vectors of the artifact's embedder.
+            vectors: (n, d) unit vectors of the artifact's embedder, or (n, d + 11) from
+                :meth:`embed`, which add what the calibrated scorer wants to know of the texts.
             arguments: as for :meth:`route`, the same for all.
 
         Returns:
@@ -220,11 +222,33 @@ class Router:
         Raises:
             ValueError: wrong shape, and what :meth:`route` raises.
         """
+        call = make_call(**arguments)
+        return self.engine.choose(self.points(vectors, call.prompt_tokens), call)
+
+    def embed(self, queries: Sequence[str]) -> npt.NDArray[np.float32]:
+        """What :meth:`route_vectors` takes for the very decisions of :meth:`route_batch`.
+
+        Args:
+            queries: n texts.
+
+        Returns:
+            (n, d + 11) float32: the embedder's unit vectors, and the texts' surface features.
+        """
+        texts = _texts(queries)
+        return np.concatenate([self.embedder.embed(texts), surface(texts)], axis=1)
+
+    def points(self, vectors: npt.NDArray[np.floating], prompt_tokens: int | None = None) -> Points:
+        """Vectors as :meth:`route_vectors` takes them, told apart into their parts."""
         vectors = np.asarray(vectors)
         dim = self.artifact.dim
-        if vectors.ndim != 2 or vectors.shape[1] != dim:
-            raise ValueError(f"expected vectors of shape (n, {dim}), got {vectors.shape}")
-        return self.engine.choose(vectors, make_call(**arguments))
+        if vectors.ndim == 2 and vectors.shape[1] == dim:
+            return Points(vectors, None, prompt_tokens)
+        if vectors.ndim == 2 and vectors.shape[1] == dim + len(NAMES):
+            return Points(vectors[:, :dim], vectors[:, dim:], prompt_tokens)
+        raise ValueError(
+            f"expected vectors of shape (n, {dim}), or (n, {dim + len(NAMES)}) from "
+            f"Router.embed(), got {vectors.shape}"
+        )
 
     def alpha_path(self, queries: Sequence[str] | None = None, **constraints: Any) -> AlphaCurve:
         """Expected score and cost as functions of alpha, with every alpha at which they change.
@@ -238,17 +262,14 @@ class Router:
             The curve; exact, without a grid, for the scorers whose utility is linear in alpha.
         """
         call, engine = make_call(**constraints), self.engine
-        sizes = None
         if queries is not None:
-            vectors = self.embedder.embed(_texts(queries))
+            sizes = None
+            points = self.points(self.embed(_texts(queries)), call.prompt_tokens)
+            features = engine.scorer.features(points)
         else:
-            sizes = engine.artifact.statistics.size
-            vectors = engine.artifact.centroids[sizes > 0]
-            norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-            vectors = (vectors / np.where(norms > 0, norms, 1.0)).astype(np.float32)
-            sizes = sizes[sizes > 0]
-        features = engine.scorer.features(vectors)
-        estimate = engine.estimate(features, call.alpha, call.prompt_tokens)
+            sizes = engine.scorer.statistics.size
+            features, sizes = engine.scorer.center_features()[sizes > 0], sizes[sizes > 0]
+        estimate = engine.estimate(features, call.alpha)
         path = find_path(engine, features, call)
         return curve(
             path, self.models, estimate.score, estimate.cost, weight=sizes, cost_weight=sizes
@@ -281,21 +302,28 @@ class Router:
         return path.target(cost=cost, score=score, saving=saving).alpha
 
     def _route(self, queries: Sequence[str], call: Call) -> list[RoutingDecision]:
-        engine, known = self.engine, [q for q in queries if q.strip()]
+        known = [q for q in queries if q.strip()]
         vectors = self.embedder.embed(known) if known else None
-        return _decide(engine, queries, vectors, call)
+        return _decide(self.engine, queries, known, vectors, call)
 
 
 def _decide(
-    engine: Engine, queries: Sequence[str], vectors: npt.NDArray[np.float32] | None, call: Call
+    engine: Engine,
+    queries: Sequence[str],
+    known: list[str],
+    vectors: npt.NDArray[np.float32] | None,
+    call: Call,
 ) -> list[RoutingDecision]:
-    """Decide texts whose vectors are given; blank ones have none."""
+    """Decide texts; the ``known`` among them are those with vectors, the others are blank."""
     decided = []
     if vectors is not None:
-        decided = engine.decide(engine.scorer.features(vectors), "query", call)
+        points = Points(
+            vectors, surface(known) if engine.scorer.needs_surface else None, call.prompt_tokens
+        )
+        decided = engine.decide(engine.scorer.features(points), "query", call)
         if len(decided) == len(queries):
             return decided
-    overall = engine.decide(engine.scorer.overall(), "overall", call)[0]
+    overall = engine.decide(engine.scorer.overall(call.prompt_tokens), "overall", call)[0]
     rest = iter(decided)
     return [next(rest) if q.strip() else overall for q in queries]
 

@@ -1,9 +1,9 @@
 """Scorers: how the statistics of the clusters near a query rank the models.
 
-All have one shape: the utility of every model for every query is ``features(X) @ table(alpha)``.
-The features of a query say how much each cluster counts for it; the table says how good each
-model is in each cluster at the alpha asked for. Expected score and cost are the same features
-times two tables that do not depend on alpha.
+All have one shape: the utility of every model for every query is ``features(points) @
+table(alpha)``. The features of a query say how much each cluster counts for it, and more where a
+scorer knows more; the table says how good each model is there at the alpha asked for. Expected
+score and cost are the same features times two tables that do not depend on alpha.
 
 ======================  =======================================================================
 ``ReferenceScorer``     the published code (github.com/ZhangYiqun018/AvengersPro)
@@ -14,46 +14,71 @@ times two tables that do not depend on alpha.
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from avengers_core import refinement as refined
 from avengers_core.artifact import RouterArtifact
+from avengers_core.clusters import Posterior, ratio, shrunk_means
+from avengers_core.statistics import Statistics
+from avengers_core.surface import tokens
 
 Floats = npt.NDArray[np.floating]
 
+_CHARS_PER_TOKEN = 4.0
+
+
+class Points(NamedTuple):
+    """Queries as a scorer sees them.
+
+    Attributes:
+        vectors: (n, d) unit vectors.
+        surface: (n, 11) surface features of the texts, or None where only vectors are known.
+        prompt_tokens: length of each query's whole prompt, or None for the query alone.
+    """
+
+    vectors: Floats
+    surface: Floats | None = None
+    prompt_tokens: int | None = None
+
 
 class Scorer(Protocol):
-    """Ranks the M models of an artifact for queries given as vectors.
+    """Ranks the M models of an artifact for queries.
 
     Attributes:
         name: what it is called in arguments and decisions.
         options: its options with the values in force.
         linear: whether the table is a straight line in alpha.
         dtype: of the features; the published scorers compare ranks and want 64 bits.
+        needs_surface: whether it makes use of the texts' surface features.
+        statistics: of the K clusters that vote.
         score_table: (F, M) whose product with features is the expected score.
         cost_table: (F, M) likewise the expected cost, USD; NaN columns where no cost is known.
         evidence_table: (F, M) likewise the support: how far the model has records where the query
             lands, in [0, 1].
-        cost_scale: what one unit of utility is in USD at alpha 0, or None where utility is not
-            linear in the expected cost.
     """
 
     name: str
     options: dict[str, Any]
     linear: bool
     dtype: type[np.floating]
+    needs_surface: bool
+    statistics: Statistics
     score_table: Floats
     cost_table: Floats
     evidence_table: Floats
-    cost_scale: float | None
 
-    def features(self, vectors: Floats) -> Floats:
-        """(n, d) unit vectors to (n, F) features; the first K are the votes of the clusters."""
+    def features(self, points: Points) -> Floats:
+        """(n, F) features of n queries; the first K are the votes of the clusters."""
         ...
 
-    def overall(self) -> Floats:
+    def center_features(self) -> Floats:
+        """(K, F) features of a query in the middle of each cluster."""
+        ...
+
+    def overall(self, prompt_tokens: int | None = None) -> Floats:
         """(1, F) features of a query of which nothing is known."""
         ...
 
@@ -63,51 +88,90 @@ class Scorer(Protocol):
 
 
 class _ClusterScorer:
-    """What the scorers share: tables of cluster means, and their overall average."""
+    """What the scorers share: votes of clusters, and the cost of a prompt longer than usual.
+
+    The last feature is the tokens of the prompt beyond those usual among the clusters that vote,
+    and its row in the cost table is the price of a prompt token.
+    """
 
     name: str
     linear: bool
     dtype: type[np.floating] = np.float64
-    cost_scale: float | None = None
+    needs_surface = False
 
-    def __init__(self, artifact: RouterArtifact, **options: Any) -> None:
+    def __init__(self, artifact: RouterArtifact, statistics: Statistics, **options: Any) -> None:
         self.options = options
-        s = artifact.statistics
-        self._centroids = artifact.centroids
+        self.statistics = statistics
+        s = statistics
         self._size = s.size
-        self.evidence_table = _evidence(s.n, s.size)
+        self._usual_tokens = s.query_chars / np.maximum(s.size, 1.0) / _CHARS_PER_TOKEN
         # A model without a known cost has no cost; where no model has one, cost plays no part.
-        self.has_cost = s.n_cost.any(axis=0)
+        self._priced = s.n_cost.any(axis=0)
+        self._token_prices = np.nan_to_num(artifact.token_prices(statistics))
+        self.evidence_table = _evidence(s.n, s.size)
 
-    def overall(self) -> Floats:
+    def _tables(self, score: Floats, cost: Floats, linear: Floats | None = None) -> None:
+        """Set the tables from (K, M) scores and costs, and (r, M) scores along directions."""
+        m = score.shape[1]
+        between = np.zeros((0, m)) if linear is None else linear
+        none = np.zeros((len(between) + 1, m))
+        self.score_table: Floats = np.concatenate([score, between, none[:1]])
+        self._cost: Floats = np.concatenate([cost, none[1:], self._token_prices[None, :]])
+        self.cost_table: Floats = np.where(self._priced, self._cost, np.nan)
+        self.evidence_table = np.concatenate([self.evidence_table, none])
+
+    def _extra_tokens(self, votes: Floats, points: Points) -> Floats:
+        """(n, 1) tokens of each prompt beyond the usual; 0 where its length is not known."""
+        if points.prompt_tokens is None:
+            return np.zeros((len(votes), 1), dtype=votes.dtype)
+        extra = points.prompt_tokens - votes @ self._usual_tokens
+        return extra[:, None].astype(votes.dtype)
+
+    def overall(self, prompt_tokens: int | None = None) -> Floats:
         total = self._size.sum()
         k = len(self._size)
-        shares = self._size / total if total else np.full(k, 1 / k)
-        return shares[None, :].astype(self.dtype)
+        votes = (self._size / total if total else np.full(k, 1 / k))[None, :]
+        votes = votes.astype(self.dtype)
+        extra = self._extra_tokens(votes, Points(votes, None, prompt_tokens))
+        between = np.zeros((1, len(self.score_table) - k - 1), dtype=self.dtype)
+        return np.concatenate([votes, between, extra], axis=1)
 
 
 class _PublishedScorer(_ClusterScorer):
     """The raw means of the clusters, and votes of the nearest few."""
 
     def __init__(self, artifact: RouterArtifact, *, top_k: int, **options: Any) -> None:
-        super().__init__(artifact, top_k=top_k, **options)
+        super().__init__(artifact, artifact.statistics, top_k=top_k, **options)
         if top_k < 1:
             raise ValueError(f"top_k must be at least 1, got {top_k}")
         s = artifact.statistics
+        self._centroids = artifact.centroids.astype(np.float64)
         self._top_k = min(top_k, artifact.n_clusters)
         self._seen = s.n > 0
-        self.score_table: Floats = _ratio(s.score, s.n, 0.0)
-        cost = _ratio(s.cost, s.n_cost, 0.0)
-        self._cost = cost
-        self.cost_table: Floats = np.where(self.has_cost, cost, np.nan)
+        self._means = ratio(s.score, s.n)
+        self._costs = ratio(s.cost, s.n_cost)
+        self._tables(self._means, self._costs)
 
-    def _nearest(self, vectors: Floats) -> tuple[Floats, npt.NDArray[np.int64]]:
-        """Distances 1 - x . mu to the ``top_k`` nearest centroids, (n, top_k), and which."""
-        distance = 1 - vectors.astype(np.float64) @ self._centroids.astype(np.float64).T
+    def features(self, points: Points) -> Floats:
+        distance = 1 - points.vectors.astype(np.float64) @ self._centroids.T
         # Clusters without records have no ranking and can not vote.
         distance[:, self._size == 0] = np.inf
         nearest = np.argsort(distance, axis=1, kind="stable")[:, : self._top_k]
-        return np.take_along_axis(distance, nearest, axis=1), nearest
+        votes = np.zeros(distance.shape)
+        shares = self._shares(np.take_along_axis(distance, nearest, axis=1))
+        np.put_along_axis(votes, nearest, shares, axis=1)
+        return np.concatenate([votes, self._extra_tokens(votes, points)], axis=1)
+
+    def _shares(self, distance: Floats) -> Floats:
+        """(n, top_k) votes of the nearest clusters from their distances."""
+        raise NotImplementedError
+
+    def center_features(self) -> Floats:
+        norm = np.linalg.norm(self._centroids, axis=1, keepdims=True)
+        return self.features(Points(self._centroids / np.where(norm > 0, norm, 1.0)))
+
+    def _with_token_row(self, utility: Floats) -> Floats:
+        return np.concatenate([utility, np.zeros((1, utility.shape[1]))])
 
 
 class ReferenceScorer(_PublishedScorer):
@@ -133,21 +197,20 @@ class ReferenceScorer(_PublishedScorer):
     def __init__(self, artifact: RouterArtifact, *, top_k: int = 3, beta: float = 9.0) -> None:
         super().__init__(artifact, top_k=top_k, beta=beta)
         self._beta = beta
-        self._gain = _min_max(self.score_table, self._seen, flat=1.0)
-        peak = np.max(np.where(self._seen, self._cost, 0.0), axis=1, keepdims=True)
-        self._saving = 1 - self._cost / np.where(peak > 0, peak, 1.0)
+        self._gain = _min_max(self._means, self._seen, flat=1.0)
+        peak = np.max(np.where(self._seen, self._costs, 0.0), axis=1, keepdims=True)
+        self._saving = 1 - self._costs / np.where(peak > 0, peak, 1.0)
 
-    def features(self, vectors: Floats) -> Floats:
-        distance, nearest = self._nearest(vectors)
+    def _shares(self, distance: Floats) -> Floats:
         votes = np.exp(-self._beta * (distance - distance.min(axis=1, keepdims=True)))
-        votes /= votes.sum(axis=1, keepdims=True)
-        return _scatter(votes, nearest, len(self._size))
+        shares: Floats = votes / votes.sum(axis=1, keepdims=True)
+        return shares
 
     def table(self, alpha: float) -> Floats:
         balance = alpha * self._gain + (1 - alpha) * self._saving
         order = np.argsort(np.where(self._seen, -balance, np.inf), axis=1, kind="stable")
         rank = np.argsort(order, axis=1, kind="stable")
-        return np.where(self._seen, 1 / (rank + 1.0), 0.0)
+        return self._with_token_row(np.where(self._seen, 1 / (rank + 1.0), 0.0))
 
 
 class PaperScorer(_PublishedScorer):
@@ -168,65 +231,102 @@ class PaperScorer(_PublishedScorer):
 
     def __init__(self, artifact: RouterArtifact, *, top_k: int = 4) -> None:
         super().__init__(artifact, top_k=top_k)
-        self._gain = _min_max(self.score_table, self._seen, flat=1.0)
-        self._loss = np.where(self._seen, _min_max(self._cost, self._seen, flat=0.0), 1.0)
+        self._gain = _min_max(self._means, self._seen, flat=1.0)
+        self._loss = np.where(self._seen, _min_max(self._costs, self._seen, flat=0.0), 1.0)
 
-    def features(self, vectors: Floats) -> Floats:
-        distance, nearest = self._nearest(vectors)
-        votes = np.isfinite(distance) / np.isfinite(distance).sum(axis=1, keepdims=True)
-        return _scatter(votes, nearest, len(self._size))
+    def _shares(self, distance: Floats) -> Floats:
+        votes = np.isfinite(distance)
+        shares: Floats = votes / votes.sum(axis=1, keepdims=True)
+        return shares
 
     def table(self, alpha: float) -> Floats:
-        return alpha * self._gain + (1 - alpha) * (1 - self._loss)
+        return self._with_token_row(alpha * self._gain + (1 - alpha) * (1 - self._loss))
 
 
 class CalibratedScorer(_ClusterScorer):
-    """Expected score and cost from shrunk cluster means, weighed by how likely each cluster is.
+    """Expected score and cost, weighed over all clusters and shrunk to where there is evidence.
 
-    The weight of cluster c for the query x is proportional to ``N_c exp(beta cos(x, mu_c))``, over
-    all clusters. The mean score of model m there is shrunk to its overall mean ``g_m``:
-    ``(s + m0 g_m) / (n + m0)``, and its mean cost likewise. With p and c the expected score and
-    cost, the utility is ``alpha p / r_p - (1 - alpha) c / r_c``, where ``r_p`` and ``r_c`` are
-    constants of the artifact: the median over clusters, weighted by their records, of the range
-    over models of p and of c. They decide only where on [0, 1] alpha does its work.
+    The weight of cluster c for the query x is proportional to ``N_c exp(beta cos(x, mu_c))``. The
+    mean score of model m there is shrunk to its overall mean ``g_m``: ``(s + m0 g_m) / (n + m0)``,
+    and its mean cost likewise. Where the artifact holds a :class:`Refinement`, the clusters are
+    those of embedding and surface features together, and the expected score is averaged with that
+    of a ridge regression in this space; the cost follows the length of the prompt. With p and c
+    the expected score and cost, the utility is ``alpha p / r_p - (1 - alpha) c / r_c``, where
+    ``r_p`` and ``r_c`` are constants of the artifact: the median over clusters, weighted by their
+    records, of the range over models of p and of c. They decide only where on [0, 1] alpha does
+    its work.
 
     Args:
         artifact: the artifact.
         beta: sharpness of the weights.
         m0: records' worth of shrinkage towards the overall mean.
+        mix: weight of the regression against the clusters, in [0, 1]; default, what
+            cross-validation chose when the artifact was fitted.
+
+    Source: docs/research.md of this project.
     """
 
     name = "calibrated"
     linear = True
     dtype = np.float32
 
-    def __init__(self, artifact: RouterArtifact, *, beta: float = 20.0, m0: float = 5.0) -> None:
-        super().__init__(artifact, beta=beta, m0=m0)
-        s = artifact.statistics
-        self.score_table: Floats = _shrunk(s.score, s.n, m0)
-        cost = _shrunk(s.cost, s.n_cost, m0)
-        self.cost_table: Floats = np.where(self.has_cost, cost, np.nan)
-        self._score_scale = _typical_range(self.score_table, self._size)
-        self.cost_scale = _typical_range(cost[:, self.has_cost], self._size)
-        self._gain = self.score_table / self._score_scale
-        self._loss = cost / self.cost_scale
+    def __init__(
+        self,
+        artifact: RouterArtifact,
+        *,
+        beta: float = refined.BETA,
+        m0: float = refined.M0,
+        mix: float | None = None,
+    ) -> None:
+        r = artifact.refinement
+        statistics = artifact.statistics if r is None else r.statistics
+        if mix is None:
+            mix = 0.0 if r is None else r.mix
+        if not 0 <= mix <= 1 or m0 < 0:
+            raise ValueError(f"mix must lie in [0, 1] and m0 not be negative, got {mix}, {m0}")
+        super().__init__(artifact, statistics, beta=beta, m0=m0, mix=mix)
+        s = statistics
+        self.needs_surface = r is not None
+        self._augment = None if r is None else r.augment
+        self._centroids = artifact.centroids if r is None else r.centroids
+        self._posterior = Posterior(self._centroids, s.size, beta)
+        score = shrunk_means(s.score, s.n, m0)
+        cost = shrunk_means(s.cost, s.n_cost, m0)
+        if r is None or mix == 0:
+            self._center = np.zeros(0)
+            self._directions = np.zeros((self._centroids.shape[1], 0), dtype=np.float32)
+            self._tables(score, cost)
+        else:
+            # Votes sum to 1, so the regression's offset can ride on them.
+            score = (1 - mix) * score + mix * r.linear.offset
+            self._directions = np.ascontiguousarray(r.linear.directions, dtype=np.float32)
+            self._center = (r.linear.center @ r.linear.directions).astype(np.float32)
+            self._tables(score, cost, mix * r.linear.coefficients)
+        self._gain = self.score_table / _typical_range(score, s.size)
+        self._loss = self._cost / _typical_range(cost[:, self._priced], s.size)
 
+    def features(self, points: Points) -> Floats:
+        space = points.vectors
+        if self._augment is not None:
+            space = self._augment(points.vectors, points.surface)
+        return self._in_space(space, points)
+
+    def _in_space(self, space: Floats, points: Points) -> Floats:
+        votes = self._posterior(space)
+        parts = [votes]
+        if self._directions.shape[1]:
+            parts.append(space @ self._directions - self._center)
+        if points.prompt_tokens is None and points.surface is not None:
+            extra = tokens(points.surface) - votes @ self._usual_tokens
+            parts.append(extra[:, None].astype(np.float32))
+        else:
+            parts.append(self._extra_tokens(votes, points))
+        return np.concatenate(parts, axis=1)
+
+    def center_features(self) -> Floats:
         norm = np.linalg.norm(self._centroids, axis=1, keepdims=True)
-        direction = self._centroids / np.where(norm > 0, norm, 1.0)
-        # Up to here beta (cos - 1) is far from what single precision rounds to zero.
-        self._sharp = beta > 40
-        self._directions = np.ascontiguousarray(beta * direction.T, dtype=np.float32)
-        with np.errstate(divide="ignore"):
-            self._log_prior = (np.log(self._size / self._size.max()) - beta).astype(np.float32)
-
-    def features(self, vectors: Floats) -> Floats:
-        votes = np.asarray(vectors, dtype=np.float32) @ self._directions
-        votes += self._log_prior
-        if self._sharp:
-            votes -= votes.max(axis=1, keepdims=True)
-        np.exp(votes, out=votes)
-        votes /= np.add.reduce(votes, axis=1, keepdims=True)
-        return votes
+        unit = (self._centroids / np.where(norm > 0, norm, 1.0)).astype(np.float32)
+        return self._in_space(unit, Points(unit))
 
     def table(self, alpha: float) -> Floats:
         return alpha * self._gain - (1 - alpha) * self._loss
@@ -260,10 +360,6 @@ def make_scorer(artifact: RouterArtifact, name: str | None = None, **options: An
         raise ValueError(f"scorer {name!r}: {error}") from None
 
 
-def _ratio(total: Floats, n: Floats, empty: float) -> Floats:
-    return np.where(n > 0, total / np.where(n > 0, n, 1), empty)
-
-
 def _evidence(n: Floats, size: Floats) -> Floats:
     """(K, M) how far a model has records in a cluster, in [0, 1].
 
@@ -275,13 +371,6 @@ def _evidence(n: Floats, size: Floats) -> Floats:
     return np.where(n > 0, np.minimum((n + 1) / (usual + 1), 1.0), 0.0)
 
 
-def _shrunk(total: Floats, n: Floats, m0: float) -> Floats:
-    """(K, M) means, shrunk to each model's overall mean by ``m0`` records' worth."""
-    overall = _ratio(total.sum(axis=0), n.sum(axis=0), 0.0)
-    weight = n + m0
-    return np.where(weight > 0, (total + m0 * overall) / np.where(weight > 0, weight, 1.0), overall)
-
-
 def _min_max(values: Floats, seen: npt.NDArray[np.bool_], flat: float) -> Floats:
     """Each row to [0, 1] over the models seen in it; ``flat`` where they are all equal."""
     low = np.where(seen, values, np.inf).min(axis=1, keepdims=True)
@@ -290,12 +379,6 @@ def _min_max(values: Floats, seen: npt.NDArray[np.bool_], flat: float) -> Floats
     varied = np.isfinite(spread) & (spread > 0)
     scaled = (values - np.where(varied, low, 0.0)) / np.where(varied, spread, 1.0)
     return np.where(seen & varied, scaled, flat)
-
-
-def _scatter(votes: Floats, nearest: npt.NDArray[np.int64], k: int) -> Floats:
-    dense = np.zeros((len(votes), k))
-    np.put_along_axis(dense, nearest, votes, axis=1)
-    return dense
 
 
 def _typical_range(table: Floats, size: Floats) -> float:

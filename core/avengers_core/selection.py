@@ -95,12 +95,9 @@ def best_subset(
 
 def _tables(router: Router, alpha: float) -> tuple[Floats, Floats, Floats, Floats]:
     """Utility, score and cost of each model at each cluster's center, and the clusters' shares."""
-    artifact, scorer = router.artifact, router.scorer
-    size = artifact.statistics.size
-    centers = artifact.centroids[size > 0]
-    norm = np.linalg.norm(centers, axis=1, keepdims=True)
-    features = scorer.features(centers / np.where(norm > 0, norm, 1.0))
-    estimate = router.engine.estimate(features, alpha, None)
+    scorer = router.scorer
+    size = scorer.statistics.size
+    estimate = router.engine.estimate(scorer.center_features()[size > 0], alpha)
     lowest = np.nanmin(estimate.utility)
     return (
         np.nan_to_num(estimate.utility, nan=float(lowest)),

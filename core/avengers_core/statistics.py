@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from avengers_core.records import Outcomes
 
 Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
+_CHARS_PER_TOKEN = 4.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +36,9 @@ class Statistics:
         prompt_tokens: (K, M) sum of prompt tokens over those.
         completion_tokens: (K, M) sum of completion tokens over those.
         token_cost: (K, M) sum of costs over those of them with a known cost, USD.
+        chars: (K, M) sum of the queries' characters over the records with a known cost.
+        chars_squared: (K, M) likewise of their squares.
+        chars_cost: (K, M) likewise of characters times cost.
     """
 
     topics: Floats
@@ -48,6 +51,9 @@ class Statistics:
     prompt_tokens: Floats
     completion_tokens: Floats
     token_cost: Floats
+    chars: Floats
+    chars_squared: Floats
+    chars_cost: Floats
 
     @classmethod
     def collect(cls, outcomes: Outcomes, labels: npt.NDArray[np.integer], k: int) -> Statistics:
@@ -75,11 +81,13 @@ class Statistics:
         # What a model without a score cost says nothing of what its answers cost.
         priced = ~np.isnan(outcomes.costs) & scored
         counted = priced & ~np.isnan(outcomes.prompt_tokens) & ~np.isnan(outcomes.completion_tokens)
+        length = np.array([len(q) for q in outcomes.queries], dtype=np.float64)
+        column = length[:, None]
         n_datasets = len(outcomes.datasets)
         topics = np.bincount(labels * n_datasets + outcomes.dataset, minlength=k * n_datasets)
         return cls(
             topics=topics.reshape(k, n_datasets).astype(np.float64),
-            query_chars=per_cluster([len(q) for q in outcomes.queries]),
+            query_chars=per_cluster(length),
             n=per_cluster(scored),
             score=per_cluster(np.where(scored, outcomes.scores, 0.0)),
             n_cost=per_cluster(priced),
@@ -88,6 +96,9 @@ class Statistics:
             prompt_tokens=per_cluster(np.where(counted, outcomes.prompt_tokens, 0.0)),
             completion_tokens=per_cluster(np.where(counted, outcomes.completion_tokens, 0.0)),
             token_cost=per_cluster(np.where(counted, outcomes.costs, 0.0)),
+            chars=per_cluster(priced * column),
+            chars_squared=per_cluster(priced * column**2),
+            chars_cost=per_cluster(np.where(priced, outcomes.costs, 0.0) * column),
         )
 
     @classmethod
@@ -128,16 +139,45 @@ class Statistics:
         expected = {"topics": (k, d), "query_chars": (k,)}
         return check_arrays(self.arrays(), {f: expected.get(f, (k, m)) for f in self.arrays()})
 
-    def input_prices(self) -> Floats:
-        """(M,) USD per prompt token of each model, NaN where the sums do not tell.
+    def without_records(self) -> Statistics:
+        """The models' own sums, leaving out those that count records and queries."""
+        return replace(
+            self,
+            topics=np.zeros_like(self.topics),
+            query_chars=np.zeros_like(self.query_chars),
+        )
 
-        Least squares of cost on prompt and completion tokens over the clusters' means, weighted
-        by their records, with neither price below zero. Where cost is tokens times list price it
-        recovers the list price.
+    def most_frequent(
+        self, cluster: int, datasets: Sequence[str], most: int = 3
+    ) -> tuple[str, ...]:
+        """The datasets that a cluster's records come from, most frequent first."""
+        counts = self.topics[cluster]
+        order = np.argsort(-counts, kind="stable")[:most]
+        return tuple(datasets[i] for i in order if counts[i] > 0)
+
+    def token_prices(self) -> Floats:
+        """(M,) estimated USD per prompt token of each model, NaN where the sums do not tell.
+
+        Where token counts are known: least squares of cost on prompt and completion tokens over
+        the clusters' means, weighted by their records, with neither price below zero; where cost
+        is tokens times list price it recovers the list price. Elsewhere: least squares of cost on
+        the query's characters inside the clusters, at four characters a token.
         """
-        return np.array([self._input_price(m) for m in range(self.n.shape[1])])
+        by_length = self._price_by_length()
+        by_tokens = [self._price_by_tokens(m) for m in range(self.n.shape[1])]
+        return np.where(np.isnan(by_tokens), by_length, by_tokens)
 
-    def _input_price(self, model: int) -> float:
+    def _price_by_length(self) -> Floats:
+        n = np.maximum(self.n_cost, 1.0)
+        together = (self.chars_cost - self.chars * self.cost / n).sum(axis=0)
+        spread = (self.chars_squared - self.chars**2 / n).sum(axis=0)
+        # Lengths that hardly differ (a spread of a character a record) tell nothing of a price.
+        told = spread > self.n_cost.sum(axis=0)
+        slope = np.divide(together, spread, out=np.full(len(spread), np.nan), where=told)
+        prices: Floats = np.maximum(slope, 0.0) * _CHARS_PER_TOKEN
+        return prices
+
+    def _price_by_tokens(self, model: int) -> float:
         n = self.n_tokens[:, model]
         seen = n > 0
         if seen.sum() < 2:

@@ -21,11 +21,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from avengers_core.artifact import FORMAT_VERSION, ArtifactInfo, RouterArtifact
 from avengers_core.errors import ArtifactError
+from avengers_core.refinement import Refinement
 from avengers_core.statistics import Statistics
 
 MANIFEST = "artifact.json"
 _STATISTICS = "statistics."
 _EMBEDDER = "embedder."
+_REFINEMENT = "refinement."
 
 
 class Manifest(BaseModel):
@@ -112,6 +114,7 @@ def load(path: str | os.PathLike[str]) -> RouterArtifact:
     arrays = _deserialize(payload, folder)
     try:
         statistics = Statistics(**_with_prefix(arrays, _STATISTICS))
+        refinement = _with_prefix(arrays, _REFINEMENT)
         artifact = RouterArtifact(
             models=tuple(manifest.models),
             datasets=tuple(manifest.datasets),
@@ -119,8 +122,9 @@ def load(path: str | os.PathLike[str]) -> RouterArtifact:
             statistics=statistics,
             info=manifest.info,
             embedder_arrays=_with_prefix(arrays, _EMBEDDER),
+            refinement=Refinement.from_arrays(refinement) if refinement else None,
         )
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise ArtifactError(f"{folder}: arrays are missing or unknown ({error})") from None
     except ArtifactError as error:
         raise ArtifactError(f"{folder}: {error}") from None
@@ -142,6 +146,8 @@ def _arrays(artifact: RouterArtifact) -> dict[str, npt.NDArray[Any]]:
     named: dict[str, npt.NDArray[Any]] = {"centroids": artifact.centroids}
     named |= {_STATISTICS + k: v for k, v in artifact.statistics.arrays().items()}
     named |= {_EMBEDDER + k: v for k, v in artifact.embedder_arrays.items()}
+    if artifact.refinement is not None:
+        named |= {_REFINEMENT + k: v for k, v in artifact.refinement.arrays().items()}
     return named
 
 

@@ -111,11 +111,12 @@ def inspect_command(artifact: Path | None, alpha: float, top: int, as_json: bool
     router = open_router(artifact)
     a, scorer = router.artifact, router.scorer
     models = router.models
-    k = a.n_clusters
+    s = scorer.statistics
+    k = len(s.size)
     table, score, cost = scorer.table(alpha)[:k], scorer.score_table[:k], scorer.cost_table[:k]
     clusters = []
-    for c in np.argsort(-a.statistics.size, kind="stable").tolist():
-        seen = [j for j in np.argsort(-table[c], kind="stable") if a.statistics.n[c, j] > 0]
+    for c in np.argsort(-s.size, kind="stable").tolist():
+        seen = [j for j in np.argsort(-table[c], kind="stable") if s.n[c, j] > 0]
         best = [
             {"model": models[j], "score": float(score[c, j]), "cost": _known(cost[c, j])}
             for j in seen[:top]
@@ -123,8 +124,8 @@ def inspect_command(artifact: Path | None, alpha: float, top: int, as_json: bool
         clusters.append(
             {
                 "cluster": c,
-                "size": int(a.statistics.size[c]),
-                "topics": list(a.topics(c)),
+                "size": int(s.size[c]),
+                "topics": list(s.most_frequent(c, a.datasets)),
                 "best": best,
             }
         )

@@ -1,0 +1,75 @@
+"""Arithmetic of clusters: nearest ones, posterior weights, shrunk means."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.floating]
+
+# Vectors compared with all centroids at once: bounds memory.
+_BLOCK = 65_536
+
+
+def assign(vectors: Floats, centroids: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
+    """The nearest of (K, d) centroids for each of (n, d) vectors, by Euclidean distance: (n,)."""
+    half_square = 0.5 * np.einsum("kd,kd->k", centroids, centroids)
+    blocks = [
+        np.argmax(vectors[i : i + _BLOCK] @ centroids.T - half_square, axis=1)
+        for i in range(0, len(vectors), _BLOCK)
+    ]
+    return np.concatenate(blocks) if blocks else np.empty(0, dtype=np.int64)
+
+
+def posterior(vectors: Floats, centroids: Floats, size: Floats, beta: float) -> Floats:
+    """(n, K) weights proportional to ``N_c exp(beta cos(x, mu_c))``, each row summing to 1.
+
+    Args:
+        vectors: (n, d) unit vectors.
+        centroids: (K, d).
+        size: (K,) records in each cluster; those without get no weight.
+        beta: sharpness.
+    """
+    return Posterior(centroids, size, beta)(vectors)
+
+
+class Posterior:
+    """:func:`posterior`, prepared for many calls."""
+
+    def __init__(self, centroids: Floats, size: Floats, beta: float) -> None:
+        norm = np.linalg.norm(centroids, axis=1, keepdims=True)
+        unit = centroids / np.where(norm > 0, norm, 1.0)
+        self._directions = np.ascontiguousarray(beta * unit.T, dtype=np.float32)
+        with np.errstate(divide="ignore"):
+            prior = size / size.max() if size.any() else np.ones(len(size))
+            self._log_prior = (np.log(prior) - beta).astype(np.float32)
+        # Up to here beta (cos - 1) is far from what single precision rounds to zero.
+        self._sharp = beta > 40
+
+    def __call__(self, vectors: Floats) -> Floats:
+        """(n, d) unit vectors to (n, K) weights."""
+        weights = np.asarray(vectors, dtype=np.float32) @ self._directions
+        weights += self._log_prior
+        if self._sharp:
+            weights -= weights.max(axis=1, keepdims=True)
+        np.exp(weights, out=weights)
+        weights /= np.add.reduce(weights, axis=1, keepdims=True)
+        return weights
+
+
+def shrunk_means(total: Floats, n: Floats, m0: float) -> Floats:
+    """(K, M) means, shrunk to each model's overall mean by ``m0`` records' worth.
+
+    Args:
+        total: (K, M) sums.
+        n: (K, M) records in each sum.
+        m0: at least 0; where there is neither record nor shrinkage, the overall mean stands.
+    """
+    overall = ratio(total.sum(axis=0), n.sum(axis=0))
+    weight = n + m0
+    return np.where(weight > 0, (total + m0 * overall) / np.where(weight > 0, weight, 1.0), overall)
+
+
+def ratio(total: Floats, n: Floats, empty: float = 0.0) -> Floats:
+    """``total / n``, and ``empty`` where n is 0."""
+    return np.where(n > 0, total / np.where(n > 0, n, 1), empty)

@@ -1,0 +1,241 @@
+"""What the calibrated scorer knows beyond the clusters of the embedding.
+
+A second clustering, in the space of embedding and surface features together, and a linear map from
+that space to the models' scores. Both are sums, and merge like the rest of the artifact; how much
+the linear map counts against the clusters is chosen by cross-validation on the records.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from avengers_core.clusters import assign, posterior, shrunk_means
+from avengers_core.moments import LinearMap, Moments
+from avengers_core.records import Outcomes
+from avengers_core.statistics import Statistics
+from avengers_core.surface import NAMES, Augment
+
+if TYPE_CHECKING:
+    from avengers_core.artifact import RouterArtifact
+
+Floats = npt.NDArray[np.floating]
+
+SURFACE_WEIGHT = 0.2
+RIDGE = 30.0
+BETA = 20.0
+M0 = 5.0
+_FOLDS = 5
+# Records that cross-validation looks at; more do not change one number that it has to choose.
+_MOST_VALIDATED = 20_000
+
+
+@dataclass(frozen=True, eq=False)
+class Refinement:
+    """Clusters and linear map in D = d + 11 dimensions.
+
+    Attributes:
+        augment: how embedding and surface features become one unit vector.
+        centroids: (K, D) float32.
+        statistics: the sums per (cluster, model) of this clustering.
+        moments: the sums that the linear map is made of.
+        mix: weight of the linear map against the clusters, in [0, 1].
+        linear: the map, solved from the moments.
+    """
+
+    augment: Augment
+    centroids: npt.NDArray[np.float32]
+    statistics: Statistics
+    moments: Moments
+    mix: float
+    linear: LinearMap
+
+    def with_records(self, statistics: Statistics, moments: Moments) -> Refinement:
+        """The same space and clusters with other sums."""
+        return replace(self, statistics=statistics, moments=moments, linear=moments.solve(RIDGE))
+
+    def collect(self, vectors: Floats, features: Floats, outcomes: Outcomes) -> Refinement:
+        """The sums of other records in this space.
+
+        Args:
+            vectors: (n, d) unit vectors of the queries.
+            features: (n, 11) their surface features.
+            outcomes: n records.
+        """
+        points = self.augment(vectors, features)
+        labels = assign(points, self.centroids)
+        return self.with_records(
+            Statistics.collect(outcomes, labels, len(self.centroids)),
+            Moments.collect(points, outcomes.scores),
+        )
+
+    def select_models(self, columns: Sequence[int | None]) -> Refinement:
+        """The models asked for, in that order; None gives one without records."""
+        return self.with_records(
+            self.statistics.select_models(columns), self.moments.select_models(columns)
+        )
+
+    def select_datasets(self, columns: Sequence[int | None]) -> Refinement:
+        """The topic columns asked for; None gives a column of zeros."""
+        return replace(self, statistics=self.statistics.select_datasets(columns))
+
+    def without_records(self) -> Refinement:
+        """The models' own sums, leaving out those that count records and queries."""
+        return replace(
+            self,
+            statistics=self.statistics.without_records(),
+            moments=self.moments.without_records(),
+        )
+
+    def __add__(self, other: Refinement) -> Refinement:
+        return self.with_records(self.statistics + other.statistics, self.moments + other.moments)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all arrays."""
+        return sum(a.nbytes for a in self.arrays().values())
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """All arrays by name, those of a part behind the part's name and a dot."""
+        return {
+            "centroids": self.centroids,
+            "mean": self.augment.mean,
+            "spread": self.augment.spread,
+            "settings": np.array([self.augment.weight, self.mix]),
+            **{f"statistics.{k}": v for k, v in self.statistics.arrays().items()},
+            **{f"moments.{k}": v for k, v in self.moments.packed().items()},
+            **{f"linear.{k}": v for k, v in self.linear._asdict().items()},
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> Refinement:
+        """The inverse of :meth:`arrays`; raises KeyError or TypeError for missing ones."""
+
+        def part(prefix: str) -> dict[str, npt.NDArray[Any]]:
+            return {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
+
+        weight, mix = arrays["settings"].tolist()
+        return cls(
+            Augment(arrays["mean"], arrays["spread"], weight),
+            arrays["centroids"],
+            Statistics(**part("statistics.")),
+            Moments.unpack(part("moments.")),
+            mix,
+            LinearMap(**part("linear.")),
+        )
+
+    def check(self, artifact: RouterArtifact) -> str | None:
+        """What does not fit the artifact, in words, or None."""
+        d, m = artifact.dim + len(NAMES), len(artifact.models)
+        if self.centroids.ndim != 2 or self.centroids.shape[1] != d:
+            return f"centroids have shape {self.centroids.shape}, expected (clusters, {d})"
+        if fault := self.statistics.check(len(self.centroids), m, len(artifact.datasets)):
+            return f"statistics: {fault}"
+        shapes = {"vector": (d,), "gram": (d, d), "seen": (d, m), "cross": (d, m), "n": (m,)}
+        for name, shape in shapes.items():
+            if (found := getattr(self.moments, name).shape) != shape:
+                return f"{name} has shape {found}, expected {shape}"
+        if self.linear.directions.shape[0] != d or self.linear.coefficients.shape[1] != m:
+            return "the linear map has another shape than the models"
+        if not all(np.isfinite(a).all() for a in self.arrays().values()):
+            return "arrays hold NaN or infinite values"
+        return None
+
+    def same_space(self, other: Refinement) -> bool:
+        """Whether the sums of both may be added."""
+        return (
+            np.array_equal(self.centroids, other.centroids)
+            and np.array_equal(self.augment.mean, other.augment.mean)
+            and np.array_equal(self.augment.spread, other.augment.spread)
+            and self.augment.weight == other.augment.weight
+        )
+
+
+def fit_refinement(
+    vectors: Floats,
+    features: Floats,
+    outcomes: Outcomes,
+    cluster: Callable[[Floats], npt.NDArray[np.float32]],
+    seed: int,
+) -> Refinement:
+    """Cluster in the augmented space and choose the mix.
+
+    Args:
+        vectors: (n, d) unit vectors of the queries.
+        features: (n, 11) their surface features.
+        outcomes: n records.
+        cluster: (n, D) points to (K, D) centroids.
+        seed: of the folds.
+    """
+    augment = Augment.of(features, SURFACE_WEIGHT)
+    points = augment(vectors, features)
+    centroids = cluster(points)
+    labels = assign(points, centroids)
+    moments = Moments.collect(points, outcomes.scores)
+    return Refinement(
+        augment,
+        centroids,
+        Statistics.collect(outcomes, labels, len(centroids)),
+        moments,
+        choose_mix(points, labels, outcomes.scores, centroids, seed),
+        moments.solve(RIDGE),
+    )
+
+
+def choose_mix(
+    points: Floats,
+    labels: npt.NDArray[np.int64],
+    scores: Floats,
+    centroids: npt.NDArray[np.float32],
+    seed: int,
+) -> float:
+    """The weight of the linear map that predicts held-out differences between models best.
+
+    Five folds; each is predicted by clusters and by the linear map from the other four, and the
+    weight of the one against the other that leaves the smallest squared error of the differences
+    between the models (all that routing depends on) is found in closed form.
+
+    Returns:
+        In [0, 1]; 0 where there is one model, or nothing to validate on.
+    """
+    n, m = scores.shape
+    rng = np.random.default_rng(seed)
+    if n > _MOST_VALIDATED:
+        chosen = np.sort(rng.permutation(n)[:_MOST_VALIDATED])
+        points, labels, scores = points[chosen], labels[chosen], scores[chosen]
+    if m < 2 or len(scores) < 2 * _FOLDS:
+        return 0.0
+    k = len(centroids)
+    fold = rng.integers(_FOLDS, size=len(scores))
+    known = ~np.isnan(scores)
+    values = np.where(known, scores, 0.0)
+    whole = Moments.collect(points, scores)
+    agreement = strength = 0.0
+    for f in range(_FOLDS):
+        held, kept = fold == f, fold != f
+        n_kept = _per_cluster(known[kept], labels[kept], k)
+        means = shrunk_means(_per_cluster(values[kept], labels[kept], k), n_kept, M0)
+        size = np.bincount(labels[kept], minlength=k).astype(np.float64)
+        by_clusters = posterior(points[held], centroids, size, BETA) @ means
+        linear = (whole - Moments.collect(points[held], scores[held])).solve(RIDGE)
+        step = _between_models(linear(points[held]) - by_clusters, known[held])
+        miss = _between_models(np.nan_to_num(scores[held]) - by_clusters, known[held])
+        agreement += float((step * miss).sum())
+        strength += float((step * step).sum())
+    return float(np.clip(agreement / strength, 0.0, 1.0)) if strength > 0 else 0.0
+
+
+def _per_cluster(values: npt.NDArray[Any], labels: npt.NDArray[np.int64], k: int) -> Floats:
+    columns = [np.bincount(labels, weights=column, minlength=k) for column in values.T]
+    return np.stack(columns, axis=1)
+
+
+def _between_models(values: Floats, known: npt.NDArray[np.bool_]) -> Floats:
+    """Differences to each query's mean over the models with a result; 0 for the others."""
+    count = np.maximum(known.sum(axis=1, keepdims=True), 1)
+    mean = np.where(known, values, 0.0).sum(axis=1, keepdims=True) / count
+    return np.where(known, values - mean, 0.0)
