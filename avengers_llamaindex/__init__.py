@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from avengers_core.capabilities import Capabilities
 from avengers_core.routing_text import routing_hint
-from avengers_llamaindex.embeddings import AvengersEmbedding
+from avengers_llamaindex.embeddings import AvengersEmbedding, as_embedder
 from avengers_llamaindex.events import RoutingEvent, collect_events
 from avengers_llamaindex.llm import AvengersLLM
 
 __all__ = [
+    "AvengersEmbedding",
     "AvengersLLM",
     "Capabilities",
-    "AvengersEmbedding",
     "RoutingEvent",
+    "as_embedder",
     "collect_events",
     "routing_hint",
 ]

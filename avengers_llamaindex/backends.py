@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from llama_index.core.base.llms.types import LLMMetadata, MessageRole
-from llama_index.core.callbacks import CallbackManager
+from llama_index.core.bridge.pydantic import SecretStr
 from llama_index.core.constants import DEFAULT_CONTEXT_WINDOW
 from llama_index.core.llms.llm import LLM
 
@@ -29,6 +31,8 @@ class Backends:
             reached through the endpoint that the environment names.
         capabilities: what the models can do, where their LLMs do not say it or say it wrong.
         options: arguments for the LLMs that are made here.
+        base_url: the endpoint, in place of the environment's.
+        api_key: the key for it.
 
     Raises:
         ValueError: a model that the artifact does not have, or no model.
@@ -41,6 +45,9 @@ class Backends:
         models: Mapping[str, LLM] | Collection[str] | None,
         capabilities: Mapping[str, Capabilities],
         options: Mapping[str, Any],
+        *,
+        base_url: str | None = None,
+        api_key: SecretStr | None = None,
     ) -> None:
         self._known = tuple(known)
         self._given = dict(models) if isinstance(models, Mapping) else None
@@ -48,6 +55,8 @@ class Backends:
         _check(self._known, self._wanted, self._given or {}, capabilities)
         self._told = dict(capabilities)
         self._options = dict(options)
+        self._base_url = base_url
+        self._api_key = api_key
         self._llms: dict[str, LLM] = dict(self._given or {})
         self._lock = threading.Lock()
         self._endpoint: Endpoint | None = None
@@ -76,9 +85,16 @@ class Backends:
         """
         out = dict(self._absent_models())
         for model in self._wanted:
-            if model not in out and (reason := unmet(needs, self._capabilities_of(model))):
+            if model not in out and (reason := self._unmet(needs, model)):
                 out[model] = reason
         return out
+
+    def _unmet(self, needs: Needs, model: str) -> str | None:
+        able = self._capabilities_of(model)
+        if needs.structured_output and able.tools is not False:
+            # The framework fills a class through a tool call where there is no JSON schema.
+            needs = replace(needs, structured_output=False)
+        return unmet(needs, able)
 
     def metadata(self, exclude: Collection[str] = ()) -> LLMMetadata:
         """What holds of whichever model answers: the framework packs prompts by it.
@@ -113,7 +129,7 @@ class Backends:
         if self._absent is None:
             absent = {m: "no backend given for it" for m in self._known if m not in self._wanted}
             if self._given is None:
-                self._endpoint = endpoint_from_env()
+                self._endpoint = _endpoint(self._base_url, self._api_key)
                 absent |= {
                     m: "not reachable through the endpoint"
                     for m in self._wanted
@@ -148,7 +164,8 @@ class Backends:
             update["context_window"] = told.context_window
         if told.tools is not None:
             update["is_function_calling_model"] = told.tools
-        return own.model_copy(update=update)
+        metadata: LLMMetadata = own.model_copy(update=update)
+        return metadata
 
     def _make(self, model: str) -> LLM:
         assert self._endpoint is not None
@@ -172,6 +189,22 @@ class Backends:
         )
 
 
+def _endpoint(base_url: str | None, api_key: SecretStr | None) -> Endpoint:
+    """What the arguments name, else the environment; a key only goes to the URL that it is for."""
+    environ = dict(os.environ)
+    if base_url is not None and base_url != environ.get("AVENGERS_BASE_URL"):
+        environ["AVENGERS_BASE_URL"] = base_url
+        environ.pop("AVENGERS_API_KEY", None)
+    if api_key is not None:
+        if "AVENGERS_BASE_URL" not in environ:
+            raise BackendConfigError(
+                "api_key= is given without the endpoint that it is for: pass base_url= too, or "
+                "set AVENGERS_BASE_URL"
+            )
+        environ["AVENGERS_API_KEY"] = api_key.get_secret_value()
+    return endpoint_from_env(environ)
+
+
 def _check(
     known: Sequence[str],
     wanted: Sequence[str],
@@ -188,9 +221,7 @@ def _check(
             )
     for model, llm in given.items():
         if not isinstance(llm, LLM):
-            raise TypeError(
-                f"models[{model!r}] must be a LlamaIndex LLM, got {type(llm).__name__}"
-            )
+            raise TypeError(f"models[{model!r}] must be a LlamaIndex LLM, got {type(llm).__name__}")
 
 
 def _own(metadata: LLMMetadata) -> Capabilities:
@@ -201,4 +232,3 @@ def _own(metadata: LLMMetadata) -> Capabilities:
     # The answer has to fit too, where its length is known.
     room = window - max(metadata.num_output, 0)
     return Capabilities(tools=metadata.is_function_calling_model, context_window=room)
-

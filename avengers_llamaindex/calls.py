@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, Mapping
+from contextlib import aclosing, closing, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +19,7 @@ from avengers_core.decision import RoutingDecision
 from avengers_core.errors import AllBackendsFailedError
 from avengers_core.failover import Attempt, Failover
 from avengers_llamaindex.backends import Backends
-from avengers_llamaindex.events import RoutingEvent, announce
+from avengers_llamaindex.events import announce
 from avengers_llamaindex.routing_text import Request
 
 logger = logging.getLogger(__name__)
@@ -72,7 +73,8 @@ class Call:
             with attempt:
                 chunks = iter(self._start(attempt, args, kwargs))
                 first = next(chunks, _NOTHING)
-                return _replay(first, chunks, self._answered_by(attempt))
+                attempt.commit()
+                return _replay(attempt, first, chunks, self._answered_by(attempt))
         raise self._exhausted()
 
     async def astream(self, *args: Any, **kwargs: Any) -> AsyncGenerator[Any, None]:
@@ -81,7 +83,8 @@ class Call:
             with attempt:
                 chunks = aiter(await self._start(attempt, args, kwargs))
                 first = await anext(chunks, _NOTHING)
-                return _areplay(first, chunks, self._answered_by(attempt))
+                attempt.commit()
+                return _areplay(attempt, first, chunks, self._answered_by(attempt))
         raise self._exhausted()
 
     def _start(self, attempt: Attempt, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
@@ -94,26 +97,15 @@ class Call:
     def _answered_by(self, attempt: Attempt) -> dict[str, Any]:
         facts = self._facts(attempt.model)
         logger.debug("%s: %s, asked of %s", self.method, self.decision, attempt.model)
-        announce(RoutingEvent(method=self.method, model=attempt.model, decision=facts))
+        announce(self.method, attempt.model, facts)
         return facts
 
     def _exhausted(self) -> AllBackendsFailedError:
-        announce(RoutingEvent(method=self.method, model=None, decision=self._facts(None)))
+        announce(self.method, None, self._facts(self.decision.model))
         return self.failover.exhausted()
 
-    def _facts(self, model: str | None) -> dict[str, Any]:
-        facts = self.decision.to_dict()
-        for candidate in facts["candidates"]:
-            if candidate["model"] == model:
-                facts |= {k: candidate[k] for k in ("model", "expected_score", "expected_cost")}
-        return {
-            **facts,
-            "question_from": self.request.question.source,
-            "tried": [
-                {"model": t.model, "kind": t.kind, "message": t.message}
-                for t in self.failover.tried
-            ],
-        }
+    def _facts(self, model: str) -> dict[str, Any]:
+        return {**self.failover.report(model), "question_from": self.request.question.source}
 
 
 def _copied(value: Any) -> Any:
@@ -132,27 +124,23 @@ def _tag(answer: Any, facts: dict[str, Any]) -> Any:
 
 
 def _replay(
-    first: Any, rest: Iterator[Any], facts: dict[str, Any]
+    attempt: Attempt, first: Any, rest: Iterator[Any], facts: dict[str, Any]
 ) -> Generator[Any, None, None]:
-    try:
+    # Whoever stops reading early must not leave the backend's connection open; and a stream that
+    # breaks is remembered against its backend.
+    with closing(rest) if isinstance(rest, Generator) else nullcontext(), attempt:
         if first is not _NOTHING:
             yield _tag(first, facts)
         for chunk in rest:
             yield _tag(chunk, facts)
-    finally:
-        # Whoever stops reading early must not leave the backend's connection open.
-        if isinstance(rest, Generator):
-            rest.close()
 
 
 async def _areplay(
-    first: Any, rest: AsyncIterator[Any], facts: dict[str, Any]
+    attempt: Attempt, first: Any, rest: AsyncIterator[Any], facts: dict[str, Any]
 ) -> AsyncGenerator[Any, None]:
-    try:
-        if first is not _NOTHING:
-            yield _tag(first, facts)
-        async for chunk in rest:
-            yield _tag(chunk, facts)
-    finally:
-        if isinstance(rest, AsyncGenerator):
-            await rest.aclose()
+    async with aclosing(rest) if isinstance(rest, AsyncGenerator) else nullcontext():
+        with attempt:
+            if first is not _NOTHING:
+                yield _tag(first, facts)
+            async for chunk in rest:
+                yield _tag(chunk, facts)

@@ -1,8 +1,4 @@
-"""The router's embedder as a LlamaIndex embedding model.
-
-The other way round needs no adapter: a LlamaIndex embedding can be passed wherever the core takes
-an embedder, as in ``fit(records, embedder=HuggingFaceEmbedding(...))``.
-"""
+"""Embeddings, both ways: the router's embedder for LlamaIndex, and LlamaIndex's for the router."""
 
 from __future__ import annotations
 
@@ -12,7 +8,8 @@ from typing import Any
 from llama_index.core.base.embeddings.base import BaseEmbedding
 from llama_index.core.bridge.pydantic import Field, PrivateAttr, field_serializer
 
-from avengers_core.embedders import Embedder, resolve_embedder
+from avengers_core.embedders import CallableEmbedder, Embedder, resolve_embedder
+from avengers_core.embedders.callables import from_llamaindex
 
 
 class AvengersEmbedding(BaseEmbedding):
@@ -63,6 +60,17 @@ class AvengersEmbedding(BaseEmbedding):
 
     async def _aget_text_embeddings(self, texts: Sequence[str]) -> list[list[float]]:
         return _lists(await self._embedder.aembed(texts))
+
+
+def as_embedder(embedding: BaseEmbedding) -> CallableEmbedder:
+    """Any LlamaIndex embedding as the router's embedder.
+
+    What takes an embedder takes such an object as it is, too::
+
+        fit(records, embedder=HuggingFaceEmbedding(...))
+        Router.load("artifact/", embedder=HuggingFaceEmbedding(...))
+    """
+    return from_llamaindex(embedding)
 
 
 def _lists(vectors: Any) -> list[list[float]]:

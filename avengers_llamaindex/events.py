@@ -7,14 +7,15 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
-from llama_index.core.instrumentation import get_dispatcher
+from llama_index.core.instrumentation import get_dispatcher  # type: ignore[attr-defined]
+from llama_index.core.instrumentation.event_handlers import NullEventHandler
 from llama_index.core.instrumentation.events import BaseEvent
 
 dispatcher = get_dispatcher(__name__)
 
 
 class RoutingEvent(BaseEvent):
-    """One call of :class:`avengers_llamaindex.AvengersLLM`, when a model has answered or all failed.
+    """One call of an :class:`avengers_llamaindex.AvengersLLM`: a model has answered, or all failed.
 
     Attributes:
         method: the method that was called, such as ``"chat"``.
@@ -55,8 +56,20 @@ def collect_events() -> Iterator[list[RoutingEvent]]:
         _collected.reset(token)
 
 
-def announce(event: RoutingEvent) -> None:
-    """Send an event to the framework's handlers and to the open collectors."""
-    dispatcher.event(event)
-    for events in _collected.get():
-        events.append(event)
+def announce(method: str, model: str | None, decision: dict[str, Any]) -> None:
+    """Tell the framework's handlers and the open collectors, if there are any."""
+    collectors = _collected.get()
+    # An event takes longer to make than a question to find, and mostly nobody listens.
+    if collectors or _has_listeners():
+        event = RoutingEvent(method=method, model=model, decision=decision)
+        dispatcher.event(event)
+        for events in collectors:
+            events.append(event)
+
+
+def _has_listeners() -> bool:
+    return any(
+        not isinstance(handler, NullEventHandler)
+        for level in (dispatcher, dispatcher.root)
+        for handler in level.event_handlers
+    )

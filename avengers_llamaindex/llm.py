@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from llama_index.core.base.llms.types import ChatResponse, LLMMetadata
 from llama_index.core.bridge.pydantic import (
+    BaseModel,
     ConfigDict,
     Field,
     PrivateAttr,
@@ -17,21 +18,27 @@ from llama_index.core.bridge.pydantic import (
 )
 from llama_index.core.llms.function_calling import FunctionCallingLLM
 from llama_index.core.llms.llm import LLM
+from llama_index.core.llms.structured_llm import StructuredLLM
 from llama_index.core.types import PydanticProgramMode
 
 from avengers_core import Router, RoutingDecision
-from avengers_core.calls import OnEmpty, make_call
+from avengers_core.calls import OnEmpty, alpha_from_weights, make_call
 from avengers_core.capabilities import Capabilities, Needs
 from avengers_core.failover import Failover
 from avengers_core.health import BackendHealth
+from avengers_core.voting import VoteOver, ballots
 from avengers_llamaindex.backends import Backends
 from avengers_llamaindex.calls import Call
 from avengers_llamaindex.delegating import DelegatingLLM
 from avengers_llamaindex.routing_text import Request
+from avengers_llamaindex.structured import AvengersStructuredLLM
+from avengers_llamaindex.voting import VOTED, Vote
 
 # Settings of a backend: they reach the backends that are made here, and have no meaning where the
 # user made them.
 _BACKEND_SETTINGS = (
+    "base_url",
+    "api_key",
     "temperature",
     "max_tokens",
     "timeout",
@@ -84,6 +91,8 @@ class AvengersLLM(DelegatingLLM):
         target_score: instead of alpha: the lowest cost at no less than this mean score, in [0, 1].
         target_saving: instead of alpha: the best score at this share, in [0, 1), less than what
             always asking the best model costs.
+        performance_weight: with ``cost_sensitivity``, another way to give alpha.
+        cost_sensitivity: see ``performance_weight``.
         router: a :class:`avengers_core.Router`, the path of an artifact, or nothing for the
             default artifact.
         models: a mapping of model ids to LlamaIndex LLMs; or ids only, or nothing for all of the
@@ -99,6 +108,13 @@ class AvengersLLM(DelegatingLLM):
             documents, which are decided on the artifact's overall means: 0 for the cheapest
             model, 1 for the best; default, as for all calls.
         max_attempts: how many candidates to try before giving up; default all.
+        votes: how many answers to ask for, at once, of which the one that most of them give is
+            returned; default 1. For ``chat``, ``complete``, ``predict`` and their asynchronous
+            forms; streams, tools and structured output are answered once.
+        vote_over: ``"samples"`` of the picked model, which needs a temperature above 0 to differ,
+            or ``"models"``, each answer of another one.
+        base_url: endpoint of the backends that are made here; default, from the environment.
+        api_key: for that endpoint; default, ``AVENGERS_API_KEY``.
         temperature: sampling temperature of the backends that are made here; default theirs.
         max_tokens: longest answer of those backends, tokens; default theirs.
         timeout: of those backends, seconds; default 60.
@@ -116,6 +132,8 @@ class AvengersLLM(DelegatingLLM):
     target_cost: float | None = None
     target_score: float | None = None
     target_saving: float | None = None
+    performance_weight: float | None = None
+    cost_sensitivity: float | None = None
     router: Any = Field(default=None, repr=False, frozen=True)
     models: Any = Field(default=None, repr=False, frozen=True)
     capabilities: dict[str, Capabilities] = Field(default_factory=dict, repr=False, frozen=True)
@@ -124,7 +142,12 @@ class AvengersLLM(DelegatingLLM):
     min_score: float | None = None
     on_empty: OnEmpty = "raise"
     no_question_alpha: float | None = None
-    max_attempts: int | None = None
+    max_attempts: int | None = Field(default=None, ge=1)
+    votes: int = Field(default=1, ge=1)
+    vote_over: VoteOver = "samples"
+    # A URL may hold a password.
+    base_url: str | None = Field(default=None, repr=False, exclude=True, frozen=True)
+    api_key: SecretStr | None = Field(default=None, repr=False, exclude=True, frozen=True)
     temperature: float | None = Field(default=None, frozen=True)
     max_tokens: int | None = Field(default=None, frozen=True)
     timeout: float | None = Field(default=None, frozen=True)
@@ -142,12 +165,16 @@ class AvengersLLM(DelegatingLLM):
         self._router = _resolve_router(self.router)
         settings = {k: arguments[k] for k in _BACKEND_SETTINGS if arguments.get(k) is not None}
         if isinstance(self.models, Mapping) and settings:
-            raise ValueError(
-                f"{', '.join(settings)}: these are settings of the backends that are made here; "
-                f"set them on the LLMs in models="
-            )
-        options = {"timeout": 60.0, "max_retries": 0, **settings}
-        self._backends = Backends(self._router.models, self.models, self.capabilities, options)
+            raise _not_ours(settings)
+        endpoint: dict[str, Any] = {"base_url": self.base_url, "api_key": self.api_key}
+        options = {k: v for k, v in settings.items() if k not in endpoint}
+        self._backends = Backends(
+            self._router.models,
+            self.models,
+            self.capabilities,
+            {"timeout": 60.0, "max_retries": 0, **options},
+            **endpoint,
+        )
         if arguments.get("callback_manager") is not None:
             self._backends.share(callback_manager=self.callback_manager)
         if self.pydantic_program_mode != PydanticProgramMode.DEFAULT:
@@ -155,11 +182,17 @@ class AvengersLLM(DelegatingLLM):
         self._check()
 
     def __setattr__(self, name: str, value: Any) -> None:
-        # The framework sets these on its one LLM: without them the backends would count no tokens.
-        share = name in _SHARED and self.__pydantic_private__ and getattr(self, name) is not value
+        backends = (self.__pydantic_private__ or {}).get("_backends")
+        setting = name in _BACKEND_SETTINGS
+        if backends is None or not (setting or name in _SHARED) or getattr(self, name) is value:
+            super().__setattr__(name, value)
+            return
+        if setting and backends.are_given:
+            raise _not_ours([name])
         super().__setattr__(name, value)
-        if share:
-            self._backends.share(**{name: value})
+        # The framework sets the callback manager on its one LLM: the backends need it to be heard.
+        backends.share(**{name: value})
+        self._arguments = {**self._arguments, name: value}
 
     @classmethod
     def class_name(cls) -> str:
@@ -170,6 +203,10 @@ class AvengersLLM(DelegatingLLM):
     def metadata(self) -> LLMMetadata:
         """What holds of whichever model answers; see :meth:`Backends.metadata`."""
         return self._backends.metadata(self.exclude)
+
+    def as_structured_llm(self, output_cls: type[BaseModel], **kwargs: Any) -> StructuredLLM:
+        """An LLM whose answers are objects of a class."""
+        return AvengersStructuredLLM(llm=self, output_cls=output_cls, **kwargs)
 
     # -- routing --
 
@@ -195,8 +232,19 @@ class AvengersLLM(DelegatingLLM):
         }
 
     def _call(self, method: str, request: Request, decision: RoutingDecision) -> Call:
+        if self.votes == 1 or method not in VOTED:
+            return Call(*self._parts(method, request, decision))
+        calls = [
+            Call(*self._parts(method, request, ballot))
+            for ballot in ballots(decision, self.votes, self.vote_over)
+        ]
+        return Vote(*self._parts(method, request, decision), ballots=calls)
+
+    def _parts(
+        self, method: str, request: Request, decision: RoutingDecision
+    ) -> tuple[str, Request, RoutingDecision, Backends, Failover]:
         failover = Failover(decision, self._health, max_attempts=self.max_attempts)
-        return Call(method, request, decision, self._backends, failover)
+        return method, request, decision, self._backends, failover
 
     def _limits(self) -> dict[str, Any]:
         return {
@@ -206,7 +254,7 @@ class AvengersLLM(DelegatingLLM):
             "on_empty": self.on_empty,
         }
 
-    def _targets(self) -> dict[str, float]:
+    def _targets(self) -> dict[str, Any]:
         """What is given in place of alpha."""
         given = {
             "cost": self.target_cost,
@@ -218,9 +266,11 @@ class AvengersLLM(DelegatingLLM):
     def _alpha(self) -> float | None:
         targets = self._targets()
         if not targets:
-            return self.alpha
+            if self.performance_weight is None and self.cost_sensitivity is None:
+                return self.alpha
+            return alpha_from_weights(self.performance_weight, self.cost_sensitivity)
         # Found once: it takes a pass over all clusters.
-        key = tuple(targets.items())
+        key = (*targets.items(), self.exclude)
         if key not in self._alphas:
             self._alphas[key] = self._router.alpha_for(
                 **targets,
@@ -235,10 +285,13 @@ class AvengersLLM(DelegatingLLM):
         return llm if isinstance(llm, FunctionCallingLLM) else None
 
     def _check(self) -> None:
-        if len(self._targets()) + (self.alpha is not None) > 1:
+        weights = (self.performance_weight, self.cost_sensitivity) != (None, None)
+        if len(self._targets()) + (self.alpha is not None) + weights > 1:
             raise ValueError(
-                "give one of alpha, target_cost, target_score and target_saving, not several"
+                "give one of alpha, target_cost, target_score, target_saving, and "
+                "performance_weight with cost_sensitivity, not several"
             )
+        alpha_from_weights(self.performance_weight, self.cost_sensitivity)
         for alpha in (self.alpha, self.no_question_alpha):
             self._router.engine.constraints(make_call(alpha=alpha, **self._limits()))
 
@@ -252,11 +305,31 @@ class AvengersLLM(DelegatingLLM):
     def _model_names(self, models: Any) -> list[str] | None:
         return None if models is None else list(models)
 
+    def model_copy(
+        self, *, update: Mapping[str, Any] | None = None, deep: bool = False
+    ) -> AvengersLLM:
+        """A copy with other settings and the same router, backends and memory of failures.
+
+        Raises:
+            ValueError: an update that would need other backends.
+        """
+        fixed = ("router", "models", "capabilities", *_BACKEND_SETTINGS, *_SHARED)
+        if changed := [name for name in update or () if name in fixed]:
+            raise ValueError(
+                f"{', '.join(changed)}: a copy shares the backends; make a new AvengersLLM"
+            )
+        return super().model_copy(update=update, deep=deep)
+
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> AvengersLLM:
         """A copy with the same router and backends: they hold connections, not values."""
         return self.model_copy()
 
     def __reduce__(self) -> tuple[Any, ...]:
+        if self.api_key is not None:
+            raise TypeError(
+                "api_key= would be written in clear. Let the key come from AVENGERS_API_KEY, "
+                "or make the AvengersLLM on the other side."
+            )
         if isinstance(self.models, Mapping):
             for model, llm in self.models.items():
                 if name := _key_in(llm):
@@ -269,6 +342,12 @@ class AvengersLLM(DelegatingLLM):
         # Handlers hold locks, files and connections, so the callback manager stays here.
         first = {k: v for k, v in self._arguments.items() if k != "callback_manager"}
         return _restore, (type(self), first | {name: getattr(self, name) for name in own})
+
+
+def _not_ours(settings: Collection[str]) -> ValueError:
+    return ValueError(
+        f"{', '.join(settings)}: for backends that are made here; set it on the LLMs in models="
+    )
 
 
 def _resolve_router(router: Any) -> Router:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from llama_index.llms.openai_like import OpenAILike
+from llama_index.llms.openai_like import OpenAILike  # type: ignore[import-untyped]
 from openai import AsyncOpenAI
 from pydantic import Field, PrivateAttr
 
 
-class LoopwiseOpenAILike(OpenAILike):
+class LoopwiseOpenAILike(OpenAILike):  # type: ignore[misc]
     """An ``OpenAILike`` that can be used from several event loops, and does not show its key.
 
     The stock one keeps a single asynchronous client, whose idle connections belong to the event

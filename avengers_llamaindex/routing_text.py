@@ -107,6 +107,8 @@ def _conversation(messages: Sequence[ChatMessage], tools: Sequence[str]) -> Requ
 def _request(question: RoutingText, whole: str, **needs: bool) -> Request:
     if hint := current_hint():
         question = RoutingText(hint, "hint")
+    elif not question.text.strip():
+        question = RoutingText("", "none")
     tokens = estimate_tokens(whole)
     longer = tokens > estimate_tokens(question.text)
     return Request(question, tokens if longer else None, Needs(tokens=tokens, **needs))
@@ -118,12 +120,9 @@ def _question_of(prompt: BasePromptTemplate, variables: Mapping[str, Any]) -> Ro
     if prompt.get_template() == HYDE_TMPL:
         # HyDE hands the question over as if it were context.
         return RoutingText(str(variables.get("context_str", "")), "variable")
-    documents = [name for name in prompt.template_vars if name in _DOCUMENT_VARIABLES]
-    told = [
-        name
-        for name in prompt.template_vars
-        if name not in _DOCUMENT_VARIABLES and isinstance(variables.get(name), str)
-    ]
+    names = {*prompt.template_vars, *variables}
+    documents = names & _DOCUMENT_VARIABLES
+    told = any(isinstance(variables.get(name), str) for name in names - documents)
     if documents and not told:
         # Only documents and settings: what is left is the framework's instruction, the same for
         # every call, and says nothing about how hard this one is.
@@ -134,9 +133,9 @@ def _question_of(prompt: BasePromptTemplate, variables: Mapping[str, Any]) -> Ro
 
 def _last_human(messages: Sequence[ChatMessage]) -> str:
     for message in reversed(messages):
-        if message.role == MessageRole.USER and (text := message.content or "").strip():
-            if not is_observation(text):
-                return text
+        text = message.content or ""
+        if message.role == MessageRole.USER and text.strip() and not is_observation(text):
+            return text
     return ""
 
 

@@ -1,13 +1,12 @@
 """A LlamaIndex RAG pipeline with AvengersLLM: the question, not the retrieved text, decides.
 
 Runs as it is with a key in the environment (OPENROUTER_API_KEY, or AVENGERS_BASE_URL with
-AVENGERS_API_KEY). Without one, stand-ins answer that only say their name; everything else is real:
-the index, the local embedder, the shipped artifact and the routing.
+AVENGERS_API_KEY, or OPENAI_API_KEY). Without one, stand-ins answer that only say their name;
+everything else is real: the index, the local embedder, the shipped artifact and the routing.
 """
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 from llama_index.core import Document, Settings, VectorStoreIndex
@@ -21,9 +20,9 @@ from llama_index.core.llms.callbacks import llm_completion_callback
 
 from avengers_core import Router
 from avengers_core.decision import text_table, usd
+from avengers_core.endpoints import endpoint_from_env
+from avengers_core.errors import BackendConfigError
 from avengers_llamaindex import AvengersEmbedding, AvengersLLM, collect_events, routing_hint
-
-KEYS = ("OPENROUTER_API_KEY", "AVENGERS_API_KEY")
 
 DOCUMENTS = [
     "Canberra became the capital of Australia in 1913, a compromise between Sydney and Melbourne.",
@@ -60,10 +59,11 @@ class StandIn(CustomLLM):
 
 def main() -> None:
     router = Router.default()
-    models = None
-    if any(os.environ.get(key) for key in KEYS):
+    try:
+        endpoint_from_env()
         print("Real models answer, through the endpoint in the environment.\n")
-    else:
+        models = None
+    except BackendConfigError:
         print("No key in the environment: stand-ins answer, the routing is real.\n")
         models = {model: StandIn(name=model) for model in router.models}
 
@@ -71,7 +71,7 @@ def main() -> None:
     index = VectorStoreIndex.from_documents([Document(text=text) for text in DOCUMENTS])
 
     rows = []
-    for alpha in (0.2, 0.8):
+    for alpha in (0.1, 0.8):
         Settings.llm = AvengersLLM(alpha=alpha, router=router, models=models)
         engine = index.as_query_engine(similarity_top_k=3)
         for question in QUESTIONS:
@@ -80,9 +80,11 @@ def main() -> None:
             rows.append([f"{alpha:g}", _brief(question), *_who(calls[-1]), _brief(str(answer))])
 
     # The same prompt, decided on another text than the framework would hand over.
-    with collect_events() as calls, routing_hint("What is 2 + 2?"):
-        answer = engine.query(QUESTIONS[1])
-    rows.append(["0.8", "(hint: What is 2 + 2?)", *_who(calls[-1]), _brief(str(answer))])
+    with collect_events() as calls, routing_hint(QUESTIONS[0]):
+        answer = engine.query(QUESTIONS[2])
+    rows.append(
+        ["0.8", "the last, with the first as routing_hint", *_who(calls[-1]), _brief(str(answer))]
+    )
 
     print(text_table(("alpha", "question", "who", "cost", "why", "answer"), rows, left=range(6)))
 
@@ -95,6 +97,7 @@ def _who(call: Any) -> list[str]:
 
 
 def _brief(text: str) -> str:
+    text = " ".join(text.split())
     return text if len(text) <= 40 else text[:37] + "..."
 
 

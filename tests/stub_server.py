@@ -36,7 +36,7 @@ Json = dict[str, Any]
 EMBEDDING_DIM = 32
 _MESSAGES = {
     400: ("invalid_request_error", "This request is not valid."),
-    401: ("invalid_request_error", "Incorrect API key provided: {key}. Check your key."),
+    401: ("invalid_request_error", "Incorrect API key provided: {key} (check your key)."),
     404: ("invalid_request_error", "The model does not exist."),
     429: ("rate_limit_error", "Rate limit reached."),
     500: ("server_error", "The server had an error."),
@@ -208,8 +208,9 @@ class StubServer:
                 raise ConnectionAbortedError("dropped on demand")
             yield f"data: {json.dumps(chunk)}\n\n"
             await asyncio.sleep(0)
-        yield "data: [DONE]\n\n"
+        # Before the client knows that this was all, or it could look too early.
         recorded.ok, recorded.usage = True, usage
+        yield "data: [DONE]\n\n"
 
     async def _embed(self, request: Request) -> Response:
         recorded = await self._record(request)

@@ -1,0 +1,267 @@
+"""Construction, metadata, copies and serialised forms of AvengersLLM."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import json
+import pickle
+from pathlib import Path
+from typing import Any
+
+import pytest
+from llama_index.core.base.llms.types import ChatMessage, LLMMetadata, MessageRole
+from llama_index.core.llms import MockLLM
+from llama_index.core.llms.function_calling import FunctionCallingLLM
+from llama_index.core.llms.llm import LLM
+from llama_index.core.output_parsers import PydanticOutputParser
+from llama_index.core.prompts import PromptTemplate
+from pydantic import BaseModel, ValidationError
+from stub_server import StubServer
+
+from avengers_core import Router, fit
+from avengers_core.errors import ArtifactError, AvengersError, NoEligibleModelError
+from avengers_llamaindex import AvengersLLM, Capabilities
+from avengers_llamaindex.delegating import DelegatingLLM
+
+EASY, HARD, SPARE = "test/easy", "test/hard", "test/spare"
+KEY = "sk-the-key-of-a-test"
+
+# Public methods that do not call a model, and two that call tools in between: those reach the
+# backends through chat_with_tools, so that no tool is called twice when a backend fails.
+OWN = {"metadata", "class_name", "to_payload", "convert_chat_messages", "as_structured_llm"}
+COMPOSED = {"predict_and_call", "apredict_and_call"}
+
+
+def test_every_public_method_is_handed_on() -> None:
+    public = {
+        name
+        for cls in (FunctionCallingLLM, *FunctionCallingLLM.__mro__[1:3])
+        for name, member in vars(cls).items()
+        if inspect.isfunction(inspect.unwrap(member) if callable(member) else member)
+        and not name.startswith(("_", "set_", "check_"))
+    }
+    assert {"chat", "astream_structured_predict", "chat_with_tools"} <= public
+    assert public - set(vars(DelegatingLLM)) - OWN - COMPOSED == set()
+
+
+async def test_every_kind_of_answer_says_who_gave_it(llm: AvengersLLM) -> None:
+    messages = [ChatMessage(content="prove it")]
+    answers = [
+        llm.chat(messages),
+        *llm.stream_chat(messages),
+        await llm.achat(messages),
+        *[chunk async for chunk in await llm.astream_chat(messages)],
+        llm.complete("prove it"),
+        *llm.stream_complete("prove it"),
+        await llm.acomplete("prove it"),
+        *[chunk async for chunk in await llm.astream_complete("prove it")],
+    ]
+    for answer in answers:
+        decision = answer.additional_kwargs["avengers"]
+        assert (decision["model"], decision["alpha"], decision["tried"]) == (HARD, 0.5, [])
+        assert decision["expected_score"] > 0.9
+        assert decision["expected_cost"] == pytest.approx(0.02, rel=0.1)
+    json.dumps(decision)
+
+
+def test_alpha_and_constraints(make_llm: Any) -> None:
+    def picked(question: str = "prove it", **arguments: Any) -> str:
+        response = make_llm(**arguments).complete(question)
+        return str(response.additional_kwargs["avengers"]["model"])
+
+    assert picked() == HARD
+    assert picked(alpha=0.0) == EASY
+    assert picked(alpha=None, performance_weight=0.0, cost_sensitivity=2.0) == EASY
+    assert picked(exclude=[HARD]) == SPARE
+    assert picked(max_cost=0.015) == SPARE
+    assert picked("hello", min_score=0.9, exclude=[EASY], on_empty="relax") == SPARE
+    with pytest.raises(NoEligibleModelError, match="min_score"):
+        picked("hello", min_score=0.9, exclude=[EASY])
+
+
+def test_targets_in_place_of_alpha(make_llm: Any, router: Router) -> None:
+    for target in ({"target_cost": 0.005}, {"target_score": 0.9}, {"target_saving": 0.5}):
+        ((name, value),) = target.items()
+        expected = router.alpha_for(**{name.removeprefix("target_"): value})
+        llm = make_llm(alpha=None, **target)
+        decisions = [llm.complete(q).additional_kwargs["avengers"] for q in ("prove", "hello")]
+        assert [d["alpha"] for d in decisions] == [expected, expected]
+    with pytest.raises(AvengersError):
+        make_llm(alpha=None, target_cost=1e-9).complete("prove")
+
+
+def test_a_copy_with_another_alpha_shares_the_backends(llm: AvengersLLM) -> None:
+    cheap = llm.model_copy(update={"alpha": 0.0})
+    decisions = [x.complete("prove it").additional_kwargs["avengers"] for x in (llm, cheap)]
+    assert [d["model"] for d in decisions] == [HARD, EASY]
+    assert cheap._backends is llm._backends
+    with pytest.raises(ValueError, match="models, system_prompt: a copy shares the backends"):
+        llm.model_copy(update={"models": {}, "system_prompt": "Be kind."})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        ({"alpha": 1.5}, r"alpha must lie in \[0, 1\]"),
+        ({"no_question_alpha": -1}, r"alpha must lie in \[0, 1\]"),
+        ({"target_cost": 0.1}, "give one of alpha, target_cost"),
+        ({"cost_sensitivity": 0.5}, "give one of alpha"),
+        ({"alpha": None, "cost_sensitivity": -1}, "must not be negative"),
+        ({"exclude": ["nobody"]}, "nobody"),
+        ({"exclude": "test/easy"}, "exclude"),
+        ({"min_score": 2}, "min_score"),
+        ({"max_attempts": 0}, "max_attempts"),
+        ({"models": {"nobody": MockLLM()}}, r"models= names \['nobody'\]"),
+        ({"models": {}}, "names no model"),
+        ({"capabilities": {"nobody": Capabilities()}}, r"capabilities= names \['nobody'\]"),
+        ({"temperature": 0.5}, "temperature: for backends that are made here"),
+        ({"system_prompt": "Be kind."}, "system_prompt: for backends"),
+        ({"alhpa": 0.4}, "alhpa"),
+    ],
+)
+def test_wrong_arguments(arguments: dict[str, Any], complaint: str, make_llm: Any) -> None:
+    with pytest.raises(ValueError, match=complaint) as caught:
+        make_llm(**arguments)
+    assert KEY not in str(caught.value)
+
+
+def test_wrong_models_and_routers(router: Router, tmp_path: Path) -> None:
+    with pytest.raises(TypeError, match="must be a LlamaIndex LLM, got str"):
+        AvengersLLM(router=router, models={EASY: "gpt"})
+    with pytest.raises(ArtifactError):
+        AvengersLLM(router=tmp_path / "nothing")
+
+
+def test_router_from_a_path(router: Router, tmp_path: Path) -> None:
+    records = [{"query": f"some words {i}", "records": {"a": 1.0}} for i in range(4)]
+    fit(records, embedder="tfidf", n_clusters=1).save(tmp_path)
+    llm = AvengersLLM(router=tmp_path, models={"a": MockLLM(max_tokens=3)})
+    assert str(llm.complete("some words")) == "text text text"
+    assert llm.to_dict()["router"] == str(tmp_path)
+    again = AvengersLLM.from_dict(llm.to_dict(), models={"a": MockLLM(max_tokens=2)})
+    assert str(again.complete("some words")) == "text text"
+
+
+def test_default_router() -> None:
+    llm = AvengersLLM()
+    assert len(llm.to_dict()) > 5
+    assert llm.metadata.is_chat_model
+
+
+class Told(MockLLM):
+    """Its metadata is what the test says."""
+
+    told: LLMMetadata = LLMMetadata()
+
+    @property
+    def metadata(self) -> LLMMetadata:
+        return self.told
+
+
+def test_metadata_holds_of_whichever_model_answers(router: Router) -> None:
+    told = [
+        LLMMetadata(context_window=8000, num_output=-1, is_chat_model=True),
+        LLMMetadata(
+            context_window=16000,
+            num_output=500,
+            is_chat_model=True,
+            is_function_calling_model=True,
+            system_role=MessageRole.USER,
+        ),
+        LLMMetadata(context_window=4000, num_output=300, is_chat_model=False),
+    ]
+    models = {EASY: Told(), HARD: Told(), SPARE: Told()}
+    for model, metadata in zip(models.values(), told, strict=True):
+        model.told = metadata
+    metadata = AvengersLLM(router=router, models=models).metadata
+    assert (metadata.context_window, metadata.num_output) == (4000, 300)
+    assert metadata.is_chat_model is False
+    assert metadata.is_function_calling_model is True
+    assert metadata.system_role == MessageRole.USER
+    assert metadata.model_name == "avengers"
+    without = AvengersLLM(router=router, models=models, exclude=[HARD, SPARE]).metadata
+    assert (without.context_window, without.num_output) == (8000, -1)
+    assert without.is_chat_model is True
+    assert without.is_function_calling_model is False
+    taught = {SPARE: Capabilities(context_window=9000, tools=True)}
+    metadata = AvengersLLM(
+        router=router, models={SPARE: models[SPARE]}, capabilities=taught
+    ).metadata
+    assert (metadata.context_window, metadata.is_function_calling_model) == (9000, True)
+
+
+def test_no_key_in_any_form(llm: AvengersLLM) -> None:
+    forms = [repr(llm), str(llm), str(llm.to_dict()), llm.to_json(), str(llm.to_payload())]
+    forms += [llm.model_dump_json(), str(vars(llm._backends)["_endpoint"])]
+    for form in forms:
+        assert KEY not in form
+
+
+def test_dict_round_trip(llm: AvengersLLM, router: Router, backends: dict[str, LLM]) -> None:
+    data = llm.model_copy(update={"exclude": (SPARE,)}).to_dict()
+    assert data["models"] == [EASY, HARD, SPARE]
+    again = AvengersLLM.from_dict(data, router=router, models=backends)
+    assert again.to_dict() == data
+    with pytest.raises(ValueError, match="from_dict"):
+        AvengersLLM.from_dict(data)
+
+
+def test_deepcopy_shares_router_and_backends(llm: AvengersLLM, server: StubServer) -> None:
+    llm.complete("hello")  # clients hold locks, which can not be copied
+    twin = copy.deepcopy(llm)
+    twin.alpha = 0.0
+    assert twin.complete("prove it").additional_kwargs["avengers"]["model"] == EASY
+    assert llm.complete("prove it").additional_kwargs["avengers"]["model"] == HARD
+
+
+def test_pickle(
+    router: Router, server: StubServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    records = [{"query": f"some words {i}", "records": {"a": 1.0}} for i in range(4)]
+    fit(records, embedder="tfidf", n_clusters=1).save(tmp_path)
+    for models in (["a"], {"a": MockLLM(max_tokens=3)}):
+        llm = AvengersLLM(router=Router.load(tmp_path), models=models, alpha=0.7)
+        llm.alpha = 0.8
+        if isinstance(models, list):
+            llm.system_prompt = "Be kind."
+        monkeypatch.setenv("AVENGERS_BASE_URL", server.url)
+        monkeypatch.setenv("AVENGERS_API_KEY", KEY)
+        llm.complete("some words")
+        data = pickle.dumps(llm)
+        assert KEY.encode() not in data
+        again = pickle.loads(data)
+        assert again.to_dict() == llm.to_dict()
+        assert again.complete("some words").additional_kwargs["avengers"]["model"] == "a"
+
+
+def test_pickle_refuses_to_write_keys(llm: AvengersLLM) -> None:
+    with pytest.raises(TypeError, match=r"'test/easy' holds a key \(api_key\)") as caught:
+        pickle.dumps(llm)
+    assert KEY not in str(caught.value)
+
+
+def test_what_is_given_once_can_not_be_set(llm: AvengersLLM) -> None:
+    for name in ("router", "models", "capabilities"):
+        with pytest.raises(ValidationError, match="frozen"):
+            setattr(llm, name, {})
+    with pytest.raises(ValueError, match="on the LLMs in models="):
+        llm.system_prompt = "Be kind."
+
+
+class Out(BaseModel):
+    """Out."""
+
+    x: int
+
+
+def test_the_backends_own_prompts_and_parsers_hold(
+    llm: AvengersLLM, backends: dict[str, LLM], server: StubServer
+) -> None:
+    backends[HARD].system_prompt = "Be exact."
+    backends[HARD].output_parser = PydanticOutputParser(Out)
+    server.replies[HARD] = lambda body: '{"x": 3}'
+    assert llm.predict(PromptTemplate("Prove {what}"), what="it") == "x=3"
+    sent = server.requests[0].body["messages"]
+    assert sent[0] == {"role": "system", "content": "Be exact."}
+    assert "JSON schema" in sent[-1]["content"]
