@@ -1,0 +1,33 @@
+"""The Avengers router for LangChain: a chat model, a runnable, embeddings, agent middleware."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from avengers_core.capabilities import Capabilities
+from avengers_core.routing_text import routing_hint
+from avengers_langchain.chat_models import AvengersChatModel
+from avengers_langchain.embeddings import AvengersEmbeddings, as_embedder
+from avengers_langchain.runnables import AvengersRouter
+
+if TYPE_CHECKING:
+    from avengers_langchain.middleware import AvengersMiddleware as AvengersMiddleware
+
+__all__ = [
+    "AvengersChatModel",
+    "AvengersEmbeddings",
+    "AvengersMiddleware",
+    "AvengersRouter",
+    "Capabilities",
+    "as_embedder",
+    "routing_hint",
+]
+
+
+def __getattr__(name: str) -> Any:
+    # It needs the package `langchain`; the rest only needs `langchain-core`.
+    if name == "AvengersMiddleware":
+        from avengers_langchain.middleware import AvengersMiddleware
+
+        return AvengersMiddleware
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,199 @@
+"""One call: what it is about, and what each backend is to be called with."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
+from langchain_core.outputs import ChatGenerationChunk, ChatResult
+
+from avengers_core.capabilities import Needs
+from avengers_core.voting import VoteOver
+from avengers_langchain.backends import Backends
+from avengers_langchain.routing_text import Request
+from avengers_langchain.structured import BoundTools, StructuredOutput
+
+
+@dataclass
+class Target:
+    """A backend and all that it is to be called with."""
+
+    backend: BaseChatModel
+    messages: list[BaseMessage]
+    stop: list[str] | None
+    arguments: dict[str, Any]
+
+    @property
+    def streams(self) -> bool:
+        """Whether it can stream, asynchronously at least through a thread."""
+        off = self.backend.disable_streaming
+        if off is True or (off == "tool_calling" and self.arguments.get("tools")):
+            return False
+        kind = type(self.backend)
+        return (
+            kind._stream is not BaseChatModel._stream or kind._astream is not BaseChatModel._astream
+        )
+
+    @property
+    def streams_blocking(self) -> bool:
+        """Whether it can stream without an event loop."""
+        return self.streams and type(self.backend)._stream is not BaseChatModel._stream
+
+    def generate(self, run_manager: Any) -> ChatResult:
+        """The backend's answer, under the router's own run: one run, one count of tokens."""
+        if self.backend.rate_limiter:
+            self.backend.rate_limiter.acquire(blocking=True)
+        return self.backend._generate(
+            self.messages, stop=self.stop, run_manager=run_manager, **self.arguments
+        )
+
+    async def agenerate(self, run_manager: Any) -> ChatResult:
+        """:meth:`generate`, asynchronously."""
+        if self.backend.rate_limiter:
+            await self.backend.rate_limiter.aacquire(blocking=True)
+        return await self.backend._agenerate(
+            self.messages, stop=self.stop, run_manager=run_manager, **self.arguments
+        )
+
+    def stream(self, run_manager: Any) -> Iterator[ChatGenerationChunk]:
+        """The backend's chunks; one, if it can not stream."""
+        if not self.streams_blocking:
+            yield as_chunk(self.generate(run_manager))
+            return
+        if self.backend.rate_limiter:
+            self.backend.rate_limiter.acquire(blocking=True)
+        yield from self.backend._stream(
+            self.messages, stop=self.stop, run_manager=run_manager, **self.arguments
+        )
+
+    async def astream(self, run_manager: Any) -> AsyncIterator[ChatGenerationChunk]:
+        """:meth:`stream`, asynchronously."""
+        if not self.streams:
+            yield as_chunk(await self.agenerate(run_manager))
+            return
+        if self.backend.rate_limiter:
+            await self.backend.rate_limiter.aacquire(blocking=True)
+        chunks = self.backend._astream(
+            self.messages, stop=self.stop, run_manager=run_manager, **self.arguments
+        )
+        async for chunk in closing(chunks):
+            yield chunk
+
+
+@dataclass
+class Call:
+    """One call.
+
+    Attributes:
+        messages: the whole prompt.
+        stop: stop sequences.
+        request: what it is about.
+        arguments: for the backend, whichever it is.
+        defaults: arguments for backends that the user made, where they are bound to no others.
+        tools: to be turned into the backend's own format, if any.
+        tool_choice: which of them the backend has to call, if the caller says so.
+        structured: the schema of the answer, if any.
+        votes: how many answers to decide by majority of; None: one answer, no vote.
+        vote_over: who is asked for them.
+    """
+
+    messages: list[BaseMessage]
+    stop: list[str] | None
+    request: Request
+    arguments: dict[str, Any]
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    tools: BoundTools | None = None
+    tool_choice: Any = None
+    structured: StructuredOutput | None = None
+    votes: int | None = None
+    vote_over: VoteOver = "samples"
+
+    @property
+    def tokens(self) -> int:
+        """Estimated length of the whole prompt, schemas included."""
+        tokens = self.request.tokens
+        tokens += self.tools.tokens if self.tools else 0
+        return tokens + (self.structured.tokens if self.structured is not None else 0)
+
+    @property
+    def needs(self) -> list[Needs]:
+        """What the model must be able to do: one of these."""
+        ways = (Needs(),) if self.structured is None else self.structured.needs
+        native = "response_format" in self.arguments or (
+            self.tools is not None and self.tools.wants_schema
+        )
+        return [
+            Needs(
+                tools=way.tools or bool(self.tools),
+                structured_output=way.structured_output or native,
+                images=self.request.images,
+                tokens=self.tokens,
+            )
+            for way in ways
+        ]
+
+    def target(self, model: str, backends: Backends) -> Target:
+        """What is to be called for a model."""
+        backend, bound = backends.get(model)
+        arguments = {**(self.defaults if backends.is_given(model) else {}), **bound}
+        if self.tools is not None:
+            arguments |= self.tools.arguments_for(model, backend, self.tool_choice)
+        elif self.tool_choice is not None:
+            arguments["tool_choice"] = self.tool_choice
+        if self.structured is not None:
+            no_native = backends.capabilities(model).structured_output is False
+            arguments |= self.structured.arguments_for(model, backend, no_native)
+        arguments |= self.arguments
+        bound_stop = arguments.pop("stop", None)
+        return Target(backend, list(self.messages), self.stop or bound_stop, arguments)
+
+
+async def closing(chunks: AsyncIterator[ChatGenerationChunk]) -> AsyncIterator[ChatGenerationChunk]:
+    """The chunks; whoever stops reading them early leaves no connection open behind."""
+    try:
+        async for chunk in chunks:
+            yield chunk
+    finally:
+        if isinstance(chunks, AsyncGenerator):
+            await chunks.aclose()
+
+
+def as_chunk(result: ChatResult) -> ChatGenerationChunk:
+    """A whole answer as the only chunk of a stream."""
+    generation = result.generations[0]
+    message = generation.message
+    only_ai = {}
+    if isinstance(message, AIMessage):
+        only_ai = {
+            "usage_metadata": message.usage_metadata,
+            "tool_calls": message.tool_calls,
+            "invalid_tool_calls": message.invalid_tool_calls,
+        }
+    chunk = AIMessageChunk(
+        content=message.content,
+        additional_kwargs=message.additional_kwargs,
+        response_metadata={**(result.llm_output or {}), **message.response_metadata},
+        id=message.id,
+        name=message.name,
+        chunk_position="last",
+        **only_ai,
+    )
+    return ChatGenerationChunk(message=chunk, generation_info=generation.generation_info)
+
+
+def tools_of(tools: Sequence[Any] | None) -> BoundTools | None:
+    """Tools as they come with a call, bound or not."""
+    if tools is None or isinstance(tools, BoundTools):
+        return tools
+    return BoundTools(tools, {})
+
+
+def structured_of(structured: Mapping[str, Any] | None) -> StructuredOutput | None:
+    """A schema as it comes with a call; a plain dict where it was serialised."""
+    if structured is None or isinstance(structured, StructuredOutput):
+        return structured
+    arguments = dict(structured)
+    return StructuredOutput(arguments.pop("schema"), arguments)

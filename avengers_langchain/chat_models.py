@@ -1,0 +1,441 @@
+"""A LangChain chat model that hands each call to the model that a fitted router picks for it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any, cast
+from urllib.parse import urlsplit
+
+from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
+from langchain_core.language_models import BaseChatModel, LanguageModelInput
+from langchain_core.language_models.base import LangSmithParams
+from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.outputs import ChatGenerationChunk, ChatResult
+from langchain_core.runnables import Runnable
+from langchain_core.tools import BaseTool
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+
+from avengers_core import RoutingDecision
+from avengers_core.calls import OnEmpty
+from avengers_core.capabilities import Capabilities
+from avengers_core.routing_text import current_hint, estimate_tokens
+from avengers_core.voting import VoteOver, ballots
+from avengers_langchain.answers import Answering
+from avengers_langchain.calls import Call, closing, structured_of, tools_of
+from avengers_langchain.polls import Poll
+from avengers_langchain.routing_text import ROUTING_QUERY, current_run, read
+from avengers_langchain.runtime import Runtime, Settings, dump_models, load_models
+from avengers_langchain.structured import BoundTools, StructuredOutput, structured_chain
+
+_LIMITS = ("exclude", "max_cost", "min_score", "on_empty")
+_WEIGHTS = ("performance_weight", "cost_sensitivity")
+# What a pickle leaves out: keys, and what holds locks, files and connections.
+_KEYS = frozenset({"api_key", "base_url"})
+_LIVE = frozenset({"callbacks", "cache", "rate_limiter", "custom_get_token_ids", "runtime"})
+_TRACING = ("ls_structured_output_format", "structured_output_format")
+
+
+class AvengersChatModel(BaseChatModel):
+    """Answers each call with the model that has the best balance of expected score and cost.
+
+    A drop-in for any LangChain chat model: every call is handed to the same method of the chosen
+    backend, which builds its own tool schemas and structured outputs. What decides is the
+    question, not the retrieved text (:mod:`avengers_langchain.routing_text`). If a backend fails,
+    the next candidate of the same decision answers.
+
+    Setup:
+        ``pip install 'avengers-router[langchain]'``, and a key in the environment:
+        ``AVENGERS_BASE_URL`` with ``AVENGERS_API_KEY``, else ``OPENROUTER_API_KEY``, else
+        ``OPENAI_API_KEY``. With chat models in ``models=`` none of these is needed.
+
+    Instantiate::
+
+        llm = AvengersChatModel(alpha=0.4)
+        llm = AvengersChatModel(
+            alpha=0.4,
+            router="artifact/",
+            models={"openai/gpt-5": ChatOpenAI(...), "google/gemini-2.5-pro": "google_genai:..."},
+        )
+
+    Invoke::
+
+        llm.invoke("Prove that ...", alpha=0.9)              # this call only
+        llm.invoke("...", model="openai/gpt-5")              # this backend, always
+        llm.invoke(long_prompt, config={"metadata": {"routing_query": question}})
+
+    Stream::
+
+        for chunk in llm.stream("Why is the sky blue?"):
+            print(chunk.text, end="")
+
+    Tool calling::
+
+        llm.bind_tools([search]).invoke("What is new?").tool_calls
+
+    Structured output::
+
+        llm.with_structured_output(Person).invoke("Ann is 33")
+
+    Response metadata::
+
+        message.response_metadata["avengers"]["model"]       # who answered
+        message.response_metadata["avengers"]["tried"]       # who failed before, and why
+
+    In a stream the last chunk carries it; the first has ``"avengers_model"`` alone.
+
+    Args:
+        alpha: weight of expected score against expected cost, 0 = cheapest, 1 = best; default 0.5.
+        target_cost: instead of alpha: the best score at no more than this mean cost, USD a call.
+        target_score: instead of alpha: the lowest cost at no less than this mean score, in [0, 1].
+        target_saving: instead of alpha: the best score at this share, in [0, 1), less than what
+            always asking the best model costs.
+        performance_weight: with ``cost_sensitivity``, another way to give alpha.
+        cost_sensitivity: see ``performance_weight``.
+        router: a :class:`avengers_core.Router`, the path of an artifact, or nothing for the
+            default artifact.
+        models: model id -> chat model (also with arguments bound to it) or a text for
+            ``init_chat_model``; or ids only, or nothing for all of the artifact's, to be reached
+            through the endpoint in the environment.
+        capabilities: model id -> what it can do (:class:`avengers_core.capabilities.Capabilities`
+            or a dict of its fields), where its chat model's profile does not say it.
+        exclude: models not to use.
+        max_cost: highest expected cost, USD a call.
+        min_score: lowest expected score, in [0, 1].
+        on_empty: what to do when these limits leave no model: ``"raise"``, or ``"relax"`` to take
+            the one nearest to them.
+        max_attempts: how many candidates to try before giving up; default all.
+        votes: ask this many times and give the majority's answer, compared by what is said in the
+            end (:func:`avengers_core.voting.answer_key`); tokens and expected cost are sums.
+        vote_over: who is asked: ``"samples"``, the picked model each time (sensible with a
+            temperature over 0), or ``"models"``, the best so many models.
+        base_url: of the endpoint for backends that are made here; default, from the environment.
+        api_key: for that endpoint; default, ``AVENGERS_API_KEY``.
+        temperature: sampling temperature; default the backends' own.
+        max_tokens: longest answer, tokens; default the backends' own.
+        timeout: of backends that are made here, seconds; default 60.
+        max_retries: how often backends that are made here try again before the next candidate
+            does; default 0.
+        stop: stop sequences of calls that bring none.
+        streaming: fetch all answers as streams, also those of ``invoke``.
+
+    Raises:
+        ValueError: an argument out of range, or a model that the artifact does not have.
+        TypeError: a backend that is no chat model.
+        ArtifactError: no artifact at the path.
+    """
+
+    model_config = ConfigDict(
+        arbitrary_types_allowed=True, extra="forbid", hide_input_in_errors=True
+    )
+
+    alpha: float | None = None
+    target_cost: float | None = None
+    target_score: float | None = None
+    target_saving: float | None = None
+    performance_weight: float | None = None
+    cost_sensitivity: float | None = None
+    router: Any = Field(default=None, repr=False)
+    models: Any = Field(default=None, repr=False)
+    capabilities: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    exclude: tuple[str, ...] = ()
+    max_cost: float | None = None
+    min_score: float | None = None
+    on_empty: OnEmpty = "raise"
+    max_attempts: int | None = None
+    votes: int | None = Field(default=None, ge=1)
+    vote_over: VoteOver = "samples"
+    base_url: str | None = Field(default=None, repr=False)
+    api_key: SecretStr | None = None
+    temperature: float | None = None
+    max_tokens: int | None = None
+    timeout: float | None = None
+    max_retries: int | None = None
+    stop: list[str] | None = None
+    streaming: bool = False
+    runtime: Any = Field(default=None, exclude=True, repr=False)
+    """Router, backends and their health; copies with other settings share it."""
+
+    @field_validator("router", mode="before")
+    @classmethod
+    def _path_as_text(cls, router: Any) -> Any:
+        return os.fspath(router) if isinstance(router, os.PathLike) else router
+
+    @field_validator("base_url")
+    @classmethod
+    def _no_key_in_url(cls, url: str | None) -> str | None:
+        if url is not None and "@" in urlsplit(url).netloc:
+            raise ValueError("base_url holds a name or password, which would show; pass api_key=")
+        return url
+
+    @field_validator("capabilities", mode="before")
+    @classmethod
+    def _plain_capabilities(cls, told: Mapping[str, Any] | None) -> dict[str, dict[str, Any]]:
+        return {model: _plain(capabilities) for model, capabilities in (told or {}).items()}
+
+    @model_validator(mode="after")
+    def _prepare(self) -> AvengersChatModel:
+        if len(self._targets()) + (self.alpha is not None) + bool(self._weights()) > 1:
+            raise ValueError(
+                "give one of alpha, target_cost, target_score, target_saving, or the weights "
+                "performance_weight and cost_sensitivity; not several"
+            )
+        self.runtime = Runtime.of(self.runtime, self._settings())
+        self.runtime.check(alpha=self.alpha, **self._weights(), **self._limits())
+        if self.profile is None:
+            self.profile = self.runtime.backends.profile()
+        return self
+
+    def _settings(self) -> Settings:
+        options = {
+            "base_url": self.base_url,
+            "api_key": self.api_key,
+            "temperature": self.temperature,
+            "max_tokens": self.max_tokens,
+            "timeout": self.timeout,
+            "max_retries": self.max_retries,
+        }
+        return Settings(self.router, self.models, self.capabilities, options)
+
+    def _limits(self) -> dict[str, Any]:
+        return {
+            "exclude": self.exclude,
+            "max_cost": self.max_cost,
+            "min_score": self.min_score,
+            "on_empty": self.on_empty,
+        }
+
+    def _weights(self) -> dict[str, float]:
+        return _given(
+            performance_weight=self.performance_weight, cost_sensitivity=self.cost_sensitivity
+        )
+
+    def _targets(self) -> dict[str, float]:
+        """What is given in place of alpha."""
+        return _given(cost=self.target_cost, score=self.target_score, saving=self.target_saving)
+
+    # -- what the framework calls --
+
+    def _generate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        call, text, routing = self._plan(messages, stop, kwargs)
+        decision = self.runtime.router.route(text, **routing)
+        return self._asked(call, decision).generate(run_manager)
+
+    async def _agenerate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        call, text, routing = self._plan(messages, stop, kwargs)
+        decision = await self.runtime.router.aroute(text, **routing)
+        return await self._asked(call, decision).agenerate(run_manager)
+
+    def _stream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> Iterator[ChatGenerationChunk]:
+        call, text, routing = self._plan(messages, stop, kwargs)
+        decision = self.runtime.router.route(text, **routing)
+        yield from self._asked(call, decision).stream(run_manager)
+
+    async def _astream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> AsyncIterator[ChatGenerationChunk]:
+        call, text, routing = self._plan(messages, stop, kwargs)
+        decision = await self.runtime.router.aroute(text, **routing)
+        async for chunk in closing(self._asked(call, decision).astream(run_manager)):
+            yield chunk
+
+    # -- routing --
+
+    def _plan(
+        self, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any]
+    ) -> tuple[Call, str, dict[str, Any]]:
+        """The call, the text to route on, and the arguments of :meth:`Router.route`."""
+        variables, from_metadata = current_run()
+        request = read(messages, variables, kwargs.pop(ROUTING_QUERY, None) or from_metadata)
+        forced = kwargs.pop("model", None)
+        weights, limits = {}, self._limits()
+        if kwargs:
+            weights = {k: kwargs.pop(k) for k in ("alpha", *_WEIGHTS) if k in kwargs}
+            limits |= {k: kwargs.pop(k) for k in _LIMITS if k in kwargs}
+        call = Call(
+            messages,
+            stop or self.stop,
+            request,
+            tools=tools_of(kwargs.pop("tools", None)),
+            tool_choice=kwargs.pop("tool_choice", None),
+            structured=structured_of(kwargs.pop("structured_output", None)),
+            arguments=kwargs,
+            defaults=self._defaults(),
+            votes=kwargs.pop("votes", self.votes),
+            vote_over=kwargs.pop("vote_over", self.vote_over),
+        )
+        backends = self.runtime.backends
+        if forced is not None:
+            # Whoever names a model wants that one, near the records or not.
+            limits = {"models": [forced], "on_empty": "relax"}
+            unavailable = backends.absent()
+        else:
+            unavailable = backends.unavailable(*call.needs)
+        weights = weights or self._weights() or {"alpha": self._alpha()}
+        routing = {
+            **weights,
+            **limits,
+            "unavailable": unavailable,
+            "prompt_tokens": call.tokens,
+        }
+        return call, request.question.text, routing
+
+    def _asked(self, call: Call, decision: RoutingDecision) -> Answering | Poll:
+        if call.votes is None:
+            return Answering(call, decision, self.runtime, self.max_attempts)
+        each = ballots(decision, call.votes, call.vote_over)
+        return Poll([Answering(call, ballot, self.runtime, self.max_attempts) for ballot in each])
+
+    def _alpha(self) -> float | None:
+        targets = self._targets()
+        if not targets:
+            return self.alpha
+        limits = {k: v for k, v in self._limits().items() if k != "on_empty"}
+        return cast("float", self.runtime.alpha_for(targets, limits))
+
+    def _defaults(self) -> dict[str, Any]:
+        return _given(temperature=self.temperature, max_tokens=self.max_tokens)
+
+    # -- tools and schemas: each backend makes its own of them --
+
+    def bind_tools(
+        self,
+        tools: Sequence[dict[str, Any] | type | Callable[..., Any] | BaseTool],
+        *,
+        tool_choice: Any = None,
+        **kwargs: Any,
+    ) -> Runnable[LanguageModelInput, AIMessage]:
+        """This model with tools; calls go to backends that can call them.
+
+        Args:
+            tools: functions, classes, schemas or tools, as the backends take them.
+            tool_choice: which tool has to be called: a name, ``"any"``, ``"auto"``, ``"none"``.
+            kwargs: further arguments of the backend's ``bind_tools``, such as ``strict``.
+        """
+        tracing = {k: kwargs.pop(k) for k in _TRACING if k in kwargs}
+        choice = {} if tool_choice is None else {"tool_choice": tool_choice}
+        return self.bind(tools=BoundTools(tools, kwargs), **choice, **tracing)
+
+    def with_structured_output(
+        self, schema: dict[str, Any] | type, *, include_raw: bool = False, **kwargs: Any
+    ) -> Runnable[LanguageModelInput, dict[str, Any] | BaseModel]:
+        """This model, answering with objects of a schema; each backend does it in its own way.
+
+        Args:
+            schema: a pydantic class, a ``TypedDict``, a JSON schema or an OpenAI function.
+            include_raw: answer with ``{"raw": message, "parsed": object or None,
+                "parsing_error": error or None}``.
+            kwargs: arguments of the backend's ``with_structured_output``: ``method``
+                (``"function_calling"``, ``"json_schema"``, ``"json_mode"``), ``strict``.
+        """
+        output = StructuredOutput(schema, kwargs)
+        traced = {"kwargs": {"method": kwargs.get("method")}, "schema": schema}
+        llm = self.bind(structured_output=output, ls_structured_output_format=traced)
+
+        def parser_of(model: str) -> Runnable[Any, Any]:
+            backends = self.runtime.backends
+            no_native = backends.capabilities(model).structured_output is False
+            return output.parser(model, backends.get(model).model, no_native)
+
+        return structured_chain(llm, parser_of, include_raw)
+
+    def get_num_tokens(self, text: str) -> int:
+        """About how many tokens a text has; the backends' own counts differ from each other."""
+        return estimate_tokens(text)
+
+    # -- identity: traces, cache keys, serialised forms; none holds a key --
+
+    @property
+    def _llm_type(self) -> str:
+        return "avengers"
+
+    @property
+    def _identifying_params(self) -> dict[str, Any]:
+        router, models = self.runtime.router, self.models
+        engine = router.engine  # one look, for it can be swapped
+        return {
+            "artifact": engine.artifact.checksum,
+            "scorer": engine.scorer.name,
+            "models": list(engine.artifact.models if models is None else models),
+            "alpha": self.alpha,
+            **{f"target_{name}": value for name, value in self._targets().items()},
+            **self._weights(),
+            **self._limits(),
+            **self._defaults(),
+            "stop": self.stop,
+            **({} if self.votes is None else {"votes": self.votes, "vote_over": self.vote_over}),
+        }
+
+    def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
+        params = super()._get_ls_params(stop=stop, **kwargs)
+        params["ls_provider"] = "avengers"
+        params.setdefault("ls_model_name", "avengers")
+        alpha = kwargs.get("alpha", self.alpha)
+        return cast("LangSmithParams", {**params, "avengers_alpha": alpha})
+
+    def _get_llm_string(self, stop: list[str] | None = None, **kwargs: Any) -> str:
+        # What decides the route decides the answer, so all of it is in the cache's key.
+        identity = {
+            **self._identifying_params,
+            "pool": self.runtime.backends.fingerprint(),
+            "scorer_options": self.runtime.router.scorer.options,
+            "query": current_run()[1] or current_hint(),
+        }
+        return f"{sorted(identity.items())}---{sorted({**kwargs, 'stop': stop}.items())}"
+
+    @classmethod
+    def is_lc_serializable(cls) -> bool:
+        """Yes: a router given as a path, or not at all, comes back with ``langchain_core.load``."""
+        return True
+
+    @property
+    def lc_secrets(self) -> dict[str, str]:
+        """What serialised forms only name."""
+        return {"api_key": "AVENGERS_API_KEY"}
+
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> AvengersChatModel:
+        """A copy with the same router and backends: they hold connections, not values."""
+        return self.model_copy()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        left = self.model_fields_set - _KEYS - _LIVE - {"models"}
+        fields = {k: v for k, v in self.__dict__.items() if k in left}
+        return _restored, (type(self), fields, dump_models(self.models))
+
+
+def _restored(cls: type[AvengersChatModel], fields: dict[str, Any], models: Any) -> Any:
+    return cls(**fields, models=load_models(models))
+
+
+def _given(**values: Any) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _plain(capabilities: Capabilities | Mapping[str, Any]) -> dict[str, Any]:
+    """Capabilities as plain JSON types, checked."""
+    if not isinstance(capabilities, Capabilities):
+        capabilities = Capabilities(**capabilities)
+    return _given(**asdict(capabilities))

@@ -1,0 +1,172 @@
+"""Agents, with the router as their model and as middleware, and an extraction, end to end."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from keyword_router import EASY, HARD, MODELS, SPARE
+from langchain.agents import create_agent
+from langchain.agents.structured_output import ProviderStrategy, ToolStrategy
+from langchain_core.messages import AIMessage, HumanMessage
+from langchain_core.prompts import ChatPromptTemplate
+from langchain_core.tools import tool
+from langgraph.graph import MessagesState, StateGraph
+from langgraph.prebuilt import ToolNode, tools_condition
+from pydantic import BaseModel
+from stub_server import StubServer
+
+from avengers_core import Router
+from avengers_core.errors import AllBackendsFailedError
+from avengers_langchain import AvengersChatModel, AvengersMiddleware, Capabilities
+
+# langchain-openai's own, where a schema is streamed.
+pytestmark = pytest.mark.filterwarnings("ignore:Pydantic serializer warnings")
+
+
+@tool
+def prove_theorem(number: int) -> str:
+    """Looks up a theorem."""
+    return f"prove theorem integral {number}"
+
+
+def models_of(result: dict[str, Any]) -> list[str]:
+    return [
+        m.response_metadata["avengers"]["model"]
+        for m in result["messages"]
+        if isinstance(m, AIMessage)
+    ]
+
+
+async def both(agent: Any, text: str) -> list[dict[str, Any]]:
+    question = {"messages": [HumanMessage(text)]}
+    return [agent.invoke(question), await agent.ainvoke(question)]
+
+
+async def test_a_tool_loop_keeps_one_model(llm: AvengersChatModel, server: StubServer) -> None:
+    agent = create_agent(llm, [prove_theorem])
+    for result in await both(agent, "hello 7"):
+        assert models_of(result) == [EASY, EASY]
+        assert result["messages"][-1].content == (
+            f"{EASY} says the result is prove theorem integral 7"
+        )
+    for result in await both(agent, "Prove 7"):
+        assert models_of(result) == [HARD, HARD]
+
+
+async def test_a_langgraph_loop(llm: AvengersChatModel) -> None:
+    bound = llm.bind_tools([prove_theorem])
+
+    def model(state: MessagesState) -> dict[str, Any]:
+        return {"messages": [bound.invoke(state["messages"])]}
+
+    async def amodel(state: MessagesState) -> dict[str, Any]:
+        return {"messages": [await bound.ainvoke(state["messages"])]}
+
+    for node in (model, amodel):
+        graph: Any = StateGraph(MessagesState)
+        graph.add_node("model", node)
+        graph.add_node("tools", ToolNode([prove_theorem]))
+        graph.set_entry_point("model")
+        graph.add_conditional_edges("model", tools_condition)
+        graph.add_edge("tools", "model")
+        result = await graph.compile().ainvoke({"messages": [("human", "hello 7")]})
+        assert models_of(result) == [EASY, EASY]
+
+
+async def test_tokens_of_an_agent_stream(llm: AvengersChatModel) -> None:
+    agent: Any = create_agent(llm, [])
+    pieces = []
+    async for chunk, _ in agent.astream(
+        {"messages": [HumanMessage("hello there")]}, stream_mode="messages"
+    ):
+        pieces.append(str(chunk.text))
+    assert len(pieces) > 3
+    assert "".join(pieces) == f"{EASY} says: hello there"
+
+
+class Answer(BaseModel):
+    """An answer."""
+
+    number: int
+    name: str
+
+
+@pytest.mark.parametrize("strategy", [ProviderStrategy(Answer), ToolStrategy(Answer), Answer])
+async def test_an_agents_structured_answer(llm: AvengersChatModel, strategy: Any) -> None:
+    agent = create_agent(llm, [], response_format=strategy)
+    for result in await both(agent, "hello 'Ann' 7"):
+        assert result["structured_response"] == Answer(number=7, name="Ann")
+        assert models_of(result) == [EASY]
+
+
+async def test_extraction_from_documents(llm: AvengersChatModel, server: StubServer) -> None:
+    prompt = ChatPromptTemplate.from_messages(
+        [("system", "Extract."), ("human", "{context}\n\n{question}: 'Ann' 7")]
+    )
+    chain = prompt | llm.with_structured_output(Answer)
+    variables = {"context": "prove theorem " * 30, "question": "hello"}
+    assert chain.invoke(variables) == Answer(number=7, name="Ann")
+    assert await chain.ainvoke(variables) == Answer(number=7, name="Ann")
+    assert list(chain.stream(variables))[-1] == Answer(number=7, name="Ann")
+    assert set(server.answered_by) == {EASY}
+
+
+# -- middleware --
+
+
+async def test_middleware_picks_the_model_of_each_call(
+    router: Router, backends: dict[str, Any], server: StubServer
+) -> None:
+    middleware = AvengersMiddleware(backends, router=router)
+    agent = create_agent(backends[SPARE], [prove_theorem], middleware=[middleware])
+    for text, model in (("hello 7", EASY), ("Prove 7", HARD)):
+        for result in await both(agent, text):
+            assert models_of(result) == [model, model]
+            assert "theorem integral 7" in result["messages"][-1].content
+    assert SPARE not in server.asked
+
+
+async def test_middleware_fails_over(
+    router: Router, backends: dict[str, Any], server: StubServer
+) -> None:
+    server.fail(HARD, status=500)
+    agent = create_agent(
+        backends[HARD], [], middleware=[AvengersMiddleware(backends, router=router)]
+    )
+    for result in await both(agent, "Prove it"):
+        assert models_of(result) == [SPARE]
+        (failed,) = result["messages"][-1].response_metadata["avengers"]["tried"]
+        assert (failed["model"], failed["kind"]) == (HARD, "server_error")
+    for model in MODELS:
+        server.fail(model, status=500)
+    with pytest.raises(AllBackendsFailedError):
+        agent.invoke({"messages": [HumanMessage("Prove it")]})
+
+
+def test_middleware_settings_and_capabilities(
+    router: Router, backends: dict[str, Any], server: StubServer
+) -> None:
+    settings: list[dict[str, Any]] = [
+        {"alpha": 0},
+        {"exclude": [HARD, SPARE]},
+        {"capabilities": {HARD: Capabilities(tools=False), SPARE: Capabilities(tools=False)}},
+    ]
+    for arguments in settings:
+        middleware = AvengersMiddleware(backends, router=router, **arguments)
+        agent = create_agent(backends[HARD], [prove_theorem], middleware=[middleware])
+        assert models_of(agent.invoke({"messages": [HumanMessage("Prove 7")]})) == [EASY, EASY]
+
+
+def test_the_rest_works_without_the_package_langchain() -> None:
+    code = (
+        "import sys; sys.modules['langchain'] = None\n"
+        "import avengers_langchain\n"
+        "avengers_langchain.AvengersChatModel\n"
+        "try: avengers_langchain.AvengersMiddleware\n"
+        "except ImportError as error: print(error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "pip install 'avengers-router[langchain]'" in done.stdout

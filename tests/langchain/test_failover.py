@@ -1,0 +1,201 @@
+"""What happens when backends fail."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import openai
+import pytest
+from keyword_router import EASY, HARD, MODELS, SPARE
+from langchain_core.callbacks import UsageMetadataCallbackHandler
+from langchain_core.language_models import BaseChatModel
+from langchain_openai import ChatOpenAI
+from stub_server import StubServer
+
+from avengers_core import Router
+from avengers_core.errors import AllBackendsFailedError
+from avengers_langchain import AvengersChatModel
+
+QUESTION = "Prove this theorem"
+
+
+def tried(message: Any) -> list[tuple[str, str]]:
+    return [(t["model"], t["kind"]) for t in message.response_metadata["avengers"]["tried"]]
+
+
+async def call(llm: BaseChatModel, how: str, question: str = QUESTION) -> Any:
+    if how == "invoke":
+        return llm.invoke(question)
+    if how == "ainvoke":
+        return await llm.ainvoke(question)
+    total: Any = None
+    if how == "stream":
+        for chunk in llm.stream(question):
+            total = chunk if total is None else total + chunk
+    else:
+        async for chunk in llm.astream(question):
+            total = chunk if total is None else total + chunk
+    return total
+
+
+HOW = ["invoke", "ainvoke", "stream", "astream"]
+
+
+@pytest.mark.parametrize("how", HOW)
+@pytest.mark.parametrize(
+    ("fault", "kind"),
+    [
+        ({"status": 429, "retry_after": 7}, "rate_limit"),
+        ({"status": 500}, "server_error"),
+        ({"status": 503}, "server_error"),
+        ({"status": 401}, "authentication"),
+    ],
+)
+async def test_the_next_candidate_answers(
+    llm: AvengersChatModel, server: StubServer, how: str, fault: dict[str, Any], kind: str
+) -> None:
+    server.fail(HARD, **fault)
+    message = await call(llm, how)
+    assert message.content == f"{SPARE} says: {QUESTION}"
+    assert tried(message) == [(HARD, kind)]
+    assert server.asked == [HARD, SPARE]
+
+
+@pytest.mark.parametrize("how", ["invoke", "ainvoke"])
+async def test_malformed_json(llm: AvengersChatModel, server: StubServer, how: str) -> None:
+    server.fail(HARD, malformed=True)
+    assert tried(await call(llm, how)) == [(HARD, "bad_response")]
+
+
+@pytest.mark.parametrize("how", HOW)
+async def test_too_slow(
+    router: Router, backend: Callable[..., ChatOpenAI], server: StubServer, how: str
+) -> None:
+    server.fail(HARD, delay=1.0)
+    models = {HARD: backend(HARD, timeout=0.1), SPARE: backend(SPARE)}
+    llm = AvengersChatModel(router=router, models=models)
+    assert tried(await call(llm, how)) == [(HARD, "timeout")]
+
+
+@pytest.mark.parametrize("how", HOW)
+async def test_nobody_listens(router: Router, backend: Callable[..., ChatOpenAI], how: str) -> None:
+    models = {HARD: backend(HARD, base_url="http://127.0.0.1:9/v1"), SPARE: backend(SPARE)}
+    llm = AvengersChatModel(router=router, models=models)
+    assert tried(await call(llm, how)) == [(HARD, "connection")]
+
+
+@pytest.mark.parametrize("how", ["stream", "astream"])
+async def test_a_stream_that_breaks_before_its_first_chunk(
+    llm: AvengersChatModel, server: StubServer, how: str
+) -> None:
+    server.fail(HARD, drop_after=0)
+    message = await call(llm, how)
+    assert message.content == f"{SPARE} says: {QUESTION}"
+    assert tried(message) == [(HARD, "connection")]
+
+
+@pytest.mark.parametrize("how", ["stream", "astream"])
+async def test_a_stream_that_breaks_later_raises(
+    llm: AvengersChatModel, server: StubServer, how: str
+) -> None:
+    server.fail(HARD, drop_after=3)
+    with pytest.raises(httpx.RemoteProtocolError):
+        await call(llm, how)
+    assert server.asked == [HARD]
+
+
+@pytest.mark.parametrize("how", HOW)
+@pytest.mark.parametrize("code", [None, "content_policy_violation"])
+async def test_a_bad_request_is_the_callers(
+    llm: AvengersChatModel, server: StubServer, how: str, code: str | None
+) -> None:
+    server.fail(HARD, status=400, code=code)
+    with pytest.raises(openai.BadRequestError):
+        await call(llm, how)
+    assert server.asked == [HARD]
+
+
+@pytest.mark.parametrize("how", HOW)
+async def test_when_all_fail_one_error_lists_each(
+    llm: AvengersChatModel, server: StubServer, how: str
+) -> None:
+    for model, status in zip(MODELS, (401, 429, 500), strict=True):
+        server.fail(model, status=status)
+    with pytest.raises(AllBackendsFailedError) as caught:
+        await call(llm, how)
+    text = str(caught.value)
+    assert f"{EASY}: authentication" in text
+    assert f"{HARD}: rate_limit" in text
+    assert f"{SPARE}: server_error" in text
+    assert "sk-the-key-of-a-test" not in text
+
+
+def test_max_attempts(router: Router, backends: Any, server: StubServer) -> None:
+    for model in MODELS:
+        server.fail(model, status=500)
+    llm = AvengersChatModel(router=router, models=backends, max_attempts=1)
+    with pytest.raises(AllBackendsFailedError):
+        llm.invoke(QUESTION)
+    assert server.asked == [HARD]
+
+
+def test_a_backend_that_keeps_failing_is_left_alone(
+    llm: AvengersChatModel, server: StubServer
+) -> None:
+    server.fail(HARD, status=500)
+    for _ in range(5):
+        llm.invoke(QUESTION)
+    assert server.asked == [HARD, SPARE] * 3 + [SPARE] * 2
+
+
+def test_retry_after_is_respected(llm: AvengersChatModel, server: StubServer) -> None:
+    server.fail(HARD, status=429, retry_after=20)
+    llm.invoke(QUESTION)
+    llm.invoke(QUESTION)
+    assert server.asked == [HARD, SPARE, SPARE]
+
+
+async def test_200_at_once_while_a_third_of_the_backends_fails_at_random(
+    router: Router, server: StubServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AVENGERS_BASE_URL", server.url)
+    server.fail(HARD, status=500, rate=0.5)
+    server.fail(HARD, status=429, rate=0.5)
+    llm = AvengersChatModel(router=router)
+    words = ("hello", "prove")
+    questions = [f"{words[i % 2]} number {i}" for i in range(200)]
+    handler = UsageMetadataCallbackHandler()
+    answers = await asyncio.gather(
+        *(llm.ainvoke(question, {"callbacks": [handler]}) for question in questions)
+    )
+    for question, answer in zip(questions, answers, strict=True):
+        assert str(answer.content).endswith(f"says: {question}")
+    answered = [r for r in server.requests if r.ok]
+    asked = [r.body["messages"][-1]["content"] for r in answered]
+    assert sorted(asked) == sorted(questions)  # all answered, none twice
+    assert len(server.requests) > 200
+    counted = sum(u["total_tokens"] for u in handler.usage_metadata.values())
+    assert counted == sum(r.usage["total_tokens"] for r in answered if r.usage)
+
+
+def test_reading_on_is_optional(llm: AvengersChatModel, server: StubServer) -> None:
+    stream = llm.stream(QUESTION)
+    next(stream)
+    stream.close()  # type: ignore[attr-defined]
+    assert llm.runtime.health.available(HARD)
+    assert server.asked == [HARD]
+
+
+async def test_a_cancelled_call_is_no_failure(llm: AvengersChatModel, server: StubServer) -> None:
+    server.fail(HARD, delay=5.0)
+    task = asyncio.create_task(llm.ainvoke(QUESTION))
+    while not server.asked:
+        await asyncio.sleep(0.01)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert server.asked == [HARD]
+    assert llm.runtime.health.available(HARD)

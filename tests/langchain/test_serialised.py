@@ -1,0 +1,250 @@
+"""Keys stay secret, serialised forms come back, caches keep models apart."""
+
+from __future__ import annotations
+
+import copy
+import json
+import pickle
+import subprocess
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import openai
+import pytest
+from keyword_router import EASY, HARD, MODELS, SPARE, keyword_embedder
+from langchain_core.caches import InMemoryCache
+from langchain_core.globals import set_llm_cache
+from langchain_core.language_models.fake_chat_models import FakeListChatModel
+from langchain_core.load import dumps, loads
+from langchain_core.tracers import BaseTracer
+from langchain_core.tracers.schemas import Run
+from langchain_openai import ChatOpenAI
+from pydantic import ValidationError
+from stub_server import StubServer
+
+from avengers_core import Router, fit
+from avengers_core.errors import AllBackendsFailedError
+from avengers_langchain import AvengersChatModel, routing_hint
+
+MARKER = "the-marker-key-4711"
+
+
+@pytest.fixture
+def secretive(router: Router, backend: Callable[..., ChatOpenAI]) -> AvengersChatModel:
+    """A chat model whose backends, and own settings, hold the marker."""
+    models = {m: backend(m, api_key=MARKER) for m in MODELS}
+    return AvengersChatModel(router=router, models=models, api_key=MARKER)
+
+
+class Traces(BaseTracer):
+    def __init__(self) -> None:
+        super().__init__()
+        self.text = ""
+
+    def _persist_run(self, run: Run) -> None:
+        self.text += str(run.model_dump() if hasattr(run, "model_dump") else run.__dict__)
+
+
+def test_keys_are_in_no_text(secretive: AvengersChatModel) -> None:
+    texts = [
+        repr(secretive),
+        str(secretive),
+        dumps(secretive),
+        str(secretive.asdict()),
+        secretive._get_llm_string(),
+        repr(secretive.runtime.router),
+        repr(secretive.bind_tools([])),
+        repr(secretive.with_structured_output({"title": "X", "type": "object"})),
+    ]
+    assert MARKER not in "\n".join(texts)
+
+
+@pytest.mark.parametrize("status", [None, 400, 401, 500])
+def test_keys_are_in_no_trace(
+    secretive: AvengersChatModel, server: StubServer, status: int | None
+) -> None:
+    for model in MODELS if status else ():
+        server.fail(model, status=status)
+    traces = Traces()
+    for call in (secretive.invoke, lambda *a: list(secretive.stream(*a))):
+        with suppress(openai.BadRequestError, AllBackendsFailedError):
+            call("hello", {"callbacks": [traces]})
+    assert {r.key for r in server.requests} == {MARKER}
+    assert traces.text
+    assert MARKER not in traces.text
+
+
+@pytest.mark.parametrize("status", [401, 500])
+def test_keys_are_in_no_error(
+    secretive: AvengersChatModel, server: StubServer, status: int
+) -> None:
+    for model in MODELS:
+        server.fail(model, status=status)
+    with pytest.raises(AllBackendsFailedError) as caught:
+        secretive.invoke("hello")
+    assert MARKER not in "".join(traceback.format_exception(caught.value))
+
+
+def test_no_key_is_taken_in_the_url(router: Router) -> None:
+    with pytest.raises(ValidationError, match="api_key") as caught:
+        AvengersChatModel(router=router, base_url=f"http://u:{MARKER}@host/v1")
+    assert MARKER not in str(caught.value)
+
+
+def test_keys_are_in_no_pickle(
+    backend: Callable[..., ChatOpenAI], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models = {"openai/gpt-5": backend("gpt-5", api_key=MARKER, http_async_client=None).bind(seed=1)}
+    data = pickle.dumps(AvengersChatModel(models=models, api_key=MARKER))
+    assert MARKER.encode() not in data
+    monkeypatch.setenv("OPENAI_API_KEY", "another")
+    inner, arguments = pickle.loads(data).runtime.backends.get("openai/gpt-5")
+    assert inner.openai_api_key.get_secret_value() == "another"
+    assert inner.model_name == "gpt-5"
+    assert arguments == {"seed": 1}
+
+
+# -- forms --
+
+
+def revived(text: str) -> Any:
+    return loads(
+        text,
+        allowed_objects=[AvengersChatModel, ChatOpenAI],
+        valid_namespaces=["avengers_langchain"],
+        secrets_from_env=True,
+    )
+
+
+@pytest.mark.filterwarnings("ignore:The function `loads` is in beta")
+def test_dumps_round_trips(
+    router: Router,
+    backend: Callable[..., ChatOpenAI],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "k")
+    router.artifact.save(tmp_path / "artifact")
+    router = Router.load(tmp_path / "artifact", embedder=keyword_embedder())
+    default = AvengersChatModel(
+        alpha=0.3, max_cost=0.5, capabilities={"openai/gpt-5": {"tools": True}}
+    )
+    given = AvengersChatModel(
+        router=tmp_path / "artifact",
+        models={EASY: backend(EASY, http_async_client=None), HARD: "openai:gpt-x"},
+        exclude=[SPARE],
+        stop=["x"],
+    )
+    for llm in (default, given):
+        again = revived(dumps(llm))
+        assert dumps(again) == dumps(llm)
+        assert again.asdict() == llm.asdict()
+    again = revived(dumps(given))
+    assert again.models[EASY].openai_api_base == given.models[EASY].openai_api_base
+    assert again.models[HARD] == "openai:gpt-x"
+
+
+@pytest.mark.filterwarnings("ignore:The function `loads` is in beta")
+def test_a_router_in_memory_is_not_serialised_and_says_so(llm: AvengersChatModel) -> None:
+    data = json.loads(dumps(llm))
+    assert data["kwargs"]["router"]["type"] == "not_implemented"
+    with pytest.raises(NotImplementedError, match="avengers_core"):
+        revived(dumps(llm))
+
+
+def test_pickle_and_copies(router: Router, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AVENGERS_BASE_URL", "http://127.0.0.1:9/v1")
+    llm = AvengersChatModel(router=None, alpha=0.3, models=["openai/gpt-5"], stop=["x"])
+    again = pickle.loads(pickle.dumps(llm))
+    assert again.asdict() == llm.asdict()
+    assert copy.deepcopy(llm).runtime is llm.runtime
+    assert copy.copy(llm).runtime is llm.runtime
+
+
+def test_a_pickle_works_in_another_process(tmp_path: Path) -> None:
+    llm = AvengersChatModel(alpha=0.3, models={"openai/gpt-5": "openai:gpt-5"})
+    (tmp_path / "llm.pickle").write_bytes(pickle.dumps(llm))
+    code = "import pickle, sys; print(pickle.load(open(sys.argv[1], 'rb')).alpha)"
+    arguments = [sys.executable, "-c", code, str(tmp_path / "llm.pickle")]
+    done = subprocess.run(arguments, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "0.3"
+
+
+def test_backends_that_can_not_be_pickled_safely_are_refused(router: Router) -> None:
+    class Own(FakeListChatModel):
+        key: str = MARKER
+
+        @classmethod
+        def is_lc_serializable(cls) -> bool:
+            return False
+
+    llm = AvengersChatModel(models={"openai/gpt-5": Own(responses=["hi"])})
+    with pytest.raises(TypeError, match="openai/gpt-5") as caught:
+        pickle.dumps(llm)
+    assert MARKER not in str(caught.value)
+
+
+# -- the framework's cache of answers --
+
+
+@pytest.fixture
+def cache() -> Iterator[InMemoryCache]:
+    cache = InMemoryCache()
+    set_llm_cache(cache)
+    yield cache
+    set_llm_cache(None)
+
+
+def test_an_answer_is_replayed_for_the_same_call_only(
+    llm: AvengersChatModel, server: StubServer, cache: InMemoryCache
+) -> None:
+    first = llm.invoke("prove")
+    again = llm.invoke("prove")
+    assert server.asked == [HARD]
+    assert again.content == first.content
+    assert again.response_metadata["avengers"]["model"] == HARD
+    assert llm.invoke("prove", alpha=0).response_metadata["avengers"]["model"] == EASY
+    assert llm.model_copy(update={"alpha": 0.01}).invoke("prove").content != first.content
+    assert llm.invoke("prove", model=SPARE).content != first.content
+    with routing_hint("hello"):
+        assert llm.invoke("prove").response_metadata["avengers"]["model"] == EASY
+    config: Any = {"metadata": {"routing_query": "hello"}}
+    assert llm.invoke("prove", config).response_metadata["avengers"]["model"] == EASY
+
+
+def test_the_cache_key_differs_by_all_that_decides(
+    router: Router, backend: Callable[..., ChatOpenAI], backends: Any
+) -> None:
+    other = Router(
+        fit(
+            [{"query": "a", "records": dict.fromkeys(MODELS, 1.0), "dataset": "d", "index": 0}],
+            keyword_embedder(),
+            n_clusters=1,
+        ),
+        embedder=keyword_embedder(),
+    )
+    scored = Router(router.artifact, router.embedder, "reference")
+    options = Router(router.artifact, router.embedder, "reference", top_k=1)
+    models = [
+        AvengersChatModel(router=router, models=backends),
+        AvengersChatModel(router=router, models={EASY: backends[EASY]}),
+        AvengersChatModel(router=router, models={**backends, HARD: backend(HARD, temperature=1)}),
+        AvengersChatModel(router=router, models={**backends, HARD: backends[HARD].bind(seed=1)}),
+        AvengersChatModel(router=other, models=backends),
+        AvengersChatModel(router=scored, models=backends),
+        AvengersChatModel(router=options, models=backends),
+        AvengersChatModel(router=router, models=backends, alpha=0.1),
+        AvengersChatModel(router=router, models=backends, exclude=[EASY]),
+        AvengersChatModel(router=router, models=backends, target_saving=0.2),
+        AvengersChatModel(router=router, models=backends, temperature=0.3),
+        AvengersChatModel(router=router, base_url="http://a/v1"),
+        AvengersChatModel(router=router, base_url="http://b/v1"),
+    ]
+    keys = [model._get_llm_string() for model in models]
+    assert len(set(keys)) == len(keys)
+    same = AvengersChatModel(router=router, models=backends)
+    assert same._get_llm_string() == keys[0]
