@@ -237,6 +237,17 @@ class RouterArtifact:
             raise ArtifactError(f"no record has a score of {model!r}; there are {extra.models}")
         return self.merge(extra.select_models([model]).without_records())
 
+    def emptied(self, models: Sequence[str], datasets: Sequence[str]) -> RouterArtifact:
+        """The same clusters without records, for these models and datasets."""
+        r = self.refinement
+        return replace(
+            self,
+            models=tuple(models),
+            datasets=tuple(datasets),
+            statistics=Statistics.zeros(self.n_clusters, len(models), len(datasets)),
+            refinement=r and r.emptied(len(models), len(datasets)),
+        )
+
     def without_records(self) -> RouterArtifact:
         """The models' own sums, leaving out those that count records and queries."""
         return replace(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -13,11 +13,11 @@ from avengers_core.artifact import RouterArtifact
 from avengers_core.calls import make_call
 from avengers_core.errors import RecordError
 from avengers_core.records import Outcomes, Records, Source, as_records, to_outcomes
-from avengers_core.report import Average, Report, Row, query_weights, router_name, weighted_mean
+from avengers_core.report import Average, Report, query_weights
 from avengers_core.router import Router
+from avengers_core.tally import Tally
 
 Floats = npt.NDArray[np.floating]
-Ints = npt.NDArray[np.integer]
 
 DEFAULT_ALPHAS = (0.0, 0.25, 0.4, 0.53, 0.8, 1.0)
 
@@ -82,108 +82,12 @@ def evaluate_vectors(
     features = router.scorer.features(router.points(vectors))
     path = find_path(router.engine, features, make_call(**constraints))
     weights = query_weights(outcomes, average)
-    rows = [*_singles(outcomes)]
-    rows += [
-        _row(router_name(alpha), "router", outcomes, choice, alpha)
-        for alpha, choice in choices.items()
-    ]
-    rows += _baselines(outcomes, weights)
     return Report(
-        rows=tuple(rows),
+        rows=Tally.collect(outcomes, choices).rows(average),
         curve=curve(path, router.models, outcomes.scores, outcomes.costs, weight=weights),
         average=average,
         scorer=router.scorer.name,
+        n_queries=len(outcomes),
         outcomes=outcomes,
         choices=choices,
-    )
-
-
-def _singles(outcomes: Outcomes) -> Iterator[Row]:
-    for j, model in enumerate(outcomes.models):
-        yield _row(model, "model", outcomes, np.full(len(outcomes), j))
-
-
-def _baselines(outcomes: Outcomes, weights: Floats) -> Iterator[Row]:
-    """Best single, cheapest, per-dataset best, per-query oracle, random."""
-    score = np.where(np.isnan(outcomes.scores), -np.inf, outcomes.scores)
-    cost = np.where(np.isnan(outcomes.costs), np.inf, outcomes.costs)
-    mean_score = np.array([weighted_mean(s, weights) for s in outcomes.scores.T])
-    mean_cost = np.array([weighted_mean(c, np.ones(len(c))) for c in outcomes.costs.T])
-    n = len(outcomes)
-    yield _row("best single", "baseline", outcomes, np.full(n, np.nanargmax(mean_score)))
-    if not np.isnan(mean_cost).all():
-        yield _row("cheapest", "baseline", outcomes, np.full(n, np.nanargmin(mean_cost)))
-    per_dataset = np.zeros(n, dtype=np.int64)
-    for d in np.unique(outcomes.dataset):
-        members = outcomes.dataset == d
-        means = [weighted_mean(s, np.ones(members.sum())) for s in outcomes.scores[members].T]
-        per_dataset[members] = int(np.argmax(np.nan_to_num(means, nan=-np.inf)))
-    yield _row("best per dataset", "baseline", outcomes, per_dataset)
-    # The best score, and of those who reach it the cheapest.
-    is_best = score == score.max(axis=1, keepdims=True)
-    yield _row("oracle", "baseline", outcomes, np.argmin(np.where(is_best, cost, np.inf), axis=1))
-    yield _average_row("random", outcomes)
-
-
-def _row(name: str, kind: str, outcomes: Outcomes, choice: Ints, alpha: float | None = None) -> Row:
-    rows = np.arange(len(outcomes))
-    shares = np.bincount(choice, minlength=len(outcomes.models)) / len(outcomes)
-    return _make_row(
-        name,
-        kind,
-        outcomes,
-        score=outcomes.scores[rows, choice],
-        cost=outcomes.costs[rows, choice],
-        shares=shares,
-        alpha=alpha,
-    )
-
-
-def _average_row(name: str, outcomes: Outcomes) -> Row:
-    """The expectation of choosing uniformly at random."""
-
-    def mean_of_known(values: Floats) -> Floats:
-        known = ~np.isnan(values)
-        count = known.sum(axis=1)
-        total = np.where(known, values, 0.0).sum(axis=1)
-        mean: Floats = np.divide(total, count, out=np.full(len(values), np.nan), where=count > 0)
-        return mean
-
-    m = len(outcomes.models)
-    return _make_row(
-        name,
-        "baseline",
-        outcomes,
-        score=mean_of_known(outcomes.scores),
-        cost=mean_of_known(outcomes.costs),
-        shares=np.full(m, 1 / m),
-    )
-
-
-def _make_row(
-    name: str,
-    kind: str,
-    outcomes: Outcomes,
-    *,
-    score: Floats,
-    cost: Floats,
-    shares: Floats,
-    alpha: float | None = None,
-) -> Row:
-    ones = np.ones(len(score))
-    accuracy = {}
-    for d in np.unique(outcomes.dataset).tolist():
-        members = outcomes.dataset == d
-        accuracy[outcomes.datasets[d]] = weighted_mean(score[members], ones[members])
-    by_dataset = np.array(list(accuracy.values()))
-    return Row(
-        name=name,
-        kind=kind,
-        accuracy=dict(sorted(accuracy.items())),
-        dataset_mean=weighted_mean(by_dataset, np.ones(len(by_dataset))),
-        query_mean=weighted_mean(score, ones),
-        mean_cost=weighted_mean(cost, ones),
-        total_cost=float(np.nansum(cost)) if not np.isnan(cost).all() else float("nan"),
-        shares={m: float(s) for m, s in zip(outcomes.models, shares, strict=True)},
-        alpha=alpha,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +16,10 @@ from avengers_core.artifact import ArtifactInfo, RouterArtifact
 from avengers_core.clusters import assign
 from avengers_core.errors import ArtifactError, EmbedderMismatchError, RecordError
 from avengers_core.records import Outcomes, Records, Source, as_records, to_outcomes
-from avengers_core.refinement import fit_refinement
+from avengers_core.refinement import Refinement, fit_refinement
+from avengers_core.sampling import sample_rows
 from avengers_core.statistics import Statistics
+from avengers_core.sums import Sums
 from avengers_core.surface import surface
 
 if TYPE_CHECKING:
@@ -24,9 +27,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# Beyond this many distinct queries k-means runs on a random sample of as many, followed by one
-# assignment pass over all: a quarter of the time for 0.4 % more inertia at 100,000 queries.
-MAX_CLUSTERING_SAMPLE = 20_000
+# Beyond this many records clusters are made from a sample of as many, followed by one assignment
+# pass over all: a quarter of the time for 0.4 % more inertia at 100,000 queries.
+MAX_SAMPLE = 20_000
 
 
 def fit(
@@ -59,7 +62,7 @@ def fit(
         n_clusters: number of clusters, at least 1; fewer are made, and the log says so, where
             there are fewer distinct queries.
         seed: of the clustering (and of the sample that it is made on where there are more than
-            20,000 distinct queries).
+            20,000 records).
         n_init: k-means restarts, the best of which is kept.
         models: the models to keep, in this order; default all, in order of first appearance.
         centroids: use these instead of clustering: an artifact, or (K, d) vectors.
@@ -76,58 +79,137 @@ def fit(
         ValueError: an argument out of range.
         EmbedderError: the embedder failed.
     """
-    if n_clusters < 1 or n_init < 1:
-        raise ValueError(f"n_clusters and n_init must be at least 1, got {n_clusters}, {n_init}")
     records = as_records(records)
     outcomes = _outcomes(records, models)
     unpriced = _absent(outcomes.costs, outcomes.models)
     if unpriced and len(unpriced) < len(outcomes.models):
         logger.warning("no record has a cost of %s: they are eligible only at alpha 1", unpriced)
-    encoder, embedder_arrays = _prepare(embedder, outcomes.queries, seed)
-    vectors, row = _embed(encoder, outcomes.queries)
-    info = ArtifactInfo(
-        embedder=encoder.id,
-        fit={
-            "n_clusters": n_clusters,
-            "seed": seed,
-            "n_init": n_init,
-            "missing": records.missing,
-            "given_centroids": centroids is not None,
-        },
+    names = [outcomes.datasets[d] for d in outcomes.dataset]
+    rows = sample_rows(outcomes.queries, names, MAX_SAMPLE, seed)
+    plan = Plan(
+        embedder=embedder,
+        n_clusters=n_clusters,
+        seed=seed,
+        n_init=n_init,
+        missing=records.missing,
+        refine=refine,
+        centroids=centroids,
+        input_prices=dict(input_prices or {}),
         scorer=scorer,
         scorer_options=dict(scorer_options or {}),
-        input_prices={m: p for m, p in (input_prices or {}).items() if m in outcomes.models},
         source=source,
         note=note,
-        version=__version__,
     )
-    base = centroids if isinstance(centroids, RouterArtifact) else None
-    if base is not None:
-        centers = _of_same_embedder(base, encoder)
-    elif centroids is not None and not isinstance(centroids, RouterArtifact):
-        centers = _checked(centroids, vectors.shape[1])
-    else:
-        centers = _cluster(vectors, n_clusters, seed, n_init)
-    refinement = None
-    if refine:
-        features = surface(outcomes.queries)
+    encoder, embedder_arrays = plan.encoder([outcomes.queries[i] for i in rows])
+    vectors, row = embed_distinct(encoder, outcomes.queries)
+    features = surface(outcomes.queries) if refine else None
+    artifact = plan.artifact(
+        outcomes.take(rows),
+        vectors[row[rows]],
+        None if features is None else features[rows],
+        encoder.id,
+        embedder_arrays,
+    )
+    return Sums.collect(artifact, vectors[row], features, outcomes).put_into(artifact)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How to fit, apart from the records; the fields are arguments of :func:`fit`."""
+
+    embedder: EmbedderSpec
+    n_clusters: int
+    seed: int
+    n_init: int
+    missing: str
+    refine: bool
+    centroids: RouterArtifact | npt.NDArray[np.floating] | None
+    input_prices: Mapping[str, float]
+    scorer: str
+    scorer_options: Mapping[str, Any]
+    source: str
+    note: str
+
+    def __post_init__(self) -> None:
+        if self.n_clusters < 1 or self.n_init < 1:
+            raise ValueError(
+                f"n_clusters and n_init must be at least 1, got {self.n_clusters}, {self.n_init}"
+            )
+
+    def encoder(self, queries: Sequence[str]) -> tuple[Embedder, dict[str, npt.NDArray[Any]]]:
+        """The embedder, and its arrays if it has to be fitted, on a sample of the queries."""
+        from avengers_core.embedders import CachedEmbedder, TfidfEmbedder, resolve_embedder
+
+        spec = self.embedder
+        if spec == "tfidf":
+            spec = TfidfEmbedder.fit(list(dict.fromkeys(queries)), seed=self.seed)
+        encoder = resolve_embedder(spec)
+        inner = encoder.embedder if isinstance(encoder, CachedEmbedder) else encoder
+        return encoder, inner.to_arrays() if isinstance(inner, TfidfEmbedder) else {}
+
+    def artifact(
+        self,
+        sample: Outcomes,
+        vectors: npt.NDArray[np.float32],
+        features: npt.NDArray[np.float32] | None,
+        embedder_id: str,
+        embedder_arrays: Mapping[str, npt.NDArray[Any]],
+    ) -> RouterArtifact:
+        """Clusters, made from a sample of the records, for the sums of all of them.
+
+        Args:
+            sample: n records, with all models and datasets as columns.
+            vectors: (n, d) unit vectors of the queries.
+            features: (n, 11) their surface features; None if not to refine.
+            embedder_id: of the embedder that made the vectors.
+            embedder_arrays: and its arrays.
+
+        Returns:
+            An artifact that holds the sample's sums, or none.
+        """
+        base = self.centroids if isinstance(self.centroids, RouterArtifact) else None
+        refinement: Refinement | None = None
         if base is not None:
-            old = base.refinement
-            refinement = old and old.collect(vectors[row], features, outcomes)
+            centers = _of_same_embedder(base, embedder_id)
+            shape = len(sample.models), len(sample.datasets)
+            if features is not None and base.refinement is not None:
+                refinement = base.refinement.emptied(*shape)
         else:
-            # One start will do: this clustering is averaged over, not reported.
-            cluster = partial(_cluster, n_clusters=n_clusters, seed=seed, n_init=1)
-            refinement = fit_refinement(vectors[row], features, outcomes, cluster, seed)
-    labels = assign(vectors, centers)[row]
-    return RouterArtifact(
-        models=outcomes.models,
-        datasets=outcomes.datasets,
-        centroids=centers,
-        statistics=Statistics.collect(outcomes, labels, len(centers)),
-        info=info,
-        embedder_arrays=embedder_arrays,
-        refinement=refinement,
-    )
+            if self.centroids is not None and not isinstance(self.centroids, RouterArtifact):
+                centers = _checked(self.centroids, vectors.shape[1])
+            else:
+                first = dict(zip(reversed(sample.queries), range(len(sample))[::-1], strict=True))
+                distinct = vectors[sorted(first.values())]
+                centers = _cluster(distinct, self.n_clusters, self.seed, self.n_init)
+            if features is not None:
+                # One start will do: this clustering is averaged over, not reported.
+                cluster = partial(_cluster, n_clusters=self.n_clusters, seed=self.seed, n_init=1)
+                refinement = fit_refinement(vectors, features, sample, cluster, self.seed)
+        info = ArtifactInfo(
+            embedder=embedder_id,
+            fit={
+                "n_clusters": self.n_clusters,
+                "seed": self.seed,
+                "n_init": self.n_init,
+                "missing": self.missing,
+                "given_centroids": self.centroids is not None,
+            },
+            scorer=self.scorer,
+            scorer_options=dict(self.scorer_options),
+            input_prices={m: p for m, p in self.input_prices.items() if m in sample.models},
+            source=self.source,
+            note=self.note,
+            version=__version__,
+        )
+        return RouterArtifact(
+            models=sample.models,
+            datasets=sample.datasets,
+            centroids=centers,
+            statistics=Statistics.zeros(len(centers), len(sample.models), len(sample.datasets)),
+            info=info,
+            embedder_arrays=embedder_arrays,
+            refinement=refinement,
+        )
 
 
 def collect(
@@ -148,18 +230,10 @@ def collect(
             f"got {encoder.id!r}"
         )
     outcomes = _outcomes(as_records(records), None)
-    vectors, row = _embed(encoder, outcomes.queries)
-    labels = artifact.assign(vectors)[row]
-    r = artifact.refinement
-    return RouterArtifact(
-        models=outcomes.models,
-        datasets=outcomes.datasets,
-        centroids=artifact.centroids,
-        statistics=Statistics.collect(outcomes, labels, artifact.n_clusters),
-        info=artifact.info,
-        embedder_arrays=artifact.embedder_arrays,
-        refinement=r and r.collect(vectors[row], surface(outcomes.queries), outcomes),
-    )
+    vectors, row = embed_distinct(encoder, outcomes.queries)
+    empty = artifact.emptied(outcomes.models, outcomes.datasets)
+    features = surface(outcomes.queries) if artifact.refinement else None
+    return Sums.collect(empty, vectors[row], features, outcomes).put_into(empty)
 
 
 def _outcomes(records: Records, models: Sequence[str] | None) -> Outcomes:
@@ -180,22 +254,10 @@ def _absent(values: npt.NDArray[np.float64], models: Sequence[str]) -> list[str]
     return [models[j] for j in np.flatnonzero(np.isnan(values).all(axis=0)).tolist()]
 
 
-def _prepare(
-    spec: EmbedderSpec, queries: Sequence[str], seed: int
-) -> tuple[Embedder, dict[str, npt.NDArray[Any]]]:
-    from avengers_core.embedders import CachedEmbedder, TfidfEmbedder, resolve_embedder
-
-    if spec == "tfidf":
-        spec = TfidfEmbedder.fit(list(dict.fromkeys(queries)), seed=seed)
-    encoder = resolve_embedder(spec)
-    inner = encoder.embedder if isinstance(encoder, CachedEmbedder) else encoder
-    return encoder, inner.to_arrays() if isinstance(inner, TfidfEmbedder) else {}
-
-
-def _embed(
+def embed_distinct(
     encoder: Embedder, queries: Sequence[str]
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
-    """Vectors of the distinct queries, and the row of each query among them."""
+    """Vectors of the distinct queries, and the row of each query among them: (q, d), (n,)."""
     position: dict[str, int] = {}
     row = [position.setdefault(q, len(position)) for q in queries]
     return encoder.embed(list(position)), np.array(row, dtype=np.int64)
@@ -206,9 +268,6 @@ def _cluster(
 ) -> npt.NDArray[np.float32]:
     from sklearn.cluster import KMeans
 
-    if len(vectors) > MAX_CLUSTERING_SAMPLE:
-        order = np.random.default_rng(seed).permutation(len(vectors))
-        vectors = vectors[np.sort(order[:MAX_CLUSTERING_SAMPLE])]
     k = n_clusters
     if len(vectors) <= 4 * n_clusters:
         # Different texts can have the same vector; scikit-learn needs as many distinct ones as k.
@@ -216,13 +275,32 @@ def _cluster(
     if k < n_clusters:
         logger.warning("only %d distinct queries, so %d clusters, not %d", k, k, n_clusters)
     centers = KMeans(k, n_init=n_init, random_state=seed).fit(vectors).cluster_centers_
-    return np.ascontiguousarray(centers, dtype=np.float32)
+    return _centered(vectors, np.ascontiguousarray(centers, dtype=np.float32))
 
 
-def _of_same_embedder(artifact: RouterArtifact, encoder: Embedder) -> npt.NDArray[np.float32]:
-    if artifact.info.embedder != encoder.id:
+def _centered(
+    vectors: npt.NDArray[np.float32], centers: npt.NDArray[np.float32]
+) -> npt.NDArray[np.float32]:
+    """One more step of k-means, in double precision and always in the same order.
+
+    scikit-learn's threads add up in the order in which they finish, so that its last bits differ
+    from run to run.
+    """
+    labels = assign(vectors, centers)
+    count = np.bincount(labels, minlength=len(centers))
+    order = np.argsort(labels, kind="stable")
+    sums = np.add.reduceat(
+        vectors[order].astype(np.float64), np.searchsorted(labels[order], np.flatnonzero(count))
+    )
+    moved = centers.copy()
+    moved[count > 0] = sums / count[count > 0, None]
+    return moved
+
+
+def _of_same_embedder(artifact: RouterArtifact, embedder_id: str) -> npt.NDArray[np.float32]:
+    if artifact.info.embedder != embedder_id:
         raise EmbedderMismatchError(
-            f"the centroids are of the embedder {artifact.info.embedder!r}, got {encoder.id!r}"
+            f"the centroids are of the embedder {artifact.info.embedder!r}, got {embedder_id!r}"
         )
     return artifact.centroids
 

@@ -76,6 +76,11 @@ class Moments:
             cross=z.T @ values,
         )
 
+    @classmethod
+    def zeros(cls, d: int, m: int) -> Moments:
+        """Moments of no records."""
+        return cls.collect(np.zeros((0, d)), np.zeros((0, m)))
+
     def __add__(self, other: Moments) -> Moments:
         return Moments(**{k: v + getattr(other, k) for k, v in self.arrays().items()})
 

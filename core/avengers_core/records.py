@@ -225,15 +225,15 @@ def iter_records(source: Source) -> Iterator[Record | RecordProblem]:
     """Like :func:`load_records`, one at a time in constant memory, problems in their place."""
     if isinstance(source, str | os.PathLike):
         with Path(source).open("rb") as file:
-            yield from _parse_lines(_lines(file))
+            yield from _parse_lines(read_lines(file))
     elif hasattr(source, "read"):
         stream = cast("IO[Any]", source)
-        yield from _parse_lines(_lines(stream))
+        yield from _parse_lines(read_lines(stream))
     elif isinstance(source, Mapping):
         raise TypeError("expected a path, a stream or an iterable of records, got one mapping")
     else:
         for number, item in enumerate(source, 1):
-            yield _parse(item, number)
+            yield parse_record(item, number)
 
 
 def as_records(source: Records | Source) -> Records:
@@ -407,8 +407,11 @@ def _known(kind: str, wanted: Iterable[str], known: Sequence[str]) -> set[str]:
     return wanted
 
 
-def _lines(stream: IO[Any]) -> Iterator[bytes | RecordProblem]:
-    """Split at ``\\n`` only: U+2028 and friends are legal inside JSON strings."""
+def read_lines(stream: IO[Any]) -> Iterator[bytes | RecordProblem]:
+    """The lines of a plain or compressed stream; a problem in place of one that can not be read.
+
+    Split at ``\\n`` only: U+2028 and friends are legal inside JSON strings.
+    """
     head = stream.read(0)
     if isinstance(head, bytes):
         binary: IO[bytes] = stream if hasattr(stream, "peek") else io.BufferedReader(stream)  # type: ignore[type-var]
@@ -438,10 +441,11 @@ def _parse_lines(lines: Iterable[bytes | RecordProblem]) -> Iterator[Record | Re
             continue
         text = (line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line).strip()
         if text:
-            yield _parse(text, number)
+            yield parse_record(text, number)
 
 
-def _parse(item: object, number: int) -> Record | RecordProblem:
+def parse_record(item: object, number: int) -> Record | RecordProblem:
+    """One JSON line, dict or record, checked; ``number`` is its line or position, from 1."""
     if isinstance(item, Record):
         return item
     try:

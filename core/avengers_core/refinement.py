@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,8 +31,6 @@ RIDGE = 30.0
 BETA = 20.0
 M0 = 5.0
 _FOLDS = 5
-# Records that cross-validation looks at; more do not change one number that it has to choose.
-_MOST_VALIDATED = 20_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +43,7 @@ class Refinement:
         statistics: the sums per (cluster, model) of this clustering.
         moments: the sums that the linear map is made of.
         mix: weight of the linear map against the clusters, in [0, 1].
-        linear: the map, solved from the moments.
+        solved: the linear map, where it is known already.
     """
 
     augment: Augment
@@ -52,14 +51,26 @@ class Refinement:
     statistics: Statistics
     moments: Moments
     mix: float
-    linear: LinearMap
+    solved: LinearMap | None = None
+
+    @cached_property
+    def linear(self) -> LinearMap:
+        """The map from points to the models' scores, solved from the moments."""
+        return self.moments.solve(RIDGE) if self.solved is None else self.solved
 
     def with_records(self, statistics: Statistics, moments: Moments) -> Refinement:
         """The same space and clusters with other sums."""
-        return replace(self, statistics=statistics, moments=moments, linear=moments.solve(RIDGE))
+        return replace(self, statistics=statistics, moments=moments, solved=None)
 
-    def collect(self, vectors: Floats, features: Floats, outcomes: Outcomes) -> Refinement:
-        """The sums of other records in this space.
+    def emptied(self, models: int, datasets: int) -> Refinement:
+        """The same space and clusters without records, for as many models and datasets."""
+        k, d = self.centroids.shape
+        return self.with_records(Statistics.zeros(k, models, datasets), Moments.zeros(d, models))
+
+    def sums(
+        self, vectors: Floats, features: Floats, outcomes: Outcomes
+    ) -> tuple[Statistics, Moments]:
+        """What records add up to in this space.
 
         Args:
             vectors: (n, d) unit vectors of the queries.
@@ -68,7 +79,7 @@ class Refinement:
         """
         points = self.augment(vectors, features)
         labels = assign(points, self.centroids)
-        return self.with_records(
+        return (
             Statistics.collect(outcomes, labels, len(self.centroids)),
             Moments.collect(points, outcomes.scores),
         )
@@ -89,6 +100,7 @@ class Refinement:
             self,
             statistics=self.statistics.without_records(),
             moments=self.moments.without_records(),
+            solved=None,
         )
 
     def __add__(self, other: Refinement) -> Refinement:
@@ -101,6 +113,10 @@ class Refinement:
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """All arrays by name, those of a part behind the part's name and a dot."""
+        linear = {f"linear.{k}": v for k, v in self.linear._asdict().items()}
+        return {**self._own_arrays(), **linear}
+
+    def _own_arrays(self) -> dict[str, npt.NDArray[Any]]:
         return {
             "centroids": self.centroids,
             "mean": self.augment.mean,
@@ -108,7 +124,6 @@ class Refinement:
             "settings": np.array([self.augment.weight, self.mix]),
             **{f"statistics.{k}": v for k, v in self.statistics.arrays().items()},
             **{f"moments.{k}": v for k, v in self.moments.packed().items()},
-            **{f"linear.{k}": v for k, v in self.linear._asdict().items()},
         }
 
     @classmethod
@@ -139,9 +154,10 @@ class Refinement:
         for name, shape in shapes.items():
             if (found := getattr(self.moments, name).shape) != shape:
                 return f"{name} has shape {found}, expected {shape}"
-        if self.linear.directions.shape[0] != d or self.linear.coefficients.shape[1] != m:
+        solved = self.solved
+        if solved and (solved.directions.shape[0] != d or solved.coefficients.shape[1] != m):
             return "the linear map has another shape than the models"
-        if not all(np.isfinite(a).all() for a in self.arrays().values()):
+        if not all(np.isfinite(a).all() for a in (*self._own_arrays().values(), *(solved or ()))):
             return "arrays hold NaN or infinite values"
         return None
 
@@ -175,14 +191,12 @@ def fit_refinement(
     points = augment(vectors, features)
     centroids = cluster(points)
     labels = assign(points, centroids)
-    moments = Moments.collect(points, outcomes.scores)
     return Refinement(
         augment,
         centroids,
         Statistics.collect(outcomes, labels, len(centroids)),
-        moments,
+        Moments.collect(points, outcomes.scores),
         choose_mix(points, labels, outcomes.scores, centroids, seed),
-        moments.solve(RIDGE),
     )
 
 
@@ -203,14 +217,10 @@ def choose_mix(
         In [0, 1]; 0 where there is one model, or nothing to validate on.
     """
     n, m = scores.shape
-    rng = np.random.default_rng(seed)
-    if n > _MOST_VALIDATED:
-        chosen = np.sort(rng.permutation(n)[:_MOST_VALIDATED])
-        points, labels, scores = points[chosen], labels[chosen], scores[chosen]
-    if m < 2 or len(scores) < 2 * _FOLDS:
+    if m < 2 or n < 2 * _FOLDS:
         return 0.0
     k = len(centroids)
-    fold = rng.integers(_FOLDS, size=len(scores))
+    fold = np.random.default_rng(seed).integers(_FOLDS, size=n)
     known = ~np.isnan(scores)
     values = np.where(known, scores, 0.0)
     whole = Moments.collect(points, scores)

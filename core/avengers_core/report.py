@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -55,16 +55,18 @@ class Report:
         curve: accuracy and cost of the router as exact functions of alpha.
         average: what accuracy means in the metrics: the mean over datasets or over queries.
         scorer: the router's scorer.
-        outcomes: the held-out records as columns.
-        choices: alpha -> (n,) column chosen for each query.
+        n_queries: how many queries were held out.
+        outcomes: the held-out records as columns; None where only their sums are known.
+        choices: alpha -> (n,) column chosen for each query; empty where only sums are known.
     """
 
     rows: tuple[Row, ...]
     curve: AlphaCurve
     average: Average
     scorer: str
-    outcomes: Outcomes
-    choices: Mapping[float, Ints]
+    n_queries: int
+    outcomes: Outcomes | None = None
+    choices: Mapping[float, Ints] = field(default_factory=dict)
 
     # -- LLMRouterBench and RouterBench ------------------------------------------------------
 
@@ -191,17 +193,26 @@ class Report:
         Returns:
             ``accuracy``, ``mean_cost`` and ``lead`` (accuracy points over the best single model):
             lower and upper end of each.
+
+        Raises:
+            ValueError: only sums of the records are known, or another alpha.
         """
-        rows = np.arange(len(self.outcomes))
+        outcomes = self.outcomes
+        if outcomes is None or alpha not in self.choices:
+            raise ValueError(
+                f"there is nothing to resample at alpha {alpha:g}: evaluate() in memory, at this "
+                f"alpha, keeps what it takes (kept: {sorted(self.choices)})"
+            )
+        rows = np.arange(len(outcomes))
         choice = self.choices[alpha]
-        best = self.outcomes.models.index(self.best_single.name)
-        score = self.outcomes.scores[rows, choice]
-        cost = self.outcomes.costs[rows, choice]
-        lead = score - self.outcomes.scores[:, best]
+        best = outcomes.models.index(self.best_single.name)
+        score = outcomes.scores[rows, choice]
+        cost = outcomes.costs[rows, choice]
+        lead = score - outcomes.scores[:, best]
         rng = np.random.default_rng(seed)
-        weights = query_weights(self.outcomes, self.average)
-        datasets = np.unique(self.outcomes.dataset)
-        members = [np.flatnonzero(self.outcomes.dataset == d) for d in datasets]
+        weights = query_weights(outcomes, self.average)
+        datasets = np.unique(outcomes.dataset)
+        members = [np.flatnonzero(outcomes.dataset == d) for d in datasets]
         samples: dict[str, list[float]] = {"accuracy": [], "mean_cost": [], "lead": []}
         for _ in range(resamples):
             drawn = np.concatenate([rng.choice(m, len(m)) for m in members])
@@ -237,7 +248,7 @@ class Report:
         return {
             "scorer": self.scorer,
             "average": self.average,
-            "n_queries": len(self.outcomes),
+            "n_queries": self.n_queries,
             "best_single": self.best_single.name,
             "metrics": self.metrics,
             "rows": [
@@ -253,7 +264,7 @@ class Report:
 
     def __repr__(self) -> str:
         return (
-            f"<Report: {len(self.outcomes):,} queries, scorer {self.scorer}, PerfGain "
+            f"<Report: {self.n_queries:,} queries, scorer {self.scorer}, PerfGain "
             f"{self.perf_gain:+.1%}, CostSave95 {self.cost_save_at(0.95):.1%}, AIQ {self.aiq:.4f}>"
         )
 

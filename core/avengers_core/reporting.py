@@ -97,10 +97,10 @@ def to_html(report: Report) -> str:
 
 def summary(report: Report) -> str:
     """One sentence: what was evaluated."""
-    n, d = len(report.outcomes), len(report.best_single.accuracy)
+    n, d = report.n_queries, len(report.best_single.accuracy)
     average = "datasets" if report.average == "dataset" else "queries"
     return (
-        f"{n:,} held-out queries of {d} datasets, {len(report.outcomes.models)} models, scorer "
+        f"{n:,} held-out queries of {d} datasets, {len(report.curve.models)} models, scorer "
         f"{report.scorer}. Accuracy in the metrics is the mean over {average}. The best single "
         f"model is {report.best_single.name}."
     )
@@ -161,7 +161,7 @@ def selection(report: Report) -> tuple[list[str], list[list[str]]]:
     """How often each model is chosen at each alpha: heading and rows."""
     routed = [row for row in report.rows if row.kind == "router"]
     heading = ["model", *(f"alpha {row.alpha:g}" for row in routed)]
-    rows = [[m, *(f"{row.shares[m]:.1%}" for row in routed)] for m in report.outcomes.models]
+    rows = [[m, *(f"{row.shares[m]:.1%}" for row in routed)] for m in report.curve.models]
     return heading, rows
 
 

@@ -77,8 +77,8 @@ def save(artifact: RouterArtifact, path: str | os.PathLike[str]) -> None:
         arrays=f"arrays-{sha256[:16]}.safetensors",
         sha256=sha256,
     )
-    _replace(folder / manifest.arrays, payload)
-    _replace(folder / MANIFEST, (manifest.model_dump_json(indent=1) + "\n").encode())
+    replace_file(folder / manifest.arrays, payload)
+    replace_file(folder / MANIFEST, (manifest.model_dump_json(indent=1) + "\n").encode())
     for file in folder.iterdir():
         if _is_ours(file.name) and file.name not in (MANIFEST, manifest.arrays):
             file.unlink(missing_ok=True)
@@ -201,7 +201,7 @@ def _read_manifest(folder: Path) -> Manifest:
         raise ArtifactError(f"{file} is not valid: {place}: {first['msg']}") from None
 
 
-def _replace(file: Path, content: bytes) -> None:
+def replace_file(file: Path, content: bytes) -> None:
     """Write a file so that it is there whole or not at all."""
     descriptor, name = tempfile.mkstemp(dir=file.parent, prefix=".tmp-")
     try:

@@ -1,0 +1,221 @@
+"""Input files of any number and size, cut into parts that are read on their own.
+
+A part of a file of JSON lines is a range of its bytes that starts and ends with a line; of a
+Parquet file, a row group; a compressed file is one part. Reading a part holds one row, or a few
+thousand of Parquet, in memory.
+"""
+
+from __future__ import annotations
+
+import glob
+import io
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any, Literal, NamedTuple
+
+from avengers_core.errors import OptionalDependencyError, RecordError
+from avengers_core.records import RecordProblem, read_lines
+
+Inputs = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
+Row = bytes | Mapping[str, Any] | RecordProblem
+
+PART_BYTES = 8 * 1024 * 1024
+_ENDINGS = (".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz", ".json", ".json.gz", ".parquet")
+_PARQUET_ROWS = 2048
+_CHUNK = 1 << 20
+
+
+class Part(NamedTuple):
+    """A piece of an input file.
+
+    Attributes:
+        file: its path, or its address (``s3://...``) where pyarrow knows the file system.
+        kind: how it is read.
+        start: first byte, or row group.
+        stop: and the first that is not of this part any more.
+        first_row: rows of the file before this part.
+    """
+
+    file: str
+    kind: Literal["lines", "gzip", "parquet"]
+    start: int
+    stop: int
+    first_row: int = 0
+
+
+def plan(inputs: Inputs, part_bytes: int = PART_BYTES) -> list[Part]:
+    """Cut files into parts, in the order given; the files of a folder or pattern by name.
+
+    Args:
+        inputs: paths of files or folders, patterns (``logs/*.parquet``, ``logs/**/*.jsonl``), or
+            addresses of files that pyarrow can open (``s3://bucket/file.parquet``).
+        part_bytes: about how large a part of a file of lines is to be, bytes.
+
+    Raises:
+        RecordError: a pattern or folder without files.
+        OSError: a file can not be read.
+    """
+    if part_bytes < 1:
+        raise ValueError(f"part_bytes must be at least 1, got {part_bytes}")
+    return [part for file in expand(inputs) for part in _cut(file, part_bytes)]
+
+
+def expand(inputs: Inputs) -> list[str]:
+    """The files that paths, folders and patterns stand for, each once."""
+    given = [inputs] if isinstance(inputs, str | os.PathLike) else list(inputs)
+    files: dict[str, None] = {}
+    for path in given:
+        item = os.fspath(path)
+        if "://" in item or Path(item).is_file():
+            found = [item]
+        elif Path(item).is_dir():
+            found = sorted(
+                str(p) for p in Path(item).rglob("*") if p.name.lower().endswith(_ENDINGS)
+            )
+        else:
+            found = sorted(p for p in glob.glob(item, recursive=True) if Path(p).is_file())
+        if not found:
+            raise RecordError(
+                f"no input file at {item!r}; expected a file, a pattern that matches files, or a "
+                f"folder with files ending in {', '.join(_ENDINGS)}"
+            )
+        files.update(dict.fromkeys(found))
+    return list(files)
+
+
+def read(part: Part) -> Iterator[tuple[int, Row]]:
+    """The rows of a part with their numbers in the file, from 1, blank lines left out.
+
+    A row is a line of bytes, a mapping from a Parquet file, or a problem in place of a row that
+    can not be read.
+    """
+    if part.kind == "parquet":
+        yield from enumerate(_parquet_rows(part), part.first_row + 1)
+        return
+    with _open(part.file) as file:
+        stream: IO[bytes] = file
+        if part.kind == "lines":
+            stream = io.BufferedReader(_Range(file, part.start, part.stop), _CHUNK)
+        for number, line in enumerate(read_lines(stream), part.first_row + 1):
+            if isinstance(line, RecordProblem):
+                yield number, line._replace(line=number)
+            elif text := (line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line).strip():
+                yield number, text
+
+
+def numbered(parts: Sequence[Part], lines: Iterable[int]) -> list[Part]:
+    """The parts with ``first_row`` filled in from how many lines each has."""
+    counted: dict[str, int] = {}
+    done = []
+    for part, n in zip(parts, lines, strict=True):
+        before = counted.get(part.file, 0)
+        done.append(part._replace(first_row=before))
+        counted[part.file] = before + n
+    return done
+
+
+def count_rows(part: Part) -> int:
+    """How many rows a part has, blank lines included."""
+    if part.kind == "parquet":
+        metadata = _parquet(part.file).metadata
+        return sum(metadata.row_group(g).num_rows for g in range(part.start, part.stop))
+    if part.kind == "gzip":
+        with _open(part.file) as file:
+            return sum(1 for _ in read_lines(file))
+    with _open(part.file) as file:
+        reader = io.BufferedReader(_Range(file, part.start, part.stop), _CHUNK)
+        newlines, last = 0, b"\n"
+        while chunk := reader.read(_CHUNK):
+            newlines += chunk.count(b"\n")
+            last = chunk[-1:]
+    return newlines + (last != b"\n")
+
+
+def _cut(file: str, part_bytes: int) -> Iterator[Part]:
+    with _open(file) as stream:
+        magic = stream.read(4)
+        size = stream.seek(0, os.SEEK_END)
+        if magic[:2] == b"\x1f\x8b":
+            yield Part(file, "gzip", 0, size)
+        elif magic == b"PAR1":
+            for group in range(_parquet(file).num_row_groups):
+                yield Part(file, "parquet", group, group + 1)
+        else:
+            start = 0
+            while start < size:
+                stop = _next_line(stream, min(start + part_bytes, size), size)
+                yield Part(file, "lines", start, stop)
+                start = stop
+
+
+def _next_line(stream: IO[bytes], position: int, size: int) -> int:
+    """The first byte at or after a position with which a line starts."""
+    stream.seek(position - 1)
+    while chunk := stream.read(64 * 1024):
+        at = chunk.find(b"\n")
+        if at >= 0:
+            return stream.tell() - len(chunk) + at + 1
+    return size
+
+
+class _Range(io.RawIOBase):
+    """A range of another stream's bytes."""
+
+    def __init__(self, stream: IO[bytes], start: int, stop: int) -> None:
+        self._stream = stream
+        self._left = stop - start
+        stream.seek(start)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = self._stream.read(min(len(buffer), self._left))
+        self._left -= len(data)
+        buffer[: len(data)] = data
+        return len(data)
+
+
+def _open(file: str) -> IO[bytes]:
+    if "://" not in file:
+        return Path(file).open("rb")
+    try:
+        from pyarrow.fs import FileSystem
+    except ImportError as error:
+        raise OptionalDependencyError("pyarrow", "parquet") from error
+    system, path = FileSystem.from_uri(file)
+    stream: IO[bytes] = io.BufferedReader(system.open_input_file(path))
+    return stream
+
+
+def _parquet(file: str) -> Any:
+    try:
+        from pyarrow import ArrowInvalid
+        from pyarrow.parquet import ParquetFile
+    except ImportError as error:
+        raise OptionalDependencyError("pyarrow", "parquet") from error
+    try:
+        return ParquetFile(_open(file))
+    except ArrowInvalid as error:
+        raise RecordError(f"{file}: not a readable Parquet file ({error})") from None
+
+
+def _parquet_rows(part: Part) -> Iterator[Mapping[str, Any]]:
+    groups = list(range(part.start, part.stop))
+    for batch in _parquet(part.file).iter_batches(_PARQUET_ROWS, row_groups=groups):
+        for row in batch.to_pylist(maps_as_pydicts="lossy"):
+            yield {k: _plain(v) if k in ("records", "usages") else v for k, v in row.items()}
+
+
+def _plain(value: Any) -> Any:
+    """A column of mappings, which may be structs, maps, or JSON in text; empty fields left out."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except ValueError:
+            return value  # the record's validation says what is wrong with it
+    if isinstance(value, Mapping):
+        return {k: _plain(v) for k, v in value.items() if v is not None}
+    return value

@@ -1,0 +1,304 @@
+"""What is done to one part of the input: picklable objects, called with the part's number and it.
+
+They keep no more than a batch of rows in memory, and give back what does not grow with the part:
+sums, or counts and a file written.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, NamedTuple
+
+from pydantic_core import from_json
+
+from avengers_core.artifact import RouterArtifact
+from avengers_core.bulk.files import Part, Row, count_rows, read
+from avengers_core.embedders import EmbedderSpec, resolve_embedder
+from avengers_core.fitting import embed_distinct
+from avengers_core.records import (
+    Missing,
+    Record,
+    RecordProblem,
+    Records,
+    parse_record,
+    to_outcomes,
+)
+from avengers_core.router import Router
+from avengers_core.sampling import Lowest, rank
+from avengers_core.sums import Sums
+from avengers_core.surface import surface
+from avengers_core.tally import Tally
+
+BATCH = 2048
+# More of a part's problems than this are counted only.
+MOST_PROBLEMS = 1000
+
+
+class FileProblem(NamedTuple):
+    """Why one row of a file was rejected.
+
+    Attributes:
+        file: which file.
+        row: its number there, from 1.
+        reason: what was expected and what came.
+        excerpt: its first characters.
+    """
+
+    file: str
+    row: int
+    reason: str
+    excerpt: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.row}: {self.reason}: {self.excerpt}"
+
+
+@dataclass
+class Problems:
+    """The rows that were rejected.
+
+    Attributes:
+        count: how many.
+        first: the first of them, at most a thousand.
+    """
+
+    count: int = 0
+    first: list[FileProblem] = field(default_factory=list)
+
+    def add(self, file: str, problem: RecordProblem) -> None:
+        """Note one."""
+        self.count += 1
+        if len(self.first) < MOST_PROBLEMS:
+            self.first.append(FileProblem(file, *problem))
+
+    def __iadd__(self, other: Problems) -> Problems:
+        self.count += other.count
+        self.first += other.first[: MOST_PROBLEMS - len(self.first)]
+        return self
+
+
+def count_job(_number: int, part: Part) -> int:
+    """How many rows a part has."""
+    return count_rows(part)
+
+
+@dataclass
+class Survey:
+    """What a part holds, found without checking every row.
+
+    Attributes:
+        sample: the records of lowest rank, see :mod:`avengers_core.sampling`.
+        models: in order of first appearance.
+        scored: those of them with any result.
+        datasets: in order of first appearance.
+    """
+
+    sample: list[tuple[int, tuple[int, int], Record]]
+    models: dict[str, None]
+    scored: set[str]
+    datasets: dict[str, None]
+
+
+@dataclass(frozen=True)
+class SurveyJob:
+    """Draws a part's share of the sample, and notes models and datasets.
+
+    Attributes:
+        size: of the sample of all parts.
+        seed: of the sample.
+        limit: rows of higher rank are surely not in it.
+        chosen: which records count.
+    """
+
+    size: int
+    seed: int
+    limit: int
+    chosen: Chosen
+
+    def __call__(self, number: int, part: Part) -> Survey:
+        lowest: Lowest[Record] = Lowest(self.size)
+        found = Survey([], {}, set(), {})
+        for row, item in read(part):
+            content = _glance(item)
+            if content is None:
+                continue
+            query, scores, dataset = content
+            if dataset in self.chosen.excluded_datasets:
+                continue
+            found.datasets.setdefault(dataset)
+            for model, score in scores.items():
+                found.models.setdefault(model)
+                if score is not None:
+                    found.scored.add(model)
+            place = rank(query, dataset, self.seed)
+            if place <= self.limit and lowest.wants(place):
+                record = parse_record(item, row)
+                if isinstance(record, Record):
+                    lowest.add(place, (number, row), record)
+        found.sample = lowest.items()
+        return found
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Which records count.
+
+    Attributes:
+        missing: what a model without a result is, see :class:`avengers_core.records.Records`.
+        excluded_datasets: datasets to leave out.
+    """
+
+    missing: Missing = "skip"
+    excluded_datasets: frozenset[str] = frozenset()
+
+    def batches(self, part: Part, problems: Problems) -> Iterator[Records]:
+        """The part's records, a few thousand at a time; rejected rows go to the problems."""
+        for rows in _batched(read(part)):
+            good: list[Record] = []
+            for number, item in rows:
+                record = _checked(item, number)
+                if isinstance(record, RecordProblem):
+                    problems.add(part.file, record)
+                elif record.dataset not in self.excluded_datasets:
+                    good.append(record)
+            if good:
+                yield Records(good, missing=self.missing)
+
+
+class Summed(NamedTuple):
+    """What a part's records add up to; None where there are none."""
+
+    total: Any
+    records: int
+    problems: Problems
+
+
+@dataclass(frozen=True)
+class SumJob:
+    """Sums up a part's records under an artifact's clusters.
+
+    Attributes:
+        artifact: whose clusters, models and datasets; without records.
+        embedder: that it was fitted with.
+        chosen: which records count.
+    """
+
+    artifact: RouterArtifact
+    embedder: EmbedderSpec
+    chosen: Chosen
+    embeds: ClassVar[bool] = True
+
+    def __call__(self, _number: int, part: Part) -> Summed:
+        encoder, a = resolve_embedder(self.embedder), self.artifact
+        total, n, problems = None, 0, Problems()
+        for records in self.chosen.batches(part, problems):
+            outcomes = to_outcomes(records, a.models, a.datasets)
+            vectors, row = embed_distinct(encoder, outcomes.queries)
+            features = surface(outcomes.queries) if a.refinement is not None else None
+            sums = Sums.collect(a, vectors[row], features, outcomes)
+            total = sums if total is None else total + sums
+            n += len(records)
+        return Summed(total, n, problems)
+
+
+@dataclass(frozen=True)
+class TallyJob:
+    """Routes a part's records and sums up what the chosen models, and the baselines, did.
+
+    Attributes:
+        router: the router.
+        datasets: all names that the records have.
+        alphas: to route at.
+        constraints: of the routing.
+        chosen: which records count.
+    """
+
+    router: Router
+    datasets: tuple[str, ...]
+    alphas: Sequence[float]
+    constraints: Mapping[str, Any]
+    chosen: Chosen
+    embeds: ClassVar[bool] = True
+
+    def __call__(self, _number: int, part: Part) -> Summed:
+        router = self.router
+        total, n, problems = None, 0, Problems()
+        for records in self.chosen.batches(part, problems):
+            outcomes = to_outcomes(records, router.models, self.datasets)
+            vectors = router.embed(outcomes.queries)
+            choices = {
+                alpha: router.route_vectors(vectors, alpha=alpha, **self.constraints)
+                for alpha in self.alphas
+            }
+            tally = Tally.collect(outcomes, choices)
+            total = tally if total is None else total + tally
+            n += len(records)
+        return Summed(total, n, problems)
+
+
+def query_rows(part: Part) -> Iterator[tuple[list[int], list[str], dict[int, RecordProblem]]]:
+    """Queries of a part, a few thousand at a time: rows, texts, and the rows without one.
+
+    A row is an object with a text ``query``, or a line of plain text.
+    """
+    for rows in _batched(read(part)):
+        numbers: list[int] = []
+        queries: list[str] = []
+        bad: dict[int, RecordProblem] = {}
+        for number, item in rows:
+            query = _query(item, number)
+            if isinstance(query, str):
+                numbers.append(number)
+                queries.append(query)
+            else:
+                bad[number] = query
+        yield numbers, queries, bad
+
+
+def _query(item: Row, number: int) -> str | RecordProblem:
+    if isinstance(item, RecordProblem):
+        return item
+    excerpt = item[:80].decode("utf-8", "replace") if isinstance(item, bytes) else str(item)[:80]
+    if isinstance(item, bytes):
+        if not item.startswith(b"{"):
+            try:
+                return item.decode()
+            except UnicodeDecodeError as error:
+                return RecordProblem(number, f"not UTF-8 ({error.reason})", excerpt)
+        try:
+            item = from_json(item)
+        except ValueError as error:
+            return RecordProblem(number, f"not JSON ({error})", excerpt)
+    query = item.get("query") if isinstance(item, Mapping) else None
+    if isinstance(query, str):
+        return query
+    return RecordProblem(number, "expected an object with a text `query`", excerpt)
+
+
+def _glance(item: Row) -> tuple[str, Mapping[str, Any], str] | None:
+    """Query, scores and dataset of what looks like a record, unchecked."""
+    if isinstance(item, bytes):
+        try:
+            content = from_json(item)
+        except (ValueError, RecursionError):
+            return None
+    else:
+        content = item
+    if not isinstance(content, Mapping):
+        return None
+    query, scores = content.get("query"), content.get("records")
+    dataset = content.get("dataset", "default")
+    if isinstance(query, str) and isinstance(scores, Mapping) and isinstance(dataset, str):
+        return query, scores, dataset
+    return None
+
+
+def _checked(item: Row, number: int) -> Record | RecordProblem:
+    return item if isinstance(item, RecordProblem) else parse_record(item, number)
+
+
+def _batched(rows: Iterator[tuple[int, Row]]) -> Iterator[list[tuple[int, Row]]]:
+    while batch := list(itertools.islice(rows, BATCH)):
+        yield batch

@@ -1,0 +1,139 @@
+"""Who does the work: this process, several of this machine, or a Ray cluster.
+
+All give the results in the order of the parts, whichever was done first, and hold only a few
+results at a time.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from multiprocessing import get_context
+from typing import Any, Literal, TypeVar
+
+from avengers_core.bulk.files import Part
+from avengers_core.errors import AvengersError
+from avengers_core.progress import progress
+
+R = TypeVar("R")
+Job = Callable[[int, Part], R]
+"""Called with a part's number and the part; ``embeds = True`` says that it loads an embedder."""
+Engine = Literal["serial", "processes", "ray"]
+
+ENGINES: tuple[Engine, ...] = ("serial", "processes", "ray")
+# Parts in hand for each worker: enough that none waits for the next.
+_AHEAD = 2
+_MOST_CRASHES = 3
+
+
+@dataclass(frozen=True)
+class Workers:
+    """Who does the work.
+
+    Attributes:
+        engine: ``"serial"``, ``"processes"`` or ``"ray"``.
+        count: how many at a time; None: one for each processor.
+
+    Raises:
+        ValueError: no such engine, or no workers.
+    """
+
+    engine: Engine = "processes"
+    count: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.engine not in ENGINES:
+            raise ValueError(f"engine must be one of {ENGINES}, got {self.engine!r}")
+        if self.count is not None and self.count < 1:
+            raise ValueError(f"workers must be at least 1, got {self.count}")
+
+    def run(self, job: Job[R], parts: Sequence[Part], desc: str) -> Iterator[R]:
+        """The result of a job on each part, in order.
+
+        Args:
+            job: picklable.
+            parts: the parts.
+            desc: what is being done, for the progress bar.
+
+        Raises:
+            AvengersError: workers keep dying.
+        """
+        yield from progress(self._run(job, parts), desc=desc, total=len(parts), unit="part")
+
+    def _run(self, job: Job[R], parts: Sequence[Part]) -> Iterator[R]:
+        if self.engine == "serial":
+            return (job(i, part) for i, part in enumerate(parts))
+        if self.engine == "processes":
+            return _processes(job, parts, self.count or os.cpu_count() or 1)
+        from avengers_core.distributed import run_on_ray
+
+        return run_on_ray(job, parts, self.count)
+
+
+def _processes(job: Job[R], parts: Sequence[Part], workers: int) -> Iterator[R]:
+    try:
+        payload = pickle.dumps(job)
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        raise AvengersError(
+            f"the work can not be sent to other processes ({error}). An embedder that is a local "
+            f"function or lambda can not; define it at the top of a module."
+        ) from error
+    done = crashes = 0
+    while done < len(parts):
+        try:
+            for result in _pool(payload, parts, done, min(workers, len(parts) - done)):
+                yield result
+                done, crashes = done + 1, 0
+        except BrokenProcessPool as error:
+            # Parts are done again by a new pool; results handed on stay.
+            crashes += 1
+            if crashes > _MOST_CRASHES:
+                raise AvengersError(
+                    f"worker processes died {crashes} times in a row at part {done} "
+                    f"({parts[done].file}). Too little memory is the usual reason, or a script "
+                    f"that lacks `if __name__ == '__main__':`."
+                ) from error
+
+
+def _pool(payload: bytes, parts: Sequence[Part], start: int, workers: int) -> Iterator[Any]:
+    # A fork of a process with threads may hang; a fresh one can not.
+    context = get_context("spawn")
+    pool = ProcessPoolExecutor(workers, context, initializer=_begin, initargs=(payload,))
+    waiting: deque[Future[Any]] = deque()
+    following = start
+    try:
+        while waiting or following < len(parts):
+            while following < len(parts) and len(waiting) < workers * (1 + _AHEAD):
+                waiting.append(pool.submit(_do, following, parts[following]))
+                following += 1
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+_job: Job[Any] | None = None
+
+
+def _begin(payload: bytes) -> None:
+    global _job  # noqa: PLW0603 -- what a worker process is there for
+    limit_threads()
+    _job = pickle.loads(payload)
+
+
+def _do(number: int, part: Part) -> Any:
+    if _job is None:
+        raise RuntimeError("the worker process was not set up")
+    return _job(number, part)
+
+
+def limit_threads() -> None:
+    """One thread for each worker: the parts are what runs in parallel."""
+    from threadpoolctl import threadpool_limits
+
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    threadpool_limits(1)
