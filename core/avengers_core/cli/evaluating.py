@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
@@ -13,12 +13,18 @@ from avengers_core.cli.shared import (
     alpha_options,
     artifact_option,
     constraint_options,
+    engine_options,
     given,
     names,
     read_records,
     scorer_options,
+    show_problems,
 )
 from avengers_core.decision import text_table
+
+if TYPE_CHECKING:
+    from avengers_core.report import Report
+    from avengers_core.router import Router
 
 
 @click.command("evaluate")
@@ -65,6 +71,7 @@ from avengers_core.decision import text_table
 @click.option(
     "--export-cluster", type=click.Path(path_type=Path), help="Save the fitted artifact here."
 )
+@engine_options
 def evaluate_command(
     records: tuple[Path, ...],
     output: Path | None,
@@ -93,6 +100,8 @@ def evaluate_command(
     average: Any,
     n: int | None,
     export_cluster: Path | None,
+    engine: str | None,
+    workers: int | None,
 ) -> None:
     """Fit on a part of the records, route the rest, and compare with every baseline.
 
@@ -101,17 +110,41 @@ def evaluate_command(
     avengers evaluate --input records.jsonl --clusters 25 --scorer reference \\
         --performance_weight 0.4 --cost_sensitivity 0.6        the published code's numbers
 
-    With --artifact nothing is fitted and all records are held out.
+    With --artifact nothing is fitted and all records are held out. Then --engine evaluates files
+    of any size.
     """
     from avengers_core.artifact import RouterArtifact
     from avengers_core.calls import alpha_from_weights
     from avengers_core.evaluation import DEFAULT_ALPHAS, evaluate
     from avengers_core.fitting import fit
     from avengers_core.records import split_records
-    from avengers_core.reporting import comparison, metric_rows
     from avengers_core.router import Router
 
-    split = None
+    if performance_weight is not None or cost_sensitivity is not None:
+        if alpha is not None:
+            raise click.UsageError("give --alpha, or the two weights, not both")
+        alpha = alpha_from_weights(performance_weight, cost_sensitivity)
+    alphas = DEFAULT_ALPHAS if alpha is None else [alpha]
+    if engine not in (None, "memory"):
+        from avengers_core import bulk
+
+        if artifact is None:
+            raise click.UsageError("--engine needs --artifact: fit one with `avengers fit` first")
+        router = Router.load(artifact, None, scorer, **given(top_k=top_k, beta=beta))
+        result, problems = bulk.evaluate(
+            router,
+            records,
+            alphas,
+            average=average,
+            engine=cast("bulk.Engine", engine),
+            workers=workers,
+            excluded_datasets=excluded_datasets,
+            missing=missing,
+            **given(models=models, exclude=exclude, max_cost=max_cost, min_score=min_score),
+        )
+        show_problems(problems.count, problems.first, "input")
+        _show(result, router, output, report, pictures)
+        return
     loaded = read_records(records, strict=strict, missing=missing)
     if artifact is not None:
         fitted, test, encoder = RouterArtifact.load(artifact), loaded, None
@@ -140,19 +173,24 @@ def evaluate_command(
     if export_cluster is not None:
         fitted.save(export_cluster)
     router = Router(fitted, encoder, scorer, **given(top_k=top_k, beta=beta))
-    if performance_weight is not None or cost_sensitivity is not None:
-        if alpha is not None:
-            raise click.UsageError("give --alpha, or the two weights, not both")
-        alpha = alpha_from_weights(performance_weight, cost_sensitivity)
     result = evaluate(
         router,
         test,
-        DEFAULT_ALPHAS if alpha is None else [alpha],
+        alphas,
         average=average,
         **given(models=models, exclude=exclude, max_cost=max_cost, min_score=min_score),
     )
+    _show(result, router, output, report, pictures)
+
+
+def _show(
+    result: Report, router: Router, output: Path | None, report: Path | None, pictures: Path | None
+) -> None:
+    """Print a result, and write what was asked for."""
+    from avengers_core.reporting import comparison, metric_rows
+
     heading, rows = comparison(result, datasets=False)
-    click.echo(f"{len(test):,} held-out queries, {router!r}\n")
+    click.echo(f"{result.n_queries:,} held-out queries, {router!r}\n")
     click.echo(text_table(heading, rows))
     click.echo("\n" + text_table(("metric", "value"), [r[:2] for r in metric_rows(result)]))
     if output is not None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import click
 
-from avengers_core.cli.shared import given, names, read_records
+from avengers_core.cli.shared import engine_options, given, names, read_records, show_problems
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -79,6 +79,8 @@ def make_embedder(name: str, cache: Path | None) -> Any:
 @names("--excluded-models", "--exclude", "excluded_models", help="Models to leave out.")
 @names("--excluded-datasets", "excluded_datasets", help="Datasets to leave out.")
 @click.option("--note", default="", help="What users of the artifact must know.")
+@click.option("--no-refine", is_flag=True, help="Clusters only: a smaller artifact.")
+@engine_options
 def fit_command(
     records: tuple[Path, ...],
     output: Path,
@@ -92,15 +94,45 @@ def fit_command(
     excluded_models: tuple[str, ...],
     excluded_datasets: tuple[str, ...],
     note: str,
+    no_refine: bool,
+    engine: str | None,
+    workers: int | None,
 ) -> None:
     """Fit a router from RECORDS (JSON lines, plain or gzip; several files are taken together).
+
+    With --engine, RECORDS may also be folders, patterns and Parquet files, of any size.
 
     \b
     avengers fit records.jsonl -o artifact/
     avengers fit monday.jsonl.gz tuesday.jsonl.gz -o artifact/ --clusters 100
+    avengers fit --engine processes "logs/*.parquet" -o artifact/
     """
     from avengers_core.fitting import fit
 
+    if engine not in (None, "memory"):
+        if strict or cache:
+            raise click.UsageError("--strict and --cache go with --engine memory only")
+        from avengers_core import bulk
+
+        fitted = bulk.fit(
+            records,
+            embedder,
+            clusters,
+            seed,
+            engine=cast("bulk.Engine", engine),
+            workers=workers,
+            excluded_models=excluded_models,
+            excluded_datasets=excluded_datasets,
+            missing=missing,
+            refine=not no_refine,
+            source=", ".join(path.name for path in records),
+            note=note,
+            **given(models=models),
+        )
+        show_problems(fitted.problems.count, fitted.problems.first, "input")
+        fitted.artifact.save(output)
+        click.echo(f"{output}: {fitted.artifact!r}")
+        return
     loaded = read_records(records, strict=strict, missing=missing)
     if excluded_datasets:
         loaded = loaded.replace(r for r in loaded if r.dataset not in excluded_datasets)
@@ -111,6 +143,7 @@ def fit_command(
         make_embedder(embedder, cache),
         clusters,
         seed,
+        refine=not no_refine,
         source=", ".join(path.name for path in records),
         note=note,
         **given(models=models),

@@ -7,7 +7,7 @@ import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import click
 import numpy as np
@@ -16,6 +16,7 @@ from avengers_core.cli.shared import (
     alpha_options,
     artifact_option,
     constraint_options,
+    engine_options,
     given,
     scorer_options,
 )
@@ -31,7 +32,7 @@ def open_router(artifact: Path | None, **options: Any) -> Router:
 
 
 @click.command("route")
-@click.argument("query", required=False)
+@click.argument("query", nargs=-1)
 @click.option(
     "--file",
     "-f",
@@ -48,8 +49,16 @@ def open_router(artifact: Path | None, **options: Any) -> Router:
 @scorer_options
 @click.option("--explain", is_flag=True, help="Show the ranking and the clusters that voted.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a query.")
+@click.option(
+    "--output",
+    "-o",
+    type=click.Path(path_type=Path),
+    help="Folder for decisions on whole files, which then stand in place of QUERY. A job that was "
+    "killed goes on where it was.",
+)
+@engine_options
 def route_command(
-    query: str | None,
+    query: tuple[str, ...],
     source: Any,
     artifact: Path | None,
     relax: bool,
@@ -58,22 +67,39 @@ def route_command(
     beta: float | None,
     explain: bool,
     as_json: bool,
+    output: Path | None,
+    engine: str | None,
+    workers: int | None,
     **arguments: Any,
 ) -> None:
     """Say which model should answer QUERY (or each line of a file, or of standard input).
+
+    With --output, QUERY stands for files, folders or patterns of JSON lines or Parquet, of any
+    size.
 
     \b
     avengers route "Prove that there are infinitely many primes" --alpha 0.8
     avengers route -f questions.txt --alpha 0.3 --max-cost 0.01 --json > decisions.jsonl
     echo "Write a haiku" | avengers route --explain
+    avengers route "logs/*.parquet" --engine ray --output decisions/
     """
-    if query is not None and source is not None:
+    call = given(**arguments, on_empty="relax" if relax else None)
+    if output is not None:
+        if source is not None or not query:
+            raise click.UsageError("with --output, give the files as arguments")
+        router = open_router(artifact, scorer=scorer, top_k=top_k, beta=beta)
+        _route_files(router, query, output, call, engine, workers)
+        return
+    if engine is not None or workers is not None:
+        raise click.UsageError("--engine and --workers go with --output")
+    if len(query) > 1:
+        raise click.UsageError(f"one QUERY, please, in quotation marks; got {len(query)}")
+    if query and source is not None:
         raise click.UsageError("give a QUERY or --file, not both")
-    if query is None and source is None and sys.stdin.isatty():
+    if not query and source is None and sys.stdin.isatty():
         raise click.UsageError("give a QUERY, --file, or queries on standard input")
     router = open_router(artifact, scorer=scorer, top_k=top_k, beta=beta)
-    call = given(**arguments, on_empty="relax" if relax else None)
-    queries = iter([query]) if query is not None else _queries(source or sys.stdin)
+    queries = iter(query) if query else _queries(source or sys.stdin)
     while batch := list(itertools.islice(queries, _BATCH)):
         for text, decision in zip(batch, router.route_batch(batch, **call), strict=True):
             if as_json:
@@ -82,6 +108,24 @@ def route_command(
                 click.echo(decision.explain() + "\n")
             else:
                 click.echo(str(decision))
+
+
+def _route_files(
+    router: Router,
+    inputs: tuple[str, ...],
+    output: Path,
+    call: dict[str, Any],
+    engine: str | None,
+    workers: int | None,
+) -> None:
+    from avengers_core import bulk
+
+    chosen = cast("bulk.Engine", "processes" if engine in (None, "memory") else engine)
+    done = bulk.route(router, inputs, output, engine=chosen, workers=workers, **call)
+    again = f", {done.skipped} of them there already" if done.skipped else ""
+    click.echo(f"{output}: {done.rows:,} decisions in {len(done.files)} files{again}")
+    if done.rejected:
+        click.echo(f"{done.rejected:,} rows without a query; their lines have an `error`", err=True)
 
 
 def _queries(lines: Any) -> Iterator[str]:

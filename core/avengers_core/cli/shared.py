@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -124,6 +124,37 @@ def constraint_options(function: F) -> F:
     return function
 
 
+def engine_options(function: F) -> F:
+    """``--engine`` and ``--workers``."""
+    for option in (
+        click.option(
+            "--workers",
+            type=click.IntRange(1),
+            help="How many at a time. Default: one a processor.",
+        ),
+        click.option(
+            "--engine",
+            type=click.Choice(["memory", "serial", "processes", "ray"]),
+            help="memory: all records at once. Else in constant memory, for files of any number "
+            "and size, JSON lines or Parquet: serial (one process), processes, or ray (a cluster; "
+            "$RAY_ADDRESS).",
+        ),
+    ):
+        function = option(function)
+    return function
+
+
+def show_problems(count: int, first: Sequence[object], where: str) -> None:
+    """Say on standard error how many rows were rejected, and show the first few."""
+    if not count:
+        return
+    click.echo(f"{where}: {count:,} lines rejected", err=True)
+    for problem in first[:_SHOWN_PROBLEMS]:
+        click.echo(f"  {problem}", err=True)
+    if count > _SHOWN_PROBLEMS:
+        click.echo(f"  ... and {count - _SHOWN_PROBLEMS:,} more", err=True)
+
+
 def given(**options: Any) -> dict[str, Any]:
     """The options that were given."""
     return {k: v for k, v in options.items() if v is not None and v != ()}
@@ -133,12 +164,7 @@ def read_records(paths: tuple[Path, ...], *, strict: bool, missing: Missing = "s
     """All records of some files; bad lines are counted on standard error, the first few shown."""
     parts = [load_records(path, strict=strict, missing=missing) for path in paths]
     for path, part in zip(paths, parts, strict=True):
-        if part.problems:
-            click.echo(f"{path}: {len(part.problems):,} lines rejected", err=True)
-            for problem in part.problems[:_SHOWN_PROBLEMS]:
-                click.echo(f"  {problem}", err=True)
-            if len(part.problems) > _SHOWN_PROBLEMS:
-                click.echo(f"  ... and {len(part.problems) - _SHOWN_PROBLEMS:,} more", err=True)
+        show_problems(len(part.problems), part.problems, str(path))
     records = Records((r for part in parts for r in part), missing=missing)
     if not records:
         raise click.ClickException(f"no record in {', '.join(map(str, paths))}")
