@@ -12,6 +12,15 @@ if TYPE_CHECKING:
     from avengers_core.decision import Candidate as Candidate
     from avengers_core.decision import ClusterVote as ClusterVote
     from avengers_core.decision import RoutingDecision as RoutingDecision
+    from avengers_core.errors import AllBackendsFailedError as AllBackendsFailedError
+    from avengers_core.errors import ArtifactError as ArtifactError
+    from avengers_core.errors import AvengersError as AvengersError
+    from avengers_core.errors import BackendConfigError as BackendConfigError
+    from avengers_core.errors import EmbedderError as EmbedderError
+    from avengers_core.errors import EmbedderMismatchError as EmbedderMismatchError
+    from avengers_core.errors import NoEligibleModelError as NoEligibleModelError
+    from avengers_core.errors import OptionalDependencyError as OptionalDependencyError
+    from avengers_core.errors import RecordError as RecordError
     from avengers_core.evaluation import evaluate as evaluate
     from avengers_core.fitting import fit as fit
     from avengers_core.records import Record as Record
@@ -21,6 +30,17 @@ if TYPE_CHECKING:
     from avengers_core.report import Report as Report
     from avengers_core.router import Router as Router
 
+_ERRORS = (
+    "AllBackendsFailedError",
+    "ArtifactError",
+    "AvengersError",
+    "BackendConfigError",
+    "EmbedderError",
+    "EmbedderMismatchError",
+    "NoEligibleModelError",
+    "OptionalDependencyError",
+    "RecordError",
+)
 # Loaded on first use: who routes needs no fitting, who fits no evaluation.
 _HOME = {
     "Candidate": "decision",
@@ -35,6 +55,7 @@ _HOME = {
     "fit": "fitting",
     "load_records": "records",
     "split_records": "records",
+    **dict.fromkeys(_ERRORS, "errors"),
 }
 
 __all__ = sorted((*_HOME, "__version__"))  # noqa: PLE0605

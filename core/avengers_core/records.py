@@ -445,8 +445,8 @@ def _parse_lines(lines: Iterable[bytes | RecordProblem]) -> Iterator[Record | Re
 
 
 def parse_record(item: object, number: int) -> Record | RecordProblem:
-    """One JSON line, dict or record, checked; ``number`` is its line or position, from 1."""
-    if isinstance(item, Record):
+    """One JSON line, dict, record or problem, checked; ``number`` is its position, from 1."""
+    if isinstance(item, Record | RecordProblem):
         return item
     try:
         if isinstance(item, bytes):

@@ -119,7 +119,7 @@ def numbered(parts: Sequence[Part], lines: Iterable[int]) -> list[Part]:
 def count_rows(part: Part) -> int:
     """How many rows a part has, blank lines included."""
     if part.kind == "parquet":
-        metadata = _parquet(part.file).metadata
+        metadata = parquet_file(part.file).metadata
         return sum(metadata.row_group(g).num_rows for g in range(part.start, part.stop))
     if part.kind == "gzip":
         with _open(part.file) as file:
@@ -140,7 +140,7 @@ def _cut(file: str, part_bytes: int) -> Iterator[Part]:
         if magic[:2] == b"\x1f\x8b":
             yield Part(file, "gzip", 0, size)
         elif magic == b"PAR1":
-            for group in range(_parquet(file).num_row_groups):
+            for group in range(parquet_file(file).num_row_groups):
                 yield Part(file, "parquet", group, group + 1)
         else:
             start = 0
@@ -190,7 +190,13 @@ def _open(file: str) -> IO[bytes]:
     return stream
 
 
-def _parquet(file: str) -> Any:
+def parquet_file(file: str) -> Any:
+    """A Parquet file, opened by pyarrow.
+
+    Raises:
+        OptionalDependencyError: pyarrow is not installed.
+        RecordError: it is not one.
+    """
     try:
         from pyarrow import ArrowInvalid
         from pyarrow.parquet import ParquetFile
@@ -204,7 +210,7 @@ def _parquet(file: str) -> Any:
 
 def _parquet_rows(part: Part) -> Iterator[Mapping[str, Any]]:
     groups = list(range(part.start, part.stop))
-    for batch in _parquet(part.file).iter_batches(_PARQUET_ROWS, row_groups=groups):
+    for batch in parquet_file(part.file).iter_batches(_PARQUET_ROWS, row_groups=groups):
         for row in batch.to_pylist(maps_as_pydicts="lossy"):
             yield {k: _plain(v) if k in ("records", "usages") else v for k, v in row.items()}
 

@@ -8,7 +8,8 @@ import click
 
 from avengers_core import __version__
 from avengers_core.cli.evaluating import evaluate_command, sweep_command
-from avengers_core.cli.fitting import fit_command, import_command, merge_command, update_command
+from avengers_core.cli.fitting import fit_command, merge_command, update_command
+from avengers_core.cli.importing import import_command
 from avengers_core.cli.routing import calibrate_command, inspect_command, route_command
 from avengers_core.cli.shared import CONTEXT_SETTINGS, Commands
 

@@ -1,8 +1,7 @@
-"""Commands that make artifacts and records: fit, update, merge, import."""
+"""Commands that make artifacts: fit, update, merge."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -186,54 +185,3 @@ def merge_command(artifacts: tuple[Path, ...], output: Path) -> None:
     merged = first.merge(*others)
     merged.save(output)
     click.echo(f"{output}: {merged!r}")
-
-
-@click.command("import")
-@click.argument("source", type=click.Path(path_type=Path, exists=True))
-@click.option(
-    "--output",
-    "-o",
-    type=click.Path(path_type=Path),
-    required=True,
-    help="Artifact folder for an export of the published code, else a file of records.",
-)
-@click.option("--layout", help="Layout of the source; default: told by its content.")
-@click.option("--score-key", help="Name of the score (LangSmith, Langfuse).")
-@click.option(
-    "--scale", type=(float, float), help="Lowest and highest score (LangSmith, Langfuse)."
-)
-@click.option("--embedder", help="Id of the embedder that made an export's vectors.")
-def import_command(
-    source: Path,
-    output: Path,
-    layout: str | None,
-    score_key: str | None,
-    scale: tuple[float, float] | None,
-    embedder: str | None,
-) -> None:
-    """Convert benchmark results to records, or a published router's export to an artifact.
-
-    \b
-    avengers import export/ -o artifact/            the published code's --export_cluster
-    avengers import results/bench -o records.jsonl  LLMRouterBench, RouterBench, RouteLLM, ...
-    """
-    from avengers_core.artifact import RouterArtifact
-
-    if layout == "reference-export" or (source / "cluster_centers.npy").exists():
-        artifact = RouterArtifact.from_reference_export(source, embedder=embedder)
-        artifact.save(output)
-        click.echo(f"{output}: {artifact!r}")
-        return
-    from avengers_core.importers import import_records
-    from avengers_core.records import load_records
-
-    rows = import_records(source, layout, **given(score_key=score_key, scale=scale))
-    records = load_records(rows)
-    with output.open("w", encoding="utf-8", newline="\n") as file:
-        for record in records:
-            row = record.model_dump(by_alias=True, exclude_none=True)
-            row["records"] = record.scores
-            file.write(json.dumps(row, ensure_ascii=False) + "\n")
-    for problem in records.problems[:5]:
-        click.echo(f"  {problem}", err=True)
-    click.echo(f"{output}: {records!r}")

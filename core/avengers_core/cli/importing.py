@@ -1,0 +1,81 @@
+"""The command that converts: import."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import click
+
+from avengers_core.cli.shared import given, show_problems
+
+_HUB = "hub:"
+
+
+@click.command("import")
+@click.argument("source")
+@click.option(
+    "--output",
+    "-o",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="Artifact folder for an export of the published code, else a file of records.",
+)
+@click.option("--layout", help="Layout of the source; default: told by its content.")
+@click.option("--score-key", help="Name of the score (LangSmith, Langfuse).")
+@click.option(
+    "--scale", type=(float, float), help="Lowest and highest score (LangSmith, Langfuse)."
+)
+@click.option("--embedder", help="Id of the embedder that made an export's vectors.")
+def import_command(
+    source: str,
+    output: Path,
+    layout: str | None,
+    score_key: str | None,
+    scale: tuple[float, float] | None,
+    embedder: str | None,
+) -> None:
+    """Convert benchmark results to records, or a published router's export to an artifact.
+
+    \b
+    avengers import export/ -o artifact/            the published code's --export_cluster
+    avengers import results/bench -o records.jsonl  LLMRouterBench, RouterBench, RouteLLM, ...
+    avengers import runs.jsonl -o records.jsonl --score-key helpfulness --scale 1 5
+    avengers import hub:llmrouterbench -o records.jsonl
+
+    Layouts: reference-export, llmrouterbench, routerbench, routellm, llmrouter, langsmith,
+    langfuse.
+    """
+    from avengers_core.artifact import RouterArtifact
+
+    if source.startswith(_HUB):
+        from avengers_core.importers.hub import download
+
+        path = download(source.removeprefix(_HUB))
+    else:
+        path = Path(source)
+    if layout == "reference-export" or (path / "cluster_centers.npy").exists():
+        artifact = RouterArtifact.from_reference_export(path, embedder=embedder)
+        artifact.save(output)
+        click.echo(f"{output}: {artifact!r}")
+        return
+    from avengers_core.importers import import_records
+    from avengers_core.records import load_records
+
+    rows = import_records(path, layout, **given(score_key=score_key, scale=scale))
+    records = load_records(rows)
+    show_problems(len(records.problems), records.problems, source)
+    if not records:
+        raise click.ClickException(f"{source} holds no result that can be used")
+    unfinished = output.with_name(f".tmp-{os.getpid()}-{output.name}")
+    try:
+        with unfinished.open("w", encoding="utf-8", newline="\n") as file:
+            for record in records:
+                row = record.model_dump(by_alias=True, exclude_none=True)
+                row["records"] = record.scores
+                file.write(json.dumps(row, ensure_ascii=False) + "\n")
+        unfinished.replace(output)
+    finally:
+        unfinished.unlink(missing_ok=True)
+    click.echo(f"{output}: {records!r}")

@@ -1,0 +1,61 @@
+"""Public data sets from the Hugging Face hub; needs the extra ``hub``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from avengers_core.errors import OptionalDependencyError, RecordError
+
+# Names for what is often asked for: the repository, and the files wanted of it.
+PUBLIC: dict[str, tuple[str, tuple[str, ...]]] = {
+    "llmrouterbench": ("NPULH/LLMRouterBench", ("*.tar.gz", "*.json", "*.jsonl", "*.parquet")),
+    "openrouterbench": ("NPULH/OpenRouterBench", ("*.tar.gz", "*.json", "*.jsonl", "*.parquet")),
+    "routerbench": ("withmartian/routerbench", ("*",)),
+}
+_WANTED = ("*.csv", "*.tsv", "*.json", "*.jsonl", "*.parquet", "*.tar.gz", "*.pkl")
+
+
+def download(name: str, *, revision: str | None = None) -> Path:
+    """Fetch a data set into the hub's own cache.
+
+    Args:
+        name: one of :data:`PUBLIC`, ``OWNER/NAME`` of a data set, or ``OWNER/NAME/FILE`` for one
+            file of it.
+        revision: branch, tag or commit; default, the newest.
+
+    Returns:
+        The file or folder, for :func:`avengers_core.importers.import_records`.
+
+    Raises:
+        OptionalDependencyError: huggingface_hub is not installed.
+        RecordError: no such name, or the hub can not be reached.
+    """
+    try:
+        from huggingface_hub import hf_hub_download, snapshot_download
+        from huggingface_hub.errors import (
+            HfHubHTTPError,
+            HFValidationError,
+            LocalEntryNotFoundError,
+        )
+    except ImportError as error:
+        raise OptionalDependencyError("huggingface-hub", "hub") from error
+    if "/" not in name and name not in PUBLIC:
+        raise RecordError(
+            f"no public data set {name!r}; there are {', '.join(PUBLIC)}, or give OWNER/NAME"
+        )
+    repository, patterns = PUBLIC.get(name, (name, _WANTED))
+    owner, project, *file = repository.split("/", 2)
+    try:
+        if file:
+            path = hf_hub_download(
+                f"{owner}/{project}", file[0], repo_type="dataset", revision=revision
+            )
+        else:
+            path = snapshot_download(
+                repository, repo_type="dataset", revision=revision, allow_patterns=list(patterns)
+            )
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
+        raise RecordError(f"{name!r} can not be had from the hub: {error}") from error
+    found = Path(path)
+    archives = sorted(found.rglob("*.tar.gz")) if found.is_dir() else []
+    return archives[-1] if archives else found

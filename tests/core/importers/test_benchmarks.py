@@ -1,0 +1,188 @@
+"""The layouts of the public benchmarks."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import json
+import pickle
+import tarfile
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from avengers_core import RecordError, fit, load_records
+from avengers_core.importers import LAYOUTS, import_records
+
+
+def result_file(folder: Path, dataset: str, model: str, time: str, scores: list[float]) -> None:
+    file = folder / dataset / "test" / model / f"{time}.json"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    records = [
+        {
+            "index": i,
+            "origin_query": f"{dataset} question {i}",
+            "prompt": "few shots ... " * 3,
+            "prediction": "x",
+            "score": score,
+            "prompt_tokens": 10,
+            "completion_tokens": 5,
+            "cost": 0.001,
+        }
+        for i, score in enumerate(scores, 1)
+    ]
+    file.write_text(json.dumps({"performance": 0.5, "records": records}))
+
+
+@pytest.fixture
+def bench(tmp_path):
+    folder = tmp_path / "bench"
+    result_file(folder, "aime", "small", "20250101_000000", [0, 0])
+    result_file(folder, "aime", "small", "20250201_000000", [1, 0])
+    result_file(folder, "aime", "large", "20250101_000000", [1, 1, 1])
+    result_file(folder, "bbh", "large", "20250101_000000", [0.5])
+    return folder
+
+
+def test_llmrouterbench_joins_models_and_takes_the_newest_run(bench):
+    records = load_records(import_records(bench))
+    assert not records.problems
+    assert [(r.dataset, r.index, r.scores) for r in records] == [
+        ("aime", 1, {"large": 1, "small": 1}),
+        ("aime", 2, {"large": 1, "small": 0}),
+        ("aime", 3, {"large": 1}),
+        ("bbh", 1, {"large": 0.5}),
+    ]
+    assert records[0].query == "aime question 1"
+    assert records[0].usages["small"].cost == 0.001
+    assert records[0].usages["small"].prompt_tokens == 10
+
+
+def test_llmrouterbench_in_an_archive(bench, tmp_path):
+    archive = tmp_path / "bench.tar.gz"
+    with tarfile.open(archive, "w:gz") as out:
+        out.add(bench, "results/bench")
+    assert len(load_records(import_records(archive))) == 4
+
+
+def test_llmrouterbench_reports_what_is_no_result(bench):
+    broken = bench / "aime" / "test" / "broken"
+    broken.mkdir()
+    (broken / "1.json").write_text('{"records": "none"}')
+    other = bench / "zebra" / "test" / "other"
+    other.mkdir(parents=True)
+    (other / "1.json").write_text('{"records": [{"score": 1}, {"score": "high", "prompt": "q"}]}')
+    records = load_records(import_records(bench, "llmrouterbench"))
+    assert len(records) == 4
+    assert [p.reason.split(": ")[1] for p in records.problems] == [
+        "expected an object with a list `records`",
+        "KeyError('prompt')",
+        'ValueError("could not convert string to float',
+    ]
+
+
+ROUTERBENCH = {
+    "sample_id": ["mmlu.1", "mmlu.2"],
+    "prompt": ["['What is 2+2?']", "['Who?\\nA. me']"],
+    "eval_name": ["mmlu", "mmlu"],
+    "gpt-4": [1.0, None],
+    "mixtral": ["0.0", "0.25"],
+    "gpt-4|total_cost": [0.01, 0.02],
+    "mixtral|total_cost": [0.0001, 0.0002],
+    "gpt-4|model_response": ["4", "you"],
+    "oracle_model_to_route_to": ["gpt-4", "mixtral"],
+}
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_routerbench(tmp_path, kind):
+    file = tmp_path / f"routerbench_0shot.{kind}"
+    if kind == "parquet":
+        pq.write_table(pa.table(ROUTERBENCH), file)
+    else:
+        with file.open("w", newline="") as out:
+            csv.writer(out).writerows([ROUTERBENCH, *zip(*ROUTERBENCH.values(), strict=True)])
+    records = load_records(import_records(file))
+    assert not records.problems
+    assert [r.query for r in records] == ["What is 2+2?", "Who?\nA. me"]
+    assert records[0].scores == {"gpt-4": 1, "mixtral": 0}
+    assert records[1].scores == {"gpt-4": None, "mixtral": 0.25}
+    assert records[1].usages["mixtral"].cost == 0.0002
+    assert records.datasets == ("mmlu",)
+
+
+@pytest.mark.parametrize("name", ["routerbench_0shot.pkl", "data.pickle"])
+def test_a_pickle_is_refused_and_never_opened(tmp_path, name):
+    class Explodes:
+        def __reduce__(self):
+            return (Path.touch, (tmp_path / "executed",))
+
+    file = tmp_path / name
+    file.write_bytes(pickle.dumps(Explodes()))
+    with pytest.raises(RecordError, match=r"pickle.*to_parquet"):
+        import_records(file)
+    with pytest.raises(RecordError, match="pickle"):
+        import_records(tmp_path)
+    assert not (tmp_path / "executed").exists()
+
+
+def test_routellm_takes_each_file_as_a_dataset(tmp_path):
+    header = "prompt,mixtral-8x7b-instruct-v0.1,gpt-4-1106-preview\n"
+    (tmp_path / "mmlu_law.csv").write_text(header + '"Who?\nA. me",True,False\nWhat?,False,True\n')
+    (tmp_path / "mmlu_art.csv").write_text(header + "Why?,True,True\n")
+    records = load_records(import_records(tmp_path))
+    assert records.datasets == ("mmlu_art", "mmlu_law")
+    assert [r.scores["gpt-4-1106-preview"] for r in records] == [1, 0, 1]
+    assert records[1].query == "Who?\nA. me"
+
+
+def test_routellm_leaves_out_columns_of_texts_and_reports_short_rows(tmp_path):
+    file = tmp_path / "gsm8k.csv"
+    file.write_text("prompt,gpt-4,gpt-4_answer\nHow many?,True,five\nbroken,True\nLast?,maybe,2\n")
+    records = load_records(import_records(file))
+    assert [dict(r.scores) for r in records] == [{"gpt-4": 1}]
+    assert len(records.problems) == 2
+
+
+def test_llmrouter_joins_rows_and_keeps_repeated_results(tmp_path):
+    rows = [
+        {"query": "q1", "task_name": "nq", "model_name": "a", "performance": 1, "cost": 0.1},
+        {"query": "q1", "task_name": "nq", "model_name": "b", "performance": 0, "input_tokens": 7},
+        {"query": "q1", "task_name": "nq", "model_name": "a", "performance": 0.5},
+        {"task_name": "nq", "model_name": "a", "performance": 0.5},
+    ]
+    file = tmp_path / "routing_data.jsonl.gz"
+    file.write_bytes(gzip.compress("\n".join(map(json.dumps, rows)).encode()))
+    records = load_records(import_records(file))
+    assert [dict(r.scores) for r in records] == [{"a": 1, "b": 0}, {"a": 0.5}]
+    assert records[0].usages["b"].prompt_tokens == 7
+    assert [p.reason for p in records.problems] == ["routing_data.jsonl.gz: no 'query'"]
+
+
+def test_what_is_imported_can_be_fitted(tmp_path):
+    rows = [
+        {"query": f"question {i}", "task_name": "t", "model_name": m, "performance": i % 2}
+        for i in range(8)
+        for m in ("a", "b")
+    ]
+    (tmp_path / "r.json").write_text(json.dumps(rows))
+    artifact = fit(load_records(import_records(tmp_path / "r.json")), n_clusters=2)
+    assert artifact.models == ("a", "b")
+
+
+def test_what_fits_no_layout_is_refused_with_a_list_of_them(tmp_path):
+    file = tmp_path / "x.json"
+    file.write_text('[{"colour": "red"}]')
+    with pytest.raises(RecordError, match="colour") as caught:
+        list(import_records(file))
+    for name in LAYOUTS:
+        assert name in str(caught.value)
+    with pytest.raises(RecordError, match="no layout 'excel'"):
+        import_records(file, "excel")
+    with pytest.raises(RecordError, match="no file or folder"):
+        import_records(tmp_path / "nowhere")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(RecordError, match="holds no file"):
+        list(import_records(tmp_path / "empty"))
