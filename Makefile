@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PYTHONDONTWRITEBYTECODE = 1
 
-.PHONY: demo test check bench pictures wheel clean
+.PHONY: demo test check bench wheel clean
 
 demo: $(VENV)/installed
 	$(BIN)/python examples/demo.py
@@ -20,9 +20,9 @@ check: $(VENV)/installed
 
 bench: $(VENV)/installed
 	$(BIN)/python tests/benchmarks/bench_core.py
-
-pictures: $(VENV)/installed
-	$(BIN)/python scripts/make_pictures.py
+	$(BIN)/python tests/benchmarks/bench_langchain.py
+	$(BIN)/python tests/benchmarks/bench_llamaindex.py
+	$(BIN)/python tests/benchmarks/bench_scale.py
 
 wheel: $(VENV)/installed
 	$(BIN)/python -m build --outdir dist .
