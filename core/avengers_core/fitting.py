@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -267,15 +268,19 @@ def _cluster(
     vectors: npt.NDArray[np.float32], n_clusters: int, seed: int, n_init: int
 ) -> npt.NDArray[np.float32]:
     from sklearn.cluster import KMeans
+    from sklearn.exceptions import ConvergenceWarning
 
-    k = n_clusters
-    if len(vectors) <= 4 * n_clusters:
-        # Different texts can have the same vector; scikit-learn needs as many distinct ones as k.
-        k = min(k, len(np.unique(vectors, axis=0)))
-    if k < n_clusters:
-        logger.warning("only %d distinct queries, so %d clusters, not %d", k, k, n_clusters)
-    centers = KMeans(k, n_init=n_init, random_state=seed).fit(vectors).cluster_centers_
-    return _centered(vectors, np.ascontiguousarray(centers, dtype=np.float32))
+    k = min(n_clusters, len(vectors))
+    with warnings.catch_warnings():
+        # It warns of clusters with one center, which are one cluster here.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        centers = KMeans(k, n_init=n_init, random_state=seed).fit(vectors).cluster_centers_
+    _, first = np.unique(centers, axis=0, return_index=True)
+    centers = np.ascontiguousarray(centers[np.sort(first)], dtype=np.float32)
+    if len(centers) < n_clusters:
+        n = len(centers)
+        logger.warning("only %d distinct queries, so %d clusters, not %d", n, n, n_clusters)
+    return _centered(vectors, centers)
 
 
 def _centered(

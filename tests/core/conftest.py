@@ -1,0 +1,71 @@
+"""Made-up records, and the real ones where they are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from avengers_core.embedders import CallableEmbedder
+
+SHARED = Path(__file__).parents[3] / "shared"
+MODELS = ("good", "cheap", "odd")
+
+
+def word_vectors(texts: list[str]) -> np.ndarray:
+    """(n, 8) hashed counts of words: deterministic, quick, and similar for similar texts."""
+    out = np.zeros((len(texts), 8))
+    for row, text in zip(out, texts, strict=True):
+        for word in text.split():
+            row[sum(word.encode()) % 8] += 1
+        row[0] += 0.1
+    return out
+
+
+@pytest.fixture(scope="session")
+def embedder() -> CallableEmbedder:
+    """Eight dimensions, no files."""
+    return CallableEmbedder(word_vectors, id="test/words", dim=8)
+
+
+@pytest.fixture(scope="session")
+def make_records() -> Callable[..., list[dict[str, Any]]]:
+    """n rows of three models and two datasets, the same for the same seed."""
+
+    def make(n: int = 60, seed: int = 0, models: tuple[str, ...] = MODELS) -> list[dict[str, Any]]:
+        rng = np.random.default_rng(seed)
+        words = ["alpha", "beta", "gamma", "delta", "epsilon", "zeta"]
+        rows = []
+        for i in range(n):
+            topic = i % 2
+            text = " ".join(rng.choice(words[3 * topic : 3 * topic + 3], 5))
+            rows.append(
+                {
+                    "query": f"{text} {i}",
+                    "records": {m: int(rng.random() < 0.3 + 0.2 * topic) for m in models},
+                    "usages": {
+                        m: {
+                            "cost": float(0.001 * (j + 1) * rng.uniform(0.5, 1.5)),
+                            "prompt_tokens": int(rng.integers(5, 50)),
+                            "completion_tokens": int(rng.integers(5, 50)),
+                        }
+                        for j, m in enumerate(models)
+                    },
+                    "dataset": ("greek", "other")[topic],
+                    "index": i,
+                }
+            )
+        return rows
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of real records and reference output; skips where there is none."""
+    if not SHARED.is_dir():
+        pytest.skip("no shared data beside the project")
+    return SHARED

@@ -1,0 +1,250 @@
+"""From records to an artifact."""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+import pytest
+
+from avengers_core import (
+    ArtifactError,
+    EmbedderMismatchError,
+    RecordError,
+    Router,
+    RouterArtifact,
+    fit,
+    load_records,
+)
+from avengers_core import fitting as module
+from avengers_core.embedders import CallableEmbedder
+from avengers_core.fitting import collect
+from avengers_core.sampling import sample_rows
+from avengers_core.statistics import Statistics
+
+
+def arrays(artifact):
+    found = {"centroids": artifact.centroids, **artifact.statistics.arrays()}
+    refined = artifact.refinement.arrays() if artifact.refinement else {}
+    return {**found, **{f"refinement.{k}": v for k, v in refined.items()}}
+
+
+def assert_close(one, other, tolerance=1e-9):
+    assert one.models == other.models
+    assert one.datasets == other.datasets
+    for name, values in arrays(one).items():
+        np.testing.assert_allclose(values, arrays(other)[name], atol=tolerance, err_msg=name)
+
+
+def test_the_statistics_are_what_a_loop_over_the_records_gives(make_records, embedder):
+    rows = make_records(80)
+    artifact = fit(rows, embedder, n_clusters=4)
+    vectors = embedder.embed([r["query"] for r in rows])
+    distance = ((vectors[:, None, :] - artifact.centroids[None]) ** 2).sum(axis=2)
+    expected = Statistics.zeros(4, 3, 2)
+    for row, c in zip(rows, distance.argmin(axis=1), strict=True):
+        chars = len(row["query"])
+        expected.topics[c, artifact.datasets.index(row["dataset"])] += 1
+        expected.query_chars[c] += chars
+        for j, model in enumerate(artifact.models):
+            usage = row["usages"][model]
+            expected.n[c, j] += 1
+            expected.score[c, j] += row["records"][model]
+            expected.n_cost[c, j] += 1
+            expected.cost[c, j] += usage["cost"]
+            expected.n_tokens[c, j] += 1
+            expected.prompt_tokens[c, j] += usage["prompt_tokens"]
+            expected.completion_tokens[c, j] += usage["completion_tokens"]
+            expected.token_cost[c, j] += usage["cost"]
+            expected.chars[c, j] += chars
+            expected.chars_squared[c, j] += chars**2
+            expected.chars_cost[c, j] += chars * usage["cost"]
+    for name, values in expected.arrays().items():
+        np.testing.assert_allclose(artifact.statistics.arrays()[name], values, err_msg=name)
+
+
+def test_the_same_input_gives_the_same_bytes(make_records, embedder):
+    one, other = (fit(make_records(500), embedder, n_clusters=10) for _ in range(2))
+    assert one.checksum == other.checksum
+    assert one == other
+    assert fit(make_records(500), embedder, n_clusters=10, seed=1) != one
+
+
+def test_the_same_bytes_where_the_clustering_is_parallel(make_records):
+    # Many vectors of many dimensions: scikit-learn's threads each take a part.
+    rng = np.random.default_rng(0)
+    table = rng.normal(size=(3000, 64)).astype(np.float32)
+    embedder = CallableEmbedder(
+        lambda texts: table[[int(t.split()[-1]) for t in texts]], id="test/table", dim=64
+    )
+    rows = make_records(3000)
+    one, other = (fit(rows, embedder, n_clusters=20, n_init=2) for _ in range(2))
+    assert one.checksum == other.checksum
+
+
+def test_fewer_distinct_queries_than_clusters(make_records, embedder, caplog):
+    rows = [{**r, "query": f"word{i % 3}"} for i, r in enumerate(make_records(30))]
+    artifact = fit(rows, embedder, n_clusters=10)
+    assert artifact.n_clusters == 3
+    assert artifact.n_records == 30
+    assert "only 3 distinct queries, so 3 clusters, not 10" in caplog.text
+
+
+def test_different_texts_with_one_vector(make_records):
+    same = CallableEmbedder(lambda texts: np.ones((len(texts), 4)), id="test/same", dim=4)
+    artifact = fit(make_records(20), same, n_clusters=5)
+    assert artifact.n_clusters == 1
+    assert artifact.n_records == 20
+
+
+def test_one_record(embedder):
+    artifact = fit([{"query": "q", "records": {"a": 1, "b": 0}}], embedder)
+    assert artifact.n_clusters == 1
+    assert Router(artifact, embedder).route("q").model == "a"
+
+
+def test_one_model(make_records, embedder):
+    artifact = fit(make_records(models=("only",)), embedder, n_clusters=2)
+    assert Router(artifact, embedder).route("alpha", alpha=0.3).model == "only"
+
+
+def test_a_model_without_costs_is_only_eligible_at_alpha_1(make_records, embedder, caplog):
+    rows = make_records()
+    for row in rows:
+        del row["usages"]["odd"]
+    artifact = fit(rows, embedder, n_clusters=2)
+    assert "no record has a cost of ['odd']" in caplog.text
+    router = Router(artifact, embedder)
+    assert "its cost is unknown" in router.route("alpha", alpha=0.9).ineligible["odd"]
+    assert not router.route("alpha", alpha=1).ineligible
+
+
+def test_no_costs_at_all(make_records, embedder, caplog):
+    rows = [{**r, "usages": {}} for r in make_records()]
+    router = Router(fit(rows, embedder, n_clusters=2), embedder)
+    decision = router.route("alpha", alpha=0.2)
+    assert decision.expected_cost is None
+    assert len(decision.candidates) == 3
+    assert not caplog.records
+
+
+def test_an_empty_cluster_does_not_vote(make_records, embedder):
+    far = np.vstack([fit(make_records(), embedder, n_clusters=2).centroids, -np.ones(8) / 8**0.5])
+    artifact = fit(make_records(), embedder, centroids=far)
+    assert artifact.statistics.size.tolist()[2] == 0
+    for scorer in ("calibrated", "reference", "paper"):
+        votes = Router(artifact, embedder, scorer=scorer).route("alpha beta").clusters
+        assert 2 not in [v.cluster for v in votes]
+
+
+@pytest.mark.parametrize(
+    ("rows", "options", "expected"),
+    [
+        ([], {}, (RecordError, "there are no records to fit on")),
+        ([{"query": "q"}], {}, (RecordError, "no records to fit on; 1 lines were rejected")),
+        ([{"query": "q", "records": {"a": None}}], {}, (RecordError, r"no record has a score of")),
+        (None, {"n_clusters": 0}, (ValueError, "at least 1, got 0, 10")),
+        (None, {"n_init": 0}, (ValueError, "at least 1")),
+        (None, {"models": ["nobody"]}, (RecordError, r"no record has a score of \['nobody'\]")),
+        (None, {"centroids": np.ones((2, 3))}, (ArtifactError, r"shape \(clusters, 8\), got")),
+    ],
+)
+def test_what_can_not_be_fitted(make_records, embedder, rows, options, expected):
+    error, message = expected
+    with pytest.raises(error, match=message):
+        fit(make_records() if rows is None else load_records(rows), embedder, **options)
+
+
+def test_models_can_be_chosen_and_ordered(make_records, embedder):
+    artifact = fit(make_records(), embedder, n_clusters=2, models=["odd", "good"])
+    assert artifact.models == ("odd", "good")
+
+
+def test_centroids_of_another_artifact(make_records, embedder):
+    base = fit(make_records(60, seed=1), embedder, n_clusters=3)
+    other = fit(make_records(60, seed=2), embedder, centroids=base)
+    np.testing.assert_array_equal(base.centroids, other.centroids)
+    assert other.refinement.same_space(base.refinement)
+    foreign = CallableEmbedder(lambda t: np.ones((len(t), 8)), id="test/foreign", dim=8)
+    with pytest.raises(EmbedderMismatchError, match=r"test/words.*test/foreign"):
+        fit(make_records(), foreign, centroids=base)
+
+
+def test_tfidf_lives_in_the_artifact(make_records, tmp_path):
+    artifact = fit(make_records(), "tfidf", n_clusters=2)
+    artifact.save(tmp_path)
+    loaded = RouterArtifact.load(tmp_path)
+    assert Router(loaded).route("alpha beta") == Router(artifact).route("alpha beta")
+
+
+def test_without_refinement_it_is_smaller(make_records, embedder):
+    plain = fit(make_records(), embedder, n_clusters=2, refine=False)
+    assert plain.refinement is None
+    assert plain.nbytes < fit(make_records(), embedder, n_clusters=2).nbytes
+
+
+def test_beyond_the_sample_clusters_come_from_the_sample(make_records, embedder, monkeypatch):
+    rows = make_records(300)
+    monkeypatch.setattr(module, "MAX_SAMPLE", 100)
+    artifact = fit(rows, embedder, n_clusters=4)
+    assert artifact.n_records == 300
+    names = [r["query"] for r in rows], [r["dataset"] for r in rows]
+    sample = [rows[i] for i in sample_rows(*names, 100, seed=42)]
+    np.testing.assert_array_equal(artifact.centroids, fit(sample, embedder, n_clusters=4).centroids)
+
+
+# -- growing -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("refine", [True, False])
+def test_parts_add_up_to_the_whole(make_records, embedder, refine):
+    rows = make_records(120)
+    whole = fit(rows, embedder, n_clusters=5, refine=refine)
+    parts = [fit(part, embedder, centroids=whole) for part in (rows[:17], rows[17:60], rows[60:])]
+    assert_close(parts[0].merge(*parts[1:]), whole)
+    assert_close(parts[0].update(rows[17:], embedder), whole)
+    assert_close(collect(whole, rows, embedder), whole)
+
+
+def test_parts_with_other_models_and_datasets_add_up(make_records, embedder):
+    first = make_records(40, models=("a", "b"))
+    second = [{**r, "dataset": "new"} for r in make_records(40, seed=1, models=("c", "b"))]
+    whole = fit([*first, *second], embedder, n_clusters=3)
+    one, two = (fit(part, embedder, centroids=whole) for part in (first, second))
+    assert_close(one.merge(two), whole)
+
+
+def test_a_model_is_added_without_touching_the_others(make_records, embedder):
+    base = fit(make_records(100), embedder, n_clusters=4)
+    extra = [{**r, "records": {**r["records"], "new": 1}} for r in make_records(50, seed=9)]
+    grown = base.add_model("new", extra, embedder)
+    assert grown.models == (*base.models, "new")
+    assert grown.n_records == base.n_records
+    assert_close(grown.drop_models(["new"]), base)
+    assert grown.statistics.n[:, 3].sum() == 50
+    with pytest.raises(ArtifactError, match=r"no record has a score of 'other'"):
+        base.add_model("other", extra, embedder)
+
+
+def test_what_does_not_fit_together_is_refused(make_records, embedder):
+    base = fit(make_records(), embedder, n_clusters=3)
+    other = fit(make_records(seed=5), embedder, n_clusters=3)
+    with pytest.raises(ArtifactError, match="different centroids"):
+        base.merge(other)
+    plain = fit(make_records(), embedder, n_clusters=3, refine=False)
+    with pytest.raises(ArtifactError, match=r"another refinement|different centroids"):
+        fit(make_records(), embedder, centroids=base.centroids, refine=False).merge(base)
+    assert plain.refinement is None
+    foreign = CallableEmbedder(lambda t: np.ones((len(t), 8)), id="test/foreign", dim=8)
+    with pytest.raises(EmbedderMismatchError, match="fitted with the embedder 'test/words'"):
+        base.update(make_records(), foreign)
+    with pytest.raises(ArtifactError, match="no such model"):
+        base.drop_models(["nobody"])
+    with pytest.raises(ArtifactError, match="at least one model"):
+        base.drop_models(base.models)
+
+
+def test_nothing_is_logged_on_an_ordinary_fit(make_records, embedder, caplog):
+    with caplog.at_level(logging.WARNING):
+        fit(make_records(), embedder, n_clusters=3)
+    assert not caplog.records
