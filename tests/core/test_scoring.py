@@ -1,0 +1,267 @@
+"""Scorers against plain loops over the formulas, and against the published decisions."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from avengers_core import Router, RouterArtifact, evaluate, fit, load_records, split_records
+from avengers_core.artifact import ArtifactInfo
+from avengers_core.records import to_outcomes
+from avengers_core.scoring import Points, make_scorer
+from avengers_core.statistics import Statistics
+
+K, M, D = 5, 4, 6
+
+
+def random_artifact(seed, ties=False):
+    """Statistics of 5 clusters and 4 models, some of them without records somewhere."""
+    rng = np.random.default_rng(seed)
+    s = Statistics.zeros(K, M, 1)
+    s.n[:] = rng.integers(1, 30, (K, M))
+    s.n[rng.random((K, M)) < 0.15] = 0
+    s.n[:, 0] = np.maximum(s.n[:, 0], 1)
+    s.topics[:, 0] = s.n.max(axis=1)
+    s.score[:] = s.n * (0.5 if ties else rng.uniform(size=(K, M)).round(1))
+    s.n_cost[:] = s.n
+    s.cost[:] = s.n * rng.uniform(0.001, 0.1, (K, M)).round(2)
+    s.query_chars[:] = s.size * 40
+    return RouterArtifact(
+        tuple("abcd"),
+        ("d",),
+        rng.normal(size=(K, D)).astype(np.float32),
+        s,
+        ArtifactInfo(embedder="none"),
+    )
+
+
+def unit(seed, n=8):
+    x = np.random.default_rng(seed).normal(size=(n, D))
+    return x / np.linalg.norm(x, axis=1, keepdims=True)
+
+
+def means(artifact):
+    s = artifact.statistics
+    with np.errstate(invalid="ignore"):
+        return s.score / s.n, s.cost / s.n
+
+
+def min_max(values, flat):
+    low, high = min(values), max(values)
+    return [flat if high == low else (v - low) / (high - low) for v in values]
+
+
+def reference_scores(artifact, x, alpha, top_k, beta):
+    """The published code, step by step for one query."""
+    accuracy, cost = means(artifact)
+    distance = [1 - float(np.dot(x, c.astype(np.float64))) for c in artifact.centroids]
+    nearest = sorted(range(K), key=lambda c: distance[c])[:top_k]
+    least = min(distance[c] for c in nearest)
+    weights = [math.exp(-beta * (distance[c] - least)) for c in nearest]
+    total = dict.fromkeys(range(M), 0.0)
+    for c, w in zip(nearest, weights, strict=True):
+        there = [m for m in range(M) if artifact.statistics.n[c, m] > 0]
+        gain = min_max([accuracy[c, m] for m in there], 1.0)
+        peak = max(cost[c, m] for m in there)
+        save = [1 - (cost[c, m] / peak if peak > 0 else 0) for m in there]
+        balance = [alpha * g + (1 - alpha) * s for g, s in zip(gain, save, strict=True)]
+        for rank, i in enumerate(sorted(range(len(there)), key=lambda i: -balance[i])):
+            total[there[i]] += w / sum(weights) / (rank + 1)
+    return [total[m] for m in range(M)]
+
+
+def paper_scores(artifact, x, alpha, top_k):
+    accuracy, cost = means(artifact)
+    distance = [1 - float(np.dot(x, c.astype(np.float64))) for c in artifact.centroids]
+    nearest = sorted(range(K), key=lambda c: distance[c])[:top_k]
+    total = [0.0] * M
+    for c in nearest:
+        there = [m for m in range(M) if artifact.statistics.n[c, m] > 0]
+        gain = min_max([accuracy[c, m] for m in there], 1.0)
+        loss = min_max([cost[c, m] for m in there], 0.0)
+        for m, g, q in zip(there, gain, loss, strict=True):
+            total[m] += (alpha * g + (1 - alpha) * (1 - q)) / top_k
+    return total
+
+
+def calibrated_scores(artifact, x, alpha, beta, m0):
+    s = artifact.statistics
+    overall_score = s.score.sum(axis=0) / s.n.sum(axis=0)
+    overall_cost = s.cost.sum(axis=0) / s.n.sum(axis=0)
+    score = (s.score + m0 * overall_score) / (s.n + m0)
+    cost = (s.cost + m0 * overall_cost) / (s.n + m0)
+    norms = np.linalg.norm(artifact.centroids, axis=1)
+    weight = s.size * np.exp(beta * (artifact.centroids @ x / norms - 1))
+    weight /= weight.sum()
+
+    def typical_range(table):
+        spread = sorted(zip(table.max(axis=1) - table.min(axis=1), s.size, strict=True))
+        mass = 0.0
+        for value, size in spread:
+            mass += size
+            if mass >= s.size.sum() / 2:
+                return value
+        raise AssertionError
+
+    gain, loss = weight @ score, weight @ cost
+    return alpha * gain / typical_range(score) - (1 - alpha) * loss / typical_range(cost)
+
+
+def utilities(artifact, x, alpha, name, **options):
+    scorer = make_scorer(artifact, name, **options)
+    return scorer.features(Points(x)) @ scorer.table(alpha)
+
+
+seeds, alphas = st.integers(0, 10_000), st.sampled_from([0.0, 0.1, 0.4, 0.53, 0.8, 1.0])
+
+
+@given(seeds, alphas, st.integers(1, K + 2), st.floats(0.5, 20), st.booleans())
+def test_reference_is_the_published_code(seed, alpha, top_k, beta, ties):
+    artifact, x = random_artifact(seed, ties), unit(seed)
+    found = utilities(artifact, x, alpha, "reference", top_k=top_k, beta=beta)
+    expected = [reference_scores(artifact, row, alpha, top_k, beta) for row in x]
+    np.testing.assert_allclose(found, expected, atol=1e-9)
+
+
+@given(seeds, alphas, st.integers(1, K))
+def test_paper_is_the_formula(seed, alpha, top_k):
+    artifact, x = random_artifact(seed), unit(seed)
+    found = utilities(artifact, x, alpha, "paper", top_k=top_k)
+    present = artifact.statistics.n > 0
+    expected = np.array([paper_scores(artifact, row, alpha, top_k) for row in x])
+    everywhere = present.all(axis=0)
+    np.testing.assert_allclose(found[:, everywhere], expected[:, everywhere], atol=1e-9)
+
+
+@given(seeds, alphas, st.floats(1, 30), st.floats(0, 20))
+def test_calibrated_is_the_formula(seed, alpha, beta, m0):
+    artifact, x = random_artifact(seed), unit(seed)
+    if (artifact.statistics.n == 0).any() and m0 == 0:
+        m0 = 1.0
+    found = utilities(artifact, x, alpha, "calibrated", beta=beta, m0=m0)
+    expected = [calibrated_scores(artifact, row, alpha, beta, m0) for row in x]
+    np.testing.assert_allclose(found, expected, atol=1e-3)
+
+
+@given(seeds)
+def test_expected_score_rises_and_cost_falls_with_alpha(seed):
+    artifact, x = random_artifact(seed), unit(seed)
+    scorer = make_scorer(artifact)
+    features = scorer.features(Points(x))
+    score, cost = features @ scorer.score_table, features @ scorer.cost_table
+    rows = np.arange(len(x))
+    before = None
+    for alpha in np.linspace(0, 1, 11):
+        chosen = np.argmax(features @ scorer.table(alpha), axis=1)
+        now = score[rows, chosen], cost[rows, chosen]
+        if before is not None:
+            assert (now[0] >= before[0] - 1e-5).all()
+            assert (now[1] >= before[1] - 1e-5).all()
+        before = now
+
+
+def test_votes_sum_to_one_and_come_first(make_records, embedder):
+    artifact = fit(make_records(), embedder, n_clusters=3)
+    for name in ("calibrated", "reference", "paper"):
+        scorer = make_scorer(artifact, name)
+        features = scorer.features(Points(embedder.embed(["alpha", "zeta delta"])))
+        k = len(scorer.statistics.size)
+        np.testing.assert_allclose(features[:, :k].sum(axis=1), 1, rtol=1e-5)
+        assert features.shape[1] == scorer.score_table.shape[0] == scorer.table(0.5).shape[0]
+        np.testing.assert_allclose(scorer.overall()[:, :k].sum(), 1, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("guess", {}, r"no scorer 'guess'; there are \['calibrated', 'paper', 'reference'\]"),
+        ("reference", {"top_k": 0}, "top_k must be at least 1"),
+        ("reference", {"temperature": 1}, "unexpected keyword argument 'temperature'"),
+        ("calibrated", {"mix": 2}, r"mix must lie in \[0, 1\]"),
+        ("calibrated", {"m0": -1}, "m0 not be negative"),
+    ],
+)
+def test_wrong_scorers_and_options(name, options, message):
+    with pytest.raises(ValueError, match=message):
+        make_scorer(random_artifact(0), name, **options)
+
+
+def test_a_long_prompt_costs_what_its_tokens_cost(make_records, embedder):
+    prices = {"good": 1e-5, "cheap": 1e-6, "odd": 0.0}
+    artifact = fit(make_records(), embedder, n_clusters=2, input_prices=prices)
+    router = Router(artifact, embedder)
+    short, long = (
+        {c.model: c.expected_cost for c in router.route("alpha", prompt_tokens=t).candidates}
+        for t in (100, 1100)
+    )
+    for model, price in prices.items():
+        assert long[model] - short[model] == pytest.approx(1000 * price, rel=1e-3, abs=1e-9)
+
+
+# -- the published decisions ---------------------------------------------------------------------
+
+ALPHAS = ("0", "0.25", "0.4", "0.53", "0.8", "1")
+
+
+@pytest.fixture(scope="module")
+def published(shared):
+    folder = shared / "reference"
+    arrays = dict(np.load(folder / "reference_uiuc9.npz"))
+    return arrays, json.loads((folder / "reference_uiuc9.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def uiuc9(shared):
+    return load_records(shared / "data" / "uiuc9.jsonl.gz")
+
+
+def test_published_centers_and_labels_give_all_10800_published_decisions(published, uiuc9):
+    arrays, report = published
+    by_name = {f"{r.dataset}|{r.index}": r for r in uiuc9}
+    train = uiuc9.replace(by_name[name] for name in arrays["train_index"].tolist())
+    outcomes = to_outcomes(train, report["models"])
+    statistics = Statistics.collect(outcomes, arrays["train_labels"].astype(np.int64), 25)
+    info = ArtifactInfo(embedder="wordllama/l2_supercat-256")
+    artifact = RouterArtifact(
+        outcomes.models, outcomes.datasets, arrays["cluster_centers"], statistics, info
+    )
+    options = {"top_k": report["top_k"], "beta": report["beta"]}
+    router = Router(artifact, scorer="reference", **options)
+    vectors = router.embed([by_name[name].query for name in arrays["test_index"].tolist()])
+    compared = 0
+    for alpha in ALPHAS:
+        chosen = router.route_vectors(vectors, alpha=float(alpha))
+        np.testing.assert_array_equal(chosen, arrays[f"decisions_{alpha}"])
+        compared += len(chosen)
+    assert compared == 10_800
+
+
+def test_split_fit_and_evaluation_give_the_published_accuracies_and_costs(published, uiuc9):
+    _, report = published
+    train, test = split_records(uiuc9, report["train_ratio"], report["seed"])
+    artifact = fit(train, n_clusters=report["n_clusters"], seed=report["seed"], refine=False)
+    options = {"top_k": report["top_k"], "beta": report["beta"]}
+    router = Router(artifact, scorer="reference", **options)
+    found = evaluate(router, test, map(float, ALPHAS))
+    for alpha in ALPHAS:
+        expected, row = report["results"][alpha], found.at(float(alpha))
+        assert row.dataset_mean == pytest.approx(expected["accuracy_dataset_mean"], abs=1e-12)
+        assert row.query_mean == pytest.approx(expected["accuracy_query_mean"], abs=1e-12)
+        assert row.total_cost == pytest.approx(expected["total_cost"], rel=1e-9)
+        shares = {m: n / len(test) for m, n in expected["selection"].items()}
+        assert {m: s for m, s in row.shares.items() if s} == pytest.approx(shares)
+
+
+def test_calibrated_beats_both_on_held_out_records(uiuc9):
+    train, test = split_records(uiuc9, 0.7, 3)
+    artifact = fit(train, n_init=2)
+    aiq = {
+        name: evaluate(Router(artifact, scorer=name), test, [0.5], average="query").aiq
+        for name in ("calibrated", "reference", "paper")
+    }
+    assert aiq["calibrated"] > max(aiq["reference"], aiq["paper"]) + 0.005
