@@ -7,7 +7,12 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
+
+# Machines that run tests are busy: how long an example takes says nothing.
+hypothesis.settings.register_profile("unhurried", deadline=None)
+hypothesis.settings.load_profile("unhurried")
 
 # `--import-mode=importlib` keeps tests/ off the path, and the tests share these modules.
 for _name in ("stub_server", "keyword_router"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -244,8 +245,8 @@ class Report:
         save(self, path)
 
     def to_dict(self) -> dict[str, Any]:
-        """Metrics, rows and the curve as plain JSON types."""
-        return {
+        """Metrics, rows and the curve as plain JSON types; null where a value is unknown."""
+        content = {
             "scorer": self.scorer,
             "average": self.average,
             "n_queries": self.n_queries,
@@ -261,6 +262,8 @@ class Report:
                 "mean_cost": self.curve.cost.tolist(),
             },
         }
+        plain: dict[str, Any] = _without_nan(content)
+        return plain
 
     def __repr__(self) -> str:
         return (
@@ -273,6 +276,15 @@ class Report:
 
     def _accuracy(self, row: Row) -> float:
         return row.dataset_mean if self.average == "dataset" else row.query_mean
+
+
+def _without_nan(value: Any) -> Any:
+    """JSON types with None in place of NaN, which JSON does not have."""
+    if isinstance(value, dict):
+        return {k: _without_nan(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_without_nan(v) for v in value]
+    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def router_name(alpha: float) -> str:

@@ -164,7 +164,12 @@ def update_command(
     model: str | None,
     strict: bool,
 ) -> None:
-    """Add RECORDS to an ARTIFACT without clustering again."""
+    """Add RECORDS to an ARTIFACT without clustering again.
+
+    \b
+    avengers update artifact/ today.jsonl                     more evidence, in place
+    avengers update artifact/ new.jsonl --model new/model     one model more
+    """
     from avengers_core.artifact import RouterArtifact
 
     old = RouterArtifact.load(artifact)
@@ -178,7 +183,13 @@ def update_command(
 @click.argument("artifacts", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--output", "-o", type=click.Path(path_type=Path), required=True)
 def merge_command(artifacts: tuple[Path, ...], output: Path) -> None:
-    """Add up ARTIFACTS with the same centroids (shards, days) into one."""
+    """Add up ARTIFACTS with the same centroids (shards, days) into one.
+
+    The result is what one fit over all their records with these centroids gives.
+
+    \b
+    avengers merge monday/ tuesday/ wednesday/ -o week/
+    """
     from avengers_core.artifact import RouterArtifact
 
     first, *others = (RouterArtifact.load(path) for path in artifacts)
