@@ -138,15 +138,15 @@ def test_perf_gain_and_cost_save():
     assert math.isnan(metrics.cost_save(accuracy, cost, 0.7, 10.0))
 
 
-@given(st.integers(0, 1000))
+@pytest.mark.parametrize("seed", range(10))
 def test_aiq_is_the_mean_over_costs(seed):
     rng = np.random.default_rng(seed)
     accuracy, cost = rng.uniform(size=6), rng.uniform(1, 9, size=6)
-    grid = np.linspace(2, 8, 40_001)
+    grid = np.linspace(2, 8, 4_001)
     best = [
         accuracy[cost <= c].max() if (cost <= c).any() else accuracy[cost.argmin()] for c in grid
     ]
-    assert metrics.aiq(accuracy, cost, 2, 8) == pytest.approx(np.mean(best), abs=1e-3)
+    assert metrics.aiq(accuracy, cost, 2, 8) == pytest.approx(np.mean(best), abs=2e-3)
 
 
 @given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=1, max_size=8))
