@@ -313,7 +313,8 @@ class AvengersChatModel(BaseChatModel):
         targets = self._targets()
         if not targets:
             return self.alpha
-        limits = {k: v for k, v in self._limits().items() if k != "on_empty"}
+        # Where nobody is within the limits, that is for the call itself to say.
+        limits = {**self._limits(), "on_empty": "relax"}
         return cast("float", self.runtime.alpha_for(targets, limits))
 
     def _defaults(self) -> dict[str, Any]:

@@ -6,7 +6,7 @@ is the upper envelope of M lines: a handful of breakpoints for each query, found
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
 
@@ -147,15 +147,16 @@ class AlphaCurve:
         if sum(t is not None for t in (cost, score, saving)) != 1:
             raise ValueError("give exactly one of cost=, score= and saving=")
         if saving is not None:
-            if not 0 <= saving < 1:
-                raise ValueError(f"saving must lie in [0, 1), got {saving}")
-            cost = (1 - saving) * self.single_cost[int(np.argmax(self.single_score))]
+            cost = self._cost_saving(saving)
         if cost is not None:
             within = self.cost <= cost * (1 + 1e-9)
             if not within.any():
+                if np.isnan(self.cost).all():
+                    raise AvengersError("no cost is known, so there is none to hold a target to")
+                lowest = int(np.nanargmin(self.cost))
                 raise AvengersError(
                     f"no alpha has a mean cost of ${cost:.3g} or less; the lowest is "
-                    f"${self.cost.min():.3g} at alpha {self.alphas[self.cost.argmin()]:.3g}"
+                    f"${self.cost[lowest]:.3g} at alpha {self.alphas[lowest]:.3g}"
                 )
             best = int(np.argmax(np.where(within, self.score, -np.inf)))
         else:
@@ -167,6 +168,28 @@ class AlphaCurve:
                 )
             best = int(np.argmin(np.where(within, self.cost, np.inf)))
         return Target(float(self.alphas[best]), float(self.score[best]), float(self.cost[best]))
+
+    def _cost_saving(self, saving: float) -> float:
+        """The mean cost that is this share less than the best single model's."""
+        if not 0 <= saving < 1:
+            raise ValueError(f"saving must lie in [0, 1), got {saving}")
+        best = best_single(self.single_score, self.single_cost)
+        if np.isnan(self.single_cost[best]):
+            raise AvengersError(
+                f"the best single model is {self.models[best]}, whose cost is unknown, so there "
+                f"is nothing to save against; give cost= or score="
+            )
+        return float((1 - saving) * self.single_cost[best])
+
+
+def best_single(score: Floats, cost: Floats) -> int:
+    """The column of the best single model, the cheaper of equals.
+
+    Args:
+        score: (M,) mean scores, NaN where unknown.
+        cost: (M,) mean costs, NaN where unknown, which is dearer than any.
+    """
+    return int(np.lexsort((cost, -score))[0])
 
 
 def find_path(engine: Engine, features: Floats, call: Call) -> AlphaPath:
@@ -183,10 +206,13 @@ def find_path(engine: Engine, features: Floats, call: Call) -> AlphaPath:
     if engine.scorer.linear:
         low = engine.eligible_utility(features, 0.0, call)
         high = engine.eligible_utility(features, 1.0, call)
+        empty = np.flatnonzero((np.isneginf(low) | np.isneginf(high)).all(axis=1))
+        if len(empty):
+            # Says why, or takes the nearest, which is the same at every alpha.
+            nearest = engine.pick(features[empty], replace(call, alpha=0.0))
+            low[empty, nearest] = high[empty, nearest] = 0.0
         return _envelope(low, high)
-    choices = np.stack(
-        [np.argmax(engine.eligible_utility(features, float(a), call), axis=1) for a in GRID]
-    )
+    choices = np.stack([engine.pick(features, replace(call, alpha=float(a))) for a in GRID])
     at, query = np.nonzero(choices[1:] != choices[:-1])
     edges = np.concatenate([[0.0], (GRID[1:] + GRID[:-1]) / 2, [1.0]])
     return AlphaPath(edges, choices[0], at + 1, query, choices[at + 1, query], exact=False)
@@ -199,7 +225,7 @@ def curve(
     cost: Floats,
     *,
     weight: Floats | None = None,
-    cost_weight: Floats | None = None,
+    group: Ints | None = None,
 ) -> AlphaCurve:
     """Mean score and cost along a path; missing values are left out of the means.
 
@@ -208,20 +234,27 @@ def curve(
         models: the M columns.
         score: (n, M) score of each model on each query; NaN where missing.
         cost: (n, M) likewise cost, USD.
-        weight: (n,) weights of the queries in the mean score; default all equal.
-        cost_weight: (n,) and in the mean cost; default all equal, which gives what the average
-            call costs.
+        weight: (n,) weights of the queries; default all equal.
+        group: (n,) group of each query: the mean score is then that of the groups' means, while
+            the mean cost stays what the average call costs. Default, no groups.
     """
     w = np.ones(len(score)) if weight is None else weight
-    cost_w = np.ones(len(cost)) if cost_weight is None else cost_weight
+    groups = [score]
+    if group is not None:
+        groups = [np.where((group == g)[:, None], score, np.nan) for g in np.unique(group)]
     return AlphaCurve(
         path,
         models,
-        _mean_along(path, score, w),
-        _mean_along(path, cost, cost_w),
-        _weighted_mean(score, w),
-        _weighted_mean(cost, cost_w),
+        _mean_of_known([_mean_along(path, part, w) for part in groups]),
+        _mean_along(path, cost, w),
+        _mean_of_known([_weighted_mean(part, w) for part in groups]),
+        _weighted_mean(cost, w),
     )
+
+
+def _mean_of_known(parts: list[Floats]) -> Floats:
+    values = np.stack(parts)
+    return _weighted_mean(values, np.ones(len(values)))
 
 
 def _mean_along(path: AlphaPath, values: Floats, weight: Floats) -> Floats:

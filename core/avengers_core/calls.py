@@ -56,6 +56,7 @@ def make_call(
     unavailable: Mapping[str, str] | None = None,
     on_empty: OnEmpty = "raise",
 ) -> Call:
+    """A call from the arguments of :meth:`avengers_core.Router.route`; raises its ValueErrors."""
     if performance_weight is not None or cost_sensitivity is not None:
         if alpha is not None:
             raise ValueError("give alpha, or performance_weight and cost_sensitivity, not both")

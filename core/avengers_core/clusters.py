@@ -34,27 +34,53 @@ def posterior(vectors: Floats, centroids: Floats, size: Floats, beta: float) -> 
 
 
 class Posterior:
-    """:func:`posterior`, prepared for many calls."""
+    """:func:`posterior`, prepared for many calls, with further columns on the way.
 
-    def __init__(self, centroids: Floats, size: Floats, beta: float) -> None:
+    Args:
+        centroids: (K, d).
+        size: (K,) records in each cluster.
+        beta: sharpness.
+        directions: (d, r) of a linear map that is to be applied in the same product.
+        offset: (r,) to be added to it.
+        spare: columns of zeros at the end, for the caller to fill.
+    """
+
+    def __init__(
+        self,
+        centroids: Floats,
+        size: Floats,
+        beta: float,
+        *,
+        directions: Floats | None = None,
+        offset: Floats | None = None,
+        spare: int = 0,
+    ) -> None:
+        k, d = centroids.shape
+        r = 0 if directions is None else directions.shape[1]
         norm = np.linalg.norm(centroids, axis=1, keepdims=True)
-        unit = centroids / np.where(norm > 0, norm, 1.0)
-        self._directions = np.ascontiguousarray(beta * unit.T, dtype=np.float32)
+        self._k = k
+        self._matrix = np.zeros((d, k + r + spare), dtype=np.float32)
+        self._matrix[:, :k] = beta * (centroids / np.where(norm > 0, norm, 1.0)).T
+        self._bias = np.zeros(k + r + spare, dtype=np.float32)
+        prior = size / size.max() if size.any() else np.ones(k)
         with np.errstate(divide="ignore"):
-            prior = size / size.max() if size.any() else np.ones(len(size))
-            self._log_prior = (np.log(prior) - beta).astype(np.float32)
+            self._bias[:k] = np.log(prior) - beta
+        if directions is not None and offset is not None:
+            self._matrix[:, k : k + r] = directions
+            self._bias[k : k + r] = offset
         # Up to here beta (cos - 1) is far from what single precision rounds to zero.
         self._sharp = beta > 40
 
     def __call__(self, vectors: Floats) -> Floats:
-        """(n, d) unit vectors to (n, K) weights."""
-        weights = np.asarray(vectors, dtype=np.float32) @ self._directions
-        weights += self._log_prior
+        """(n, d) unit vectors to (n, K + r + spare): weights, linear map, zeros."""
+        out = np.asarray(vectors, dtype=np.float32) @ self._matrix
+        out += self._bias
+        weights = out[:, : self._k]
         if self._sharp:
             weights -= weights.max(axis=1, keepdims=True)
         np.exp(weights, out=weights)
         weights /= np.add.reduce(weights, axis=1, keepdims=True)
-        return weights
+        return out
 
 
 def shrunk_means(total: Floats, n: Floats, m0: float) -> Floats:

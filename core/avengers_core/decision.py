@@ -209,6 +209,8 @@ def usd(cost: float | None) -> str:
     """An amount of money with three digits, or "unknown"."""
     if cost is None:
         return "unknown"
+    if cost == 0:
+        return "$0"
     return f"${cost:.2f}" if cost >= 1 else f"${cost:.3g}" if cost >= 1e-4 else f"${cost:.2e}"
 
 

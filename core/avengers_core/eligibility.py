@@ -12,6 +12,10 @@ from avengers_core.errors import NoEligibleModelError
 # records, what is expected of the model is mostly its overall mean, no evidence about the query.
 MIN_SUPPORT = 0.5
 
+# Expected scores and costs are single precision: a model that costs just what it may must not fail
+# for the last digit.
+SLACK = 1e-5
+
 
 @dataclass(frozen=True)
 class Constraints:
@@ -64,10 +68,9 @@ class Constraints:
                 return f"its cost is unknown, so it can not be held to max_cost={self.max_cost:g}"
             if self.needs_cost:
                 return "its cost is unknown: no record has one; alpha=1 leaves costs out"
-            return None
-        if self.max_cost is not None and c.expected_cost > self.max_cost:
+        elif self.max_cost is not None and c.expected_cost > self.max_cost * (1 + SLACK):
             return f"expected cost ${c.expected_cost:.3g} is over max_cost={self.max_cost:g}"
-        if self.min_score is not None and c.expected_score < self.min_score:
+        if self.min_score is not None and c.expected_score < self.min_score - SLACK:
             return f"expected score {c.expected_score:.3f} is under min_score={self.min_score:g}"
         return None
 

@@ -13,7 +13,8 @@ import numpy.typing as npt
 from avengers_core.artifact import RouterArtifact
 from avengers_core.calls import Call
 from avengers_core.decision import Basis, Candidate, ClusterVote, RoutingDecision
-from avengers_core.eligibility import MIN_SUPPORT, Constraints, nobody
+from avengers_core.eligibility import MIN_SUPPORT, SLACK, Constraints, nobody
+from avengers_core.parallel import in_parallel
 from avengers_core.scoring import Points, Scorer
 
 Floats = npt.NDArray[np.floating]
@@ -185,11 +186,13 @@ class Engine:
         return eligible, ineligible, relaxed
 
     def _votes(self, weights: Floats) -> tuple[ClusterVote, ...]:
-        """The clusters with the largest weights, largest first."""
-        voting = [(w, c) for c, w in enumerate(weights.tolist()) if w >= _LEAST_VOTE]
-        voting.sort(reverse=True)
+        """The clusters with the largest weights, largest first; at least one."""
+        votes = weights.tolist()
+        largest = sorted(range(len(votes)), key=votes.__getitem__, reverse=True)[:_MOST_VOTES]
         return tuple(
-            ClusterVote(c, w, self._sizes[c], self._topics[c]) for w, c in voting[:_MOST_VOTES]
+            ClusterVote(c, votes[c], self._sizes[c], self._topics[c])
+            for rank, c in enumerate(largest)
+            if rank == 0 or votes[c] >= _LEAST_VOTE
         )
 
     def choose(self, points: Points, call: Call) -> npt.NDArray[np.int64]:
@@ -197,18 +200,31 @@ class Engine:
 
         Raises:
             NoEligibleModelError: for the first query that nobody is eligible for.
+            ValueError: a vector holds NaN or infinity.
         """
-        limits = self.constraints(call)
-        n = len(points.vectors)
-        chosen = np.empty(n, dtype=np.int64)
-        for start in range(0, n, _BLOCK):
+        chosen = np.empty(len(points.vectors), dtype=np.int64)
+
+        def choose_block(start: int) -> None:
             block = slice(start, start + _BLOCK)
             surface = None if points.surface is None else points.surface[block]
             part = Points(points.vectors[block], surface, points.prompt_tokens)
-            chosen[block] = self._choose(self.scorer.features(part), limits, call)
+            with np.errstate(invalid="ignore", over="ignore"):
+                features = self.scorer.features(part)
+            if not np.isfinite(features.sum()):
+                bad = start + int(np.flatnonzero(~np.isfinite(features).all(axis=1))[0])
+                raise ValueError(f"the vector in row {bad} holds NaN or infinite values")
+            chosen[block] = self.pick(features, call)
+
+        in_parallel(choose_block, range(0, len(chosen), _BLOCK))
         return chosen
 
-    def _choose(self, features: Floats, limits: Constraints, call: Call) -> npt.NDArray[np.intp]:
+    def pick(self, features: Floats, call: Call) -> npt.NDArray[np.intp]:
+        """(n,) the column of the best eligible model, from the scorer's (n, F) features.
+
+        Raises:
+            NoEligibleModelError: for the first query that nobody is eligible for.
+        """
+        limits = self.constraints(call)
         out = limits.ruled_out(self.artifact.models)
         if self._all_supported and self._unlimited(limits, out):
             table = self._tables(call.alpha)[:, : len(self.artifact.models)]
@@ -231,7 +247,8 @@ class Engine:
         if limits.needs_cost or limits.max_cost is not None:
             keep &= ~np.isnan(e.cost)
         if limits.max_cost is not None:
-            keep &= e.cost <= limits.max_cost
+            keep &= e.cost <= limits.max_cost * (1 + SLACK)
         if limits.min_score is not None:
-            keep &= e.score >= limits.min_score
+            # A regression can fall short of 0, where a candidate's score is cut.
+            keep &= np.maximum(e.score, 0.0) >= limits.min_score - SLACK
         return np.where(keep, e.utility, -np.inf)

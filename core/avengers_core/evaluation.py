@@ -13,7 +13,7 @@ from avengers_core.artifact import RouterArtifact
 from avengers_core.calls import make_call
 from avengers_core.errors import RecordError
 from avengers_core.records import Outcomes, Records, Source, as_records, to_outcomes
-from avengers_core.report import Average, Report, query_weights
+from avengers_core.report import Average, Report
 from avengers_core.router import Router
 from avengers_core.tally import Tally
 
@@ -79,12 +79,13 @@ def evaluate_vectors(
     choices = {
         float(alpha): router.route_vectors(vectors, alpha=alpha, **constraints) for alpha in alphas
     }
-    features = router.scorer.features(router.points(vectors))
-    path = find_path(router.engine, features, make_call(**constraints))
-    weights = query_weights(outcomes, average)
+    call = make_call(**constraints)
+    features = router.scorer.features(router.points(vectors, call.prompt_tokens))
+    path = find_path(router.engine, features, call)
+    group = outcomes.dataset if average == "dataset" else None
     return Report(
         rows=Tally.collect(outcomes, choices).rows(average),
-        curve=curve(path, router.models, outcomes.scores, outcomes.costs, weight=weights),
+        curve=curve(path, router.models, outcomes.scores, outcomes.costs, group=group),
         average=average,
         scorer=router.scorer.name,
         n_queries=len(outcomes),

@@ -12,6 +12,9 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.floating]
 
+# Points compared with a whole front at once: bounds memory.
+_BLOCK = 1024
+
 
 def perf_gain(accuracy: Floats, best_single: float) -> float:
     """Best accuracy over alpha, relative to the best single model: 0.05 is 5 % more.
@@ -20,7 +23,7 @@ def perf_gain(accuracy: Floats, best_single: float) -> float:
         accuracy: (B,) accuracy at each alpha.
         best_single: accuracy of the best single model.
     """
-    return float(np.max(accuracy) / best_single - 1) if best_single > 0 else 0.0
+    return float(np.nanmax(accuracy) / best_single - 1) if best_single > 0 else 0.0
 
 
 def cost_save(
@@ -39,7 +42,7 @@ def cost_save(
         The saving, at most 1, negative where the router is dearer; NaN where no alpha keeps that
         accuracy.
     """
-    enough = accuracy >= keep * best_single - 1e-12
+    enough = (accuracy >= keep * best_single - 1e-12) & ~np.isnan(cost)
     if not enough.any() or not its_cost > 0:
         return float("nan")
     return float(1 - cost[enough].min() / its_cost)
@@ -56,10 +59,13 @@ def aiq(accuracy: Floats, cost: Floats, low: float, high: float) -> float:
         low: lower end of the costs, usually that of the cheapest single model.
         high: upper end, usually that of the dearest single model.
     """
+    accuracy, cost = _known(accuracy, cost)
+    if not len(cost):
+        return float("nan")
     order = np.lexsort((-accuracy, cost))
     best = np.maximum.accumulate(accuracy[order])
     if not high > low:
-        return float(best[np.searchsorted(cost[order], high, side="right") - 1])
+        return float(best[max(int(np.searchsorted(cost[order], high, side="right")) - 1, 0)])
     steps = np.clip(np.concatenate([[low], cost[order][1:], [high]]), low, high)
     return float(np.sum(best * np.diff(steps)) / (high - low))
 
@@ -93,16 +99,22 @@ def pareto_dist(
         rival_accuracy: (R,) those of the single models, or of other routers.
         rival_cost: (R,) and their costs.
     """
-    points = np.stack(
-        [
-            np.concatenate([accuracy, rival_accuracy]),
-            np.concatenate([cost, rival_cost]),
-        ],
-        axis=1,
-    )
+    own = np.stack(_known(accuracy, cost), axis=1)
+    rivals = np.stack(_known(rival_accuracy, rival_cost), axis=1)
+    if not len(own):
+        return float("nan")
+    points = np.concatenate([own, rivals])
     spread = np.ptp(points, axis=0)
     scaled = points / np.where(spread > 0, spread, 1.0)
     front = scaled[pareto_front(points[:, 0], points[:, 1])]
-    own = scaled[: len(accuracy)]
-    distance = np.linalg.norm(own[:, None, :] - front[None, :, :], axis=2).min(axis=1)
-    return float(distance.mean())
+    distance = [
+        np.linalg.norm(scaled[i : i + _BLOCK, None] - front, axis=2).min(axis=1)
+        for i in range(0, len(own), _BLOCK)
+    ]
+    return float(np.concatenate(distance)[: len(own)].mean())
+
+
+def _known(accuracy: Floats, cost: Floats) -> tuple[Floats, Floats]:
+    """The points of which both are known."""
+    known = ~(np.isnan(accuracy) | np.isnan(cost))
+    return accuracy[known], cost[known]

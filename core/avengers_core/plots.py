@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from avengers_core.artifact import RouterArtifact
 from avengers_core.errors import OptionalDependencyError
@@ -15,6 +18,9 @@ from avengers_core.report import Report
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+Floats = npt.NDArray[np.floating]
+Ints = npt.NDArray[np.integer]
 
 _AVERAGES = {"dataset": "datasets", "query": "queries"}
 _MOST_MODELS = 8
@@ -45,19 +51,20 @@ def tradeoff(report: Report) -> Figure:
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     curve = report.curve
-    order = np.argsort(curve.cost, kind="stable")
-    front = pareto_front(curve.score, curve.cost)
-    ax.plot(curve.cost[order], curve.score[order], color=_ACCENT, linewidth=0.8, alpha=0.4)
-    reach = order[front[order]]
+    there = ~(np.isnan(curve.cost) | np.isnan(curve.score))
+    order = np.flatnonzero(there)[np.argsort(curve.cost[there], kind="stable")]
+    routed_cost, routed = curve.cost[order], curve.score[order]
+    ax.plot(routed_cost, routed, color=_ACCENT, linewidth=0.8, alpha=0.4)
+    front = pareto_front(routed, routed_cost)
     ax.step(
-        curve.cost[reach],
-        curve.score[reach],
+        routed_cost[front],
+        routed[front],
         where="post",
         color=_ACCENT,
         linewidth=2.2,
         label="router, every alpha (best reachable)",
     )
-    known = ~np.isnan(curve.single_cost) & ~np.isnan(curve.single_score)
+    known = ~(np.isnan(curve.single_cost) | np.isnan(curve.single_score))
     cost, score = curve.single_cost[known], curve.single_score[known]
     names = [m for m, k in zip(curve.models, known, strict=True) if k]
     best = pareto_front(score, cost)
@@ -73,39 +80,53 @@ def tradeoff(report: Report) -> Figure:
         linewidth=1,
         label="single models (squares: Pareto front)",
     )
-    _label_points(ax, cost, score, names)
-    ax.set_xscale("log")
-    ax.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"${value:.3g}"))
-    ax.xaxis.set_minor_formatter(NullFormatter())
-    ax.set_xlabel("mean cost of a call, USD (log scale)")
+    everything = np.concatenate([cost, routed_cost])
+    if len(everything) and everything.min() > 0:
+        ax.set_xscale("log")
+        ax.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        ax.xaxis.set_minor_formatter(NullFormatter())
+    ax.xaxis.set_major_formatter(FuncFormatter(_dollars))
+    # Room for a point at the edge, and for the name of one.
+    ax.margins(x=0.06, y=0.08)
+    ax.set_xlabel(f"mean cost of a call, USD ({ax.get_xscale()} scale)")
     ax.set_ylabel(f"accuracy, mean over {_AVERAGES[report.average]}")
     ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, frameon=False)
+    corners = np.stack([cost[best][steps].repeat(2)[1:], score[best][steps].repeat(2)[:-1]], axis=1)
+    lines = (np.stack([routed_cost, routed], axis=1), corners)
+    _label_points(ax, cost, score, names, around=lines)
     return figure
 
 
 def over_alpha(report: Report) -> Figure:
     """Accuracy and mean cost as functions of alpha, with the best single model's."""
     figure, (top, bottom) = _figure(8, 5.5, nrows=2, sharex=True)
+    from matplotlib.ticker import FuncFormatter
+
     curve, best = report.curve, report.best_single
     accuracy = best.dataset_mean if report.average == "dataset" else best.query_mean
     for ax, values, reference, label in (
         (top, curve.score, accuracy, "accuracy"),
-        (bottom, curve.cost, best.mean_cost, "mean cost, USD a call"),
+        (bottom, curve.cost, best.mean_cost, "mean cost of a call, USD"),
     ):
         ax.stairs(values, curve.path.edges, color=_ACCENT, linewidth=1.8, baseline=None)
+        ax.set_ylabel(label)
+        ax.margins(y=0.15)
+        if np.isnan(reference):
+            continue
         ax.axhline(reference, color=_INK, linestyle="--", linewidth=1)
         ax.annotate(
-            f"best single model ({best.name})",
+            f"best single model ({_plain(best.name)})",
             (0.01, reference),
             xycoords=("axes fraction", "data"),
+            xytext=(0, 2),
+            textcoords="offset points",
             va="bottom",
             fontsize=8,
         )
-        ax.set_ylabel(label)
-        ax.margins(y=0.15)
+    bottom.yaxis.set_major_formatter(FuncFormatter(_dollars))
     bottom.set_xlabel("alpha: 0 = cheapest, 1 = best")
     bottom.set_xlim(0, 1)
+    figure.align_ylabels()
     return figure
 
 
@@ -123,7 +144,7 @@ def selection_shares(report: Report) -> Figure:
     order = order[shares[:, order].max(axis=0) > 0]
     shown, rest = order[:_MOST_MODELS], order[_MOST_MODELS:]
     layers = [shares[:, j] for j in shown]
-    names = [curve.models[j] for j in shown]
+    names = [_plain(curve.models[j]) for j in shown]
     if len(rest):
         layers.append(shares[:, rest].sum(axis=1))
         names.append(f"{len(rest)} others")
@@ -144,6 +165,7 @@ def selection_shares(report: Report) -> Figure:
             linewidth=0,
             label=name,
         )
+        ax.plot(at, ceiling, color=_INK, linewidth=0.6)
         floor = ceiling
     ax.set(
         xlim=(0, 1),
@@ -151,7 +173,15 @@ def selection_shares(report: Report) -> Figure:
         xlabel="alpha: 0 = cheapest, 1 = best",
         ylabel="share of the queries",
     )
-    ax.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, fontsize=8)
+    ax.legend(
+        loc="center left",
+        bbox_to_anchor=(1.01, 0.5),
+        frameon=False,
+        fontsize=8,
+        reverse=True,  # as they lie one above the other
+        handlelength=3.2,
+        handleheight=2.0,
+    )
     return figure
 
 
@@ -161,21 +191,23 @@ def cluster_map(artifact: RouterArtifact) -> Figure:
     Neighbours in the picture are neighbours in the embedding; larger distances mean nothing.
     """
     figure, ax = _figure(9, 7)
+    ax.spines[:].set_visible(False)
     size = artifact.statistics.size
     k = artifact.n_clusters
     if k > 3:
         from sklearn.manifold import TSNE
 
-        layout = TSNE(perplexity=min(12.0, (k - 1) / 3), init="pca", random_state=0)
+        layout = TSNE(perplexity=min(12.0, (k - 1) / 3), init="pca", random_state=0, method="exact")
         plane = layout.fit_transform(artifact.centroids)
     else:
         plane = np.stack([np.arange(k), np.zeros(k)], axis=1)
     area = 20 + 600 * size / max(size.max(), 1)
     ax.scatter(*plane.T, s=area, facecolor="#dddddd", edgecolor=_INK, linewidth=0.6)
+    ax.set(xticks=[], yticks=[], xlabel="a circle is a cluster, its area the number of records")
+    ax.margins(x=0.08, y=0.06)
     topics = [", ".join(artifact.topics(c, most=1)) for c in range(k)]
-    _label_points(ax, plane[:, 0], plane[:, 1], topics, fontsize=7)
-    ax.set(xticks=[], yticks=[])
-    ax.margins(x=0.12)
+    # Neighbours mostly share their topic, so one name among them is enough.
+    _label_points(ax, plane[:, 0], plane[:, 1], topics, radius=np.sqrt(area / np.pi), sparse=True)
     return figure
 
 
@@ -200,23 +232,29 @@ def study_results(summary: Sequence[Mapping[str, Any]], name: str) -> Figure:
     return figure
 
 
-def save_all(report: Report, folder: Any, formats: tuple[str, ...] = ("png", "svg")) -> list[Any]:
-    """Write the three pictures of a report; returns the paths.
+def save_all(
+    report: Report,
+    folder: str | os.PathLike[str],
+    formats: tuple[str, ...] = ("png", "svg"),
+    artifact: RouterArtifact | None = None,
+) -> list[Path]:
+    """Write the pictures of a report; returns the paths.
 
     Args:
         report: what :func:`avengers_core.evaluate` returns.
         folder: made if it is not there.
         formats: endings that matplotlib knows.
+        artifact: whose cluster map is to be drawn, too.
     """
-    from pathlib import Path
-
+    figures = {draw.__name__: draw(report) for draw in (tradeoff, over_alpha, selection_shares)}
+    if artifact is not None:
+        figures["cluster_map"] = cluster_map(artifact)
     target = Path(folder)
     target.mkdir(parents=True, exist_ok=True)
     written = []
-    for draw in (tradeoff, over_alpha, selection_shares):
-        figure = draw(report)
+    for name, figure in figures.items():
         for ending in formats:
-            path = target / f"{draw.__name__}.{ending}"
+            path = target / f"{name}.{ending}"
             figure.savefig(path, dpi=150)
             written.append(path)
     return written
@@ -227,24 +265,118 @@ def to_svg(figure: Figure) -> str:
     import matplotlib as mpl
 
     buffer = io.StringIO()
+    nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "avengers"}):
-        figure.savefig(buffer, format="svg", metadata={"Date": None})
+        figure.savefig(buffer, format="svg", metadata=nothing)
     svg = buffer.getvalue()
     return svg[svg.index("<svg") :]
 
 
+def _plain(text: str) -> str:
+    """A text that matplotlib shows as it is: dollar signs would set it as a formula."""
+    return text.replace("$", r"\$")
+
+
+def _dollars(value: float, _position: object = None) -> str:
+    """An amount on an axis, without an exponent: $0.00002."""
+    digits = f"{value:.3g}"
+    return "$" + (f"{float(digits):.12f}".rstrip("0").rstrip(".") if "e-" in digits else digits)
+
+
 def _label_points(
-    ax: Any, x: Any, y: Any, names: list[str], *, fontsize: float = 8, most: int = 60
+    ax: Any,
+    x: Floats,
+    y: Floats,
+    names: Sequence[str],
+    *,
+    radius: Floats | None = None,
+    around: Iterable[Floats] = (),
+    sparse: bool = False,
 ) -> None:
-    """Names beside points, alternately above and below where points are close."""
-    order = np.argsort(y)[::-1][:most]
-    for rank, i in enumerate(order):
-        offset = (5, 4) if rank % 2 else (5, -9)
-        ax.annotate(
-            names[i],
+    """Write names beside points, where they hide neither points nor each other.
+
+    Everything else must be drawn and every scale set before.
+
+    Args:
+        ax: the axes.
+        x: (n,) of the points.
+        y: (n,) of the points.
+        names: n texts.
+        radius: (n,) of the points' marks, in points of type; default 4.
+        around: lines to keep free, (m, 2) corners each.
+        sparse: leave out a name that would hide something; else the place that hides least is
+            taken.
+    """
+    if not len(names):
+        return
+    ax.figure.draw_without_rendering()
+    scale = ax.figure.dpi / 72
+    marks = (np.full(len(names), 4.0) if radius is None else radius) * scale
+    at = ax.transData.transform(np.stack([x, y], axis=1))
+    circles = np.concatenate([at - marks[:, None], at + marks[:, None]], axis=1)
+    written = np.empty((0, 4))
+    lines = [np.tile(_dots(ax.transData.transform(line), scale), 2) for line in around]
+    dots = np.concatenate(lines) if lines else np.empty((0, 4))
+    frame = ax.get_window_extent()
+    for i in np.argsort(-marks, kind="stable"):
+        text = ax.annotate(
+            _plain(names[i]),
             (x[i], y[i]),
-            xytext=offset,
+            xytext=(0, 0),
             textcoords="offset points",
-            fontsize=fontsize,
+            fontsize=8,
             color=_INK,
         )
+        extent = text.get_window_extent()
+        size = np.array([extent.width, extent.height])
+        corners = at[i] + _places(extent.width, extent.height, marks[i] + 2 * scale)
+        boxes = np.concatenate([corners, corners + size], axis=1)
+        away = np.arange(len(boxes)) // 8 * 30
+        # A line behind a text does little harm, a mark does more, another text most.
+        hidden = 1000 * _overlaps(boxes, circles) + 3000 * _overlaps(boxes, written)
+        hidden += _overlaps(boxes, dots)
+        outside = (boxes[:, 0] < frame.x0) | (boxes[:, 2] > frame.x1)
+        outside |= (boxes[:, 1] < frame.y0) | (boxes[:, 3] > frame.y1)
+        best = int(np.argmin(hidden + 30_000 * outside + away))
+        if sparse and hidden[best]:
+            text.remove()
+            continue
+        text.set_position((corners[best] - at[i]) / scale)
+        written = np.concatenate([written, boxes[best : best + 1]])
+
+
+def _places(width: float, height: float, gap: float) -> Floats:
+    """(16, 2) where the lower left corner of a text may be, from its point: eight near it first."""
+    places = [
+        place
+        for away in (gap, gap + height)
+        for place in (
+            (0.8 * gap, 0.8 * away),
+            (0.8 * gap, -0.8 * away - height),
+            (-0.8 * gap - width, 0.8 * away),
+            (-0.8 * gap - width, -0.8 * away - height),
+            (away, -height / 2),
+            (-away - width, -height / 2),
+            (-width / 2, away),
+            (-width / 2, -away - height),
+        )
+    ]
+    return np.array(places, dtype=np.float64)
+
+
+def _dots(corners: Floats, step: float) -> Floats:
+    """(m, 2) dots along a line through (n, 2) corners, a step apart."""
+    if len(corners) < 2:
+        return corners
+    length = np.concatenate([[0.0], np.linalg.norm(np.diff(corners, axis=0), axis=1).cumsum()])
+    at = np.arange(0.0, length[-1], step)
+    return np.stack([np.interp(at, length, corners[:, axis]) for axis in (0, 1)], axis=1)
+
+
+def _overlaps(boxes: Floats, others: Floats) -> Ints:
+    """How many of (m, 4) others, x0, y0, x1, y1, each of (n, 4) boxes overlaps."""
+    a, b = boxes[:, None], others[None]
+    apart = (a[..., 2] < b[..., 0]) | (b[..., 2] < a[..., 0])
+    apart |= (a[..., 3] < b[..., 1]) | (b[..., 3] < a[..., 1])
+    count: Ints = (~apart).sum(axis=1)
+    return count

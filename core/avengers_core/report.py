@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from avengers_core import metrics
-from avengers_core.alpha_path import AlphaCurve
+from avengers_core.alpha_path import AlphaCurve, best_single
 from avengers_core.records import Outcomes
 
 Floats = npt.NDArray[np.floating]
@@ -74,10 +74,9 @@ class Report:
     @property
     def best_single(self) -> Row:
         """The single model with the best accuracy; the cheaper of equals."""
-        return max(
-            (r for r in self.rows if r.kind == "model"),
-            key=lambda r: (self._accuracy(r), -r.mean_cost),
-        )
+        models = [r for r in self.rows if r.kind == "model"]
+        accuracy = np.array([self._accuracy(r) for r in models])
+        return models[best_single(accuracy, np.array([r.mean_cost for r in models]))]
 
     @property
     def perf_gain(self) -> float:
@@ -206,21 +205,21 @@ class Report:
             )
         rows = np.arange(len(outcomes))
         choice = self.choices[alpha]
-        best = outcomes.models.index(self.best_single.name)
+        best = outcomes.scores[:, outcomes.models.index(self.best_single.name)]
         score = outcomes.scores[rows, choice]
         cost = outcomes.costs[rows, choice]
-        lead = score - outcomes.scores[:, best]
+        together = np.zeros(len(rows), dtype=np.int64)
+        group = outcomes.dataset if self.average == "dataset" else together
         rng = np.random.default_rng(seed)
-        weights = query_weights(outcomes, self.average)
         datasets = np.unique(outcomes.dataset)
         members = [np.flatnonzero(outcomes.dataset == d) for d in datasets]
         samples: dict[str, list[float]] = {"accuracy": [], "mean_cost": [], "lead": []}
         for _ in range(resamples):
             drawn = np.concatenate([rng.choice(m, len(m)) for m in members])
-            w = weights[drawn]
-            samples["accuracy"].append(weighted_mean(score[drawn], w))
-            samples["mean_cost"].append(weighted_mean(cost[drawn], np.ones(len(drawn))))
-            samples["lead"].append(weighted_mean(lead[drawn], w))
+            accuracy = _mean_of_means(score[drawn], group[drawn])
+            samples["accuracy"].append(accuracy)
+            samples["mean_cost"].append(_mean_of_means(cost[drawn], together))
+            samples["lead"].append(accuracy - _mean_of_means(best[drawn], group[drawn]))
         tail = (1 - level) / 2
         return {
             name: (float(np.quantile(v, tail)), float(np.quantile(v, 1 - tail)))
@@ -266,10 +265,10 @@ class Report:
         return plain
 
     def __repr__(self) -> str:
-        return (
-            f"<Report: {self.n_queries:,} queries, scorer {self.scorer}, PerfGain "
-            f"{self.perf_gain:+.1%}, CostSave95 {self.cost_save_at(0.95):.1%}, AIQ {self.aiq:.4f}>"
-        )
+        from avengers_core.reporting import metric_rows
+
+        values = ", ".join(f"{name} {value}" for name, value, _ in metric_rows(self)[:4])
+        return f"<Report: {self.n_queries:,} queries, scorer {self.scorer}, {values}>"
 
     def _repr_markdown_(self) -> str:
         return self.to_markdown()
@@ -292,17 +291,10 @@ def router_name(alpha: float) -> str:
     return f"router (alpha {alpha:g})"
 
 
-def query_weights(outcomes: Outcomes, average: Average) -> Floats:
-    """(n,) weights of the queries in a mean over queries, or over datasets; they sum to 1."""
-    n = len(outcomes)
-    if average == "query":
-        return np.full(n, 1 / n)
-    counts = np.bincount(outcomes.dataset, minlength=len(outcomes.datasets))
-    return 1 / (counts[outcomes.dataset] * np.count_nonzero(counts))
-
-
-def weighted_mean(values: Floats, weights: Floats) -> float:
-    """Mean over the values that are known; NaN where none is."""
+def _mean_of_means(values: Floats, group: Ints) -> float:
+    """Mean over groups of their means over the values that are known; NaN where none is."""
     known = ~np.isnan(values)
-    mass = weights[known].sum()
-    return float(values[known] @ weights[known] / mass) if mass > 0 else float("nan")
+    total = np.bincount(group[known], weights=values[known])
+    count = np.bincount(group[known])
+    there = count > 0
+    return float((total[there] / count[there]).mean()) if there.any() else float("nan")

@@ -38,6 +38,7 @@ figure {{ margin: 1rem 0 }} svg {{ max-width: 100%; height: auto }}
 <h1>Held-out evaluation</h1><p>{summary}</p>{pictures}{tables}
 </html>
 """
+ENDINGS = (".json", ".md", ".html", ".htm")
 _PERCENT = ("perf_gain", "cost_save", "cost_save_95")
 
 
@@ -49,7 +50,7 @@ def to_markdown(report: Report) -> str:
     """
     parts = [
         "# Held-out evaluation",
-        summary(report),
+        _plain(summary(report)),
         "## Metrics",
         markdown_table(("metric", "value", "meaning"), metric_rows(report)),
         "## Accuracy and cost",
@@ -63,14 +64,14 @@ def to_markdown(report: Report) -> str:
 def save(report: Report, path: str | os.PathLike[str]) -> None:
     """Write a report in the format that the path's ending names; see :meth:`Report.save`."""
     file = Path(path)
+    if file.suffix not in ENDINGS:
+        raise ValueError(f"expected a path that ends in .json, .md or .html, got {file.name}")
     if file.suffix == ".json":
         text = json.dumps(report.to_dict(), indent=1) + "\n"
     elif file.suffix == ".md":
         text = to_markdown(report)
-    elif file.suffix in (".html", ".htm"):
-        text = to_html(report)
     else:
-        raise ValueError(f"expected a path that ends in .json, .md or .html, got {file.name}")
+        text = to_html(report)
     file.write_text(text, encoding="utf-8")
 
 
@@ -167,9 +168,17 @@ def selection(report: Report) -> tuple[list[str], list[list[str]]]:
 
 def markdown_table(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A Markdown table; the first column to the left, the others to the right."""
-    lines = ["| " + " | ".join(heading) + " |", "| --- |" + " ---: |" * (len(heading) - 1)]
-    lines += ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
-    return "\n".join(lines)
+
+    def line(cells: Sequence[str]) -> str:
+        return "| " + " | ".join(map(_plain, cells)) + " |"
+
+    rule = "| --- |" + " ---: |" * (len(heading) - 1)
+    return "\n".join([line(heading), rule, *map(line, rows)])
+
+
+def _plain(text: str) -> str:
+    """A text that Markdown shows as it is, inside a table, too."""
+    return " ".join(html.escape(text, quote=False).replace("|", "\\|").split())
 
 
 def percent(value: float) -> str:

@@ -260,20 +260,28 @@ class Router:
 
         Returns:
             The curve; exact, without a grid, for the scorers whose utility is linear in alpha.
+            Models that ``models``, ``exclude`` or ``unavailable`` rule out count as unknown.
+
+        Raises:
+            ValueError: no queries, and what :meth:`route` raises.
+            NoEligibleModelError: the constraints leave nobody for a query.
         """
         call, engine = make_call(**constraints), self.engine
         if queries is not None:
+            if not len(queries):
+                raise ValueError("expected at least one query, got none")
             sizes = None
             points = self.points(self.embed(_texts(queries)), call.prompt_tokens)
             features = engine.scorer.features(points)
         else:
             sizes = engine.scorer.statistics.size
             features, sizes = engine.scorer.center_features()[sizes > 0], sizes[sizes > 0]
-        estimate = engine.estimate(features, call.alpha)
         path = find_path(engine, features, call)
-        return curve(
-            path, self.models, estimate.score, estimate.cost, weight=sizes, cost_weight=sizes
-        )
+        estimate, models = engine.estimate(features, call.alpha), engine.artifact.models
+        out = call.constraints.ruled_out(models)
+        there = np.array([model not in out for model in models])
+        score, cost = (np.where(there, a, np.nan) for a in (estimate.score, estimate.cost))
+        return curve(path, models, score, cost, weight=sizes)
 
     def alpha_for(
         self,

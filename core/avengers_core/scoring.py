@@ -142,8 +142,8 @@ class _PublishedScorer(_ClusterScorer):
 
     def __init__(self, artifact: RouterArtifact, *, top_k: int, **options: Any) -> None:
         super().__init__(artifact, artifact.statistics, top_k=top_k, **options)
-        if top_k < 1:
-            raise ValueError(f"top_k must be at least 1, got {top_k}")
+        if not isinstance(top_k, int) or top_k < 1:
+            raise ValueError(f"top_k must be a whole number, at least 1, got {top_k}")
         s = artifact.statistics
         self._centroids = artifact.centroids.astype(np.float64)
         self._top_k = min(top_k, artifact.n_clusters)
@@ -196,7 +196,7 @@ class ReferenceScorer(_PublishedScorer):
 
     def __init__(self, artifact: RouterArtifact, *, top_k: int = 3, beta: float = 9.0) -> None:
         super().__init__(artifact, top_k=top_k, beta=beta)
-        self._beta = beta
+        self._beta = _sharpness(beta)
         self._gain = _min_max(self._means, self._seen, flat=1.0)
         peak = np.max(np.where(self._seen, self._costs, 0.0), axis=1, keepdims=True)
         self._saving = 1 - self._costs / np.where(peak > 0, peak, 1.0)
@@ -282,26 +282,27 @@ class CalibratedScorer(_ClusterScorer):
         statistics = artifact.statistics if r is None else r.statistics
         if mix is None:
             mix = 0.0 if r is None else r.mix
-        if not 0 <= mix <= 1 or m0 < 0:
+        if not (0 <= mix <= 1 and 0 <= m0 < np.inf):
             raise ValueError(f"mix must lie in [0, 1] and m0 not be negative, got {mix}, {m0}")
         super().__init__(artifact, statistics, beta=beta, m0=m0, mix=mix)
         s = statistics
         self.needs_surface = r is not None
         self._augment = None if r is None else r.augment
         self._centroids = artifact.centroids if r is None else r.centroids
-        self._posterior = Posterior(self._centroids, s.size, beta)
         score = shrunk_means(s.score, s.n, m0)
         cost = shrunk_means(s.cost, s.n_cost, m0)
+        directions = offset = None
         if r is None or mix == 0:
-            self._center = np.zeros(0)
-            self._directions = np.zeros((self._centroids.shape[1], 0), dtype=np.float32)
             self._tables(score, cost)
         else:
             # Votes sum to 1, so the regression's offset can ride on them.
             score = (1 - mix) * score + mix * r.linear.offset
-            self._directions = np.ascontiguousarray(r.linear.directions, dtype=np.float32)
-            self._center = (r.linear.center @ r.linear.directions).astype(np.float32)
+            directions = r.linear.directions
+            offset = -(r.linear.center @ directions)
             self._tables(score, cost, mix * r.linear.coefficients)
+        self._project = Posterior(
+            self._centroids, s.size, _sharpness(beta), directions=directions, offset=offset, spare=1
+        )
         self._gain = self.score_table / _typical_range(score, s.size)
         self._loss = self._cost / _typical_range(cost[:, self._priced], s.size)
 
@@ -312,16 +313,17 @@ class CalibratedScorer(_ClusterScorer):
         return self._in_space(space, points)
 
     def _in_space(self, space: Floats, points: Points) -> Floats:
-        votes = self._posterior(space)
-        parts = [votes]
-        if self._directions.shape[1]:
-            parts.append(space @ self._directions - self._center)
-        if points.prompt_tokens is None and points.surface is not None:
-            extra = tokens(points.surface) - votes @ self._usual_tokens
-            parts.append(extra[:, None].astype(np.float32))
-        else:
-            parts.append(self._extra_tokens(votes, points))
-        return np.concatenate(parts, axis=1)
+        features = self._project(space)
+        if points.prompt_tokens is not None or (self.needs_surface and points.surface is not None):
+            self._add_extra_tokens(features, points)
+        return features
+
+    def _add_extra_tokens(self, features: Floats, points: Points) -> None:
+        if points.prompt_tokens is not None:
+            length: Floats | int = points.prompt_tokens
+        elif points.surface is not None:
+            length = tokens(points.surface)
+        features[:, -1] = length - features[:, : len(self._usual_tokens)] @ self._usual_tokens
 
     def center_features(self) -> Floats:
         norm = np.linalg.norm(self._centroids, axis=1, keepdims=True)
@@ -358,6 +360,12 @@ def make_scorer(artifact: RouterArtifact, name: str | None = None, **options: An
         return SCORERS[name](artifact, **options)
     except TypeError as error:
         raise ValueError(f"scorer {name!r}: {error}") from None
+
+
+def _sharpness(beta: float) -> float:
+    if not 0 <= beta < np.inf:
+        raise ValueError(f"beta must be a finite number, at least 0, got {beta}")
+    return beta
 
 
 def _evidence(n: Floats, size: Floats) -> Floats:

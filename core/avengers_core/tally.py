@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from avengers_core.alpha_path import best_single
 from avengers_core.records import Outcomes
 from avengers_core.report import Average, Row, router_name
 
@@ -157,10 +158,11 @@ class Tally:
         for alpha, routed in self.routed.items():
             yield self._row(router_name(alpha), "router", routed, alpha)
         accuracy = np.array([s.accuracy(average) for s in self.singles])
-        yield self._row("best single", "baseline", self.singles[int(np.nanargmax(accuracy))])
         cost = np.array([s.mean_cost for s in self.singles])
+        yield self._row("best single", "baseline", self.singles[best_single(accuracy, cost)])
         if not np.isnan(cost).all():
-            yield self._row("cheapest", "baseline", self.singles[int(np.nanargmin(cost))])
+            cheapest = int(np.lexsort((-accuracy, cost))[0])
+            yield self._row("cheapest", "baseline", self.singles[cheapest])
         yield self._row("best per dataset", "baseline", self._best_per_dataset())
         yield self._row("oracle", "baseline", self.oracle)
         yield self._row("random", "baseline", self.random)

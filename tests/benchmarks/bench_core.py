@@ -1,4 +1,4 @@
-"""Speed of the core, each figure as a ratio to its floor measured in the same run.
+"""Speed, each figure as a ratio to its floor measured in the same run.
 
     python tests/benchmarks/bench_core.py
 
@@ -22,7 +22,9 @@ import numpy as np
 from sklearn.cluster import KMeans
 
 from avengers_core import Router, RouterArtifact, fit
+from avengers_core.alpha_path import find_path
 from avengers_core.artifact import ArtifactInfo
+from avengers_core.calls import make_call
 from avengers_core.decision import text_table
 from avengers_core.statistics import Statistics
 
@@ -132,19 +134,60 @@ def loading() -> tuple[str, float, float, str]:
     return "load an artifact / read its files", *taken, "(10 ms)"
 
 
+def alpha_curve() -> tuple[str, float, float, str]:
+    router, vectors = Router(random_artifact()), unit_vectors(10_000, 6)
+    features = router.scorer.features(router.points(vectors))
+    call = make_call()
+    taken = compare(
+        lambda: find_path(router.engine, features, call),
+        lambda: router.route_vectors(vectors, alpha=0.4),
+        9,
+    )
+    return "exact path over alpha, 10,000 queries / routing them once", *taken, ""
+
+
+def langchain_call() -> tuple[str, float, float, str]:
+    from langchain_core.language_models import FakeListChatModel
+
+    from avengers_langchain import AvengersChatModel
+
+    router, backend = Router.default(), FakeListChatModel(responses=["Yes."])
+    llm = AvengersChatModel(router=router, models=dict.fromkeys(router.models, backend))
+    return plugin_call("LangChain", lambda: llm.invoke(QUERY), lambda: backend.invoke(QUERY))
+
+
+def llamaindex_call() -> tuple[str, float, float, str]:
+    from llama_index.core.llms import ChatMessage, MockLLM
+
+    from avengers_llamaindex import AvengersLLM
+
+    router, backend = Router.default(), MockLLM()
+    llm = AvengersLLM(router=router, models=dict.fromkeys(router.models, backend))
+    question = [ChatMessage(QUERY)]
+    return plugin_call("LlamaIndex", lambda: llm.chat(question), lambda: backend.chat(question))
+
+
+def plugin_call(
+    name: str, routed: Callable[[], object], direct: Callable[[], object]
+) -> tuple[str, float, float, str]:
+    embedder = Router.default().embedder
+    with_router, alone = compare(routed, direct, 100, 5)
+    embed, _ = compare(lambda: embedder.embed([QUERY]), lambda: None, 100, 20)
+    return f"added to a {name} call / the embedder alone", with_router - alone, embed, "3"
+
+
 def importing() -> tuple[str, float, float, str]:
     def run(code: str) -> Callable[[], object]:
         return lambda: subprocess.run([sys.executable, "-c", code], check=True)
 
-    taken = compare(
-        run("import avengers_core, avengers_core.router"), run("import numpy, pydantic"), 7
-    )
-    return "import avengers_core.router / numpy and pydantic alone", *taken, "(0.3 s)"
+    taken = compare(run("import avengers_core"), run("pass"), 7)
+    return "import avengers_core / Python alone", *taken, "(0.3 s)"
 
 
 def main() -> None:
     rows = []
-    for measure in (one_query, batch, fitting, loading, importing):
+    measures = (one_query, batch, fitting, loading, alpha_curve, langchain_call, llamaindex_call)
+    for measure in (*measures, importing):
         name, work, floor, goal = measure()
         rows.append([name, f"{1e3 * work:.3f}", f"{1e3 * floor:.3f}", f"{work / floor:.2f}", goal])
     print(

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from avengers_core import Report, Router, evaluate, fit
 from avengers_core.embedders import CallableEmbedder
 
 SHARED = Path(__file__).parents[3] / "shared"
@@ -69,3 +70,35 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip("no shared data beside the project")
     return SHARED
+
+
+# Two datasets; "a" solves x, "b" solves y and costs ten times as much.
+_TOY = [
+    *({"query": f"x{i}", "records": {"a": 1, "b": 0}, "dataset": "x"} for i in range(4)),
+    *({"query": f"y{i}", "records": {"a": 0, "b": 1}, "dataset": "y"} for i in range(2)),
+    {"query": "y2", "records": {"a": 1, "b": 1}, "dataset": "y"},
+]
+
+
+@pytest.fixture(scope="session")
+def toy_rows() -> list[dict[str, Any]]:
+    """Seven records small enough to count by hand."""
+    return [{**r, "usages": {"a": {"cost": 1.0}, "b": {"cost": 10.0}}} for r in _TOY]
+
+
+@pytest.fixture(scope="session")
+def toy_router(toy_rows: list[dict[str, Any]]) -> Router:
+    """Its clusters are the toy's datasets, so at alpha 1 it makes no mistake."""
+    embedder = CallableEmbedder(
+        lambda texts: np.array([[t[0] == "x", t[0] == "y"] for t in texts], dtype=float),
+        id="test/letters",
+        dim=2,
+    )
+    artifact = fit(toy_rows, embedder, n_clusters=2, refine=False)
+    return Router(artifact, embedder, scorer="reference")
+
+
+@pytest.fixture(scope="session")
+def toy_report(toy_router: Router, toy_rows: list[dict[str, Any]]) -> Report:
+    """The toy's router on its own records, at both ends of alpha."""
+    return evaluate(toy_router, toy_rows, [0.0, 1.0])

@@ -5,11 +5,20 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 HEAVY = [
     "sklearn",
     "matplotlib",
+    "scipy",
+    "langchain",
     "langchain_core",
+    "avengers_langchain",
     "llama_index",
+    "avengers_llamaindex",
+    "huggingface_hub",
+    "wordllama",
+    "torch",
     "openai",
     "ray",
     "pyarrow",
@@ -26,6 +35,26 @@ def test_heavy_libraries_are_left_out():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_routing_vectors_needs_none_of_them_either():
+    code = (
+        "import sys, numpy as np; from avengers_core import Router;"
+        "router = Router.default();"
+        "vectors = np.eye(3, router.artifact.dim, dtype=np.float32);"
+        "assert router.route_vectors(vectors, alpha=0.3, max_cost=1).shape == (3,);"
+        f"print([name for name in {HEAVY} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_unknown_names_are_attribute_errors():
+    import avengers_core
+
+    with pytest.raises(AttributeError, match="has no attribute 'Riuter'"):
+        avengers_core.Riuter  # noqa: B018
+    assert set(avengers_core.__all__) <= set(dir(avengers_core))
 
 
 def test_all_that_is_promised_is_there():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 
@@ -15,6 +16,7 @@ from avengers_core.artifact import ArtifactInfo
 from avengers_core.records import to_outcomes
 from avengers_core.scoring import Points, make_scorer
 from avengers_core.statistics import Statistics
+from avengers_core.surface import surface
 
 K, M, D = 5, 4, 6
 
@@ -180,10 +182,16 @@ def test_votes_sum_to_one_and_come_first(make_records, embedder):
     ("name", "options", "message"),
     [
         ("guess", {}, r"no scorer 'guess'; there are \['calibrated', 'paper', 'reference'\]"),
-        ("reference", {"top_k": 0}, "top_k must be at least 1"),
+        ("reference", {"top_k": 0}, "top_k must be a whole number, at least 1, got 0"),
+        ("paper", {"top_k": 2.5}, "top_k must be a whole number, at least 1, got 2.5"),
+        ("reference", {"beta": -1}, "beta must be a finite number, at least 0, got -1"),
+        ("reference", {"beta": math.nan}, "beta must be a finite number"),
+        ("calibrated", {"beta": math.inf}, "beta must be a finite number"),
         ("reference", {"temperature": 1}, "unexpected keyword argument 'temperature'"),
         ("calibrated", {"mix": 2}, r"mix must lie in \[0, 1\]"),
+        ("calibrated", {"mix": math.nan}, r"mix must lie in \[0, 1\]"),
         ("calibrated", {"m0": -1}, "m0 not be negative"),
+        ("calibrated", {"m0": math.nan}, "m0 not be negative"),
     ],
 )
 def test_wrong_scorers_and_options(name, options, message):
@@ -201,6 +209,147 @@ def test_a_long_prompt_costs_what_its_tokens_cost(make_records, embedder):
     )
     for model, price in prices.items():
         assert long[model] - short[model] == pytest.approx(1000 * price, rel=1e-3, abs=1e-9)
+
+
+def test_options_of_the_artifact_hold_for_its_own_scorer_only():
+    artifact = random_artifact(0)
+    info = artifact.info.model_copy(
+        update={"scorer": "reference", "scorer_options": {"top_k": 2, "beta": 5.0}}
+    )
+    artifact = dataclasses.replace(artifact, info=info)
+    assert make_scorer(artifact).options == {"top_k": 2, "beta": 5.0}
+    assert make_scorer(artifact, beta=1.0).options == {"top_k": 2, "beta": 1.0}
+    assert make_scorer(artifact, "paper").options == {"top_k": 4}
+    assert make_scorer(artifact, "calibrated").name == "calibrated"
+
+
+@given(seeds, st.sampled_from(["reference", "paper", "calibrated"]))
+def test_one_query_scores_as_it_does_among_many(seed, name):
+    scorer, x = make_scorer(random_artifact(seed), name), unit(seed)
+    together = scorer.features(Points(x))
+    alone = np.concatenate([scorer.features(Points(row[None])) for row in x])
+    np.testing.assert_allclose(alone, together, rtol=1e-5, atol=1e-7)
+
+
+@given(seeds, st.floats(0, 1), st.sampled_from(["paper", "calibrated"]))
+def test_linear_scorers_are_straight_lines_in_alpha(seed, alpha, name):
+    scorer = make_scorer(random_artifact(seed), name)
+    between = (1 - alpha) * scorer.table(0.0) + alpha * scorer.table(1.0)
+    assert scorer.linear
+    np.testing.assert_allclose(scorer.table(alpha), between, atol=1e-12)
+
+
+def test_ends_of_alpha_are_the_best_and_the_cheapest():
+    artifact, x = random_artifact(3), unit(3, n=50)
+    scorer = make_scorer(artifact, "calibrated")
+    features = scorer.features(Points(x))
+    best = (features @ scorer.table(1.0)).argmax(axis=1)
+    cheapest = (features @ scorer.table(0.0)).argmax(axis=1)
+    np.testing.assert_array_equal(best, (features @ scorer.score_table).argmax(axis=1))
+    np.testing.assert_array_equal(cheapest, (features @ scorer.cost_table).argmin(axis=1))
+
+
+@given(seeds)
+def test_expectations_are_means_over_the_records_where_there_is_no_shrinkage(seed):
+    """A query to whom only one cluster matters is expected to fare as its records did."""
+    artifact = random_artifact(seed)
+    scorer = make_scorer(artifact, beta=1e4, m0=0)
+    accuracy, cost = means(artifact)
+    norms = np.linalg.norm(artifact.centroids, axis=1, keepdims=True)
+    features = scorer.features(Points(artifact.centroids / norms))
+    seen = artifact.statistics.n > 0
+    np.testing.assert_allclose((features @ scorer.score_table)[seen], accuracy[seen], rtol=1e-4)
+    np.testing.assert_allclose((features @ scorer.cost_table)[seen], cost[seen], rtol=1e-4)
+
+
+def test_support_is_the_share_of_votes_where_a_model_has_its_records():
+    s = Statistics.zeros(2, 2, 1)
+    s.n[:] = [[20, 20], [20, 0]]
+    s.topics[:, 0] = 20
+    s.score[:] = s.n / 2
+    artifact = RouterArtifact(
+        ("a", "b"), ("d",), np.eye(2, dtype=np.float32), s, ArtifactInfo(embedder="none")
+    )
+    for name, options in (("calibrated", {"beta": 200.0}), ("reference", {"beta": 200.0})):
+        scorer = make_scorer(artifact, name, **options)
+        support = scorer.features(Points(np.eye(2, dtype=np.float32))) @ scorer.evidence_table
+        np.testing.assert_allclose(support, [[1, 1], [1, 0]], atol=1e-6)
+    between = np.array([[1.0, 1.0]]) / math.sqrt(2)
+    scorer = make_scorer(artifact)
+    support = scorer.features(Points(between)) @ scorer.evidence_table
+    np.testing.assert_allclose(support, [[1, 0.5]], atol=1e-5)
+
+
+def test_a_handful_of_strays_is_no_evidence():
+    s = Statistics.zeros(2, 2, 1)
+    s.n[:] = [[1000, 900], [1000, 3]]
+    s.topics[:, 0] = 1000
+    artifact = RouterArtifact(
+        ("a", "b"), ("d",), np.eye(2, dtype=np.float32), s, ArtifactInfo(embedder="none")
+    )
+    evidence = make_scorer(artifact).evidence_table[:2]
+    assert evidence[:, 0].tolist() == [1, 1]
+    assert evidence[0, 1] == 1
+    assert evidence[1, 1] < 0.02
+
+
+@pytest.fixture(scope="module")
+def refined(make_records, embedder):
+    prices = {"good": 1e-5, "cheap": 1e-6, "odd": 1e-5}
+    rows = make_records(200)
+    for row in rows[::3]:
+        row["query"] += " 123 456?" * 20
+    return fit(rows, embedder, n_clusters=4, input_prices=prices)
+
+
+def test_features_of_texts_matter_only_to_the_refined(refined, embedder):
+    texts = ["alpha beta", "alpha beta " + "1 + 2 = ? " * 40]
+    vectors, known = embedder.embed(texts), surface(texts)
+    plain = dataclasses.replace(refined, refinement=None)
+    for artifact, name in ((plain, "calibrated"), (refined, "reference"), (refined, "paper")):
+        scorer = make_scorer(artifact, name)
+        assert not scorer.needs_surface
+        np.testing.assert_array_equal(
+            scorer.features(Points(vectors, known)), scorer.features(Points(vectors))
+        )
+    scorer = make_scorer(refined)
+    assert scorer.needs_surface
+    assert not np.allclose(
+        scorer.features(Points(vectors, known)), scorer.features(Points(vectors)), atol=1e-3
+    )
+
+
+@pytest.mark.parametrize("name", ["calibrated", "reference", "paper"])
+def test_the_cost_of_a_prompt_is_linear_in_its_tokens(refined, embedder, name):
+    scorer = make_scorer(refined, name)
+    texts = ["alpha beta", "zeta"]
+    points = Points(embedder.embed(texts), surface(texts))
+    cost = [
+        scorer.features(points._replace(prompt_tokens=t)) @ scorer.cost_table
+        for t in (0, 1000, 3000)
+    ]
+    prices = refined.token_prices()
+    np.testing.assert_allclose(cost[1] - cost[0], np.tile(1000 * prices, (2, 1)), rtol=1e-3)
+    np.testing.assert_allclose(cost[2] - cost[1], 2 * (cost[1] - cost[0]), rtol=1e-3)
+    # Score and support do not depend on it.
+    for table in (scorer.score_table, scorer.evidence_table):
+        short, long = (scorer.features(points._replace(prompt_tokens=t)) @ table for t in (0, 3000))
+        np.testing.assert_allclose(short, long, rtol=1e-5)
+    overall = [scorer.overall(t) @ scorer.cost_table for t in (0, 1000)]
+    np.testing.assert_allclose(overall[1] - overall[0], [1000 * prices], rtol=1e-3)
+
+
+def test_refined_expectation_is_the_mean_of_clusters_and_regression(refined, embedder):
+    texts = ["alpha beta 12?", "zeta delta", "epsilon"]
+    r = refined.refinement
+    points = Points(embedder.embed(texts), surface(texts))
+    space = r.augment(points.vectors, points.surface)
+    mix = 0.3
+    clusters, both = (make_scorer(refined, mix=m) for m in (0.0, mix))
+    by_clusters = clusters.features(points) @ clusters.score_table
+    expected = (1 - mix) * by_clusters + mix * r.linear(space)
+    np.testing.assert_allclose(both.features(points) @ both.score_table, expected, atol=1e-4)
+    assert make_scorer(refined).options["mix"] == r.mix
 
 
 # -- the published decisions ---------------------------------------------------------------------

@@ -11,7 +11,6 @@ import click
 from avengers_core.cli.fitting import fit_options, make_embedder
 from avengers_core.cli.shared import (
     alpha_options,
-    artifact_option,
     constraint_options,
     engine_options,
     given,
@@ -25,6 +24,15 @@ from avengers_core.decision import text_table
 if TYPE_CHECKING:
     from avengers_core.report import Report
     from avengers_core.router import Router
+
+
+def _known_ending(_ctx: object, _param: object, value: Path | None) -> Path | None:
+    """Refuse a report of an unknown format before the work, not after it."""
+    from avengers_core.reporting import ENDINGS
+
+    if value is not None and value.suffix not in ENDINGS:
+        raise click.BadParameter(f"expected a path that ends in .md or .html, got {value.name}")
+    return value
 
 
 @click.command("evaluate")
@@ -41,12 +49,18 @@ if TYPE_CHECKING:
 @click.option(
     "--report",
     type=click.Path(path_type=Path),
+    callback=_known_ending,
     help="A report: .md for Markdown, .html for one self-contained page with pictures.",
 )
 @click.option(
     "--pictures", type=click.Path(path_type=Path), help="Folder for PNG and SVG pictures."
 )
-@artifact_option
+@click.option(
+    "--artifact",
+    "-a",
+    type=click.Path(path_type=Path),
+    help="Evaluate this artifact on all records instead of fitting one on a part of them.",
+)
 @fit_options
 @click.option("--train-ratio", type=click.FloatRange(0, 1, True, True), default=0.7)
 @alpha_options
@@ -201,7 +215,7 @@ def _show(
     if pictures is not None:
         from avengers_core.plots import save_all
 
-        for path in save_all(result, pictures):
+        for path in save_all(result, pictures, artifact=router.artifact):
             click.echo(f"picture: {path}")
 
 
@@ -285,7 +299,9 @@ def sweep_command(
 
 
 def _number(value: str) -> float | str:
-    try:
-        return float(value) if "." in value else int(value)
-    except ValueError:
-        return value
+    for number in (int, float):
+        try:
+            return number(value)
+        except ValueError:
+            continue
+    return value

@@ -21,9 +21,11 @@ from avengers_core.cli.shared import (
     scorer_options,
 )
 from avengers_core.decision import text_table, usd
+from avengers_core.embedders.base import well_formed
 from avengers_core.router import DEFAULT_ARTIFACT, Router
 
 _BATCH = 1024
+_TEXT = click.File("r", encoding="utf-8-sig", errors="replace")
 
 
 def open_router(artifact: Path | None, **options: Any) -> Router:
@@ -37,7 +39,7 @@ def open_router(artifact: Path | None, **options: Any) -> Router:
     "--file",
     "-f",
     "source",
-    type=click.File("r", encoding="utf-8"),
+    type=_TEXT,
     help="One query a line; JSON lines with a key `query` are understood. - is standard input.",
 )
 @artifact_option
@@ -83,6 +85,10 @@ def route_command(
     echo "Write a haiku" | avengers route --explain
     avengers route "logs/*.parquet" --engine ray --output decisions/
     """
+    if arguments["alpha"] is not None and (
+        arguments["performance_weight"] is not None or arguments["cost_sensitivity"] is not None
+    ):
+        raise click.UsageError("give --alpha, or the two weights, not both")
     call = given(**arguments, on_empty="relax" if relax else None)
     if output is not None:
         if source is not None or not query:
@@ -99,7 +105,7 @@ def route_command(
     if not query and source is None and sys.stdin.isatty():
         raise click.UsageError("give a QUERY, --file, or queries on standard input")
     router = open_router(artifact, scorer=scorer, top_k=top_k, beta=beta)
-    queries = iter(query) if query else _queries(source or sys.stdin)
+    queries = iter(query) if query else _queries(source or _TEXT.convert("-", None, None))
     while batch := list(itertools.islice(queries, _BATCH)):
         for text, decision in zip(batch, router.route_batch(batch, **call), strict=True):
             if as_json:
@@ -134,23 +140,25 @@ def _queries(lines: Any) -> Iterator[str]:
         if text.lstrip().startswith("{"):
             try:
                 row = json.loads(text)
-            except ValueError:
+            except (ValueError, RecursionError):
                 row = {}
             if isinstance(row.get("query"), str):
-                text = row["query"]
+                text = well_formed(row["query"])
         if text.strip():
             yield text
 
 
 @click.command("inspect")
-@click.argument("artifact", type=click.Path(path_type=Path), required=False)
+@click.argument(
+    "artifact", type=click.Path(path_type=Path), required=False, envvar="AVENGERS_ARTIFACT"
+)
 @click.option("--alpha", type=click.FloatRange(0, 1), default=0.5, show_default=True)
 @click.option("--top", type=click.IntRange(1), default=3, show_default=True, help="Models shown.")
 @click.option("--json", "as_json", is_flag=True, help="Everything as one JSON object.")
 def inspect_command(artifact: Path | None, alpha: float, top: int, as_json: bool) -> None:
     """Show what an ARTIFACT holds: its clusters, their size, topics and best models.
 
-    Without ARTIFACT: the one that ships with the package.
+    Without ARTIFACT: the one of $AVENGERS_ARTIFACT, else the one that ships with the package.
     """
     router = open_router(artifact)
     a, scorer = router.artifact, router.scorer
@@ -221,7 +229,7 @@ def _known(cost: float) -> float | None:
 )
 @click.option(
     "--queries",
-    type=click.File("r", encoding="utf-8"),
+    type=_TEXT,
     help="A sample of your queries, one a line. Default: the artifact's own records.",
 )
 @constraint_options
@@ -245,6 +253,8 @@ def calibrate_command(
     avengers calibrate --saving 0.27
     avengers calibrate --cost 0.002 --queries my-questions.txt
     """
+    if sum(target is not None for target in (cost, score, saving)) != 1:
+        raise click.UsageError("give exactly one of --cost, --score and --saving")
     router = open_router(artifact, scorer=scorer, top_k=top_k, beta=beta)
     sample = list(_queries(queries)) if queries else None
     path = router.alpha_path(sample, **given(**limits))

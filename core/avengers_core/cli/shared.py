@@ -28,6 +28,8 @@ class Commands(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
+        except BrokenPipeError:
+            raise  # a reader that has seen enough is no error; click ends quietly
         except (AvengersError, ValueError, OSError) as error:
             raise click.ClickException(str(error)) from error
 

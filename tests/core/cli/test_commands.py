@@ -99,7 +99,7 @@ def test_fit_leaves_out_what_it_is_told_to(run, records):
         (["route", "q", "-f", "-"], 2, "not both"),
         (["route", "--output", "x"], 2, "give the files as arguments"),
         (["inspect", "records.jsonl"], 1, "not an artifact folder"),
-        (["calibrate"], 1, "exactly one of"),
+        (["calibrate"], 2, "exactly one of"),
         (["calibrate", "--cost", "0"], 1, "no alpha has a mean cost"),
         (["merge", "nowhere", "-o", "x"], 1, "not an artifact folder"),
         (["import", "nowhere", "-o", "x"], 1, "there is no file or folder"),

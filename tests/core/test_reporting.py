@@ -1,0 +1,162 @@
+"""Reports as text: the published layout, escaping, and one page without anything from elsewhere."""
+
+from __future__ import annotations
+
+import json
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from avengers_core import OptionalDependencyError, Router, evaluate, fit, plots, reporting
+
+VILE = ("<b>bold</b>", "pipe|d & $x^2$")
+
+
+@pytest.fixture(scope="module")
+def vile(make_records, embedder):
+    """A report with names that Markdown, HTML and matplotlib would take for markup."""
+    rows = [{**r, "dataset": f"<i>{r['dataset']}|$a_1$"} for r in make_records(models=VILE)]
+    return evaluate(Router(fit(rows, embedder, n_clusters=2), embedder), rows)
+
+
+@pytest.fixture(scope="module")
+def page(vile, tmp_path_factory):
+    path = tmp_path_factory.mktemp("page") / "r.html"
+    vile.save(path)
+    return path.read_text(encoding="utf-8")
+
+
+def tables(markdown):
+    """The cells of each Markdown table, row by row."""
+    found = []
+    for block in re.findall(r"(?:^\|.*\n)+", markdown, re.MULTILINE):
+        lines = [re.split(r"(?<!\\)\|", line.strip())[1:-1] for line in block.splitlines()]
+        found.append([[cell.strip() for cell in line] for line in lines])
+    return found
+
+
+def test_markdown_has_the_published_layout(toy_report, tmp_path):
+    toy_report.save(tmp_path / "r.md")
+    text = (tmp_path / "r.md").read_text(encoding="utf-8")
+    assert text == toy_report.to_markdown() == toy_report._repr_markdown_()
+    metrics, comparison, selection = tables(text)
+    assert metrics[0] == ["metric", "value", "meaning"]
+    assert comparison[0] == [
+        *("", "x", "y", "mean over datasets", "mean over queries", "USD a call", "USD in all"),
+    ]
+    by_name = {line[0]: line[1:] for line in comparison[2:]}
+    assert by_name["a"] == ["100.0", "33.3", "66.7", "71.4", "$1.00 (100%)", "$7.00"]
+    assert by_name["router (alpha 1)"][:2] == ["100.0", "100.0"]
+    assert by_name["oracle"][-1] == "$25.00"
+    assert selection[0] == ["model", "alpha 0", "alpha 1"]
+    assert selection[2:] == [["a", "100.0%", "57.1%"], ["b", "0.0%", "42.9%"]]
+
+
+def test_every_row_of_a_table_has_the_same_cells_whatever_the_names(vile):
+    text = vile.to_markdown()
+    for table in tables(text):
+        assert len({len(row) for row in table}) == 1
+    assert "<b>" not in text
+    assert "<i>" not in text
+    assert "&lt;b&gt;bold&lt;/b&gt;" in text
+
+
+def test_summary_says_what_was_evaluated(toy_report):
+    text = reporting.summary(toy_report)
+    for part in ("7 held-out queries of 2 datasets", "2 models", "scorer reference", "model is a"):
+        assert part in text
+
+
+def test_unknown_values_are_said_to_be_unknown(toy_router, toy_rows):
+    text = evaluate(toy_router, [{**r, "usages": {}} for r in toy_rows]).to_markdown()
+    assert "nan" not in text
+    assert "| AIQ | not reached |" in text or "| AIQ | unknown |" in text
+    assert "| unknown | unknown |" in text
+
+
+def test_json_has_no_nan(toy_router, toy_rows, tmp_path):
+    report = evaluate(toy_router, [{**r, "usages": {}} for r in toy_rows])
+    report.save(tmp_path / "r.json")
+    text = (tmp_path / "r.json").read_text(encoding="utf-8")
+    content = json.loads(text, parse_constant=pytest.fail)
+    assert content == report.to_dict()
+
+
+@pytest.mark.parametrize("name", ["r.docx", "r", "r.HTML.zip"])
+def test_other_endings_are_refused(toy_report, tmp_path, name):
+    with pytest.raises(ValueError, match=r"ends in \.json, \.md or \.html, got r"):
+        toy_report.save(tmp_path / name)
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_page_needs_nothing_from_elsewhere(page):
+    links = re.findall(r"(?:src|href)\s*=\s*[\"']?([^\"' >]+)", page)
+    assert all(link.startswith(("data:", "#")) for link in links)
+    assert "<script" not in page
+    assert "@import" not in page
+    # Names of XML vocabularies are no addresses that a browser opens.
+    addresses = set(re.findall(r"https?://[^\"'<> ]+", page))
+    assert all(address.startswith("http://www.w3.org/") for address in addresses)
+    assert all(f"#{name}" in page for name in re.findall(r"url\(#([^)]+)\)", page))
+
+
+def test_the_page_escapes_names(page):
+    assert "<b>bold" not in page
+    assert "<i>" not in page
+    assert "&lt;b&gt;bold&lt;/b&gt;" in page
+    assert "pipe|d &amp; $x^2$" in page
+
+
+def test_the_page_is_well_formed(page):
+    class Checker(HTMLParser):
+        void = ("meta", "br")
+
+        def __init__(self):
+            super().__init__()
+            self.open = []
+            self.seen = []
+
+        def handle_starttag(self, tag, attrs):
+            self.seen.append(tag)
+            if tag not in self.void:
+                self.open.append(tag)
+
+        def handle_startendtag(self, tag, attrs):
+            self.seen.append(tag)
+
+        def handle_endtag(self, tag):
+            assert self.open.pop() == tag
+
+    checker = Checker()
+    checker.feed(page)
+    assert checker.open == []
+    assert checker.seen.count("svg") == 3
+    assert checker.seen.count("table") == 3
+    assert page.startswith("<!doctype html>")
+    assert 'charset="utf-8"' in page
+
+
+def test_without_matplotlib_the_page_says_what_to_install(toy_report, tmp_path, monkeypatch):
+    import sys
+
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    with pytest.raises(OptionalDependencyError, match=r"pip install 'avengers-router\[plot\]'"):
+        toy_report.save(tmp_path / "r.html")
+    toy_report.save(tmp_path / "r.md")
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0.5, "50.0"), (1, "100.0"), (0.12345, "12.3"), (float("nan"), "n/a")]
+)
+def test_percent(value, text):
+    assert reporting.percent(value) == text
+
+
+def test_the_svg_of_a_picture_keeps_its_text(vile):
+    svg = plots.to_svg(plots.tradeoff(vile))
+    assert svg.startswith("<svg")
+    assert "mean cost of a call, USD" in svg
+    assert ">&lt;b&gt;bold&lt;/b&gt;<" in svg
+    assert ">pipe|d &amp; $x^2$<" in svg
