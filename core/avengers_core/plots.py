@@ -329,7 +329,9 @@ def _label_points(
         )
         extent = text.get_window_extent()
         size = np.array([extent.width, extent.height])
-        corners = at[i] + _places(extent.width, extent.height, marks[i] + 2 * scale)
+        places = _places(extent.width, extent.height, marks[i] + 2 * scale)
+        # Far from its point, a name would be taken for that of another.
+        corners = at[i] + (places[:8] if sparse else places)
         boxes = np.concatenate([corners, corners + size], axis=1)
         away = np.arange(len(boxes)) // 8 * 30
         # A line behind a text does little harm, a mark does more, another text most.
@@ -342,7 +344,8 @@ def _label_points(
             text.remove()
             continue
         text.set_position((corners[best] - at[i]) / scale)
-        written = np.concatenate([written, boxes[best : best + 1]])
+        space = scale * np.array([-3.0, 0.0, 3.0, 0.0])
+        written = np.concatenate([written, boxes[best : best + 1] + space])
 
 
 def _places(width: float, height: float, gap: float) -> Floats:

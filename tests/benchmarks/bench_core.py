@@ -29,7 +29,13 @@ from avengers_core.decision import text_table
 from avengers_core.statistics import Statistics
 
 N, K, M, D = 100_000, 60, 13, 256
-QUERY = "Explain why the sky is blue to a child who knows a little physics."
+# Half a line, and as long as the questions of public benchmarks are on average.
+SHORT = "Explain why the sky is blue to a child who knows a little physics."
+QUERY = (
+    "A train leaves the station at 14:05 and travels at 80 km/h. A second one leaves twenty "
+    "minutes later in the same direction at 110 km/h. When, and how far from the station, does "
+    "it catch up? Show each step, and say which assumptions you make about the stops between."
+)
 
 
 def compare(
@@ -68,12 +74,20 @@ def random_artifact() -> RouterArtifact:
     return RouterArtifact(tuple(f"m{i}" for i in range(M)), ("d",), unit_vectors(K, 2), s, info)
 
 
-def one_query() -> tuple[str, float, float, str]:
+def one_query(text: str, length: str) -> tuple[str, float, float, str]:
     router = Router.default()
     taken = compare(
-        lambda: router.route(QUERY, alpha=0.4), lambda: router.embedder.embed([QUERY]), 200, 20
+        lambda: router.route(text, alpha=0.4), lambda: router.embedder.embed([text]), 200, 20
     )
-    return "one query, text to decision / the embedder alone", *taken, "2.5"
+    return f"one {length} query, text to decision / the embedder alone", *taken, "2.5"
+
+
+def short_query() -> tuple[str, float, float, str]:
+    return one_query(SHORT, "short")
+
+
+def usual_query() -> tuple[str, float, float, str]:
+    return one_query(QUERY, "usual")
 
 
 def batch() -> tuple[str, float, float, str]:
@@ -186,7 +200,8 @@ def importing() -> tuple[str, float, float, str]:
 
 def main() -> None:
     rows = []
-    measures = (one_query, batch, fitting, loading, alpha_curve, langchain_call, llamaindex_call)
+    plugins = langchain_call, llamaindex_call
+    measures = short_query, usual_query, batch, fitting, loading, alpha_curve, *plugins
     for measure in (*measures, importing):
         name, work, floor, goal = measure()
         rows.append([name, f"{1e3 * work:.3f}", f"{1e3 * floor:.3f}", f"{work / floor:.2f}", goal])

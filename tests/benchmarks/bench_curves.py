@@ -48,7 +48,7 @@ def measure(records: int, models: int, clusters: int, dimensions: int) -> list[s
     features = rng.normal(size=(records, len(NAMES))).astype(np.float32)
     shape = (records, models)
     outcomes = Outcomes(
-        queries=["a question of some length"] * records,
+        queries=[f"a question of some length, number {i}" for i in range(records)],
         models=tuple(f"m{j}" for j in range(models)),
         datasets=("d",),
         dataset=np.zeros(records, dtype=np.int64),

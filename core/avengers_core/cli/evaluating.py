@@ -62,7 +62,13 @@ def _known_ending(_ctx: object, _param: object, value: Path | None) -> Path | No
     help="Evaluate this artifact on all records instead of fitting one on a part of them.",
 )
 @fit_options
-@click.option("--train-ratio", type=click.FloatRange(0, 1, True, True), default=0.7)
+@click.option(
+    "--train-ratio",
+    type=click.FloatRange(0, 1, True, True),
+    default=0.7,
+    show_default=True,
+    help="Share of each dataset to fit on; the rest is held out.",
+)
 @alpha_options
 @constraint_options
 @names("--excluded-datasets", "excluded_datasets", help="Datasets to leave out ...")
@@ -244,7 +250,13 @@ def _show(
 @click.option("--jobs", "-j", type=click.IntRange(1), help="Processes. Default: all cores.")
 @click.option("--clusters", type=click.IntRange(1), default=60, show_default=True)
 @click.option("--embedder", default="wordllama", show_default=True)
-@click.option("--train-ratio", type=click.FloatRange(0, 1, True, True), default=0.7)
+@click.option(
+    "--train-ratio",
+    type=click.FloatRange(0, 1, True, True),
+    default=0.7,
+    show_default=True,
+    help="Share of each dataset to fit on; the rest is held out.",
+)
 @scorer_options
 @click.option("--output", "-o", type=click.Path(path_type=Path), help="Tidy CSV, row by row.")
 @click.option("--picture", type=click.Path(path_type=Path), help="A picture, .png or .svg.")

@@ -181,7 +181,13 @@ def update_command(
 
 @click.command("merge")
 @click.argument("artifacts", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--output", "-o", type=click.Path(path_type=Path), required=True)
+@click.option(
+    "--output",
+    "-o",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="Artifact folder to write.",
+)
 def merge_command(artifacts: tuple[Path, ...], output: Path) -> None:
     """Add up ARTIFACTS with the same centroids (shards, days) into one.
 

@@ -36,7 +36,7 @@ def import_command(
     scale: tuple[float, float] | None,
     embedder: str | None,
 ) -> None:
-    """Convert benchmark results to records, or a published router's export to an artifact.
+    """Convert SOURCE: benchmark results to records, or a published router's export to an artifact.
 
     \b
     avengers import export/ -o artifact/            the published code's --export_cluster

@@ -158,6 +158,10 @@ def _queries(lines: Any) -> Iterator[str]:
 def inspect_command(artifact: Path | None, alpha: float, top: int, as_json: bool) -> None:
     """Show what an ARTIFACT holds: its clusters, their size, topics and best models.
 
+    \b
+    avengers inspect artifact/
+    avengers inspect artifact/ --alpha 1 --top 5       who is best, whatever it costs
+
     Without ARTIFACT: the one of $AVENGERS_ARTIFACT, else the one that ships with the package.
     """
     router = open_router(artifact)

@@ -1,0 +1,114 @@
+"""What goes wrong is one line on standard error and an exit code: 1 at work, 2 in usage."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["fit", "nowhere.jsonl", "-o", "x"], 1, "nowhere.jsonl"),
+        (["fit", "records.jsonl"], 2, "Missing option '--output'"),
+        (["fit", "-o", "x"], 2, "Missing argument 'RECORDS...'"),
+        (["fit", "records.jsonl", "-o", "x", "--clusters", "0"], 2, "is not in the range x>=1"),
+        (["fit", "records.jsonl", "-o", "x", "--clusters", "few"], 2, "is not a valid integer"),
+        (["fit", "records.jsonl", "-o", "x", "--embedder", "magic"], 1, "magic"),
+        (["fit", "records.jsonl", "-o", "x", "--models", "nobody"], 1, "nobody"),
+        (["fit", "empty.jsonl", "-o", "x"], 1, "no record in empty.jsonl"),
+        (["fit", "records.jsonl", "-o", "records.jsonl"], 1, "is a file"),
+        (
+            ["fit", "records.jsonl", "-o", "x", "--embedder", "tfidf", "--cache", "c"],
+            2,
+            "of no use",
+        ),
+        (["route", "q", "-a", "nowhere"], 1, "nowhere is not an artifact folder"),
+        (["route", "q", "-f", "nowhere.txt"], 2, "No such file"),
+        (["route", "q", "--alpha", "2"], 2, "is not in the range 0<=x<=1"),
+        (["route", "q", "--alpha", "nan"], 1, "alpha must lie in [0, 1], got nan"),
+        (["route", "q", "--alpha", "much"], 2, "is not a valid float"),
+        (["route", "q", "--alpha", "1", "--performance-weight", "1"], 2, "not both"),
+        (["route", "q", "--performance-weight", "0", "--cost-sensitivity", "0"], 1, "both zero"),
+        (["route", "q", "--models", "nobody"], 1, "the artifact has no model ['nobody']"),
+        (["route", "q", "--max-cost", "0"], 1, "no model is eligible"),
+        (["route", "q", "--max-cost", "-1"], 2, "is not in the range x>=0"),
+        (["route", "q", "--scorer", "best"], 2, "is not one of"),
+        (["route", "q", "--scorer", "paper", "--beta", "3"], 1, "unexpected keyword argument"),
+        (["route", "q", "--beta", "nan"], 1, "beta must be a finite number"),
+        (["route", "two", "words"], 2, "one QUERY, please, in quotation marks; got 2"),
+        (["route", "q", "--engine", "serial"], 2, "go with --output"),
+        (["route", "q", "-f", "records.jsonl"], 2, "not both"),
+        (["route", "--output", "x"], 2, "give the files as arguments"),
+        (["inspect", "records.jsonl"], 1, "not an artifact folder"),
+        (["calibrate"], 2, "exactly one of --cost, --score and --saving"),
+        (["calibrate", "--cost", "1", "--score", "0.5"], 2, "exactly one of"),
+        (["calibrate", "--saving", "1"], 2, "is not in the range 0<=x<1"),
+        (["calibrate", "--cost", "0"], 1, "no alpha has a mean cost of $0 or less; the lowest is"),
+        (["calibrate", "--score", "1"], 1, "no alpha has a mean score of 1 or more; the highest"),
+        (["calibrate", "--cost", "1", "--max-cost", "0"], 1, "no model is eligible"),
+        (["calibrate", "--cost", "1", "--queries", "empty.jsonl"], 1, "at least one query"),
+        (["merge", "nowhere", "-o", "x"], 1, "not an artifact folder"),
+        (["update", "nowhere", "records.jsonl"], 1, "not an artifact folder"),
+        (["import", "nowhere", "-o", "x"], 1, "there is no file or folder"),
+        (["evaluate"], 2, "Missing option '--input'"),
+        (["evaluate", "--input", "nowhere"], 2, "does not exist"),
+        (
+            ["evaluate", "--input", "records.jsonl", "--train-ratio", "1"],
+            2,
+            "not in the range 0<x<1",
+        ),
+        (["evaluate", "--input", "records.jsonl", "--engine", "ray"], 2, "needs --artifact"),
+        (["evaluate", "-i", "records.jsonl", "--report", "r.docx"], 2, "ends in .md or .html"),
+        (
+            ["evaluate", "-i", "records.jsonl", "--alpha", "1", "--cost-sensitivity", "0"],
+            2,
+            "not both",
+        ),
+        (["sweep", "--input", "records.jsonl", "--study", "depth"], 2, "is not one of"),
+        (["assemble"], 2, "No such command"),
+    ],
+)
+def test_one_line_and_an_exit_code(run, records, arguments, code, message):
+    records.with_name("empty.jsonl").touch()
+    result = run(*arguments, code=code)
+    assert message in result.stderr
+    assert "Traceback" not in result.output
+    error = [line for line in result.stderr.splitlines() if line.startswith("Error: ")]
+    assert len(error) == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["fit", "records.jsonl", "-o", "taken/artifact", "--embedder", "tfidf", "--clusters", "2"],
+        ["evaluate", "-i", "records.jsonl", "-a", "artifact", "-o", "taken/results.json"],
+        ["evaluate", "-i", "records.jsonl", "-a", "artifact", "--report", "taken/report.md"],
+        ["evaluate", "-i", "records.jsonl", "-a", "artifact", "--pictures", "taken/pictures"],
+        ["merge", "artifact", "-o", "taken/merged"],
+        ["update", "artifact", "records.jsonl", "-o", "taken/updated"],
+    ],
+)
+def test_output_that_can_not_be_written(run, records, artifact, tmp_path, arguments):
+    (tmp_path / "taken").write_text("a file where a folder is wanted")
+    result = run(*arguments, code=1)
+    assert "Error: " in result.stderr
+    assert "taken" in result.stderr
+    assert "Traceback" not in result.output
+
+
+def test_a_damaged_artifact(run, artifact, tmp_path):
+    info = tmp_path / "artifact" / "artifact.json"
+    info.write_text(info.read_text()[:40])
+    assert "artifact" in run("route", "q", "-a", artifact, code=1).stderr
+
+
+def test_bad_lines_are_counted_and_shown(run, tmp_path, make_records):
+    path = tmp_path / "bad.jsonl"
+    lines = [json.dumps(r) for r in make_records(20)] + ["broken"] * 1200
+    path.write_text("\n".join(lines))
+    error = run("fit", path, "-o", "x", "--clusters", 2, "--embedder", "tfidf").stderr
+    assert "1,200 lines rejected" in error
+    assert error.count("  line ") == 5
+    assert "... and 1,195 more" in error

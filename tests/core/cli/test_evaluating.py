@@ -1,0 +1,124 @@
+"""evaluate and sweep."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+from avengers_core import (
+    Router,
+    RouterArtifact,
+    evaluate,
+    fit,
+    load_records,
+    split_records,
+)
+
+
+def results(path):
+    return json.loads(Path(path).read_text(), parse_constant=pytest.fail)
+
+
+def test_one_command_does_what_the_library_does(run, records):
+    options = (
+        "--output results.json --report report.md --clusters 3 --train_ratio 0.6 --seed 7 "
+        "--excluded_models odd --export_cluster exported --embedder tfidf"
+    )
+    result = run("evaluate", "--input", records, *options.split())
+    assert "PerfGain" in result.stdout
+    assert "report: report.md" in result.stdout
+    assert "1 lines rejected" in result.stderr
+    loaded = load_records(records)
+    split = split_records(loaded, 0.6, 7, excluded_models=["odd"])
+    expected = evaluate(Router(fit(split.train, "tfidf", 3, 7)), split.test)
+    assert results("results.json") == expected.to_dict()
+    assert results("results.json")["n_queries"] == 32
+    assert Path("report.md").read_text() == expected.to_markdown()
+    assert RouterArtifact.load("exported").models == ("good", "cheap")
+
+
+def test_the_published_weights_and_scorer(run, records):
+    options = (
+        "--performance_weight 0.4 --cost_sensitivity 0.6 --scorer reference --top_k 2 --beta 4"
+    )
+    run(
+        *("evaluate", "-i", records, "-o", "r.json", "--embedder", "tfidf", "--clusters", 3),
+        *options.split(),
+        *("--min_accuracy", 0, "--max_router", 1),
+    )
+    content = results("r.json")
+    assert content["scorer"] == "reference"
+    assert [row["alpha"] for row in content["rows"] if row["kind"] == "router"] == [0.4]
+
+
+@pytest.mark.parametrize(("mode", "trained"), [("soft", ("greek", "other")), ("hard", ("greek",))])
+def test_excluded_datasets(run, records, mode, trained):
+    run(
+        *("evaluate", "-i", records, "-o", "r.json", "--embedder", "tfidf", "--clusters", 3),
+        *("--excluded_datasets", "other", "--dataset_exclusion_mode", mode),
+        *("--export-cluster", "exported"),
+    )
+    assert {name for row in results("r.json")["rows"] for name in row if name in trained} == {
+        "greek"
+    }
+    assert RouterArtifact.load("exported").datasets == trained
+
+
+def test_an_artifact_is_evaluated_on_all_records(run, records, artifact):
+    found = run("evaluate", "--input", records, "--artifact", artifact, "--average", "query")
+    assert "80 held-out queries" in found.stdout
+    streamed = run("evaluate", "-i", records, "-a", artifact, "--engine", "serial")
+    assert "80 held-out queries" in streamed.stdout
+
+
+def test_the_artifact_of_the_environment_does_not_stand_in_for_fitting(
+    run, records, artifact, monkeypatch
+):
+    monkeypatch.setenv("AVENGERS_ARTIFACT", artifact)
+    found = run("evaluate", "--input", records, "--embedder", "tfidf", "--clusters", 3)
+    assert "24 held-out queries" in found.stdout
+
+
+def test_records_without_costs_give_json_without_nan(run, tmp_path, make_records):
+    rows = [{**r, "usages": {}} for r in make_records(60)]
+    (tmp_path / "r.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    found = run("evaluate", "-i", "r.jsonl", "-o", "r.json", "--embedder", "tfidf")
+    assert "nan" not in found.stdout
+    assert results("r.json")["metrics"]["aiq"] is None
+
+
+def test_page_and_pictures(run, records, artifact):
+    found = run(
+        *("evaluate", "-i", records, "-a", artifact),
+        *("--report", "r.html", "--pictures", "pictures"),
+    )
+    assert Path("r.html").read_text(encoding="utf-8").count("<svg") == 3
+    written = sorted(Path("pictures").iterdir())
+    assert len(written) == 8
+    for path in written:
+        assert f"picture: {path}" in found.stdout
+
+
+def test_limits_that_leave_nobody(run, records, artifact):
+    failed = run("evaluate", "-i", records, "-a", artifact, "--max-cost", 0, code=1)
+    assert "is over max_cost=0" in failed.stderr
+
+
+def test_sweep_writes_tidy_rows(run, records):
+    found = run(
+        *("sweep", "-i", records, "--study", "clusters", "--values", "2,3", "--repetitions", 2),
+        *("--jobs", 1, "--embedder", "tfidf", "-o", "sweep.csv", "--picture", "sweep.png"),
+    )
+    with Path("sweep.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert sorted((r["n_clusters"], r["seed"]) for r in rows) == [
+        ("2", "0"),
+        ("2", "1"),
+        ("3", "0"),
+        ("3", "1"),
+    ]
+    assert "CostSave at 95 %" in found.stdout
+    assert Path("sweep.png").read_bytes().startswith(b"\x89PNG")

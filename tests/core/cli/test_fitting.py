@@ -1,0 +1,84 @@
+"""fit, update, merge, import."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from avengers_core import RouterArtifact
+
+
+def test_fit_counts_and_shows_bad_lines(run, records):
+    result = run("fit", records, "--output", "out", "--n_clusters", 3, "--seed", 1)
+    assert "80 records, 3 models" in result.stdout
+    assert "1 lines rejected" in result.stderr
+    assert "line 81: " in result.stderr
+    assert RouterArtifact.load("out").info.source == "records.jsonl"
+    failed = run("fit", records, "-o", "x", "--strict", code=1)
+    assert "line 81" in failed.stderr
+    assert not Path("x").exists()
+
+
+def test_fit_leaves_out_what_it_is_told_to(run, records):
+    options = "--excluded_models odd,cheap --excluded-datasets greek --embedder tfidf --no-refine"
+    run("fit", records, "-o", "out", *options.split(), "--note", "made up")
+    artifact = RouterArtifact.load("out")
+    assert artifact.models == ("good",)
+    assert artifact.datasets == ("other",)
+    assert artifact.refinement is None
+    assert artifact.info.note == "made up"
+
+
+def test_fit_of_several_files_is_one_fit(run, tmp_path, make_records):
+    rows = [json.dumps(r) for r in make_records(60)]
+    for name, part in (("a", rows[:20]), ("b", rows[20:]), ("both", rows)):
+        (tmp_path / f"{name}.jsonl").write_text("\n".join(part))
+    options = ("--embedder", "tfidf", "--clusters", 3)
+    run("fit", "a.jsonl", "b.jsonl", "-o", "parts", *options)
+    run("fit", "both.jsonl", "-o", "whole", *options)
+    assert RouterArtifact.load("parts") == RouterArtifact.load("whole")
+
+
+def test_missing_results_may_count_as_zero(run, tmp_path, make_records):
+    rows = make_records(40)
+    for row in rows[:20]:
+        row["records"]["odd"] = None
+    (tmp_path / "r.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    for missing, n in (("skip", 20), ("zero", 40)):
+        run(
+            *("fit", "r.jsonl", "-o", missing, "--missing", missing),
+            *("--embedder", "tfidf", "--clusters", 2),
+        )
+        artifact = RouterArtifact.load(missing)
+        assert artifact.statistics.n[:, artifact.models.index("odd")].sum() == n
+
+
+def test_update_merge_and_add_a_model(run, artifact, tmp_path, make_records):
+    more = tmp_path / "more.jsonl"
+    more.write_text("\n".join(map(json.dumps, make_records(30, seed=5))))
+    run("update", artifact, more, "-o", "updated")
+    assert RouterArtifact.load("updated").n_records == 110
+    assert RouterArtifact.load(artifact).n_records == 80
+    run("merge", artifact, artifact, "-o", "twice")
+    assert RouterArtifact.load("twice").n_records == 160
+    rows = make_records(30, seed=6, models=("new",))
+    more.write_text("\n".join(map(json.dumps, rows)))
+    run("update", artifact, more, "--model", "new")
+    assert RouterArtifact.load(artifact).models[-1] == "new"
+    failed = run("update", artifact, more, "--model", "absent", code=1)
+    assert "no record has a score of 'absent'" in failed.stderr
+
+
+def test_fit_with_an_engine(run, records):
+    run("fit", records, "-o", "streamed", "--clusters", 4, "--engine", "serial")
+    assert RouterArtifact.load("streamed").n_records == 80
+    failed = run("fit", records, "-o", "x", "--engine", "serial", "--strict", code=2)
+    assert "--engine memory only" in failed.stderr
+
+
+def test_import_of_a_benchmark(run, tmp_path):
+    (tmp_path / "mmlu.csv").write_text("prompt,a,b\nq one,True,False\nq two,maybe,True\n")
+    result = run("import", "mmlu.csv", "-o", "out.jsonl")
+    assert "1 queries, 2 models" in result.stdout
+    assert "1 lines rejected" in result.stderr
+    assert json.loads(Path("out.jsonl").read_text())["records"] == {"a": 1, "b": 0}

@@ -1,0 +1,85 @@
+"""The command as a process: pipes, and what it loads."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+AVENGERS = [sys.executable, "-m", "avengers_core.cli"]
+
+
+def call(*arguments, cwd, text=None, **options):
+    return subprocess.run(
+        [*AVENGERS, *map(str, arguments)],
+        cwd=cwd,
+        input=text,
+        capture_output=True,
+        text=True,
+        check=False,
+        **options,
+    )
+
+
+def test_a_reader_that_stops_early_is_no_error(saved_artifact, tmp_path):
+    (tmp_path / "many.txt").write_text("alpha beta\n" * 20_000)
+    command = [*AVENGERS, "route", "-a", str(saved_artifact), "-f", "many.txt"]
+    with subprocess.Popen(
+        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert "alpha 0.5" in process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == ""
+
+
+def test_pipes_of_unicode_whatever_the_locale(saved_artifact, tmp_path):
+    environment = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONIOENCODING": "utf-8"}
+    done = call(
+        *("route", "-a", saved_artifact, "--json"),
+        cwd=tmp_path,
+        text="\u65e5\u672c alpha\n",
+        env=environment,
+        encoding="utf-8",
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["query"] == "\u65e5\u672c alpha"
+
+
+def test_results_to_standard_output_and_errors_to_standard_error(saved_artifact, tmp_path):
+    done = call("route", "alpha", "-a", saved_artifact, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.count("\n") == 1
+    failed = call("route", "alpha", "-a", "nowhere", cwd=tmp_path)
+    assert (failed.returncode, failed.stdout) == (1, "")
+    assert failed.stderr.count("\n") == 1
+    assert call("route", "--alpha", 2, "q", cwd=tmp_path).returncode == 2
+
+
+@pytest.mark.skipif(os.geteuid() == 0 if hasattr(os, "geteuid") else True, reason="root may write")
+def test_a_folder_that_may_not_be_written_to(saved_artifact, tmp_path):
+    (tmp_path / "closed").mkdir(mode=0o500)
+    done = call("merge", saved_artifact, "-o", "closed/merged", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "closed" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_help_is_quick_to_load():
+    heavy = ["sklearn", "matplotlib", "openai", "ray", "langchain_core", "llama_index"]
+    code = f"import sys, avengers_core.cli;print([name for name in {heavy} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_installed_command_is_the_module():
+    script = Path(sys.executable).with_name("avengers")
+    if not script.exists():
+        pytest.skip("installed without its script")
+    shown = subprocess.run([script, "--version"], capture_output=True, text=True, check=True)
+    assert shown.stdout.startswith("avengers, version ")

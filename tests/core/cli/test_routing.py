@@ -1,0 +1,128 @@
+"""route, inspect, calibrate."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from avengers_core import Router
+
+
+def lines(text):
+    return [json.loads(line) for line in text.split("\n") if line]
+
+
+def test_route_one_query(run, artifact):
+    line = run("route", "alpha beta", "-a", artifact, "--alpha", 0.3).stdout
+    assert line == str(Router.load(artifact).route("alpha beta", alpha=0.3)) + "\n"
+    explained = run("route", "alpha beta", "-a", artifact, "--explain").stdout
+    assert explained == Router.load(artifact).route("alpha beta").explain() + "\n\n"
+
+
+def test_json_is_the_decision_and_the_query(run, artifact):
+    found = json.loads(run("route", "alpha \u65e5 ünï", "-a", artifact, "--json", "-n", 2).stdout)
+    assert found.pop("query") == "alpha \u65e5 ünï"
+    assert found == Router.load(artifact).route("alpha \u65e5 ünï", n=2).to_dict()
+    assert len(found["models"]) == 2
+
+
+def test_route_lines_of_a_file_or_of_standard_input(run, artifact, tmp_path):
+    text = 'alpha\n{"query": "zeta delta"}\n\n  \n{"other": 1}\n{broken\n'
+    (tmp_path / "q.txt").write_text(text)
+    from_file = run("route", "-a", artifact, "-f", "q.txt", "--json").stdout
+    piped = run("route", "-a", artifact, "--json", text=text).stdout
+    dashed = run("route", "-a", artifact, "-f", "-", "--json", text=text).stdout
+    assert from_file == piped == dashed
+    expected = ["alpha", "zeta delta", '{"other": 1}', "{broken"]
+    assert [row["query"] for row in lines(piped)] == expected
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        (b"\xef\xbb\xbfalpha\r\nbeta\r\n", ["alpha", "beta"]),
+        (b'\xef\xbb\xbf{"query": "alpha"}\n', ["alpha"]),
+        (b"caf\xe9\n", ["caf\ufffd"]),
+        (b'{"query": "half \\ud800"}\n', ["half \ufffd"]),
+        (b'{"query": 7}\n', ['{"query": 7}']),
+        (b'{"a":' * 30_000 + b"\n", ['{"a":' * 30_000]),
+        ("a\u2028b\n".encode(), ["a\u2028b"]),
+        (b"", []),
+        (b"\n\n", []),
+    ],
+)
+def test_any_bytes_are_lines_of_text(run, artifact, tmp_path, raw, expected):
+    (tmp_path / "q.txt").write_bytes(raw)
+    for result in (
+        run("route", "-a", artifact, "--json", "-f", "q.txt"),
+        run("route", "-a", artifact, "--json", text=raw),
+    ):
+        assert [row["query"] for row in lines(result.stdout)] == expected
+
+
+def test_blank_query(run, artifact):
+    assert "no text, overall means" in run("route", "", "-a", artifact).stdout
+
+
+def test_limits_and_relaxing(run, artifact):
+    arguments = ("route", "alpha", "-a", artifact, "--max-cost", 1e-9)
+    assert "is over max_cost=1e-09" in run(*arguments, code=1).stderr
+    assert "constraints relaxed" in run(*arguments, "--relax").stdout
+    one = json.loads(run("route", "q", "-a", artifact, "--models", "odd, cheap", "--json").stdout)
+    two = run("route", "q", "-a", artifact, "--models", "odd", "--models", "cheap", "--json").stdout
+    assert json.loads(two) == one
+    assert one["ineligible"] == {"good": "not among models="}
+
+
+def test_the_artifact_of_the_environment(run, artifact, monkeypatch):
+    monkeypatch.setenv("AVENGERS_ARTIFACT", artifact)
+    assert json.loads(run("route", "alpha", "--json").stdout)["model"] in ("good", "cheap", "odd")
+    assert "80 records, 3 models" in run("inspect").stdout
+    assert run("calibrate", "--score", 0.01).stdout.startswith("alpha ")
+    monkeypatch.setenv("AVENGERS_ARTIFACT", "")
+    assert "13 models" in run("inspect").stdout
+
+
+def test_inspect(run, artifact):
+    text = run("inspect", artifact, "--alpha", 0.9).stdout
+    for part in (
+        "80 records, 3 models, 2 datasets, 4 clusters",
+        "greek",
+        "best models at alpha 0.9",
+    ):
+        assert part in text
+    assert "source: records.jsonl" in text
+    content = json.loads(
+        run("inspect", artifact, "--json", "--top", 2).stdout, parse_constant=pytest.fail
+    )
+    sizes = [c["size"] for c in content["clusters"]]
+    assert sum(sizes) == 80
+    assert sizes == sorted(sizes, reverse=True)
+    assert all(len(c["best"]) == 2 for c in content["clusters"])
+    assert content["models"] == ["good", "cheap", "odd"]
+    assert content["info"]["embedder"].startswith("tfidf")
+
+
+def test_inspect_of_the_shipped_artifact_says_what_its_numbers_are(run):
+    assert "note: " in run("inspect").stdout
+
+
+def test_calibrate(run, artifact, tmp_path):
+    text = run("calibrate", "-a", artifact, "--saving", 0.05).stdout
+    assert text.startswith("alpha 0.")
+    assert "expected score 0." in text
+    target = json.loads(run("calibrate", "-a", artifact, "--score", 0.1, "--json").stdout)
+    assert set(target) == {"alpha", "score", "cost"}
+    router = Router.load(artifact)
+    assert target["alpha"] == router.alpha_for(score=0.1)
+    (tmp_path / "mine.txt").write_text("alpha beta\nzeta delta\n")
+    mine = json.loads(
+        run("calibrate", "-a", artifact, "--cost", 1, "--queries", "mine.txt", "--json").stdout
+    )
+    assert mine["alpha"] == router.alpha_for(cost=1, queries=["alpha beta", "zeta delta"])
+    least = router.alpha_path(exclude=["odd"]).cost.min() * 1.01
+    limited = json.loads(
+        run("calibrate", "-a", artifact, "--cost", least, "--exclude", "odd", "--json").stdout
+    )
+    assert limited["cost"] <= least
