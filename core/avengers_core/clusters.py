@@ -71,9 +71,19 @@ class Posterior:
         # Up to here beta (cos - 1) is far from what single precision rounds to zero.
         self._sharp = beta > 40
 
-    def __call__(self, vectors: Floats) -> Floats:
-        """(n, d) unit vectors to (n, K + r + spare): weights, linear map, zeros."""
-        out = np.asarray(vectors, dtype=np.float32) @ self._matrix
+    @property
+    def width(self) -> int:
+        """K + r + spare."""
+        return len(self._bias)
+
+    def __call__(self, vectors: Floats, out: Floats | None = None) -> Floats:
+        """(n, d) unit vectors to (n, K + r + spare): weights, linear map, zeros.
+
+        Args:
+            vectors: (n, d).
+            out: float32 memory of that shape to write to; default, new memory.
+        """
+        out = np.matmul(np.asarray(vectors, dtype=np.float32), self._matrix, out=out)
         out += self._bias
         weights = out[:, : self._k]
         if self._sharp:

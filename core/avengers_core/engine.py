@@ -70,7 +70,8 @@ class Engine:
         self._topics = [s.most_frequent(c, artifact.datasets) for c in range(self.n_clusters)]
         self._sizes = [int(n) for n in s.size]
         self._any_cost = bool(s.n_cost.any())
-        self._all_supported = bool((scorer.evidence_table > 0).all())
+        evidence = scorer.evidence_table[: self.n_clusters]
+        self._all_supported = bool((evidence >= MIN_SUPPORT).all())
         self._all_priced = not bool(np.isnan(scorer.cost_table).any())
         self._fixed = np.concatenate(
             [scorer.score_table, scorer.cost_table, scorer.evidence_table], axis=1
@@ -203,19 +204,23 @@ class Engine:
             ValueError: a vector holds NaN or infinity.
         """
         chosen = np.empty(len(points.vectors), dtype=np.int64)
+        width = len(self.scorer.score_table)
 
-        def choose_block(start: int) -> None:
-            block = slice(start, start + _BLOCK)
-            surface = None if points.surface is None else points.surface[block]
-            part = Points(points.vectors[block], surface, points.prompt_tokens)
-            with np.errstate(invalid="ignore", over="ignore"):
-                features = self.scorer.features(part)
-            if not np.isfinite(features.sum()):
-                bad = start + int(np.flatnonzero(~np.isfinite(features).all(axis=1))[0])
-                raise ValueError(f"the vector in row {bad} holds NaN or infinite values")
-            chosen[block] = self.pick(features, call)
+        def choose_range(start: int, stop: int) -> None:
+            # New memory for each block would take longer to get than to fill.
+            memory = np.empty((min(_BLOCK, stop - start), width), dtype=self.scorer.dtype)
+            for at in range(start, stop, _BLOCK):
+                block = slice(at, min(at + _BLOCK, stop))
+                surface = None if points.surface is None else points.surface[block]
+                part = Points(points.vectors[block], surface, points.prompt_tokens)
+                with np.errstate(invalid="ignore", over="ignore"):
+                    features = self.scorer.features(part, memory[: len(part.vectors)])
+                if not np.isfinite(features.sum()):
+                    bad = at + int(np.flatnonzero(~np.isfinite(features).all(axis=1))[0])
+                    raise ValueError(f"the vector in row {bad} holds NaN or infinite values")
+                chosen[block] = self.pick(features, call)
 
-        in_parallel(choose_block, range(0, len(chosen), _BLOCK))
+        in_parallel(choose_range, len(chosen), at_least=2 * _BLOCK)
         return chosen
 
     def pick(self, features: Floats, call: Call) -> npt.NDArray[np.intp]:

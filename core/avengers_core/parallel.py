@@ -1,39 +1,37 @@
-"""Numpy on blocks of a large array, one thread a processor."""
+"""Numpy on parts of a large array, one thread a processor."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from functools import lru_cache
 from typing import Any
 
-# Fewer blocks than this are done before threads have started.
-_FEW = 8
 
-
-def in_parallel(work: Callable[[int], None], blocks: Sequence[int]) -> None:
-    """Do some numpy work on each block.
+def in_parallel(work: Callable[[int, int], None], n: int, at_least: int) -> None:
+    """Do some numpy work on all of n rows.
 
     Only matrix products use several processors by themselves. Here each thread does all that has
-    to be done to its block, which is then still in the processor's cache, and the products in it
-    use one thread each.
+    to be done to its rows, while they are in the processor's cache, and the products in it use one
+    thread each.
 
     Args:
-        work: called with each block; different blocks must not write to the same memory.
-        blocks: what to call it with.
+        work: called with the first row and the row after the last; it may write to these only.
+        n: number of rows.
+        at_least: rows that are worth a thread.
 
     Raises:
-        Exception: what the first block that failed raised.
+        Exception: what the work on the first rows that failed raised.
     """
-    workers = min(os.cpu_count() or 1, len(blocks) // 2)
-    if len(blocks) < _FEW or workers < 2:
-        for block in blocks:
-            work(block)
+    workers = min(os.cpu_count() or 1, n // at_least)
+    if workers < 2:
+        work(0, n)
         return
+    cuts = [n * i // workers for i in range(workers + 1)]
     with _one_blas_thread(), ThreadPoolExecutor(workers) as pool:
-        list(pool.map(work, blocks))
+        list(pool.map(work, cuts[:-1], cuts[1:]))
 
 
 def _one_blas_thread() -> AbstractContextManager[Any]:

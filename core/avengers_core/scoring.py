@@ -70,8 +70,13 @@ class Scorer(Protocol):
     cost_table: Floats
     evidence_table: Floats
 
-    def features(self, points: Points) -> Floats:
-        """(n, F) features of n queries; the first K are the votes of the clusters."""
+    def features(self, points: Points, out: Floats | None = None) -> Floats:
+        """(n, F) features of n queries; the first K are the votes of the clusters.
+
+        Args:
+            points: the queries.
+            out: memory of that shape and the scorer's dtype, which may be written to.
+        """
         ...
 
     def center_features(self) -> Floats:
@@ -152,7 +157,7 @@ class _PublishedScorer(_ClusterScorer):
         self._costs = ratio(s.cost, s.n_cost)
         self._tables(self._means, self._costs)
 
-    def features(self, points: Points) -> Floats:
+    def features(self, points: Points, out: Floats | None = None) -> Floats:
         distance = 1 - points.vectors.astype(np.float64) @ self._centroids.T
         # Clusters without records have no ranking and can not vote.
         distance[:, self._size == 0] = np.inf
@@ -306,14 +311,14 @@ class CalibratedScorer(_ClusterScorer):
         self._gain = self.score_table / _typical_range(score, s.size)
         self._loss = self._cost / _typical_range(cost[:, self._priced], s.size)
 
-    def features(self, points: Points) -> Floats:
+    def features(self, points: Points, out: Floats | None = None) -> Floats:
         space = points.vectors
         if self._augment is not None:
             space = self._augment(points.vectors, points.surface)
-        return self._in_space(space, points)
+        return self._in_space(space, points, out)
 
-    def _in_space(self, space: Floats, points: Points) -> Floats:
-        features = self._project(space)
+    def _in_space(self, space: Floats, points: Points, out: Floats | None = None) -> Floats:
+        features = self._project(space, out)
         if points.prompt_tokens is not None or (self.needs_surface and points.surface is not None):
             self._add_extra_tokens(features, points)
         return features
