@@ -59,6 +59,7 @@ class Posterior:
         r = 0 if directions is None else directions.shape[1]
         norm = np.linalg.norm(centroids, axis=1, keepdims=True)
         self._k = k
+        self._ones = np.ones((k, 1), dtype=np.float32)
         self._matrix = np.zeros((d, k + r + spare), dtype=np.float32)
         self._matrix[:, :k] = beta * (centroids / np.where(norm > 0, norm, 1.0)).T
         self._bias = np.zeros(k + r + spare, dtype=np.float32)
@@ -89,7 +90,8 @@ class Posterior:
         if self._sharp:
             weights -= weights.max(axis=1, keepdims=True)
         np.exp(weights, out=weights)
-        weights /= np.add.reduce(weights, axis=1, keepdims=True)
+        # A product sums rows several times as fast as np.sum does.
+        weights /= weights @ self._ones
         return out
 
 

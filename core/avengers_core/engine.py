@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import lru_cache, partial
 from operator import attrgetter
@@ -200,17 +200,17 @@ class Engine:
         """(n,) the column of the best eligible model for each of n queries.
 
         Raises:
-            NoEligibleModelError: for the first query that nobody is eligible for.
+            NoEligibleModelError: for a query that nobody is eligible for.
             ValueError: a vector holds NaN or infinity.
         """
         chosen = np.empty(len(points.vectors), dtype=np.int64)
         width = len(self.scorer.score_table)
 
-        def choose_range(start: int, stop: int) -> None:
+        def choose_blocks(starts: Iterator[int]) -> None:
             # New memory for each block would take longer to get than to fill.
-            memory = np.empty((min(_BLOCK, stop - start), width), dtype=self.scorer.dtype)
-            for at in range(start, stop, _BLOCK):
-                block = slice(at, min(at + _BLOCK, stop))
+            memory = np.empty((min(_BLOCK, len(chosen)), width), dtype=self.scorer.dtype)
+            for at in starts:
+                block = slice(at, at + _BLOCK)
                 surface = None if points.surface is None else points.surface[block]
                 part = Points(points.vectors[block], surface, points.prompt_tokens)
                 with np.errstate(invalid="ignore", over="ignore"):
@@ -220,7 +220,7 @@ class Engine:
                     raise ValueError(f"the vector in row {bad} holds NaN or infinite values")
                 chosen[block] = self.pick(features, call)
 
-        in_parallel(choose_range, len(chosen), at_least=2 * _BLOCK)
+        in_parallel(choose_blocks, range(0, len(chosen), _BLOCK))
         return chosen
 
     def pick(self, features: Floats, call: Call) -> npt.NDArray[np.intp]:

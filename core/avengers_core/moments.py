@@ -125,6 +125,45 @@ class Moments:
             gram=np.zeros_like(self.gram),
         )
 
+    def spectrum(self) -> Spectrum:
+        """What is the same for every penalty of the regression."""
+        count = max(float(self.count[0]), 1.0)
+        n = np.maximum(self.n, 1.0)
+        center = self.vector / count
+        values, basis = np.linalg.eigh(self.gram - count * np.outer(center, center))
+        own_center = self.seen / n
+        return Spectrum(
+            center,
+            np.maximum(values, 0.0),
+            basis,
+            basis.T @ (self.cross - own_center * self.score),
+            np.minimum(self.n / count, 1.0),
+            center[:, None] - own_center,
+            self.score / n,
+        )
+
+
+class Spectrum(NamedTuple):
+    """Centred moments in the basis of their Gram matrix.
+
+    Attributes:
+        center: (D,) mean of the vectors.
+        values: (D,) eigenvalues.
+        basis: (D, D) eigenvectors, one a column.
+        target: (D, M) sums of centred vectors times scores, in the basis.
+        share: (M,) of the records that have a score of the model.
+        shift: (D, M) from the mean of the vectors that a model has a score on to ``center``.
+        mean: (M,) scores.
+    """
+
+    center: Floats
+    values: Floats
+    basis: Floats
+    target: Floats
+    share: Floats
+    shift: Floats
+    mean: Floats
+
     def solve(self, ridge: float) -> LinearMap:
         """Ridge regression of each model's scores on the centred vectors.
 
@@ -134,21 +173,13 @@ class Moments:
         Args:
             ridge: the penalty, in records' worth of unit vectors.
         """
-        count = max(float(self.count[0]), 1.0)
-        n = np.maximum(self.n, 1.0)
-        center = self.vector / count
-        values, basis = np.linalg.eigh(self.gram - count * np.outer(center, center))
-        own_center, own_mean = self.seen / n, self.score / n
-        target = self.cross - own_center * self.score
-        share = np.minimum(self.n / count, 1.0)
-        shrink = np.maximum(values, 0.0)[:, None] * share + ridge
-        weights = basis @ ((basis.T @ target) / shrink)
-        offset = own_mean + ((center[:, None] - own_center) * weights).sum(axis=0)
+        turned = self.target / (self.values[:, None] * self.share + ridge)
+        weights = self.basis @ turned
+        offset = self.mean + (self.shift * weights).sum(axis=0)
         m = weights.shape[1]
         if m <= MAX_RANK:
-            return LinearMap(center, weights, np.eye(m), offset)
+            return LinearMap(self.center, weights, np.eye(m), offset)
         # The directions in which the predictions vary most.
-        spread = np.sqrt(np.maximum(values, 0.0))[:, None] * (basis.T @ weights)
-        _, _, mixing = np.linalg.svd(spread, full_matrices=False)
+        _, _, mixing = np.linalg.svd(np.sqrt(self.values)[:, None] * turned, full_matrices=False)
         mixing = mixing[:MAX_RANK]
-        return LinearMap(center, weights @ mixing.T, mixing, offset)
+        return LinearMap(self.center, weights @ mixing.T, mixing, offset)

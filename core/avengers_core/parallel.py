@@ -3,35 +3,38 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from functools import lru_cache
 from typing import Any
 
+# Blocks; fewer are done before a thread has started.
+_WORTH_A_THREAD = 2
 
-def in_parallel(work: Callable[[int, int], None], n: int, at_least: int) -> None:
-    """Do some numpy work on all of n rows.
+
+def in_parallel(work: Callable[[Iterator[int]], None], blocks: Sequence[int]) -> None:
+    """Do some numpy work on each of some blocks of rows.
 
     Only matrix products use several processors by themselves. Here each thread does all that has
     to be done to its rows, while they are in the processor's cache, and the products in it use one
     thread each.
 
     Args:
-        work: called with the first row and the row after the last; it may write to these only.
-        n: number of rows.
-        at_least: rows that are worth a thread.
+        work: called once in each thread, with an iterator over the blocks that are still to be
+            done, which all threads share. Different blocks must not write to the same memory.
+        blocks: what the iterator gives, each once.
 
     Raises:
-        Exception: what the work on the first rows that failed raised.
+        Exception: what the work raised; other threads still finish theirs.
     """
-    workers = min(os.cpu_count() or 1, n // at_least)
+    left = iter(blocks)
+    workers = min(os.cpu_count() or 1, len(blocks) // _WORTH_A_THREAD)
     if workers < 2:
-        work(0, n)
+        work(left)
         return
-    cuts = [n * i // workers for i in range(workers + 1)]
     with _one_blas_thread(), ThreadPoolExecutor(workers) as pool:
-        list(pool.map(work, cuts[:-1], cuts[1:]))
+        list(pool.map(work, [left] * workers))
 
 
 def _one_blas_thread() -> AbstractContextManager[Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from avengers_core.artifact import RouterArtifact
 from avengers_core.errors import OptionalDependencyError
+from avengers_core.labels import label_points, plain
 from avengers_core.metrics import pareto_front
 from avengers_core.report import Report
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Floats = npt.NDArray[np.floating]
-Ints = npt.NDArray[np.integer]
 
 _AVERAGES = {"dataset": "datasets", "query": "queries"}
 _MOST_MODELS = 8
@@ -93,7 +93,7 @@ def tradeoff(report: Report) -> Figure:
     ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, frameon=False)
     corners = np.stack([cost[best][steps].repeat(2)[1:], score[best][steps].repeat(2)[:-1]], axis=1)
     lines = (np.stack([routed_cost, routed], axis=1), corners)
-    _label_points(ax, cost, score, names, around=lines)
+    label_points(ax, cost, score, names, around=lines)
     return figure
 
 
@@ -115,7 +115,7 @@ def over_alpha(report: Report) -> Figure:
             continue
         ax.axhline(reference, color=_INK, linestyle="--", linewidth=1)
         ax.annotate(
-            f"best single model ({_plain(best.name)})",
+            f"best single model ({plain(best.name)})",
             (0.01, reference),
             xycoords=("axes fraction", "data"),
             xytext=(0, 2),
@@ -144,7 +144,7 @@ def selection_shares(report: Report) -> Figure:
     order = order[shares[:, order].max(axis=0) > 0]
     shown, rest = order[:_MOST_MODELS], order[_MOST_MODELS:]
     layers = [shares[:, j] for j in shown]
-    names = [_plain(curve.models[j]) for j in shown]
+    names = [plain(curve.models[j]) for j in shown]
     if len(rest):
         layers.append(shares[:, rest].sum(axis=1))
         names.append(f"{len(rest)} others")
@@ -207,7 +207,7 @@ def cluster_map(artifact: RouterArtifact) -> Figure:
     ax.margins(x=0.08, y=0.06)
     topics = [", ".join(artifact.topics(c, most=1)) for c in range(k)]
     # Neighbours mostly share their topic, so one name among them is enough.
-    _label_points(ax, plane[:, 0], plane[:, 1], topics, radius=np.sqrt(area / np.pi), sparse=True)
+    label_points(ax, plane[:, 0], plane[:, 1], topics, radius=np.sqrt(area / np.pi), sparse=True)
     return figure
 
 
@@ -272,114 +272,7 @@ def to_svg(figure: Figure) -> str:
     return svg[svg.index("<svg") :]
 
 
-def _plain(text: str) -> str:
-    """A text that matplotlib shows as it is: dollar signs would set it as a formula."""
-    return text.replace("$", r"\$")
-
-
 def _dollars(value: float, _position: object = None) -> str:
     """An amount on an axis, without an exponent: $0.00002."""
     digits = f"{value:.3g}"
     return "$" + (f"{float(digits):.12f}".rstrip("0").rstrip(".") if "e-" in digits else digits)
-
-
-def _label_points(
-    ax: Any,
-    x: Floats,
-    y: Floats,
-    names: Sequence[str],
-    *,
-    radius: Floats | None = None,
-    around: Iterable[Floats] = (),
-    sparse: bool = False,
-) -> None:
-    """Write names beside points, where they hide neither points nor each other.
-
-    Everything else must be drawn and every scale set before.
-
-    Args:
-        ax: the axes.
-        x: (n,) of the points.
-        y: (n,) of the points.
-        names: n texts.
-        radius: (n,) of the points' marks, in points of type; default 4.
-        around: lines to keep free, (m, 2) corners each.
-        sparse: leave out a name that would hide something; else the place that hides least is
-            taken.
-    """
-    if not len(names):
-        return
-    ax.figure.draw_without_rendering()
-    scale = ax.figure.dpi / 72
-    marks = (np.full(len(names), 4.0) if radius is None else radius) * scale
-    at = ax.transData.transform(np.stack([x, y], axis=1))
-    circles = np.concatenate([at - marks[:, None], at + marks[:, None]], axis=1)
-    written = np.empty((0, 4))
-    lines = [np.tile(_dots(ax.transData.transform(line), scale), 2) for line in around]
-    dots = np.concatenate(lines) if lines else np.empty((0, 4))
-    frame = ax.get_window_extent()
-    for i in np.argsort(-marks, kind="stable"):
-        text = ax.annotate(
-            _plain(names[i]),
-            (x[i], y[i]),
-            xytext=(0, 0),
-            textcoords="offset points",
-            fontsize=8,
-            color=_INK,
-        )
-        extent = text.get_window_extent()
-        size = np.array([extent.width, extent.height])
-        places = _places(extent.width, extent.height, marks[i] + 2 * scale)
-        # Far from its point, a name would be taken for that of another.
-        corners = at[i] + (places[:8] if sparse else places)
-        boxes = np.concatenate([corners, corners + size], axis=1)
-        away = np.arange(len(boxes)) // 8 * 30
-        # A line behind a text does little harm, a mark does more, another text most.
-        hidden = 1000 * _overlaps(boxes, circles) + 3000 * _overlaps(boxes, written)
-        hidden += _overlaps(boxes, dots)
-        outside = (boxes[:, 0] < frame.x0) | (boxes[:, 2] > frame.x1)
-        outside |= (boxes[:, 1] < frame.y0) | (boxes[:, 3] > frame.y1)
-        best = int(np.argmin(hidden + 30_000 * outside + away))
-        if sparse and hidden[best]:
-            text.remove()
-            continue
-        text.set_position((corners[best] - at[i]) / scale)
-        space = scale * np.array([-3.0, 0.0, 3.0, 0.0])
-        written = np.concatenate([written, boxes[best : best + 1] + space])
-
-
-def _places(width: float, height: float, gap: float) -> Floats:
-    """(16, 2) where the lower left corner of a text may be, from its point: eight near it first."""
-    places = [
-        place
-        for away in (gap, gap + height)
-        for place in (
-            (0.8 * gap, 0.8 * away),
-            (0.8 * gap, -0.8 * away - height),
-            (-0.8 * gap - width, 0.8 * away),
-            (-0.8 * gap - width, -0.8 * away - height),
-            (away, -height / 2),
-            (-away - width, -height / 2),
-            (-width / 2, away),
-            (-width / 2, -away - height),
-        )
-    ]
-    return np.array(places, dtype=np.float64)
-
-
-def _dots(corners: Floats, step: float) -> Floats:
-    """(m, 2) dots along a line through (n, 2) corners, a step apart."""
-    if len(corners) < 2:
-        return corners
-    length = np.concatenate([[0.0], np.linalg.norm(np.diff(corners, axis=0), axis=1).cumsum()])
-    at = np.arange(0.0, length[-1], step)
-    return np.stack([np.interp(at, length, corners[:, axis]) for axis in (0, 1)], axis=1)
-
-
-def _overlaps(boxes: Floats, others: Floats) -> Ints:
-    """How many of (m, 4) others, x0, y0, x1, y1, each of (n, 4) boxes overlaps."""
-    a, b = boxes[:, None], others[None]
-    apart = (a[..., 2] < b[..., 0]) | (b[..., 2] < a[..., 0])
-    apart |= (a[..., 3] < b[..., 1]) | (b[..., 3] < a[..., 1])
-    count: Ints = (~apart).sum(axis=1)
-    return count

@@ -1,8 +1,8 @@
 """What the calibrated scorer knows beyond the clusters of the embedding.
 
 A second clustering, in the space of embedding and surface features together, and a linear map from
-that space to the models' scores. Both are sums, and merge like the rest of the artifact; how much
-the linear map counts against the clusters is chosen by cross-validation on the records.
+that space to the models' scores. Both are sums, and merge like the rest of the artifact; how they
+are weighed is chosen by cross-validation on the records.
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from avengers_core.clusters import assign, posterior, shrunk_means
+from avengers_core.clusters import assign
 from avengers_core.moments import LinearMap, Moments
 from avengers_core.records import Outcomes
 from avengers_core.statistics import Statistics
 from avengers_core.surface import NAMES, Augment
+from avengers_core.validation import Settings, choose_settings
 
 if TYPE_CHECKING:
     from avengers_core.artifact import RouterArtifact
@@ -27,10 +28,6 @@ if TYPE_CHECKING:
 Floats = npt.NDArray[np.floating]
 
 SURFACE_WEIGHT = 0.2
-RIDGE = 30.0
-BETA = 20.0
-M0 = 5.0
-_FOLDS = 5
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +39,7 @@ class Refinement:
         centroids: (K, D) float32.
         statistics: the sums per (cluster, model) of this clustering.
         moments: the sums that the linear map is made of.
-        mix: weight of the linear map against the clusters, in [0, 1].
+        settings: chosen by cross-validation.
         solved: the linear map, where it is known already.
     """
 
@@ -50,13 +47,13 @@ class Refinement:
     centroids: npt.NDArray[np.float32]
     statistics: Statistics
     moments: Moments
-    mix: float
+    settings: Settings
     solved: LinearMap | None = None
 
     @cached_property
     def linear(self) -> LinearMap:
         """The map from points to the models' scores, solved from the moments."""
-        return self.moments.solve(RIDGE) if self.solved is None else self.solved
+        return self.solved or self.moments.spectrum().solve(self.settings.ridge)
 
     def with_records(self, statistics: Statistics, moments: Moments) -> Refinement:
         """The same space and clusters with other sums."""
@@ -121,7 +118,7 @@ class Refinement:
             "centroids": self.centroids,
             "mean": self.augment.mean,
             "spread": self.augment.spread,
-            "settings": np.array([self.augment.weight, self.mix]),
+            "settings": np.array([self.augment.weight, *self.settings]),
             **{f"statistics.{k}": v for k, v in self.statistics.arrays().items()},
             **{f"moments.{k}": v for k, v in self.moments.packed().items()},
         }
@@ -133,13 +130,13 @@ class Refinement:
         def part(prefix: str) -> dict[str, npt.NDArray[Any]]:
             return {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
 
-        weight, mix = arrays["settings"].tolist()
+        weight, *settings = arrays["settings"].tolist()
         return cls(
             Augment(arrays["mean"], arrays["spread"], weight),
             arrays["centroids"],
             Statistics(**part("statistics.")),
             Moments.unpack(part("moments.")),
-            mix,
+            Settings(*settings),
             LinearMap(**part("linear.")),
         )
 
@@ -178,7 +175,7 @@ def fit_refinement(
     cluster: Callable[[Floats], npt.NDArray[np.float32]],
     seed: int,
 ) -> Refinement:
-    """Cluster in the augmented space and choose the mix.
+    """Cluster in the augmented space and choose the settings.
 
     Args:
         vectors: (n, d) unit vectors of the queries.
@@ -196,56 +193,5 @@ def fit_refinement(
         centroids,
         Statistics.collect(outcomes, labels, len(centroids)),
         Moments.collect(points, outcomes.scores),
-        choose_mix(points, labels, outcomes.scores, centroids, seed),
+        choose_settings(points, labels, outcomes.scores, centroids, seed),
     )
-
-
-def choose_mix(
-    points: Floats,
-    labels: npt.NDArray[np.int64],
-    scores: Floats,
-    centroids: npt.NDArray[np.float32],
-    seed: int,
-) -> float:
-    """The weight of the linear map that predicts held-out differences between models best.
-
-    Five folds; each is predicted by clusters and by the linear map from the other four, and the
-    weight of the one against the other that leaves the smallest squared error of the differences
-    between the models (all that routing depends on) is found in closed form.
-
-    Returns:
-        In [0, 1]; 0 where there is one model, or nothing to validate on.
-    """
-    n, m = scores.shape
-    if m < 2 or n < 2 * _FOLDS:
-        return 0.0
-    k = len(centroids)
-    fold = np.random.default_rng(seed).integers(_FOLDS, size=n)
-    known = ~np.isnan(scores)
-    values = np.where(known, scores, 0.0)
-    whole = Moments.collect(points, scores)
-    agreement = strength = 0.0
-    for f in range(_FOLDS):
-        held, kept = fold == f, fold != f
-        n_kept = _per_cluster(known[kept], labels[kept], k)
-        means = shrunk_means(_per_cluster(values[kept], labels[kept], k), n_kept, M0)
-        size = np.bincount(labels[kept], minlength=k).astype(np.float64)
-        by_clusters = posterior(points[held], centroids, size, BETA) @ means
-        linear = (whole - Moments.collect(points[held], scores[held])).solve(RIDGE)
-        step = _between_models(linear(points[held]) - by_clusters, known[held])
-        miss = _between_models(np.nan_to_num(scores[held]) - by_clusters, known[held])
-        agreement += float((step * miss).sum())
-        strength += float((step * step).sum())
-    return float(np.clip(agreement / strength, 0.0, 1.0)) if strength > 0 else 0.0
-
-
-def _per_cluster(values: npt.NDArray[Any], labels: npt.NDArray[np.int64], k: int) -> Floats:
-    columns = [np.bincount(labels, weights=column, minlength=k) for column in values.T]
-    return np.stack(columns, axis=1)
-
-
-def _between_models(values: Floats, known: npt.NDArray[np.bool_]) -> Floats:
-    """Differences to each query's mean over the models with a result; 0 for the others."""
-    count = np.maximum(known.sum(axis=1, keepdims=True), 1)
-    mean = np.where(known, values, 0.0).sum(axis=1, keepdims=True) / count
-    return np.where(known, values - mean, 0.0)

@@ -19,11 +19,11 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from avengers_core import refinement as refined
 from avengers_core.artifact import RouterArtifact
 from avengers_core.clusters import Posterior, ratio, shrunk_means
 from avengers_core.statistics import Statistics
 from avengers_core.surface import tokens
+from avengers_core.validation import Settings
 
 Floats = npt.NDArray[np.floating]
 
@@ -263,10 +263,12 @@ class CalibratedScorer(_ClusterScorer):
 
     Args:
         artifact: the artifact.
-        beta: sharpness of the weights.
-        m0: records' worth of shrinkage towards the overall mean.
-        mix: weight of the regression against the clusters, in [0, 1]; default, what
-            cross-validation chose when the artifact was fitted.
+        beta: sharpness of the weights, at least 0.
+        m0: records' worth of shrinkage towards the overall mean, at least 0.
+        mix: weight of the regression against the clusters, in [0, 1].
+
+    What is not given was chosen by cross-validation when the artifact was fitted; without a
+    refinement beta is 20 and m0 is 5.
 
     Source: docs/research.md of this project.
     """
@@ -279,14 +281,16 @@ class CalibratedScorer(_ClusterScorer):
         self,
         artifact: RouterArtifact,
         *,
-        beta: float = refined.BETA,
-        m0: float = refined.M0,
+        beta: float | None = None,
+        m0: float | None = None,
         mix: float | None = None,
     ) -> None:
         r = artifact.refinement
         statistics = artifact.statistics if r is None else r.statistics
-        if mix is None:
-            mix = 0.0 if r is None else r.mix
+        chosen = Settings() if r is None else r.settings
+        beta = chosen.beta if beta is None else beta
+        m0 = chosen.m0 if m0 is None else m0
+        mix = chosen.mix if mix is None else mix
         if not (0 <= mix <= 1 and 0 <= m0 < np.inf):
             raise ValueError(f"mix must lie in [0, 1] and m0 not be negative, got {mix}, {m0}")
         super().__init__(artifact, statistics, beta=beta, m0=m0, mix=mix)

@@ -12,8 +12,8 @@ from avengers_core import Router, fit, load_records
 from avengers_core.clusters import assign, posterior, shrunk_means
 from avengers_core.embedders import CallableEmbedder
 from avengers_core.moments import MAX_RANK, Moments
-from avengers_core.refinement import RIDGE, choose_mix
 from avengers_core.surface import NAMES, Augment, surface, tokens
+from avengers_core.validation import Settings, choose_settings
 
 RNG = np.random.default_rng(0)
 
@@ -99,7 +99,7 @@ def test_shrunk_means():
 
 def test_the_map_is_ridge_regression_where_all_scores_are_known():
     vectors, scores = unit(RNG.normal(size=(200, 6))), RNG.uniform(size=(200, 3))
-    found = Moments.collect(vectors, scores).solve(ridge=5.0)
+    found = Moments.collect(vectors, scores).spectrum().solve(ridge=5.0)
     expected = Ridge(alpha=5.0).fit(vectors, scores).predict(vectors)
     np.testing.assert_allclose(found(vectors), expected, atol=1e-6)
 
@@ -122,7 +122,7 @@ def test_moments_add_up_and_pack(seed, cut):
 def test_a_model_without_records_is_predicted_as_nothing_known():
     vectors, scores = unit(RNG.normal(size=(50, 4))), RNG.uniform(size=(50, 2))
     scores[:, 1] = np.nan
-    found = Moments.collect(vectors, scores).solve(5.0)(vectors)
+    found = Moments.collect(vectors, scores).spectrum().solve(5.0)(vectors)
     assert np.isfinite(found).all()
     np.testing.assert_allclose(found[:, 1], 0)
 
@@ -131,12 +131,12 @@ def test_many_models_share_a_few_directions():
     m = MAX_RANK + 10
     vectors = unit(RNG.normal(size=(400, 40)))
     scores = 0.5 + vectors @ RNG.normal(size=(40, 3)) @ RNG.normal(size=(3, m))
-    linear = Moments.collect(vectors, scores).solve(1e-6)
+    linear = Moments.collect(vectors, scores).spectrum().solve(1e-6)
     assert linear.directions.shape == (40, MAX_RANK)
     np.testing.assert_allclose(linear(vectors), scores, atol=1e-3)
 
 
-# -- the mix ---------------------------------------------------------------------------------
+# -- the settings ------------------------------------------------------------------------------
 
 
 def halves(n, score_of):
@@ -155,18 +155,55 @@ def test_the_mix_leans_on_whoever_knows():
         return np.stack([0.5 + 0.5 * x, 0.5 - 0.5 * x], axis=1)
 
     points, labels, scores, centroids = halves(2000, slope)
-    by_line = choose_mix(points, labels, scores, centroids, 0)
+    by_line = choose_settings(points, labels, scores, centroids, 0).mix
     points, labels, scores, centroids = halves(2000, steps)
-    by_cluster = choose_mix(points, labels, scores, centroids, 0)
+    by_cluster = choose_settings(points, labels, scores, centroids, 0).mix
     assert by_line > 0.8
     assert by_cluster < by_line - 0.3
 
 
 def test_nothing_to_mix():
     points, labels, scores, centroids = halves(100, lambda x: x[:, None])
-    assert choose_mix(points, labels, scores, centroids, 0) == 0
-    assert choose_mix(points[:5], labels[:5], np.ones((5, 2)), centroids, 0) == 0
-    assert choose_mix(points, labels, np.ones((100, 2)), centroids, 0) == 0
+    assert choose_settings(points, labels, scores, centroids, 0) == Settings()
+    assert choose_settings(points[:5], labels[:5], np.ones((5, 2)), centroids, 0) == Settings()
+    assert choose_settings(points, labels, np.ones((100, 2)), centroids, 0).mix == 0
+
+
+def test_no_other_settings_predict_held_out_differences_better():
+    points, labels, scores, centroids = halves(150, lambda x: np.stack([0.5 + 0.4 * x, x > 0.3], 1))
+    scores = (RNG.random(scores.shape) < scores).astype(float)
+    fold = np.random.default_rng(7).integers(5, size=len(points))
+
+    def error(beta, m0, ridge, mix):
+        total = 0.0
+        for f in range(5):
+            kept, held = fold != f, fold == f
+            n = np.bincount(labels[kept], minlength=2)
+            sums = [scores[kept][labels[kept] == c].sum(axis=0) for c in range(2)]
+            means = shrunk_means(np.stack(sums), np.stack([n, n], axis=1), m0)
+            near = posterior(points[held], centroids, n.astype(float), beta) @ means
+            line = Ridge(alpha=ridge).fit(points[kept], scores[kept]).predict(points[held])
+            expected = (1 - mix) * near + mix * line
+            total += ((np.diff(expected) - np.diff(scores[held])) ** 2).sum()
+        return total
+
+    chosen = choose_settings(points, labels, scores, centroids, seed=7)
+    others = [
+        error(beta, m0, ridge, mix)
+        for beta in (10, 20, 40)
+        for m0 in (2, 5, 15)
+        for ridge in (10, 30, 100)
+        for mix in (0, 0.25, 0.5, 0.75, 1, chosen.mix)
+    ]
+    assert error(*chosen) <= min(others) + 1e-4
+
+
+def test_the_scorer_takes_what_was_chosen(make_records, embedder):
+    artifact = fit(make_records(100), embedder, n_clusters=3)
+    chosen = artifact.refinement.settings
+    options = Router(artifact, embedder).scorer.options
+    assert options == {"beta": chosen.beta, "m0": chosen.m0, "mix": chosen.mix}
+    assert Router(artifact, embedder, beta=33).scorer.options == {**options, "beta": 33}
 
 
 def test_length_that_tells_the_models_apart_is_used():
@@ -195,4 +232,3 @@ def test_a_refinement_survives_dropping_and_adding_models(make_records, embedder
     np.testing.assert_allclose(
         grown.refinement.linear.offset, artifact.refinement.linear.offset, atol=1e-9
     )
-    assert RIDGE > 0

@@ -349,7 +349,7 @@ def test_refined_expectation_is_the_mean_of_clusters_and_regression(refined, emb
     by_clusters = clusters.features(points) @ clusters.score_table
     expected = (1 - mix) * by_clusters + mix * r.linear(space)
     np.testing.assert_allclose(both.features(points) @ both.score_table, expected, atol=1e-4)
-    assert make_scorer(refined).options["mix"] == r.mix
+    assert make_scorer(refined).options["mix"] == r.settings.mix
 
 
 # -- the published decisions ---------------------------------------------------------------------
