@@ -19,10 +19,7 @@ check: $(VENV)/installed
 	$(BIN)/mypy
 
 bench: $(VENV)/installed
-	$(BIN)/python tests/benchmarks/bench_core.py
-	$(BIN)/python tests/benchmarks/bench_langchain.py
-	$(BIN)/python tests/benchmarks/bench_llamaindex.py
-	$(BIN)/python tests/benchmarks/bench_scale.py
+	$(BIN)/python tests/benchmarks/bench.py
 
 wheel: $(VENV)/installed
 	$(BIN)/python -m build --outdir dist .
