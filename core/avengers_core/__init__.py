@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from avengers_core.records import Record as Record
     from avengers_core.records import Records as Records
     from avengers_core.records import load_records as load_records
-    from avengers_core.records import split_records as split_records
     from avengers_core.report import Report as Report
     from avengers_core.router import Router as Router
+    from avengers_core.splitting import split_records as split_records
 
 _ERRORS = (
     "AllBackendsFailedError",
@@ -54,7 +54,7 @@ _HOME = {
     "evaluate": "evaluation",
     "fit": "fitting",
     "load_records": "records",
-    "split_records": "records",
+    "split_records": "splitting",
     **dict.fromkeys(_ERRORS, "errors"),
 }
 

@@ -12,7 +12,8 @@ from avengers_core.alpha_path import curve, find_path
 from avengers_core.artifact import RouterArtifact
 from avengers_core.calls import make_call
 from avengers_core.errors import RecordError
-from avengers_core.records import Outcomes, Records, Source, as_records, to_outcomes
+from avengers_core.outcomes import Outcomes, to_outcomes
+from avengers_core.records import Records, Source, as_records
 from avengers_core.report import Average, Report
 from avengers_core.router import Router
 from avengers_core.tally import Tally

@@ -16,7 +16,8 @@ from avengers_core import __version__
 from avengers_core.artifact import ArtifactInfo, RouterArtifact
 from avengers_core.clusters import assign
 from avengers_core.errors import ArtifactError, EmbedderMismatchError, RecordError
-from avengers_core.records import Outcomes, Records, Source, as_records, to_outcomes
+from avengers_core.outcomes import Outcomes, to_outcomes
+from avengers_core.records import Records, Source, as_records
 from avengers_core.refinement import Refinement, fit_refinement
 from avengers_core.sampling import sample_rows
 from avengers_core.statistics import Statistics

@@ -1,4 +1,4 @@
-"""Records: how each model did on past queries, and how they are read, checked and split.
+"""Records: how each model did on past queries, and how they are read and checked.
 
 The format is one JSON object a line::
 
@@ -18,12 +18,10 @@ import itertools
 import os
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Annotated, Any, Literal, NamedTuple, cast, overload
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -38,7 +36,6 @@ from pydantic import (
 from avengers_core.errors import RecordError
 
 Missing = Literal["skip", "zero"]
-DatasetExclusion = Literal["soft", "hard"]
 Source = str | os.PathLike[str] | IO[bytes] | IO[str] | Iterable[Any]
 
 MAX_LINE_BYTES = 64 * 1024 * 1024
@@ -239,172 +236,6 @@ def iter_records(source: Source) -> Iterator[Record | RecordProblem]:
 def as_records(source: Records | Source) -> Records:
     """``source`` itself if it is :class:`Records` already, else :func:`load_records` of it."""
     return source if isinstance(source, Records) else load_records(source)
-
-
-class Split(NamedTuple):
-    """Records to fit on and records to evaluate on."""
-
-    train: Records
-    test: Records
-
-
-def split_records(
-    records: Records | Source,
-    train_ratio: float = 0.7,
-    seed: int = 42,
-    *,
-    excluded_models: Iterable[str] = (),
-    excluded_datasets: Iterable[str] = (),
-    dataset_exclusion_mode: DatasetExclusion = "soft",
-) -> Split:
-    """Split every dataset at random in the same ratio, as the published code does.
-
-    Datasets are taken in the order of their names. Each is permuted by a generator seeded afresh;
-    its first ``n - floor(train_ratio * n)`` records are for testing, the rest for fitting.
-
-    Args:
-        records: what :func:`load_records` returns or takes.
-        train_ratio: share of each dataset to fit on, in (0, 1).
-        seed: of the permutations.
-        excluded_models: models to leave out of both parts.
-        excluded_datasets: datasets to leave out of testing ...
-        dataset_exclusion_mode: ... and also out of fitting (``"hard"``), or not (``"soft"``).
-
-    Raises:
-        ValueError: ``train_ratio`` out of range, an unknown mode, or an excluded name that no
-            record has.
-    """
-    records = as_records(records)
-    if not 0 < train_ratio < 1:
-        raise ValueError(f"train_ratio must lie between 0 and 1, got {train_ratio}")
-    if dataset_exclusion_mode not in ("soft", "hard"):
-        raise ValueError(
-            f'dataset_exclusion_mode must be "soft" or "hard", got {dataset_exclusion_mode!r}'
-        )
-    left_out = _known("dataset", excluded_datasets, records.datasets)
-    if dropped := _known("model", excluded_models, records.models):
-        records = records.without_models(dropped)
-
-    train, test = split_indices([r.dataset for r in records], train_ratio, seed)
-    if left_out:
-        excluded = [i for i, r in enumerate(records) if r.dataset in left_out]
-        train = [i for i in train if records[i].dataset not in left_out]
-        test = [i for i in test if records[i].dataset not in left_out]
-        train += excluded if dataset_exclusion_mode == "soft" else []
-    return Split(
-        records.replace(records[i] for i in train), records.replace(records[i] for i in test)
-    )
-
-
-def split_indices(
-    datasets: Sequence[str], train_ratio: float, seed: int
-) -> tuple[list[int], list[int]]:
-    """The rows to fit on and to test on, given each row's dataset; see :func:`split_records`."""
-    rows_of: dict[str, list[int]] = {}
-    for row, dataset in enumerate(datasets):
-        rows_of.setdefault(dataset, []).append(row)
-    train: list[int] = []
-    test: list[int] = []
-    for _, rows in sorted(rows_of.items()):
-        order = [rows[i] for i in np.random.default_rng(seed).permutation(len(rows)).tolist()]
-        n_test = len(rows) - int(len(rows) * train_ratio)
-        test += order[:n_test]
-        train += order[n_test:]
-    return train, test
-
-
-@dataclass(frozen=True)
-class Outcomes:
-    """Records as columns: n queries, M models.
-
-    Attributes:
-        queries: the n texts.
-        models: the M models, naming the columns.
-        datasets: the dataset names that ``dataset`` indexes.
-        dataset: (n,) int, each query's dataset.
-        scores: (n, M) float64, NaN where a model has no result.
-        costs: (n, M) float64 USD, NaN where unknown.
-        prompt_tokens: (n, M) float64, NaN where unknown.
-        completion_tokens: (n, M) float64, NaN where unknown.
-    """
-
-    queries: list[str]
-    models: tuple[str, ...]
-    datasets: tuple[str, ...]
-    dataset: npt.NDArray[np.int64]
-    scores: npt.NDArray[np.float64]
-    costs: npt.NDArray[np.float64]
-    prompt_tokens: npt.NDArray[np.float64]
-    completion_tokens: npt.NDArray[np.float64]
-
-    def __len__(self) -> int:
-        return len(self.queries)
-
-    def take(self, rows: Sequence[int]) -> Outcomes:
-        """Some of the queries, in the order given."""
-        index = np.asarray(rows, dtype=np.int64)
-        return replace(
-            self,
-            queries=[self.queries[i] for i in rows],
-            dataset=self.dataset[index],
-            scores=self.scores[index],
-            costs=self.costs[index],
-            prompt_tokens=self.prompt_tokens[index],
-            completion_tokens=self.completion_tokens[index],
-        )
-
-
-def to_outcomes(
-    records: Records,
-    models: Sequence[str] | None = None,
-    datasets: Sequence[str] | None = None,
-) -> Outcomes:
-    """Turn records into columns.
-
-    Args:
-        records: the records.
-        models: the columns wanted, in order; default all, in order of first appearance.
-        datasets: names that come first in ``Outcomes.datasets``; default none.
-    """
-    model_names = tuple(models) if models is not None else records.models
-    dataset_names = tuple(dict.fromkeys((*(datasets or ()), *records.datasets)))
-    column = {m: j for j, m in enumerate(model_names)}
-    code = {d: i for i, d in enumerate(dataset_names)}
-    shape = (len(records), len(model_names))
-    scores = np.full(shape, 0.0 if records.missing == "zero" else np.nan)
-    costs, prompt_tokens, completion_tokens = (np.full(shape, np.nan) for _ in range(3))
-    for i, record in enumerate(records):
-        for model, score in record.scores.items():
-            j = column.get(model)
-            if j is None:
-                continue
-            if score is not None:
-                scores[i, j] = score
-            usage = record.usages.get(model)
-            if usage is not None:
-                if usage.cost is not None:
-                    costs[i, j] = usage.cost
-                if usage.prompt_tokens is not None:
-                    prompt_tokens[i, j] = usage.prompt_tokens
-                if usage.completion_tokens is not None:
-                    completion_tokens[i, j] = usage.completion_tokens
-    return Outcomes(
-        queries=[r.query for r in records],
-        models=model_names,
-        datasets=dataset_names,
-        dataset=np.array([code[r.dataset] for r in records], dtype=np.int64),
-        scores=scores,
-        costs=costs,
-        prompt_tokens=prompt_tokens,
-        completion_tokens=completion_tokens,
-    )
-
-
-def _known(kind: str, wanted: Iterable[str], known: Sequence[str]) -> set[str]:
-    wanted = set(wanted)
-    if unknown := sorted(wanted - set(known)):
-        raise ValueError(f"no record has the {kind} {unknown}; there are {sorted(known)}")
-    return wanted
 
 
 def read_lines(stream: IO[Any]) -> Iterator[bytes | RecordProblem]:

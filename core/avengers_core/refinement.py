@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from avengers_core.clusters import assign
 from avengers_core.moments import LinearMap, Moments
-from avengers_core.records import Outcomes
+from avengers_core.outcomes import Outcomes
 from avengers_core.statistics import Statistics
 from avengers_core.surface import NAMES, Augment
 from avengers_core.validation import Settings, choose_settings

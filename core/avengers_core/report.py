@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from avengers_core import metrics
 from avengers_core.alpha_path import AlphaCurve, best_single
-from avengers_core.records import Outcomes
+from avengers_core.outcomes import Outcomes
 
 Floats = npt.NDArray[np.floating]
 Ints = npt.NDArray[np.integer]

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
-    from avengers_core.records import Outcomes
+    from avengers_core.outcomes import Outcomes
 
 Floats = npt.NDArray[np.float64]
 _CHARS_PER_TOKEN = 4.0

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from avengers_core.records import Records, Source, as_records, split_records
+from avengers_core.records import Records, Source, as_records
+from avengers_core.splitting import split_records
 
 Row = dict[str, Any]
 

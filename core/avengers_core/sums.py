@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from avengers_core.artifact import RouterArtifact
 from avengers_core.moments import Moments
-from avengers_core.records import Outcomes
+from avengers_core.outcomes import Outcomes
 from avengers_core.statistics import Statistics
 
 Floats = npt.NDArray[np.floating]

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from avengers_core.alpha_path import best_single
-from avengers_core.records import Outcomes
+from avengers_core.outcomes import Outcomes
 from avengers_core.report import Average, Row, router_name
 
 Floats = npt.NDArray[np.floating]

@@ -17,7 +17,7 @@ import numpy as np
 from avengers_core import Router
 from avengers_core.decision import text_table
 from avengers_core.fitting import Plan
-from avengers_core.records import Outcomes
+from avengers_core.outcomes import Outcomes
 from avengers_core.sums import Sums
 from avengers_core.surface import NAMES
 

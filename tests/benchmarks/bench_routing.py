@@ -22,8 +22,10 @@ from avengers_core.alpha_path import _envelope, curve
 from avengers_core.decision import text_table
 from avengers_core.evaluation import evaluate_vectors
 from avengers_core.metrics import aiq, cost_save, perf_gain
-from avengers_core.records import Outcomes, Records, split_indices, to_outcomes
+from avengers_core.outcomes import Outcomes, to_outcomes
+from avengers_core.records import Records
 from avengers_core.report import Average
+from avengers_core.splitting import split_indices
 
 _PLURAL = {"query": "queries", "dataset": "datasets"}
 METRICS = ("PerfGain", "Save95", "AIQ")

@@ -16,7 +16,7 @@ from avengers_core import (
     load_records,
 )
 from avengers_core.alpha_path import AlphaCurve, AlphaPath, _envelope, best_single
-from avengers_core.records import to_outcomes
+from avengers_core.outcomes import to_outcomes
 
 
 def at(path, alpha):

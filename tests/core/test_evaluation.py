@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from avengers_core import NoEligibleModelError, RecordError, Router, evaluate, fit, load_records
-from avengers_core.records import to_outcomes
+from avengers_core.outcomes import to_outcomes
 from avengers_core.tally import Tally
 
 

@@ -13,7 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from avengers_core import Record, RecordError, Records, load_records, split_records
-from avengers_core.records import MAX_LINE_BYTES, split_indices, to_outcomes
+from avengers_core.outcomes import to_outcomes
+from avengers_core.records import MAX_LINE_BYTES
+from avengers_core.splitting import split_indices
 
 GOOD = {"query": "q", "records": {"a": 1, "b": 0.5}, "dataset": "d", "index": 3}
 

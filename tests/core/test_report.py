@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from avengers_core import Router, evaluate, fit, load_records
-from avengers_core.records import to_outcomes
+from avengers_core.outcomes import to_outcomes
 
 
 @pytest.fixture(scope="module")

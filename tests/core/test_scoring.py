@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from avengers_core import Router, RouterArtifact, evaluate, fit, load_records, split_records
 from avengers_core.artifact import ArtifactInfo
-from avengers_core.records import to_outcomes
+from avengers_core.outcomes import to_outcomes
 from avengers_core.scoring import Points, make_scorer
 from avengers_core.statistics import Statistics
 from avengers_core.surface import surface

@@ -16,7 +16,8 @@ from avengers_core.bulk.workers import Engine, Workers
 from avengers_core.embedders import EmbedderSpec
 from avengers_core.errors import RecordError
 from avengers_core.fitting import MAX_SAMPLE, Plan, embed_distinct
-from avengers_core.records import Missing, Records, to_outcomes
+from avengers_core.outcomes import to_outcomes
+from avengers_core.records import Missing, Records
 from avengers_core.sampling import RANKS, Lowest, likely_limit
 from avengers_core.surface import surface
 

@@ -17,14 +17,8 @@ from avengers_core.artifact import RouterArtifact
 from avengers_core.bulk.files import Part, Row, count_rows, read
 from avengers_core.embedders import EmbedderSpec, resolve_embedder
 from avengers_core.fitting import embed_distinct
-from avengers_core.records import (
-    Missing,
-    Record,
-    RecordProblem,
-    Records,
-    parse_record,
-    to_outcomes,
-)
+from avengers_core.outcomes import to_outcomes
+from avengers_core.records import Missing, Record, RecordProblem, Records, parse_record
 from avengers_core.router import Router
 from avengers_core.sampling import Lowest, rank
 from avengers_core.sums import Sums

@@ -137,8 +137,8 @@ def evaluate_command(
     from avengers_core.calls import alpha_from_weights
     from avengers_core.evaluation import DEFAULT_ALPHAS, evaluate
     from avengers_core.fitting import fit
-    from avengers_core.records import split_records
     from avengers_core.router import Router
+    from avengers_core.splitting import split_records
 
     if performance_weight is not None or cost_sensitivity is not None:
         if alpha is not None:

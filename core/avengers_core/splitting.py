@@ -1,0 +1,91 @@
+"""Records to fit on and records to evaluate on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from avengers_core.records import Records, Source, as_records
+
+DatasetExclusion = Literal["soft", "hard"]
+
+
+class Split(NamedTuple):
+    """Records to fit on and records to evaluate on."""
+
+    train: Records
+    test: Records
+
+
+def split_records(
+    records: Records | Source,
+    train_ratio: float = 0.7,
+    seed: int = 42,
+    *,
+    excluded_models: Iterable[str] = (),
+    excluded_datasets: Iterable[str] = (),
+    dataset_exclusion_mode: DatasetExclusion = "soft",
+) -> Split:
+    """Split every dataset at random in the same ratio, as the published code does.
+
+    Datasets are taken in the order of their names. Each is permuted by a generator seeded afresh;
+    its first ``n - floor(train_ratio * n)`` records are for testing, the rest for fitting.
+
+    Args:
+        records: what :func:`load_records` returns or takes.
+        train_ratio: share of each dataset to fit on, in (0, 1).
+        seed: of the permutations.
+        excluded_models: models to leave out of both parts.
+        excluded_datasets: datasets to leave out of testing ...
+        dataset_exclusion_mode: ... and also out of fitting (``"hard"``), or not (``"soft"``).
+
+    Raises:
+        ValueError: ``train_ratio`` out of range, an unknown mode, or an excluded name that no
+            record has.
+    """
+    records = as_records(records)
+    if not 0 < train_ratio < 1:
+        raise ValueError(f"train_ratio must lie between 0 and 1, got {train_ratio}")
+    if dataset_exclusion_mode not in ("soft", "hard"):
+        raise ValueError(
+            f'dataset_exclusion_mode must be "soft" or "hard", got {dataset_exclusion_mode!r}'
+        )
+    left_out = _known("dataset", excluded_datasets, records.datasets)
+    if dropped := _known("model", excluded_models, records.models):
+        records = records.without_models(dropped)
+
+    train, test = split_indices([r.dataset for r in records], train_ratio, seed)
+    if left_out:
+        excluded = [i for i, r in enumerate(records) if r.dataset in left_out]
+        train = [i for i in train if records[i].dataset not in left_out]
+        test = [i for i in test if records[i].dataset not in left_out]
+        train += excluded if dataset_exclusion_mode == "soft" else []
+    return Split(
+        records.replace(records[i] for i in train), records.replace(records[i] for i in test)
+    )
+
+
+def split_indices(
+    datasets: Sequence[str], train_ratio: float, seed: int
+) -> tuple[list[int], list[int]]:
+    """The rows to fit on and to test on, given each row's dataset; see :func:`split_records`."""
+    rows_of: dict[str, list[int]] = {}
+    for row, dataset in enumerate(datasets):
+        rows_of.setdefault(dataset, []).append(row)
+    train: list[int] = []
+    test: list[int] = []
+    for _, rows in sorted(rows_of.items()):
+        order = [rows[i] for i in np.random.default_rng(seed).permutation(len(rows)).tolist()]
+        n_test = len(rows) - int(len(rows) * train_ratio)
+        test += order[:n_test]
+        train += order[n_test:]
+    return train, test
+
+
+def _known(kind: str, wanted: Iterable[str], known: Sequence[str]) -> set[str]:
+    wanted = set(wanted)
+    if unknown := sorted(wanted - set(known)):
+        raise ValueError(f"no record has the {kind} {unknown}; there are {sorted(known)}")
+    return wanted
