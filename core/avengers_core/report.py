@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from avengers_core import metrics
 from avengers_core.alpha_path import AlphaCurve, best_single
+from avengers_core.bootstrap import interval, resampled_means
 from avengers_core.outcomes import Outcomes
 
 Floats = npt.NDArray[np.floating]
@@ -148,13 +149,13 @@ class Report:
 
     @property
     def table(self) -> list[dict[str, Any]]:
-        """The rows as dicts: name, alpha, one column a dataset, averages, costs."""
+        """The rows as flat dicts: name, alpha, ``accuracy.D`` for each dataset D, means, costs."""
         return [
             {
                 "name": r.name,
                 "kind": r.kind,
                 "alpha": r.alpha,
-                **r.accuracy,
+                **{f"accuracy.{dataset}": value for dataset, value in r.accuracy.items()},
                 "dataset_mean": r.dataset_mean,
                 "query_mean": r.query_mean,
                 "mean_cost": r.mean_cost,
@@ -197,33 +198,39 @@ class Report:
         Raises:
             ValueError: only sums of the records are known, or another alpha.
         """
-        outcomes = self.outcomes
-        if outcomes is None or alpha not in self.choices:
+        if alpha not in self.choices:
             raise ValueError(
                 f"there is nothing to resample at alpha {alpha:g}: evaluate() in memory, at this "
                 f"alpha, keeps what it takes (kept: {sorted(self.choices)})"
             )
+        return self.intervals(level, resamples, seed)[alpha]
+
+    def intervals(
+        self, level: float = 0.95, resamples: int = 1000, seed: int = 0
+    ) -> dict[float, dict[str, tuple[float, float]]]:
+        """:meth:`confidence` of every alpha, on the same resamples; empty where it has none."""
+        outcomes, alphas = self.outcomes, list(self.choices)
+        if outcomes is None or not alphas:
+            return {}
         rows = np.arange(len(outcomes))
-        choice = self.choices[alpha]
+        score = [outcomes.scores[rows, self.choices[a]] for a in alphas]
+        cost = [outcomes.costs[rows, self.choices[a]] for a in alphas]
         best = outcomes.scores[:, outcomes.models.index(self.best_single.name)]
-        score = outcomes.scores[rows, choice]
-        cost = outcomes.costs[rows, choice]
-        together = np.zeros(len(rows), dtype=np.int64)
-        group = outcomes.dataset if self.average == "dataset" else together
-        rng = np.random.default_rng(seed)
-        datasets = np.unique(outcomes.dataset)
-        members = [np.flatnonzero(outcomes.dataset == d) for d in datasets]
-        samples: dict[str, list[float]] = {"accuracy": [], "mean_cost": [], "lead": []}
-        for _ in range(resamples):
-            drawn = np.concatenate([rng.choice(m, len(m)) for m in members])
-            accuracy = _mean_of_means(score[drawn], group[drawn])
-            samples["accuracy"].append(accuracy)
-            samples["mean_cost"].append(_mean_of_means(cost[drawn], together))
-            samples["lead"].append(accuracy - _mean_of_means(best[drawn], group[drawn]))
-        tail = (1 - level) / 2
+        n = len(alphas)
+        means = resampled_means(
+            np.stack([*score, best, *cost], axis=1),
+            outcomes.dataset,
+            np.arange(2 * n + 1) <= (n if self.average == "dataset" else -1),
+            resamples,
+            seed,
+        )
         return {
-            name: (float(np.quantile(v, tail)), float(np.quantile(v, 1 - tail)))
-            for name, v in samples.items()
+            alpha: {
+                "accuracy": interval(means[:, i], level),
+                "mean_cost": interval(means[:, n + 1 + i], level),
+                "lead": interval(means[:, i] - means[:, n], level),
+            }
+            for i, alpha in enumerate(alphas)
         }
 
     def to_markdown(self) -> str:
@@ -251,8 +258,9 @@ class Report:
             "n_queries": self.n_queries,
             "best_single": self.best_single.name,
             "metrics": self.metrics,
-            "rows": [
-                {**row, "shares": r.shares} for row, r in zip(self.table, self.rows, strict=True)
+            "rows": [asdict(row) for row in self.rows],
+            "intervals": [
+                {"alpha": alpha, "level": 0.95, **ends} for alpha, ends in self.intervals().items()
             ],
             "curve": {
                 "exact": self.curve.path.exact,
@@ -281,7 +289,7 @@ def _without_nan(value: Any) -> Any:
     """JSON types with None in place of NaN, which JSON does not have."""
     if isinstance(value, dict):
         return {k: _without_nan(v) for k, v in value.items()}
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return [_without_nan(v) for v in value]
     return None if isinstance(value, float) and math.isnan(value) else value
 
@@ -289,12 +297,3 @@ def _without_nan(value: Any) -> Any:
 def router_name(alpha: float) -> str:
     """The name of a router's row."""
     return f"router (alpha {alpha:g})"
-
-
-def _mean_of_means(values: Floats, group: Ints) -> float:
-    """Mean over groups of their means over the values that are known; NaN where none is."""
-    known = ~np.isnan(values)
-    total = np.bincount(group[known], weights=values[known])
-    count = np.bincount(group[known])
-    there = count > 0
-    return float((total[there] / count[there]).mean()) if there.any() else float("nan")

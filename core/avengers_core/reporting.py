@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from avengers_core.decision import usd
-from avengers_core.report import Report, Row
+from avengers_core.report import Report, Row, router_name
 
 _METRICS = {
     "perf_gain": ("PerfGain", "best accuracy over alpha, relative to the best single model"),
@@ -31,6 +31,7 @@ table {{ border-collapse: collapse; font-size: 14px; font-variant-numeric: tabul
 th, td {{ padding: .25rem .6rem; border-bottom: 1px solid #ddd; text-align: right;
   white-space: nowrap }}
 th:first-child, td:first-child {{ text-align: left; position: sticky; left: 0; background: #fff }}
+th.words, td.words {{ text-align: left }}
 tr:hover td {{ background: #f4f4f4 }}
 .wide {{ overflow-x: auto }}
 figure {{ margin: 1rem 0 }} svg {{ max-width: 100%; height: auto }}
@@ -39,6 +40,10 @@ figure {{ margin: 1rem 0 }} svg {{ max-width: 100%; height: auto }}
 </html>
 """
 ENDINGS = (".json", ".md", ".html", ".htm")
+_CONFIDENCE = (
+    "Bootstrap: queries drawn anew inside each dataset. The lead is over the best single model, in "
+    "points; where both its ends have one sign, it is hardly chance."
+)
 _PERCENT = ("perf_gain", "cost_save", "cost_save_95")
 
 
@@ -58,6 +63,9 @@ def to_markdown(report: Report) -> str:
         "## Selection",
         markdown_table(*selection(report)),
     ]
+    heading, rows = confidence(report)
+    if rows:
+        parts += ["## 95 % confidence", _CONFIDENCE, markdown_table(heading, rows)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -88,11 +96,16 @@ def to_html(report: Report) -> str:
         f"<h2>{title}</h2><figure>{plots.to_svg(figure)}</figure>" for title, figure in figures
     )
     tables = (
-        ("Metrics", ("metric", "value", "meaning"), metric_rows(report)),
-        ("Accuracy in percent, and cost", *comparison(report)),
-        ("Share of the queries", *selection(report)),
+        ("Metrics", "", ("metric", "value", "meaning"), metric_rows(report)),
+        ("Accuracy in percent, and cost", "", *comparison(report)),
+        ("95 % confidence", _CONFIDENCE, *confidence(report)),
+        ("Share of the queries", "", *selection(report)),
     )
-    body = "".join(f"<h2>{title}</h2>{_html_table(head, rows)}" for title, head, rows in tables)
+    body = "".join(
+        f"<h2>{title}</h2><p>{note}</p>{_html_table(head, rows)}"
+        for title, note, head, rows in tables
+        if rows
+    )
     return _PAGE.format(summary=html.escape(summary(report)), pictures=pictures, tables=body)
 
 
@@ -108,8 +121,14 @@ def summary(report: Report) -> str:
 
 
 def _html_table(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    words = [name == "meaning" for name in heading]
+
     def line(tag: str, cells: Sequence[str]) -> str:
-        return "<tr>" + "".join(f"<{tag}>{html.escape(c)}</{tag}>" for c in cells) + "</tr>"
+        row = "".join(
+            f"<{tag}{' class=words' * left}>{html.escape(cell)}</{tag}>"
+            for cell, left in zip(cells, words, strict=True)
+        )
+        return f"<tr>{row}</tr>"
 
     body = "".join(line("td", row) for row in rows)
     return f"<div class=wide><table>{line('th', heading)}{body}</table></div>"
@@ -156,6 +175,23 @@ def comparison(report: Report, datasets: bool = True) -> tuple[list[str], list[l
         ]
 
     return heading, [line(row) for row in report.rows]
+
+
+def confidence(report: Report) -> tuple[list[str], list[list[str]]]:
+    """95 % bootstrap intervals of the router at each alpha: heading and rows."""
+
+    def line(alpha: float, ends: dict[str, tuple[float, float]]) -> list[str]:
+        low, high = ends["lead"]
+        cost = (usd(None if math.isnan(end) else end) for end in ends["mean_cost"])
+        return [
+            router_name(alpha),
+            " to ".join(map(percent, ends["accuracy"])),
+            "n/a" if math.isnan(low) else f"{100 * low:+.1f} to {100 * high:+.1f}",
+            " to ".join(cost),
+        ]
+
+    heading = ["", "accuracy", "lead", "USD a call"]
+    return heading, [line(alpha, ends) for alpha, ends in report.intervals().items()]
 
 
 def selection(report: Report) -> tuple[list[str], list[list[str]]]:

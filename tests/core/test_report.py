@@ -101,11 +101,34 @@ def test_intervals_leave_missing_results_out(toy_router, toy_rows):
 def test_the_table_is_the_published_layout(toy_report):
     first, *_ = toy_report.table
     assert list(first) == [
-        *("name", "kind", "alpha", "x", "y"),
+        *("name", "kind", "alpha", "accuracy.x", "accuracy.y"),
         *("dataset_mean", "query_mean", "mean_cost", "total_cost"),
     ]
     assert {line["kind"] for line in toy_report.table} == {"model", "router", "baseline"}
     assert [line["alpha"] for line in toy_report.table if line["kind"] == "router"] == [0, 1]
+
+
+def test_a_dataset_may_have_the_name_of_a_column(toy_router, toy_rows):
+    rows = [{**r, "dataset": "mean_cost"} for r in toy_rows]
+    report = evaluate(toy_router, rows, [1.0])
+    first, *_ = report.table
+    assert first["accuracy.mean_cost"] == report.rows[0].accuracy["mean_cost"]
+    assert first["mean_cost"] == report.rows[0].mean_cost
+    row = report.to_dict()["rows"][0]
+    assert row["accuracy"] == report.rows[0].accuracy
+    assert row["mean_cost"] == report.rows[0].mean_cost
+
+
+def test_intervals_are_in_every_form_of_the_report(report, tmp_path):
+    both = report.intervals()
+    assert both[0.53] == report.confidence(0.53)
+    (written,) = [i for i in report.to_dict()["intervals"] if i["alpha"] == 0.53]
+    assert written["lead"] == list(both[0.53]["lead"])
+    low, high = both[0.53]["lead"]
+    shown = f"{100 * low:+.1f} to {100 * high:+.1f}"
+    assert shown in report.to_markdown()
+    report.save(tmp_path / "report.html")
+    assert shown in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
 def test_plain_content_has_no_nan(toy_router, toy_rows):

@@ -40,7 +40,10 @@ def test_markdown_has_the_published_layout(toy_report, tmp_path):
     toy_report.save(tmp_path / "r.md")
     text = (tmp_path / "r.md").read_text(encoding="utf-8")
     assert text == toy_report.to_markdown() == toy_report._repr_markdown_()
-    metrics, comparison, selection = tables(text)
+    metrics, comparison, selection, intervals = tables(text)
+    assert [row[0] for row in intervals[2:]] == [
+        r.name for r in toy_report.rows if r.alpha is not None
+    ]
     assert metrics[0] == ["metric", "value", "meaning"]
     assert comparison[0] == [
         *("", "x", "y", "mean over datasets", "mean over queries", "USD a call", "USD in all"),
@@ -132,7 +135,7 @@ def test_the_page_is_well_formed(page):
     checker.feed(page)
     assert checker.open == []
     assert checker.seen.count("svg") == 3
-    assert checker.seen.count("table") == 3
+    assert checker.seen.count("table") == 4
     assert page.startswith("<!doctype html>")
     assert 'charset="utf-8"' in page
 

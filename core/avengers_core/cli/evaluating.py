@@ -207,12 +207,15 @@ def _show(
     result: Report, router: Router, output: Path | None, report: Path | None, pictures: Path | None
 ) -> None:
     """Print a result, and write what was asked for."""
-    from avengers_core.reporting import comparison, metric_rows
+    from avengers_core.reporting import comparison, confidence, metric_rows
 
     heading, rows = comparison(result, datasets=False)
     click.echo(f"{result.n_queries:,} held-out queries, {router!r}\n")
     click.echo(text_table(heading, rows))
     click.echo("\n" + text_table(("metric", "value"), [r[:2] for r in metric_rows(result)]))
+    (first, *others), intervals = confidence(result)
+    if intervals:
+        click.echo("\n" + text_table((first or "95 % confidence", *others), intervals))
     if output is not None:
         output.write_text(json.dumps(result.to_dict(), indent=1) + "\n", encoding="utf-8")
     if report is not None:

@@ -1,0 +1,72 @@
+"""Bootstrap confidence intervals of means over held-out queries."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.floating]
+Ints = npt.NDArray[np.integer]
+
+# Drawn rows held at a time: bounds memory.
+_AT_ONCE = 4_000_000
+
+
+def resampled_means(
+    values: Floats,
+    dataset: Ints,
+    mean_of_datasets: npt.NDArray[np.bool_],
+    resamples: int,
+    seed: int,
+) -> Floats:
+    """Means over queries that are drawn anew, with replacement, inside each dataset.
+
+    Args:
+        values: (n, C) one column for each mean; NaN where unknown, which a mean leaves out.
+        dataset: (n,) of the queries.
+        mean_of_datasets: (C,) whether the mean is that of the datasets' means.
+        resamples: how often.
+        seed: of the drawing.
+
+    Returns:
+        (resamples, C); the columns share what is drawn, so that their differences are paired.
+
+    Source: Efron & Tibshirani, An Introduction to the Bootstrap, 1993.
+    """
+    rng = np.random.default_rng(seed)
+    known = ~np.isnan(values)
+    both = np.concatenate([np.where(known, values, 0.0), known], axis=1)
+    columns = values.shape[1]
+    total = np.zeros((resamples, 2 * columns))
+    means, there = np.zeros((resamples, columns)), np.zeros((resamples, columns))
+    for d in np.unique(dataset):
+        mine = both[dataset == d]
+        sums = _resampled_sums(mine, resamples, rng)
+        total += sums
+        found = sums[:, columns:] > 0
+        means += np.where(found, sums[:, :columns] / np.maximum(sums[:, columns:], 1), 0.0)
+        there += found
+    with np.errstate(invalid="ignore"):
+        over_queries = total[:, :columns] / total[:, columns:]
+        over_datasets = means / there
+    drawn: Floats = np.where(mean_of_datasets, over_datasets, over_queries)
+    return drawn
+
+
+def _resampled_sums(values: Floats, resamples: int, rng: np.random.Generator) -> Floats:
+    """(resamples, C) sums over as many rows of (n, C) values as there are, drawn at random."""
+    n = len(values)
+    step = max(1, _AT_ONCE // n)
+    parts = []
+    for start in range(0, resamples, step):
+        k = min(step, resamples - start)
+        drawn = rng.integers(n, size=(k, n)) + np.arange(k)[:, None] * n
+        parts.append(np.bincount(drawn.ravel(), minlength=k * n).reshape(k, n) @ values)
+    return np.concatenate(parts)
+
+
+def interval(samples: Floats, level: float) -> tuple[float, float]:
+    """Lower and upper end, by the percentile method; NaN where nothing is known."""
+    tail = (1 - level) / 2
+    low, high = np.quantile(samples, [tail, 1 - tail])
+    return float(low), float(high)
