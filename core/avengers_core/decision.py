@@ -126,7 +126,8 @@ class RoutingDecision:
     def __eq__(self, other: object) -> bool:
         return isinstance(other, RoutingDecision) and self.to_dict() == other.to_dict()
 
-    __hash__ = object.__hash__
+    def __hash__(self) -> int:
+        return hash((self.model, self.alpha, self.scorer))
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_candidates": self.candidates, "_clusters": self.clusters}

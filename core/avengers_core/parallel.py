@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
 from functools import lru_cache
 from typing import Any
 
 # Blocks; fewer are done before a thread has started.
 _WORTH_A_THREAD = 2
+_busy = threading.Lock()
 
 
 def in_parallel(work: Callable[[Iterator[int]], None], blocks: Sequence[int]) -> None:
@@ -29,21 +29,26 @@ def in_parallel(work: Callable[[Iterator[int]], None], blocks: Sequence[int]) ->
         Exception: what the work raised; other threads still finish theirs.
     """
     left = iter(blocks)
-    workers = min(os.cpu_count() or 1, len(blocks) // _WORTH_A_THREAD)
-    if workers < 2:
+    # Another thread that is at it has all processors, and has set the products' threads.
+    if len(blocks) < 2 * _WORTH_A_THREAD or not _busy.acquire(blocking=False):
         work(left)
         return
-    with _one_blas_thread(), ThreadPoolExecutor(workers) as pool:
-        list(pool.map(work, [left] * workers))
-
-
-def _one_blas_thread() -> AbstractContextManager[Any]:
-    limit: AbstractContextManager[Any] = _controller().limit(limits=1, user_api="blas")
-    return limit
+    try:
+        blas = _controller()
+        # As many threads as a product would use: whoever limits those means these, too.
+        most = max((library.num_threads for library in blas.lib_controllers), default=1)
+        workers = min(most, len(blocks) // _WORTH_A_THREAD)
+        if workers < 2:
+            work(left)
+            return
+        with blas.limit(limits=1), ThreadPoolExecutor(workers) as pool:
+            list(pool.map(work, [left] * workers))
+    finally:
+        _busy.release()
 
 
 @lru_cache(maxsize=1)
 def _controller() -> Any:
     from threadpoolctl import ThreadpoolController
 
-    return ThreadpoolController()
+    return ThreadpoolController().select(user_api="blas")

@@ -229,7 +229,7 @@ class Router:
         """What :meth:`route_vectors` takes for the very decisions of :meth:`route_batch`.
 
         Args:
-            queries: n texts.
+            queries: n texts, none of them blank.
 
         Returns:
             (n, d + 11) float32: the embedder's unit vectors, and the texts' surface features.

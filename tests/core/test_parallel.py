@@ -1,0 +1,83 @@
+"""Blocks in threads: each done once, one caller at a time, and the products' threads as before."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from threadpoolctl import ThreadpoolController, threadpool_limits
+
+from avengers_core.parallel import in_parallel
+
+
+def blas_threads():
+    return [b["num_threads"] for b in ThreadpoolController().select(user_api="blas").info()]
+
+
+@pytest.fixture(autouse=True)
+def four_blas_threads():
+    np.ones((2, 2)) @ np.ones((2, 2))
+    with threadpool_limits(4, user_api="blas"):
+        if blas_threads() != [4] * len(blas_threads()):
+            pytest.skip("this machine's products can not use four threads")
+        yield
+
+
+@pytest.mark.parametrize("n", [0, 1, 3, 4, 50])
+def test_each_block_is_done_once(n):
+    done = []
+    in_parallel(done.extend, range(n))
+    assert sorted(done) == list(range(n))
+
+
+def test_threads_are_used_and_their_products_have_one_thread_each():
+    seen = {}
+    together = threading.Barrier(4, timeout=30)
+
+    def work(left):
+        together.wait()
+        seen[threading.get_ident()] = blas_threads()
+        for _ in left:
+            pass
+
+    in_parallel(work, range(8))
+    assert len(seen) == 4
+    assert all(set(limits) == {1} for limits in seen.values())
+    assert set(blas_threads()) == {4}
+
+
+def test_whoever_limits_the_products_limits_the_threads():
+    seen = set()
+
+    def work(left):
+        seen.add(threading.get_ident())
+        for _ in left:
+            pass
+
+    with threadpool_limits(1, user_api="blas"):
+        in_parallel(work, range(100))
+    assert seen == {threading.get_ident()}
+
+
+def test_callers_at_the_same_time_leave_the_limits_as_they_were():
+    done = []
+
+    def call(_):
+        in_parallel(done.extend, range(40))
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(call, range(100)))
+    assert len(done) == 4000
+    assert set(blas_threads()) == {4}
+
+
+def test_what_the_work_raises_is_raised_and_all_is_released():
+    def work(left):
+        raise ValueError(f"bad block {next(left)}")
+
+    for _ in range(2):
+        with pytest.raises(ValueError, match="bad block"):
+            in_parallel(work, range(40))
+    assert set(blas_threads()) == {4}
