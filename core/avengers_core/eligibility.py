@@ -39,12 +39,13 @@ class Constraints:
 
     def check(self, known: Sequence[str]) -> None:
         """Raise ValueError for unknown models and numbers out of range."""
-        for name, value in (("models", self.models), ("exclude", self.exclude)):
-            if isinstance(value, str):
-                raise ValueError(f"{name} must be a list of model ids, got the text {value!r}")
-        named = {*(self.models or ()), *self.exclude}
-        if unknown := sorted(named - set(known)) if named else []:
-            raise ValueError(f"the artifact has no model {unknown}; it has {list(known)}")
+        if self.models is not None or self.exclude:
+            for name, value in (("models", self.models), ("exclude", self.exclude)):
+                if isinstance(value, str):
+                    raise ValueError(f"{name} must be a list of model ids, got the text {value!r}")
+            named = {*(self.models or ()), *self.exclude}
+            if unknown := sorted(named - set(known)):
+                raise ValueError(f"the artifact has no model {unknown}; it has {list(known)}")
         if self.max_cost is not None and not self.max_cost >= 0:
             raise ValueError(f"max_cost must be USD a call, not negative, got {self.max_cost}")
         if self.min_score is not None and not 0 <= self.min_score <= 1:

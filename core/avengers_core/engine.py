@@ -107,24 +107,20 @@ class Engine:
         """One decision for each row of (n, F) features."""
         limits = self.constraints(call)
         out = limits.ruled_out(self.artifact.models)
-        e = self.estimate(features, call.alpha)
-        # Where every model is eligible, nothing need be ranked before somebody asks.
-        if not self._unlimited(limits, out):
-            unlimited = [False] * len(features)
-        elif self._all_supported:
-            unlimited = [True] * len(features)
-        else:
-            unlimited = (e.support.min(axis=1) >= MIN_SUPPORT).tolist()
-        m, k = len(self.artifact.models), self.n_clusters
+        unlimited = self._unlimited(limits, out)
+        models, m, k = self.artifact.models, len(self.artifact.models), self.n_clusters
         decisions = []
-        for row, together, free in zip(features, e.together, unlimited, strict=True):
+        for row, together in zip(features, features @ self._tables(call.alpha), strict=True):
+            # For one query, lists are faster than arrays.
+            numbers = together.tolist()
             everyone = partial(self._candidates, together)
             candidates: tuple[Candidate, ...] | Callable[[], tuple[Candidate, ...]]
             reasons: dict[str, str] = {}
             relaxed = False
-            if free:
+            # Where every model is eligible, nothing need be ranked before somebody asks.
+            if unlimited and (self._all_supported or min(numbers[3 * m :]) >= MIN_SUPPORT):
                 candidates = everyone
-                model = self.artifact.models[int(together[:m].argmax())]
+                model = models[numbers.index(max(numbers[:m]))]
             else:
                 candidates, reasons, relaxed = self._eligible(everyone(), limits, out, call)
                 model = candidates[0].model
@@ -150,7 +146,7 @@ class Engine:
         numbers = together.reshape(4, len(models)).tolist()
         # NaN, an unknown cost, is the one number that differs from itself.
         everyone = [
-            Candidate(m, u, min(max(s, 0.0), 1.0), c if c == c else None, min(v, 1.0))  # noqa: PLR0124
+            Candidate(m, u, min(max(s, 0.0), 1.0), max(c, 0.0) if c == c else None, min(v, 1.0))  # noqa: PLR0124
             for m, u, s, c, v in zip(models, *numbers, strict=True)
         ]
         everyone.sort(key=_UTILITY, reverse=True)
