@@ -7,11 +7,12 @@ import logging
 import click
 
 from avengers_core import __version__
-from avengers_core.cli.evaluating import evaluate_command, sweep_command
+from avengers_core.cli.evaluating import evaluate_command
 from avengers_core.cli.fitting import fit_command, merge_command, update_command
 from avengers_core.cli.importing import import_command
 from avengers_core.cli.routing import calibrate_command, inspect_command, route_command
 from avengers_core.cli.shared import CONTEXT_SETTINGS, Commands
+from avengers_core.cli.studying import sweep_command
 
 
 @click.group(cls=Commands, context_settings=CONTEXT_SETTINGS)
