@@ -142,7 +142,8 @@ def metric_rows(report: Report) -> list[tuple[str, str, str]]:
         if math.isnan(value):
             text = "not reached"
         else:
-            text = f"{value:+.1%}" if key in _PERCENT else f"{value:.4f}"
+            # Adding zero takes the sign off a zero.
+            text = f"{value:+.1%}" if key in _PERCENT else f"{round(value, 4) + 0.0:.4f}"
         rows.append((name, text, meaning))
     return rows
 
