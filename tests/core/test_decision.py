@@ -151,3 +151,8 @@ def test_columns_line_up(rows):
     for line, (a, b, c) in zip(lines[1:], rows, strict=True):
         expected = f"{a:<{widths[0]}}  {b:<{widths[1]}}  {c:>{widths[2]}}"
         assert line == expected.rstrip()
+
+
+def test_equal_decisions_have_the_same_hash():
+    assert decision() == decision()
+    assert len({decision(), decision(), decision(alpha=0.1)}) == 2
