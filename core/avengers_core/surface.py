@@ -10,6 +10,7 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -37,8 +38,10 @@ _CHARS_PER_TOKEN = 4.0
 _DIGITS = b"0123456789"
 _UPPER = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _HIGH = bytes(range(128, 256))
-_OPTION = re.compile(rb"^\(?[A-J][.)]", re.MULTILINE)
-_CODE = re.compile(rb"def |import |\breturn\b|```|;\n|\{\n")
+_OPTION = re.compile(rb"\(?[A-J][.)]")
+_OPTION_LINE = re.compile(rb"\n" + _OPTION.pattern)
+_CODE = (b"def ", b"import ", b"```", b";\n", b"{\n")
+_RETURN = re.compile(rb"\breturn\b")
 
 
 def surface(texts: Sequence[str]) -> npt.NDArray[np.float32]:
@@ -48,12 +51,13 @@ def surface(texts: Sequence[str]) -> npt.NDArray[np.float32]:
 
 def tokens(features: Floats) -> Floats:
     """(n,) tokens of texts, estimated from their features at four bytes a token."""
-    estimate: Floats = np.expm1(features[:, 0].astype(np.float64)) / _CHARS_PER_TOKEN
+    estimate: Floats = np.expm1(features[:, 0]) / _CHARS_PER_TOKEN
     return estimate
 
 
 def _features(text: str) -> tuple[float, ...]:
-    # On bytes, counting by deletion runs at memory speed.
+    # On bytes, counting by deletion and searching for fixed strings run at memory speed, which one
+    # expression for all lettered options or code markers does not.
     raw = text.encode("utf-8", "replace")
     n = len(raw) or 1
     words = raw.split()
@@ -61,7 +65,7 @@ def _features(text: str) -> tuple[float, ...]:
         len(raw),
         len(words),
         raw.count(b"\n"),
-        len(_OPTION.findall(raw)),
+        len(_OPTION_LINE.findall(raw)) + (_OPTION.match(raw) is not None),
         raw.count(b"?"),
     )
     log_bytes, log_words, log_lines, log_options, log_questions = map(math.log1p, counts)
@@ -74,10 +78,14 @@ def _features(text: str) -> tuple[float, ...]:
         1 - len(raw.translate(None, _UPPER)) / n,
         1 - len(raw.translate(None, _HIGH)) / n,
         log_options,
-        1.0 if _CODE.search(raw) else 0.0,
+        1.0 if _has_code(raw) else 0.0,
         log_questions,
         len(set(words)) / (len(words) or 1),
     )
+
+
+def _has_code(raw: bytes) -> bool:
+    return any(m in raw for m in _CODE) or (b"return" in raw and _RETURN.search(raw) is not None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,6 +105,12 @@ class Augment:
     spread: Floats
     weight: float
 
+    @cached_property
+    def _line(self) -> tuple[Floats, Floats]:
+        """Scale and shift: standardised and weighted, a feature f is ``f * scale - shift``."""
+        scale = self.weight / self.spread
+        return scale.astype(np.float32), (self.mean * scale).astype(np.float32)
+
     @classmethod
     def of(cls, features: Floats, weight: float) -> Augment:
         """The standardisation that fits (n, 11) features."""
@@ -106,11 +120,17 @@ class Augment:
     def __call__(self, vectors: Floats, features: Floats | None) -> npt.NDArray[np.float32]:
         """(n, d) unit vectors and (n, 11) features, or None where unknown, to (n, d + 11)."""
         n, d = vectors.shape
-        out = np.zeros((n, d + len(NAMES)), dtype=np.float32)
+        out = np.empty((n, d + len(NAMES)), dtype=np.float32)
         out[:, :d] = vectors
-        if features is not None:
-            z = (features - self.mean) / self.spread
-            np.clip(z, -_CLIP, _CLIP, out=z)
-            out[:, d:] = self.weight * z
+        if features is None:
+            out[:, d:] = 0
+        else:
+            # Every array operation counts where there is one query: a product and a difference
+            # instead of (f - mean) / spread * weight, and no np.clip, which takes twice as long.
+            z, (scale, shift), bound = out[:, d:], self._line, self.weight * _CLIP
+            np.multiply(features, scale, out=z)
+            z -= shift
+            np.maximum(z, -bound, out=z)
+            np.minimum(z, bound, out=z)
             out /= np.sqrt(np.einsum("ij,ij->i", out, out))[:, None]
         return out

@@ -13,13 +13,15 @@ import numpy as np
 
 from avengers_core.decision import text_table
 
-# Half a line, and as long as the questions of public benchmarks are on average.
+# Half a line; as long as questions of public benchmarks are in the middle; a question with options
+# or a paragraph to read.
 SHORT = "Explain why the sky is blue to a child who knows a little physics."
 USUAL = (
     "A train leaves the station at 14:05 and travels at 80 km/h. A second one leaves twenty "
     "minutes later in the same direction at 110 km/h. When, and how far from the station, does "
     "it catch up? Show each step, and say which assumptions you make about the stops between."
 )
+LONG = " ".join([USUAL] * 3)
 
 
 class Row(NamedTuple):

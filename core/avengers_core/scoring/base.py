@@ -94,7 +94,8 @@ class ClusterScorer:
         self.statistics = statistics
         s = statistics
         self._size = s.size
-        self._usual_tokens = s.query_chars / np.maximum(s.size, 1.0) / _CHARS_PER_TOKEN
+        usual = s.query_chars / np.maximum(s.size, 1.0) / _CHARS_PER_TOKEN
+        self._usual_tokens = usual.astype(self.dtype)
         # A model without a known cost has no cost; where no model has one, cost plays no part.
         self._priced = s.n_cost.any(axis=0)
         self._token_prices = np.nan_to_num(artifact.token_prices(statistics))
