@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from llama_index.core.base.llms.types import LLMMetadata, MessageRole
 from llama_index.core.bridge.pydantic import SecretStr
 from llama_index.core.constants import DEFAULT_CONTEXT_WINDOW
+from llama_index.core.llms.function_calling import FunctionCallingLLM
 from llama_index.core.llms.llm import LLM
 
 from avengers_core.capabilities import Capabilities, Needs, unmet
@@ -51,6 +51,11 @@ class Backends:
     ) -> None:
         self._known = tuple(known)
         self._given = dict(models) if isinstance(models, Mapping) else None
+        if isinstance(models, str) or any(not isinstance(m, str) for m in models or ()):
+            raise TypeError(
+                "models= must map model ids to LLMs, or be a list of model ids, got "
+                f"{'one text' if isinstance(models, str) else 'a list of other things'}"
+            )
         self._wanted = self._known if models is None else tuple(models)
         _check(self._known, self._wanted, self._given or {}, capabilities)
         self._told = dict(capabilities)
@@ -77,24 +82,26 @@ class Backends:
                     self._llms[model] = self._make(model)
         return self._llms[model]
 
-    def unavailable(self, needs: Needs) -> dict[str, str]:
+    def unavailable(self, needs: Needs, fills_class: bool = False) -> dict[str, str]:
         """model -> reason, for the models that can not serve a call.
+
+        Args:
+            needs: what the call needs.
+            fills_class: it also needs a way to fill a class, either of the two.
 
         Raises:
             BackendConfigError: no LLMs were given and the environment names no endpoint.
         """
         out = dict(self._absent_models())
         for model in self._wanted:
-            if model not in out and (reason := self._unmet(needs, model)):
+            if model in out:
+                continue
+            able = self._capabilities_of(model)
+            if reason := unmet(needs, able):
                 out[model] = reason
+            elif fills_class and able.structured_output is False and able.tools is False:
+                out[model] = "it has neither structured output nor tools to fill a class"
         return out
-
-    def _unmet(self, needs: Needs, model: str) -> str | None:
-        able = self._capabilities_of(model)
-        if needs.structured_output and able.tools is not False:
-            # The framework fills a class through a tool call where there is no JSON schema.
-            needs = replace(needs, structured_output=False)
-        return unmet(needs, able)
 
     def metadata(self, exclude: Collection[str] = ()) -> LLMMetadata:
         """What holds of whichever model answers: the framework packs prompts by it.
@@ -144,13 +151,13 @@ class Backends:
             if self._given is None:
                 self._capabilities[model] = told
             else:
-                self._capabilities[model] = _own(self._given[model].metadata).overlaid(told)
+                self._capabilities[model] = _own(_metadata(self._given[model])).overlaid(told)
         return self._capabilities[model]
 
     def _metadata_of(self, model: str) -> LLMMetadata:
         told = self._told.get(model, Capabilities())
         if self._given is not None:
-            own = self._given[model].metadata
+            own = _metadata(self._given[model])
         else:
             # Known without a key and without a network, so that an engine can be put together.
             own = LLMMetadata(
@@ -209,7 +216,7 @@ def _check(
     known: Sequence[str],
     wanted: Sequence[str],
     given: Mapping[str, Any],
-    capabilities: Mapping[str, Any],
+    capabilities: Mapping[str, Capabilities],
 ) -> None:
     if not wanted:
         raise ValueError("models= names no model; leave it out to use all of the artifact's")
@@ -222,6 +229,21 @@ def _check(
     for model, llm in given.items():
         if not isinstance(llm, LLM):
             raise TypeError(f"models[{model!r}] must be a LlamaIndex LLM, got {type(llm).__name__}")
+        told = capabilities.get(model)
+        if told is not None and told.tools and not isinstance(llm, FunctionCallingLLM):
+            raise TypeError(
+                f"capabilities= says that {model!r} calls tools, for which its LLM must be a "
+                f"FunctionCallingLLM, got {type(llm).__name__}"
+            )
+
+
+def _metadata(llm: LLM) -> LLMMetadata:
+    """What an LLM says of itself; only a ``FunctionCallingLLM`` has the methods to call tools."""
+    own = llm.metadata
+    if not own.is_function_calling_model or isinstance(llm, FunctionCallingLLM):
+        return own
+    plain: LLMMetadata = own.model_copy(update={"is_function_calling_model": False})
+    return plain
 
 
 def _own(metadata: LLMMetadata) -> Capabilities:

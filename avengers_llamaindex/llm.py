@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import pickle
 import re
 from collections.abc import Collection, Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from llama_index.core.base.llms.types import ChatResponse, LLMMetadata
 from llama_index.core.bridge.pydantic import (
@@ -51,6 +53,20 @@ _BACKEND_SETTINGS = (
     "rate_limiter",
 )
 _SHARED = ("callback_manager", "pydantic_program_mode")
+# How the backend is chosen: may be set at any time, but not against each other.
+_ROUTING = (
+    "alpha",
+    "target_cost",
+    "target_score",
+    "target_saving",
+    "performance_weight",
+    "cost_sensitivity",
+    "exclude",
+    "max_cost",
+    "min_score",
+    "on_empty",
+    "no_question_alpha",
+)
 _KEY_NAME = re.compile(r"api_?key|access_key|secret|password|authorization|(^|_)token$", re.I)
 
 
@@ -183,6 +199,8 @@ class AvengersLLM(DelegatingLLM):
 
     def __setattr__(self, name: str, value: Any) -> None:
         backends = (self.__pydantic_private__ or {}).get("_backends")
+        if backends is not None and name in _ROUTING:
+            self.model_copy(update={name: value})  # raises if it does not go with the rest
         setting = name in _BACKEND_SETTINGS
         if backends is None or not (setting or name in _SHARED) or getattr(self, name) is value:
             super().__setattr__(name, value)
@@ -227,7 +245,7 @@ class AvengersLLM(DelegatingLLM):
         return text, {
             "alpha": alpha,
             "prompt_tokens": request.prompt_tokens,
-            "unavailable": self._backends.unavailable(request.needs),
+            "unavailable": self._backends.unavailable(request.needs, request.fills_class),
             **self._limits(),
         }
 
@@ -270,7 +288,7 @@ class AvengersLLM(DelegatingLLM):
                 return self.alpha
             return alpha_from_weights(self.performance_weight, self.cost_sensitivity)
         # Found once: it takes a pass over all clusters.
-        key = (*targets.items(), self.exclude)
+        key = (*targets.items(), *self.exclude)
         if key not in self._alphas:
             self._alphas[key] = self._router.alpha_for(
                 **targets,
@@ -289,7 +307,7 @@ class AvengersLLM(DelegatingLLM):
         if len(self._targets()) + (self.alpha is not None) + weights > 1:
             raise ValueError(
                 "give one of alpha, target_cost, target_score, target_saving, and "
-                "performance_weight with cost_sensitivity, not several"
+                "performance_weight with cost_sensitivity, not several (None takes one back)"
             )
         alpha_from_weights(self.performance_weight, self.cost_sensitivity)
         for alpha in (self.alpha, self.no_question_alpha):
@@ -311,17 +329,23 @@ class AvengersLLM(DelegatingLLM):
         """A copy with other settings and the same router, backends and memory of failures.
 
         Raises:
-            ValueError: an update that would need other backends.
+            ValueError: an update that would need other backends, or a setting out of range,
+                unknown, or against another: ``alpha`` takes the place of a target that is set to
+                None along with it.
         """
         fixed = ("router", "models", "capabilities", *_BACKEND_SETTINGS, *_SHARED)
         if changed := [name for name in update or () if name in fixed]:
             raise ValueError(
                 f"{', '.join(changed)}: a copy shares the backends; make a new AvengersLLM"
             )
-        return super().model_copy(update=update, deep=deep)
+        if unknown := sorted(set(update or ()) - type(self).model_fields.keys()):
+            raise ValueError(f"AvengersLLM has no setting {unknown}")
+        copy = super().model_copy(update=update)  # backends hold connections: never deep
+        copy._check()
+        return copy
 
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> AvengersLLM:
-        """A copy with the same router and backends: they hold connections, not values."""
+        """:meth:`model_copy`."""
         return self.model_copy()
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -329,6 +353,11 @@ class AvengersLLM(DelegatingLLM):
             raise TypeError(
                 "api_key= would be written in clear. Let the key come from AVENGERS_API_KEY, "
                 "or make the AvengersLLM on the other side."
+            )
+        if self.base_url is not None and urlsplit(self.base_url).password:
+            raise TypeError(
+                "the password in base_url= would be written in clear. Let the URL come from "
+                "AVENGERS_BASE_URL, or make the AvengersLLM on the other side."
             )
         if isinstance(self.models, Mapping):
             for model, llm in self.models.items():
@@ -338,6 +367,8 @@ class AvengersLLM(DelegatingLLM):
                         f"in clear. Give models= as a list of ids, so that the backends are made "
                         f"from the environment on the other side, or make the AvengersLLM there."
                     )
+        if isinstance(self.router, Router):
+            _check_pickles(self.router)
         own = type(self).model_fields.keys() - DelegatingLLM.model_fields.keys()
         # Handlers hold locks, files and connections, so the callback manager stays here.
         first = {k: v for k, v in self._arguments.items() if k != "callback_manager"}
@@ -365,6 +396,17 @@ def _resolve_router(router: Any) -> Router:
 
 def _restore(cls: type[AvengersLLM], arguments: dict[str, Any]) -> AvengersLLM:
     return cls(**arguments)
+
+
+def _check_pickles(router: Router) -> None:
+    try:
+        pickle.dumps(router)
+    except Exception as error:
+        raise TypeError(
+            f"the router can not be pickled ({type(error).__name__}: {error}), mostly because of "
+            f"its embedder. Save its artifact and give router= as a path, or make the AvengersLLM "
+            f"on the other side."
+        ) from error
 
 
 def _key_in(llm: LLM) -> str | None:

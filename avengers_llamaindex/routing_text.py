@@ -13,14 +13,15 @@ Retrieved text must not decide the route, so the question is looked for, in this
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 from llama_index.core.base.llms.types import ChatMessage, ImageBlock, MessageRole
 from llama_index.core.bridge.pydantic import BaseModel
-from llama_index.core.prompts import BasePromptTemplate
+from llama_index.core.prompts import BasePromptTemplate, ChatPromptTemplate, RichPromptTemplate
 from llama_index.core.prompts.default_prompts import HYDE_TMPL
 from llama_index.core.tools import BaseTool
 
@@ -34,8 +35,29 @@ from avengers_core.routing_text import (
     question_from_variables,
 )
 
-# What the framework fills with documents where it has no question: extractors, graph builders.
-_DOCUMENT_VARIABLES = frozenset({*CONTEXT_VARIABLES, "text", "context_list", "schema"})
+# What the framework fills with documents where it has no question: extractors, graph builders;
+# and what those are told to look for.
+_DOCUMENT_VARIABLES = frozenset(
+    {
+        *CONTEXT_VARIABLES,
+        "context_messages",
+        "text",
+        "context_list",
+        "schema",
+        "allowed_entity_types",
+        "allowed_entity_properties",
+        "allowed_relation_types",
+        "allowed_relation_properties",
+    }
+)
+# How a CodeActAgent hands over what a tool gave, in the user's name as a ReActAgent does.
+_RESULT_OF_CODE = "Result of executing the code given:"
+# An agent with an output class hands over its whole conversation as one message in the end.
+_CONVERSATION = "<current_conversation>"
+_SAID_BY_USER = re.compile(r"\t<user>\n(.*?)\t</user>\n", re.DOTALL)
+_SAID = re.compile(r"\t\t<message>(.*?)</message>\n", re.DOTALL)
+# A picture in a rich template: {{ name | image }}.
+_PICTURE = re.compile(r"{{-?\s*(\w+)\s*\|\s*image\b")
 
 
 @dataclass(frozen=True)
@@ -47,11 +69,14 @@ class Request:
         prompt_tokens: estimated length of the whole prompt, where it holds more than the
             question; else None.
         needs: what the model must be able to do.
+        fills_class: the answer is an object of a class, which a model can give through a tool call
+            or in a JSON schema.
     """
 
     question: RoutingText
     prompt_tokens: int | None
     needs: Needs
+    fills_class: bool = False
 
 
 def from_text(prompt: str) -> Request:
@@ -61,8 +86,8 @@ def from_text(prompt: str) -> Request:
 
 def from_messages(messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> Request:
     """A call with messages; raw tool schemas may be among its other arguments."""
-    tools = kwargs.get("tools") or ()
-    return _conversation(messages, [json.dumps(t, default=str) for t in tools])
+    tools = [json.dumps(tool, default=str) for tool in kwargs.get("tools") or ()]
+    return _conversation(messages, tools, structured_output=bool(kwargs.get("response_format")))
 
 
 def from_tools(
@@ -91,27 +116,58 @@ def from_template(
     variables = {**prompt.kwargs, **arguments}
     schema = [] if output_cls is None else [_schema_text(output_cls)]
     values = (value for value in variables.values() if isinstance(value, str))
-    whole = "\n".join([prompt.get_template(), *values, *schema])
+    # Retrieved text with pictures in it is handed over as messages.
+    messages = list(_messages_in(variables.values()))
+    texts = (message.content or "" for message in messages)
+    whole = "\n".join([prompt.get_template(), *values, *texts, *schema])
     question = _question_of(prompt, variables)
-    return _request(question, whole, structured_output=output_cls is not None)
+    images = _has_images(messages) or _shows_images(prompt, variables)
+    return _request(question, whole, fills_class=output_cls is not None, images=images)
 
 
-def _conversation(messages: Sequence[ChatMessage], tools: Sequence[str]) -> Request:
+def _conversation(
+    messages: Sequence[ChatMessage], tools: Sequence[str], structured_output: bool = False
+) -> Request:
     # What the tools' schemas say is part of the prompt.
     whole = "\n".join([*(message.content or "" for message in messages), *tools])
-    images = any(isinstance(block, ImageBlock) for m in messages for block in m.blocks)
-    question = RoutingText(_last_human(messages), "message")
-    return _request(question, whole, tools=bool(tools), images=images)
+    return _request(
+        RoutingText(_last_human(messages), "message"),
+        whole,
+        tools=bool(tools),
+        structured_output=structured_output,
+        images=_has_images(messages),
+    )
 
 
-def _request(question: RoutingText, whole: str, **needs: bool) -> Request:
+def _request(
+    question: RoutingText, whole: str, fills_class: bool = False, **needs: bool
+) -> Request:
     if hint := current_hint():
         question = RoutingText(hint, "hint")
     elif not question.text.strip():
         question = RoutingText("", "none")
     tokens = estimate_tokens(whole)
     longer = tokens > estimate_tokens(question.text)
-    return Request(question, tokens if longer else None, Needs(tokens=tokens, **needs))
+    return Request(question, tokens if longer else None, Needs(tokens=tokens, **needs), fills_class)
+
+
+def _messages_in(values: Iterable[Any]) -> Iterator[ChatMessage]:
+    for value in values:
+        if isinstance(value, list | tuple):
+            yield from (item for item in value if isinstance(item, ChatMessage))
+
+
+def _has_images(messages: Iterable[ChatMessage]) -> bool:
+    return any(isinstance(block, ImageBlock) for m in messages for block in m.blocks)
+
+
+def _shows_images(prompt: BasePromptTemplate, variables: Mapping[str, Any]) -> bool:
+    """Whether the template itself holds pictures, or a place for one that is given."""
+    if isinstance(prompt, ChatPromptTemplate):
+        return _has_images(prompt.message_templates)
+    if isinstance(prompt, RichPromptTemplate):
+        return any(variables.get(name) for name in _PICTURE.findall(prompt.template_str))
+    return False
 
 
 def _question_of(prompt: BasePromptTemplate, variables: Mapping[str, Any]) -> RoutingText:
@@ -133,10 +189,26 @@ def _question_of(prompt: BasePromptTemplate, variables: Mapping[str, Any]) -> Ro
 
 def _last_human(messages: Sequence[ChatMessage]) -> str:
     for message in reversed(messages):
-        text = message.content or ""
-        if message.role == MessageRole.USER and text.strip() and not is_observation(text):
+        if message.role == MessageRole.USER:
+            text = message.content or ""
+            if text.startswith(_CONVERSATION):
+                text = _last_human_quoted(text)
+            if text.strip() and not _is_result(text):
+                return text
+    return ""
+
+
+def _last_human_quoted(conversation: str) -> str:
+    """The last message of a human in a conversation that an agent wrote down as one text."""
+    for turn in reversed(_SAID_BY_USER.findall(conversation)):
+        text = "\n".join(_SAID.findall(turn))
+        if text.strip() and not _is_result(text):
             return text
     return ""
+
+
+def _is_result(text: str) -> bool:
+    return is_observation(text) or text.startswith(_RESULT_OF_CODE)
 
 
 def _tool_text(tool: BaseTool) -> str:

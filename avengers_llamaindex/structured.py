@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
+from llama_index.core.bridge.pydantic import BaseModel
+from llama_index.core.llms.llm import LLM
 from llama_index.core.llms.structured_llm import StructuredLLM
 from llama_index.core.prompts import BasePromptTemplate
 
@@ -24,9 +26,17 @@ class AvengersStructuredLLM(StructuredLLM):
         with _decided_on_question(prompt, prompt_args):
             return str(super().predict(prompt, **prompt_args))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The framework's way drops, with a warning, what refuses to be pickled.
+        return _restore, (type(self), self.llm, self.output_cls)
+
     async def apredict(self, prompt: BasePromptTemplate, **prompt_args: Any) -> str:
         with _decided_on_question(prompt, prompt_args):
             return str(await super().apredict(prompt, **prompt_args))
+
+
+def _restore(cls: type[StructuredLLM], llm: LLM, output_cls: type[BaseModel]) -> StructuredLLM:
+    return cls(llm=llm, output_cls=output_cls)
 
 
 def _decided_on_question(

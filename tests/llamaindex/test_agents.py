@@ -5,10 +5,22 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from llama_index.core.agent.workflow import AgentWorkflow, FunctionAgent, ReActAgent
-from llama_index.core.base.llms.types import ChatMessage, ChatResponse, ToolCallBlock
+from llama_index.core.agent.workflow import (
+    AgentWorkflow,
+    CodeActAgent,
+    FunctionAgent,
+    ReActAgent,
+)
+from llama_index.core.base.llms.types import (
+    ChatMessage,
+    ChatResponse,
+    LLMMetadata,
+    ToolCallBlock,
+)
+from llama_index.core.llms import MockLLM
 from llama_index.core.llms.llm import LLM
 from llama_index.core.tools import FunctionTool
+from pydantic import BaseModel
 from stub_server import StubServer
 
 from avengers_llamaindex import AvengersLLM, Capabilities, collect_events
@@ -58,6 +70,46 @@ async def test_react_agent(
     response = await agent.run(task)
     assert str(response) == f"{model} found 8"
     assert server.answered_by == [model, model]
+
+
+def code(body: dict[str, Any]) -> str:
+    """A CodeAct agent's model: one run of code, then an answer."""
+    if "Result of executing" in body["messages"][-1]["content"]:
+        return f"{body['model']} is done"
+    return "<execute>\nprint(4)\n</execute>"
+
+
+@pytest.mark.parametrize(("task", "model"), TASKS)
+async def test_code_agent(task: str, model: str, llm: AvengersLLM, server: StubServer) -> None:
+    server.replies["*"] = code
+
+    async def execute(code: str) -> str:
+        return "The theorem. The capital. The integral. Hello."
+
+    agent = CodeActAgent(code_execute_fn=execute, llm=llm, tools=[])
+    assert model in str(await agent.run(task))
+    assert server.answered_by == [model, model]
+
+
+class Sum(BaseModel):
+    """A sum."""
+
+    total: int
+
+
+def look_up() -> str:
+    """Looks the numbers up."""
+    return "theorem, integral, prove; capital, colour, hello"
+
+
+@pytest.mark.parametrize(("task", "model"), TASKS)
+async def test_agent_with_an_output_class(
+    task: str, model: str, llm: AvengersLLM, server: StubServer
+) -> None:
+    agent = FunctionAgent(llm=llm, tools=[look_up], output_cls=Sum)
+    response = await agent.run(task)
+    assert response.structured_response == {"total": 4}
+    assert server.answered_by == [model] * 3
 
 
 async def test_agent_workflow_routes_each_task(llm: AvengersLLM, server: StubServer) -> None:
@@ -111,6 +163,21 @@ def test_the_user_knows_better_who_can_call_tools(make_llm: Any, server: StubSer
     llm = make_llm(capabilities={HARD: Capabilities(tools=False)})
     llm.chat_with_tools([TOOL], user_msg="prove it")
     assert server.answered_by == ["test/spare"]
+
+
+def test_only_llms_that_have_the_methods_are_asked(
+    make_llm: Any, backends: dict[str, LLM], server: StubServer
+) -> None:
+    class Boaster(MockLLM):
+        @property
+        def metadata(self) -> LLMMetadata:
+            return LLMMetadata(is_function_calling_model=True)
+
+    backends[HARD] = Boaster()
+    make_llm().chat_with_tools([TOOL], user_msg="prove it")
+    assert server.answered_by == ["test/spare"]
+    with pytest.raises(TypeError, match="must be a FunctionCallingLLM, got Boaster"):
+        make_llm(capabilities={HARD: Capabilities(tools=True)})
 
 
 def test_tools_are_prepared_by_the_picked_backend(llm: AvengersLLM, server: StubServer) -> None:

@@ -14,12 +14,14 @@ from llama_index.core.base.llms.types import ChatMessage, LLMMetadata, MessageRo
 from llama_index.core.llms import MockLLM
 from llama_index.core.llms.function_calling import FunctionCallingLLM
 from llama_index.core.llms.llm import LLM
+from llama_index.core.llms.mock import MockFunctionCallingLLM
 from llama_index.core.output_parsers import PydanticOutputParser
 from llama_index.core.prompts import PromptTemplate
 from pydantic import BaseModel, ValidationError
 from stub_server import StubServer
 
 from avengers_core import Router, fit
+from avengers_core.embedders import CallableEmbedder
 from avengers_core.errors import ArtifactError, AvengersError, NoEligibleModelError
 from avengers_llamaindex import AvengersLLM, Capabilities
 from avengers_llamaindex.delegating import DelegatingLLM
@@ -98,6 +100,25 @@ def test_a_copy_with_another_alpha_shares_the_backends(llm: AvengersLLM) -> None
     assert cheap._backends is llm._backends
     with pytest.raises(ValueError, match="models, system_prompt: a copy shares the backends"):
         llm.model_copy(update={"models": {}, "system_prompt": "Be kind."})
+    with pytest.raises(ValueError, match=r"no setting \['alhpa'\]"):
+        llm.model_copy(update={"alhpa": 0.9})
+
+
+def test_settings_that_do_not_go_together(make_llm: Any) -> None:
+    llm = make_llm(alpha=None, target_cost=0.005)
+    with pytest.raises(ValueError, match="give one of alpha"):
+        llm.alpha = 0.9
+    with pytest.raises(ValueError, match="give one of alpha"):
+        llm.model_copy(update={"alpha": 0.9})
+    with pytest.raises(ValueError, match="max_cost"):
+        llm.max_cost = -1
+    llm.exclude = [SPARE]
+    assert llm.complete("prove").additional_kwargs["avengers"]["ineligible"].keys() == {SPARE}
+    copied = llm.model_copy(update={"alpha": 0.9, "target_cost": None})
+    assert copied.complete("prove").additional_kwargs["avengers"]["alpha"] == 0.9
+    llm.target_cost = None
+    llm.alpha = 0.8
+    assert llm.complete("prove").additional_kwargs["avengers"]["alpha"] == 0.8
 
 
 @pytest.mark.parametrize(
@@ -129,6 +150,10 @@ def test_wrong_arguments(arguments: dict[str, Any], complaint: str, make_llm: An
 def test_wrong_models_and_routers(router: Router, tmp_path: Path) -> None:
     with pytest.raises(TypeError, match="must be a LlamaIndex LLM, got str"):
         AvengersLLM(router=router, models={EASY: "gpt"})
+    with pytest.raises(TypeError, match="must map model ids to LLMs"):
+        AvengersLLM(router=router, models=[MockLLM()])
+    with pytest.raises(TypeError, match="list of model ids, got one text"):
+        AvengersLLM(router=router, models=EASY)
     with pytest.raises(ArtifactError):
         AvengersLLM(router=tmp_path / "nothing")
 
@@ -149,7 +174,7 @@ def test_default_router() -> None:
     assert llm.metadata.is_chat_model
 
 
-class Told(MockLLM):
+class Told(MockFunctionCallingLLM):
     """Its metadata is what the test says."""
 
     told: LLMMetadata = LLMMetadata()
@@ -230,15 +255,33 @@ def test_pickle(
         llm.complete("some words")
         data = pickle.dumps(llm)
         assert KEY.encode() not in data
+        structured = pickle.loads(pickle.dumps(llm.as_structured_llm(Out)))
+        assert (structured.output_cls, structured.llm.alpha) == (Out, 0.8)
         again = pickle.loads(data)
         assert again.to_dict() == llm.to_dict()
         assert again.complete("some words").additional_kwargs["avengers"]["model"] == "a"
 
 
 def test_pickle_refuses_to_write_keys(llm: AvengersLLM) -> None:
-    with pytest.raises(TypeError, match=r"'test/easy' holds a key \(api_key\)") as caught:
+    for subject in (llm, llm.as_structured_llm(Out)):
+        with pytest.raises(TypeError, match=r"'test/easy' holds a key \(api_key\)") as caught:
+            pickle.dumps(subject)
+        assert KEY not in str(caught.value)
+
+
+def test_pickle_refuses_to_write_passwords(router: Router) -> None:
+    llm = AvengersLLM(router=router, base_url="http://me:the-password@127.0.0.1/v1")
+    with pytest.raises(TypeError, match="the password in base_url=") as caught:
         pickle.dumps(llm)
-    assert KEY not in str(caught.value)
+    assert "the-password" not in str(caught.value)
+
+
+def test_pickle_says_what_is_in_the_way(router: Router) -> None:
+    records = [{"query": f"some words {i}", "records": {EASY: 1.0}} for i in range(4)]
+    embedder = CallableEmbedder(lambda texts: [[1.0, 0.0]] * len(texts), id="mine")
+    llm = AvengersLLM(router=Router(fit(records, embedder, n_clusters=1), embedder), models=[EASY])
+    with pytest.raises(TypeError, match="give router= as a path"):
+        pickle.dumps(llm)
 
 
 def test_what_is_given_once_can_not_be_set(llm: AvengersLLM) -> None:

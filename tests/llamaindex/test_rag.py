@@ -13,6 +13,11 @@ import pytest
 from llama_index.core import Settings, VectorStoreIndex
 from llama_index.core.base.llms.types import ChatMessage, MessageRole
 from llama_index.core.extractors import KeywordExtractor, SummaryExtractor, TitleExtractor
+from llama_index.core.indices.property_graph import (
+    DynamicLLMPathExtractor,
+    SchemaLLMPathExtractor,
+    SimpleLLMPathExtractor,
+)
 from llama_index.core.indices.query.query_transform import HyDEQueryTransform
 from llama_index.core.query_engine import CitationQueryEngine, TransformQueryEngine
 from llama_index.core.response_synthesizers import ResponseMode
@@ -199,6 +204,16 @@ async def test_extractors_have_no_question(extractor: type, llm: AvengersLLM) ->
         await extractor(llm=llm, show_progress=False).aextract(nodes)
     assert {call.decision["basis"] for call in calls} == {"overall"}
     assert len({call.model for call in calls}) == 1
+
+
+@pytest.mark.parametrize(
+    "extractor", [SimpleLLMPathExtractor, SchemaLLMPathExtractor, DynamicLLMPathExtractor]
+)
+async def test_graph_builders_have_no_question(extractor: type, llm: AvengersLLM) -> None:
+    nodes = [TextNode(text=text) for text in ("prove the theorem", "the capital", "hello")]
+    with collect_events() as calls:
+        await extractor(llm=llm).acall(nodes)
+    assert [call.decision["basis"] for call in calls] == ["overall"] * 3
 
 
 async def test_calls_without_a_question_can_have_their_own_alpha(make_llm: Any) -> None:

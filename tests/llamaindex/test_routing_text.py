@@ -6,6 +6,7 @@ import base64
 from typing import Any
 
 import pytest
+from llama_index.core.agent.utils import messages_to_xml_format
 from llama_index.core.base.llms.types import ChatMessage, ImageBlock, MessageRole, TextBlock
 from llama_index.core.prompts import (
     ChatPromptTemplate,
@@ -13,6 +14,7 @@ from llama_index.core.prompts import (
     RichPromptTemplate,
     SelectorPromptTemplate,
 )
+from llama_index.core.prompts.chat_prompts import CHAT_TEXT_QA_PROMPT
 from llama_index.core.prompts.default_prompt_selectors import DEFAULT_TEXT_QA_PROMPT_SEL
 from llama_index.core.prompts.default_prompts import DEFAULT_HYDE_PROMPT
 from llama_index.core.tools import FunctionTool
@@ -79,6 +81,7 @@ def test_chat_templates() -> None:
         ([(USER, "a"), (ASSISTANT, "b"), (USER, "c")], "c"),
         ([(USER, "a"), (ASSISTANT, "call"), (TOOL, "result")], "a"),
         ([(USER, "a"), (ASSISTANT, "Thought"), (USER, "Observation: 3")], "a"),
+        ([(USER, "a"), (USER, "Result of executing the code given:\n\n3")], "a"),
         ([(USER, "a"), (USER, "  ")], "a"),
         ([(MessageRole.SYSTEM, "a")], ""),
         ([], ""),
@@ -88,6 +91,13 @@ def test_conversations(conversation: list[tuple[MessageRole, str]], text: str) -
     source = "message" if text else "none"
     assert tuple(from_messages(messages(*conversation), {}).question) == (text, source)
     assert from_tools([], None, messages(*conversation)).question.text == text
+
+
+def test_a_conversation_that_an_agent_wrote_down() -> None:
+    told = messages((USER, "a\nb"), (ASSISTANT, "c"), (USER, "Observation: d"), (TOOL, "e"))
+    (quoted,) = messages_to_xml_format(told)
+    assert from_messages([quoted], {}).question.text == "a\nb"
+    assert from_messages(messages_to_xml_format(told[1:]), {}).question.source == "none"
 
 
 def test_the_new_message_comes_last() -> None:
@@ -103,6 +113,25 @@ def test_pictures_alone_have_no_question() -> None:
     assert (request.question.text, request.needs.images) == ("", True)
     both = from_messages([ChatMessage(blocks=[picture, TextBlock(text="What is it?")])], {})
     assert (both.question.text, both.needs.images) == ("What is it?", True)
+
+
+def test_pictures_in_templates() -> None:
+    picture = ImageBlock(image=base64.b64encode(b"x"))
+    fixed = ChatPromptTemplate([ChatMessage(blocks=[TextBlock(text="{x}"), picture])])
+    assert from_template(fixed, {"x": "q"}).needs.images
+    given = RichPromptTemplate("{% chat role='user' %}{{ x }} {{ pic | image }}{% endchat %}")
+    assert from_template(given, {"x": "q", "pic": "https://example.org/a.png"}).needs.images
+    assert not from_template(given, {"query_str": "q"}).needs.images
+
+
+def test_retrieved_messages_are_context() -> None:
+    picture = ImageBlock(image=base64.b64encode(b"x"))
+    found = [ChatMessage(content="x" * 4000), ChatMessage(blocks=[picture])]
+    request = from_template(CHAT_TEXT_QA_PROMPT, {"context_messages": found, "query_str": "q"})
+    assert (request.question.text, request.needs.images) == ("q", True)
+    assert request.needs.tokens >= 1000
+    plain = from_template(CHAT_TEXT_QA_PROMPT, {"context_messages": found[:1], "query_str": "q"})
+    assert not plain.needs.images
 
 
 def test_length_counts_where_there_is_more_than_the_question() -> None:
@@ -123,7 +152,8 @@ class Song(BaseModel):
 
 def test_schemas_count_as_prompt() -> None:
     structured = from_template(PromptTemplate("q"), {}, Song)
-    assert structured.needs.structured_output
+    assert structured.fills_class
+    assert not structured.needs.structured_output
     assert structured.needs.tokens > 1000
     tool = FunctionTool.from_defaults(lambda title: title, name="sing", fn_schema=Song)
     with_tools = from_tools([tool], "q")
@@ -133,6 +163,8 @@ def test_schemas_count_as_prompt() -> None:
     assert raw.needs.tools
     assert raw.needs.tokens > 1000
     assert not from_messages(messages((USER, "q")), {"tools": None}).needs.tools
+    schema = from_messages(messages((USER, "q")), {"response_format": {"type": "json_object"}})
+    assert schema.needs.structured_output
 
 
 def test_a_hint_comes_first() -> None:
