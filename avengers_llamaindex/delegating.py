@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
 from typing import Any
 
@@ -28,6 +27,7 @@ from llama_index.core.tools import BaseTool
 from llama_index.core.types import Model, TokenAsyncGen, TokenGen
 
 from avengers_llamaindex.calls import Call
+from avengers_llamaindex.events import span_if_heard
 from avengers_llamaindex.routing_text import (
     Request,
     from_messages,
@@ -230,11 +230,11 @@ class DelegatingLLM(FunctionCallingLLM):
         ]
 
 
-# The framework's spans work out a method's signature anew at each call, unless it says it itself;
-# that would take longer than finding the question.
-for _method in vars(DelegatingLLM).values():
-    if inspect.isfunction(_function := getattr(_method, "__wrapped__", None)):
-        _function.__signature__ = inspect.signature(_function)  # type: ignore[attr-defined]
+# The framework opens a span for each of these methods, which takes about as long as embedding a
+# question: so it does where somebody listens.
+for _name, _method in list(vars(DelegatingLLM).items()):
+    if hasattr(_method, "__wrapped__"):
+        setattr(DelegatingLLM, _name, span_if_heard(_method))
 
 
 def _arguments(given: Mapping[str, Any] | str) -> dict[str, Any]:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import inspect
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import wraps
 from typing import Any
 
-from llama_index.core.instrumentation import get_dispatcher  # type: ignore[attr-defined]
+from llama_index.core.instrumentation import Dispatcher, get_dispatcher  # type: ignore[attr-defined]
 from llama_index.core.instrumentation.event_handlers import NullEventHandler
 from llama_index.core.instrumentation.events import BaseEvent
+from llama_index.core.instrumentation.span_handlers import NullSpanHandler
 
 dispatcher = get_dispatcher(__name__)
 
@@ -60,16 +63,43 @@ def announce(method: str, model: str | None, decision: dict[str, Any]) -> None:
     """Tell the framework's handlers and the open collectors, if there are any."""
     collectors = _collected.get()
     # An event takes longer to make than a question to find, and mostly nobody listens.
-    if collectors or _has_listeners():
+    if collectors or is_heard(dispatcher):
         event = RoutingEvent(method=method, model=model, decision=decision)
         dispatcher.event(event)
         for events in collectors:
             events.append(event)
 
 
-def _has_listeners() -> bool:
-    return any(
-        not isinstance(handler, NullEventHandler)
-        for level in (dispatcher, dispatcher.root)
-        for handler in level.event_handlers
-    )
+def is_heard(source: Dispatcher) -> bool:
+    """Whether a handler of events or spans is attached where those of a dispatcher arrive."""
+    level: Dispatcher | None = source
+    while level is not None:
+        for handler in (*level.event_handlers, *level.span_handlers):
+            if not isinstance(handler, NullEventHandler | NullSpanHandler):
+                return True
+        level = level.parent if level.propagate else None
+    return False
+
+
+def span_if_heard(spanned: Callable[..., Any]) -> Callable[..., Any]:
+    """A method that the framework has given a span, without it while nobody listens."""
+    plain = inspect.unwrap(spanned)
+    source = get_dispatcher(plain.__module__)
+
+    if inspect.iscoroutinefunction(plain):
+
+        @wraps(plain)
+        async def amethod(self: Any, *args: Any, **kwargs: Any) -> Any:
+            if is_heard(source):
+                return await spanned.__get__(self)(*args, **kwargs)
+            return await plain(self, *args, **kwargs)
+
+        return amethod
+
+    @wraps(plain)
+    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if is_heard(source):
+            return spanned.__get__(self)(*args, **kwargs)
+        return plain(self, *args, **kwargs)
+
+    return method

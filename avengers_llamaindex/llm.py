@@ -171,26 +171,29 @@ class AvengersLLM(DelegatingLLM):
 
     _router: Router = PrivateAttr()
     _backends: Backends = PrivateAttr()
-    _health: BackendHealth = PrivateAttr(default_factory=BackendHealth)
+    _health: BackendHealth = PrivateAttr()
     _alphas: dict[tuple[Any, ...], float] = PrivateAttr(default_factory=dict)
     _arguments: dict[str, Any] = PrivateAttr()
 
     def __init__(self, **arguments: Any) -> None:
         super().__init__(**arguments)
         self._arguments = arguments
-        self._router = _resolve_router(self.router)
+        router = _resolve_router(self.router)
         settings = {k: arguments[k] for k in _BACKEND_SETTINGS if arguments.get(k) is not None}
         if isinstance(self.models, Mapping) and settings:
             raise _not_ours(settings)
         endpoint: dict[str, Any] = {"base_url": self.base_url, "api_key": self.api_key}
         options = {k: v for k, v in settings.items() if k not in endpoint}
-        self._backends = Backends(
-            self._router.models,
+        backends = Backends(
+            router.models,
             self.models,
             self.capabilities,
             {"timeout": 60.0, "max_retries": 0, **options},
             **endpoint,
         )
+        # Not where pydantic keeps private attributes: there, each takes about a microsecond to find,
+        # several times a call.
+        vars(self).update(_router=router, _backends=backends, _health=BackendHealth())
         if arguments.get("callback_manager") is not None:
             self._backends.share(callback_manager=self.callback_manager)
         if self.pydantic_program_mode != PydanticProgramMode.DEFAULT:
@@ -198,7 +201,7 @@ class AvengersLLM(DelegatingLLM):
         self._check()
 
     def __setattr__(self, name: str, value: Any) -> None:
-        backends = (self.__pydantic_private__ or {}).get("_backends")
+        backends = vars(self).get("_backends")
         if backends is not None and name in _ROUTING:
             self.model_copy(update={name: value})  # raises if it does not go with the rest
         setting = name in _BACKEND_SETTINGS

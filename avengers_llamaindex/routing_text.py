@@ -15,9 +15,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from llama_index.core.base.llms.types import ChatMessage, ImageBlock, MessageRole
 from llama_index.core.bridge.pydantic import BaseModel
@@ -60,8 +59,7 @@ _SAID = re.compile(r"\t\t<message>(.*?)</message>\n", re.DOTALL)
 _PICTURE = re.compile(r"{{-?\s*(\w+)\s*\|\s*image\b")
 
 
-@dataclass(frozen=True)
-class Request:
+class Request(NamedTuple):
     """What routing has to know of one call.
 
     Attributes:

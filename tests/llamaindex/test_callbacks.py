@@ -181,6 +181,32 @@ def test_the_event_is_inside_the_span_of_its_call(
     assert "sk-" not in str(start.model_dump())
 
 
+def test_an_event_handler_alone_learns_the_span(llm: AvengersLLM, seen: Seen) -> None:
+    llm.chat(MESSAGES)
+    (event,) = seen.of(RoutingEvent)
+    assert event.span_id.startswith("AvengersLLM.chat-")
+
+
+def test_handlers_may_listen_to_the_plugin_only(llm: AvengersLLM) -> None:
+    own, handler = get_dispatcher("avengers_llamaindex.delegating"), SimpleSpanHandler()
+    before = list(own.span_handlers)
+    own.add_span_handler(handler)
+    llm.chat(MESSAGES)
+    own.span_handlers = before
+    llm.chat(MESSAGES)
+    assert [span.id_.partition("-")[0] for span in handler.completed_spans] == ["AvengersLLM.chat"]
+
+
+def test_methods_look_like_the_frameworks() -> None:
+    assert inspect.iscoroutinefunction(AvengersLLM.achat)
+    assert not inspect.iscoroutinefunction(AvengersLLM.chat)
+    assert list(inspect.signature(AvengersLLM.predict).parameters) == [
+        "self",
+        "prompt",
+        "prompt_args",
+    ]
+
+
 async def test_spans_nest_and_end(llm: AvengersLLM, spans: SimpleSpanHandler) -> None:
     for method, (args, kwargs) in CALLS.items():
         if method.endswith("chat_with_tools"):  # the framework opens no span for these
