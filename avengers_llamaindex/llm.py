@@ -191,8 +191,8 @@ class AvengersLLM(DelegatingLLM):
             {"timeout": 60.0, "max_retries": 0, **options},
             **endpoint,
         )
-        # Not where pydantic keeps private attributes: there, each takes about a microsecond to find,
-        # several times a call.
+        # Not where pydantic keeps private attributes: there, each takes about a microsecond to
+        # find, several times a call.
         vars(self).update(_router=router, _backends=backends, _health=BackendHealth())
         if arguments.get("callback_manager") is not None:
             self._backends.share(callback_manager=self.callback_manager)

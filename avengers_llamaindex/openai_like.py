@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 from llama_index.llms.openai_like import OpenAILike  # type: ignore[import-untyped]
-from openai import AsyncOpenAI
+from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 from pydantic import Field, PrivateAttr
 
 
@@ -28,7 +28,10 @@ class LoopwiseOpenAILike(OpenAILike):  # type: ignore[misc]
         if client is None:
             # A client keeps its loop alive through its connections, so closed loops are dropped.
             live = {used: c for used, c in self._aclients.items() if not used.is_closed()}
-            client = AsyncOpenAI(**self._get_credential_kwargs(is_async=True))
+            # An HTTP client that openai makes closes itself when it is collected, in whatever loop
+            # runs then, and the log shows "Event loop is closed".
+            options = self._get_credential_kwargs(is_async=True)
+            client = AsyncOpenAI(**options | {"http_client": DefaultAsyncHttpxClient()})
             self._aclients = {**live, loop: client}
         return client
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import pickle
 import subprocess
 import sys
@@ -118,18 +119,31 @@ def test_failover_does_not_wait_for_retries(router: Router, endpoint: StubServer
     assert endpoint.asked == [HARD, HARD]
 
 
-def test_one_after_another_event_loop(router: Router, endpoint: StubServer) -> None:
+def test_one_after_another_event_loop(
+    router: Router, endpoint: StubServer, caplog: pytest.LogCaptureFixture
+) -> None:
     llm = AvengersLLM(router=router)
 
     async def ask() -> list[str]:
         answers = await asyncio.gather(*(llm.acomplete(f"prove {i}") for i in range(4)))
         stream = await llm.astream_chat([ChatMessage(content="prove it")])
-        return [str(a) for a in answers] + [str([c async for c in stream][-1].message.content)]
+        text = str([chunk async for chunk in stream][-1].message.content)
+        gc.collect()  # what an earlier loop left
+        await asyncio.sleep(0.01)
+        return [*map(str, answers), text]
 
     for _ in range(3):
         assert all(HARD in answer for answer in asyncio.run(ask()))
     assert endpoint.answered_by == [HARD] * 15
     assert len(llm._backends.llm(HARD)._aclients) == 1, "clients of closed loops are dropped"
+    assert "Event loop is closed" not in caplog.text
+
+
+async def test_the_timeout_holds_in_both_worlds(router: Router, endpoint: StubServer) -> None:
+    llm = AvengersLLM(router=router, timeout=0.2)
+    endpoint.fail(HARD, delay=1.0)
+    for answer in (await llm.acomplete("prove it"), llm.complete("prove it")):
+        assert [t["kind"] for t in answer.additional_kwargs["avengers"]["tried"]] == ["timeout"]
 
 
 def test_several_event_loops_at_once(router: Router, endpoint: StubServer) -> None:
