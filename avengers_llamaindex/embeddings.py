@@ -10,6 +10,9 @@ from llama_index.core.bridge.pydantic import Field, PrivateAttr, field_serialize
 
 from avengers_core.embedders import CallableEmbedder, Embedder, resolve_embedder
 from avengers_core.embedders.callables import from_llamaindex
+from avengers_llamaindex.pickling import refuse_key, refuse_unpicklable
+
+_EMBEDDER_THERE = "Make the AvengersEmbedding on the other side."
 
 
 class AvengersEmbedding(BaseEmbedding):
@@ -43,6 +46,16 @@ class AvengersEmbedding(BaseEmbedding):
     def _embedder_id(self, _: Any) -> str:
         return self._embedder.id
 
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> AvengersEmbedding:
+        """A copy with the same embedder, which may hold connections."""
+        return self.model_copy()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        refuse_key("the embedder", self.embedder, _EMBEDDER_THERE)
+        refuse_unpicklable("the embedder", self.embedder, _EMBEDDER_THERE)
+        fields = type(self).model_fields.keys() - {"callback_manager", "rate_limiter"}
+        return _restore, (type(self), {name: getattr(self, name) for name in fields})
+
     def _get_query_embedding(self, query: str) -> list[float]:
         return self._get_text_embeddings([query])[0]
 
@@ -71,6 +84,10 @@ def as_embedder(embedding: BaseEmbedding) -> CallableEmbedder:
         Router.load("artifact/", embedder=HuggingFaceEmbedding(...))
     """
     return from_llamaindex(embedding)
+
+
+def _restore(cls: type[AvengersEmbedding], arguments: dict[str, Any]) -> AvengersEmbedding:
+    return cls(**arguments)
 
 
 def _lists(vectors: Any) -> list[list[float]]:

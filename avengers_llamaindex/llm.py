@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import pickle
-import re
 from collections.abc import Collection, Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,7 +17,6 @@ from llama_index.core.bridge.pydantic import (
     field_serializer,
 )
 from llama_index.core.llms.function_calling import FunctionCallingLLM
-from llama_index.core.llms.llm import LLM
 from llama_index.core.llms.structured_llm import StructuredLLM
 from llama_index.core.types import PydanticProgramMode
 
@@ -32,6 +29,7 @@ from avengers_core.voting import VoteOver, ballots
 from avengers_llamaindex.backends import Backends
 from avengers_llamaindex.calls import Call
 from avengers_llamaindex.delegating import DelegatingLLM
+from avengers_llamaindex.pickling import refuse_key, refuse_unpicklable
 from avengers_llamaindex.routing_text import Request
 from avengers_llamaindex.structured import AvengersStructuredLLM
 from avengers_llamaindex.voting import VOTED, Vote
@@ -53,6 +51,14 @@ _BACKEND_SETTINGS = (
     "rate_limiter",
 )
 _SHARED = ("callback_manager", "pydantic_program_mode")
+_MODELS_BY_ID = (
+    "Give models= as a list of ids, so that the backends are made from the environment on the "
+    "other side, or make the AvengersLLM there."
+)
+_ROUTER_BY_PATH = (
+    "Mostly its embedder is in the way: save the artifact and give router= as its path, or make "
+    "the AvengersLLM on the other side."
+)
 # How the backend is chosen: may be set at any time, but not against each other.
 _ROUTING = (
     "alpha",
@@ -67,7 +73,6 @@ _ROUTING = (
     "on_empty",
     "no_question_alpha",
 )
-_KEY_NAME = re.compile(r"api_?key|access_key|secret|password|authorization|(^|_)token$", re.I)
 
 
 class AvengersLLM(DelegatingLLM):
@@ -364,14 +369,9 @@ class AvengersLLM(DelegatingLLM):
             )
         if isinstance(self.models, Mapping):
             for model, llm in self.models.items():
-                if name := _key_in(llm):
-                    raise TypeError(
-                        f"the LLM of {model!r} holds a key ({name}), which a pickle would write "
-                        f"in clear. Give models= as a list of ids, so that the backends are made "
-                        f"from the environment on the other side, or make the AvengersLLM there."
-                    )
+                refuse_key(f"the LLM of {model!r}", llm, _MODELS_BY_ID)
         if isinstance(self.router, Router):
-            _check_pickles(self.router)
+            refuse_unpicklable("the router", self.router, _ROUTER_BY_PATH)
         own = type(self).model_fields.keys() - DelegatingLLM.model_fields.keys()
         # Handlers hold locks, files and connections, so the callback manager stays here.
         first = {k: v for k, v in self._arguments.items() if k != "callback_manager"}
@@ -399,24 +399,3 @@ def _resolve_router(router: Any) -> Router:
 
 def _restore(cls: type[AvengersLLM], arguments: dict[str, Any]) -> AvengersLLM:
     return cls(**arguments)
-
-
-def _check_pickles(router: Router) -> None:
-    try:
-        pickle.dumps(router)
-    except Exception as error:
-        raise TypeError(
-            f"the router can not be pickled ({type(error).__name__}: {error}), mostly because of "
-            f"its embedder. Save its artifact and give router= as a path, or make the AvengersLLM "
-            f"on the other side."
-        ) from error
-
-
-def _key_in(llm: LLM) -> str | None:
-    """The name of the first attribute of an LLM that holds what looks like a key, or None."""
-    for name, value in vars(llm).items():
-        if _KEY_NAME.search(name) and isinstance(value, str | SecretStr) and value:
-            return name
-        if isinstance(value, Mapping) and any(_KEY_NAME.search(str(k)) for k in value):
-            return name
-    return None

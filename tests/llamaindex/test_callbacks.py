@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import inspect
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -118,6 +119,21 @@ async def test_tokens_are_counted_as_for_the_backend_alone(
     assert counts[0] == counts[1]
     assert len(counts[0]) == 1
     assert counts[0][0][0] > 0
+
+
+@pytest.mark.parametrize("method", CALLS)
+async def test_events_are_those_of_the_backend_alone(
+    method: str, llm: AvengersLLM, backends: dict[str, LLM], seen: Seen
+) -> None:
+    args, kwargs = CALLS[method]
+    kinds = []
+    for subject in (backends[HARD], llm):
+        await finished(getattr(subject, method)(*args, **kwargs))
+        kinds.append(Counter(type(event).__name__ for event in seen.of(BaseEvent)))
+    alone, both = kinds
+    for when in ("Start", "End"):
+        assert alone[f"LLMChat{when}Event"] + alone[f"LLMCompletion{when}Event"] == 1
+    assert both == alone + alone + Counter(["RoutingEvent"])
 
 
 def test_settings_reach_the_backends(

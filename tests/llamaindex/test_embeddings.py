@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
-from llama_index.core import Document, VectorStoreIndex
+from llama_index.core import Document, MockEmbedding, VectorStoreIndex
 from llama_index.core.base.embeddings.base import BaseEmbedding
 from llama_index.embeddings.openai import OpenAIEmbedding
 from stub_server import StubServer
@@ -45,6 +48,25 @@ def test_serialised_by_name() -> None:
     embedding = AvengersEmbedding(WordLlamaEmbedder())
     again = AvengersEmbedding.from_dict(embedding.to_dict())
     assert again.get_text_embedding("a") == embedding.get_text_embedding("a")
+
+
+def test_pickled_without_keys() -> None:
+    for embedder in ("wordllama", WordLlamaEmbedder(), MockEmbedding(embed_dim=3)):
+        embedding = AvengersEmbedding(embedder, embed_batch_size=7)
+        again = pickle.loads(pickle.dumps(embedding))
+        assert again.to_dict() == embedding.to_dict()
+        assert again.get_text_embedding("a") == embedding.get_text_embedding("a")
+    key = "sk-the-key-of-a-test"
+    secretive = OpenAIEmbedding(model_name="test/embedding", api_key=key)
+    for embedder, complaint in (
+        (secretive, r"holds a key \(api_key\)"),
+        (as_embedder(secretive), "can not be pickled"),
+    ):
+        embedding = AvengersEmbedding(embedder)
+        with pytest.raises(TypeError, match=complaint) as caught:
+            pickle.dumps(embedding)
+        assert key not in str(caught.value) + repr(embedding) + embedding.to_json()
+        assert copy.deepcopy(embedding).model_name == embedding.model_name
 
 
 @pytest.mark.parametrize("awaited", [False, True])

@@ -280,7 +280,7 @@ def test_pickle_says_what_is_in_the_way(router: Router) -> None:
     records = [{"query": f"some words {i}", "records": {EASY: 1.0}} for i in range(4)]
     embedder = CallableEmbedder(lambda texts: [[1.0, 0.0]] * len(texts), id="mine")
     llm = AvengersLLM(router=Router(fit(records, embedder, n_clusters=1), embedder), models=[EASY])
-    with pytest.raises(TypeError, match="give router= as a path"):
+    with pytest.raises(TypeError, match="give router= as its path"):
         pickle.dumps(llm)
 
 
