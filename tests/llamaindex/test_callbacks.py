@@ -287,13 +287,15 @@ def test_closing_a_stream_closes_the_backends(make_llm: Any, backends: dict[str,
 
 async def test_a_cancelled_call_is_not_a_failure(llm: AvengersLLM, server: StubServer) -> None:
     server.fail(HARD, delay=5)
-    for _ in range(4):
+    for calls in range(1, 5):
         task = asyncio.create_task(llm.achat(MESSAGES))
-        await asyncio.sleep(0.1)
+        while len(server.asked) < calls and not task.done():
+            await asyncio.sleep(0.01)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
     assert server.asked == [HARD] * 4
+    assert repr(llm._health) == "<BackendHealth: all well>"
 
 
 async def test_collectors_see_their_own_calls_only(llm: AvengersLLM) -> None:
