@@ -43,6 +43,15 @@ class ClusterVote(NamedTuple):
     size: int
     topics: tuple[str, ...]
 
+    def to_dict(self) -> dict[str, Any]:
+        """The vote as plain JSON types."""
+        return {
+            "cluster": self.cluster,
+            "weight": self.weight,
+            "size": self.size,
+            "topics": list(self.topics),
+        }
+
 
 class RoutingDecision:
     """The eligible models for one query, best first, and why the others are not.
@@ -173,7 +182,7 @@ class RoutingDecision:
             "prompt_tokens": self.prompt_tokens,
             "candidates": [c._asdict() for c in self.candidates],
             "ineligible": dict(self.ineligible),
-            "clusters": [{**c._asdict(), "topics": list(c.topics)} for c in self.clusters],
+            "clusters": [c.to_dict() for c in self.clusters],
         }
 
     def _rows(self) -> list[tuple[str, str, str, str, str]]:

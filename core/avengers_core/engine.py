@@ -142,13 +142,17 @@ class Engine:
 
     def _candidates(self, together: Floats) -> tuple[Candidate, ...]:
         """All models, eligible or not, best first, from one row of numbers."""
-        models = self.artifact.models
-        numbers = together.reshape(4, len(models)).tolist()
-        # NaN, an unknown cost, is the one number that differs from itself.
-        everyone = [
-            Candidate(m, u, min(max(s, 0.0), 1.0), max(c, 0.0) if c == c else None, min(v, 1.0))  # noqa: PLR0124
-            for m, u, s, c, v in zip(models, *numbers, strict=True)
-        ]
+        # Whole arrays: min and max on each number would take longer than all the rest.
+        rows = together.reshape(4, -1)
+        score = np.minimum(np.maximum(rows[1], 0.0), 1.0).tolist()
+        cost = np.maximum(rows[2], 0.0).tolist()
+        support = np.minimum(rows[3], 1.0).tolist()
+        if not self._all_priced:
+            # NaN, an unknown cost, is the one number that differs from itself.
+            cost = [c if c == c else None for c in cost]  # noqa: PLR0124
+        everyone = list(
+            map(Candidate, self.artifact.models, rows[0].tolist(), score, cost, support)
+        )
         everyone.sort(key=_UTILITY, reverse=True)
         return tuple(everyone)
 
@@ -185,11 +189,11 @@ class Engine:
     def _votes(self, weights: Floats) -> tuple[ClusterVote, ...]:
         """The clusters with the largest weights, largest first; at least one."""
         votes = weights.tolist()
-        largest = sorted(range(len(votes)), key=votes.__getitem__, reverse=True)[:_MOST_VOTES]
+        large = [c for c, vote in enumerate(votes) if vote >= _LEAST_VOTE]
+        large = large or [votes.index(max(votes))]
+        large.sort(key=votes.__getitem__, reverse=True)
         return tuple(
-            ClusterVote(c, votes[c], self._sizes[c], self._topics[c])
-            for rank, c in enumerate(largest)
-            if rank == 0 or votes[c] >= _LEAST_VOTE
+            ClusterVote(c, votes[c], self._sizes[c], self._topics[c]) for c in large[:_MOST_VOTES]
         )
 
     def choose(self, points: Points, call: Call) -> npt.NDArray[np.int64]:

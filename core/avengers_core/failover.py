@@ -227,7 +227,7 @@ class Failover:
             "prompt_tokens": decision.prompt_tokens,
             "ranking": [c.model for c in decision.candidates],
             "ineligible": dict(decision.ineligible),
-            "clusters": [{**v._asdict(), "topics": list(v.topics)} for v in decision.clusters],
+            "clusters": [v.to_dict() for v in decision.clusters],
             "tried": [t._asdict() for t in self._tried],
         }
 
