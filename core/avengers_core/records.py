@@ -18,6 +18,7 @@ import itertools
 import os
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Annotated, Any, Literal, NamedTuple, cast, overload
 
@@ -40,12 +41,13 @@ Source = str | os.PathLike[str] | IO[bytes] | IO[str] | Iterable[Any]
 
 MAX_LINE_BYTES = 64 * 1024 * 1024
 _EXCERPT_CHARS = 80
+_NUMBERS = (bool, int, float, np.integer, np.floating, np.bool_)
 
 
 def _score(value: object) -> float | None:
     if value is None:
         return None
-    if isinstance(value, bool | int | float | np.number | np.bool_) and 0 <= value <= 1:
+    if isinstance(value, _NUMBERS) and 0 <= value <= 1:
         return float(value)
     raise ValueError(f"a score is true, false, null or a number in [0, 1], got {value!r:.40}")
 
@@ -243,11 +245,24 @@ def read_lines(stream: IO[Any]) -> Iterator[bytes | RecordProblem]:
 
     Split at ``\\n`` only: U+2028 and friends are legal inside JSON strings.
     """
-    head = stream.read(0)
-    if isinstance(head, bytes):
-        binary: IO[bytes] = stream if hasattr(stream, "peek") else io.BufferedReader(stream)  # type: ignore[type-var]
-        is_gzip = binary.peek(2)[:2] == b"\x1f\x8b"  # type: ignore[attr-defined]
-        stream = cast("IO[Any]", gzip.GzipFile(fileobj=binary)) if is_gzip else binary
+    wrapper: io.BufferedReader | None = None
+    if isinstance(stream.read(0), bytes):
+        if not hasattr(stream, "peek"):
+            stream = wrapper = io.BufferedReader(cast("io.RawIOBase", stream))
+        if stream.peek(2)[:2] == b"\x1f\x8b":
+            stream = cast("IO[Any]", gzip.GzipFile(fileobj=stream))
+    elif isinstance(stream, io.TextIOWrapper):
+        # What is not UTF-8 is then one bad line. Refused where somebody has read from it already.
+        with suppress(io.UnsupportedOperation):
+            stream.reconfigure(errors="surrogateescape")
+    try:
+        yield from _lines(stream)
+    finally:
+        if wrapper is not None:
+            wrapper.detach()  # or it would close the caller's stream when it goes
+
+
+def _lines(stream: IO[Any]) -> Iterator[bytes | RecordProblem]:
     number = 0
     try:
         while line := stream.readline(MAX_LINE_BYTES + 1):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import gzip
 import io
 import json
@@ -43,6 +44,12 @@ def test_what_is_no_score(score):
     assert not records
     assert "a number in [0, 1]" in records.problems[0].reason
     assert records.problems[0].reason.startswith("records.a")
+
+
+@pytest.mark.parametrize("score", [np.float32(0.5), np.int64(1), np.bool_(True)])
+def test_numbers_of_numpy_are_scores(score):
+    assert load_records([{**GOOD, "records": {"a": score}}])[0].scores == {"a": float(score)}
+    assert len(load_records([{**GOOD, "records": {"a": np.complex64(1)}}]).problems) == 1
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity"])
@@ -141,6 +148,23 @@ def test_paths_streams_and_iterables(tmp_path):
     ]
     for source in sources:
         assert [r.query for r in load_records(source)] == ["q", "r"]
+
+
+def test_a_stream_of_the_caller_stays_open(tmp_path):
+    packed = gzip.compress(line().encode())
+    for stream in (io.BytesIO(line().encode()), io.BytesIO(packed), io.StringIO(line())):
+        assert len(load_records(stream)) == 1
+        gc.collect()
+        assert not stream.closed
+
+
+def test_what_is_not_utf8_in_a_text_stream_is_one_bad_line(tmp_path):
+    file = tmp_path / "r.jsonl"
+    file.write_bytes(b"\n".join([line().encode(), b'{"query": "\xff"}', line().encode()]))
+    with file.open(encoding="utf-8") as stream:
+        records = load_records(stream)
+    assert len(records) == 2
+    assert [p.line for p in records.problems] == [2]
 
 
 def test_a_truncated_compressed_file_keeps_what_was_read():
