@@ -7,14 +7,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 
 from avengers_core.clusters import assign
-from avengers_core.errors import ArtifactError
+from avengers_core.errors import ArtifactError, EmbedderMismatchError
 from avengers_core.statistics import Statistics
 
 if TYPE_CHECKING:
@@ -51,7 +51,9 @@ class ArtifactInfo(BaseModel):
     fit: dict[str, Any] = Field(default_factory=dict)
     scorer: str = "calibrated"
     scorer_options: dict[str, Any] = Field(default_factory=dict)
-    input_prices: dict[str, float] = Field(default_factory=dict)
+    input_prices: dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]] = Field(
+        default_factory=dict
+    )
     source: str = ""
     note: str = ""
     created: str = Field(default_factory=_now)
@@ -137,7 +139,7 @@ class RouterArtifact:
 
     @cached_property
     def checksum(self) -> str:
-        """SHA-256 of models and arrays: equal if, and only if, two artifacts route alike."""
+        """SHA-256 of all that routing depends on: equal only if two artifacts route alike."""
         from avengers_core.storage import digest
 
         return digest(self)
@@ -194,6 +196,15 @@ class RouterArtifact:
         """
         return assign(vectors, self.centroids)
 
+    def check_dimension(self, vectors: npt.NDArray[np.floating]) -> None:
+        """Raise EmbedderMismatchError for (n, d) vectors of another length than the centroids."""
+        if vectors.shape[1] != self.dim:
+            raise EmbedderMismatchError(
+                f"the embedder {self.info.embedder!r} returned vectors of dimension "
+                f"{vectors.shape[1]}, the artifact was fitted on {self.dim}: the model behind that "
+                f"name is another one. Fit again with it, or embed with the old one."
+            )
+
     def topics(self, cluster: int, most: int = 3) -> tuple[str, ...]:
         """The datasets that a cluster's records come from, most frequent first."""
         return self.statistics.most_frequent(cluster, self.datasets, most)
@@ -230,11 +241,14 @@ class RouterArtifact:
             ArtifactError: no record scores the model.
         """
         from avengers_core.fitting import collect
+        from avengers_core.records import as_records
 
+        records = as_records(records)
+        if not any(r.scores.get(model) is not None for r in records):
+            raise ArtifactError(
+                f"no record has a score of {model!r}; they have {list(records.models)}"
+            )
         extra = collect(self, records, embedder)
-        column = extra.models.index(model) if model in extra.models else None
-        if column is None or not extra.statistics.n[:, column].any():
-            raise ArtifactError(f"no record has a score of {model!r}; there are {extra.models}")
         return self.merge(extra.select_models([model]).without_records())
 
     def emptied(self, models: Sequence[str], datasets: Sequence[str]) -> RouterArtifact:

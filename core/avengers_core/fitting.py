@@ -20,6 +20,7 @@ from avengers_core.outcomes import Outcomes, to_outcomes
 from avengers_core.records import Records, Source, as_records
 from avengers_core.refinement import Refinement, fit_refinement
 from avengers_core.sampling import sample_rows
+from avengers_core.scoring import check_options
 from avengers_core.statistics import Statistics
 from avengers_core.sums import Sums
 from avengers_core.surface import surface
@@ -137,6 +138,7 @@ class Plan:
             raise ValueError(
                 f"n_clusters and n_init must be at least 1, got {self.n_clusters}, {self.n_init}"
             )
+        check_options(self.scorer, self.scorer_options)
 
     def encoder(self, queries: Sequence[str]) -> tuple[Embedder, dict[str, npt.NDArray[Any]]]:
         """The embedder, and its arrays if it has to be fitted, on a sample of the queries."""
@@ -173,6 +175,7 @@ class Plan:
         refinement: Refinement | None = None
         if base is not None:
             centers = _of_same_embedder(base, embedder_id)
+            base.check_dimension(vectors)
             shape = len(sample.models), len(sample.datasets)
             if features is not None and base.refinement is not None:
                 refinement = base.refinement.emptied(*shape)
@@ -219,6 +222,8 @@ def collect(
 ) -> RouterArtifact:
     """The statistics of further records under an artifact's centroids, as an artifact.
 
+    What a missing result means is what it meant when the artifact was fitted.
+
     Raises:
         RecordError: there are no records.
         EmbedderMismatchError: the embedder is not the artifact's.
@@ -231,8 +236,15 @@ def collect(
             f"the artifact was fitted with the embedder {artifact.info.embedder!r}, "
             f"got {encoder.id!r}"
         )
-    outcomes = _outcomes(as_records(records), None)
+    records = as_records(records)
+    missing = artifact.info.fit.get("missing", records.missing)
+    records = Records(records, missing=missing, order=records.models)
+    outcomes = _outcomes(records, None)
+    if missing == "zero":  # who is not mentioned has no result there either
+        everyone = dict.fromkeys((*outcomes.models, *artifact.models))
+        outcomes = to_outcomes(records, tuple(everyone))
     vectors, row = embed_distinct(encoder, outcomes.queries)
+    artifact.check_dimension(vectors)
     empty = artifact.emptied(outcomes.models, outcomes.datasets)
     features = surface(outcomes.queries) if artifact.refinement else None
     return Sums.collect(empty, vectors[row], features, outcomes).put_into(empty)
@@ -243,7 +255,11 @@ def _outcomes(records: Records, models: Sequence[str] | None) -> Outcomes:
         rejected = f"; {len(records.problems)} lines were rejected" if records.problems else ""
         raise RecordError(f"there are no records to fit on{rejected}")
     outcomes = to_outcomes(records, models)
-    if unseen := _absent(outcomes.scores, outcomes.models):
+    # With missing="zero" a model that no record knows would score 0 everywhere.
+    unseen = _absent(outcomes.scores, outcomes.models) or [
+        m for m in outcomes.models if m not in records.models
+    ]
+    if unseen:
         raise RecordError(
             f"no record has a score of {unseen}; leave them out, or pass models= with those "
             f"to fit on"

@@ -20,7 +20,7 @@ from avengers_core.errors import ArtifactError
 from avengers_core.statistics import Statistics
 
 # The metadata names embedding models freely; these are the same as an embedder of this package.
-_EMBEDDERS = {"wordllama l2_supercat 256": "wordllama/l2_supercat-256"}
+_EMBEDDERS = dict.fromkeys(("wordllama", "wordllama l2_supercat 256"), "wordllama/l2_supercat-256")
 
 
 def load_reference_export(
@@ -45,7 +45,7 @@ def load_reference_export(
         centers = np.load(folder / "cluster_centers.npy", allow_pickle=False)
         models = tuple(metadata["available_models"])
         config = metadata.get("config", {})
-        named = str(metadata.get("embedding_model", "unknown"))
+        named = embedder or str(metadata.get("embedding_model", "unknown"))
         statistics = _statistics(metrics, models, len(centers))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ArtifactError(
@@ -59,7 +59,7 @@ def load_reference_export(
         centroids=centers,
         statistics=statistics,
         info=ArtifactInfo(
-            embedder=embedder or _EMBEDDERS.get(named, named),
+            embedder=_EMBEDDERS.get(named, named),
             fit={"imported": True, **{k: config[k] for k in ("seed", "n_clusters") if k in config}},
             scorer="reference",
             scorer_options=options,

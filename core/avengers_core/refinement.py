@@ -130,32 +130,46 @@ class Refinement:
         def part(prefix: str) -> dict[str, npt.NDArray[Any]]:
             return {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
 
-        weight, *settings = arrays["settings"].tolist()
+        weight, beta, m0, ridge, mix = arrays["settings"].tolist()
         return cls(
             Augment(arrays["mean"], arrays["spread"], weight),
             arrays["centroids"],
             Statistics(**part("statistics.")),
             Moments.unpack(part("moments.")),
-            Settings(*settings),
+            Settings(beta, m0, ridge, mix),
             LinearMap(**part("linear.")),
         )
 
     def check(self, artifact: RouterArtifact) -> str | None:
         """What does not fit the artifact, in words, or None."""
         d, m = artifact.dim + len(NAMES), len(artifact.models)
-        if self.centroids.ndim != 2 or self.centroids.shape[1] != d:
+        if self.centroids.ndim != 2 or self.centroids.shape[1] != d or not len(self.centroids):
             return f"centroids have shape {self.centroids.shape}, expected (clusters, {d})"
         if fault := self.statistics.check(len(self.centroids), m, len(artifact.datasets)):
             return f"statistics: {fault}"
-        shapes = {"vector": (d,), "gram": (d, d), "seen": (d, m), "cross": (d, m), "n": (m,)}
-        for name, shape in shapes.items():
-            if (found := getattr(self.moments, name).shape) != shape:
-                return f"{name} has shape {found}, expected {shape}"
-        solved = self.solved
-        if solved and (solved.directions.shape[0] != d or solved.coefficients.shape[1] != m):
-            return "the linear map has another shape than the models"
-        if not all(np.isfinite(a).all() for a in (*self._own_arrays().values(), *(solved or ()))):
-            return "arrays hold NaN or infinite values"
+        shapes: dict[str, tuple[int, ...]] = {
+            **dict.fromkeys(("mean", "spread"), (len(NAMES),)),
+            **dict.fromkeys(("moments.vector", "linear.center"), (d,)),
+            **dict.fromkeys(("moments.n", "moments.score", "linear.offset"), (m,)),
+            **dict.fromkeys(("moments.seen", "moments.cross"), (d, m)),
+            "moments.count": (1,),
+            "moments.gram": (d * (d + 1) // 2,),
+        }
+        arrays = self._own_arrays()
+        if self.solved:
+            arrays |= {f"linear.{k}": v for k, v in self.solved._asdict().items()}
+            rank = self.solved.directions.shape[-1:]
+            shapes |= {"linear.directions": (d, *rank), "linear.coefficients": (*rank, m)}
+        for name, array in arrays.items():
+            if array.shape != shapes.get(name, array.shape):
+                return f"{name} has shape {array.shape}, expected {shapes[name]}"
+            if not np.isfinite(array).all():
+                return f"{name} holds NaN or infinite values"
+        if self.augment.spread.min() <= 0:
+            return "spread must be above zero"
+        weight, beta, m0, ridge, mix = arrays["settings"].tolist()
+        if min(weight, beta, m0, ridge, mix) < 0 or mix > 1:
+            return f"{self.settings} with a surface weight of {weight} is out of range"
         return None
 
     def same_space(self, other: Refinement) -> bool:

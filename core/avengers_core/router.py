@@ -325,6 +325,7 @@ def _decide(
     """Decide texts; the ``known`` among them are those with vectors, the others are blank."""
     decided = []
     if vectors is not None:
+        engine.artifact.check_dimension(vectors)
         points = Points(
             vectors, surface(known) if engine.scorer.needs_surface else None, call.prompt_tokens
         )
@@ -359,13 +360,21 @@ def named_embedder(artifact: RouterArtifact) -> Embedder:
     """The embedder that an artifact names, made from its name or from its stored arrays.
 
     Raises:
-        EmbedderError: it can not be made from its name (it was a callable, say).
+        EmbedderError: it can not be made from its name (it was a callable, say), or the arrays
+            are damaged.
+        EmbedderMismatchError: the arrays are those of another embedder.
     """
     from avengers_core.embedders import TfidfEmbedder, resolve_embedder
 
     name = artifact.info.embedder
     if artifact.embedder_arrays:
-        return TfidfEmbedder.from_arrays(artifact.embedder_arrays)
+        fitted = TfidfEmbedder.from_arrays(artifact.embedder_arrays)
+        if fitted.id != name or fitted.dim != artifact.dim:
+            raise EmbedderMismatchError(
+                f"the artifact was fitted with the embedder {name!r} in {artifact.dim} dimensions, "
+                f"and holds the arrays of {fitted.id!r} in {fitted.dim}"
+            )
+        return fitted
     try:
         return resolve_embedder(name)
     except (EmbedderError, ValueError) as error:

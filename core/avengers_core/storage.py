@@ -11,7 +11,10 @@ import hashlib
 import json
 import os
 import re
-import tempfile
+import secrets
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +23,7 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from avengers_core.artifact import FORMAT_VERSION, ArtifactInfo, RouterArtifact
-from avengers_core.errors import ArtifactError
+from avengers_core.errors import ArtifactError, EmbedderError
 from avengers_core.refinement import Refinement
 from avengers_core.statistics import Statistics
 
@@ -28,6 +31,8 @@ MANIFEST = "artifact.json"
 _STATISTICS = "statistics."
 _EMBEDDER = "embedder."
 _REFINEMENT = "refinement."
+# Other processes that save all the time may replace the arrays before they are read.
+_READS = 20
 
 
 class Manifest(BaseModel):
@@ -48,6 +53,9 @@ class Manifest(BaseModel):
 
 def save(artifact: RouterArtifact, path: str | os.PathLike[str]) -> None:
     """Write an artifact folder; the old content stays valid until the very last step.
+
+    Threads and processes that save to the same folder wait for each other (not on Windows); the
+    last one wins.
 
     Args:
         artifact: what to write.
@@ -77,11 +85,12 @@ def save(artifact: RouterArtifact, path: str | os.PathLike[str]) -> None:
         arrays=f"arrays-{sha256[:16]}.safetensors",
         sha256=sha256,
     )
-    replace_file(folder / manifest.arrays, payload)
-    replace_file(folder / MANIFEST, (manifest.model_dump_json(indent=1) + "\n").encode())
-    for file in folder.iterdir():
-        if _is_ours(file.name) and file.name not in (MANIFEST, manifest.arrays):
-            file.unlink(missing_ok=True)
+    with _alone(folder):
+        replace_file(folder / manifest.arrays, payload)
+        replace_file(folder / MANIFEST, (manifest.model_dump_json(indent=1) + "\n").encode())
+        for file in folder.iterdir():
+            if _is_ours(file.name) and file.name not in (MANIFEST, manifest.arrays):
+                file.unlink(missing_ok=True)
 
 
 def load(path: str | os.PathLike[str]) -> RouterArtifact:
@@ -95,16 +104,7 @@ def load(path: str | os.PathLike[str]) -> RouterArtifact:
             NaN; the message says which.
     """
     folder = Path(path)
-    manifest = _read_manifest(folder)
-    try:
-        payload = (folder / manifest.arrays).read_bytes()
-    except FileNotFoundError:
-        # Another process may have saved between the two reads.
-        manifest = _read_manifest(folder)
-        try:
-            payload = (folder / manifest.arrays).read_bytes()
-        except OSError as error:
-            raise ArtifactError(f"{folder}: the arrays can not be read ({error})") from None
+    manifest, payload = _read(folder)
     sha256 = hashlib.sha256(payload).hexdigest()
     if sha256 != manifest.sha256:
         raise ArtifactError(
@@ -113,32 +113,71 @@ def load(path: str | os.PathLike[str]) -> RouterArtifact:
         )
     arrays = _deserialize(payload, folder)
     try:
-        statistics = Statistics(**_with_prefix(arrays, _STATISTICS))
-        refinement = _with_prefix(arrays, _REFINEMENT)
-        artifact = RouterArtifact(
-            models=tuple(manifest.models),
-            datasets=tuple(manifest.datasets),
-            centroids=arrays["centroids"],
-            statistics=statistics,
-            info=manifest.info,
-            embedder_arrays=_with_prefix(arrays, _EMBEDDER),
-            refinement=Refinement.from_arrays(refinement) if refinement else None,
-        )
+        artifact = _assemble(manifest, arrays)
+        _check_embedder(artifact)
+    except (ArtifactError, EmbedderError) as error:
+        raise ArtifactError(f"{folder}: {error}") from None
     except (KeyError, TypeError, ValueError) as error:
         raise ArtifactError(f"{folder}: arrays are missing or unknown ({error})") from None
-    except ArtifactError as error:
-        raise ArtifactError(f"{folder}: {error}") from None
-    if artifact.centroids.shape != (manifest.n_clusters, manifest.dim):
-        raise ArtifactError(
-            f"{folder}: centroids have shape {artifact.centroids.shape}, "
-            f"{MANIFEST} says {(manifest.n_clusters, manifest.dim)}"
-        )
     return artifact
 
 
+def _read(folder: Path) -> tuple[Manifest, bytes]:
+    manifest = _read_manifest(folder)
+    for _ in range(_READS):
+        try:
+            return manifest, (folder / manifest.arrays).read_bytes()
+        except OSError as error:
+            # Another process may have saved between the two reads.
+            known, manifest = manifest, _read_manifest(folder)
+            if manifest.arrays == known.arrays:
+                raise ArtifactError(f"{folder}: the arrays can not be read ({error})") from None
+    raise ArtifactError(f"{folder}: its content changes faster than it can be read")
+
+
+def _assemble(manifest: Manifest, arrays: dict[str, npt.NDArray[Any]]) -> RouterArtifact:
+    """The artifact, checked; raises KeyError, TypeError or ValueError for arrays of other names."""
+    prefixes = (_STATISTICS, _EMBEDDER, _REFINEMENT)
+    if unknown := sorted(k for k in arrays if k != "centroids" and not k.startswith(prefixes)):
+        raise ArtifactError(f"unknown arrays {unknown}")
+    refinement = _with_prefix(arrays, _REFINEMENT)
+    artifact = RouterArtifact(
+        models=tuple(manifest.models),
+        datasets=tuple(manifest.datasets),
+        centroids=arrays["centroids"],
+        statistics=Statistics(**_with_prefix(arrays, _STATISTICS)),
+        info=manifest.info,
+        embedder_arrays=_with_prefix(arrays, _EMBEDDER),
+        refinement=Refinement.from_arrays(refinement) if refinement else None,
+    )
+    for name in ("n_clusters", "dim", "n_records"):
+        found, said = getattr(artifact, name), getattr(manifest, name)
+        if found != said:
+            raise ArtifactError(f"{name} is {found} by the arrays, {said} by {MANIFEST}")
+    return artifact
+
+
+def _check_embedder(artifact: RouterArtifact) -> None:
+    """Refuse stored arrays of an embedder that is not the one the artifact names."""
+    if artifact.embedder_arrays:
+        from avengers_core.router import named_embedder
+
+        named_embedder(artifact)
+
+
 def digest(artifact: RouterArtifact) -> str:
-    """SHA-256 over the models, the datasets and the arrays."""
-    names = json.dumps([artifact.models, artifact.datasets, artifact.info.embedder])
+    """SHA-256 over all that routing depends on: names, arrays, the scorer and given prices."""
+    info = artifact.info
+    names = json.dumps(
+        [
+            artifact.models,
+            artifact.datasets,
+            info.embedder,
+            info.scorer,
+            sorted(info.scorer_options.items()),
+            sorted(info.input_prices.items()),
+        ]
+    )
     return hashlib.sha256(names.encode() + _serialize(_arrays(artifact))).hexdigest()
 
 
@@ -185,10 +224,10 @@ def _read_manifest(folder: Path) -> Manifest:
             f"{folder} is not an artifact folder: {MANIFEST} can not be read "
             f"({error.strerror}). Make one with `avengers fit` or RouterArtifact.save()."
         ) from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ArtifactError(f"{file} is not JSON ({error})") from None
     version = content.get("format_version") if isinstance(content, dict) else None
-    if version != FORMAT_VERSION:
+    if type(version) is not int or version != FORMAT_VERSION:
         raise ArtifactError(
             f"{file} has format version {version!r}; this package reads version "
             f"{FORMAT_VERSION}. Fit it again, or install the version that wrote it."
@@ -203,19 +242,33 @@ def _read_manifest(folder: Path) -> Manifest:
 
 def replace_file(file: Path, content: bytes) -> None:
     """Write a file so that it is there whole or not at all."""
-    descriptor, name = tempfile.mkstemp(dir=file.parent, prefix=".tmp-")
+    unfinished = file.with_name(f".tmp-{secrets.token_hex(8)}")
     try:
-        with os.fdopen(descriptor, "wb") as out:
+        with open(unfinished, "xb") as out:
             out.write(content)
             out.flush()
             os.fsync(out.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(name, 0o666 & ~umask)  # mkstemp makes private files; artifacts are shared
-        os.replace(name, file)
+        os.replace(unfinished, file)
     except BaseException:
-        Path(name).unlink(missing_ok=True)
+        unfinished.unlink(missing_ok=True)
         raise
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Keep other saves to a folder waiting, where the system can: one would clean up another's."""
+    if sys.platform == "win32":
+        yield
+        return
+    import fcntl
+
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # some network file systems have no locks
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _is_ours(name: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 
 import numpy as np
@@ -146,6 +147,9 @@ def test_an_empty_cluster_does_not_vote(make_records, embedder):
         (None, {"n_clusters": 0}, (ValueError, "at least 1, got 0, 10")),
         (None, {"n_init": 0}, (ValueError, "at least 1")),
         (None, {"models": ["nobody"]}, (RecordError, r"no record has a score of \['nobody'\]")),
+        (None, {"scorer": "best"}, (ValueError, "no scorer 'best'")),
+        (None, {"scorer_options": {"top_k": 3}}, (ValueError, r"has no option \['top_k'\]")),
+        (None, {"input_prices": {"good": -1.0}}, (ValueError, "greater than or equal to 0")),
         (None, {"centroids": np.ones((2, 3))}, (ArtifactError, r"shape \(clusters, 8\), got")),
     ],
 )
@@ -153,6 +157,12 @@ def test_what_can_not_be_fitted(make_records, embedder, rows, options, expected)
     error, message = expected
     with pytest.raises(error, match=message):
         fit(make_records() if rows is None else load_records(rows), embedder, **options)
+
+
+def test_a_model_that_nobody_knows_does_not_score_zero(make_records, embedder):
+    records = load_records(make_records(), missing="zero")
+    with pytest.raises(RecordError, match=r"no record has a score of \['nobody'\]"):
+        fit(records, embedder, models=["good", "nobody"])
 
 
 def test_models_can_be_chosen_and_ordered(make_records, embedder):
@@ -204,6 +214,34 @@ def test_parts_add_up_to_the_whole(make_records, embedder, refine):
     assert_close(parts[0].merge(*parts[1:]), whole)
     assert_close(parts[0].update(rows[17:], embedder), whole)
     assert_close(collect(whole, rows, embedder), whole)
+
+
+def test_updates_keep_the_rule_for_missing_results(make_records, embedder):
+    rows = make_records(60)
+    for i, row in enumerate(rows):
+        if i % 3 == 0:
+            row["records"]["odd"] = None
+        if i >= 30:
+            del row["records"]["cheap"]
+    whole = fit(load_records(rows, missing="zero"), embedder, n_clusters=3)
+    first = fit(load_records(rows[:30], missing="zero"), embedder, centroids=whole)
+    assert_close(first.update(rows[30:], embedder), whole)
+    assert first.update(rows[30:], embedder).statistics.n.sum() == 3 * 60
+
+
+def test_vectors_of_another_length_are_refused(make_records, embedder):
+    base = fit(make_records(), embedder, n_clusters=3)
+    longer = CallableEmbedder(lambda t: np.ones((len(t), 9)), id="test/words")
+    message = "returned vectors of dimension 9, the artifact was fitted on 8"
+    for attempt in (
+        lambda: base.update(make_records(), longer),
+        lambda: fit(make_records(), longer, centroids=base),
+        lambda: Router(base, longer).route("alpha"),
+        lambda: Router(base, longer).route_batch(["alpha", ""]),
+        lambda: asyncio.run(Router(base, longer).aroute("alpha")),
+    ):
+        with pytest.raises(EmbedderMismatchError, match=message):
+            attempt()
 
 
 def test_parts_with_other_models_and_datasets_add_up(make_records, embedder):

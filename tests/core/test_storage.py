@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import pickle
@@ -9,10 +10,13 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import safetensors.numpy
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -84,6 +88,8 @@ def test_saving_again_replaces_and_cleans_up(artifact, folder):
         ({"models": ["good", "cheap"]}, r"statistics: \w+ has shape \(3, 3\), expected \(3, 2\)"),
         ({"models": ["good", "cheap", "cheap"]}, "model names repeat"),
         ({"datasets": ["greek"]}, "topics has shape"),
+        ({"n_records": 5}, "n_records is 60 by the arrays, 5 by artifact.json"),
+        ({"format_version": True}, "format version True"),
         ({"arrays": "../../etc/passwd"}, "arrays"),
         ({"arrays": "arrays-0123456789abcdef.safetensors"}, "can not be read"),
         ({"sha256": "0" * 64}, "is damaged"),
@@ -91,14 +97,18 @@ def test_saving_again_replaces_and_cleans_up(artifact, folder):
 )
 def test_a_wrong_manifest_is_one_clear_error(folder, changes, message):
     edit(folder, **changes)
-    with pytest.raises(ArtifactError, match=message):
+    with pytest.raises(ArtifactError, match=message) as error:
         RouterArtifact.load(folder)
+    assert "missing or unknown" not in str(error.value)
 
 
 def test_what_is_no_artifact(tmp_path, folder):
     with pytest.raises(ArtifactError, match="not an artifact folder"):
         RouterArtifact.load(tmp_path / "nowhere")
     (folder / "artifact.json").write_text("{")
+    with pytest.raises(ArtifactError, match="not JSON"):
+        RouterArtifact.load(folder)
+    (folder / "artifact.json").write_text("[" * 100_000)
     with pytest.raises(ArtifactError, match="not JSON"):
         RouterArtifact.load(folder)
     (folder / "artifact.json").write_text("[]")
@@ -113,6 +123,69 @@ def test_damaged_arrays(folder, damage):
     file.write_bytes(damage(content) if damage(content) != content else content[:-1] + b"\1")
     with pytest.raises(ArtifactError, match="is damaged"):
         RouterArtifact.load(folder)
+
+
+def forge(folder: Path, change):
+    """Change the arrays, and the checksum with them."""
+    (file,) = folder.glob("arrays-*")
+    arrays = {k: np.array(v) for k, v in safetensors.numpy.load(file.read_bytes()).items()}
+    change(arrays)
+    content = safetensors.numpy.save({k: np.ascontiguousarray(v) for k, v in arrays.items()})
+    file.unlink()
+    sha256 = hashlib.sha256(content).hexdigest()
+    name = f"arrays-{sha256[:16]}.safetensors"
+    (folder / name).write_bytes(content)
+    edit(folder, arrays=name, sha256=sha256)
+
+
+def test_arrays_that_do_not_belong(artifact, tmp_path):
+    names = storage._arrays(artifact)
+    for i, name in enumerate([*names, "surprise", "statistics.surprise"]):
+        folder = tmp_path / f"{i}"
+        artifact.save(folder)
+        forge(folder, lambda a, n=name: a.pop(n) if n in a else a.update({n: np.zeros(1)}))
+        with pytest.raises(ArtifactError, match=r"missing or unknown|unknown arrays"):
+            RouterArtifact.load(folder)
+
+
+def test_arrays_of_another_shape_or_with_nan(artifact, tmp_path):
+    for i, (name, values) in enumerate(storage._arrays(artifact).items()):
+        for kind in ("shape", "nan"):
+            folder = tmp_path / f"{kind}-{i}"
+            artifact.save(folder)
+            wrong = values[..., :-1] if kind == "shape" else np.full_like(values, np.nan)
+            forge(folder, lambda a, n=name, w=wrong: a.update({n: w}))
+            with pytest.raises(ArtifactError):
+                RouterArtifact.load(folder)
+
+
+def test_a_spread_of_zero_and_settings_out_of_range(artifact, folder):
+    forge(folder, lambda a: a["refinement.settings"].__setitem__(4, 2.0))
+    with pytest.raises(ArtifactError, match="out of range"):
+        RouterArtifact.load(folder)
+    artifact.save(folder)
+    forge(folder, lambda a: a["refinement.spread"].fill(0))
+    with pytest.raises(ArtifactError, match="spread must be above zero"):
+        RouterArtifact.load(folder)
+
+
+@pytest.mark.parametrize("price", [float("nan"), float("inf"), -1.0])
+def test_prices_that_can_not_be(artifact, folder, price):
+    edit(folder, info={**artifact.info.model_dump(), "input_prices": {"good": price}})
+    with pytest.raises(ArtifactError, match=r"info\.input_prices\.good"):
+        RouterArtifact.load(folder)
+
+
+def test_arrays_of_another_tfidf_are_refused(make_records, tmp_path):
+    artifact = fit(make_records(), "tfidf", n_clusters=3)
+    artifact.save(tmp_path)
+    forge(tmp_path, lambda a: a["embedder.components"].__imul__(2))
+    with pytest.raises(ArtifactError, match=r"fitted with the embedder 'tfidf/.*holds the arrays"):
+        RouterArtifact.load(tmp_path)
+    artifact.save(tmp_path)
+    edit(tmp_path, info={**artifact.info.model_dump(), "embedder": "wordllama/l2_supercat-256"})
+    with pytest.raises(ArtifactError, match="fitted with the embedder 'wordllama/"):
+        RouterArtifact.load(tmp_path)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -1.0])
@@ -163,12 +236,12 @@ def test_a_save_that_fails_leaves_the_old_artifact_whole(artifact, folder, monke
     def fails(*arguments, **_):
         calls.append(arguments)
         if step == "second replace" and len(calls) == 1:
-            return replace(*arguments)
+            return really(*arguments)
         raise OSError("disk full")
 
-    replace = os.replace
+    really = os.replace
     if step == "write":
-        monkeypatch.setattr(storage.tempfile, "mkstemp", fails)
+        monkeypatch.setattr(storage, "open", fails, raising=False)
     else:
         monkeypatch.setattr(storage.os, step.split()[-1], fails)
     with pytest.raises(OSError, match="disk full"):
@@ -208,7 +281,28 @@ def test_a_killed_save_leaves_an_artifact_whole(artifact, folder):
     assert len(list(folder.iterdir())) == 2
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="no locks")
+def test_saves_at_once_do_not_spoil_each_other(artifact, folder):
+    artifacts = [artifact, artifact.drop_models(["odd"]), artifact.drop_models(["cheap"])]
+    whole = {a.checksum for a in artifacts}
+
+    def save(one):
+        for _ in range(20):
+            one.save(folder)
+
+    with ThreadPoolExecutor(3) as pool:
+        saves = [pool.submit(save, one) for one in artifacts]
+        while not all(s.done() for s in saves):
+            assert RouterArtifact.load(folder).checksum in whole
+        for s in saves:
+            s.result()
+    assert RouterArtifact.load(folder).checksum in whole
+    assert len(list(folder.iterdir())) == 2
+
+
 def test_the_checksum_tells_artifacts_apart(artifact):
+    priced = replace(artifact, info=artifact.info.model_copy(update={"input_prices": {"odd": 1}}))
+    assert artifact.checksum != priced.checksum
     assert artifact.checksum == artifact.select_models(artifact.models).checksum
     assert artifact.checksum != artifact.drop_models(["odd"]).checksum
     assert len({artifact, artifact.drop_models(["odd"])}) == 2

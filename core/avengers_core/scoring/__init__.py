@@ -14,6 +14,8 @@ score and cost are the same features times two tables that do not depend on alph
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from inspect import signature
 from typing import Any
 
 from avengers_core.artifact import RouterArtifact
@@ -28,6 +30,7 @@ __all__ = [
     "Points",
     "ReferenceScorer",
     "Scorer",
+    "check_options",
     "make_scorer",
 ]
 
@@ -49,11 +52,19 @@ def make_scorer(artifact: RouterArtifact, name: str | None = None, **options: An
         ValueError: no such scorer or option.
     """
     name = name or artifact.info.scorer
-    if name not in SCORERS:
-        raise ValueError(f"no scorer {name!r}; there are {sorted(SCORERS)}")
     if name == artifact.info.scorer:
         options = {**artifact.info.scorer_options, **options}
+    check_options(name, options)
     try:
         return SCORERS[name](artifact, **options)
     except TypeError as error:
         raise ValueError(f"scorer {name!r}: {error}") from None
+
+
+def check_options(name: str, options: Iterable[str]) -> None:
+    """Raise ValueError for the name of a scorer, or of one of its options, that there is not."""
+    if name not in SCORERS:
+        raise ValueError(f"no scorer {name!r}; there are {sorted(SCORERS)}")
+    known = list(signature(SCORERS[name]).parameters)[1:]  # the first is the artifact
+    if unknown := sorted(set(options) - set(known)):
+        raise ValueError(f"the scorer {name!r} has no option {unknown}; it has {known}")
