@@ -52,8 +52,8 @@ def split_records(
         raise ValueError(
             f'dataset_exclusion_mode must be "soft" or "hard", got {dataset_exclusion_mode!r}'
         )
-    left_out = _known("dataset", excluded_datasets, records.datasets)
-    if dropped := _known("model", excluded_models, records.models):
+    left_out = known_names("dataset", excluded_datasets, records.datasets)
+    if dropped := known_names("model", excluded_models, records.models):
         records = records.without_models(dropped)
 
     train, test = split_indices([r.dataset for r in records], train_ratio, seed)
@@ -84,7 +84,8 @@ def split_indices(
     return train, test
 
 
-def _known(kind: str, wanted: Iterable[str], known: Sequence[str]) -> set[str]:
+def known_names(kind: str, wanted: Iterable[str], known: Sequence[str]) -> set[str]:
+    """The names as a set; raises ValueError for one that no record has."""
     wanted = set(wanted)
     if unknown := sorted(wanted - set(known)):
         raise ValueError(f"no record has the {kind} {unknown}; there are {sorted(known)}")

@@ -35,7 +35,7 @@ def _known_ending(_ctx: object, _param: object, value: Path | None) -> Path | No
     return value
 
 
-@click.command("evaluate")
+@click.command("evaluate", short_help="Compare a router with every model and baseline.")
 @click.option(
     "--input",
     "-i",

@@ -62,7 +62,7 @@ def make_embedder(name: str, cache: Path | None) -> Any:
     return CachedEmbedder(resolve_embedder(name), cache)
 
 
-@click.command("fit")
+@click.command("fit", short_help="Make an artifact from records.")
 @click.argument("records", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
     "--output",
@@ -132,11 +132,14 @@ def fit_command(
         fitted.artifact.save(output)
         click.echo(f"{output}: {fitted.artifact!r}")
         return
+    from avengers_core.splitting import known_names
+
     loaded = read_records(records, strict=strict, missing=missing)
-    if excluded_datasets:
-        loaded = loaded.replace(r for r in loaded if r.dataset not in excluded_datasets)
-    if excluded_models:
-        loaded = loaded.without_models(excluded_models)
+    left_out = known_names("dataset", excluded_datasets, loaded.datasets)
+    dropped = known_names("model", excluded_models, loaded.models)
+    loaded = loaded.replace(r for r in loaded if r.dataset not in left_out)
+    if dropped:
+        loaded = loaded.without_models(dropped)
     artifact = fit(
         loaded,
         make_embedder(embedder, cache),
@@ -151,7 +154,7 @@ def fit_command(
     click.echo(f"{output}: {artifact!r}")
 
 
-@click.command("update")
+@click.command("update", short_help="Add records, or a model, to an artifact.")
 @click.argument("artifact", type=click.Path(path_type=Path))
 @click.argument("records", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--output", "-o", type=click.Path(path_type=Path), help="Default: in place.")
@@ -179,7 +182,7 @@ def update_command(
     click.echo(f"{output or artifact}: {new!r}")
 
 
-@click.command("merge")
+@click.command("merge", short_help="Add up artifacts with the same clusters.")
 @click.argument("artifacts", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
     "--output",

@@ -13,7 +13,7 @@ from avengers_core.cli.shared import given, show_problems
 _HUB = "hub:"
 
 
-@click.command("import")
+@click.command("import", short_help="Convert benchmark results or a published export.")
 @click.argument("source")
 @click.option(
     "--output",

@@ -33,7 +33,7 @@ def open_router(artifact: Path | None, **options: Any) -> Router:
     return Router.load(artifact or DEFAULT_ARTIFACT, **given(**options))
 
 
-@click.command("route")
+@click.command("route", short_help="Say which model should answer a query.")
 @click.argument("query", nargs=-1)
 @click.option(
     "--file",
@@ -102,7 +102,8 @@ def route_command(
         raise click.UsageError(f"one QUERY, please, in quotation marks; got {len(query)}")
     if query and source is not None:
         raise click.UsageError("give a QUERY or --file, not both")
-    if not query and source is None and sys.stdin.isatty():
+    # Standard input is None where it was closed.
+    if not query and source is None and (sys.stdin is None or sys.stdin.isatty()):
         raise click.UsageError("give a QUERY, --file, or queries on standard input")
     router = open_router(artifact, scorer=scorer, top_k=top_k, beta=beta)
     queries = iter(query) if query else _queries(source or _TEXT.convert("-", None, None))
@@ -148,7 +149,7 @@ def _queries(lines: Any) -> Iterator[str]:
             yield text
 
 
-@click.command("inspect")
+@click.command("inspect", short_help="Show clusters, topics and best models.")
 @click.argument(
     "artifact", type=click.Path(path_type=Path), required=False, envvar="AVENGERS_ARTIFACT"
 )
@@ -222,7 +223,7 @@ def _known(cost: float) -> float | None:
     return None if np.isnan(cost) else float(cost)
 
 
-@click.command("calibrate")
+@click.command("calibrate", short_help="Find alpha for a cost, score or saving.")
 @artifact_option
 @click.option("--cost", type=click.FloatRange(0), help="At most this mean cost, USD a call.")
 @click.option("--score", type=click.FloatRange(0, 1), help="At least this mean score.")

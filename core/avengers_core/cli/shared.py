@@ -72,7 +72,7 @@ def scorer_options(function: F) -> F:
     """``--scorer``, ``--top-k``, ``--beta``."""
     for option in (
         click.option("--beta", type=float, help="Sharpness of the clusters' votes."),
-        click.option("--top-k", type=click.IntRange(1), help="Clusters that vote."),
+        click.option("--top-k", "--k", "top_k", type=click.IntRange(1), help="Clusters that vote."),
         click.option(
             "--scorer",
             type=click.Choice(["calibrated", "paper", "reference"]),

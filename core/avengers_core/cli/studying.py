@@ -10,7 +10,7 @@ from avengers_core.cli.shared import given, names, read_records, scorer_options
 from avengers_core.decision import text_table
 
 
-@click.command("sweep")
+@click.command("sweep", short_help="Vary one setting over repeated splits.")
 @click.option(
     "--input",
     "-i",

@@ -35,7 +35,7 @@ import pytest
         (["route", "q", "--max-cost", "0"], 1, "no model is eligible"),
         (["route", "q", "--max-cost", "-1"], 2, "is not in the range x>=0"),
         (["route", "q", "--scorer", "best"], 2, "is not one of"),
-        (["route", "q", "--scorer", "paper", "--beta", "3"], 1, "unexpected keyword argument"),
+        (["route", "q", "--scorer", "paper", "--beta", "3"], 1, "has no option"),
         (["route", "q", "--beta", "nan"], 1, "beta must be a finite number"),
         (["route", "two", "words"], 2, "one QUERY, please, in quotation marks; got 2"),
         (["route", "q", "--engine", "serial"], 2, "go with --output"),

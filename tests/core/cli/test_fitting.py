@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from avengers_core import RouterArtifact
 
 
@@ -27,6 +29,12 @@ def test_fit_leaves_out_what_it_is_told_to(run, records):
     assert artifact.datasets == ("other",)
     assert artifact.refinement is None
     assert artifact.info.note == "made up"
+
+
+@pytest.mark.parametrize("option", ["--excluded-models", "--excluded-datasets"])
+def test_what_is_to_be_left_out_must_be_there(run, records, option):
+    failed = run("fit", records, "-o", "out", option, "nobody", code=1)
+    assert "['nobody']" in failed.stderr
 
 
 def test_fit_of_several_files_is_one_fit(run, tmp_path, make_records):

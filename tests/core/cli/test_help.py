@@ -17,9 +17,9 @@ def test_there_is_a_version_and_a_list_of_commands(run):
     assert run("--version").stdout == f"avengers, version {__version__}\n"
     listed = run("--help").stdout
     for command in COMMANDS:
-        summary = main.commands[command].get_short_help_str(40)
+        summary = main.commands[command].short_help
         assert f"  {command}" in listed
-        assert summary.rstrip(".")[:25] in listed
+        assert summary in listed, "not cut"
     assert run("-h").stdout == listed
 
 
@@ -72,7 +72,7 @@ PUBLISHED = {
         --excluded_datasets --dataset_exclusion_mode --export_cluster --seed --top_k --beta""",
     "fit": "--n_clusters --export_cluster --seed --excluded_models --excluded_datasets",
     "route": """--performance_weight --cost_sensitivity --min_accuracy_threshold --budget_limit
-        --max_router --excluded_models --top_k --beta""",
+        --max_router --excluded_models --top_k --k --beta""",
 }
 
 

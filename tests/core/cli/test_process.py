@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -49,6 +50,14 @@ def test_pipes_of_unicode_whatever_the_locale(saved_artifact, tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["query"] == "\u65e5\u672c alpha"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a shell")
+def test_closed_standard_input_is_a_usage_error(tmp_path):
+    command = f"{shlex.join([*AVENGERS, 'route'])} <&-"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "give a QUERY, --file, or queries on standard input" in done.stderr
 
 
 def test_results_to_standard_output_and_errors_to_standard_error(saved_artifact, tmp_path):
