@@ -235,7 +235,9 @@ class Router:
             (n, d + 11) float32: the embedder's unit vectors, and the texts' surface features.
         """
         texts = _texts(queries)
-        return np.concatenate([self.embedder.embed(texts), surface(texts)], axis=1)
+        vectors = self.embedder.embed(texts)
+        self.artifact.check_dimension(vectors)
+        return np.concatenate([vectors, surface(texts)], axis=1)
 
     def points(self, vectors: npt.NDArray[np.floating], prompt_tokens: int | None = None) -> Points:
         """Vectors as :meth:`route_vectors` takes them, told apart into their parts."""

@@ -238,6 +238,7 @@ def test_vectors_of_another_length_are_refused(make_records, embedder):
         lambda: fit(make_records(), longer, centroids=base),
         lambda: Router(base, longer).route("alpha"),
         lambda: Router(base, longer).route_batch(["alpha", ""]),
+        lambda: Router(base, longer).embed(["alpha"]),
         lambda: asyncio.run(Router(base, longer).aroute("alpha")),
     ):
         with pytest.raises(EmbedderMismatchError, match=message):

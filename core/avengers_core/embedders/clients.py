@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 DEFAULT_URL = "https://api.openai.com/v1"
 _NO_KEY = "none"
+_MALFORMED = "(malformed URL)"
 
 
 class Clients:
@@ -99,6 +100,11 @@ class Clients:
 
     def _options(self) -> dict[str, Any]:
         url, key = self._credentials()
+        if _public(url) == _MALFORMED:  # and may hold a password
+            raise EmbedderError(
+                "the URL of the embedding endpoint, from base_url=, EMBEDDING_BASE_URL or "
+                "OPENAI_BASE_URL, is malformed: expected one such as http://localhost:8000/v1"
+            )
         if not key:
             raise EmbedderError(
                 f"no key for the embedding endpoint {_public(url)}: set EMBEDDING_API_KEY or "
@@ -148,5 +154,9 @@ def _certificates() -> SSLContext:
 
 
 def _public(url: str) -> str:
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return _MALFORMED
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query=""))

@@ -148,6 +148,14 @@ async def test_no_endpoint_there(make: Any, embed: Any) -> None:
     assert "hunter2" not in str(error.value) + repr(embedder)
 
 
+@pytest.mark.parametrize("url", ["http://user:hunter2@[::bad/v1", "http://user:hunter2"])
+async def test_a_malformed_url_is_one_clear_error(make: Any, embed: Any, url: str) -> None:
+    embedder = make(base_url=url)
+    with pytest.raises(EmbedderError, match="is malformed: expected one such as") as error:
+        await embed(embedder, ["a"])
+    assert "hunter2" not in str(error.value) + repr(embedder)
+
+
 @pytest.mark.parametrize("order", [[2, 0, 1], [2, 1, 0]], ids=["rotated", "reversed"])
 async def test_out_of_order_answers_are_sorted_by_index(
     order: list[int], make: Any, embed: Any, endpoint: Any, vectors_of: Any
