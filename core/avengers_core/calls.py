@@ -11,6 +11,7 @@ from avengers_core.eligibility import Constraints
 OnEmpty = Literal["raise", "relax"]
 
 DEFAULT_ALPHA = 0.5
+_LASTING = (tuple, Collection)  # the first, the usual one, is the quicker to tell
 
 
 @dataclass(frozen=True)
@@ -63,11 +64,16 @@ def make_call(
         alpha = alpha_from_weights(performance_weight, cost_sensitivity)
     return Call(
         DEFAULT_ALPHA if alpha is None else float(alpha),
-        Constraints(models, exclude, max_cost, min_score, unavailable or {}),
+        Constraints(_names(models), _names(exclude) or (), max_cost, min_score, unavailable or {}),
         n,
         prompt_tokens,
         on_empty,
     )
+
+
+def _names(given: Collection[str] | None) -> Collection[str] | None:
+    # An iterator would be used up by the first look at it.
+    return given if given is None or isinstance(given, _LASTING) else tuple(given)
 
 
 def alpha_from_weights(

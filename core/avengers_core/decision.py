@@ -149,7 +149,7 @@ class RoutingDecision:
         topics = ", ".join(self.clusters[0].topics) if self.clusters else ""
         where = "no text, overall means" if self.basis == "overall" else f"near {topics}"
         relaxed = ", constraints relaxed" if self.relaxed else ""
-        return (
+        return one_line(
             f"{' > '.join(self.models)}  (score {best.expected_score:.3f}, "
             f"cost {usd(best.expected_cost)}, alpha {self.alpha:g}, {where}{relaxed})"
         )
@@ -200,7 +200,9 @@ class RoutingDecision:
     def _heading(self) -> str:
         prompt = f", prompt of {self.prompt_tokens:,} tokens" if self.prompt_tokens else ""
         relaxed = ", constraints relaxed: the nearest model was taken" if self.relaxed else ""
-        return f"{self.model} at alpha {self.alpha:g} (scorer {self.scorer}{prompt}{relaxed})"
+        return one_line(
+            f"{self.model} at alpha {self.alpha:g} (scorer {self.scorer}{prompt}{relaxed})"
+        )
 
     def _footer(self) -> list[str]:
         if self.basis == "overall":
@@ -212,7 +214,12 @@ class RoutingDecision:
             )
             lines = ["votes: " + ", ".join(votes)]
         lines += [f"not eligible: {model}: {reason}" for model, reason in self.ineligible.items()]
-        return lines
+        return [one_line(line) for line in lines]
+
+
+def one_line(text: str) -> str:
+    """A text without line ends and what else a terminal would obey; names may hold anything."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else " " for c in text)
 
 
 def usd(cost: float | None) -> str:
@@ -228,7 +235,7 @@ def text_table(
     heading: Sequence[str], rows: Iterable[Sequence[str]], left: Sequence[int] = (0,)
 ) -> str:
     """A table for the terminal; the columns ``left`` to the left, the others to the right."""
-    lines = [list(heading), *(list(row) for row in rows)]
+    lines = [list(heading), *([one_line(cell) for cell in row] for row in rows)]
     widths = [max(len(line[i]) for line in lines) for i in range(len(heading))]
     return "\n".join(
         "  ".join(

@@ -75,6 +75,11 @@ class Constraints:
             return f"expected score {c.expected_score:.3f} is under min_score={self.min_score:g}"
         return None
 
+    def is_guess(self, c: Candidate) -> bool:
+        """Whether a model is out for want of records, which no looser limit makes up for."""
+        asked = self.needs_cost or self.max_cost is not None
+        return c.support < MIN_SUPPORT or (asked and c.expected_cost is None)
+
     def violation(self, c: Candidate) -> float:
         """How far a model is from the limits, as the sum of relative excesses."""
         total = max(0.0, MIN_SUPPORT - c.support)

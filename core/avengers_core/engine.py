@@ -178,7 +178,8 @@ class Engine:
         relaxed = not eligible and call.on_empty == "relax"
         if relaxed:
             near = [c for c in ranked if c.model not in out]
-            near.sort(key=lambda c: (limits.violation(c), -c.utility))
+            # Where a model has no records its score and cost are no more than a guess.
+            near.sort(key=lambda c: (limits.is_guess(c), limits.violation(c), -c.utility))
             eligible = tuple(near[: call.n])
         taken = {c.model for c in eligible}
         ineligible = {m: reasons[m] or "" for m in self.artifact.models if m not in taken}

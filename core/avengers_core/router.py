@@ -163,8 +163,8 @@ class Router:
                 prompt token costs.
             unavailable: model -> reason, models that can not serve this call.
             on_empty: ``"raise"``, or ``"relax"``: if the limits leave nobody, take the model
-                nearest to them (never one that ``models``, ``exclude`` or ``unavailable`` rule
-                out).
+                nearest to them, one with records near the query if there is one (never one that
+                ``models``, ``exclude`` or ``unavailable`` rule out).
 
         Raises:
             NoEligibleModelError: nobody is left; the message says which constraint removed whom.
@@ -202,7 +202,7 @@ class Router:
     async def aroute_batch(self, queries: Sequence[str], **arguments: Any) -> list[RoutingDecision]:
         """:meth:`route_batch`, embedding asynchronously."""
         call = make_call(**arguments)
-        known = [q for q in _texts(queries) if q.strip()]
+        known = _not_blank(_texts(queries))
         vectors = await self.embedder.aembed(known) if known else None
         return _decide(self.engine, queries, known, vectors, call)
 
@@ -312,7 +312,7 @@ class Router:
         return path.target(cost=cost, score=score, saving=saving).alpha
 
     def _route(self, queries: Sequence[str], call: Call) -> list[RoutingDecision]:
-        known = [q for q in queries if q.strip()]
+        known = _not_blank(queries)
         vectors = self.embedder.embed(known) if known else None
         return _decide(self.engine, queries, known, vectors, call)
 
@@ -343,6 +343,14 @@ def _texts(queries: Sequence[str]) -> Sequence[str]:
     if isinstance(queries, str):
         raise TypeError("expected a list of queries, got one text; use route() for one")
     return queries
+
+
+def _not_blank(queries: Sequence[str]) -> list[str]:
+    try:
+        return [q for q in queries if q.strip()]
+    except AttributeError:
+        wrong = next(q for q in queries if not isinstance(q, str))
+        raise TypeError(f"expected a text to route, got {type(wrong).__name__}") from None
 
 
 def _matching_embedder(artifact: RouterArtifact, spec: EmbedderSpec) -> Embedder:

@@ -37,6 +37,12 @@ def test_everything_arrives():
     assert isinstance(call.alpha, float)
 
 
+def test_names_may_come_from_an_iterator():
+    call = make_call(models=(m for m in "ab"), exclude=iter(["b"]))
+    assert call.constraints == Constraints(("a", "b"), ("b",))
+    assert make_call(models="ab").constraints.models == "ab", "to be refused later"
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -46,6 +46,21 @@ def test_one_readable_line():
     assert "no text, overall means" in str(decision(basis="overall"))
 
 
+def test_names_can_not_break_a_line_or_reach_the_terminal():
+    odd = "x\x1b[31m\ny\u2028\x9b"
+    told = decision(
+        candidates=(BEST._replace(model=odd),),
+        clusters=(ClusterVote(0, 1.0, 3, (odd,)),),
+        ineligible={odd: odd},
+    )
+    assert str(told).isprintable()
+    assert "x [31m y  " in str(told)
+    lines = told.explain().split("\n")
+    assert all(line.isprintable() for line in lines)
+    assert len(lines) == 7
+    assert told.model == odd
+
+
 def test_the_table_lines_up():
     lines = decision(prompt_tokens=12_000).explain().splitlines()
     assert lines[0] == "lab/best at alpha 0.4 (scorer calibrated, prompt of 12,000 tokens)"

@@ -125,6 +125,14 @@ def test_violations_are_relative_and_add_up():
     assert Constraints(max_cost=0).violation(candidate(cost=0.0)) == 0
 
 
+def test_what_is_a_guess():
+    assert not Constraints().is_guess(candidate())
+    assert Constraints().is_guess(candidate(support=0.4))
+    assert Constraints().is_guess(candidate(cost=None))
+    assert Constraints(max_cost=1, needs_cost=False).is_guess(candidate(cost=None))
+    assert not Constraints(needs_cost=False).is_guess(candidate(cost=None))
+
+
 def test_the_error_groups_models_by_reason_and_says_what_to_do():
     error = nobody({"a": "too dear", "b": "too bad", "c": "too dear"}, relax=False)
     assert isinstance(error, NoEligibleModelError)

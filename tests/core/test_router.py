@@ -173,6 +173,32 @@ def test_relaxing_takes_the_nearest_but_never_who_was_ruled_out(small):
     assert "relax" not in str(caught.value)
 
 
+@pytest.mark.parametrize("scorer", ["calibrated", "reference", "paper"])
+def test_relaxing_prefers_who_has_records(make_records, embedder, scorer):
+    rows = make_records(80)
+    for i, row in enumerate(rows):
+        if i % 2 == 0:  # no record of the topic; where there is none the published costs are 0
+            del row["records"]["odd"]
+        del row["usages"]["cheap"]
+    router = Router(fit(rows, embedder, n_clusters=4), embedder, scorer)
+    decision = router.route("alpha beta gamma", max_cost=0, on_empty="relax", n=3)
+    assert decision.models[0] == "good"
+    assert router.route("alpha beta gamma", min_score=1, on_empty="relax").model == "good"
+    with_costs_aside = router.route("alpha beta gamma", alpha=1, min_score=1, on_empty="relax")
+    assert with_costs_aside.model in ("good", "cheap")
+    assert router.route("alpha", models=["odd"], max_cost=0, on_empty="relax").model == "odd"
+
+
+def test_only_texts_are_routed(small):
+    for wrong in (None, 3, ["alpha"]):
+        with pytest.raises(
+            TypeError, match=f"expected a text to route, got {type(wrong).__name__}"
+        ):
+            small.route(wrong)
+        with pytest.raises(TypeError, match="expected a text to route"):
+            small.route_batch(["alpha", wrong])
+
+
 def test_constraints_together_name_each_its_own(small):
     with pytest.raises(NoEligibleModelError) as caught:
         small.route(
