@@ -30,7 +30,7 @@ def everyday() -> None:
     decisions = {alpha: router.route_batch(queries, alpha=alpha) for alpha in ALPHAS}
     rows = [
         [
-            query if len(query) < 60 else query[:57] + "...",
+            query if len(query) < 44 else query[:41] + "...",
             *(f"{d.model.split('/')[-1]} {usd(d.expected_cost)}" for d in picked),
         ]
         for query, *picked in zip(queries, *decisions.values(), strict=True)

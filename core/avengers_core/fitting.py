@@ -55,7 +55,7 @@ def fit(
 
     Queries are embedded (each distinct text once), k-means groups them, and scores, costs and
     tokens are summed per (cluster, model). The same records, embedder and seed give the same
-    arrays, byte for byte, on the same machine.
+    arrays, byte for byte, on the same machine with the same number of threads.
 
     Args:
         records: what :func:`avengers_core.load_records` returns or takes.

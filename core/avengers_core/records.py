@@ -317,6 +317,11 @@ def _problem(number: int, reason: str, item: object) -> RecordProblem:
         text = item[: 4 * _EXCERPT_CHARS].decode("utf-8", "replace")
     else:
         text = str(item)
-    printable = "".join(c if c.isprintable() else " " for c in text[: _EXCERPT_CHARS + 1]).strip()
-    cut = printable[: _EXCERPT_CHARS - 1] + "…" if len(printable) > _EXCERPT_CHARS else printable
-    return RecordProblem(number, reason, cut)
+    shown = _printable(text[: _EXCERPT_CHARS + 1]).strip()
+    cut = shown[: _EXCERPT_CHARS - 1] + "…" if len(shown) > _EXCERPT_CHARS else shown
+    return RecordProblem(number, _printable(reason), cut)
+
+
+def _printable(text: str) -> str:
+    """Reasons and excerpts are printed, and hold what came from the file."""
+    return "".join(c if c.isprintable() else " " for c in text)

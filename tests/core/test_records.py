@@ -104,6 +104,14 @@ def test_line_ends_and_marks():
     assert [r.query for r in records] == ["q", "a\u2028b\u0085c\x0bd", "q"]
 
 
+def test_problems_are_printable():
+    (problem,) = read('{"query": "q", "records": {"\\u001b[31m\\n": 7}}\x1b').problems
+    assert str(problem).isprintable()
+    (problem,) = read('{"query": "q", "records": {"\\u001b[31m\\n": 7}}').problems
+    assert problem.reason.startswith("records. [31m : a score is")
+    assert str(problem).isprintable()
+
+
 def test_nul_inside_of_a_text_is_kept():
     assert read(line(query="a\0b"))[0].query == "a\0b"
 

@@ -20,7 +20,7 @@ from avengers_core.cli.shared import (
     given,
     scorer_options,
 )
-from avengers_core.decision import text_table, usd
+from avengers_core.decision import one_line, text_table, usd
 from avengers_core.embedders.base import well_formed
 from avengers_core.router import DEFAULT_ARTIFACT, Router
 
@@ -205,7 +205,7 @@ def inspect_command(artifact: Path | None, alpha: float, top: int, as_json: bool
     )
     for label, text in (("source", a.info.source), ("note", a.info.note)):
         if text:
-            click.echo(f"{label}: {text}")
+            click.echo(one_line(f"{label}: {text}"))
     rows = [
         [
             str(c["cluster"]),

@@ -19,6 +19,7 @@ import numpy as np
 
 from avengers_core.embedders.base import Vectors, as_texts
 from avengers_core.errors import EmbedderError
+from avengers_core.progress import progress
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -71,7 +72,7 @@ class WordLlamaEmbedder:
             encoding = self._tokenizer.encode(texts[0], add_special_tokens=False)
             self._pool(encoding.ids, vectors[0])
             return vectors
-        for start, stop in _batches(texts):
+        for start, stop in progress(_batches(texts), desc="embedding", unit="batch"):
             encodings = self._encode_batch(texts[start:stop], add_special_tokens=False)
             for encoding, vector in zip(encodings, vectors[start:stop], strict=True):
                 self._pool(encoding.ids, vector)

@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from avengers_core import progress as module
+from avengers_core.embedders import WordLlamaEmbedder
 from avengers_core.progress import progress
 
 
@@ -25,6 +26,14 @@ def test_shows_a_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stderr", terminal)
     monkeypatch.setattr(module, "_DELAY_SECONDS", 0)
     assert list(progress([1, 2], desc="embedding", unit="text")) == [1, 2]
+    assert "embedding" in terminal.getvalue()
+
+
+def test_embedding_many_texts_shows_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setattr(module, "_DELAY_SECONDS", 0)
+    assert len(WordLlamaEmbedder().embed(["alpha", "beta"])) == 2
     assert "embedding" in terminal.getvalue()
 
 
