@@ -56,3 +56,7 @@ class OptionalDependencyError(AvengersError, ImportError):
             f"{package} is needed for this and is not installed. "
             f"Install it with: pip install 'avengers-router[{extra}]'"
         )
+        self._arguments = package, extra
+
+    def __reduce__(self) -> tuple[type[OptionalDependencyError], tuple[str, str]]:
+        return type(self), self._arguments  # worker processes send their errors home

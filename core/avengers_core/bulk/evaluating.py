@@ -68,6 +68,7 @@ def evaluate(
     """
     if isinstance(router, RouterArtifact):
         router = Router(router)
+    _ = router.embedder  # made here: its endpoint is that of this process's environment
     chosen = Chosen(missing, frozenset(excluded_datasets))
     team = Workers(engine, workers)
     parts, _ = counted(inputs, part_bytes, team)

@@ -15,7 +15,7 @@ from pydantic_core import from_json
 
 from avengers_core.artifact import RouterArtifact
 from avengers_core.bulk.files import Part, Row, count_rows, read
-from avengers_core.embedders import EmbedderSpec, resolve_embedder
+from avengers_core.embedders import Embedder
 from avengers_core.fitting import embed_distinct
 from avengers_core.outcomes import to_outcomes
 from avengers_core.records import Missing, Record, RecordProblem, Records, parse_record
@@ -180,12 +180,12 @@ class SumJob:
     """
 
     artifact: RouterArtifact
-    embedder: EmbedderSpec
+    embedder: Embedder
     chosen: Chosen
     embeds: ClassVar[bool] = True
 
     def __call__(self, _number: int, part: Part) -> Summed:
-        encoder, a = resolve_embedder(self.embedder), self.artifact
+        encoder, a = self.embedder, self.artifact
         total, n, problems = None, 0, Problems()
         for records in self.chosen.batches(part, problems):
             outcomes = to_outcomes(records, a.models, a.datasets)

@@ -18,7 +18,7 @@ from avengers_core.bulk.jobs import query_rows
 from avengers_core.bulk.output import PartWritten, Written, prepare, whole
 from avengers_core.bulk.workers import Engine, Workers
 from avengers_core.calls import make_call
-from avengers_core.embedders import EmbedderSpec, resolve_embedder
+from avengers_core.embedders import Embedder, EmbedderSpec, resolve_embedder
 from avengers_core.errors import OptionalDependencyError
 from avengers_core.records import RecordProblem
 from avengers_core.router import Router
@@ -61,6 +61,7 @@ def route(
         router = Router(router)
     call = make_call(**arguments)
     router.engine.constraints(call)
+    _ = router.embedder  # made here: its endpoint is that of this process's environment
     job = {
         "route": router.artifact.checksum,
         "scorer": [router.scorer.name, dict(router.scorer.options)],
@@ -103,11 +104,12 @@ def embed(
         import pyarrow.parquet  # noqa: F401
     except ImportError as error:
         raise OptionalDependencyError("pyarrow", "parquet") from error
-    job = {"embed": resolve_embedder(embedder).id}
+    encoder = resolve_embedder(embedder)
+    job = {"embed": encoder.id}
     team = Workers(engine, workers)
     parts, _ = counted(inputs, part_bytes, team)
     files = prepare(output, job, parts, ".parquet")
-    return _written(files, team.run(_EmbedJob(files, embedder), parts, "embed"))
+    return _written(files, team.run(_EmbedJob(files, encoder), parts, "embed"))
 
 
 def _written(files: list[Path], parts: Iterable[PartWritten]) -> Written:
@@ -174,7 +176,7 @@ class _EmbedJob:
     """Embeds a part's queries into its output file."""
 
     files: Sequence[Path]
-    embedder: EmbedderSpec
+    embedder: Embedder
     embeds: ClassVar[bool] = True
 
     def __call__(self, number: int, part: Part) -> PartWritten:
@@ -184,7 +186,7 @@ class _EmbedJob:
         file = self.files[number]
         if file.exists():
             return PartWritten(read_metadata(file).num_rows, 0, True)
-        encoder = resolve_embedder(self.embedder)
+        encoder = self.embedder
         schema = pa.schema(
             [
                 ("file", pa.string()),

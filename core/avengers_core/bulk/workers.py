@@ -28,7 +28,8 @@ Engine = Literal["serial", "processes", "ray"]
 ENGINES: tuple[Engine, ...] = ("serial", "processes", "ray")
 # Parts in hand for each worker: enough that none waits for the next.
 _AHEAD = 2
-_MOST_CRASHES = 3
+# How often one part may kill its worker before the job gives up.
+MOST_CRASHES = 4
 
 
 @dataclass(frozen=True)
@@ -92,12 +93,17 @@ def _processes(job: Job[R], parts: Sequence[Part], workers: int) -> Iterator[R]:
         except BrokenProcessPool as error:
             # Parts are done again by a new pool; results handed on stay.
             crashes += 1
-            if crashes > _MOST_CRASHES:
-                raise AvengersError(
-                    f"worker processes died {crashes} times in a row at part {done} "
-                    f"({parts[done].file}). Too little memory is the usual reason, or a script "
-                    f"that lacks `if __name__ == '__main__':`."
-                ) from error
+            if crashes >= MOST_CRASHES:
+                raise too_many_crashes(done, parts[done]) from error
+
+
+def too_many_crashes(number: int, part: Part) -> AvengersError:
+    """What is raised when a part has killed its worker :data:`MOST_CRASHES` times."""
+    return AvengersError(
+        f"worker processes died {MOST_CRASHES} times in a row at part {number} ({part.file}). "
+        f"Too little memory is the usual reason, or a script that lacks "
+        f"`if __name__ == '__main__':`."
+    )
 
 
 def _pool(payload: bytes, parts: Sequence[Part], start: int, workers: int) -> Iterator[Any]:

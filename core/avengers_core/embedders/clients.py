@@ -133,6 +133,9 @@ class Clients:
         state = self.__dict__ | {"_api_key": None, "_sync": {}, "_async": {}}
         if self._base_url is not None:
             state["_base_url"] = _public(self._base_url)
+        elif (url := self._credentials()[0]) == _public(url):
+            # Where it is unpickled the environment may name another endpoint, or none.
+            state["_base_url"] = url
         return state
 
     def __copy__(self) -> Clients:
