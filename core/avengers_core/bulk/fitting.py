@@ -10,14 +10,25 @@ import numpy as np
 import numpy.typing as npt
 
 from avengers_core.artifact import RouterArtifact
-from avengers_core.bulk.files import PART_BYTES, Inputs, Part, numbered, plan
-from avengers_core.bulk.jobs import Chosen, Problems, SumJob, Summed, Survey, SurveyJob, count_job
+from avengers_core.bulk.files import PART_BYTES, Inputs, Part, numbered, plan, read
+from avengers_core.bulk.jobs import (
+    Chosen,
+    FileProblem,
+    Problems,
+    SumJob,
+    Summed,
+    Survey,
+    SurveyJob,
+    checked,
+    count_job,
+)
+from avengers_core.bulk.sparing import embed_most
 from avengers_core.bulk.workers import Engine, Workers
 from avengers_core.embedders import EmbedderSpec
 from avengers_core.errors import RecordError
-from avengers_core.fitting import MAX_SAMPLE, Plan, embed_distinct
+from avengers_core.fitting import MAX_SAMPLE, Plan
 from avengers_core.outcomes import to_outcomes
-from avengers_core.records import Missing, Records
+from avengers_core.records import Missing, RecordProblem, Records
 from avengers_core.sampling import RANKS, Lowest, likely_limit
 from avengers_core.surface import surface
 
@@ -91,7 +102,8 @@ def fit(
     Raises:
         RecordError: no input file, no records, or a model without any score.
         AvengersError: workers keep dying.
-        EmbedderError: the embedder failed.
+        EmbedderError: the embedder fails on everything; rows that it fails on by themselves are
+            problems.
     """
     how = Plan(
         embedder=embedder,
@@ -118,7 +130,11 @@ def fit(
         tuple(survey.datasets),
     )
     encoder, embedder_arrays = how.encoder(sample.queries)
-    vectors, row = embed_distinct(encoder, sample.queries)
+    distinct = list(dict.fromkeys(sample.queries))
+    vectors, failed = embed_most(encoder.embed, distinct)
+    place = {q: i for i, q in enumerate(q for q in distinct if q not in failed)}
+    sample = sample.take([i for i, q in enumerate(sample.queries) if q in place])
+    row = [place[q] for q in sample.queries]
     features = surface(sample.queries) if refine else None
     clusters = how.artifact(sample, vectors[row], features, encoder.id, embedder_arrays)
     empty = clusters.emptied(clusters.models, clusters.datasets)
@@ -168,10 +184,17 @@ def _survey(parts: Sequence[Part], rows: int, chosen: Chosen, seed: int, team: W
     total.sample = lowest.items()
     if not total.sample:
         raise RecordError(
-            f"none of the {rows:,} rows is a record that can be used; "
-            f"`avengers fit --strict` says what is wrong with the first"
+            f"none of the {rows:,} rows is a record that can be used{_first_problem(parts)}"
         )
     return total
+
+
+def _first_problem(parts: Sequence[Part]) -> str:
+    for part in parts:
+        for number, item in read(part):
+            if isinstance(problem := checked(item, number), RecordProblem):
+                return f"; the first: {FileProblem(part.file, *problem)}"
+    return ""
 
 
 def _models(

@@ -6,7 +6,6 @@ sums, or counts and a file written.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple
@@ -14,7 +13,8 @@ from typing import Any, ClassVar, NamedTuple
 from pydantic_core import from_json
 
 from avengers_core.artifact import RouterArtifact
-from avengers_core.bulk.files import Part, Row, count_rows, read
+from avengers_core.bulk.files import BATCH_BYTES, Part, Row, count_rows, read
+from avengers_core.bulk.sparing import Embed, Floats, embed_most
 from avengers_core.embedders import Embedder
 from avengers_core.fitting import embed_distinct
 from avengers_core.outcomes import to_outcomes
@@ -94,6 +94,19 @@ class Survey:
     scored: set[str]
     datasets: dict[str, None]
 
+    def lacks(self, dataset: str, scores: Mapping[str, Any]) -> bool:
+        """Whether a row has any name that is not noted yet."""
+        return dataset not in self.datasets or any(
+            model not in self.scored and (score is not None or model not in self.models)
+            for model, score in scores.items()
+        )
+
+    def add(self, dataset: str, scores: Mapping[str, Any]) -> None:
+        """Note a row's names."""
+        self.datasets.setdefault(dataset)
+        self.models |= dict.fromkeys(scores)
+        self.scored |= {model for model, score in scores.items() if score is not None}
+
 
 @dataclass(frozen=True)
 class SurveyJob:
@@ -121,11 +134,11 @@ class SurveyJob:
             query, scores, dataset = content
             if dataset in self.chosen.excluded_datasets:
                 continue
-            found.datasets.setdefault(dataset)
-            for model, score in scores.items():
-                found.models.setdefault(model)
-                if score is not None:
-                    found.scored.add(model)
+            if found.lacks(dataset, scores):
+                # A row that would be rejected must not bring in names: check those that bring any.
+                if not isinstance(parse_record(item, row), Record):
+                    continue
+                found.add(dataset, scores)
             place = rank(query, dataset, self.seed)
             if place <= self.limit and lowest.wants(place):
                 record = parse_record(item, row)
@@ -147,18 +160,31 @@ class Chosen:
     missing: Missing = "skip"
     excluded_datasets: frozenset[str] = frozenset()
 
-    def batches(self, part: Part, problems: Problems) -> Iterator[Records]:
-        """The part's records, a few thousand at a time; rejected rows go to the problems."""
+    def batches(
+        self, part: Part, problems: Problems, embed: Embed
+    ) -> Iterator[tuple[Records, Floats]]:
+        """The part's records, a few thousand at a time, and their vectors.
+
+        Rows that are rejected, or can not be embedded, go to the problems.
+        """
         for rows in _batched(read(part)):
-            good: list[Record] = []
+            good: dict[int, Record] = {}
+            bad: list[RecordProblem] = []
             for number, item in rows:
-                record = _checked(item, number)
+                record = checked(item, number)
                 if isinstance(record, RecordProblem):
-                    problems.add(part.file, record)
+                    bad.append(record)
                 elif record.dataset not in self.excluded_datasets:
-                    good.append(record)
+                    good[number] = record
             if good:
-                yield Records(good, missing=self.missing)
+                vectors, failed = embed_most(embed, [r.query for r in good.values()])
+                for number, record in [(n, r) for n, r in good.items() if r.query in failed]:
+                    bad.append(unembedded(number, record.query, failed))
+                    del good[number]
+            for problem in sorted(bad):
+                problems.add(part.file, problem)
+            if good:
+                yield Records(good.values(), missing=self.missing), vectors
 
 
 class Summed(NamedTuple):
@@ -185,16 +211,19 @@ class SumJob:
     embeds: ClassVar[bool] = True
 
     def __call__(self, _number: int, part: Part) -> Summed:
-        encoder, a = self.embedder, self.artifact
+        a = self.artifact
         total, n, problems = None, 0, Problems()
-        for records in self.chosen.batches(part, problems):
+        for records, vectors in self.chosen.batches(part, problems, self._embed):
             outcomes = to_outcomes(records, a.models, a.datasets)
-            vectors, row = embed_distinct(encoder, outcomes.queries)
             features = surface(outcomes.queries) if a.refinement is not None else None
-            sums = Sums.collect(a, vectors[row], features, outcomes)
+            sums = Sums.collect(a, vectors, features, outcomes)
             total = sums if total is None else total + sums
             n += len(records)
         return Summed(total, n, problems)
+
+    def _embed(self, queries: Sequence[str]) -> Floats:
+        vectors, row = embed_distinct(self.embedder, queries)
+        return vectors[row]
 
 
 @dataclass(frozen=True)
@@ -219,9 +248,8 @@ class TallyJob:
     def __call__(self, _number: int, part: Part) -> Summed:
         router = self.router
         total, n, problems = None, 0, Problems()
-        for records in self.chosen.batches(part, problems):
+        for records, vectors in self.chosen.batches(part, problems, router.embed):
             outcomes = to_outcomes(records, router.models, self.datasets)
-            vectors = router.embed(outcomes.queries)
             choices = {
                 alpha: router.route_vectors(vectors, alpha=alpha, **self.constraints)
                 for alpha in self.alphas
@@ -289,10 +317,32 @@ def _glance(item: Row) -> tuple[str, Mapping[str, Any], str] | None:
     return None
 
 
-def _checked(item: Row, number: int) -> Record | RecordProblem:
+def unembedded(number: int, query: str, failed: Mapping[str, str]) -> RecordProblem:
+    """What is wrong with a row whose query could not be embedded."""
+    return RecordProblem(number, failed[query], query[:80])
+
+
+def checked(item: Row, number: int) -> Record | RecordProblem:
+    """A row as a record, or what is wrong with it."""
     return item if isinstance(item, RecordProblem) else parse_record(item, number)
 
 
 def _batched(rows: Iterator[tuple[int, Row]]) -> Iterator[list[tuple[int, Row]]]:
-    while batch := list(itertools.islice(rows, BATCH)):
+    batch: list[tuple[int, Row]] = []
+    size = 0
+    for number, row in rows:
+        batch.append((number, row))
+        size += _length(row)
+        if len(batch) == BATCH or size >= BATCH_BYTES:
+            yield batch
+            batch, size = [], 0
+    if batch:
         yield batch
+
+
+def _length(row: Row) -> int:
+    """About how many bytes a row has."""
+    if isinstance(row, Mapping):
+        query = row.get("query")
+        return len(query) if isinstance(query, str) else 0
+    return len(row)

@@ -12,12 +12,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
+from uuid import uuid4
 
-from avengers_core.bulk.files import Part
+from avengers_core.bulk.files import Part, state
 from avengers_core.errors import AvengersError
-from avengers_core.storage import replace_file
 
 MANIFEST = "job.json"
+_UNFINISHED = ".tmp-"
 
 
 class Written(NamedTuple):
@@ -63,30 +64,61 @@ def prepare(
     """
     target = Path(folder)
     manifest = target / MANIFEST
-    content = json.dumps({**job, "parts": parts}, indent=1, sort_keys=True).encode()
-    if manifest.exists():
-        if manifest.read_bytes() != content:
-            raise AvengersError(
-                f"{target} holds the output of another job, or of other input "
-                f"({_difference(manifest, content)}). Choose another folder, or delete it."
-            )
-    elif target.is_dir() and any(f for f in target.iterdir() if not f.name.startswith(".tmp-")):
-        raise AvengersError(f"{target} is not empty and not the output of an earlier run")
-    else:
+    files = {part.file: state(part.file) for part in parts}
+    content = json.dumps({**job, "files": files, "parts": parts}, indent=1, sort_keys=True).encode()
+    if not manifest.exists():
+        if target.is_dir() and any(f for f in target.iterdir() if not _is_unfinished(f)):
+            raise AvengersError(f"{target} is not empty and not the output of an earlier run")
         target.mkdir(parents=True, exist_ok=True)
-        replace_file(manifest, content)
+        _create(manifest, content)
+    if manifest.read_bytes() != content:
+        raise AvengersError(
+            f"{target} holds the output of another job, or of other input "
+            f"({_difference(manifest, content)}). Choose another folder, or delete it."
+        )
     return [target / f"part-{i:05d}{suffix}" for i in range(len(parts))]
 
 
 @contextmanager
 def whole(file: Path) -> Iterator[Path]:
     """A path to write to, which becomes ``file`` if all goes well."""
-    unfinished = file.with_name(f".tmp-{os.getpid()}-{file.name}")
+    unfinished = file.with_name(f"{_UNFINISHED}{uuid4().hex}-{file.name}")
     try:
         yield unfinished
+        with unfinished.open("rb+") as written:
+            os.fsync(written.fileno())
         unfinished.replace(file)
+    except FileNotFoundError:
+        # The same job, run twice at a time, has finished all and cleaned up.
+        if not file.exists():
+            raise
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def clean(folder: Path) -> None:
+    """Remove what killed workers left half written; all files of the job are there."""
+    for file in folder.iterdir():
+        if _is_unfinished(file):
+            file.unlink(missing_ok=True)
+
+
+def _is_unfinished(file: Path) -> bool:
+    return file.name.startswith(_UNFINISHED)
+
+
+def _create(manifest: Path, content: bytes) -> None:
+    """Write the manifest, unless another job that begins just now was faster."""
+    written = manifest.with_name(f"{_UNFINISHED}{uuid4().hex}-{manifest.name}")
+    try:
+        written.write_bytes(content)
+        os.link(written, manifest)
+    except FileExistsError:
+        pass
+    except OSError:  # a file system without links
+        written.replace(manifest)
+    finally:
+        written.unlink(missing_ok=True)
 
 
 def _difference(manifest: Path, content: bytes) -> str:
@@ -95,5 +127,8 @@ def _difference(manifest: Path, content: bytes) -> str:
     except ValueError:
         return f"{manifest.name} is damaged"
     wanted = json.loads(content)
+    if there.get("parts") == wanted["parts"] and there.get("files") != wanted["files"]:
+        changed = [f for f, s in wanted["files"].items() if there.get("files", {}).get(f) != s]
+        return f"{changed[0]} has changed since"
     differing = sorted(k for k in {*there, *wanted} if there.get(k) != wanted.get(k))
     return "other " + ", ".join(differing)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -15,13 +16,17 @@ from avengers_core.artifact import RouterArtifact
 from avengers_core.bulk.files import PART_BYTES, Inputs, Part
 from avengers_core.bulk.fitting import counted
 from avengers_core.bulk.jobs import query_rows
-from avengers_core.bulk.output import PartWritten, Written, prepare, whole
+from avengers_core.bulk.output import PartWritten, Written, clean, prepare, whole
+from avengers_core.bulk.sparing import embed_most
 from avengers_core.bulk.workers import Engine, Workers
 from avengers_core.calls import make_call
 from avengers_core.embedders import Embedder, EmbedderSpec, resolve_embedder
-from avengers_core.errors import OptionalDependencyError
+from avengers_core.errors import EmbedderError, OptionalDependencyError
 from avengers_core.records import RecordProblem
 from avengers_core.router import Router
+
+# A line without a decision.
+_ERROR = re.compile(rb'\{"file": "(?:[^"\\]|\\.)*", "row": \d+, "error": ')
 
 
 def route(
@@ -37,7 +42,8 @@ def route(
     """Decide every query of files, in constant memory, and write the decisions as JSON lines.
 
     A line names file, row and query, the model, and its expected score and cost (USD); with
-    ``n=`` above 1 also the models in order. A row without a query becomes a line with ``error``.
+    ``n=`` above 1 also the models in order. A row without a query, or with one that the embedder
+    fails on by itself, becomes a line with ``error``.
     Lines are in the order of the rows. If the job is killed, the same call goes on with it:
     finished files are not done again.
 
@@ -65,7 +71,7 @@ def route(
     job = {
         "route": router.artifact.checksum,
         "scorer": [router.scorer.name, dict(router.scorer.options)],
-        "arguments": json.loads(json.dumps(arguments, default=sorted)),
+        "arguments": json.loads(json.dumps(asdict(call), default=_as_json)),
     }
     team = Workers(engine, workers)
     parts, _ = counted(inputs, part_bytes, team)
@@ -85,7 +91,8 @@ def embed(
     """Embed every query of files and write the vectors as Parquet; needs the extra ``parquet``.
 
     Columns: ``file``, ``row``, ``query`` and ``vector``, a list of ``dim`` float32. Rows without
-    a query are left out. Goes on after a kill like :func:`route`.
+    a query, or with one that the embedder fails on by itself, are left out. Goes on after a kill
+    like :func:`route`.
 
     Args:
         inputs: as for :func:`route`.
@@ -98,7 +105,7 @@ def embed(
     Raises:
         RecordError: no input file.
         AvengersError: as for :func:`route`.
-        EmbedderError: the embedder failed.
+        EmbedderError: the embedder fails on everything.
     """
     try:
         import pyarrow.parquet  # noqa: F401
@@ -114,12 +121,18 @@ def embed(
 
 def _written(files: list[Path], parts: Iterable[PartWritten]) -> Written:
     done = list(parts)
+    for folder in {file.parent for file in files}:
+        clean(folder)
     return Written(
         files,
         sum(d.rows for d in done),
         sum(d.rejected for d in done),
         sum(d.skipped for d in done),
     )
+
+
+def _as_json(value: Any) -> Any:
+    return sorted(value) if isinstance(value, Collection) else float(value)
 
 
 @dataclass(frozen=True)
@@ -134,14 +147,17 @@ class _RouteJob:
     def __call__(self, number: int, part: Part) -> PartWritten:
         file = self.files[number]
         if file.exists():
-            errors = [b'"error":' in line[:400] for line in file.read_bytes().splitlines()]
-            return PartWritten(len(errors) - sum(errors), sum(errors), True)
+            with file.open("rb") as there:
+                bad_lines = [_ERROR.match(line) is not None for line in there]
+            return PartWritten(len(bad_lines) - sum(bad_lines), sum(bad_lines), True)
         rows = rejected = 0
         with whole(file) as unfinished, unfinished.open("w", encoding="utf-8", newline="\n") as out:
             for numbers, queries, bad in query_rows(part):
-                out.writelines(self._lines(part.file, numbers, queries, bad))
-                rows += len(queries)
-                rejected += len(bad)
+                lines = self._lines(part.file, numbers, queries, bad)
+                out.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+                errors = sum("error" in line for line in lines)
+                rows += len(lines) - errors
+                rejected += errors
         return PartWritten(rows, rejected, False)
 
     def _lines(
@@ -150,11 +166,19 @@ class _RouteJob:
         numbers: Sequence[int],
         queries: Sequence[str],
         bad: Mapping[int, RecordProblem],
-    ) -> Iterator[str]:
-        lines = {
-            row: {"file": file, "row": row, "error": problem.reason} for row, problem in bad.items()
+    ) -> list[dict[str, Any]]:
+        reasons = {row: problem.reason for row, problem in bad.items()}
+        try:
+            decisions = self.router.route_batch(queries, **self.arguments)
+        except EmbedderError:
+            _, failed = embed_most(self.router.embedder.embed, [q for q in queries if q.strip()])
+            reasons |= {n: failed[q] for n, q in zip(numbers, queries, strict=True) if q in failed}
+            good = [(n, q) for n, q in zip(numbers, queries, strict=True) if q not in failed]
+            numbers, queries = [n for n, _ in good], [q for _, q in good]
+            decisions = self.router.route_batch(queries, **self.arguments)
+        lines: dict[int, dict[str, Any]] = {
+            row: {"file": file, "row": row, "error": reason} for row, reason in reasons.items()
         }
-        decisions = self.router.route_batch(queries, **self.arguments)
         for row, query, decision in zip(numbers, queries, decisions, strict=True):
             line: dict[str, Any] = {
                 "file": file,
@@ -167,8 +191,7 @@ class _RouteJob:
             if decision.n > 1:
                 line["models"] = decision.models
             lines[row] = line
-        for row in sorted(lines):
-            yield json.dumps(lines[row], ensure_ascii=False) + "\n"
+        return [lines[row] for row in sorted(lines)]
 
 
 @dataclass(frozen=True)
@@ -198,12 +221,18 @@ class _EmbedJob:
         rows = rejected = 0
         with whole(file) as unfinished, ParquetWriter(unfinished, schema) as out:
             for numbers, queries, bad in query_rows(part):
-                vectors = np.ascontiguousarray(encoder.embed(queries))
-                column = pa.FixedSizeListArray.from_arrays(vectors.ravel(), encoder.dim)
-                names = pa.array([part.file] * len(queries), pa.string())
-                out.write_batch(
-                    pa.record_batch([names, pa.array(numbers), pa.array(queries), column], schema)
+                vectors, failed = embed_most(encoder.embed, queries)
+                good = [(n, q) for n, q in zip(numbers, queries, strict=True) if q not in failed]
+                column = pa.FixedSizeListArray.from_arrays(
+                    np.ascontiguousarray(vectors).ravel(), encoder.dim
                 )
-                rows += len(queries)
-                rejected += len(bad)
+                columns = [
+                    pa.array([part.file] * len(good), pa.string()),
+                    pa.array([n for n, _ in good], pa.int64()),
+                    pa.array([q for _, q in good], pa.string()),
+                    column,
+                ]
+                out.write_batch(pa.record_batch(columns, schema))
+                rows += len(good)
+                rejected += len(queries) - len(good) + len(bad)
         return PartWritten(rows, rejected, False)

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import os
 import pickle
+import signal
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import get_context
+from multiprocessing.connection import Connection
 from typing import Any, Literal, TypeVar
 
 from avengers_core.bulk.files import Part
@@ -70,7 +74,7 @@ class Workers:
         if self.engine == "serial":
             return (job(i, part) for i, part in enumerate(parts))
         if self.engine == "processes":
-            return _processes(job, parts, self.count or os.cpu_count() or 1)
+            return _processes(job, parts, self.count or _processors())
         from avengers_core.distributed import run_on_ray
 
         return run_on_ray(job, parts, self.count)
@@ -109,7 +113,8 @@ def too_many_crashes(number: int, part: Part) -> AvengersError:
 def _pool(payload: bytes, parts: Sequence[Part], start: int, workers: int) -> Iterator[Any]:
     # A fork of a process with threads may hang; a fresh one can not.
     context = get_context("spawn")
-    pool = ProcessPoolExecutor(workers, context, initializer=_begin, initargs=(payload,))
+    here, there = context.Pipe(duplex=False)
+    pool = ProcessPoolExecutor(workers, context, initializer=_begin, initargs=(payload, here))
     waiting: deque[Future[Any]] = deque()
     following = start
     try:
@@ -119,16 +124,39 @@ def _pool(payload: bytes, parts: Sequence[Part], start: int, workers: int) -> It
                 following += 1
             yield waiting.popleft().result()
     finally:
+        if waiting:
+            there.close()  # nobody wants what they are at: let them go at once
         pool.shutdown(wait=True, cancel_futures=True)
+        there.close()
+        here.close()
 
 
 _job: Job[Any] | None = None
 
 
-def _begin(payload: bytes) -> None:
+def _begin(payload: bytes, parent: Connection) -> None:
     global _job  # noqa: PLW0603 -- what a worker process is there for
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's, which ends this one
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     limit_threads()
     _job = pickle.loads(payload)
+
+
+def _end_with(parent: Connection) -> None:
+    """End this process when the parent lets go of its end of a pipe, or is killed.
+
+    A pool's process waits for work for ever otherwise: the others hold the pipe that it comes by.
+    """
+    with suppress(EOFError, OSError):
+        parent.recv()
+    os._exit(1)
+
+
+def _processors() -> int:
+    """Those that this process may use, which may be less than there are."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _do(number: int, part: Part) -> Any:

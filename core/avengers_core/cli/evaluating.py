@@ -40,10 +40,11 @@ def _known_ending(_ctx: object, _param: object, value: Path | None) -> Path | No
     "--input",
     "-i",
     "records",
-    type=click.Path(path_type=Path, exists=True),
+    type=click.Path(path_type=Path),
     multiple=True,
     required=True,
-    help="Records, JSON lines, plain or gzip; repeat for several files.",
+    help="Records, JSON lines, plain or gzip; repeat for several files. With --engine also "
+    "folders, patterns and Parquet.",
 )
 @click.option("--output", "-o", type=click.Path(path_type=Path), help="Results as JSON.")
 @click.option(

@@ -51,8 +51,8 @@ def fit_options(function: F) -> F:
     return function
 
 
-def make_embedder(name: str, cache: Path | None) -> Any:
-    """The embedder of ``--embedder``, behind the cache of ``--cache``."""
+def make_embedder(name: Any, cache: Path | None) -> Any:
+    """The embedder of ``--embedder`` (or an embedder), behind the cache of ``--cache``."""
     from avengers_core.embedders import CachedEmbedder, resolve_embedder
 
     if cache is None:
@@ -78,6 +78,11 @@ def make_embedder(name: str, cache: Path | None) -> Any:
 @names("--excluded-models", "--exclude", "excluded_models", help="Models to leave out.")
 @names("--excluded-datasets", "excluded_datasets", help="Datasets to leave out.")
 @click.option("--note", default="", help="What users of the artifact must know.")
+@click.option(
+    "--centroids",
+    type=click.Path(path_type=Path),
+    help="Artifact whose clusters (and embedder) to take: what `merge` can add to it.",
+)
 @click.option("--no-refine", is_flag=True, help="Clusters only: a smaller artifact.")
 @engine_options
 def fit_command(
@@ -93,6 +98,7 @@ def fit_command(
     excluded_models: tuple[str, ...],
     excluded_datasets: tuple[str, ...],
     note: str,
+    centroids: Path | None,
     no_refine: bool,
     engine: str | None,
     workers: int | None,
@@ -105,9 +111,14 @@ def fit_command(
     avengers fit records.jsonl -o artifact/
     avengers fit monday.jsonl.gz tuesday.jsonl.gz -o artifact/ --clusters 100
     avengers fit --engine processes "logs/*.parquet" -o artifact/
+    avengers fit tuesday.jsonl --centroids monday/ -o tuesday/      then: avengers merge
     """
+    from avengers_core.artifact import RouterArtifact
     from avengers_core.fitting import fit
+    from avengers_core.router import named_embedder
 
+    base = RouterArtifact.load(centroids) if centroids else None
+    encoder = named_embedder(base) if base else embedder
     if engine not in (None, "memory"):
         if strict or cache:
             raise click.UsageError("--strict and --cache go with --engine memory only")
@@ -115,7 +126,7 @@ def fit_command(
 
         fitted = bulk.fit(
             records,
-            embedder,
+            encoder,
             clusters,
             seed,
             engine=cast("bulk.Engine", engine),
@@ -126,7 +137,7 @@ def fit_command(
             refine=not no_refine,
             source=", ".join(path.name for path in records),
             note=note,
-            **given(models=models),
+            **given(models=models, centroids=base),
         )
         show_problems(fitted.problems.count, fitted.problems.first, "input")
         fitted.artifact.save(output)
@@ -142,13 +153,13 @@ def fit_command(
         loaded = loaded.without_models(dropped)
     artifact = fit(
         loaded,
-        make_embedder(embedder, cache),
+        make_embedder(encoder, cache),
         clusters,
         seed,
         refine=not no_refine,
         source=", ".join(path.name for path in records),
         note=note,
-        **given(models=models),
+        **given(models=models, centroids=base),
     )
     artifact.save(output)
     click.echo(f"{output}: {artifact!r}")
@@ -160,23 +171,51 @@ def fit_command(
 @click.option("--output", "-o", type=click.Path(path_type=Path), help="Default: in place.")
 @click.option("--model", help="Add just this model, from a few hundred records that score it.")
 @click.option("--strict", is_flag=True, help="Stop at the first bad line.")
+@engine_options
 def update_command(
     artifact: Path,
     records: tuple[Path, ...],
     output: Path | None,
     model: str | None,
     strict: bool,
+    engine: str | None,
+    workers: int | None,
 ) -> None:
     """Add RECORDS to an ARTIFACT without clustering again.
+
+    With --engine, RECORDS may also be folders, patterns and Parquet files, of any size.
 
     \b
     avengers update artifact/ today.jsonl                     more evidence, in place
     avengers update artifact/ new.jsonl --model new/model     one model more
     """
     from avengers_core.artifact import RouterArtifact
+    from avengers_core.router import named_embedder
 
     old = RouterArtifact.load(artifact)
-    loaded = read_records(records, strict=strict)
+    missing = old.info.fit.get("missing", "skip")  # as in the records that it was fitted on
+    if engine not in (None, "memory"):
+        if strict or model:
+            raise click.UsageError("--strict and --model go with --engine memory only")
+        from avengers_core import bulk
+
+        fitted = bulk.fit(
+            records,
+            named_embedder(old),
+            engine=cast("bulk.Engine", engine),
+            workers=workers,
+            centroids=old,
+            refine=old.refinement is not None,
+            missing=missing,
+        )
+        show_problems(fitted.problems.count, fitted.problems.first, "input")
+        new = old.merge(fitted.artifact)
+        new.save(output or artifact)
+        click.echo(f"{output or artifact}: {new!r}")
+        return
+    if workers is not None:
+        raise click.UsageError("--workers goes with --engine serial, processes or ray")
+    loaded = read_records(records, strict=strict, missing=missing)
     new = old.add_model(model, loaded) if model else old.update(loaded)
     new.save(output or artifact)
     click.echo(f"{output or artifact}: {new!r}")

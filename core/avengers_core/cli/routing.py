@@ -89,10 +89,19 @@ def route_command(
         arguments["performance_weight"] is not None or arguments["cost_sensitivity"] is not None
     ):
         raise click.UsageError("give --alpha, or the two weights, not both")
+    for_terminal = {
+        "--explain": explain,
+        "--json": as_json,
+        "--engine memory": engine == "memory",
+    }
     call = given(**arguments, on_empty="relax" if relax else None)
     if output is not None:
         if source is not None or not query:
             raise click.UsageError("with --output, give the files as arguments")
+        if unfit := [name for name, there in for_terminal.items() if there]:
+            raise click.UsageError(
+                f"{unfit[0]} does not go with --output, which writes files of JSON lines"
+            )
         router = open_router(artifact, scorer=scorer, top_k=top_k, beta=beta)
         _route_files(router, query, output, call, engine, workers)
         return
@@ -127,7 +136,7 @@ def _route_files(
 ) -> None:
     from avengers_core import bulk
 
-    chosen = cast("bulk.Engine", "processes" if engine in (None, "memory") else engine)
+    chosen = cast("bulk.Engine", engine or "processes")
     done = bulk.route(router, inputs, output, engine=chosen, workers=workers, **call)
     again = f", {done.skipped} of them there already" if done.skipped else ""
     click.echo(f"{output}: {done.rows:,} decisions in {len(done.files)} files{again}")

@@ -20,6 +20,7 @@ CONTEXT_SETTINGS: dict[str, Any] = {
     "max_content_width": 100,
 }
 _SHOWN_PROBLEMS = 5
+_ENGINES = "--engine serial, processes or ray"
 
 
 class Commands(click.Group):
@@ -162,8 +163,18 @@ def given(**options: Any) -> dict[str, Any]:
     return {k: v for k, v in options.items() if v is not None and v != ()}
 
 
+def _is_parquet(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(4) == b"PAR1"
+
+
 def read_records(paths: tuple[Path, ...], *, strict: bool, missing: Missing = "skip") -> Records:
     """All records of some files; bad lines are counted on standard error, the first few shown."""
+    for path in paths:
+        if path.is_dir() or (any(c in str(path) for c in "*?[") and not path.exists()):
+            raise click.ClickException(f"{path}: a folder or pattern needs {_ENGINES}")
+        if path.is_file() and _is_parquet(path):
+            raise click.ClickException(f"{path}: a Parquet file needs {_ENGINES}")
     parts = [load_records(path, strict=strict, missing=missing) for path in paths]
     for path, part in zip(paths, parts, strict=True):
         show_problems(len(part.problems), part.problems, str(path))
