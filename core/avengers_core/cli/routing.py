@@ -89,19 +89,11 @@ def route_command(
         arguments["performance_weight"] is not None or arguments["cost_sensitivity"] is not None
     ):
         raise click.UsageError("give --alpha, or the two weights, not both")
-    for_terminal = {
-        "--explain": explain,
-        "--json": as_json,
-        "--engine memory": engine == "memory",
-    }
     call = given(**arguments, on_empty="relax" if relax else None)
     if output is not None:
         if source is not None or not query:
             raise click.UsageError("with --output, give the files as arguments")
-        if unfit := [name for name, there in for_terminal.items() if there]:
-            raise click.UsageError(
-                f"{unfit[0]} does not go with --output, which writes files of JSON lines"
-            )
+        _not_with_output(explain=explain, json=as_json, engine_memory=engine == "memory")
         router = open_router(artifact, scorer=scorer, top_k=top_k, beta=beta)
         _route_files(router, query, output, call, engine, workers)
         return
@@ -124,6 +116,15 @@ def route_command(
                 click.echo(decision.explain() + "\n")
             else:
                 click.echo(str(decision))
+
+
+def _not_with_output(**flags: bool) -> None:
+    for name, there in flags.items():
+        if there:
+            flag = "--" + name.replace("_", " ")
+            raise click.UsageError(
+                f"{flag} does not go with --output, which writes files of JSON lines"
+            )
 
 
 def _route_files(

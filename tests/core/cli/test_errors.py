@@ -53,7 +53,17 @@ import pytest
         (["update", "nowhere", "records.jsonl"], 1, "not an artifact folder"),
         (["import", "nowhere", "-o", "x"], 1, "there is no file or folder"),
         (["evaluate"], 2, "Missing option '--input'"),
-        (["evaluate", "--input", "nowhere"], 2, "does not exist"),
+        (["evaluate", "--input", "nowhere"], 1, "No such file or directory: 'nowhere'"),
+        (["evaluate", "--input", "*.parquet"], 1, "a folder or pattern needs --engine"),
+        (["fit", ".", "-o", "x"], 1, "a folder or pattern needs --engine"),
+        (["fit", "records.parquet", "-o", "x"], 1, "a Parquet file needs --engine"),
+        (["update", "x", "records.jsonl", "--workers", "2"], 1, "not an artifact folder"),
+        (["route", "records.jsonl", "--output", "x", "--json"], 2, "does not go with --output"),
+        (
+            ["route", "records.jsonl", "--output", "x", "--engine", "memory"],
+            2,
+            "--engine memory does not go with --output",
+        ),
         (
             ["evaluate", "--input", "records.jsonl", "--train-ratio", "1"],
             2,
@@ -72,6 +82,7 @@ import pytest
 )
 def test_one_line_and_an_exit_code(run, records, arguments, code, message):
     records.with_name("empty.jsonl").touch()
+    records.with_name("records.parquet").write_bytes(b"PAR1...PAR1")
     result = run(*arguments, code=code)
     assert message in result.stderr
     assert "Traceback" not in result.output
