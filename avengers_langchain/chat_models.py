@@ -391,11 +391,18 @@ class AvengersChatModel(BaseChatModel):
         }
 
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
-        params = super()._get_ls_params(stop=stop, **kwargs)
-        params["ls_provider"] = "avengers"
-        params.setdefault("ls_model_name", "avengers")
-        alpha = kwargs.get("alpha", self.alpha)
-        return cast("LangSmithParams", {**params, "avengers_alpha": alpha})
+        params = {
+            "ls_provider": "avengers",
+            "ls_model_type": "chat",
+            "ls_model_name": kwargs.get("model") or "avengers",
+            "avengers_alpha": kwargs.get("alpha", self.alpha),
+            **_given(
+                ls_temperature=kwargs.get("temperature", self.temperature),
+                ls_max_tokens=kwargs.get("max_tokens", self.max_tokens),
+                ls_stop=stop or self.stop,
+            ),
+        }
+        return cast("LangSmithParams", params)
 
     def _get_llm_string(self, stop: list[str] | None = None, **kwargs: Any) -> str:
         # What decides the route decides the answer, so all of it is in the cache's key.
