@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict
 from typing import Any, cast
 from urllib.parse import urlsplit
 
@@ -19,14 +18,19 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, m
 
 from avengers_core import RoutingDecision
 from avengers_core.calls import OnEmpty
-from avengers_core.capabilities import Capabilities
-from avengers_core.routing_text import current_hint, estimate_tokens
+from avengers_core.routing_text import current_hint, estimate_tokens, question_from_variables
 from avengers_core.voting import VoteOver, ballots
 from avengers_langchain.answers import Answering
 from avengers_langchain.calls import Call, closing, structured_of, tools_of
 from avengers_langchain.polls import Poll
 from avengers_langchain.routing_text import ROUTING_QUERY, current_run, read
-from avengers_langchain.runtime import Runtime, Settings, dump_models, load_models
+from avengers_langchain.runtime import (
+    Runtime,
+    Settings,
+    dump_models,
+    load_models,
+    plain_capabilities,
+)
 from avengers_langchain.structured import BoundTools, StructuredOutput, structured_chain
 
 _LIMITS = ("exclude", "max_cost", "min_score", "on_empty")
@@ -172,7 +176,7 @@ class AvengersChatModel(BaseChatModel):
     @field_validator("capabilities", mode="before")
     @classmethod
     def _plain_capabilities(cls, told: Mapping[str, Any] | None) -> dict[str, dict[str, Any]]:
-        return {model: _plain(capabilities) for model, capabilities in (told or {}).items()}
+        return plain_capabilities(told or {})
 
     @model_validator(mode="after")
     def _prepare(self) -> AvengersChatModel:
@@ -406,11 +410,12 @@ class AvengersChatModel(BaseChatModel):
 
     def _get_llm_string(self, stop: list[str] | None = None, **kwargs: Any) -> str:
         # What decides the route decides the answer, so all of it is in the cache's key.
+        variables, from_metadata = current_run()
         identity = {
             **self._identifying_params,
             "pool": self.runtime.backends.fingerprint(),
             "scorer_options": self.runtime.router.scorer.options,
-            "query": current_run()[1] or current_hint(),
+            "query": from_metadata or current_hint() or question_from_variables(variables),
         }
         return f"{sorted(identity.items())}---{sorted({**kwargs, 'stop': stop}.items())}"
 
@@ -440,10 +445,3 @@ def _restored(cls: type[AvengersChatModel], fields: dict[str, Any], models: Any)
 
 def _given(**values: Any) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
-
-
-def _plain(capabilities: Capabilities | Mapping[str, Any]) -> dict[str, Any]:
-    """Capabilities as plain JSON types, checked."""
-    if not isinstance(capabilities, Capabilities):
-        capabilities = Capabilities(**capabilities)
-    return _given(**asdict(capabilities))

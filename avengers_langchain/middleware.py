@@ -6,23 +6,30 @@ model does the same without middleware. Needs the package ``langchain``.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import asdict
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import replace
 from typing import Any
 
-from langchain_core.messages import AIMessage
+from langchain_core.callbacks import BaseCallbackHandler
+from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.runnables.config import ensure_config
+from langchain_core.tracers.context import register_configure_hook
 
+from avengers_core import RoutingDecision
 from avengers_core.capabilities import Capabilities, Needs
 from avengers_core.errors import OptionalDependencyError
 from avengers_core.failover import Attempt, Failover
 from avengers_langchain.backends import Models
-from avengers_langchain.routing_text import Request, read
+from avengers_langchain.routing_text import ROUTING_QUERY, read
 from avengers_langchain.runnables import AvengersRouter
-from avengers_langchain.runtime import Runtime, Settings
+from avengers_langchain.runtime import Runtime, Settings, plain_capabilities
+from avengers_langchain.structured import BoundTools
 
 try:
     from langchain.agents.middleware import AgentMiddleware, ModelRequest, ModelResponse
-    from langchain.agents.structured_output import ProviderStrategy
+    from langchain.agents.structured_output import AutoStrategy, ProviderStrategy, ToolStrategy
 except ImportError as error:
     raise OptionalDependencyError("langchain", "langchain") from error
 
@@ -33,7 +40,7 @@ class AvengersMiddleware(AgentMiddleware[Any, Any, Any]):
         create_agent(ChatOpenAI(...), tools, middleware=[AvengersMiddleware(alpha=0.4)])
 
     The last human message decides, so that a whole tool loop keeps one model. If a model fails,
-    the next candidate answers.
+    the next candidate answers, in a stream until its first token has gone out.
 
     Args:
         models: as for :class:`avengers_langchain.AvengersChatModel`; default, all of the
@@ -54,12 +61,12 @@ class AvengersMiddleware(AgentMiddleware[Any, Any, Any]):
         models: Models = None,
         *,
         router: Any = None,
-        capabilities: Mapping[str, Capabilities] | None = None,
+        capabilities: Mapping[str, Capabilities | Mapping[str, Any]] | None = None,
         max_attempts: int | None = None,
         **routing: Any,
     ) -> None:
         super().__init__()
-        told = {model: asdict(can) for model, can in (capabilities or {}).items()}
+        told = plain_capabilities(capabilities or {})
         self._runtime = Runtime(Settings(router, models, told, {}))
         self._settings = AvengersRouter(router=self._runtime.router, **routing)
         self._max_attempts = max_attempts
@@ -68,12 +75,12 @@ class AvengersMiddleware(AgentMiddleware[Any, Any, Any]):
         self, request: ModelRequest[Any], handler: Callable[[ModelRequest[Any]], ModelResponse[Any]]
     ) -> ModelResponse[Any]:
         """Hand a call to the model picked for it."""
-        about = self._read(request)
-        decision = self._settings.invoke(request.messages, **self._arguments(request, about))
-        failover = self._failover(decision)
+        messages, arguments, source = self._plan(request)
+        failover = self._failover(self._settings.invoke(messages, **arguments))
         for attempt in failover:
-            with attempt:
-                return self._tagged(handler(self._to(request, attempt)), failover, attempt)
+            with attempt, _committed_by_tokens(attempt):
+                response = handler(self._to(request, attempt))
+                return _tagged(response, failover.report(attempt.model), source)
         raise failover.exhausted()
 
     async def awrap_model_call(
@@ -82,27 +89,35 @@ class AvengersMiddleware(AgentMiddleware[Any, Any, Any]):
         handler: Callable[[ModelRequest[Any]], Awaitable[ModelResponse[Any]]],
     ) -> ModelResponse[Any]:
         """:meth:`wrap_model_call`, asynchronously."""
-        about = self._read(request)
-        decision = await self._settings.ainvoke(request.messages, **self._arguments(request, about))
-        failover = self._failover(decision)
+        messages, arguments, source = self._plan(request)
+        failover = self._failover(await self._settings.ainvoke(messages, **arguments))
         for attempt in failover:
-            with attempt:
-                return self._tagged(await handler(self._to(request, attempt)), failover, attempt)
+            with attempt, _committed_by_tokens(attempt):
+                response = await handler(self._to(request, attempt))
+                return _tagged(response, failover.report(attempt.model), source)
         raise failover.exhausted()
 
-    def _read(self, request: ModelRequest[Any]) -> Request:
-        return read(request.messages, {})
-
-    def _arguments(self, request: ModelRequest[Any], about: Request) -> dict[str, Any]:
-        needs = Needs(
-            tools=bool(request.tools),
-            structured_output=isinstance(request.response_format, ProviderStrategy),
-            images=about.images,
-            tokens=about.tokens,
+    def _plan(self, request: ModelRequest[Any]) -> tuple[list[BaseMessage], dict[str, Any], str]:
+        """The whole prompt, the arguments of routing, and where the question is from."""
+        system = [] if request.system_message is None else [request.system_message]
+        messages: list[BaseMessage] = [*system, *request.messages]
+        query = ensure_config().get("metadata", {}).get(ROUTING_QUERY)
+        about = read(messages, {}, query)
+        tokens = about.tokens + BoundTools(request.tools, {}).tokens
+        needs = Needs(tools=bool(request.tools), images=about.images, tokens=tokens)
+        by_tool, native = replace(needs, tools=True), replace(needs, structured_output=True)
+        ways = {
+            ToolStrategy: (by_tool,),
+            ProviderStrategy: (native,),
+            AutoStrategy: (native, by_tool),
+        }
+        unavailable = self._runtime.backends.unavailable(
+            *ways.get(type(request.response_format), (needs,))
         )
-        return {"unavailable": self._runtime.backends.unavailable(needs)}
+        arguments = {"unavailable": unavailable, "prompt_tokens": tokens}
+        return messages, arguments, about.question.source
 
-    def _failover(self, decision: Any) -> Failover:
+    def _failover(self, decision: RoutingDecision) -> Failover:
         return Failover(decision, self._runtime.health, max_attempts=self._max_attempts)
 
     def _to(self, request: ModelRequest[Any], attempt: Attempt) -> ModelRequest[Any]:
@@ -110,10 +125,39 @@ class AvengersMiddleware(AgentMiddleware[Any, Any, Any]):
         settings = {**arguments, **request.model_settings}
         return request.override(model=backend, model_settings=settings)
 
-    def _tagged(
-        self, response: ModelResponse[Any], failover: Failover, attempt: Attempt
-    ) -> ModelResponse[Any]:
-        for message in response.result:
-            if isinstance(message, AIMessage):
-                message.response_metadata["avengers"] = failover.report(attempt.model)
-        return response
+
+def _tagged(response: ModelResponse[Any], facts: dict[str, Any], source: str) -> ModelResponse[Any]:
+    for message in response.result:
+        if isinstance(message, AIMessage):
+            message.response_metadata["avengers"] = {**facts, "question_from": source}
+    return response
+
+
+class _Commit(BaseCallbackHandler):
+    """Commits an attempt as soon as whoever listens to the agent has a token of it."""
+
+    run_inline = True
+
+    def __init__(self, attempt: Attempt) -> None:
+        self._attempt = attempt
+
+    def on_llm_new_token(self, token: Any, **kwargs: Any) -> None:
+        """A token goes out."""
+        self._attempt.commit()
+
+    def on_stream_event(self, event: Any, **kwargs: Any) -> None:
+        """So does a part of a message."""
+        self._attempt.commit()
+
+
+_commit: ContextVar[_Commit | None] = ContextVar("avengers_commit", default=None)
+register_configure_hook(_commit, inheritable=True)
+
+
+@contextmanager
+def _committed_by_tokens(attempt: Attempt) -> Iterator[None]:
+    token = _commit.set(_Commit(attempt))
+    try:
+        yield
+    finally:
+        _commit.reset(token)

@@ -4,25 +4,26 @@ Retrieved text must not decide the route, so the question is looked for, in this
 
 1. an explicit routing query: ``routing_query=`` of the call (or of ``bind``), ``routing_query`` in
    the config's metadata, :func:`avengers_core.routing_text.routing_hint`;
-2. the variable for it (``question``, ``input``, ...) of the prompt that feeds the model in the
-   same chain. A callback handler, installed for all runs, notes the variables of prompts;
-3. that prompt's last human message without the values of its context variables;
+2. the variable for it (``question``, ``input``, ...) of the prompt template that made the
+   messages. A callback handler, installed for all runs, notes what templates make of what; the
+   model knows its messages among that, whatever runnables they came through;
+3. that template's last human message without the values of its context variables;
 4. the last message that a human wrote;
 5. nothing: the artifact's overall means decide.
 """
 
 from __future__ import annotations
 
-import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.messages import BaseMessage, HumanMessage
+from langchain_core.prompt_values import PromptValue
 from langchain_core.tracers.context import register_configure_hook
 
 from avengers_core.routing_text import (
@@ -36,16 +37,8 @@ from avengers_core.routing_text import (
 
 ROUTING_QUERY = "routing_query"
 
-_MOST_RUNS = 10_000  # remembered at a time; a chain's are forgotten when it ends
+_MOST_PROMPTS = 10_000  # remembered at a time; they are forgotten when the outermost run ends
 _IMAGE_TYPES = frozenset({"image", "image_url", "input_image"})
-# Runs between a prompt's chain and its model that hand the prompt on as it is.
-_TRANSPARENT = (
-    "RunnableParallel",
-    "RunnableAssign",
-    "RunnableWithFallbacks",
-    "RunnableRetry",
-    "AvengersPick",
-)
 
 
 @dataclass(frozen=True)
@@ -63,15 +56,35 @@ class Request:
     images: bool
 
 
+@dataclass
+class _Prompts:
+    """What the prompt templates inside one outermost run made.
+
+    Attributes:
+        root: the outermost run; it may be a template itself, called alone.
+        over: it has ended.
+        begun: run of a template -> its variables.
+        made: question as the template words it -> its variables, latest last.
+    """
+
+    root: UUID
+    over: bool = False
+    begun: dict[UUID, Mapping[str, Any]] = field(default_factory=dict)
+    made: OrderedDict[str, Mapping[str, Any]] = field(default_factory=OrderedDict)
+
+
+# Set where an outermost run begins, so that all that runs inside it, in whichever thread or task,
+# shares one object, and what runs beside it has another.
+_prompts: ContextVar[_Prompts | None] = ContextVar("avengers_langchain_prompts", default=None)
+_current_run: ContextVar[tuple[Mapping[str, Any], str | None]] = ContextVar(
+    "avengers_langchain_run", default=({}, None)
+)
+
+
 class PromptVariables(BaseCallbackHandler):
-    """Notes the variables of prompts, by the chain that they are part of."""
+    """Notes the variables of prompt templates, by what they made."""
 
     run_inline = True  # in the caller's context: the model that reads them runs there
-
-    def __init__(self) -> None:
-        self._variables: OrderedDict[UUID, Mapping[str, Any]] = OrderedDict()
-        self._parents: OrderedDict[UUID, UUID] = OrderedDict()
-        self._lock = threading.Lock()
 
     @property
     def ignore_llm(self) -> bool:
@@ -101,64 +114,50 @@ class PromptVariables(BaseCallbackHandler):
         run_id: UUID,
         parent_run_id: UUID | None = None,
         run_type: str | None = None,
-        name: str | None = None,
         **kwargs: Any,
     ) -> None:
-        """Note a prompt's variables under its parent; chains have no others."""
-        if parent_run_id is None:
-            return
-        if run_type == "prompt":
-            if isinstance(inputs, Mapping):
-                self._note(self._variables, parent_run_id, inputs)
-        elif name is not None and name.startswith(_TRANSPARENT):
-            self._note(self._parents, run_id, parent_run_id)
+        """Note the variables of a template."""
+        prompts = _prompts.get()
+        if prompts is None or parent_run_id is None:
+            prompts = _Prompts(run_id)
+            _prompts.set(prompts)
+        if run_type == "prompt" and isinstance(inputs, Mapping):
+            prompts.begun[run_id] = inputs
 
-    def on_chain_end(self, outputs: Any, *, run_id: UUID, **kwargs: Any) -> None:
-        """Forget the variables of a chain."""
-        self._forget(run_id)
+    def on_chain_end(
+        self, outputs: Any, *, run_id: UUID, parent_run_id: UUID | None = None, **kwargs: Any
+    ) -> None:
+        """Note what a template made; forget all when the outermost run ends."""
+        prompts = _prompts.get()
+        if prompts is None:
+            return
+        variables = prompts.begun.pop(run_id, None)
+        if run_id == prompts.root:
+            prompts.over = True
+            prompts.made.clear()
+        if variables is not None and isinstance(outputs, PromptValue):
+            prompts.made[_asked(outputs.to_messages())] = variables
+            if len(prompts.made) > _MOST_PROMPTS:
+                prompts.made.popitem(last=False)
 
     def on_chain_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
-        """Forget the variables of a chain."""
-        self._forget(run_id)
+        """Forget a template, or all."""
+        self.on_chain_end(None, run_id=run_id)
 
     def on_chat_model_start(
         self,
         serialized: dict[str, Any],
         messages: list[list[BaseMessage]],
         *,
-        parent_run_id: UUID | None = None,
         metadata: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
         """Leave word for the model that runs next in this context: streams are told no more."""
-        variables = self.of(parent_run_id)
         query = (metadata or {}).get(ROUTING_QUERY)
+        variables = prompt_variables(messages[0]) if messages else {}
         _current_run.set((variables, query if isinstance(query, str) else None))
 
-    def of(self, run_id: UUID | None) -> Mapping[str, Any]:
-        """The variables of the prompt in a chain, or in the chain that it is a part of."""
-        while run_id is not None:
-            if (variables := self._variables.get(run_id)) is not None:
-                return variables
-            run_id = self._parents.get(run_id)
-        return {}
 
-    def _note(self, table: OrderedDict[UUID, Any], run_id: UUID, value: Any) -> None:
-        with self._lock:
-            table[run_id] = value
-            if len(table) > _MOST_RUNS:
-                table.popitem(last=False)
-
-    def _forget(self, run_id: UUID) -> None:
-        if run_id in self._variables or run_id in self._parents:
-            with self._lock:
-                self._variables.pop(run_id, None)
-                self._parents.pop(run_id, None)
-
-
-_current_run: ContextVar[tuple[Mapping[str, Any], str | None]] = ContextVar(
-    "avengers_langchain_run", default=({}, None)
-)
 _handler: ContextVar[PromptVariables | None] = ContextVar(
     "avengers_prompt_variables",
     default=PromptVariables(),  # noqa: B039
@@ -166,10 +165,24 @@ _handler: ContextVar[PromptVariables | None] = ContextVar(
 register_configure_hook(_handler, inheritable=True)
 
 
-def prompt_variables(parent_run_id: UUID | None) -> Mapping[str, Any]:
-    """The variables of the prompt that feeds a run, by the run's parent."""
-    handler = _handler.get()
-    return {} if handler is None else handler.of(parent_run_id)
+def prompt_variables(messages: Sequence[BaseMessage]) -> Mapping[str, Any]:
+    """The variables of the template that made these messages; none if there is no such template.
+
+    Where the messages were changed on their way through a chain, it is its latest template whose
+    question is still in them.
+    """
+    prompts = _prompts.get()
+    if prompts is None or not prompts.made:
+        return {}
+    text = _asked(messages)
+    exact = prompts.made.get(text)
+    if exact is not None:
+        return exact
+    for variables in () if prompts.over else reversed(list(prompts.made.values())):
+        question = question_from_variables(variables)
+        if question is not None and question in text:
+            return variables
+    return {}
 
 
 def current_run() -> tuple[Mapping[str, Any], str | None]:
@@ -226,3 +239,9 @@ def _last_human(messages: Sequence[BaseMessage], texts: Sequence[str]) -> str:
         if isinstance(message, HumanMessage) and text.strip() and not is_observation(text):
             return text
     return ""
+
+
+def _asked(messages: Sequence[BaseMessage]) -> str:
+    """What a human asks last; of messages that are all the system's, what the last one says."""
+    texts = [str(message.text) for message in messages]
+    return _last_human(messages, texts) or (texts[-1] if texts else "")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any
-from uuid import UUID
 
 from langchain_core.callbacks import AsyncCallbackManagerForChainRun, CallbackManagerForChainRun
 from langchain_core.messages import BaseMessage, convert_to_messages
@@ -100,7 +99,7 @@ class AvengersRouter(RunnableSerializable[Any, RoutingDecision]):
         def decide(
             value: Any, run_manager: CallbackManagerForChainRun, config: RunnableConfig
         ) -> RoutingDecision:
-            text, arguments = self._plan(value, config, run_manager.parent_run_id, kwargs)
+            text, arguments = self._plan(value, config, kwargs)
             return self._resolved().route(text, **arguments)
 
         return self._call_with_config(decide, input, config)
@@ -113,7 +112,7 @@ class AvengersRouter(RunnableSerializable[Any, RoutingDecision]):
         async def decide(
             value: Any, run_manager: AsyncCallbackManagerForChainRun, config: RunnableConfig
         ) -> RoutingDecision:
-            text, arguments = self._plan(value, config, run_manager.parent_run_id, kwargs)
+            text, arguments = self._plan(value, config, kwargs)
             return await self._resolved().aroute(text, **arguments)
 
         return await self._acall_with_config(decide, input, config)
@@ -150,21 +149,22 @@ class AvengersRouter(RunnableSerializable[Any, RoutingDecision]):
         return own | dict(kwargs)
 
     def _plan(
-        self, value: Any, config: RunnableConfig, parent: UUID | None, kwargs: Mapping[str, Any]
+        self, value: Any, config: RunnableConfig, kwargs: Mapping[str, Any]
     ) -> tuple[str, dict[str, Any]]:
         arguments = dict(kwargs)
         query = arguments.pop(ROUTING_QUERY, None) or config.get("metadata", {}).get(ROUTING_QUERY)
-        request = _request(value, parent, query)
+        request = _request(value, query)
         return request.question.text, {
             "prompt_tokens": request.tokens,
             **self._routing(arguments),
         }
 
 
-def _request(value: Any, parent: UUID | None, routing_query: str | None) -> Request:
+def _request(value: Any, routing_query: str | None) -> Request:
     if isinstance(value, Mapping):
         return read(_messages(value.get("messages") or []), value, routing_query)
-    return read(_messages(value), prompt_variables(parent), routing_query)
+    messages = _messages(value)
+    return read(messages, prompt_variables(messages), routing_query)
 
 
 def _messages(value: Any) -> list[BaseMessage]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -91,6 +91,19 @@ class Runtime:
             arguments: dict[str, Any] = {**targets, **limits, "unavailable": unavailable}
             self._alphas[key] = self.router.alpha_for(**arguments)
         return self._alphas[key]
+
+
+def plain_capabilities(
+    told: Mapping[str, Capabilities | Mapping[str, Any]],
+) -> dict[str, dict[str, Any]]:
+    """Capabilities as plain JSON types, checked; what is not known is left out.
+
+    Raises:
+        TypeError: no such capability.
+        ValueError: a context window that can not be.
+    """
+    checked = {m: c if isinstance(c, Capabilities) else Capabilities(**c) for m, c in told.items()}
+    return {m: {k: v for k, v in asdict(c).items() if v is not None} for m, c in checked.items()}
 
 
 def resolve_router(router: Any) -> Router:

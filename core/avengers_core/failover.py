@@ -138,7 +138,6 @@ class Attempt:
     def commit(self) -> None:
         """The answer has begun to reach the caller: from here on errors are raised."""
         self._committed = True
-        self._health.record_success(self.model)
 
     def __enter__(self) -> Attempt:
         return self
@@ -150,11 +149,12 @@ class Attempt:
         traceback: TracebackType | None,
     ) -> bool:
         if error is None:
-            if not self._committed:
-                self._health.record_success(self.model)
+            self._health.record_success(self.model)
             return False
         failure = classify(error)
         if not failure.fail_over:
+            if self._committed:  # nobody wants the rest of it, which is no fault of the model's
+                self._health.record_success(self.model)
             return False
         self._health.record_failure(self.model, retry_after=failure.retry_after)
         message = describe(error)

@@ -12,7 +12,7 @@ import pytest
 
 from avengers_core.decision import Candidate, RoutingDecision
 from avengers_core.errors import AllBackendsFailedError
-from avengers_core.failover import Attempt, Failover, Failure, classify, describe
+from avengers_core.failover import Failover, Failure, classify, describe
 from avengers_core.health import BackendHealth
 
 REQUEST = httpx.Request(
@@ -206,18 +206,28 @@ def test_failures_reach_the_health_and_successes_too() -> None:
     assert health.available("b")
 
 
-def test_after_the_first_chunk_errors_are_raised_but_noted() -> None:
-    health = BackendHealth(threshold=1)
-    failover = Failover(decision("a", "b"), health)
-
-    def stream(attempt: Attempt) -> None:
+def stream(health: BackendHealth, error: BaseException) -> None:
+    for attempt in Failover(decision("a", "b"), health):
         with attempt:
             attempt.commit()
-            raise ConnectionResetError("mid-stream")
+            raise error
 
-    with pytest.raises(ConnectionResetError):
-        stream(next(iter(failover)))
-    assert not health.available("a")
+
+def test_after_the_first_chunk_errors_are_raised_but_noted() -> None:
+    health = BackendHealth(threshold=2)
+    for available in (True, False):  # that each stream began well wipes no slate
+        with pytest.raises(ConnectionResetError):
+            stream(health, ConnectionResetError("mid-stream"))
+        assert health.available("a") is available
+
+
+def test_a_stream_that_is_closed_early_is_a_success() -> None:
+    health = BackendHealth(threshold=2)
+    health.record_failure("a")
+    with pytest.raises(GeneratorExit):
+        stream(health, GeneratorExit())
+    health.record_failure("a")
+    assert health.available("a")
 
 
 def test_odd_errors_do_no_harm() -> None:

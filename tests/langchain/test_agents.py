@@ -6,6 +6,7 @@ import subprocess
 import sys
 from typing import Any
 
+import httpx
 import pytest
 from keyword_router import EASY, HARD, MODELS, SPARE
 from langchain.agents import create_agent
@@ -166,6 +167,45 @@ def test_middleware_settings_and_capabilities(
         middleware = AvengersMiddleware(backends, router=router, **arguments)
         agent = create_agent(backends[HARD], [prove_theorem], middleware=[middleware])
         assert models_of(agent.invoke({"messages": [HumanMessage("Prove 7")]})) == [EASY, EASY]
+
+
+def test_middleware_does_not_fail_over_once_tokens_went_out(
+    router: Router, backends: dict[str, Any], server: StubServer
+) -> None:
+    server.fail(HARD, drop_after=3)
+    agent: Any = create_agent(
+        backends[HARD], [], middleware=[AvengersMiddleware(backends, router=router)]
+    )
+    question = {"messages": [HumanMessage("Prove it")]}
+    with pytest.raises(httpx.RemoteProtocolError):
+        list(agent.stream(question, stream_mode="messages"))
+    assert server.asked == [HARD]
+
+
+async def test_middleware_knows_what_an_answer_by_tool_needs(
+    router: Router, backends: dict[str, Any]
+) -> None:
+    settings: Any = {EASY: {"tools": False}}
+    middleware = AvengersMiddleware(backends, router=router, capabilities=settings)
+    for strategy, model in ((ToolStrategy(Answer), SPARE), (ProviderStrategy(Answer), EASY)):
+        agent: Any = create_agent(
+            backends[HARD], [], middleware=[middleware], response_format=strategy
+        )
+        for result in await both(agent, "hello 'Ann' 7"):
+            assert models_of(result) == [model]
+
+
+def test_middleware_counts_the_whole_prompt(router: Router, backends: dict[str, Any]) -> None:
+    middleware = AvengersMiddleware(backends, router=router)
+    agent: Any = create_agent(
+        backends[HARD], [prove_theorem], middleware=[middleware], system_prompt="word " * 4000
+    )
+    result = agent.invoke(
+        {"messages": [HumanMessage("Prove 7")]}, {"metadata": {"routing_query": "hello"}}
+    )
+    facts = result["messages"][-1].response_metadata["avengers"]
+    assert (facts["model"], facts["question_from"]) == (EASY, "hint")
+    assert facts["prompt_tokens"] > 5000 + 20
 
 
 def test_the_rest_works_without_the_package_langchain() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -11,14 +12,19 @@ from langchain_core.documents import Document
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
 from langchain_core.output_parsers import StrOutputParser
 from langchain_core.prompts import ChatPromptTemplate, MessagesPlaceholder, PromptTemplate
-from langchain_core.runnables import RunnableLambda, RunnableParallel, RunnablePassthrough
+from langchain_core.runnables import (
+    RunnableBranch,
+    RunnableLambda,
+    RunnableParallel,
+    RunnablePassthrough,
+)
 from langchain_core.vectorstores import InMemoryVectorStore
 from langchain_openai import OpenAIEmbeddings
 from pydantic import SecretStr
 from stub_server import StubServer
 
 from avengers_langchain import AvengersChatModel, routing_hint
-from avengers_langchain.routing_text import _handler
+from avengers_langchain.routing_text import _prompts
 
 EASY_QUESTION, HARD_QUESTION = "What is the capital?", "Can you prove it?"
 EASY_TEXT, HARD_TEXT = "hello colour capital " * 20, "theorem integral prove " * 20
@@ -161,13 +167,63 @@ def test_the_whole_prompt_counts_on_the_cost_side(llm: AvengersChatModel) -> Non
 
 
 def test_nothing_is_kept_of_a_chain_that_ended(llm: AvengersChatModel) -> None:
-    handler = _handler.get()
-    assert handler is not None
     chain = RAG | llm
     broken = RAG | RunnableLambda(lambda _: 1 / 0)
     variables = {"question": "hello", "context": ""}
-    chain.invoke(variables)
-    list(chain.stream(variables))
-    with pytest.raises(ZeroDivisionError):
-        broken.invoke(variables)
-    assert (len(handler._variables), len(handler._parents)) == (0, 0)
+    for run in (chain.invoke, lambda v: list(chain.stream(v)), broken.invoke):
+        with suppress(ZeroDivisionError):
+            run(variables)
+        prompts = _prompts.get()
+        assert prompts is not None
+        assert (prompts.made, prompts.begun) == ({}, {})
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+@pytest.mark.parametrize("how", ["invoke", "ainvoke", "stream", "astream"])
+@pytest.mark.parametrize(
+    "shape",
+    [
+        lambda llm: RAG | RunnableBranch((lambda _: True, llm), llm),
+        lambda llm: RAG | llm.with_retry(),
+        lambda llm: RAG | llm.with_fallbacks([llm]),
+        lambda llm: RAG | RunnablePassthrough() | _same | llm,
+        lambda llm: RAG | (lambda prompt: prompt.to_messages()) | llm.with_config(tags=["t"]),
+        lambda llm: RAG | (lambda prompt: prompt.to_string()) | llm,  # no longer the same text
+        lambda llm: RunnableLambda(RAG.invoke) | llm,
+        lambda llm: RunnableLambda(lambda _: RAG) | llm,
+        lambda llm: RunnableLambda(lambda variables: llm.invoke(RAG.invoke(variables))),
+        lambda llm: RAG | {"answer": llm | _same} | (lambda both: both["answer"]),
+    ],
+)
+async def test_through_chains_of_any_shape(llm: AvengersChatModel, shape: Any, how: str) -> None:
+    chain = shape(llm)
+    for question, context, model in CASES:
+        variables = {"question": question, "context": context}
+        if how == "invoke":
+            answer = chain.invoke(variables)
+        elif how == "ainvoke":
+            answer = await chain.ainvoke(variables)
+        elif how == "stream":
+            answer = list(chain.stream(variables))[-1]
+        else:
+            answer = [chunk async for chunk in chain.astream(variables)][-1]
+        assert (facts(answer)["model"], facts(answer)["question_from"]) == (model, "variable")
+
+
+async def test_a_template_that_is_called_alone(llm: AvengersChatModel) -> None:
+    for question, context, model in CASES:
+        variables = {"question": question, "context": context}
+        assert facts(llm.invoke(RAG.invoke(variables)))["model"] == model
+        assert facts(await llm.ainvoke(await RAG.ainvoke(variables)))["model"] == model
+        assert facts(list(llm.stream(RAG.invoke(variables)))[-1])["model"] == model
+    RAG.invoke({"question": "hello", "context": ""})
+    assert facts(llm.invoke("Prove: hello"))["model"] == HARD  # not what the template made
+
+
+def test_a_later_model_goes_by_its_own_text(llm: AvengersChatModel) -> None:
+    chain = RAG | llm | (lambda _: "Now prove the theorem") | llm
+    answer = chain.invoke({"question": EASY_QUESTION, "context": ""})
+    assert (facts(answer)["model"], facts(answer)["question_from"]) == (HARD, "message")

@@ -20,6 +20,7 @@ from langchain_core.caches import InMemoryCache
 from langchain_core.globals import set_llm_cache
 from langchain_core.language_models.fake_chat_models import FakeListChatModel
 from langchain_core.load import dumps, loads
+from langchain_core.prompts import PromptTemplate
 from langchain_core.tracers import BaseTracer
 from langchain_core.tracers.schemas import Run
 from langchain_openai import ChatOpenAI
@@ -214,6 +215,17 @@ def test_an_answer_is_replayed_for_the_same_call_only(
         assert llm.invoke("prove").response_metadata["avengers"]["model"] == EASY
     config: Any = {"metadata": {"routing_query": "hello"}}
     assert llm.invoke("prove", config).response_metadata["avengers"]["model"] == EASY
+
+
+def test_the_same_text_with_another_question_is_not_replayed(
+    llm: AvengersChatModel, cache: InMemoryCache
+) -> None:
+    cases = [("{context} {question}", "hello", "prove", EASY)]
+    cases += [("{question} {context}", "prove", "hello", HARD)]  # which both make "prove hello"
+    for template, question, context, model in cases:
+        chain = PromptTemplate.from_template(template) | llm
+        answer = chain.invoke({"context": context, "question": question})
+        assert answer.content == f"{model} says: prove hello"
 
 
 def test_the_cache_key_differs_by_all_that_decides(
