@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from typing import Any, cast
 from urllib.parse import urlsplit
@@ -33,11 +34,12 @@ from avengers_langchain.runtime import (
 )
 from avengers_langchain.structured import BoundTools, StructuredOutput, structured_chain
 
-_LIMITS = ("exclude", "max_cost", "min_score", "on_empty")
+_LIMITS = ("models", "exclude", "max_cost", "min_score", "on_empty")
 _WEIGHTS = ("performance_weight", "cost_sensitivity")
 # What a pickle leaves out: keys, and what holds locks, files and connections.
 _KEYS = frozenset({"api_key", "base_url"})
 _LIVE = frozenset({"callbacks", "cache", "rate_limiter", "custom_get_token_ids", "runtime"})
+_KEY_IN_QUERY = re.compile(r"key|token|secret|password|sig", re.IGNORECASE)
 _TRACING = ("ls_structured_output_format", "structured_output_format")
 
 
@@ -67,6 +69,7 @@ class AvengersChatModel(BaseChatModel):
 
         llm.invoke("Prove that ...", alpha=0.9)              # this call only
         llm.invoke("...", model="openai/gpt-5")              # this backend, always
+        llm.invoke("...", models=["openai/gpt-5", "..."], max_cost=0.01)  # the best of these
         llm.invoke(long_prompt, config={"metadata": {"routing_query": question}})
 
     Stream::
@@ -169,8 +172,9 @@ class AvengersChatModel(BaseChatModel):
     @field_validator("base_url")
     @classmethod
     def _no_key_in_url(cls, url: str | None) -> str | None:
-        if url is not None and "@" in urlsplit(url).netloc:
-            raise ValueError("base_url holds a name or password, which would show; pass api_key=")
+        parts = urlsplit(url or "")
+        if "@" in parts.netloc or _KEY_IN_QUERY.search(parts.query):
+            raise ValueError("base_url holds a key or password, which would show; pass api_key=")
         return url
 
     @field_validator("capabilities", mode="before")

@@ -175,10 +175,10 @@ def prompt_variables(messages: Sequence[BaseMessage]) -> Mapping[str, Any]:
     if prompts is None or not prompts.made:
         return {}
     text = _asked(messages)
-    exact = prompts.made.get(text)
-    if exact is not None:
-        return exact
-    for variables in () if prompts.over else reversed(list(prompts.made.values())):
+    if text in prompts.made:
+        return prompts.made[text]
+    latest_first = [] if prompts.over else list(prompts.made.values())[::-1]
+    for variables in latest_first:
         question = question_from_variables(variables)
         if question is not None and question in text:
             return variables

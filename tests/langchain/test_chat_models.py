@@ -241,6 +241,7 @@ def test_a_named_backend_answers_whatever_the_router_says(
 def test_constraints(llm: AvengersChatModel, backends: dict[str, BaseChatModel]) -> None:
     router = llm.router
     assert answered_by(llm.invoke(HARD_QUESTION, exclude=[HARD])) == SPARE
+    assert answered_by(llm.invoke(HARD_QUESTION, models=[EASY, SPARE])) == SPARE
     assert answered_by(llm.invoke(HARD_QUESTION, max_cost=0.015)) == SPARE
     limited = AvengersChatModel(router=router, models=backends, max_cost=0.015)
     assert answered_by(limited.invoke(HARD_QUESTION)) == SPARE

@@ -90,9 +90,10 @@ def test_keys_are_in_no_error(
     assert MARKER not in "".join(traceback.format_exception(caught.value))
 
 
-def test_no_key_is_taken_in_the_url(router: Router) -> None:
+@pytest.mark.parametrize("url", [f"http://u:{MARKER}@host/v1", f"http://host/v1?key={MARKER}"])
+def test_no_key_is_taken_in_the_url(router: Router, url: str) -> None:
     with pytest.raises(ValidationError, match="api_key") as caught:
-        AvengersChatModel(router=router, base_url=f"http://u:{MARKER}@host/v1")
+        AvengersChatModel(router=router, base_url=url)
     assert MARKER not in str(caught.value)
 
 
