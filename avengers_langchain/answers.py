@@ -19,6 +19,10 @@ from avengers_langchain.structured import ANSWERED_BY
 logger = logging.getLogger(__name__)
 
 
+class EmptyResponseError(Exception):
+    """A backend streamed nothing, which is what clients make of a response that is no stream."""
+
+
 @dataclass
 class Answering:
     """A call under way.
@@ -138,8 +142,14 @@ class _Marker:
         return chunk
 
     def rest(self) -> Iterator[ChatGenerationChunk]:
-        """A chunk for the decision, where the backend named none as its last."""
-        if self._content is not None and not self._done:
+        """A chunk for the decision, where the backend named none as its last.
+
+        Raises:
+            EmptyResponseError: it sent none at all.
+        """
+        if self._content is None:
+            raise EmptyResponseError("the stream ended before its first chunk")
+        if not self._done:
             message = AIMessageChunk(
                 content=self._content, response_metadata=self._final(), chunk_position="last"
             )

@@ -44,7 +44,12 @@ class Poll:
 
     async def agenerate(self, run_manager: Any) -> ChatResult:
         """:meth:`generate`, asynchronously."""
-        return _elected(await asyncio.gather(*map(_acast, self.ballots)), run_manager)
+        casting = [asyncio.ensure_future(_acast(ballot)) for ballot in self.ballots]
+        try:
+            return _elected(await asyncio.gather(*casting), run_manager)
+        finally:
+            for task in casting:  # if one of them raised, nobody waits for the others
+                task.cancel()
 
     def stream(self, run_manager: Any) -> Iterator[ChatGenerationChunk]:
         """:meth:`generate` as a stream of one chunk."""

@@ -14,6 +14,7 @@ Retrieved text must not decide the route, so the question is looked for, in this
 
 from __future__ import annotations
 
+import json
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
@@ -22,7 +23,7 @@ from typing import Any
 from uuid import UUID
 
 from langchain_core.callbacks import BaseCallbackHandler
-from langchain_core.messages import BaseMessage, HumanMessage
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 from langchain_core.prompt_values import PromptValue
 from langchain_core.tracers.context import register_configure_hook
 
@@ -210,7 +211,11 @@ def read(
         for block in message.content
     )
     question = _question(messages, texts, variables, routing_query)
-    return Request(question, sum(map(estimate_tokens, texts)), images)
+    tokens = sum(map(estimate_tokens, texts))
+    for message in messages:
+        if isinstance(message, AIMessage) and message.tool_calls:
+            tokens += estimate_tokens(json.dumps(message.tool_calls, default=str))
+    return Request(question, tokens, images)
 
 
 def _question(

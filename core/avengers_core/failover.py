@@ -59,7 +59,12 @@ _CLASS_KINDS: dict[str, tuple[str, ...]] = {
         "SSLError",
         "gaierror",
     ),
-    "bad_response": ("JSONDecodeError", "ResponseValidationError", "DecodingError"),
+    "bad_response": (
+        "JSONDecodeError",
+        "ResponseValidationError",
+        "DecodingError",
+        "EmptyResponse",
+    ),
 }
 _KEY = re.compile(
     r"\b(sk-|pk-|gsk_|AIza|Bearer\s+|Basic\s+)[\w.*+/=~-]{6,}"
@@ -67,6 +72,8 @@ _KEY = re.compile(
     r"(?:\s+provided)?\s*[:=]\s*[\"']?)[^\s\"',;&}]+",
     re.IGNORECASE,
 )
+# How a 403 that is about the prompt differs from one that is about the key.
+_REFUSED = re.compile(r"moderation|flagged|content[ _-]?(policy|filter)", re.IGNORECASE)
 _KEY_HEADERS = ("authorization", "x-api-key", "api-key", "x-goog-api-key")
 
 
@@ -251,6 +258,8 @@ def describe(error: BaseException) -> str:
 
 def _by_status(status: int, error: Exception) -> Failure:
     kind = _STATUS_KINDS.get(status)
+    if status == 403 and _REFUSED.search(str(error)):
+        kind = "bad_request"
     if kind is None:
         kind = "server_error" if status >= 500 else "bad_request"
     return Failure(kind, kind != "bad_request", _retry_after(error))

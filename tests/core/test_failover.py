@@ -74,6 +74,11 @@ def test_a_bad_request_is_the_callers(status: int) -> None:
     assert classify(status_error(status)) == Failure("bad_request", False)
 
 
+def test_a_403_about_the_prompt_is_the_callers() -> None:
+    text = "openai/gpt-5 requires moderation. Your input was flagged for 'violence'."
+    assert classify(status_error(403, text=text)) == Failure("bad_request", False)
+
+
 @pytest.mark.parametrize("error", [ValueError("bug"), TypeError(), KeyError("x")])
 def test_what_is_not_known_is_not_failed_over(error: Exception) -> None:
     assert not classify(error).fail_over

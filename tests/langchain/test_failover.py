@@ -64,7 +64,7 @@ async def test_the_next_candidate_answers(
     assert server.asked == [HARD, SPARE]
 
 
-@pytest.mark.parametrize("how", ["invoke", "ainvoke"])
+@pytest.mark.parametrize("how", HOW)
 async def test_malformed_json(llm: AvengersChatModel, server: StubServer, how: str) -> None:
     server.fail(HARD, malformed=True)
     assert tried(await call(llm, how)) == [(HARD, "bad_response")]

@@ -166,6 +166,13 @@ def test_the_whole_prompt_counts_on_the_cost_side(llm: AvengersChatModel) -> Non
     assert cost(4000) - cost(0) == pytest.approx(4000 * 1.25 * 2e-6, rel=0.01)
 
 
+def test_tool_calls_count_too(llm: AvengersChatModel) -> None:
+    call: Any = {"name": "f", "args": {"code": "x = 1\n" * 500}, "id": "1", "type": "tool_call"}
+    turn = [AIMessage("", tool_calls=[call]), ToolMessage("done", tool_call_id="1")]
+    tokens = facts(llm.invoke([HumanMessage("hello"), *turn]))["prompt_tokens"]
+    assert 500 * 6 / 4 < tokens < 1000
+
+
 def test_nothing_is_kept_of_a_chain_that_ended(llm: AvengersChatModel) -> None:
     chain = RAG | llm
     broken = RAG | RunnableLambda(lambda _: 1 / 0)

@@ -6,6 +6,7 @@ import asyncio
 from itertools import count
 from typing import Any
 
+import openai
 import pytest
 from keyword_router import EASY, HARD, MODELS, SPARE
 from langchain_core.callbacks import UsageMetadataCallbackHandler
@@ -116,3 +117,12 @@ def test_off_for_one_call_and_arguments(voting: AvengersChatModel, server: StubS
         AvengersChatModel(votes=0)
     with pytest.raises(ValidationError):
         AvengersChatModel(vote_over="all")  # type: ignore[arg-type]
+
+
+async def test_an_error_ends_the_vote(voting: AvengersChatModel, server: StubServer) -> None:
+    server.fail(HARD, status=400, times=1)
+    server.fail(HARD, delay=30)
+    with pytest.raises(openai.BadRequestError):
+        await voting.ainvoke("Prove")
+    await asyncio.sleep(0)
+    assert asyncio.all_tasks() == {asyncio.current_task()}
