@@ -46,7 +46,9 @@ class AlphaPath:
 
     @property
     def alphas(self) -> Floats:
-        """(B,) an alpha inside each interval."""
+        """(B,) an alpha inside each interval; of a grid, the very alphas that were tried."""
+        if not self.exact:
+            return np.linspace(0, 1, len(self.edges) - 1)
         middle: Floats = (self.edges[:-1] + self.edges[1:]) / 2
         return middle
 

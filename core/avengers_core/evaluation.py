@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,13 +11,14 @@ import numpy.typing as npt
 
 from avengers_core.alpha_path import curve, find_path
 from avengers_core.artifact import RouterArtifact
-from avengers_core.calls import make_call
+from avengers_core.calls import Call, make_call
+from avengers_core.engine import Engine
 from avengers_core.errors import RecordError
 from avengers_core.outcomes import Outcomes, to_outcomes
 from avengers_core.records import Records, Source, as_records
 from avengers_core.report import Average, Report
 from avengers_core.router import Router
-from avengers_core.tally import Tally
+from avengers_core.tally import Sum, Tally
 
 Floats = npt.NDArray[np.floating]
 
@@ -29,6 +31,7 @@ def evaluate(
     alphas: Iterable[float] = DEFAULT_ALPHAS,
     *,
     average: Average = "dataset",
+    n: int = 1,
     **constraints: Any,
 ) -> Report:
     """Route held-out records and add up what the chosen models scored and cost.
@@ -40,8 +43,11 @@ def evaluate(
         alphas: those to make rows for; the curve and the metrics cover all of [0, 1] anyway.
         average: what accuracy means in the metrics: ``"dataset"``, each dataset counts the same
             (the published tables), or ``"query"``.
+        n: how many models answer each query (the published ``max_router``). Above 1, each alpha
+            has a further row, ``"best of n"``: the best score among the n best models, at the cost
+            of all of them.
         constraints: as for :meth:`Router.route`: ``models``, ``exclude``, ``max_cost``,
-            ``min_score``.
+            ``min_score``, ``on_empty``.
 
     Raises:
         RecordError: no records, or none that scores the router's models.
@@ -55,7 +61,7 @@ def evaluate(
             f"there are no records that score any of the router's models {list(router.models)}"
         )
     vectors = router.embed(outcomes.queries)
-    return evaluate_vectors(router, vectors, outcomes, alphas, average=average, **constraints)
+    return evaluate_vectors(router, vectors, outcomes, alphas, average=average, n=n, **constraints)
 
 
 def evaluate_vectors(
@@ -65,6 +71,7 @@ def evaluate_vectors(
     alphas: Iterable[float] = DEFAULT_ALPHAS,
     *,
     average: Average = "dataset",
+    n: int = 1,
     **constraints: Any,
 ) -> Report:
     """:func:`evaluate` where the queries are embedded already.
@@ -75,21 +82,45 @@ def evaluate_vectors(
         outcomes: the n held-out records, with the router's models as columns.
         alphas: as for :func:`evaluate`.
         average: as for :func:`evaluate`.
+        n: as for :func:`evaluate`.
         constraints: as for :func:`evaluate`.
     """
     choices = {
         float(alpha): router.route_vectors(vectors, alpha=alpha, **constraints) for alpha in alphas
     }
-    call = make_call(**constraints)
+    call = make_call(n=n, **constraints)
     features = router.scorer.features(router.points(vectors, call.prompt_tokens))
     path = find_path(router.engine, features, call)
     group = outcomes.dataset if average == "dataset" else None
+    tally = Tally.collect(outcomes, choices)
+    rows = tally.rows(average)
+    if n > 1:
+        rows += tuple(
+            tally.row(f"best of {n} (alpha {alpha:g})", "team", Sum.of_best(outcomes, team), alpha)
+            for alpha, choice in choices.items()
+            for team in [_best_few(router.engine, features, choice, replace(call, alpha=alpha))]
+        )
+    nobody = np.isneginf(router.engine.eligible_utility(features, call.alpha, call)).all(axis=1)
     return Report(
-        rows=Tally.collect(outcomes, choices).rows(average),
+        rows=rows,
         curve=curve(path, router.models, outcomes.scores, outcomes.costs, group=group),
         average=average,
         scorer=router.scorer.name,
         n_queries=len(outcomes),
         outcomes=outcomes,
         choices=choices,
+        relaxed=int(nobody.sum()),
     )
+
+
+def _best_few(
+    engine: Engine, features: Floats, choice: npt.NDArray[np.integer], call: Call
+) -> npt.NDArray[np.bool_]:
+    """(n, M) the best eligible models for each query, as many as the call wants."""
+    utility = engine.eligible_utility(features, call.alpha, call)
+    few = np.zeros(utility.shape, dtype=np.bool_)
+    order = np.argsort(-utility, axis=1, kind="stable")[:, : call.n]
+    np.put_along_axis(few, order, True, axis=1)
+    few &= ~np.isneginf(utility)
+    few[np.arange(len(few)), choice] = True  # also where limits were relaxed
+    return few

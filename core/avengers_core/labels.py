@@ -14,6 +14,28 @@ Ints = npt.NDArray[np.integer]
 _INK, _GREY = "#1a1a1a", "#777777"
 # Rings of eight places around a point; in the outer ones, a line leads to the name.
 _RINGS, _NEAR = 5, 2
+# Characters that a name may have in a picture, if it can be told from the others with so many.
+_LENGTHS = (32, 40, 52)
+
+
+def shortened(names: Sequence[str]) -> list[str]:
+    """Names as short as they can be told apart: long ones lose their provider, then their middle.
+
+    Args:
+        names: all different.
+    """
+    if max(map(len, names), default=0) <= _LENGTHS[0]:
+        return list(names)
+    bare = [name.rsplit("/", 1)[-1] for name in names]
+    bare = bare if len(set(bare)) == len(names) else list(names)
+    for most in _LENGTHS:
+        cut = [
+            b if len(b) <= most else f"{b[: most - most // 3 - 1]}…{b[-(most // 3) :]}"
+            for b in bare
+        ]
+        if len(set(cut)) == len(names):
+            return cut
+    return bare
 
 
 def plain(text: str) -> str:

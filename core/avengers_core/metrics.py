@@ -51,7 +51,9 @@ def cost_save(
 def aiq(accuracy: Floats, cost: Floats, low: float, high: float) -> float:
     """Mean, over costs from ``low`` to ``high``, of the best accuracy reachable at or under each.
 
-    Below the router's lowest cost its cheapest point counts.
+    Below the router's lowest cost its cheapest point counts. RouterBench joins the points by their
+    convex hull, which a router reaches only by drawing lots between two alphas; this is the
+    staircase that it reaches as it is, so never more.
 
     Args:
         accuracy: (B,) accuracy at each alpha.
@@ -105,7 +107,9 @@ def pareto_dist(
         return float("nan")
     points = np.concatenate([own, rivals])
     spread = np.ptp(points, axis=0)
-    scaled = points / np.where(spread > 0, spread, 1.0)
+    # Costs that differ by rounding alone are no spread.
+    flat = spread <= 1e-9 * np.abs(points).max(axis=0)
+    scaled = points / np.where(flat, 1.0, spread)
     front = scaled[pareto_front(points[:, 0], points[:, 1])]
     distance = [
         np.linalg.norm(scaled[i : i + _BLOCK, None] - front, axis=2).min(axis=1)

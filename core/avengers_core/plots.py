@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ import numpy.typing as npt
 
 from avengers_core.artifact import RouterArtifact
 from avengers_core.errors import OptionalDependencyError
-from avengers_core.labels import label_points, plain
+from avengers_core.labels import label_points, plain, shortened
 from avengers_core.metrics import pareto_front
 from avengers_core.report import Report
 
@@ -26,7 +27,10 @@ _AVERAGES = {"dataset": "datasets", "query": "queries"}
 _MOST_MODELS = 8
 _MOST_FLAT_LABELS = 8
 # Steps drawn along alpha: more can not be told apart on a page.
-_MOST_STEPS = 400
+_MOST_STEPS = 150
+_NO_METADATA = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+_PATH = re.compile(r' d="[^"]*"')
+_DECIMALS = re.compile(r"(\.\d\d)\d+")
 _INK, _GREY, _ACCENT = "#1a1a1a", "#777777", "#b5121b"
 
 
@@ -66,7 +70,7 @@ def tradeoff(report: Report) -> Figure:
     )
     known = ~(np.isnan(curve.single_cost) | np.isnan(curve.single_score))
     cost, score = curve.single_cost[known], curve.single_score[known]
-    names = [m for m, k in zip(curve.models, known, strict=True) if k]
+    names = [m for m, k in zip(shortened(curve.models), known, strict=True) if k]
     best = pareto_front(score, cost)
     ax.scatter(cost[~best], score[~best], marker="o", facecolor="white", edgecolor=_GREY, s=36)
     ax.scatter(cost[best], score[best], marker="s", color=_INK, s=36, zorder=3)
@@ -83,6 +87,8 @@ def tradeoff(report: Report) -> Figure:
     everything = np.concatenate([cost, routed_cost])
     if len(everything) and everything.min() > 0:
         ax.set_xscale("log")
+        if everything.max() <= everything.min() * (1 + 1e-9):
+            ax.set_xlim(everything.min() / 2, everything.max() * 2)
         ax.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
         ax.xaxis.set_minor_formatter(NullFormatter())
     ax.xaxis.set_major_formatter(FuncFormatter(_dollars))
@@ -103,6 +109,7 @@ def over_alpha(report: Report) -> Figure:
     from matplotlib.ticker import FuncFormatter
 
     curve, best = report.curve, report.best_single
+    name = shortened(curve.models)[curve.models.index(best.name)]
     accuracy = best.dataset_mean if report.average == "dataset" else best.query_mean
     for ax, values, reference, label in (
         (top, curve.score, accuracy, "accuracy"),
@@ -115,7 +122,7 @@ def over_alpha(report: Report) -> Figure:
             continue
         ax.axhline(reference, color=_INK, linestyle="--", linewidth=1)
         ax.annotate(
-            f"best single model ({plain(best.name)})",
+            f"best single model ({plain(name)})",
             (0.01, reference),
             xycoords=("axes fraction", "data"),
             xytext=(0, 2),
@@ -136,24 +143,25 @@ def selection_shares(report: Report) -> Figure:
     curve = report.curve
     shares = curve.path.shares(len(curve.models))
     edges = curve.path.edges
-    if len(shares) > _MOST_STEPS:
-        kept = np.searchsorted(edges, np.linspace(0, 1, _MOST_STEPS, endpoint=False), "right") - 1
-        kept = np.unique(kept)
-        shares, edges = shares[kept], np.append(edges[kept], 1.0)
     order = np.argsort(-(shares * np.diff(edges)[:, None]).sum(axis=0), kind="stable")
     order = order[shares[:, order].max(axis=0) > 0]
     shown, rest = order[:_MOST_MODELS], order[_MOST_MODELS:]
-    layers = [shares[:, j] for j in shown]
-    names = [plain(curve.models[j]) for j in shown]
+    if len(shares) > _MOST_STEPS:
+        at: Floats = np.linspace(0, 1, _MOST_STEPS)
+        drawn = shares[np.searchsorted(edges[1:-1], at, "right")]
+    else:
+        at, drawn = np.repeat(edges, 2)[1:-1], np.repeat(shares, 2, axis=0)
+    layers = [drawn[:, j] for j in shown]
+    short = shortened(curve.models)
+    names = [plain(short[j]) for j in shown]
     if len(rest):
-        layers.append(shares[:, rest].sum(axis=1))
+        layers.append(drawn[:, rest].sum(axis=1))
         names.append(f"{len(rest)} others")
-    # Shades and hatches instead of hues: told apart in print, too.
-    hatches = ["", "//", "..", "\\\\", "xx", "--", "oo", "||", "++"]
-    at = np.repeat(edges, 2)[1:-1]
+    # Shades and hatches instead of hues: told apart in print, too. Dots would make large files.
+    hatches = ["", "//", "||", "\\\\", "xx", "--", "++", "////", "||||"]
     floor = np.zeros(len(at))
     for i, (layer, name) in enumerate(zip(layers, names, strict=True)):
-        ceiling = floor + np.repeat(layer, 2)
+        ceiling = floor + layer
         shade = str(0.92 - 0.6 * i / max(len(layers) - 1, 1))
         ax.fill_between(
             at,
@@ -197,7 +205,14 @@ def cluster_map(artifact: RouterArtifact) -> Figure:
     if k > 3:
         from sklearn.manifold import TSNE
 
-        layout = TSNE(perplexity=min(12.0, (k - 1) / 3), init="pca", random_state=0, method="exact")
+        # Larger steps throw single points far away now and then, and the rest into a heap.
+        layout = TSNE(
+            perplexity=min(12.0, (k - 1) / 3),
+            learning_rate=20.0,
+            init="pca",
+            random_state=0,
+            method="exact",
+        )
         plane = layout.fit_transform(artifact.centroids)
     else:
         plane = np.stack([np.arange(k), np.zeros(k)], axis=1)
@@ -255,24 +270,29 @@ def save_all(
     for name, figure in figures.items():
         for ending in formats:
             path = target / f"{name}.{ending}"
-            figure.savefig(path, dpi=150)
+            if ending == "svg":
+                path.write_text(
+                    '<?xml version="1.0" encoding="utf-8"?>\n' + to_svg(figure), "utf-8"
+                )
+            else:
+                figure.savefig(path, dpi=150)
             written.append(path)
     return written
 
 
 def to_svg(figure: Figure) -> str:
-    """The figure as an SVG element for a page, text as text."""
+    """The figure as an SVG element, text as text, coordinates to a hundredth of a point."""
     import matplotlib as mpl
 
     buffer = io.StringIO()
-    nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+    # Text stays text, and the same picture is the same file.
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "avengers"}):
-        figure.savefig(buffer, format="svg", metadata=nothing)
+        figure.savefig(buffer, format="svg", metadata=_NO_METADATA)
     svg = buffer.getvalue()
-    return svg[svg.index("<svg") :]
+    return _PATH.sub(lambda path: _DECIMALS.sub(r"\1", path[0]), svg[svg.index("<svg") :])
 
 
 def _dollars(value: float, _position: object = None) -> str:
     """An amount on an axis, without an exponent: $0.00002."""
-    digits = f"{value:.3g}"
+    digits = f"{value:.4g}"
     return "$" + (f"{float(digits):.12f}".rstrip("0").rstrip(".") if "e-" in digits else digits)

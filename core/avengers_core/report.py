@@ -27,14 +27,14 @@ class Row:
 
     Attributes:
         name: a model id, ``"router (alpha 0.4)"`` or a baseline's name.
-        kind: ``"router"``, ``"model"`` or ``"baseline"``.
+        kind: ``"router"``, ``"model"``, ``"baseline"``, or ``"team"`` for several models at once.
         accuracy: mean score by dataset, NaN where nothing is known.
         dataset_mean: mean over the datasets, the published tables' average.
         query_mean: mean over the queries.
         mean_cost: USD a call.
         total_cost: USD for all queries.
         shares: model -> share of the queries it was chosen for.
-        alpha: of a router's row, else None.
+        alpha: of a router's or team's row, else None.
     """
 
     name: str
@@ -60,6 +60,8 @@ class Report:
         n_queries: how many queries were held out.
         outcomes: the held-out records as columns; None where only their sums are known.
         choices: alpha -> (n,) column chosen for each query; empty where only sums are known.
+        relaxed: queries that no model meets the limits for, where the nearest model was taken
+            (``on_empty="relax"``).
     """
 
     rows: tuple[Row, ...]
@@ -69,6 +71,7 @@ class Report:
     n_queries: int
     outcomes: Outcomes | None = None
     choices: Mapping[float, Ints] = field(default_factory=dict)
+    relaxed: int = 0
 
     # -- LLMRouterBench and RouterBench ------------------------------------------------------
 
@@ -256,6 +259,7 @@ class Report:
             "scorer": self.scorer,
             "average": self.average,
             "n_queries": self.n_queries,
+            "relaxed": self.relaxed,
             "best_single": self.best_single.name,
             "metrics": self.metrics,
             "rows": [asdict(row) for row in self.rows],

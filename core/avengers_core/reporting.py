@@ -25,16 +25,21 @@ _PAGE = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>Held-out evaluation</title>
 <style>
+:root {{ color-scheme: light dark; --ink: #1a1a1a; --page: #fff; --line: #ddd; --hover: #f4f4f4 }}
+@media (prefers-color-scheme: dark) {{
+  :root {{ --ink: #e4e4e4; --page: #17181a; --line: #3a3b3e; --hover: #232427 }}
+}}
 body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem;
-  color: #1a1a1a; background: #fff }}
+  color: var(--ink); background: var(--page) }}
 table {{ border-collapse: collapse; font-size: 14px; font-variant-numeric: tabular-nums }}
-th, td {{ padding: .25rem .6rem; border-bottom: 1px solid #ddd; text-align: right;
+th, td {{ padding: .25rem .6rem; border-bottom: 1px solid var(--line); text-align: right;
   white-space: nowrap }}
-th:first-child, td:first-child {{ text-align: left; position: sticky; left: 0; background: #fff }}
-th.words, td.words {{ text-align: left }}
-tr:hover td {{ background: #f4f4f4 }}
+th:first-child, td:first-child {{ text-align: left; position: sticky; left: 0;
+  background: var(--page) }}
+th.words, td.words {{ text-align: left; white-space: normal }}
+tr:hover td {{ background: var(--hover) }}
 .wide {{ overflow-x: auto }}
-figure {{ margin: 1rem 0 }} svg {{ max-width: 100%; height: auto }}
+figure {{ margin: 1rem 0 }} svg {{ max-width: 100%; height: auto; border-radius: 4px }}
 </style>
 <h1>Held-out evaluation</h1><p>{summary}</p>{pictures}{tables}
 </html>
@@ -113,10 +118,15 @@ def summary(report: Report) -> str:
     """One sentence: what was evaluated."""
     n, d = report.n_queries, len(report.best_single.accuracy)
     average = "datasets" if report.average == "dataset" else "queries"
+    relaxed = (
+        f" For {report.relaxed:,} of them no model meets the limits, so the nearest is taken."
+        if report.relaxed
+        else ""
+    )
     return (
         f"{n:,} held-out queries of {d} datasets, {len(report.curve.models)} models, scorer "
         f"{report.scorer}. Accuracy in the metrics is the mean over {average}. The best single "
-        f"model is {report.best_single.name}."
+        f"model is {report.best_single.name}.{relaxed}"
     )
 
 
@@ -142,8 +152,9 @@ def metric_rows(report: Report) -> list[tuple[str, str, str]]:
         if math.isnan(value):
             text = "not reached"
         else:
-            # Adding zero takes the sign off a zero.
-            text = f"{value:+.1%}" if key in _PERCENT else f"{round(value, 4) + 0.0:.4f}"
+            # Rounding first and adding zero takes the sign off a zero.
+            percent = key in _PERCENT
+            text = f"{round(value, 3) + 0.0:+.1%}" if percent else f"{round(value, 4) + 0.0:.4f}"
         rows.append((name, text, meaning))
     return rows
 

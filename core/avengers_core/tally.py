@@ -51,6 +51,14 @@ class Sum:
         )
 
     @classmethod
+    def of_best(cls, outcomes: Outcomes, chosen: npt.NDArray[np.bool_]) -> Sum:
+        """Sum up the best score among (n, M) models chosen, and what all of them cost."""
+        score = np.where(chosen, outcomes.scores, np.nan)
+        score = np.fmax.reduce(score, axis=1)
+        cost = np.where(chosen, outcomes.costs, 0.0).sum(axis=1)
+        return cls.of(outcomes, score, cost, chosen.astype(np.float64))
+
+    @classmethod
     def of_choice(cls, outcomes: Outcomes, choice: Ints) -> Sum:
         """Sum up what the (n,) models chosen scored and cost."""
         rows = np.arange(len(outcomes))
@@ -113,10 +121,8 @@ class Tally:
             choices: alpha -> (n,) column of the model that a router chose.
         """
         n, m = outcomes.scores.shape
-        score = np.where(np.isnan(outcomes.scores), -np.inf, outcomes.scores)
-        cost = np.where(np.isnan(outcomes.costs), np.inf, outcomes.costs)
-        is_best = score == score.max(axis=1, keepdims=True)
-        best = np.argmin(np.where(is_best, cost, np.inf), axis=1)
+        # Unknown scores and costs are sorted last: worse, and dearer, than any.
+        best = np.lexsort((outcomes.costs, -outcomes.scores), axis=1)[:, 0]
         counts = np.bincount(outcomes.dataset, minlength=len(outcomes.datasets))
         return cls(
             outcomes.models,
@@ -154,26 +160,28 @@ class Tally:
 
     def _rows(self, average: Average) -> Iterator[Row]:
         for model, single in zip(self.models, self.singles, strict=True):
-            yield self._row(model, "model", single)
+            yield self.row(model, "model", single)
         for alpha, routed in self.routed.items():
-            yield self._row(router_name(alpha), "router", routed, alpha)
+            yield self.row(router_name(alpha), "router", routed, alpha)
         accuracy = np.array([s.accuracy(average) for s in self.singles])
         cost = np.array([s.mean_cost for s in self.singles])
-        yield self._row("best single", "baseline", self.singles[best_single(accuracy, cost)])
+        yield self.row("best single", "baseline", self.singles[best_single(accuracy, cost)])
         if not np.isnan(cost).all():
             cheapest = int(np.lexsort((-accuracy, cost))[0])
-            yield self._row("cheapest", "baseline", self.singles[cheapest])
-        yield self._row("best per dataset", "baseline", self._best_per_dataset())
-        yield self._row("oracle", "baseline", self.oracle)
-        yield self._row("random", "baseline", self.random)
+            yield self.row("cheapest", "baseline", self.singles[cheapest])
+        yield self.row("best per dataset", "baseline", self._best_per_dataset())
+        yield self.row("oracle", "baseline", self.oracle)
+        yield self.row("random", "baseline", self.random)
 
     def _best_per_dataset(self) -> Sum:
-        means = np.nan_to_num(np.stack([s.means for s in self.singles]), nan=-np.inf)
-        best = np.argmax(means, axis=0)
+        means = np.stack([s.means for s in self.singles])
+        cost = np.stack([_divide(s.cost, s.priced) for s in self.singles])
+        best = np.lexsort((cost, -means), axis=0)[0]
         each = [np.stack(parts) for parts in zip(*(s._parts() for s in self.singles), strict=True)]
         return Sum(*(part[best, np.arange(len(best))] for part in each))
 
-    def _row(self, name: str, kind: str, total: Sum, alpha: float | None = None) -> Row:
+    def row(self, name: str, kind: str, total: Sum, alpha: float | None = None) -> Row:
+        """The row of one way of choosing."""
         means = total.means
         there = [d for d in range(len(self.datasets)) if self.queries[d] > 0]
         shares = total.chosen.sum(axis=0) / max(self.queries.sum(), 1)

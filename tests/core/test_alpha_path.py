@@ -72,6 +72,12 @@ def test_totals_along_the_path_are_those_of_routing_again(router, make_records):
     assert report.curve.path.exact == (router.scorer.name != "reference")
 
 
+def test_the_alphas_of_a_grid_are_those_that_were_tried():
+    none = np.empty(0, dtype=np.int64)
+    path = AlphaPath(np.array([0, 0.25, 0.75, 1]), none, none, none, none, exact=False)
+    assert path.alphas.tolist() == [0, 0.5, 1]
+
+
 def test_targets_are_met_by_the_best_alpha_that_meets_them(router):
     queries = [f"alpha {i}" for i in range(20)] + [f"zeta {i}" for i in range(20)]
     path = router.alpha_path(queries)

@@ -177,3 +177,51 @@ def test_tallies_add_up(seed, cut):
         for name in ("dataset_mean", "query_mean", "mean_cost", "total_cost"):
             assert getattr(one, name) == pytest.approx(getattr(other, name), nan_ok=True)
         assert one.shares == pytest.approx(other.shares)
+
+
+def test_the_oracle_takes_a_model_of_unknown_cost_where_it_alone_is_right(toy_router):
+    rows = [
+        {"query": "x", "records": {"a": 0, "b": 1}, "usages": {"a": {"cost": 1.0}}},
+        {"query": "y", "records": {"a": 0, "b": 1}},
+    ]
+    oracle = evaluate(toy_router, rows).row("oracle")
+    assert oracle.query_mean == 1
+    assert oracle.shares == {"a": 0, "b": 1}
+    assert math.isnan(oracle.mean_cost)
+
+
+def test_of_equals_in_a_dataset_the_cheaper_is_best(toy_router, toy_rows):
+    rows = [{**r, "records": {"a": 1, "b": 1}} for r in toy_rows]
+    rows = [{**r, "usages": {"a": {"cost": 9.0}, "b": {"cost": 2.0}}} for r in rows]
+    assert evaluate(toy_router, rows).row("best per dataset").mean_cost == 2
+
+
+def test_several_models_are_as_good_as_the_best_and_cost_what_all_cost(each, make_records):
+    router = each
+    rows = load_records(make_records(50, seed=8))
+    report = evaluate(router, rows, [0.2, 0.7], n=2)
+    for alpha in (0.2, 0.7):
+        decisions = router.route_batch([r.query for r in rows], alpha=alpha, n=2)
+        best = [max(r.scores[m] for m in d.models) for r, d in zip(rows, decisions, strict=True)]
+        cost = [
+            sum(r.usages[m].cost for m in d.models) for r, d in zip(rows, decisions, strict=True)
+        ]
+        row = report.row(f"best of 2 (alpha {alpha:g})")
+        assert row.query_mean == pytest.approx(np.mean(best))
+        assert row.total_cost == pytest.approx(sum(cost))
+        assert sum(row.shares.values()) == pytest.approx(2)
+    # The metrics are still those of one model a query.
+    alone = evaluate(router, rows, [0.2, 0.7])
+    assert report.metrics == pytest.approx(alone.metrics, nan_ok=True)
+    everyone = evaluate(router, rows, [0.5], n=99).row("best of 99 (alpha 0.5)")
+    assert everyone.query_mean == report.row("oracle").query_mean
+
+
+def test_queries_that_nobody_meets_the_limits_for_are_counted(each, make_records):
+    router = each
+    rows = make_records(20, seed=8)
+    assert evaluate(router, rows).relaxed == 0
+    relaxed = evaluate(router, rows, max_cost=0.0, on_empty="relax")
+    assert relaxed.relaxed == relaxed.to_dict()["relaxed"] == 20
+    assert "For 20 of them no model meets the limits" in relaxed.to_markdown()
+    assert evaluate(router, rows, max_cost=0.0, on_empty="relax", n=2).row("best of 2 (alpha 0)")

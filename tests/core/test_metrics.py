@@ -97,6 +97,11 @@ def test_pareto_dist_is_the_mean_distance_to_the_front_in_shares_of_the_picture(
     assert metrics.pareto_dist(a, c, b, d) == pytest.approx(expected, abs=1e-12)
 
 
+def test_a_spread_that_is_rounding_is_none():
+    accuracy, cost = np.array([0.9]), np.array([0.3])
+    assert metrics.pareto_dist(accuracy, cost + 1e-16, accuracy, cost) == pytest.approx(0, abs=1e-9)
+
+
 def test_pareto_dist_in_blocks_is_the_same(monkeypatch):
     rng = np.random.default_rng(0)
     arrays = rng.uniform(size=50), rng.uniform(size=50), rng.uniform(size=4), rng.uniform(size=4)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from xml.etree import ElementTree
+
 import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 from matplotlib.image import imread
 
 from avengers_core import Router, evaluate, fit, plots, studies
+from avengers_core.labels import shortened
 
 
 @pytest.fixture(scope="module")
@@ -50,9 +53,47 @@ def test_all_are_written_as_png_and_svg(report, router, tmp_path):
             assert b"<svg" in path.read_bytes()
 
 
+def test_svg_is_small_and_the_same_each_time(report, router, tmp_path):
+    first, second = (
+        plots.save_all(report, tmp_path / n, ("svg",), artifact=router.artifact) for n in "ab"
+    )
+    for one, other in zip(first, second, strict=True):
+        assert one.read_bytes() == other.read_bytes()
+        assert len(one.read_bytes()) < 150_000
+        ElementTree.parse(one)
+
+
+@pytest.mark.parametrize(
+    ("names", "short"),
+    [
+        ([], []),
+        (["a/b", "b"], ["a/b", "b"]),
+        (["provider/" + "x" * 30, "b"], ["x" * 30, "b"]),
+        (["p/" + "x" * 40, "q/" + "x" * 40], [f"{p}/{'x' * 19}…{'x' * 10}" for p in "pq"]),
+        (["x" * 40, "b"], ["x" * 21 + "…" + "x" * 10, "b"]),
+        (
+            [f"{'x' * 22}{i}{'y' * 30}" for i in "12"],
+            [f"{'x' * 22}{i}{'y' * 3}…{'y' * 13}" for i in "12"],
+        ),
+        ([f"{'x' * 60}{i}{'y' * 60}" for i in "12"], [f"{'x' * 60}{i}{'y' * 60}" for i in "12"]),
+    ],
+)
+def test_long_names_are_as_short_as_they_can_be_told_apart(names, short):
+    assert shortened(names) == short
+
+
+def test_one_model_has_a_picture(make_records, embedder, recwarn):
+    one = Router(fit(make_records(40, models=("only",)), embedder, n_clusters=2), embedder)
+    report = evaluate(one, make_records(30, seed=1, models=("only",)))
+    low, high = plots.tradeoff(report).axes[0].get_xlim()
+    assert low < report.curve.cost[0] < high
+    assert report.pareto_dist == pytest.approx(0, abs=1e-9)
+    assert not [w for w in recwarn if "xlims" in str(w.message)]
+
+
 def test_tradeoff_names_every_model_and_no_name_hides_another(report):
     figure = plots.tradeoff(report)
-    assert sorted(t.get_text() for t in texts(figure)) == sorted(report.curve.models)
+    assert sorted(t.get_text() for t in texts(figure)) == sorted(shortened(report.curve.models))
     assert overlapping(boxes(figure)) == []
     frame = figure.axes[0].get_window_extent()
     for box in boxes(figure):
@@ -90,7 +131,10 @@ def test_over_alpha_draws_the_whole_curve(report):
     for axes, values in ((top, report.curve.score), (bottom, report.curve.cost)):
         (stairs,) = axes.patches
         np.testing.assert_array_equal(stairs.get_data().values, values)
-        assert report.best_single.name in axes.texts[0].get_text()
+        assert (
+            shortened(report.curve.models)[report.curve.models.index(report.best_single.name)]
+            in axes.texts[0].get_text()
+        )
     assert bottom.get_xlim() == (0, 1)
 
 

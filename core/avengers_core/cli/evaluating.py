@@ -26,13 +26,20 @@ if TYPE_CHECKING:
     from avengers_core.router import Router
 
 
-def _known_ending(_ctx: object, _param: object, value: Path | None) -> Path | None:
-    """Refuse a report of an unknown format before the work, not after it."""
+def _can_be_written(_ctx: object, _param: object, value: Path | None) -> Path | None:
+    """Refuse a file in a folder that is not there before the work, not after it."""
+    if value is not None and not value.parent.is_dir():
+        raise click.ClickException(f"{value}: there is no folder {value.parent}")
+    return value
+
+
+def _known_ending(ctx: object, param: object, value: Path | None) -> Path | None:
+    """Likewise a report of an unknown format."""
     from avengers_core.reporting import ENDINGS
 
     if value is not None and value.suffix not in ENDINGS:
         raise click.BadParameter(f"expected a path that ends in .md or .html, got {value.name}")
-    return value
+    return _can_be_written(ctx, param, value)
 
 
 @click.command("evaluate", short_help="Compare a router with every model and baseline.")
@@ -46,10 +53,16 @@ def _known_ending(_ctx: object, _param: object, value: Path | None) -> Path | No
     help="Records, JSON lines, plain or gzip; repeat for several files. With --engine also "
     "folders, patterns and Parquet.",
 )
-@click.option("--output", "-o", type=click.Path(path_type=Path), help="Results as JSON.")
+@click.option(
+    "--output",
+    "-o",
+    type=click.Path(path_type=Path, dir_okay=False),
+    callback=_can_be_written,
+    help="Results as JSON.",
+)
 @click.option(
     "--report",
-    type=click.Path(path_type=Path),
+    type=click.Path(path_type=Path, dir_okay=False),
     callback=_known_ending,
     help="A report: .md for Markdown, .html for one self-contained page with pictures.",
 )
@@ -88,7 +101,16 @@ def _known_ending(_ctx: object, _param: object, value: Path | None) -> Path | No
     show_default=True,
     help="What accuracy means in the metrics: the mean over datasets, or over queries.",
 )
-@click.option("-n", "--max-router", "n", type=click.IntRange(1), hidden=True)
+@click.option(
+    "-n",
+    "--max-router",
+    "n",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Models that answer each query. Above 1 there is a further row for each alpha: the best "
+    "score among them, at the cost of all.",
+)
 @click.option(
     "--export-cluster", type=click.Path(path_type=Path), help="Save the fitted artifact here."
 )
@@ -119,7 +141,7 @@ def evaluate_command(
     top_k: int | None,
     beta: float | None,
     average: Any,
-    n: int | None,
+    n: int,
     export_cluster: Path | None,
     engine: str | None,
     workers: int | None,
@@ -130,6 +152,8 @@ def evaluate_command(
     avengers evaluate --input records.jsonl --output results.json --report report.html
     avengers evaluate --input records.jsonl --clusters 25 --scorer reference \\
         --performance_weight 0.4 --cost_sensitivity 0.6        the published code's numbers
+
+    A query for which no model meets the limits goes to the nearest model; such queries are counted.
 
     With --artifact nothing is fitted and all records are held out. Then --engine evaluates files
     of any size.
@@ -149,6 +173,8 @@ def evaluate_command(
     if engine not in (None, "memory"):
         from avengers_core import bulk
 
+        if n > 1:
+            raise click.UsageError("--max-router above 1 needs --engine memory")
         if artifact is None:
             raise click.UsageError("--engine needs --artifact: fit one with `avengers fit` first")
         router = Router.load(artifact, None, scorer, **given(top_k=top_k, beta=beta))
@@ -161,6 +187,7 @@ def evaluate_command(
             workers=workers,
             excluded_datasets=excluded_datasets,
             missing=missing,
+            on_empty="relax",
             **given(models=models, exclude=exclude, max_cost=max_cost, min_score=min_score),
         )
         show_problems(problems.count, problems.first, "input")
@@ -168,7 +195,8 @@ def evaluate_command(
         return
     loaded = read_records(records, strict=strict, missing=missing)
     if artifact is not None:
-        fitted, test, encoder = RouterArtifact.load(artifact), loaded, None
+        fitted, encoder = RouterArtifact.load(artifact), None
+        test = loaded.replace(r for r in loaded if r.dataset not in excluded_datasets)
     else:
         split = split_records(
             loaded,
@@ -199,6 +227,8 @@ def evaluate_command(
         test,
         alphas,
         average=average,
+        n=n,
+        on_empty="relax",
         **given(models=models, exclude=exclude, max_cost=max_cost, min_score=min_score),
     )
     _show(result, router, output, report, pictures)
@@ -212,6 +242,11 @@ def _show(
 
     heading, rows = comparison(result, datasets=False)
     click.echo(f"{result.n_queries:,} held-out queries, {router!r}\n")
+    if result.relaxed:
+        click.echo(
+            f"no model meets the limits for {result.relaxed:,} of them; they go to the nearest\n",
+            err=True,
+        )
     click.echo(text_table(heading, rows))
     click.echo("\n" + text_table(("metric", "value"), [r[:2] for r in metric_rows(result)]))
     (first, *others), intervals = confidence(result)

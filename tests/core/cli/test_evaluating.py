@@ -100,9 +100,39 @@ def test_page_and_pictures(run, records, artifact):
         assert f"picture: {path}" in found.stdout
 
 
-def test_limits_that_leave_nobody(run, records, artifact):
-    failed = run("evaluate", "-i", records, "-a", artifact, "--max-cost", 0, code=1)
-    assert "is over max_cost=0" in failed.stderr
+@pytest.mark.parametrize("limit", [("--budget_limit", 0), ("--min_accuracy", 1)])
+def test_limits_that_leave_nobody_are_relaxed_and_counted(run, records, artifact, limit):
+    found = run("evaluate", "-i", records, "-a", artifact, "-o", "r.json", *limit)
+    relaxed = results("r.json")["relaxed"]
+    assert f"no model meets the limits for {relaxed} of them" in found.stderr
+    assert 0 < relaxed <= 80
+    streamed = run("evaluate", "-i", records, "-a", artifact, "--engine", "serial", *limit)
+    assert "80 held-out queries" in streamed.stdout
+
+
+def test_no_model_at_all_is_an_error(run, records, artifact):
+    failed = run("evaluate", "-i", records, "-a", artifact, "--models", "nobody", code=1)
+    assert "nobody" in failed.stderr
+
+
+def test_max_router_counts_several_answers(run, records, artifact):
+    run(*("evaluate", "-i", records, "-a", artifact, "-o", "r.json"), "--max_router", 2)
+    names = [row["name"] for row in results("r.json")["rows"] if row["kind"] == "team"]
+    assert names[0] == "best of 2 (alpha 0)"
+    run(
+        *("evaluate", "-i", records, "-a", artifact, "--max-router", 2, "--engine", "serial"),
+        code=2,
+    )
+
+
+def test_datasets_are_left_out_of_the_evaluation_of_an_artifact_too(run, records, artifact):
+    run("evaluate", "-i", records, "-a", artifact, "-o", "r.json", "--excluded_datasets", "other")
+    assert {name for row in results("r.json")["rows"] for name in row["accuracy"]} == {"greek"}
+
+
+@pytest.mark.parametrize("option", [("-o", "no/r.json"), ("--report", "no/r.md")])
+def test_a_folder_that_is_not_there_is_found_before_the_work(run, records, option):
+    assert "there is no folder no" in run("evaluate", "-i", records, *option, code=1).stderr
 
 
 def test_sweep_writes_tidy_rows(run, records):
