@@ -236,11 +236,13 @@ def study_results(summary: Sequence[Mapping[str, Any]], name: str) -> Figure:
     panels = (("perf_gain", "PerfGain"), ("cost_save_95", "CostSave at 95 %"), ("aiq", "AIQ"))
     figure, axes = _figure(11, 3.6, ncols=len(panels))
     at = np.arange(len(summary))
+    # A line between names would say that something lies between them.
+    line = "none" if any(isinstance(row["value"], str) for row in summary) else "-"
     for ax, (metric, label) in zip(axes, panels, strict=True):
-        mean = np.array([line[metric] for line in summary], dtype=np.float64)
-        spread = np.nan_to_num([line[f"{metric}_std"] for line in summary])
-        ax.errorbar(at, mean, yerr=spread, color=_INK, marker="o", capsize=3, linewidth=1)
-        ax.set_xticks(at, [str(line["value"]) for line in summary])
+        mean = np.array([row[metric] for row in summary], dtype=np.float64)
+        spread = np.nan_to_num([row[f"{metric}_std"] for row in summary])
+        ax.errorbar(at, mean, yerr=spread, color=_INK, marker="o", linestyle=line, capsize=3)
+        ax.set_xticks(at, [str(row["value"]) for row in summary])
         if len(summary) > _MOST_FLAT_LABELS:
             ax.tick_params(axis="x", rotation=90, labelsize=7)
         ax.set(title=label, xlabel=name)

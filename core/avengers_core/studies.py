@@ -60,17 +60,22 @@ def settings_for(
         values: what to try; default, the study's own list.
 
     Raises:
-        ValueError: no such study.
+        ValueError: no such study, or a value that can not be tried in it.
     """
     if study not in STUDIES:
         raise ValueError(f"no study {study!r}; there are {sorted(STUDIES)}")
     default, vary = STUDIES[study]
     tried = tuple(values) or default or records.datasets
-    return [
-        replace(vary(replace(base, study=study, value=value, seed=seed), value))
-        for value in tried
-        for seed in seeds
-    ]
+    if not default and (unknown := sorted(set(map(str, tried)) - set(records.datasets))):
+        raise ValueError(f"no record has the dataset {unknown}; there are {records.datasets}")
+    try:
+        return [
+            vary(replace(base, study=study, value=value, seed=seed), value)
+            for value in tried
+            for seed in seeds
+        ]
+    except ValueError as error:
+        raise ValueError(f"study {study!r} varies numbers, got {list(tried)}") from error
 
 
 def _scorer_option(name: str) -> Callable[[Setting, Any], Setting]:
@@ -119,13 +124,14 @@ def run(
             survives a crash.
 
     Returns:
-        One row a setting, in their order: the setting's fields and the metrics of
-        :class:`avengers_core.Report` (tidy: a row an observation, a column a variable).
+        One row a setting, in their order: the setting's fields, its scorer options and the metrics
+        of :class:`avengers_core.Report` (tidy: a row an observation, a column a variable).
     """
     from avengers_core.progress import progress
 
     records = as_records(records)
     vectors = _embed_all(records, {s.embedder for s in settings})
+    options = sorted({name for s in settings for name in s.scorer_options})
     rows: dict[int, Row] = {}
     context = get_context("spawn")
     workers = max(1, min(jobs or os.cpu_count() or 1, len(settings)))
@@ -133,7 +139,8 @@ def run(
         futures = {pool.submit(_experiment, s): i for i, s in enumerate(settings)}
         done = progress(as_completed(futures), total=len(futures), desc="experiments")
         for future in done:
-            row = future.result()
+            given = settings[futures[future]].scorer_options
+            row = {**future.result(), **{name: given.get(name) for name in options}}
             rows[futures[future]] = row
             if output is not None:
                 _append(Path(output), row)
@@ -141,7 +148,10 @@ def run(
 
 
 def summarise(rows: Sequence[Row], by: str = "value") -> list[Row]:
-    """Mean and standard deviation of each metric over the repetitions of each value."""
+    """Mean and standard deviation of each metric over the repetitions of each value.
+
+    A saving is known only where its accuracy was reached: ``METRIC_known`` says how often.
+    """
     groups: dict[Any, list[Row]] = {}
     for row in rows:
         groups.setdefault(row[by], []).append(row)
@@ -151,6 +161,7 @@ def summarise(rows: Sequence[Row], by: str = "value") -> list[Row]:
         for metric in METRICS:
             numbers = np.array([m[metric] for m in members], dtype=np.float64)
             known = numbers[~np.isnan(numbers)]
+            line[f"{metric}_known"] = len(known)
             line[metric] = float(known.mean()) if len(known) else float("nan")
             line[f"{metric}_std"] = float(known.std(ddof=1)) if len(known) > 1 else float("nan")
         summary.append(line)
@@ -240,7 +251,8 @@ def _experiment(setting: Setting) -> Row:
         **setting.scorer_options,
     )
     report = evaluate(router, test, [])
-    return {**asdict(setting), "n_train": len(train), "n_test": len(test), **report.metrics}
+    fields = {k: v for k, v in asdict(setting).items() if k != "scorer_options"}
+    return {**fields, "n_train": len(train), "n_test": len(test), **report.metrics}
 
 
 def _append(path: Path, row: Row) -> None:

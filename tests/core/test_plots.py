@@ -216,3 +216,7 @@ def test_a_study_has_a_panel_for_each_metric():
     figure = plots.study_results(studies.summarise(rows), "clusters")
     assert [a.get_title() for a in figure.axes] == ["PerfGain", "CostSave at 95 %", "AIQ"]
     assert all(a.get_xlabel() == "clusters" for a in figure.axes)
+    assert all(a.lines[0].get_linestyle() == "-" for a in figure.axes)
+    named = [{**row, "value": f"set {row['value']}"} for row in rows]
+    figure = plots.study_results(studies.summarise(named), "leave-one-out")
+    assert all(a.lines[0].get_linestyle() == "None" for a in figure.axes)

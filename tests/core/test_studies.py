@@ -72,3 +72,26 @@ def test_summary_takes_mean_and_spread():
     a, b = summarise(rows)
     assert (a["aiq"], a["aiq_std"], a["repetitions"]) == (2.0, pytest.approx(math.sqrt(2)), 2)
     assert math.isnan(b["aiq"])
+    assert (a["aiq_known"], b["aiq_known"]) == (2, 0)
+
+
+def test_scorer_options_are_columns(records, tmp_path):
+    settings = settings_for("top-k", records, Setting(n_clusters=6), [0], [2])
+    settings += settings_for("beta", records, Setting(n_clusters=6), [0], [5.0])
+    rows = run(records, settings, jobs=1, output=tmp_path / "rows.csv")
+    assert [(r["top_k"], r["beta"]) for r in rows] == [(2, None), (None, 5.0)]
+    with (tmp_path / "rows.csv").open(newline="") as file:
+        kept = list(csv.DictReader(file))
+    assert sorted((r["top_k"], r["beta"]) for r in kept) == [("", "5.0"), ("2", "")]
+
+
+@pytest.mark.parametrize(
+    ("study", "values", "message"),
+    [
+        ("clusters", ["many"], r"study 'clusters' varies numbers, got \['many'\]"),
+        ("leave-one-out", ["nowhere"], r"no record has the dataset \['nowhere'\]; there are"),
+    ],
+)
+def test_values_that_can_not_be_tried(records, study, values, message):
+    with pytest.raises(ValueError, match=message):
+        settings_for(study, records, Setting(), [0], values)

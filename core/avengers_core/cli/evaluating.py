@@ -11,6 +11,7 @@ import click
 from avengers_core.cli.fitting import fit_options, make_embedder
 from avengers_core.cli.shared import (
     alpha_options,
+    can_be_written,
     constraint_options,
     engine_options,
     given,
@@ -26,20 +27,13 @@ if TYPE_CHECKING:
     from avengers_core.router import Router
 
 
-def _can_be_written(_ctx: object, _param: object, value: Path | None) -> Path | None:
-    """Refuse a file in a folder that is not there before the work, not after it."""
-    if value is not None and not value.parent.is_dir():
-        raise click.ClickException(f"{value}: there is no folder {value.parent}")
-    return value
-
-
 def _known_ending(ctx: object, param: object, value: Path | None) -> Path | None:
-    """Likewise a report of an unknown format."""
+    """Refuse a report of an unknown format before the work, not after it."""
     from avengers_core.reporting import ENDINGS
 
     if value is not None and value.suffix not in ENDINGS:
         raise click.BadParameter(f"expected a path that ends in .md or .html, got {value.name}")
-    return _can_be_written(ctx, param, value)
+    return can_be_written(ctx, param, value)
 
 
 @click.command("evaluate", short_help="Compare a router with every model and baseline.")
@@ -57,7 +51,7 @@ def _known_ending(ctx: object, param: object, value: Path | None) -> Path | None
     "--output",
     "-o",
     type=click.Path(path_type=Path, dir_okay=False),
-    callback=_can_be_written,
+    callback=can_be_written,
     help="Results as JSON.",
 )
 @click.option(

@@ -57,6 +57,13 @@ def names(*declarations: str, help: str) -> Callable[[F], F]:
     )
 
 
+def can_be_written(_ctx: object, _param: object, value: Path | None) -> Path | None:
+    """Callback of an option: refuse a file in a folder that is not there before the work."""
+    if value is not None and not value.parent.is_dir():
+        raise click.ClickException(f"{value}: there is no folder {value.parent}")
+    return value
+
+
 def artifact_option(function: F) -> F:
     """``--artifact``: a folder; default, ``AVENGERS_ARTIFACT`` or the shipped one."""
     return click.option(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 
-from avengers_core.cli.shared import given, names, read_records, scorer_options
+from avengers_core.cli.shared import can_be_written, given, names, read_records, scorer_options
 from avengers_core.decision import text_table
 
 
@@ -43,8 +45,19 @@ from avengers_core.decision import text_table
     help="Share of each dataset to fit on; the rest is held out.",
 )
 @scorer_options
-@click.option("--output", "-o", type=click.Path(path_type=Path), help="Tidy CSV, row by row.")
-@click.option("--picture", type=click.Path(path_type=Path), help="A picture, .png or .svg.")
+@click.option(
+    "--output",
+    "-o",
+    type=click.Path(path_type=Path, dir_okay=False),
+    callback=can_be_written,
+    help="Tidy CSV, row by row.",
+)
+@click.option(
+    "--picture",
+    type=click.Path(path_type=Path, dir_okay=False),
+    callback=can_be_written,
+    help="A picture, .png or .svg.",
+)
 def sweep_command(
     records: tuple[Path, ...],
     study: str,
@@ -69,6 +82,8 @@ def sweep_command(
     """
     from avengers_core import studies
 
+    if picture is not None and picture.suffix not in (".png", ".svg"):
+        raise click.UsageError(f"expected a picture that ends in .png or .svg, got {picture.name}")
     loaded = read_records(records, strict=False)
     base = studies.Setting(
         n_clusters=clusters,
@@ -85,7 +100,7 @@ def sweep_command(
     summary = studies.summarise(studies.run(loaded, settings, jobs=jobs, output=output))
     shown = ("perf_gain", "cost_save_95", "aiq")
     rows = [
-        [str(line["value"]), *(f"{line[m]:.4f} ± {line[f'{m}_std']:.4f}" for m in shown)]
+        [str(line["value"]), *(_mean_and_spread(line, metric) for metric in shown)]
         for line in summary
     ]
     click.echo(text_table([study, "PerfGain", "CostSave at 95 %", "AIQ"], rows))
@@ -93,6 +108,15 @@ def sweep_command(
         from avengers_core.plots import study_results
 
         study_results(summary, study).savefig(picture, dpi=150)
+
+
+def _mean_and_spread(line: Mapping[str, Any], metric: str) -> str:
+    known, repetitions = line[f"{metric}_known"], line["repetitions"]
+    if not known:
+        return "not reached"
+    spread = f" ± {line[f'{metric}_std']:.4f}" if known > 1 else ""
+    some = "" if known == repetitions else f" ({known} of {repetitions})"
+    return f"{line[metric]:.4f}{spread}{some}"
 
 
 def _number(value: str) -> float | str:

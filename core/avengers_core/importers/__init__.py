@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import tarfile
 import tempfile
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from typing import Any
 from avengers_core.errors import RecordError
 from avengers_core.importers import benchmarks, traces
 from avengers_core.importers.joining import Scale
-from avengers_core.importers.tables import endings, first_row
+from avengers_core.importers.tables import KINDS, endings, first_row
 
 Rows = Iterator[Any]
 
@@ -70,8 +71,11 @@ def import_records(
 def _import(path: Path, layout: str | None, score_key: str | None, scale: Scale | None) -> Rows:
     if path.is_file() and tarfile.is_tarfile(path):
         with tempfile.TemporaryDirectory() as folder:
-            with tarfile.open(path) as archive:
-                archive.extractall(folder, filter="data")
+            try:
+                with tarfile.open(path) as archive:
+                    archive.extractall(folder, filter="data")
+            except (tarfile.TarError, EOFError, zlib.error) as error:
+                raise RecordError(f"{path}: not an archive to be unpacked ({error})") from error
             yield from _import(Path(folder), layout, score_key, scale)
         return
     found = layout or _layout_of(path)
@@ -115,7 +119,7 @@ def _layout_of(path: Path) -> str:
 def _refuse_pickle(path: Path) -> None:
     files = [path] if path.is_file() else [p for p in path.rglob("*") if p.is_file()]
     pickles = [p for p in files if endings(p) & {".pkl", ".pickle"}]
-    if pickles and len(pickles) == len(files):
+    if pickles and not any(endings(p) & KINDS for p in files):
         raise RecordError(
             f"{pickles[0]} is a pickle, which can run any code when it is opened, so it is not. "
             f"If you trust it, convert it where nothing can be lost (a container without your "

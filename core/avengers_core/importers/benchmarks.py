@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import contextlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -155,14 +157,11 @@ def llmrouter(path: Path) -> Iterator[Any]:
 
 
 def _first_prompt(value: Any) -> str:
-    """RouterBench's prompts are lists of one text, also where a table made texts of them."""
-    if isinstance(value, list | tuple):
-        return "\n".join(map(str, value))
-    text = str(value)
-    for quote in ("'", '"'):
-        if text.startswith(f"[{quote}") and text.endswith(f"{quote}]"):
-            return text[2:-2].replace("\\n", "\n")
-    return text
+    """RouterBench's prompts are lists of texts, also where a table made texts of the lists."""
+    if isinstance(value, str) and value.startswith(("['", '["')):
+        with contextlib.suppress(ValueError, SyntaxError, MemoryError, RecursionError):
+            value = ast.literal_eval(value)
+    return "\n".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
 def _is_number(value: Any) -> bool:

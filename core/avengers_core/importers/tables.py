@@ -7,6 +7,7 @@ import gzip
 import io
 import json
 import sys
+import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from avengers_core.errors import RecordError
 from avengers_core.records import RecordProblem
 
 Row = Mapping[str, Any]
-_KINDS = {".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".parquet"}
+KINDS = {".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".parquet"}
 
 
 def endings(path: Path) -> set[str]:
@@ -32,9 +33,9 @@ def files(path: Path) -> list[Path]:
     """
     if path.is_file():
         return [path]
-    found = sorted(p for p in path.rglob("*") if p.is_file() and endings(p) & _KINDS)
+    found = sorted(p for p in path.rglob("*") if p.is_file() and endings(p) & KINDS)
     if not found:
-        raise RecordError(f"{path} holds no file ending in {', '.join(sorted(_KINDS))}")
+        raise RecordError(f"{path} holds no file ending in {', '.join(sorted(KINDS))}")
     return found
 
 
@@ -98,7 +99,10 @@ def number(value: Any) -> float | None:
 def _text(path: Path) -> str:
     data = path.read_bytes()
     if data[:2] == b"\x1f\x8b":
-        data = gzip.decompress(data)
+        try:
+            data = gzip.decompress(data)
+        except (EOFError, OSError, zlib.error) as error:
+            raise RecordError(f"{path}: not a readable gzip file ({error})") from error
     return data.decode("utf-8-sig", "replace")
 
 
@@ -110,11 +114,12 @@ def _table(path: Path, delimiter: str) -> Iterator[Row | RecordProblem]:
     try:
         for row in reader:
             if None in row or None in row.values():
-                columns, found = len(reader.fieldnames or ()), len(row) + len(row.get(None) or ())
+                columns, extra = len(reader.fieldnames or ()), row.pop(None, None) or []
+                cells = [cell for cell in (*row.values(), *extra) if cell is not None]
                 yield RecordProblem(
                     reader.line_num,
-                    f"{path.name}: expected {columns} columns, got another number",
-                    str(found),
+                    f"{path.name}: expected {columns} columns, got {len(cells)}",
+                    ",".join(cells)[:80],
                 )
             else:
                 yield row

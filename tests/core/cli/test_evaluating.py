@@ -150,3 +150,21 @@ def test_sweep_writes_tidy_rows(run, records):
     ]
     assert "CostSave at 95 %" in found.stdout
     assert Path("sweep.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_sweep_says_where_a_saving_was_not_reached(run, records):
+    once = ("sweep", "-i", records, "--embedder", "tfidf", "--jobs", 1, "--repetitions", 1)
+    assert "nan" not in run(*once, "--study", "leave-one-out").stdout
+    assert "± " not in run(*once, "--values", 2).stdout
+
+
+@pytest.mark.parametrize(
+    ("option", "code", "message"),
+    [
+        (("--picture", "sweep.pdf"), 2, "ends in .png or .svg, got sweep.pdf"),
+        (("-o", "no/sweep.csv"), 1, "there is no folder no"),
+        (("--values", "many"), 1, "varies numbers"),
+    ],
+)
+def test_sweep_finds_mistakes_before_the_work(run, records, option, code, message):
+    assert message in run("sweep", "-i", records, *option, code=code).stderr

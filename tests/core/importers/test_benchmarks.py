@@ -113,6 +113,24 @@ def test_routerbench(tmp_path, kind):
     assert records.datasets == ("mmlu",)
 
 
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "It's 2 \\ 3?\tTab, \u2028 and 'quotes' \"both\"",
+        "['not a list",
+        "['a'] + ['b']",
+        "['a', 3]x",
+    ],
+)
+def test_routerbench_prompts_are_what_they_were_before_they_were_a_table(tmp_path, prompt):
+    file = tmp_path / "r.csv"
+    with file.open("w", newline="") as out:
+        rows = [["prompt", "eval_name", "m"], [repr([prompt]), "e", 1], [prompt, "e", 1]]
+        csv.writer(out).writerows([*rows, [repr(["turn 1", "turn 2"]), "e", 1]])
+    queries = [r.query for r in load_records(import_records(file))]
+    assert queries == [prompt, prompt, "turn 1\nturn 2"]
+
+
 @pytest.mark.parametrize("name", ["routerbench_0shot.pkl", "data.pickle"])
 def test_a_pickle_is_refused_and_never_opened(tmp_path, name):
     class Explodes:
@@ -123,6 +141,7 @@ def test_a_pickle_is_refused_and_never_opened(tmp_path, name):
     file.write_bytes(pickle.dumps(Explodes()))
     with pytest.raises(RecordError, match=r"pickle.*to_parquet"):
         import_records(file)
+    (tmp_path / "README.md").touch()
     with pytest.raises(RecordError, match="pickle"):
         import_records(tmp_path)
     assert not (tmp_path / "executed").exists()
@@ -143,7 +162,24 @@ def test_routellm_leaves_out_columns_of_texts_and_reports_short_rows(tmp_path):
     file.write_text("prompt,gpt-4,gpt-4_answer\nHow many?,True,five\nbroken,True\nLast?,maybe,2\n")
     records = load_records(import_records(file))
     assert [dict(r.scores) for r in records] == [{"gpt-4": 1}]
-    assert len(records.problems) == 2
+    short, wrong = map(str, records.problems)
+    assert "expected 3 columns, got 2: broken,True" in short
+    assert "maybe" in wrong
+
+
+@pytest.mark.parametrize("name", ["bad.json.gz", "cut.jsonl.gz"])
+def test_a_damaged_gzip_is_one_clear_error(tmp_path, name):
+    data = gzip.compress(b'{"prompt": "x"}' * 50)
+    (tmp_path / name).write_bytes(data[:20] if name.startswith("cut") else data[:10] + b"garbage")
+    with pytest.raises(RecordError, match=f"{name}: not a readable gzip file"):
+        list(import_records(tmp_path / name))
+
+
+def test_an_archive_that_would_write_outside_is_refused(tmp_path):
+    with tarfile.open(tmp_path / "evil.tar.gz", "w:gz") as archive:
+        archive.addfile(tarfile.TarInfo("../../evil.json"))
+    with pytest.raises(RecordError, match="not an archive to be unpacked"):
+        list(import_records(tmp_path / "evil.tar.gz"))
 
 
 def test_llmrouter_joins_rows_and_keeps_repeated_results(tmp_path):
