@@ -57,7 +57,7 @@ def test_fit_and_grow(folder):
     names |= {
         "new_records": records[:20],
         "few_hundred_records": load_records(fresh),
-        "artifact_of_another_day": fit(records[:50], centroids=names["artifact"]),
+        "of_another_day": fit(records[:50], centroids=names["artifact"]),
     }
     for line in growing.replace("old/model", old).splitlines():
         exec(line, names)

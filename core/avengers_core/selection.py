@@ -59,11 +59,13 @@ def best_subset(
         keep: models that must be in it.
 
     Raises:
-        ValueError: size out of range, or an unknown model in ``keep``.
+        ValueError: size or alpha out of range, or an unknown model in ``keep``.
     """
     models = router.models
     if not 1 <= size <= len(models):
         raise ValueError(f"size must lie in [1, {len(models)}], got {size}")
+    if not 0 <= alpha <= 1:
+        raise ValueError(f"alpha must lie in [0, 1], got {alpha}")
     if unknown := sorted(set(keep) - set(models)):
         raise ValueError(f"the artifact has no model {unknown}; it has {list(models)}")
     if len(keep) > size:

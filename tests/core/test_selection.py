@@ -65,6 +65,8 @@ def test_bad_arguments():
     router = make_router(np.array([[0.5, 0.6]]))
     with pytest.raises(ValueError, match=r"size must lie in \[1, 2\], got 3"):
         best_subset(router, 3)
+    with pytest.raises(ValueError, match=r"alpha must lie in \[0, 1\], got 2"):
+        best_subset(router, 1, alpha=2)
     with pytest.raises(ValueError, match="no model"):
         best_subset(router, 1, keep=["m9"])
     with pytest.raises(ValueError, match="keep names 2"):

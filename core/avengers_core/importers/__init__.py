@@ -69,7 +69,7 @@ def import_records(
 
 
 def _import(path: Path, layout: str | None, score_key: str | None, scale: Scale | None) -> Rows:
-    if path.is_file() and tarfile.is_tarfile(path):
+    if path.is_file() and _is_archive(path):
         with tempfile.TemporaryDirectory() as folder:
             try:
                 with tarfile.open(path) as archive:
@@ -91,6 +91,13 @@ def _import(path: Path, layout: str | None, score_key: str | None, scale: Scale 
             "llmrouter": benchmarks.llmrouter,
         }
         yield from readers[found](path)
+
+
+def _is_archive(path: Path) -> bool:
+    try:
+        return tarfile.is_tarfile(path)
+    except (EOFError, OSError, zlib.error):
+        return False  # a damaged gzip file, which the readers report
 
 
 def _layout_of(path: Path) -> str:
