@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import httpx
 import pytest
 from keyword_router import MODELS
 from langchain_core.language_models import BaseChatModel
 from langchain_openai import ChatOpenAI
+from openai import DefaultAsyncHttpxClient
 from stub_server import StubServer
 
 from avengers_core import Router
@@ -22,7 +22,7 @@ KEY = "sk-the-key-of-a-test"
 def backend(server: StubServer) -> Callable[..., ChatOpenAI]:
     """Makes a chat model on the stub server."""
     # The stock client is shared with the next test, which has another event loop.
-    client = httpx.AsyncClient(verify=False)
+    client = DefaultAsyncHttpxClient(verify=False)
 
     def make(model: str, **arguments: Any) -> ChatOpenAI:
         options: dict[str, Any] = {

@@ -6,7 +6,6 @@ import subprocess
 import sys
 from typing import Any
 
-import httpx
 import pytest
 from keyword_router import EASY, HARD, MODELS, SPARE
 from langchain.agents import create_agent
@@ -177,7 +176,7 @@ def test_middleware_does_not_fail_over_once_tokens_went_out(
         backends[HARD], [], middleware=[AvengersMiddleware(backends, router=router)]
     )
     question = {"messages": [HumanMessage("Prove it")]}
-    with pytest.raises(httpx.RemoteProtocolError):
+    with pytest.raises(Exception, match="peer closed connection|Connection error"):
         list(agent.stream(question, stream_mode="messages"))
     assert server.asked == [HARD]
 

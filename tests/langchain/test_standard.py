@@ -13,6 +13,7 @@ from langchain_core.language_models import BaseChatModel
 from langchain_openai import ChatOpenAI
 from langchain_tests.integration_tests import ChatModelIntegrationTests
 from langchain_tests.unit_tests import ChatModelUnitTests
+from openai import DefaultAsyncHttpxClient
 from stub_server import StubServer
 from syrupy.assertion import SnapshotAssertion
 
@@ -55,7 +56,13 @@ class TestIntegration(ChatModelIntegrationTests):
 
     @pytest.fixture(autouse=True)
     def _on_stub(self, server: StubServer, monkeypatch: pytest.MonkeyPatch) -> None:
-        options: Any = {"base_url": server.url, "api_key": "a-key", "stream_usage": True}
+        options: Any = {
+            "base_url": server.url,
+            "api_key": "a-key",
+            "stream_usage": True,
+            # The stock client is shared with the next test, which has another event loop.
+            "http_async_client": DefaultAsyncHttpxClient(),
+        }
         self._backends = {m: ChatOpenAI(model=m, **options) for m in MODELS}
 
         def fetched(url: str, **_: Any) -> httpx.Response:
