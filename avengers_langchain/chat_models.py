@@ -77,6 +77,10 @@ class AvengersChatModel(BaseChatModel):
         for chunk in llm.stream("Why is the sky blue?"):
             print(chunk.text, end="")
 
+    Async::
+
+        await llm.ainvoke("Prove that ...")                  # also astream, abatch, astream_events
+
     Tool calling::
 
         llm.bind_tools([search]).invoke("What is new?").tool_calls
@@ -84,6 +88,15 @@ class AvengersChatModel(BaseChatModel):
     Structured output::
 
         llm.with_structured_output(Person).invoke("Ann is 33")
+
+    Image input::
+
+        llm.invoke([HumanMessage([{"type": "text", "text": "What is this?"},
+                                  {"type": "image", "url": "https://..."}])])
+
+    Token usage, which the backend reports, counted once::
+
+        llm.invoke("...").usage_metadata
 
     Response metadata::
 
