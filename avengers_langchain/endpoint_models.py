@@ -15,7 +15,7 @@ from avengers_core.endpoints import Endpoint, endpoint_from_env
 from avengers_core.errors import BackendConfigError, OptionalDependencyError
 
 if TYPE_CHECKING:
-    from httpx import AsyncClient
+    from openai import DefaultAsyncHttpxClient
 
 TIMEOUT = 60.0
 """Seconds that a chat model made here waits, unless told otherwise."""
@@ -39,7 +39,7 @@ class EndpointModels:
         self._lock = threading.Lock()
         # By event loop: a connection can not outlive the one that it was opened in.
         self._made: dict[tuple[str, Hashable], BaseChatModel] = {}
-        self._clients: dict[asyncio.AbstractEventLoop, AsyncClient] = {}
+        self._clients: dict[asyncio.AbstractEventLoop, DefaultAsyncHttpxClient] = {}
 
     @property
     def endpoint(self) -> Endpoint:
@@ -84,7 +84,7 @@ class EndpointModels:
             **self._options,
         )
 
-    def _client(self, loop: asyncio.AbstractEventLoop) -> AsyncClient:
+    def _client(self, loop: asyncio.AbstractEventLoop) -> DefaultAsyncHttpxClient:
         from openai import DefaultAsyncHttpxClient
 
         client = self._clients.get(loop)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -12,8 +11,6 @@ from avengers_core.embedders.base import brief
 from avengers_core.errors import EmbedderError
 
 if TYPE_CHECKING:
-    from ssl import SSLContext
-
     from openai import AsyncOpenAI, OpenAI
 
 DEFAULT_URL = "https://api.openai.com/v1"
@@ -63,7 +60,7 @@ class Clients:
         client = self._sync.get(os.getpid())
         if client is None:
             options = self._options()
-            http = DefaultHttpxClient(timeout=self._timeout, verify=_certificates())
+            http = DefaultHttpxClient(timeout=self._timeout)
             # Two threads may come here at once; they end up with the same one.
             client = self._sync.setdefault(os.getpid(), OpenAI(**options, http_client=http))
         return client
@@ -83,7 +80,7 @@ class Clients:
             for other in [known for known in self._async if known.is_closed()]:
                 self._async.pop(other, None)
             # The library's own, when dropped, would try to close itself in whatever loop runs.
-            http = DefaultAsyncHttpxClient(timeout=self._timeout, verify=_certificates())
+            http = DefaultAsyncHttpxClient(timeout=self._timeout)
             client = self._async[loop] = AsyncOpenAI(**options, http_client=http)
         return client
 
@@ -146,14 +143,6 @@ class Clients:
 
     def __repr__(self) -> str:
         return f"Clients({self.url!r})"
-
-
-@lru_cache(maxsize=1)
-def _certificates() -> SSLContext:
-    # Reading them takes far longer than all else that a client needs.
-    from httpx import create_ssl_context
-
-    return create_ssl_context()
 
 
 def _public(url: str) -> str:
