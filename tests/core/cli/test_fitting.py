@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from avengers_core import RouterArtifact
@@ -81,6 +84,48 @@ def test_fit_with_an_engine(run, records):
     run("fit", records, "-o", "streamed", "--clusters", 4, "--engine", "serial")
     assert RouterArtifact.load("streamed").n_records == 80
     failed = run("fit", records, "-o", "x", "--engine", "serial", "--strict", code=2)
+    assert "--engine memory only" in failed.stderr
+
+
+@pytest.mark.parametrize("embedder", ["wordllama", "tfidf"])
+@pytest.mark.parametrize("missing", ["skip", "zero"])
+def test_days_add_up_to_one_fit(run, tmp_path, make_records, embedder, missing):
+    days = {
+        "mon": make_records(50),
+        "tue": make_records(40, seed=1),
+        "wed": make_records(30, seed=2),
+    }
+    for row in days["tue"][::2]:
+        row["records"]["odd"] = None
+    for name, rows in days.items():
+        (tmp_path / f"{name}.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    pq.write_table(pa.Table.from_pylist(days["wed"]), "wed.parquet", row_group_size=7)
+    one_process, by_parts = ("--missing", missing), ("--missing", missing, "--engine", "serial")
+    run("fit", "mon.jsonl", "-o", "mon", "--clusters", 4, "--embedder", embedder, *one_process)
+    run("fit", "tue.jsonl", "-o", "tue", "--centroids", "mon", *one_process)
+    run("fit", "wed.parquet", "-o", "wed", "--centroids", "mon", *by_parts)
+    run("merge", "mon", "tue", "wed", "-o", "merged")
+    run("update", "mon", "tue.jsonl", "-o", "two")
+    run("update", "two", "wed.parquet", "-o", "updated", "--engine", "serial")
+    everything = ("mon.jsonl", "tue.jsonl", "wed.jsonl")
+    run("fit", *everything, "-o", "all", "--centroids", "mon", *one_process)
+    expected = RouterArtifact.load("all")
+    for name in ("merged", "updated"):
+        found = RouterArtifact.load(name)
+        assert (found.models, found.datasets, found.n_records) == (
+            expected.models,
+            expected.datasets,
+            120,
+        )
+        np.testing.assert_array_equal(found.centroids, expected.centroids)
+        for part in ("statistics", "refinement"):
+            for key, values in getattr(expected, part).arrays().items():
+                others = getattr(found, part).arrays()[key]
+                np.testing.assert_allclose(others, values, rtol=0, atol=1e-9, err_msg=key)
+
+
+def test_update_by_parts_adds_no_single_model(run, artifact, records):
+    failed = run("update", artifact, records, "--engine", "serial", "--model", "new", code=2)
     assert "--engine memory only" in failed.stderr
 
 
