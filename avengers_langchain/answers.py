@@ -103,17 +103,19 @@ class Answering:
         }
 
     def _tagged(self, result: ChatResult, model: str, run_manager: Any) -> ChatResult:
-        """A backend's answer with the decision in copies of its messages: caches may hold them."""
+        """A backend's answer with the decision in it; a copy, for caches may hold the original."""
         facts = self._facts(model)
         output = {"model_name": model, **(result.llm_output or {})}
+        generations = []
         for generation in result.generations:
             message = generation.message
             metadata = {**output, **message.response_metadata, "avengers": facts}
-            generation.message = message.model_copy(update={"response_metadata": metadata})
-        result.llm_output = {**output, "avengers": facts}
+            message = message.model_copy(update={"response_metadata": metadata})
+            generations.append(generation.model_copy(update={"message": message}))
         if run_manager is not None:
             run_manager.tags = [*(run_manager.tags or ()), f"avengers:{model}"]
-        return result
+        output["avengers"] = facts
+        return result.model_copy(update={"generations": generations, "llm_output": output})
 
 
 class _Marker:

@@ -15,6 +15,7 @@ from langchain_core.language_models.fake_chat_models import (
     FakeMessagesListChatModel,
 )
 from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage
+from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_core.runnables import ConfigurableField
 from pydantic import ValidationError
 from stub_server import StubServer
@@ -184,6 +185,20 @@ def test_the_last_chunk_has_it_and_the_first_names_who(llm: AvengersChatModel) -
     assert first.response_metadata["avengers_model"] == HARD
     assert answered_by(last) == HARD
     assert last.chunk_position == "last"
+
+
+def test_an_answer_that_the_backend_keeps_is_left_as_it_was(router: Router) -> None:
+    kept = ChatResult(generations=[ChatGeneration(message=AIMessage("Yes."))])
+
+    class Keeping(FakeListChatModel):
+        def _generate(self, *args: Any, **kwargs: Any) -> ChatResult:
+            return kept
+
+    backend = Keeping(responses=["no"])
+    llm = AvengersChatModel(router=router, models={EASY: backend, HARD: backend})
+    names = [llm.invoke("hello", model=m).response_metadata["model_name"] for m in (EASY, HARD)]
+    assert names == [EASY, HARD]
+    assert kept == ChatResult(generations=[ChatGeneration(message=AIMessage("Yes."))])
 
 
 def test_model_name_is_there_once_even_if_the_backend_gives_none(router: Router) -> None:

@@ -10,8 +10,8 @@ import click
 
 from avengers_core.cli.fitting import fit_options, make_embedder
 from avengers_core.cli.shared import (
+    NewFile,
     alpha_options,
-    can_be_written,
     constraint_options,
     engine_options,
     given,
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
     from avengers_core.router import Router
 
 
-def _known_ending(ctx: object, param: object, value: Path | None) -> Path | None:
+def _known_ending(_ctx: object, _param: object, value: Path | None) -> Path | None:
     """Refuse a report of an unknown format before the work, not after it."""
     from avengers_core.reporting import ENDINGS
 
     if value is not None and value.suffix not in ENDINGS:
         raise click.BadParameter(f"expected a path that ends in .md or .html, got {value.name}")
-    return can_be_written(ctx, param, value)
+    return value
 
 
 @click.command("evaluate", short_help="Compare a router with every model and baseline.")
@@ -50,13 +50,12 @@ def _known_ending(ctx: object, param: object, value: Path | None) -> Path | None
 @click.option(
     "--output",
     "-o",
-    type=click.Path(path_type=Path, dir_okay=False),
-    callback=can_be_written,
+    type=NewFile(),
     help="Results as JSON.",
 )
 @click.option(
     "--report",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=NewFile(),
     callback=_known_ending,
     help="A report: .md for Markdown, .html for one self-contained page with pictures.",
 )

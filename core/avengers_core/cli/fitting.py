@@ -210,13 +210,11 @@ def update_command(
         )
         show_problems(fitted.problems.count, fitted.problems.first, "input")
         new = old.merge(fitted.artifact)
-        new.save(output or artifact)
-        click.echo(f"{output or artifact}: {new!r}")
-        return
-    if workers is not None:
+    elif workers is not None:
         raise click.UsageError("--workers goes with --engine serial, processes or ray")
-    loaded = read_records(records, strict=strict, missing=missing)
-    new = old.add_model(model, loaded) if model else old.update(loaded)
+    else:
+        loaded = read_records(records, strict=strict, missing=missing)
+        new = old.add_model(model, loaded) if model else old.update(loaded)
     new.save(output or artifact)
     click.echo(f"{output or artifact}: {new!r}")
 

@@ -57,11 +57,17 @@ def names(*declarations: str, help: str) -> Callable[[F], F]:
     )
 
 
-def can_be_written(_ctx: object, _param: object, value: Path | None) -> Path | None:
-    """Callback of an option: refuse a file in a folder that is not there before the work."""
-    if value is not None and not value.parent.is_dir():
-        raise click.ClickException(f"{value}: there is no folder {value.parent}")
-    return value
+class NewFile(click.Path):
+    """A file to be written; a folder that is not there is found before the work, not after it."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path, dir_okay=False)
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Path:
+        file = Path(str(super().convert(value, param, ctx)))
+        if not file.parent.is_dir():
+            raise click.ClickException(f"{file}: there is no folder {file.parent}")
+        return file
 
 
 def artifact_option(function: F) -> F:

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from avengers_core.cli.shared import can_be_written, given, names, read_records, scorer_options
+from avengers_core.cli.shared import NewFile, given, names, read_records, scorer_options
 from avengers_core.decision import text_table
 
 
@@ -48,14 +48,12 @@ from avengers_core.decision import text_table
 @click.option(
     "--output",
     "-o",
-    type=click.Path(path_type=Path, dir_okay=False),
-    callback=can_be_written,
+    type=NewFile(),
     help="Tidy CSV, row by row.",
 )
 @click.option(
     "--picture",
-    type=click.Path(path_type=Path, dir_okay=False),
-    callback=can_be_written,
+    type=NewFile(),
     help="A picture, .png or .svg.",
 )
 def sweep_command(

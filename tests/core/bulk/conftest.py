@@ -9,9 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from avengers_core import (
-    fit,
-)
+from avengers_core import fit
 
 
 @pytest.fixture(scope="module")
@@ -40,3 +38,13 @@ def folder(tmp_path_factory, rows):
 @pytest.fixture(scope="module")
 def in_memory(rows):
     return fit(rows, n_clusters=6)
+
+
+@pytest.fixture(scope="session")
+def decisions():
+    """Reads back what a job of routing wrote."""
+
+    def read(written):
+        return [json.loads(line) for file in written.files for line in file.open()]
+
+    return read

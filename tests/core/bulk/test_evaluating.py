@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from avengers_core import (
-    bulk,
-    evaluate,
-)
+from avengers_core import bulk, evaluate
 
 SMALL = 4_000  # bytes a part: many parts of little
 

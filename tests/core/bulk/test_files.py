@@ -12,10 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from avengers_core import (
-    RecordError,
-    bulk,
-)
+from avengers_core import RecordError, bulk
 from avengers_core.bulk import files as module
 from avengers_core.bulk.files import count_rows, numbered, plan, read
 

@@ -8,13 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from avengers_core import (
-    AvengersError,
-    RecordError,
-    bulk,
-    fit,
-    load_records,
-)
+from avengers_core import AvengersError, RecordError, bulk, fit, load_records
 
 SMALL = 4_000  # bytes a part: many parts of little
 

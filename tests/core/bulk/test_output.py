@@ -7,10 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from avengers_core import (
-    AvengersError,
-    bulk,
-)
+from avengers_core import AvengersError, bulk
 from avengers_core.bulk import files as module
 from avengers_core.bulk import output
 from avengers_core.bulk.files import plan

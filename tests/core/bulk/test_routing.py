@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -14,20 +13,12 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from avengers_core import (
-    AvengersError,
-    Router,
-    bulk,
-)
+from avengers_core import AvengersError, Router, bulk
 
 SMALL = 4_000  # bytes a part: many parts of little
 
 
-def decisions(written):
-    return [json.loads(line) for file in written.files for line in file.open()]
-
-
-def test_decisions_are_those_of_route_batch(folder, rows, in_memory, tmp_path):
+def test_decisions_are_those_of_route_batch(decisions, folder, rows, in_memory, tmp_path):
     router = Router(in_memory)
     written = bulk.route(
         router, folder, tmp_path / "out", engine="serial", part_bytes=SMALL, alpha=0.7, n=2
@@ -53,7 +44,7 @@ def test_decisions_are_those_of_route_batch(folder, rows, in_memory, tmp_path):
     assert numbers == [*range(1, 62), *range(63, 103)]
 
 
-def test_plain_text_is_a_query_a_line(in_memory, tmp_path):
+def test_plain_text_is_a_query_a_line(decisions, in_memory, tmp_path):
     (tmp_path / "q.txt").write_text("alpha beta\nzeta\n")
     written = bulk.route(in_memory, tmp_path / "q.txt", tmp_path / "out", engine="serial")
     assert [line["query"] for line in decisions(written)] == ["alpha beta", "zeta"]

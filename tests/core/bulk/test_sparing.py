@@ -2,23 +2,12 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pytest
 
-from avengers_core import (
-    EmbedderError,
-    Router,
-    bulk,
-    fit,
-)
+from avengers_core import EmbedderError, Router, bulk, fit
 
 SMALL = 4_000  # bytes a part: many parts of little
-
-
-def decisions(written):
-    return [json.loads(line) for file in written.files for line in file.open()]
 
 
 def picky(texts):
@@ -28,7 +17,7 @@ def picky(texts):
     return [[1.0, len(text) % 7, len(text) % 3] for text in texts]
 
 
-def test_texts_that_can_not_be_embedded_are_problems(folder, rows, tmp_path):
+def test_texts_that_can_not_be_embedded_are_problems(decisions, folder, rows, tmp_path):
     bad = sum("zeta" in r["query"] for r in rows)
     assert 0 < bad < len(rows)
     found = bulk.fit(folder, picky, n_clusters=3, engine="serial", part_bytes=SMALL)
