@@ -66,8 +66,10 @@ def prepare(
     manifest = target / MANIFEST
     files = {part.file: state(part.file) for part in parts}
     content = json.dumps({**job, "files": files, "parts": parts}, indent=1, sort_keys=True).encode()
+    # Looked at in this order: a job that begins just now writes its manifest first of all.
+    holds_files = target.is_dir() and any(not _is_unfinished(f) for f in target.iterdir())
     if not manifest.exists():
-        if target.is_dir() and any(f for f in target.iterdir() if not _is_unfinished(f)):
+        if holds_files:
             raise AvengersError(f"{target} is not empty and not the output of an earlier run")
         target.mkdir(parents=True, exist_ok=True)
         _create(manifest, content)

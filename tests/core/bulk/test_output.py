@@ -30,6 +30,16 @@ def test_what_killed_workers_left_is_removed_and_missed_by_nobody(folder, in_mem
         pass
 
 
+def test_one_job_that_begins_many_times_at_once_is_never_refused(folder, tmp_path):
+    parts = plan(folder)
+
+    def begin(number):
+        return output.prepare(tmp_path / str(number // 8), {"job": 1}, parts, ".jsonl")
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(len(files) == len(parts) for files in pool.map(begin, range(400)))
+
+
 def test_of_two_jobs_that_begin_at_once_in_a_folder_one_is_refused(folder, in_memory, tmp_path):
     parts = plan(folder)
 
