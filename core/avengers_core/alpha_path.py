@@ -6,7 +6,7 @@ is the upper envelope of M lines: a handful of breakpoints for each query, found
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
@@ -211,10 +211,10 @@ def find_path(engine: Engine, features: Floats, call: Call) -> AlphaPath:
         empty = np.flatnonzero((np.isneginf(low) | np.isneginf(high)).all(axis=1))
         if len(empty):
             # Says why, or takes the nearest, which is the same at every alpha.
-            nearest = engine.pick(features[empty], replace(call, alpha=0.0))
+            nearest = engine.pick(features[empty], call._replace(alpha=0.0))
             low[empty, nearest] = high[empty, nearest] = 0.0
         return _envelope(low, high)
-    choices = np.stack([engine.pick(features, replace(call, alpha=float(a))) for a in GRID])
+    choices = np.stack([engine.pick(features, call._replace(alpha=float(a))) for a in GRID])
     at, query = np.nonzero(choices[1:] != choices[:-1])
     edges = np.concatenate([[0.0], (GRID[1:] + GRID[:-1]) / 2, [1.0]])
     return AlphaPath(edges, choices[0], at + 1, query, choices[at + 1, query], exact=False)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from avengers_core.eligibility import Constraints
 
@@ -14,8 +13,7 @@ DEFAULT_ALPHA = 0.5
 _LASTING = (tuple, Collection)  # the first, the usual one, is the quicker to tell
 
 
-@dataclass(frozen=True)
-class Call:
+class Call(NamedTuple):
     """The arguments of one routing call, checked.
 
     Attributes:
@@ -31,16 +29,6 @@ class Call:
     n: int = 1
     prompt_tokens: int | None = None
     on_empty: OnEmpty = "raise"
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.alpha <= 1:
-            raise ValueError(f"alpha must lie in [0, 1], got {self.alpha}")
-        if self.n < 1:
-            raise ValueError(f"n must be at least 1, got {self.n}")
-        if self.prompt_tokens is not None and self.prompt_tokens < 0:
-            raise ValueError(f"prompt_tokens must not be negative, got {self.prompt_tokens}")
-        if self.on_empty not in ("raise", "relax"):
-            raise ValueError(f'on_empty must be "raise" or "relax", got {self.on_empty!r}')
 
 
 def make_call(
@@ -62,13 +50,19 @@ def make_call(
         if alpha is not None:
             raise ValueError("give alpha, or performance_weight and cost_sensitivity, not both")
         alpha = alpha_from_weights(performance_weight, cost_sensitivity)
-    return Call(
-        DEFAULT_ALPHA if alpha is None else float(alpha),
-        Constraints(_names(models), _names(exclude) or (), max_cost, min_score, unavailable or {}),
-        n,
-        prompt_tokens,
-        on_empty,
+    alpha = DEFAULT_ALPHA if alpha is None else float(alpha)
+    if not 0 <= alpha <= 1:
+        raise ValueError(f"alpha must lie in [0, 1], got {alpha}")
+    if n < 1:
+        raise ValueError(f"n must be at least 1, got {n}")
+    if prompt_tokens is not None and prompt_tokens < 0:
+        raise ValueError(f"prompt_tokens must not be negative, got {prompt_tokens}")
+    if on_empty not in ("raise", "relax"):
+        raise ValueError(f'on_empty must be "raise" or "relax", got {on_empty!r}')
+    constraints = Constraints(
+        _names(models), _names(exclude) or (), max_cost, min_score, unavailable
     )
+    return Call(alpha, constraints, n, prompt_tokens, on_empty)
 
 
 def _names(given: Collection[str] | None) -> Collection[str] | None:

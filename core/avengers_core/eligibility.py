@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from avengers_core.decision import Candidate
 from avengers_core.errors import NoEligibleModelError
@@ -17,8 +17,7 @@ MIN_SUPPORT = 0.5
 SLACK = 1e-5
 
 
-@dataclass(frozen=True)
-class Constraints:
+class Constraints(NamedTuple):
     """What a call demands of the model that answers it.
 
     Attributes:
@@ -34,7 +33,7 @@ class Constraints:
     exclude: Collection[str] = ()
     max_cost: float | None = None
     min_score: float | None = None
-    unavailable: Mapping[str, str] = field(default_factory=dict)
+    unavailable: Mapping[str, str] | None = None
     needs_cost: bool = True
 
     def check(self, known: Sequence[str]) -> None:
@@ -55,7 +54,7 @@ class Constraints:
         """model -> reason, for the models that are out whatever the query."""
         if self.models is None and not self.exclude and not self.unavailable:
             return {}
-        out = {m: r for m, r in self.unavailable.items() if m in known}
+        out = {m: r for m, r in (self.unavailable or {}).items() if m in known}
         if self.models is not None:
             out |= {m: "not among models=" for m in known if m not in self.models}
         return out | {m: "named in exclude=" for m in known if m in self.exclude}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from functools import lru_cache, partial
 from operator import attrgetter
 
@@ -101,44 +100,45 @@ class Engine:
         needs_cost = self._any_cost and call.alpha < 1
         if limits.needs_cost == needs_cost:
             return limits
-        return replace(limits, needs_cost=needs_cost)
+        return limits._replace(needs_cost=needs_cost)
 
     def decide(self, features: Floats, basis: Basis, call: Call) -> list[RoutingDecision]:
         """One decision for each row of (n, F) features."""
+        return [self.decide_one(row, basis, call) for row in features]
+
+    def decide_one(self, features: Floats, basis: Basis, call: Call) -> RoutingDecision:
+        """The decision for one query's (F,) features."""
         limits = self.constraints(call)
         out = limits.ruled_out(self.artifact.models)
-        unlimited = self._unlimited(limits, out)
-        models, m, k = self.artifact.models, len(self.artifact.models), self.n_clusters
-        decisions = []
-        for row, together in zip(features, features @ self._tables(call.alpha), strict=True):
-            # For one query, lists are faster than arrays.
-            numbers = together.tolist()
-            everyone = partial(self._candidates, together)
-            candidates: tuple[Candidate, ...] | Callable[[], tuple[Candidate, ...]]
-            reasons: dict[str, str] = {}
-            relaxed = False
-            # Where every model is eligible, nothing need be ranked before somebody asks.
-            if unlimited and (self._all_supported or min(numbers[3 * m :]) >= MIN_SUPPORT):
-                candidates = everyone
-                model = models[numbers.index(max(numbers[:m]))]
-            else:
-                candidates, reasons, relaxed = self._eligible(everyone(), limits, out, call)
-                model = candidates[0].model
-            decisions.append(
-                RoutingDecision(
-                    candidates,
-                    reasons,
-                    partial(self._votes, row[:k]),
-                    call.alpha,
-                    self.scorer.name,
-                    n=call.n,
-                    basis=basis,
-                    prompt_tokens=call.prompt_tokens,
-                    relaxed=relaxed,
-                    model=model,
-                )
-            )
-        return decisions
+        models, m = self.artifact.models, len(self.artifact.models)
+        together = features.dot(self._tables(call.alpha))
+        # For one query, lists are faster than arrays.
+        numbers = together.tolist()
+        everyone = partial(self._candidates, together)
+        candidates: tuple[Candidate, ...] | Callable[[], tuple[Candidate, ...]]
+        reasons: dict[str, str] = {}
+        relaxed = False
+        # Where every model is eligible, nothing need be ranked before somebody asks.
+        if self._unlimited(limits, out) and (
+            self._all_supported or min(numbers[3 * m :]) >= MIN_SUPPORT
+        ):
+            candidates = everyone
+            model = models[numbers.index(max(numbers[:m]))]
+        else:
+            candidates, reasons, relaxed = self._eligible(everyone(), limits, out, call)
+            model = candidates[0].model
+        return RoutingDecision(
+            candidates,
+            reasons,
+            partial(self._votes, features),
+            call.alpha,
+            self.scorer.name,
+            n=call.n,
+            basis=basis,
+            prompt_tokens=call.prompt_tokens,
+            relaxed=relaxed,
+            model=model,
+        )
 
     def _candidates(self, together: Floats) -> tuple[Candidate, ...]:
         """All models, eligible or not, best first, from one row of numbers."""
@@ -187,9 +187,9 @@ class Engine:
             raise nobody(ineligible, call.on_empty == "relax")
         return eligible, ineligible, relaxed
 
-    def _votes(self, weights: Floats) -> tuple[ClusterVote, ...]:
-        """The clusters with the largest weights, largest first; at least one."""
-        votes = weights.tolist()
+    def _votes(self, features: Floats) -> tuple[ClusterVote, ...]:
+        """The clusters with the largest votes, largest first; at least one."""
+        votes = features[: self.n_clusters].tolist()
         large = [c for c, vote in enumerate(votes) if vote >= _LEAST_VOTE]
         large = large or [votes.index(max(votes))]
         large.sort(key=votes.__getitem__, reverse=True)

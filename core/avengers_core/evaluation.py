@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -98,7 +97,7 @@ def evaluate_vectors(
         rows += tuple(
             tally.row(f"best of {n} (alpha {alpha:g})", "team", Sum.of_best(outcomes, team), alpha)
             for alpha, choice in choices.items()
-            for team in [_best_few(router.engine, features, choice, replace(call, alpha=alpha))]
+            for team in [_best_few(router.engine, features, choice, call._replace(alpha=alpha))]
         )
     nobody = np.isneginf(router.engine.eligible_utility(features, call.alpha, call)).all(axis=1)
     return Report(

@@ -18,7 +18,7 @@ from avengers_core.decision import RoutingDecision
 from avengers_core.engine import Engine
 from avengers_core.errors import EmbedderError, EmbedderMismatchError
 from avengers_core.scoring import Points, Scorer, make_scorer
-from avengers_core.surface import NAMES, surface
+from avengers_core.surface import NAMES, features_of, surface
 
 if TYPE_CHECKING:
     from avengers_core.embedders import Embedder, EmbedderSpec
@@ -184,7 +184,9 @@ class Router:
             unavailable=unavailable,
             on_empty=on_empty,
         )
-        return self._route([query], call)[0]
+        if _is_blank(query):
+            return _overall(self.engine, call)
+        return _decide_one(self.engine, query, self.embedder.embed([query]), call)
 
     def route_batch(self, queries: Sequence[str], **arguments: Any) -> list[RoutingDecision]:
         """:meth:`route` for many queries: one embedding pass, one matrix product.
@@ -193,16 +195,22 @@ class Router:
             queries: n texts.
             arguments: as for :meth:`route`, the same for all.
         """
-        return self._route(_texts(queries), make_call(**arguments))
+        call = make_call(**arguments)
+        known = [q for q in _texts(queries) if not _is_blank(q)]
+        vectors = self.embedder.embed(known) if known else None
+        return _decide(self.engine, queries, known, vectors, call)
 
     async def aroute(self, query: str, **arguments: Any) -> RoutingDecision:
         """:meth:`route`, embedding asynchronously; same arguments."""
-        return (await self.aroute_batch([query], **arguments))[0]
+        call = make_call(**arguments)
+        if _is_blank(query):
+            return _overall(self.engine, call)
+        return _decide_one(self.engine, query, await self.embedder.aembed([query]), call)
 
     async def aroute_batch(self, queries: Sequence[str], **arguments: Any) -> list[RoutingDecision]:
         """:meth:`route_batch`, embedding asynchronously."""
         call = make_call(**arguments)
-        known = _not_blank(_texts(queries))
+        known = [q for q in _texts(queries) if not _is_blank(q)]
         vectors = await self.embedder.aembed(known) if known else None
         return _decide(self.engine, queries, known, vectors, call)
 
@@ -311,10 +319,20 @@ class Router:
         path = self.alpha_path(queries, **constraints)
         return path.target(cost=cost, score=score, saving=saving).alpha
 
-    def _route(self, queries: Sequence[str], call: Call) -> list[RoutingDecision]:
-        known = _not_blank(queries)
-        vectors = self.embedder.embed(known) if known else None
-        return _decide(self.engine, queries, known, vectors, call)
+
+def _decide_one(
+    engine: Engine, query: str, vectors: npt.NDArray[np.float32], call: Call
+) -> RoutingDecision:
+    """Decide one text, not blank, from its (1, d) vector."""
+    engine.artifact.check_dimension(vectors)
+    surface = features_of(query) if engine.scorer.needs_surface else None
+    features = engine.scorer.features_of_one(vectors[0], surface, call.prompt_tokens)
+    return engine.decide_one(features, "query", call)
+
+
+def _overall(engine: Engine, call: Call) -> RoutingDecision:
+    """Decide blank text, on the artifact's overall means."""
+    return engine.decide_one(engine.scorer.overall(call.prompt_tokens)[0], "overall", call)
 
 
 def _decide(
@@ -334,7 +352,7 @@ def _decide(
         decided = engine.decide(engine.scorer.features(points), "query", call)
         if len(decided) == len(queries):
             return decided
-    overall = engine.decide(engine.scorer.overall(call.prompt_tokens), "overall", call)[0]
+    overall = _overall(engine, call)
     rest = iter(decided)
     return [next(rest) if q.strip() else overall for q in queries]
 
@@ -345,12 +363,11 @@ def _texts(queries: Sequence[str]) -> Sequence[str]:
     return queries
 
 
-def _not_blank(queries: Sequence[str]) -> list[str]:
+def _is_blank(query: str) -> bool:
     try:
-        return [q for q in queries if q.strip()]
+        return not query.strip()
     except AttributeError:
-        wrong = next(q for q in queries if not isinstance(q, str))
-        raise TypeError(f"expected a text to route, got {type(wrong).__name__}") from None
+        raise TypeError(f"expected a text to route, got {type(query).__name__}") from None
 
 
 def _matching_embedder(artifact: RouterArtifact, spec: EmbedderSpec) -> Embedder:

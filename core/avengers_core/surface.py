@@ -6,11 +6,11 @@ a list of options. Those tell apart benchmarks, and kinds of requests, of the sa
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from math import expm1, log1p, sqrt
 
 import numpy as np
 import numpy.typing as npt
@@ -40,13 +40,12 @@ _UPPER = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _HIGH = bytes(range(128, 256))
 _OPTION = re.compile(rb"\(?[A-J][.)]")
 _OPTION_LINE = re.compile(rb"\n" + _OPTION.pattern)
-_CODE = (b"def ", b"import ", b"```", b";\n", b"{\n")
 _RETURN = re.compile(rb"\breturn\b")
 
 
 def surface(texts: Sequence[str]) -> npt.NDArray[np.float32]:
-    """The features named in :data:`NAMES` of n texts: (n, 11) float32; about 10 µs a query."""
-    return np.array([_features(text) for text in texts], dtype=np.float32).reshape(-1, len(NAMES))
+    """The features named in :data:`NAMES` of n texts: (n, 11) float32; 3 to 12 µs a query."""
+    return np.array([features_of(text) for text in texts], dtype=np.float32).reshape(-1, len(NAMES))
 
 
 def tokens(features: Floats) -> Floats:
@@ -55,37 +54,44 @@ def tokens(features: Floats) -> Floats:
     return estimate
 
 
-def _features(text: str) -> tuple[float, ...]:
+def tokens_of(features: tuple[float, ...]) -> float:
+    """:func:`tokens` of one text."""
+    return expm1(features[0]) / _CHARS_PER_TOKEN
+
+
+def features_of(text: str) -> tuple[float, ...]:
+    """The features named in :data:`NAMES` of one text."""
     # On bytes, counting by deletion and searching for fixed strings run at memory speed, which one
     # expression for all lettered options or code markers does not.
     raw = text.encode("utf-8", "replace")
-    n = len(raw) or 1
-    words = raw.split()
-    counts = (
-        len(raw),
-        len(words),
-        raw.count(b"\n"),
-        len(_OPTION_LINE.findall(raw)) + (_OPTION.match(raw) is not None),
-        raw.count(b"?"),
-    )
-    log_bytes, log_words, log_lines, log_options, log_questions = map(math.log1p, counts)
+    size, words, lines = len(raw), raw.split(), raw.count(b"\n")
+    n = size or 1
+    options = int(_OPTION.match(raw) is not None)
+    if lines:
+        options += len(_OPTION_LINE.findall(raw))
     return (
-        log_bytes,
-        log_words,
+        log1p(size),
+        log1p(len(words)),
         1 - len(raw.translate(None, _DIGITS)) / n,
         raw.count(b"\\") / n,
-        log_lines,
+        log1p(lines),
         1 - len(raw.translate(None, _UPPER)) / n,
-        1 - len(raw.translate(None, _HIGH)) / n,
-        log_options,
-        1.0 if _has_code(raw) else 0.0,
-        log_questions,
+        0.0 if raw.isascii() else 1 - len(raw.translate(None, _HIGH)) / n,
+        log1p(options),
+        1.0 if _has_code(raw, lines) else 0.0,
+        log1p(raw.count(b"?")),
         len(set(words)) / (len(words) or 1),
     )
 
 
-def _has_code(raw: bytes) -> bool:
-    return any(m in raw for m in _CODE) or (b"return" in raw and _RETURN.search(raw) is not None)
+def _has_code(raw: bytes, lines: int) -> bool:
+    return (
+        b"def " in raw
+        or b"import " in raw
+        or b"```" in raw
+        or (lines > 0 and (b";\n" in raw or b"{\n" in raw))
+        or (b"return" in raw and _RETURN.search(raw) is not None)
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,6 +117,11 @@ class Augment:
         scale = self.weight / self.spread
         return scale.astype(np.float32), (self.mean * scale).astype(np.float32)
 
+    @cached_property
+    def _lists(self) -> tuple[list[float], list[float]]:
+        scale, shift = self._line
+        return scale.tolist(), shift.tolist()
+
     @classmethod
     def of(cls, features: Floats, weight: float) -> Augment:
         """The standardisation that fits (n, 11) features."""
@@ -134,3 +145,21 @@ class Augment:
             np.minimum(z, bound, out=z)
             out /= np.sqrt(np.einsum("ij,ij->i", out, out))[:, None]
         return out
+
+    def one(
+        self, vector: Floats, features: tuple[float, ...]
+    ) -> tuple[npt.NDArray[np.float32], float]:
+        """A (d,) unit vector and its 11 features to a (d + 11,) vector not yet normalised, and
+        its norm: for one query, numbers are quicker than arrays of eleven.
+        """
+        d = len(vector)
+        out = np.empty(d + len(NAMES), dtype=np.float32)
+        out[:d] = vector
+        scales, shifts = self._lists
+        high = self.weight * _CLIP
+        low = -high
+        out[d:] = [
+            low if (z := f * scale - shift) < low else high if z > high else z
+            for f, scale, shift in zip(features, scales, shifts, strict=True)
+        ]
+        return out, sqrt(out.dot(out)) or 1.0

@@ -12,7 +12,7 @@ from avengers_core import Router, fit, load_records
 from avengers_core.clusters import assign, posterior, shrunk_means
 from avengers_core.embedders import CallableEmbedder
 from avengers_core.moments import MAX_RANK, Moments
-from avengers_core.surface import NAMES, Augment, surface, tokens
+from avengers_core.surface import NAMES, Augment, features_of, surface, tokens
 from avengers_core.validation import Settings, choose_settings
 
 RNG = np.random.default_rng(0)
@@ -37,6 +37,32 @@ def test_surface_features_of_a_known_text():
     assert found["log question marks"] == pytest.approx(np.log1p(1))
     assert found["code marker"] == 1
     assert found["share of upper case"] == pytest.approx(4 / n)
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("def f(x):", 1),
+        ("import os", 1),
+        ("a ``` b", 1),
+        ("x;\ny", 1),
+        ("{\n", 1),
+        ("a return b", 1),
+        ("it returns; {so}", 0),
+        ("defy;", 0),
+    ],
+)
+def test_code_is_told_by_its_marks(text, code):
+    assert features_of(text)[NAMES.index("code marker")] == code
+
+
+@pytest.mark.parametrize(
+    ("text", "options"), [("A) x\n(B) y\nC. z", 3), ("A) x B) y", 1), ("\nD.\nd.", 1), ("x", 0)]
+)
+def test_lettered_options_stand_at_the_start_of_a_line(text, options):
+    assert features_of(text)[NAMES.index("log lettered options")] == pytest.approx(
+        np.log1p(options)
+    )
 
 
 @given(st.lists(st.text(), max_size=5))

@@ -16,7 +16,7 @@ from avengers_core.artifact import ArtifactInfo
 from avengers_core.outcomes import to_outcomes
 from avengers_core.scoring import Points, make_scorer
 from avengers_core.statistics import Statistics
-from avengers_core.surface import surface
+from avengers_core.surface import features_of, surface
 
 K, M, D = 5, 4, 6
 
@@ -231,7 +231,7 @@ def test_options_of_the_artifact_hold_for_its_own_scorer_only():
 def test_one_query_scores_as_it_does_among_many(seed, name):
     scorer, x = make_scorer(random_artifact(seed), name), unit(seed)
     together = scorer.features(Points(x))
-    alone = np.concatenate([scorer.features(Points(row[None])) for row in x])
+    alone = [scorer.features_of_one(row) for row in x]
     np.testing.assert_allclose(alone, together, rtol=1e-5, atol=1e-7)
 
 
@@ -321,6 +321,27 @@ def test_features_of_texts_matter_only_to_the_refined(refined, embedder):
     assert not np.allclose(
         scorer.features(Points(vectors, known)), scorer.features(Points(vectors)), atol=1e-3
     )
+
+
+@pytest.mark.parametrize("prompt_tokens", [None, 0, 700])
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [("calibrated", {}), ("calibrated", {"beta": 60.0}), ("reference", {}), ("paper", {})],
+)
+def test_one_text_scores_as_it_does_among_many(refined, embedder, name, options, prompt_tokens):
+    scorer = make_scorer(refined, name, **options)
+    texts = ["alpha beta 12?", "zeta delta " + "1 + 2 = ? " * 40, "```\nreturn {\n", "\u65e5"]
+    vectors = embedder.embed(texts)
+    vectors[-1] = 0  # a text without a known token
+    together = scorer.features(Points(vectors, surface(texts), prompt_tokens))
+    alone = [
+        scorer.features_of_one(vector, features_of(text), prompt_tokens)
+        for vector, text in zip(vectors, texts, strict=True)
+    ]
+    np.testing.assert_allclose(alone, together, rtol=1e-4, atol=1e-5)
+    together = scorer.features(Points(vectors, None, prompt_tokens))
+    alone = [scorer.features_of_one(vector, None, prompt_tokens) for vector in vectors]
+    np.testing.assert_allclose(alone, together, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["calibrated", "reference", "paper"])

@@ -6,7 +6,7 @@ import json
 import os
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -68,10 +68,11 @@ def route(
     call = make_call(**arguments)
     router.engine.constraints(call)
     _ = router.embedder  # made here: its endpoint is that of this process's environment
+    asked = call._asdict() | {"constraints": call.constraints._asdict()}
     job = {
         "route": router.artifact.checksum,
         "scorer": [router.scorer.name, dict(router.scorer.options)],
-        "arguments": json.loads(json.dumps(asdict(call), default=_as_json)),
+        "arguments": json.loads(json.dumps(asked, default=_as_json)),
     }
     team = Workers(engine, workers)
     parts, _ = counted(inputs, part_bytes, team)

@@ -64,6 +64,15 @@ class Scorer(Protocol):
         """
         ...
 
+    def features_of_one(
+        self,
+        vector: Floats,
+        surface: tuple[float, ...] | None = None,
+        prompt_tokens: int | None = None,
+    ) -> Floats:
+        """:meth:`features` of one query: (F,) from its (d,) vector and 11 surface features."""
+        ...
+
     def center_features(self) -> Floats:
         """(K, F) features of a query in the middle of each cluster."""
         ...
@@ -110,6 +119,19 @@ class ClusterScorer:
         self._cost: Floats = np.concatenate([cost, none[1:], self._token_prices[None, :]])
         self.cost_table: Floats = np.where(self._priced, self._cost, np.nan)
         self.evidence_table = np.concatenate([self.evidence_table, none])
+
+    def features(self, points: Points, out: Floats | None = None) -> Floats:
+        raise NotImplementedError
+
+    def features_of_one(
+        self,
+        vector: Floats,
+        surface: tuple[float, ...] | None = None,
+        prompt_tokens: int | None = None,
+    ) -> Floats:
+        known = None if surface is None else np.array([surface], dtype=np.float32)
+        row: Floats = self.features(Points(vector[None], known, prompt_tokens))[0]
+        return row
 
     def _extra_tokens(self, votes: Floats, points: Points) -> Floats:
         """(n, 1) tokens of each prompt beyond the usual; 0 where its length is not known."""

@@ -23,7 +23,7 @@ def test_route_one_query(run, artifact):
 def test_json_is_the_decision_and_the_query(run, artifact):
     found = json.loads(run("route", "alpha \u65e5 ünï", "-a", artifact, "--json", "-n", 2).stdout)
     assert found.pop("query") == "alpha \u65e5 ünï"
-    assert found == Router.load(artifact).route("alpha \u65e5 ünï", n=2).to_dict()
+    assert found == Router.load(artifact).route_batch(["alpha \u65e5 ünï"], n=2)[0].to_dict()
     assert len(found["models"]) == 2
 
 
