@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache, partial
+from math import isnan
 from operator import attrgetter
 
 import numpy as np
@@ -23,6 +24,8 @@ _MOST_VOTES, _LEAST_VOTE = 5, 0.02
 # Queries per block: their features stay in the processor's cache.
 _BLOCK = 4096
 _UTILITY = attrgetter("utility")
+# Thirteen calls of Candidate itself would take longer than all else that a decision needs.
+_as_candidate = partial(tuple.__new__, Candidate)
 
 
 class Estimate:
@@ -111,10 +114,9 @@ class Engine:
         limits = self.constraints(call)
         out = limits.ruled_out(self.artifact.models)
         models, m = self.artifact.models, len(self.artifact.models)
-        together = features.dot(self._tables(call.alpha))
         # For one query, lists are faster than arrays.
-        numbers = together.tolist()
-        everyone = partial(self._candidates, together)
+        numbers = features.dot(self._tables(call.alpha)).tolist()
+        everyone = partial(self._candidates, numbers)
         candidates: tuple[Candidate, ...] | Callable[[], tuple[Candidate, ...]]
         reasons: dict[str, str] = {}
         relaxed = False
@@ -140,18 +142,16 @@ class Engine:
             model=model,
         )
 
-    def _candidates(self, together: Floats) -> tuple[Candidate, ...]:
-        """All models, eligible or not, best first, from one row of numbers."""
-        # Whole arrays: min and max on each number would take longer than all the rest.
-        rows = together.reshape(4, -1)
-        score = np.minimum(np.maximum(rows[1], 0.0), 1.0).tolist()
-        cost = np.maximum(rows[2], 0.0).tolist()
-        support = np.minimum(rows[3], 1.0).tolist()
+    def _candidates(self, numbers: list[float]) -> tuple[Candidate, ...]:
+        """All models, eligible or not, best first, from their utilities, scores, costs, support."""
+        models, m = self.artifact.models, len(self.artifact.models)
+        score = [0.0 if s < 0 else s if s < 1 else 1.0 for s in numbers[m : 2 * m]]
+        cost: Iterable[float | None] = [0.0 if c < 0 else c for c in numbers[2 * m : 3 * m]]
         if not self._all_priced:
-            # NaN, an unknown cost, is the one number that differs from itself.
-            cost = [c if c == c else None for c in cost]  # noqa: PLR0124
+            cost = [None if isnan(c) else c for c in numbers[2 * m : 3 * m]]
+        support = [s if s < 1 else 1.0 for s in numbers[3 * m :]]
         everyone = list(
-            map(Candidate, self.artifact.models, rows[0].tolist(), score, cost, support)
+            map(_as_candidate, zip(models, numbers[:m], score, cost, support, strict=True))
         )
         everyone.sort(key=_UTILITY, reverse=True)
         return tuple(everyone)
@@ -189,13 +189,10 @@ class Engine:
 
     def _votes(self, features: Floats) -> tuple[ClusterVote, ...]:
         """The clusters with the largest votes, largest first; at least one."""
-        votes = features[: self.n_clusters].tolist()
-        large = [c for c, vote in enumerate(votes) if vote >= _LEAST_VOTE]
-        large = large or [votes.index(max(votes))]
-        large.sort(key=votes.__getitem__, reverse=True)
-        return tuple(
-            ClusterVote(c, votes[c], self._sizes[c], self._topics[c]) for c in large[:_MOST_VOTES]
-        )
+        votes = features[: self.n_clusters]
+        large = (votes >= _LEAST_VOTE).nonzero()[0].tolist() or [int(votes.argmax())]
+        ranked = sorted([(-float(votes[c]), c) for c in large])[:_MOST_VOTES]
+        return tuple(ClusterVote(c, -v, self._sizes[c], self._topics[c]) for v, c in ranked)
 
     def choose(self, points: Points, call: Call) -> npt.NDArray[np.int64]:
         """(n,) the column of the best eligible model for each of n queries.
