@@ -5,7 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from avengers_core.capabilities import Capabilities
+from avengers_core.errors import OptionalDependencyError
 from avengers_core.routing_text import routing_hint
+
+try:
+    import langchain_core  # noqa: F401
+except ModuleNotFoundError as error:
+    raise OptionalDependencyError("langchain-core", "langchain") from error
+
 from avengers_langchain.chat_models import AvengersChatModel
 from avengers_langchain.embeddings import AvengersEmbeddings, as_embedder
 from avengers_langchain.runnables import AvengersRouter

@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from avengers_core.capabilities import Capabilities
+from avengers_core.errors import OptionalDependencyError
 from avengers_core.routing_text import routing_hint
+
+try:
+    import llama_index.core  # noqa: F401
+except ModuleNotFoundError as error:
+    raise OptionalDependencyError("llama-index-core", "llamaindex") from error
+
 from avengers_llamaindex.embeddings import AvengersEmbedding, as_embedder
 from avengers_llamaindex.events import RoutingEvent, collect_events
 from avengers_llamaindex.llm import AvengersLLM

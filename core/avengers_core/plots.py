@@ -34,12 +34,23 @@ _DECIMALS = re.compile(r"(\.\d\d)\d+")
 _INK, _GREY, _ACCENT = "#1a1a1a", "#777777", "#b5121b"
 
 
-def _figure(width: float, height: float, **subplots: Any) -> tuple[Figure, Any]:
-    """A figure outside pyplot's global state, which is neither thread-safe nor collected."""
+def require_matplotlib() -> None:
+    """Say before long work, not after it, that there can be no pictures.
+
+    Raises:
+        OptionalDependencyError: matplotlib is not installed.
+    """
     try:
-        from matplotlib.figure import Figure
+        import matplotlib.figure  # noqa: F401
     except ImportError:
         raise OptionalDependencyError("matplotlib", "plot") from None
+
+
+def _figure(width: float, height: float, **subplots: Any) -> tuple[Figure, Any]:
+    """A figure outside pyplot's global state, which is neither thread-safe nor collected."""
+    require_matplotlib()
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(width, height), layout="constrained")
     axes = figure.subplots(**subplots)
     for ax in np.atleast_1d(axes):

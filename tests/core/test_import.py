@@ -49,6 +49,25 @@ def test_routing_vectors_needs_none_of_them_either():
     assert done.stdout.strip() == "[]"
 
 
+@pytest.mark.parametrize(
+    ("plugin", "framework", "package", "extra"),
+    [
+        ("avengers_langchain", "langchain_core", "langchain-core", "langchain"),
+        ("avengers_llamaindex", "llama_index.core", "llama-index-core", "llamaindex"),
+    ],
+)
+def test_a_plugin_without_its_framework_says_what_to_install(plugin, framework, package, extra):
+    code = (
+        f"import sys; sys.modules[{framework!r}] = None\n"
+        f"try: import {plugin}\nexcept ImportError as error: print(error)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == (
+        f"{package} is needed for this and is not installed. "
+        f"Install it with: pip install 'avengers-router[{extra}]'"
+    )
+
+
 def test_unknown_names_are_attribute_errors():
     import avengers_core
 

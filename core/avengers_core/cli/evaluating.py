@@ -155,6 +155,7 @@ def evaluate_command(
     from avengers_core.calls import alpha_from_weights
     from avengers_core.evaluation import DEFAULT_ALPHAS, evaluate
     from avengers_core.fitting import fit
+    from avengers_core.plots import require_matplotlib
     from avengers_core.router import Router
     from avengers_core.splitting import split_records
 
@@ -163,6 +164,8 @@ def evaluate_command(
             raise click.UsageError("give --alpha, or the two weights, not both")
         alpha = alpha_from_weights(performance_weight, cost_sensitivity)
     alphas = DEFAULT_ALPHAS if alpha is None else [alpha]
+    if pictures is not None or (report is not None and report.suffix == ".html"):
+        require_matplotlib()
     if engine not in (None, "memory"):
         from avengers_core import bulk
 

@@ -79,9 +79,14 @@ def sweep_command(
     avengers sweep --input records.jsonl --study leave-one-out
     """
     from avengers_core import studies
+    from avengers_core.plots import require_matplotlib
 
-    if picture is not None and picture.suffix not in (".png", ".svg"):
-        raise click.UsageError(f"expected a picture that ends in .png or .svg, got {picture.name}")
+    if picture is not None:
+        if picture.suffix not in (".png", ".svg"):
+            raise click.UsageError(
+                f"expected a picture that ends in .png or .svg, got {picture.name}"
+            )
+        require_matplotlib()
     loaded = read_records(records, strict=False)
     base = studies.Setting(
         n_clusters=clusters,

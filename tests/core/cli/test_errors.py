@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import pytest
 
@@ -123,3 +124,19 @@ def test_bad_lines_are_counted_and_shown(run, tmp_path, make_records):
     assert "1,200 lines rejected" in error
     assert error.count("  line ") == 5
     assert "... and 1,195 more" in error
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["evaluate", "--input", "records.jsonl", "--output", "out", "--pictures", "shown"],
+        ["evaluate", "--input", "records.jsonl", "--output", "out", "--report", "shown.html"],
+        ["sweep", "--input", "records.jsonl", "--output", "out", "--picture", "shown.png"],
+    ],
+)
+def test_without_matplotlib_nothing_is_begun(run, records, tmp_path, monkeypatch, arguments):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    result = run(*arguments, code=1)
+    assert "pip install 'avengers-router[plot]'" in result.stderr
+    assert not (tmp_path / "out").exists()
