@@ -70,7 +70,6 @@ class Runtime:
         options = {k: v for k, v in settings.options.items() if v is not None}
         self.backends = Backends(self.router.models, settings.models, told, options)
         self.health = BackendHealth()
-        self._alphas: dict[Any, float] = {}
 
     @classmethod
     def of(cls, existing: Runtime | None, settings: Settings) -> Runtime:
@@ -84,13 +83,10 @@ class Runtime:
         self.router.engine.constraints(make_call(**routing))
 
     def alpha_for(self, targets: Mapping[str, float], limits: Mapping[str, Any]) -> float:
-        """The alpha that meets a target with the backends there are; found once."""
-        key = repr((sorted(targets.items()), sorted(limits.items())))
-        if key not in self._alphas:
-            unavailable = self.backends.unavailable(Needs())
-            arguments: dict[str, Any] = {**targets, **limits, "unavailable": unavailable}
-            self._alphas[key] = self.router.alpha_for(**arguments)
-        return self._alphas[key]
+        """The alpha that meets a target with the backends there are."""
+        unavailable = self.backends.unavailable(Needs())
+        arguments: dict[str, Any] = {**targets, **limits, "unavailable": unavailable}
+        return self.router.alpha_for(**arguments)
 
 
 def plain_capabilities(

@@ -177,7 +177,6 @@ class AvengersLLM(DelegatingLLM):
     _router: Router = PrivateAttr()
     _backends: Backends = PrivateAttr()
     _health: BackendHealth = PrivateAttr()
-    _alphas: dict[tuple[Any, ...], float] = PrivateAttr(default_factory=dict)
     _arguments: dict[str, Any] = PrivateAttr()
 
     def __init__(self, **arguments: Any) -> None:
@@ -295,15 +294,8 @@ class AvengersLLM(DelegatingLLM):
             if self.performance_weight is None and self.cost_sensitivity is None:
                 return self.alpha
             return alpha_from_weights(self.performance_weight, self.cost_sensitivity)
-        # Found once: it takes a pass over all clusters.
-        key = (*targets.items(), *self.exclude)
-        if key not in self._alphas:
-            self._alphas[key] = self._router.alpha_for(
-                **targets,
-                exclude=self.exclude,
-                unavailable=self._backends.unavailable(Needs()),
-            )
-        return self._alphas[key]
+        unavailable = self._backends.unavailable(Needs())
+        return self._router.alpha_for(**targets, exclude=self.exclude, unavailable=unavailable)
 
     def _backend_of(self, response: ChatResponse) -> FunctionCallingLLM | None:
         model = response.additional_kwargs.get("avengers", {}).get("model")

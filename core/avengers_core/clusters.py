@@ -99,7 +99,7 @@ class Posterior:
 
         Args:
             vector: (d,).
-            norm: its norm, for which it is yet to be divided by.
+            norm: its norm, by which it is yet to be divided.
         """
         out: Floats = vector.dot(self._matrix)
         if norm != 1.0:

@@ -62,7 +62,14 @@ class Estimate:
 
 
 class Engine:
-    """Routes vectors with one artifact and one scorer; immutable."""
+    """Routes vectors with one artifact and one scorer; immutable.
+
+    Attributes:
+        artifact: the artifact.
+        scorer: the scorer.
+        n_clusters: how many clusters vote.
+        alphas: target and limits -> the alpha that was found to meet them.
+    """
 
     def __init__(self, artifact: RouterArtifact, scorer: Scorer) -> None:
         self.artifact = artifact
@@ -78,6 +85,7 @@ class Engine:
         self._fixed = np.concatenate(
             [scorer.score_table, scorer.cost_table, scorer.evidence_table], axis=1
         )
+        self.alphas: dict[str | None, float] = {}
         self._tables = lru_cache(maxsize=32)(self._make_tables)
 
     def __reduce__(self) -> tuple[type[Engine], tuple[RouterArtifact, Scorer]]:

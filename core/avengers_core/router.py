@@ -23,6 +23,8 @@ from avengers_core.surface import NAMES, features_of, surface
 if TYPE_CHECKING:
     from avengers_core.embedders import Embedder, EmbedderSpec
 
+_MOST_ALPHAS = 1000  # remembered for targets that were asked for
+
 DEFAULT_ARTIFACT = Path(__file__).parent / "artifacts" / "default"
 
 
@@ -276,7 +278,9 @@ class Router:
             ValueError: no queries, and what :meth:`route` raises.
             NoEligibleModelError: the constraints leave nobody for a query.
         """
-        call, engine = make_call(**constraints), self.engine
+        return self._alpha_path(self.engine, queries, make_call(**constraints))
+
+    def _alpha_path(self, engine: Engine, queries: Sequence[str] | None, call: Call) -> AlphaCurve:
         if queries is not None:
             if not len(queries):
                 raise ValueError("expected at least one query, got none")
@@ -316,8 +320,16 @@ class Router:
             AvengersError: no alpha meets it; the message says what can be had.
             ValueError: not exactly one target.
         """
-        path = self.alpha_path(queries, **constraints)
-        return path.target(cost=cost, score=score, saving=saving).alpha
+        call, engine = make_call(**constraints), self.engine
+        # Found once for the artifact in force: it takes a pass over all clusters.
+        key = repr((cost, score, saving, call)) if queries is None else None
+        alpha = engine.alphas.get(key)
+        if alpha is None:
+            path = self._alpha_path(engine, queries, call)
+            alpha = path.target(cost=cost, score=score, saving=saving).alpha
+            if key is not None and len(engine.alphas) < _MOST_ALPHAS:
+                engine.alphas[key] = alpha
+        return alpha
 
 
 def _decide_one(

@@ -393,6 +393,25 @@ def test_a_swap_keeps_scorer_and_embedder(make_records, embedder):
     assert router.route("alpha") == Router(other, embedder, "reference", top_k=2).route("alpha")
 
 
+def test_an_alpha_that_meets_a_target_is_remembered_until_a_swap(
+    make_records, embedder, monkeypatch
+):
+    one, other = (fit(make_records(60, seed=s), embedder, n_clusters=3) for s in (1, 2))
+    router, fresh = Router(one, embedder), Router(other, embedder)
+    traced = []
+    path = router._alpha_path
+    monkeypatch.setattr(router, "_alpha_path", lambda *a: traced.append(a) or path(*a))
+    first = [router.alpha_for(score=0.1, exclude=out) for out in ((), ("odd",), (), iter(["odd"]))]
+    assert first[:2] == first[2:]
+    assert len(traced) == 2
+    router.alpha_for(score=0.1, queries=["alpha"])
+    router.alpha_for(score=0.1, queries=["zeta"])
+    assert len(traced) == 4
+    router.swap(other)
+    assert router.alpha_for(score=0.1) == fresh.alpha_for(score=0.1)
+    assert len(traced) == 5
+
+
 @pytest.mark.parametrize("refine", [True, False])
 @pytest.mark.parametrize("scorer", ["calibrated", "reference", "paper"])
 def test_embedded_queries_get_the_very_decisions_of_texts(make_records, embedder, refine, scorer):
