@@ -62,7 +62,7 @@ class Estimate:
 
 
 class Engine:
-    """Routes vectors with one artifact and one scorer; immutable.
+    """Routes vectors with one artifact and one scorer; immutable but for what it remembers.
 
     Attributes:
         artifact: the artifact.
@@ -85,7 +85,7 @@ class Engine:
         self._fixed = np.concatenate(
             [scorer.score_table, scorer.cost_table, scorer.evidence_table], axis=1
         )
-        self.alphas: dict[str | None, float] = {}
+        self.alphas: dict[str, float] = {}
         self._tables = lru_cache(maxsize=32)(self._make_tables)
 
     def __reduce__(self) -> tuple[type[Engine], tuple[RouterArtifact, Scorer]]:
@@ -113,17 +113,39 @@ class Engine:
             return limits
         return limits._replace(needs_cost=needs_cost)
 
+    def _limits(self, call: Call) -> tuple[Constraints, dict[str, str]]:
+        """The call's constraints, and the models that they rule out whatever the query."""
+        limits = self.constraints(call)
+        return limits, limits.ruled_out(self.artifact.models)
+
     def decide(self, features: Floats, basis: Basis, call: Call) -> list[RoutingDecision]:
         """One decision for each row of (n, F) features."""
-        return [self.decide_one(row, basis, call) for row in features]
+        within = self._limits(call)
+        numbers = (features @ self._tables(call.alpha)).tolist()
+        return [
+            self._decision(row, n, within, basis, call)
+            for row, n in zip(features, numbers, strict=True)
+        ]
 
     def decide_one(self, features: Floats, basis: Basis, call: Call) -> RoutingDecision:
         """The decision for one query's (F,) features."""
-        limits = self.constraints(call)
-        out = limits.ruled_out(self.artifact.models)
-        models, m = self.artifact.models, len(self.artifact.models)
-        # For one query, lists are faster than arrays.
         numbers = features.dot(self._tables(call.alpha)).tolist()
+        return self._decision(features, numbers, self._limits(call), basis, call)
+
+    def _decision(
+        self,
+        features: Floats,
+        numbers: list[float],
+        within: tuple[Constraints, dict[str, str]],
+        basis: Basis,
+        call: Call,
+    ) -> RoutingDecision:
+        """The decision from a query's features and what they make with the tables.
+
+        For one query, lists are faster than arrays.
+        """
+        limits, out = within
+        models, m = self.artifact.models, len(self.artifact.models)
         everyone = partial(self._candidates, numbers)
         candidates: tuple[Candidate, ...] | Callable[[], tuple[Candidate, ...]]
         reasons: dict[str, str] = {}
@@ -235,8 +257,7 @@ class Engine:
         Raises:
             NoEligibleModelError: for the first query that nobody is eligible for.
         """
-        limits = self.constraints(call)
-        out = limits.ruled_out(self.artifact.models)
+        limits, out = self._limits(call)
         if self._all_supported and self._unlimited(limits, out):
             table = self._tables(call.alpha)[:, : len(self.artifact.models)]
             best: npt.NDArray[np.intp] = np.argmax(features @ table, axis=1)
@@ -251,8 +272,7 @@ class Engine:
 
     def eligible_utility(self, features: Floats, alpha: float, call: Call) -> Floats:
         """(n, M) utility, -inf where a model is not eligible (:meth:`Constraints.fault`)."""
-        limits = self.constraints(call)
-        out = limits.ruled_out(self.artifact.models)
+        limits, out = self._limits(call)
         e = self.estimate(features, alpha)
         keep = (e.support >= MIN_SUPPORT) & np.array([m not in out for m in self.artifact.models])
         if limits.needs_cost or limits.max_cost is not None:

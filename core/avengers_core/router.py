@@ -17,15 +17,15 @@ from avengers_core.calls import Call, OnEmpty, make_call
 from avengers_core.decision import RoutingDecision
 from avengers_core.engine import Engine
 from avengers_core.errors import EmbedderError, EmbedderMismatchError
-from avengers_core.scoring import Points, Scorer, make_scorer
+from avengers_core.scoring import Point, Points, Scorer, make_scorer
 from avengers_core.surface import NAMES, features_of, surface
 
 if TYPE_CHECKING:
     from avengers_core.embedders import Embedder, EmbedderSpec
 
-_MOST_ALPHAS = 1000  # remembered for targets that were asked for
-
 DEFAULT_ARTIFACT = Path(__file__).parent / "artifacts" / "default"
+
+_MOST_ALPHAS = 1000  # remembered for targets that were asked for
 
 
 class Router:
@@ -188,7 +188,8 @@ class Router:
         )
         if _is_blank(query):
             return _overall(self.engine, call)
-        return _decide_one(self.engine, query, self.embedder.embed([query]), call)
+        vectors = self.embedder.embed([query])
+        return _decide_one(self.engine, query, vectors, call)
 
     def route_batch(self, queries: Sequence[str], **arguments: Any) -> list[RoutingDecision]:
         """:meth:`route` for many queries: one embedding pass, one matrix product.
@@ -198,7 +199,7 @@ class Router:
             arguments: as for :meth:`route`, the same for all.
         """
         call = make_call(**arguments)
-        known = [q for q in _texts(queries) if not _is_blank(q)]
+        known = _not_blank(queries)
         vectors = self.embedder.embed(known) if known else None
         return _decide(self.engine, queries, known, vectors, call)
 
@@ -207,12 +208,13 @@ class Router:
         call = make_call(**arguments)
         if _is_blank(query):
             return _overall(self.engine, call)
-        return _decide_one(self.engine, query, await self.embedder.aembed([query]), call)
+        vectors = await self.embedder.aembed([query])
+        return _decide_one(self.engine, query, vectors, call)
 
     async def aroute_batch(self, queries: Sequence[str], **arguments: Any) -> list[RoutingDecision]:
         """:meth:`route_batch`, embedding asynchronously."""
         call = make_call(**arguments)
-        known = [q for q in _texts(queries) if not _is_blank(q)]
+        known = _not_blank(queries)
         vectors = await self.embedder.aembed(known) if known else None
         return _decide(self.engine, queries, known, vectors, call)
 
@@ -281,6 +283,7 @@ class Router:
         return self._alpha_path(self.engine, queries, make_call(**constraints))
 
     def _alpha_path(self, engine: Engine, queries: Sequence[str] | None, call: Call) -> AlphaCurve:
+        """:meth:`alpha_path` with the engine that was in force when it was asked for."""
         if queries is not None:
             if not len(queries):
                 raise ValueError("expected at least one query, got none")
@@ -322,13 +325,13 @@ class Router:
         """
         call, engine = make_call(**constraints), self.engine
         # Found once for the artifact in force: it takes a pass over all clusters.
-        key = repr((cost, score, saving, call)) if queries is None else None
-        alpha = engine.alphas.get(key)
-        if alpha is None:
-            path = self._alpha_path(engine, queries, call)
-            alpha = path.target(cost=cost, score=score, saving=saving).alpha
-            if key is not None and len(engine.alphas) < _MOST_ALPHAS:
-                engine.alphas[key] = alpha
+        key = repr((cost, score, saving, call))
+        if queries is None and key in engine.alphas:
+            return engine.alphas[key]
+        path = self._alpha_path(engine, queries, call)
+        alpha = path.target(cost=cost, score=score, saving=saving).alpha
+        if queries is None and len(engine.alphas) < _MOST_ALPHAS:
+            engine.alphas[key] = alpha
         return alpha
 
 
@@ -338,7 +341,7 @@ def _decide_one(
     """Decide one text, not blank, from its (1, d) vector."""
     engine.artifact.check_dimension(vectors)
     surface = features_of(query) if engine.scorer.needs_surface else None
-    features = engine.scorer.features_of_one(vectors[0], surface, call.prompt_tokens)
+    features = engine.scorer.features_of_one(Point(vectors[0], surface, call.prompt_tokens))
     return engine.decide_one(features, "query", call)
 
 
@@ -373,6 +376,10 @@ def _texts(queries: Sequence[str]) -> Sequence[str]:
     if isinstance(queries, str):
         raise TypeError("expected a list of queries, got one text; use route() for one")
     return queries
+
+
+def _not_blank(queries: Sequence[str]) -> list[str]:
+    return [q for q in _texts(queries) if not _is_blank(q)]
 
 
 def _is_blank(query: str) -> bool:

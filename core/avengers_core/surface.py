@@ -76,7 +76,7 @@ def features_of(text: str) -> tuple[float, ...]:
         raw.count(b"\\") / n,
         log1p(lines),
         1 - len(raw.translate(None, _UPPER)) / n,
-        0.0 if raw.isascii() else 1 - len(raw.translate(None, _HIGH)) / n,
+        1 - len(raw.translate(None, _HIGH)) / n,
         log1p(options),
         1.0 if _has_code(raw, lines) else 0.0,
         log1p(raw.count(b"?")),

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from avengers_core import Router, RouterArtifact, evaluate, fit, load_records, split_records
 from avengers_core.artifact import ArtifactInfo
 from avengers_core.outcomes import to_outcomes
-from avengers_core.scoring import Points, make_scorer
+from avengers_core.scoring import Point, Points, make_scorer
 from avengers_core.statistics import Statistics
 from avengers_core.surface import features_of, surface
 
@@ -231,7 +231,7 @@ def test_options_of_the_artifact_hold_for_its_own_scorer_only():
 def test_one_query_scores_as_it_does_among_many(seed, name):
     scorer, x = make_scorer(random_artifact(seed), name), unit(seed)
     together = scorer.features(Points(x))
-    alone = [scorer.features_of_one(row) for row in x]
+    alone = [scorer.features_of_one(Point(row)) for row in x]
     np.testing.assert_allclose(alone, together, rtol=1e-5, atol=1e-7)
 
 
@@ -335,12 +335,12 @@ def test_one_text_scores_as_it_does_among_many(refined, embedder, name, options,
     vectors[-1] = 0  # a text without a known token
     together = scorer.features(Points(vectors, surface(texts), prompt_tokens))
     alone = [
-        scorer.features_of_one(vector, features_of(text), prompt_tokens)
+        scorer.features_of_one(Point(vector, features_of(text), prompt_tokens))
         for vector, text in zip(vectors, texts, strict=True)
     ]
     np.testing.assert_allclose(alone, together, rtol=1e-4, atol=1e-5)
     together = scorer.features(Points(vectors, None, prompt_tokens))
-    alone = [scorer.features_of_one(vector, None, prompt_tokens) for vector in vectors]
+    alone = [scorer.features_of_one(Point(vector, None, prompt_tokens)) for vector in vectors]
     np.testing.assert_allclose(alone, together, rtol=1e-4, atol=1e-5)
 
 

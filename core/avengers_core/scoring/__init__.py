@@ -19,7 +19,7 @@ from inspect import signature
 from typing import Any
 
 from avengers_core.artifact import RouterArtifact
-from avengers_core.scoring.base import Points, Scorer
+from avengers_core.scoring.base import Point, Points, Scorer
 from avengers_core.scoring.calibrated import CalibratedScorer
 from avengers_core.scoring.published import PaperScorer, ReferenceScorer
 
@@ -27,6 +27,7 @@ __all__ = [
     "SCORERS",
     "CalibratedScorer",
     "PaperScorer",
+    "Point",
     "Points",
     "ReferenceScorer",
     "Scorer",

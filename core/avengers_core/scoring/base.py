@@ -29,6 +29,20 @@ class Points(NamedTuple):
     prompt_tokens: int | None = None
 
 
+class Point(NamedTuple):
+    """:class:`Points` of one query.
+
+    Attributes:
+        vector: (d,) unit vector.
+        surface: its 11 surface features, or None where only the vector is known.
+        prompt_tokens: length of the whole prompt, or None for the query alone.
+    """
+
+    vector: Floats
+    surface: tuple[float, ...] | None = None
+    prompt_tokens: int | None = None
+
+
 class Scorer(Protocol):
     """Ranks the M models of an artifact for queries.
 
@@ -64,13 +78,8 @@ class Scorer(Protocol):
         """
         ...
 
-    def features_of_one(
-        self,
-        vector: Floats,
-        surface: tuple[float, ...] | None = None,
-        prompt_tokens: int | None = None,
-    ) -> Floats:
-        """:meth:`features` of one query: (F,) from its (d,) vector and 11 surface features."""
+    def features_of_one(self, point: Point) -> Floats:
+        """(F,) :meth:`features` of one query."""
         ...
 
     def center_features(self) -> Floats:
@@ -123,12 +132,8 @@ class ClusterScorer:
     def features(self, points: Points, out: Floats | None = None) -> Floats:
         raise NotImplementedError
 
-    def features_of_one(
-        self,
-        vector: Floats,
-        surface: tuple[float, ...] | None = None,
-        prompt_tokens: int | None = None,
-    ) -> Floats:
+    def features_of_one(self, point: Point) -> Floats:
+        vector, surface, prompt_tokens = point
         known = None if surface is None else np.array([surface], dtype=np.float32)
         row: Floats = self.features(Points(vector[None], known, prompt_tokens))[0]
         return row

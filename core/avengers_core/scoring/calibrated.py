@@ -6,7 +6,7 @@ import numpy as np
 
 from avengers_core.artifact import RouterArtifact
 from avengers_core.clusters import Posterior, shrunk_means
-from avengers_core.scoring.base import ClusterScorer, Floats, Points, checked_beta
+from avengers_core.scoring.base import ClusterScorer, Floats, Point, Points, checked_beta
 from avengers_core.surface import tokens, tokens_of
 from avengers_core.validation import Settings
 
@@ -89,21 +89,16 @@ class CalibratedScorer(ClusterScorer):
             space = self._augment(points.vectors, points.surface)
         return self._in_space(space, points, out)
 
-    def features_of_one(
-        self,
-        vector: Floats,
-        surface: tuple[float, ...] | None = None,
-        prompt_tokens: int | None = None,
-    ) -> Floats:
-        space, norm = np.asarray(vector, dtype=np.float32), 1.0
+    def features_of_one(self, point: Point) -> Floats:
+        space, norm = np.asarray(point.vector, dtype=np.float32), 1.0
+        length: float | None = point.prompt_tokens
         if self._augment is not None:
-            if surface is None:
-                return super().features_of_one(vector, None, prompt_tokens)
-            space, norm = self._augment.one(space, surface)
+            if point.surface is None:
+                return super().features_of_one(point)
+            space, norm = self._augment.one(space, point.surface)
+            if length is None:
+                length = tokens_of(point.surface)
         features = self._project.one(space, norm)
-        length: float | None = prompt_tokens
-        if length is None and self.needs_surface and surface is not None:
-            length = tokens_of(surface)
         if length is not None:
             features[-1] = length - features[: len(self._usual_tokens)].dot(self._usual_tokens)
         return features
