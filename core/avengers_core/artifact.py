@@ -19,7 +19,7 @@ from avengers_core.statistics import Statistics
 
 if TYPE_CHECKING:
     from avengers_core.embedders import Embedder
-    from avengers_core.records import Records, Source
+    from avengers_core.records import Missing, Records, Source
     from avengers_core.refinement import Refinement
 
 FORMAT_VERSION = 1
@@ -113,6 +113,11 @@ class RouterArtifact:
     def dim(self) -> int:
         """d, the dimension of the embedding."""
         return int(self.centroids.shape[1])
+
+    @property
+    def missing(self) -> Missing:
+        """What a model without a result is in these sums: unknown (``"skip"``), or ``"zero"``."""
+        return "zero" if self.info.fit.get("missing") == "zero" else "skip"
 
     @property
     def n_records(self) -> int:
@@ -249,7 +254,8 @@ class RouterArtifact:
                 f"no record has a score of {model!r}; they have {list(records.models)}"
             )
         extra = collect(self, records, embedder)
-        return self.merge(extra.select_models([model]).without_records())
+        evidence = extra.select_models([model]).without_records()
+        return self._merge(evidence, missing="skip")  # it was not run on the records before
 
     def emptied(self, models: Sequence[str], datasets: Sequence[str]) -> RouterArtifact:
         """The same clusters without records, for these models and datasets."""
@@ -297,18 +303,25 @@ class RouterArtifact:
         Models and datasets are the union, in order of appearance.
 
         Raises:
-            ArtifactError: the centroids or the embedders differ.
+            ArtifactError: the centroids, the embedders, or what a missing result is differ.
         """
         merged = self
         for other in others:
-            merged = merged._merge(other)
+            merged = merged._merge(other, self.missing)
         return merged
 
-    def _merge(self, other: RouterArtifact) -> RouterArtifact:
+    def _merge(self, other: RouterArtifact, missing: Missing) -> RouterArtifact:
+        """Add another's sums; what a model has scored in records that do not know it is given."""
         if self.info.embedder != other.info.embedder:
             raise ArtifactError(
                 f"can not merge artifacts of different embedders: "
                 f"{self.info.embedder!r} and {other.info.embedder!r}"
+            )
+        if self.missing != other.missing:
+            raise ArtifactError(
+                f"can not merge an artifact in which a missing result counts as 0 with one in "
+                f"which it is unknown: fit both with the same missing=, got {self.missing!r} and "
+                f"{other.missing!r}"
             )
         if not np.array_equal(self.centroids, other.centroids):
             raise ArtifactError(
@@ -323,15 +336,17 @@ class RouterArtifact:
             )
         models = tuple(dict.fromkeys((*self.models, *other.models)))
         datasets = tuple(dict.fromkeys((*self.datasets, *other.datasets)))
-        a, b = self._widen(models, datasets), other._widen(models, datasets)
+        a, b = (x._widen(models, datasets, missing) for x in (self, other))
         return replace(
             a,
             statistics=a.statistics + b.statistics,
             refinement=a.refinement and b.refinement and a.refinement + b.refinement,
         )
 
-    def _widen(self, models: tuple[str, ...], datasets: tuple[str, ...]) -> RouterArtifact:
-        """The same sums with other columns, zero where there are none."""
+    def _widen(
+        self, models: tuple[str, ...], datasets: tuple[str, ...], missing: Missing
+    ) -> RouterArtifact:
+        """The same sums with other columns, for models and datasets that it has not seen."""
         at = _columns(models, self.models, strict=False)
         topics = _columns(datasets, self.datasets, strict=False)
         r = self.refinement
@@ -339,8 +354,8 @@ class RouterArtifact:
             self,
             models=models,
             datasets=datasets,
-            statistics=self.statistics.select_models(at).select_datasets(topics),
-            refinement=r and r.select_models(at).select_datasets(topics),
+            statistics=self.statistics.select_models(at, missing).select_datasets(topics),
+            refinement=r and r.select_models(at, missing).select_datasets(topics),
         )
 
 

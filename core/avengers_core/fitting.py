@@ -237,12 +237,7 @@ def collect(
             f"got {encoder.id!r}"
         )
     records = as_records(records)
-    missing = artifact.info.fit.get("missing", records.missing)
-    records = Records(records, missing=missing, order=records.models)
-    outcomes = _outcomes(records, None)
-    if missing == "zero":  # who is not mentioned has no result there either
-        everyone = dict.fromkeys((*outcomes.models, *artifact.models))
-        outcomes = to_outcomes(records, tuple(everyone))
+    outcomes = _outcomes(Records(records, missing=artifact.missing, order=records.models), None)
     vectors, row = embed_distinct(encoder, outcomes.queries)
     artifact.check_dimension(vectors)
     empty = artifact.emptied(outcomes.models, outcomes.datasets)

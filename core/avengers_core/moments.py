@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from avengers_core.records import Missing
 
 Floats = npt.NDArray[np.floating]
 
@@ -105,16 +108,17 @@ class Moments:
         gram.T[upper] = arrays["gram"]
         return cls(**{**arrays, "gram": gram})
 
-    def select_models(self, columns: Sequence[int | None]) -> Moments:
-        """The models asked for, in that order; None gives one without records."""
+    def select_models(self, columns: Sequence[int | None], missing: Missing = "skip") -> Moments:
+        """As :meth:`avengers_core.statistics.Statistics.select_models`."""
         index = np.array([-1 if c is None else c for c in columns], dtype=np.int64)
-        return replace(
-            self,
-            **{
-                name: np.where(index >= 0, getattr(self, name)[..., index], 0.0)
-                for name in ("n", "score", "seen", "cross")
-            },
-        )
+        taken = {
+            name: np.where(index >= 0, getattr(self, name)[..., index], 0.0)
+            for name in ("n", "score", "seen", "cross")
+        }
+        if missing == "zero":
+            taken["n"] = np.where(index >= 0, taken["n"], self.count)
+            taken["seen"] = np.where(index >= 0, taken["seen"], self.vector[:, None])
+        return replace(self, **taken)
 
     def without_records(self) -> Moments:
         """The models' own sums, leaving out what is shared by all of them."""

@@ -24,6 +24,7 @@ from avengers_core.validation import Settings, choose_settings
 
 if TYPE_CHECKING:
     from avengers_core.artifact import RouterArtifact
+    from avengers_core.records import Missing
 
 Floats = npt.NDArray[np.floating]
 
@@ -81,10 +82,11 @@ class Refinement:
             Moments.collect(points, outcomes.scores),
         )
 
-    def select_models(self, columns: Sequence[int | None]) -> Refinement:
-        """The models asked for, in that order; None gives one without records."""
+    def select_models(self, columns: Sequence[int | None], missing: Missing = "skip") -> Refinement:
+        """As :meth:`avengers_core.statistics.Statistics.select_models`."""
         return self.with_records(
-            self.statistics.select_models(columns), self.moments.select_models(columns)
+            self.statistics.select_models(columns, missing),
+            self.moments.select_models(columns, missing),
         )
 
     def select_datasets(self, columns: Sequence[int | None]) -> Refinement:

@@ -16,9 +16,11 @@ import numpy.typing as npt
 
 if TYPE_CHECKING:
     from avengers_core.outcomes import Outcomes
+    from avengers_core.records import Missing
 
 Floats = npt.NDArray[np.float64]
 _CHARS_PER_TOKEN = 4.0
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,14 +122,22 @@ class Statistics:
         """The sums by name."""
         return {f.name: getattr(self, f.name) for f in fields(self)}
 
-    def select_models(self, columns: Sequence[int | None]) -> Statistics:
-        """The columns asked for, in that order; None gives a column of zeros."""
+    def select_models(self, columns: Sequence[int | None], missing: Missing = "skip") -> Statistics:
+        """The columns asked for, in that order; None gives a model without results.
+
+        Args:
+            columns: indices into the M models.
+            missing: what such a model has scored: nothing, or (``"zero"``) 0 on every record.
+        """
         index = np.array([-1 if c is None else c for c in columns], dtype=np.int64)
 
         def take(a: Floats) -> Floats:
             return np.where(index >= 0, a[:, index], 0.0)
 
-        return replace(self, **{f: take(getattr(self, f)) for f in _PER_MODEL})
+        taken = {f: take(getattr(self, f)) for f in _PER_MODEL}
+        if missing == "zero":
+            taken["n"] = np.where(index >= 0, taken["n"], self.size[:, None])
+        return replace(self, **taken)
 
     def select_datasets(self, columns: Sequence[int | None]) -> Statistics:
         """The topic columns asked for, in that order; None gives a column of zeros."""
@@ -135,9 +145,14 @@ class Statistics:
         return replace(self, topics=np.where(index >= 0, self.topics[:, index], 0.0))
 
     def check(self, k: int, m: int, d: int) -> str | None:
-        """What is wrong with the arrays, or None: wrong shapes, not finite, negative."""
+        """What is wrong with the arrays, or None: shapes, NaN, negative, scores above 1."""
         expected = {"topics": (k, d), "query_chars": (k,)}
-        return check_arrays(self.arrays(), {f: expected.get(f, (k, m)) for f in self.arrays()})
+        shapes = {f: expected.get(f, (k, m)) for f in self.arrays()}
+        if fault := check_arrays(self.arrays(), shapes):
+            return fault
+        if (self.score > self.n * (1 + _ROUNDING)).any():
+            return "score holds sums of more than 1 a record"
+        return None
 
     def without_records(self) -> Statistics:
         """The models' own sums, leaving out those that count records and queries."""

@@ -253,6 +253,34 @@ def test_parts_with_other_models_and_datasets_add_up(make_records, embedder):
     assert_close(one.merge(two), whole)
 
 
+@pytest.mark.parametrize("missing", ["skip", "zero"])
+def test_a_model_that_only_some_parts_know_is_missing_in_the_others(
+    make_records, embedder, missing
+):
+    rows = [make_records(30, seed=s, models=m) for s, m in enumerate(("ab", "cb", "d"))]
+    everything = load_records([*rows[0], *rows[1], *rows[2]], missing=missing)
+    whole = fit(everything, embedder, n_clusters=3)
+    parts = [load_records(part, missing=missing) for part in rows]
+    one, two, three = (fit(part, embedder, centroids=whole) for part in parts)
+    assert_close(one.merge(two, three), whole)
+    assert_close(one.merge(two).update(rows[2], embedder), whole)
+    assert whole.statistics.n.sum() == {"skip": 30 * 5, "zero": 90 * 4}[missing]
+
+
+def test_missing_results_must_mean_the_same_to_be_added(make_records, embedder):
+    zero = fit(load_records(make_records(), missing="zero"), embedder, n_clusters=3)
+    skip = fit(make_records(), embedder, centroids=zero)
+    with pytest.raises(ArtifactError, match=r"same missing=, got 'zero' and 'skip'"):
+        zero.merge(skip)
+
+
+def test_a_model_is_added_to_an_artifact_in_which_missing_is_zero(make_records, embedder):
+    base = fit(load_records(make_records(100), missing="zero"), embedder, n_clusters=4)
+    grown = base.add_model("new", make_records(50, seed=9, models=("new",)), embedder)
+    assert grown.statistics.n[:, -1].sum() == 50  # it was not run on the hundred
+    assert_close(grown.drop_models(["new"]), base)
+
+
 def test_a_model_is_added_without_touching_the_others(make_records, embedder):
     base = fit(make_records(100), embedder, n_clusters=4)
     extra = [{**r, "records": {**r["records"], "new": 1}} for r in make_records(50, seed=9)]

@@ -59,6 +59,7 @@ def test_any_artifact_round_trips(tmp_path_factory, k, m, d, seed):
     s = Statistics.zeros(k, m, d)
     for values in s.arrays().values():
         values[:] = rng.uniform(size=values.shape)
+    s.n[:] += s.score
     artifact = RouterArtifact(
         tuple(f"m{i}" for i in range(m)),
         tuple(f"d{i}" for i in range(d)),
@@ -193,6 +194,12 @@ def test_values_that_can_not_be(artifact, value):
     artifact.statistics.n[0, 0] = value
     with pytest.raises(ArtifactError, match=r"statistics: n holds (NaN|negative)"):
         artifact.select_models(artifact.models)
+
+
+def test_scores_of_more_than_1_a_record(artifact, folder):
+    forge(folder, lambda a: a["statistics.score"].__imul__(10))
+    with pytest.raises(ArtifactError, match="score holds sums of more than 1 a record"):
+        RouterArtifact.load(folder)
 
 
 def test_centroids_that_can_not_be(artifact):

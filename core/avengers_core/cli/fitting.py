@@ -193,7 +193,6 @@ def update_command(
     from avengers_core.router import named_embedder
 
     old = RouterArtifact.load(artifact)
-    missing = old.info.fit.get("missing", "skip")  # as in the records that it was fitted on
     if engine not in (None, "memory"):
         if strict or model:
             raise click.UsageError("--strict and --model go with --engine memory only")
@@ -206,14 +205,14 @@ def update_command(
             workers=workers,
             centroids=old,
             refine=old.refinement is not None,
-            missing=missing,
+            missing=old.missing,  # as in the records that it was fitted on
         )
         show_problems(fitted.problems.count, fitted.problems.first, "input")
         new = old.merge(fitted.artifact)
     elif workers is not None:
         raise click.UsageError("--workers goes with --engine serial, processes or ray")
     else:
-        loaded = read_records(records, strict=strict, missing=missing)
+        loaded = read_records(records, strict=strict, missing=old.missing)
         new = old.add_model(model, loaded) if model else old.update(loaded)
     new.save(output or artifact)
     click.echo(f"{output or artifact}: {new!r}")
