@@ -19,7 +19,8 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, m
 
 from avengers_core import RoutingDecision
 from avengers_core.calls import OnEmpty
-from avengers_core.routing_text import current_hint, estimate_tokens, question_from_variables
+from avengers_core.routing_text import current_hint, question_from_variables
+from avengers_core.tokens import estimate_tokens
 from avengers_core.voting import VoteOver, ballots
 from avengers_langchain.answers import Answering
 from avengers_langchain.calls import Call, closing, structured_of, tools_of

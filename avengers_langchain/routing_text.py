@@ -31,10 +31,10 @@ from avengers_core.routing_text import (
     CONTEXT_VARIABLES,
     RoutingText,
     current_hint,
-    estimate_tokens,
     is_observation,
     question_from_variables,
 )
+from avengers_core.tokens import estimate_tokens
 
 ROUTING_QUERY = "routing_query"
 

@@ -29,10 +29,10 @@ from avengers_core.routing_text import (
     CONTEXT_VARIABLES,
     RoutingText,
     current_hint,
-    estimate_tokens,
     is_observation,
     question_from_variables,
 )
+from avengers_core.tokens import estimate_tokens
 
 # What the framework fills with documents where it has no question: extractors, graph builders;
 # and what those are told to look for.

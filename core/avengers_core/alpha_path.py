@@ -29,7 +29,8 @@ class AlphaPath:
     """The choice for each of n queries on every interval of alpha.
 
     Attributes:
-        edges: (B + 1,) ascending from 0 to 1; no decision changes inside ``edges[i:i + 2]``.
+        edges: (B + 1,) ascending from 0 to 1; no decision changes inside ``edges[i:i + 2]``. The
+            last two are both 1 where models are chosen at 1 alone, for their cost is not known.
         start: (n,) column of the model chosen on the first interval.
         changed_at: (E,) interval with which each change begins, ascending.
         changed_query: (E,) whose decision it is.
@@ -151,7 +152,8 @@ class AlphaCurve:
         if saving is not None:
             cost = self._cost_saving(saving)
         if cost is not None:
-            within = self.cost <= cost * (1 + 1e-9)
+            # What is chosen at 1 alone has a cost that is not known.
+            within = (self.cost <= cost * (1 + 1e-9)) & (np.diff(self.path.edges) > 0)
             if not within.any():
                 if np.isnan(self.cost).all():
                     raise AvengersError("no cost is known, so there is none to hold a target to")
@@ -168,7 +170,7 @@ class AlphaCurve:
                     f"no alpha has a mean score of {score:.3g} or more; the highest is "
                     f"{self.score.max():.3f} at alpha {self.alphas[self.score.argmax()]:.3g}"
                 )
-            best = int(np.argmin(np.where(within, self.cost, np.inf)))
+            best = int(np.lexsort((self.cost, ~within))[0])  # costs that are not known last
         return Target(float(self.alphas[best]), float(self.score[best]), float(self.cost[best]))
 
     def _cost_saving(self, saving: float) -> float:
@@ -206,14 +208,18 @@ def find_path(engine: Engine, features: Floats, call: Call) -> AlphaPath:
         NoEligibleModelError: the constraints leave nobody for a query.
     """
     if engine.scorer.linear:
-        low = engine.eligible_utility(features, 0.0, call)
-        high = engine.eligible_utility(features, 1.0, call)
+        below = call._replace(alpha=0.0)
+        low = engine.eligible_utility(features, 0.0, below)
+        high = engine.eligible_utility(features, 1.0, below)
         empty = np.flatnonzero((np.isneginf(low) | np.isneginf(high)).all(axis=1))
         if len(empty):
-            # Says why, or takes the nearest, which is the same at every alpha.
-            nearest = engine.pick(features[empty], call._replace(alpha=0.0))
+            # Says why, or takes the nearest, as if it were the same at every alpha.
+            nearest = engine.pick(features[empty], below)
             low[empty, nearest] = high[empty, nearest] = 0.0
-        return _envelope(low, high)
+        # A model without a known cost can be chosen at 1 alone, where costs play no part.
+        at_one = engine.pick(features, call._replace(alpha=1.0))
+        newly = np.isneginf(low[np.arange(len(low)), at_one])
+        return _envelope(low, high, np.where(newly, at_one, -1))
     choices = np.stack([engine.pick(features, call._replace(alpha=float(a))) for a in GRID])
     at, query = np.nonzero(choices[1:] != choices[:-1])
     edges = np.concatenate([[0.0], (GRID[1:] + GRID[:-1]) / 2, [1.0]])
@@ -273,12 +279,13 @@ def _weighted_mean(values: Floats, weight: Floats) -> Floats:
     return np.divide(total, mass, out=np.full_like(total, np.nan), where=mass > 0)
 
 
-def _envelope(low: Floats, high: Floats) -> AlphaPath:
+def _envelope(low: Floats, high: Floats, at_one: Ints | None = None) -> AlphaPath:
     """Upper envelopes over [0, 1] of lines given by their values at 0 and at 1.
 
     Args:
         low: (n, M) values at 0; -inf marks a model that is not eligible.
         high: (n, M) values at 1.
+        at_one: (n,) column that is chosen at 1 whatever the lines say, or -1; default, none.
     """
     n = len(low)
     out = np.isneginf(low) | np.isneginf(high)
@@ -289,6 +296,7 @@ def _envelope(low: Floats, high: Floats) -> AlphaPath:
     current = np.argmax(np.where(base == peak, slope, -np.inf), axis=1)
     start = current.copy()
     rows = np.arange(n)
+    reached = np.zeros(n)
     events: list[tuple[Floats, Ints, Ints]] = []
     while len(rows):
         now = current[rows]
@@ -296,18 +304,19 @@ def _envelope(low: Floats, high: Floats) -> AlphaPath:
         gap = base[rows, now][:, None] - base[rows]
         with np.errstate(divide="ignore", invalid="ignore"):
             meet = np.where((rise > 0) & np.isfinite(gap), gap / rise, np.inf)
-        first = meet.min(axis=1)
+        # Where several lines nearly meet in one point, rounding must not put a later change first.
+        first = np.maximum(meet.min(axis=1), reached[rows])
         # Several lines may meet in one point; the steepest of them goes on.
         following = np.argmax(np.where(meet <= first[:, None], slope[rows], -np.inf), axis=1)
         goes_on = first < 1
         rows, following, first = rows[goes_on], following[goes_on], first[goes_on]
         current[rows] = following
+        reached[rows] = first
         events.append((first, rows, following))
-    alpha, query, to = (
-        (np.concatenate(parts) for parts in zip(*events, strict=True))
-        if events
-        else (np.empty(0), np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64))
-    )
+    at_one = np.full(n, -1) if at_one is None else at_one
+    rows = np.flatnonzero(at_one >= 0)
+    events.append((np.ones(len(rows)), rows, at_one[rows]))
+    alpha, query, to = (np.concatenate(parts) for parts in zip(*events, strict=True))
     order = np.argsort(alpha, kind="stable")
     alpha, query, to = alpha[order], query[order], to[order]
     breaks, at = np.unique(alpha, return_inverse=True)

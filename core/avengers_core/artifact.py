@@ -18,7 +18,7 @@ from avengers_core.errors import ArtifactError, EmbedderMismatchError
 from avengers_core.statistics import Statistics
 
 if TYPE_CHECKING:
-    from avengers_core.embedders import Embedder
+    from avengers_core.embedders import EmbedderSpec
     from avengers_core.records import Missing, Records, Source
     from avengers_core.refinement import Refinement
 
@@ -216,12 +216,15 @@ class RouterArtifact:
 
     # -- operations on the statistics, without clustering again ------------------------------
 
-    def update(self, records: Records | Source, embedder: Embedder | None = None) -> RouterArtifact:
+    def update(
+        self, records: Records | Source, embedder: EmbedderSpec | None = None
+    ) -> RouterArtifact:
         """Add further records: exactly what a fit over all of them with these centroids gives.
 
         Args:
             records: what :func:`avengers_core.load_records` returns or takes.
-            embedder: default, the one that the artifact names.
+            embedder: anything that :func:`avengers_core.embedders.resolve_embedder` takes;
+                default, the one that the artifact names.
 
         Raises:
             EmbedderMismatchError: the embedder is not the artifact's.
@@ -231,7 +234,7 @@ class RouterArtifact:
         return self.merge(collect(self, records, embedder))
 
     def add_model(
-        self, model: str, records: Records | Source, embedder: Embedder | None = None
+        self, model: str, records: Records | Source, embedder: EmbedderSpec | None = None
     ) -> RouterArtifact:
         """Add one model, or more evidence of it, from records that score it.
 
@@ -295,6 +298,7 @@ class RouterArtifact:
             models=tuple(models),
             statistics=self.statistics.select_models(columns),
             refinement=self.refinement and self.refinement.select_models(columns),
+            info=self._priced({m: p for m, p in self.info.input_prices.items() if m in models}),
         )
 
     def merge(self, *others: RouterArtifact) -> RouterArtifact:
@@ -329,10 +333,15 @@ class RouterArtifact:
                 f"({self.centroids.shape} and {other.centroids.shape}): fit one, and make the "
                 f"others from it with update(), or with fit(..., centroids=artifact)"
             )
-        mine, others = self.refinement, other.refinement
-        if (mine is None) != (others is None) or (mine and others and not mine.same_space(others)):
+        r, s = self.refinement, other.refinement
+        if (r is None) != (s is None) or (r and s and not r.same_space(s)):
             raise ArtifactError(
                 "can not merge: one artifact has another refinement than the other, or none"
+            )
+        mine, others = self.info.input_prices, other.info.input_prices
+        if differing := sorted(m for m in mine.keys() & others.keys() if mine[m] != others[m]):
+            raise ArtifactError(
+                f"can not merge: the input_prices of {differing} differ between the artifacts"
             )
         models = tuple(dict.fromkeys((*self.models, *other.models)))
         datasets = tuple(dict.fromkeys((*self.datasets, *other.datasets)))
@@ -341,7 +350,11 @@ class RouterArtifact:
             a,
             statistics=a.statistics + b.statistics,
             refinement=a.refinement and b.refinement and a.refinement + b.refinement,
+            info=self._priced({**mine, **others}),
         )
+
+    def _priced(self, input_prices: Mapping[str, float]) -> ArtifactInfo:
+        return self.info.model_copy(update={"input_prices": dict(input_prices)})
 
     def _widen(
         self, models: tuple[str, ...], datasets: tuple[str, ...], missing: Missing

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache, partial
 from math import isnan
 from operator import attrgetter
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -176,9 +177,9 @@ class Engine:
         """All models, eligible or not, best first, from their utilities, scores, costs, support."""
         models, m = self.artifact.models, len(self.artifact.models)
         score = [0.0 if s < 0 else s if s < 1 else 1.0 for s in numbers[m : 2 * m]]
-        cost: Iterable[float | None] = [0.0 if c < 0 else c for c in numbers[2 * m : 3 * m]]
+        cost: list[Any] = [0.0 if c < 0 else c for c in numbers[2 * m : 3 * m]]
         if not self._all_priced:
-            cost = [None if isnan(c) else c for c in numbers[2 * m : 3 * m]]
+            cost = [None if isnan(c) else c for c in cost]
         support = [s if s < 1 else 1.0 for s in numbers[3 * m :]]
         everyone = list(
             map(_as_candidate, zip(models, numbers[:m], score, cost, support, strict=True))
@@ -210,7 +211,7 @@ class Engine:
             near = [c for c in ranked if c.model not in out]
             # Where a model has no records its score and cost are no more than a guess.
             near.sort(key=lambda c: (limits.is_guess(c), limits.violation(c), -c.utility))
-            eligible = tuple(near[: call.n])
+            eligible = tuple(near)
         taken = {c.model for c in eligible}
         ineligible = {m: reasons[m] or "" for m in self.artifact.models if m not in taken}
         if not eligible:

@@ -218,7 +218,7 @@ class Plan:
 
 
 def collect(
-    artifact: RouterArtifact, records: Records | Source, embedder: Embedder | None = None
+    artifact: RouterArtifact, records: Records | Source, embedder: EmbedderSpec | None = None
 ) -> RouterArtifact:
     """The statistics of further records under an artifact's centroids, as an artifact.
 
@@ -228,14 +228,9 @@ def collect(
         RecordError: there are no records.
         EmbedderMismatchError: the embedder is not the artifact's.
     """
-    from avengers_core.router import named_embedder
+    from avengers_core.embedders.stored import embedder_of
 
-    encoder = embedder or named_embedder(artifact)
-    if encoder.id != artifact.info.embedder:
-        raise EmbedderMismatchError(
-            f"the artifact was fitted with the embedder {artifact.info.embedder!r}, "
-            f"got {encoder.id!r}"
-        )
+    encoder = embedder_of(artifact, embedder)
     records = as_records(records)
     outcomes = _outcomes(Records(records, missing=artifact.missing, order=records.models), None)
     vectors, row = embed_distinct(encoder, outcomes.queries)
@@ -251,8 +246,9 @@ def _outcomes(records: Records, models: Sequence[str] | None) -> Outcomes:
         raise RecordError(f"there are no records to fit on{rejected}")
     outcomes = to_outcomes(records, models)
     # With missing="zero" a model that no record knows would score 0 everywhere.
+    known = set(records.models)
     unseen = _absent(outcomes.scores, outcomes.models) or [
-        m for m in outcomes.models if m not in records.models
+        m for m in outcomes.models if m not in known
     ]
     if unseen:
         raise RecordError(

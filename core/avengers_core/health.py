@@ -11,7 +11,8 @@ from dataclasses import dataclass
 @dataclass
 class _State:
     failures: int = 0  # in a row
-    rests: int = 0  # in a row, each twice as long as the one before
+    rests: int = 0  # of our own making, in a row, each twice as long as the one before
+    length: float = 0.0  # of the rest, seconds; 0: there was none yet
     until: float = 0.0  # resting until then
     on_trial: bool = False  # one caller was let in after the rest
 
@@ -21,8 +22,8 @@ class BackendHealth:
 
     After ``threshold`` failures in a row a model rests for ``cooldown`` seconds. Then one caller
     may try it: if that fails too it rests for twice as long, and so on up to ``max_cooldown``. One
-    success wipes the slate. A server that names a time to wait (``Retry-After``) is believed at
-    its first failure.
+    success wipes the slate. A server that names a time to wait (``Retry-After``) is believed from
+    its first failure on, and rests for that long where it is more.
 
     Args:
         threshold: failures in a row before a model rests, at least 1.
@@ -70,12 +71,12 @@ class BackendHealth:
             return True
         with self._lock:
             state = self._states.get(model)
-            if state is None or state.rests == 0:
+            if state is None or state.length == 0:
                 return True
             now = self._clock()
             if now < state.until:
                 return False
-            state.until = now + self._rest(state.rests)
+            state.until = now + state.length
             state.on_trial = True
             return True
 
@@ -95,18 +96,15 @@ class BackendHealth:
         with self._lock:
             state = self._states.setdefault(model, _State())
             now = self._clock()
-            rest = 0.0
-            if retry_after is not None:
-                rest = min(max(retry_after, 0.0), self._max_cooldown)
-            state.failures += 1
+            rest = min(max(retry_after or 0.0, 0.0), self._max_cooldown)
             # Calls that were under way when the rest began say nothing new.
-            late = now < state.until and not state.on_trial
-            if (state.rests > 0 and not late) or state.failures == self._threshold:
-                state.rests += 1
+            if now >= state.until or state.on_trial:
+                state.failures += 1
                 state.on_trial = False
-                rest = max(rest, self._rest(state.rests))
-            elif rest > 0 and state.rests == 0:
-                state.rests = 1
+                if state.failures >= self._threshold:
+                    state.rests += 1
+                    rest = max(rest, self._rest(state.rests))
+                state.length = rest
             state.until = max(state.until, now + rest)
 
     def _rest(self, rests: int) -> float:

@@ -16,7 +16,7 @@ from avengers_core.artifact import RouterArtifact
 from avengers_core.calls import Call, OnEmpty, make_call
 from avengers_core.decision import RoutingDecision
 from avengers_core.engine import Engine
-from avengers_core.errors import EmbedderError, EmbedderMismatchError
+from avengers_core.errors import EmbedderMismatchError
 from avengers_core.scoring import Point, Points, Scorer, make_scorer
 from avengers_core.surface import NAMES, features_of, surface
 
@@ -54,7 +54,7 @@ class Router:
         **scorer_options: Any,
     ) -> None:
         self._scorer_spec = (scorer, scorer_options)
-        self._embedder = None if embedder is None else _matching_embedder(artifact, embedder)
+        self._embedder = None if embedder is None else _embedder_of(artifact, embedder)
         self._embedder_lock = threading.Lock()
         self.engine = Engine(artifact, make_scorer(artifact, scorer, **scorer_options))
 
@@ -102,7 +102,7 @@ class Router:
         if self._embedder is None:
             with self._embedder_lock:
                 if self._embedder is None:
-                    self._embedder = named_embedder(self.engine.artifact)
+                    self._embedder = _embedder_of(self.engine.artifact)
         return self._embedder
 
     def swap(self, artifact: RouterArtifact) -> None:
@@ -389,42 +389,7 @@ def _is_blank(query: str) -> bool:
         raise TypeError(f"expected a text to route, got {type(query).__name__}") from None
 
 
-def _matching_embedder(artifact: RouterArtifact, spec: EmbedderSpec) -> Embedder:
-    from avengers_core.embedders import resolve_embedder
+def _embedder_of(artifact: RouterArtifact, spec: EmbedderSpec | None = None) -> Embedder:
+    from avengers_core.embedders.stored import embedder_of  # which imports every embedder
 
-    embedder = resolve_embedder(spec)
-    if embedder.id != artifact.info.embedder:
-        raise EmbedderMismatchError(
-            f"the artifact was fitted with the embedder {artifact.info.embedder!r}, got "
-            f"{embedder.id!r}. Vectors of different embedders can not be compared: pass the "
-            f"artifact's own, or fit again with this one."
-        )
-    return embedder
-
-
-def named_embedder(artifact: RouterArtifact) -> Embedder:
-    """The embedder that an artifact names, made from its name or from its stored arrays.
-
-    Raises:
-        EmbedderError: it can not be made from its name (it was a callable, say), or the arrays
-            are damaged.
-        EmbedderMismatchError: the arrays are those of another embedder.
-    """
-    from avengers_core.embedders import TfidfEmbedder, resolve_embedder
-
-    name = artifact.info.embedder
-    if artifact.embedder_arrays:
-        fitted = TfidfEmbedder.from_arrays(artifact.embedder_arrays)
-        if fitted.id != name or fitted.dim != artifact.dim:
-            raise EmbedderMismatchError(
-                f"the artifact was fitted with the embedder {name!r} in {artifact.dim} dimensions, "
-                f"and holds the arrays of {fitted.id!r} in {fitted.dim}"
-            )
-        return fitted
-    try:
-        return resolve_embedder(name)
-    except (EmbedderError, ValueError) as error:
-        raise EmbedderError(
-            f"the artifact was fitted with the embedder {name!r}, which can not be made from its "
-            f"name ({error}). Pass it: Router(artifact, embedder=...)"
-        ) from error
+    return embedder_of(artifact, spec)

@@ -44,7 +44,6 @@ CONTEXT_VARIABLES = (
 )
 """Names that prompts give to retrieved text, earlier answers and the conversation so far."""
 
-_BYTES_PER_TOKEN = 4
 _hint: ContextVar[str | None] = ContextVar("avengers_routing_hint", default=None)
 
 
@@ -91,13 +90,3 @@ def question_from_variables(variables: Mapping[str, Any]) -> str | None:
 def is_observation(text: str) -> bool:
     """Whether a text is a ReAct agent's ``Observation: ...``, which arrives with the user role."""
     return text.lstrip().startswith("Observation:")
-
-
-def estimate_tokens(text: str) -> int:
-    """About how many tokens a text has: one for every four bytes of UTF-8, rounded up.
-
-    Four characters of English a token is the usual rule of thumb; bytes also do justice to
-    scripts with three bytes and about one token a character.
-    """
-    size = len(text) if text.isascii() else len(text.encode(errors="surrogatepass"))
-    return -(-size // _BYTES_PER_TOKEN)

@@ -10,6 +10,7 @@ from itertools import combinations
 import numpy as np
 import numpy.typing as npt
 
+from avengers_core.calls import make_call
 from avengers_core.router import Router
 
 Floats = npt.NDArray[np.floating]
@@ -24,9 +25,11 @@ class Subset:
 
     Attributes:
         models: the ids, in the artifact's order.
-        utility: mean utility when every cluster is answered by the best of them.
+        utility: mean utility when every cluster is answered by the best of them that is eligible
+            there; far below zero where no pool of this size can answer every cluster.
         expected_score: mean expected score of those choices, in [0, 1].
-        expected_cost: and their mean expected cost, USD a call; NaN where no cost is known.
+        expected_cost: and their mean expected cost, USD a call; NaN where that of a choice is not
+            known.
         all_score: what the whole pool would be expected to score at the same alpha.
         exhaustive: whether every subset was tried, or models were added greedily.
     """
@@ -97,12 +100,15 @@ def best_subset(
 
 def _tables(router: Router, alpha: float) -> tuple[Floats, Floats, Floats, Floats]:
     """Utility, score and cost of each model at each cluster's center, and the clusters' shares."""
-    scorer = router.scorer
-    size = scorer.statistics.size
-    estimate = router.engine.estimate(scorer.center_features()[size > 0], alpha)
-    lowest = np.nanmin(estimate.utility)
+    engine, size = router.engine, router.scorer.statistics.size
+    features = engine.scorer.center_features()[size > 0]
+    utility = engine.eligible_utility(features, alpha, make_call(alpha=alpha))
+    estimate = engine.estimate(features, alpha)
+    # A cluster that nobody in the pool can answer costs more than any choice of models gains.
+    known = utility[np.isfinite(utility)]
+    unanswered = known.min() - len(size) * (np.ptp(known) + 1) if len(known) else 0.0
     return (
-        np.nan_to_num(estimate.utility, nan=float(lowest)),
+        np.where(np.isfinite(utility), utility, unanswered),
         estimate.score,
         estimate.cost,
         size[size > 0] / size.sum(),

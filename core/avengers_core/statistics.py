@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from avengers_core.tokens import BYTES_PER_TOKEN, n_bytes
+
 if TYPE_CHECKING:
     from avengers_core.outcomes import Outcomes
     from avengers_core.records import Missing
 
 Floats = npt.NDArray[np.float64]
-_CHARS_PER_TOKEN = 4.0
 _ROUNDING = 1e-9
 
 
@@ -29,22 +30,22 @@ class Statistics:
 
     Attributes:
         topics: (K, D) records of each dataset in each cluster.
-        query_chars: (K,) characters of the queries in each cluster.
+        query_length: (K,) bytes of UTF-8 of the queries in each cluster.
         n: (K, M) records with a score.
         score: (K, M) sum of scores.
         n_cost: (K, M) records with a known cost.
         cost: (K, M) sum of known costs, USD.
-        n_tokens: (K, M) records with known prompt and completion tokens.
+        n_tokens: (K, M) records with a score, a known cost and known prompt and completion tokens.
         prompt_tokens: (K, M) sum of prompt tokens over those.
         completion_tokens: (K, M) sum of completion tokens over those.
-        token_cost: (K, M) sum of costs over those of them with a known cost, USD.
-        chars: (K, M) sum of the queries' characters over the records with a known cost.
-        chars_squared: (K, M) likewise of their squares.
-        chars_cost: (K, M) likewise of characters times cost.
+        token_cost: (K, M) sum of costs over those, USD.
+        length: (K, M) sum of the queries' lengths over the records with a known cost.
+        length_squared: (K, M) likewise of their squares.
+        length_cost: (K, M) likewise of lengths times cost.
     """
 
     topics: Floats
-    query_chars: Floats
+    query_length: Floats
     n: Floats
     score: Floats
     n_cost: Floats
@@ -53,9 +54,9 @@ class Statistics:
     prompt_tokens: Floats
     completion_tokens: Floats
     token_cost: Floats
-    chars: Floats
-    chars_squared: Floats
-    chars_cost: Floats
+    length: Floats
+    length_squared: Floats
+    length_cost: Floats
 
     @classmethod
     def collect(cls, outcomes: Outcomes, labels: npt.NDArray[np.integer], k: int) -> Statistics:
@@ -83,13 +84,13 @@ class Statistics:
         # What a model without a score cost says nothing of what its answers cost.
         priced = ~np.isnan(outcomes.costs) & scored
         counted = priced & ~np.isnan(outcomes.prompt_tokens) & ~np.isnan(outcomes.completion_tokens)
-        length = np.array([len(q) for q in outcomes.queries], dtype=np.float64)
+        length = np.array([n_bytes(q) for q in outcomes.queries], dtype=np.float64)
         column = length[:, None]
         n_datasets = len(outcomes.datasets)
         topics = np.bincount(labels * n_datasets + outcomes.dataset, minlength=k * n_datasets)
         return cls(
             topics=topics.reshape(k, n_datasets).astype(np.float64),
-            query_chars=per_cluster(length),
+            query_length=per_cluster(length),
             n=per_cluster(scored),
             score=per_cluster(np.where(scored, outcomes.scores, 0.0)),
             n_cost=per_cluster(priced),
@@ -98,15 +99,15 @@ class Statistics:
             prompt_tokens=per_cluster(np.where(counted, outcomes.prompt_tokens, 0.0)),
             completion_tokens=per_cluster(np.where(counted, outcomes.completion_tokens, 0.0)),
             token_cost=per_cluster(np.where(counted, outcomes.costs, 0.0)),
-            chars=per_cluster(priced * column),
-            chars_squared=per_cluster(priced * column**2),
-            chars_cost=per_cluster(np.where(priced, outcomes.costs, 0.0) * column),
+            length=per_cluster(priced * column),
+            length_squared=per_cluster(priced * column**2),
+            length_cost=per_cluster(np.where(priced, outcomes.costs, 0.0) * column),
         )
 
     @classmethod
     def zeros(cls, k: int, m: int, d: int) -> Statistics:
         """Statistics of no records."""
-        shapes = {"topics": (k, d), "query_chars": (k,)}
+        shapes = {"topics": (k, d), "query_length": (k,)}
         return cls(**{f.name: np.zeros(shapes.get(f.name, (k, m))) for f in fields(cls)})
 
     def __add__(self, other: Statistics) -> Statistics:
@@ -146,7 +147,7 @@ class Statistics:
 
     def check(self, k: int, m: int, d: int) -> str | None:
         """What is wrong with the arrays, or None: shapes, NaN, negative, scores above 1."""
-        expected = {"topics": (k, d), "query_chars": (k,)}
+        expected = {"topics": (k, d), "query_length": (k,)}
         shapes = {f: expected.get(f, (k, m)) for f in self.arrays()}
         if fault := check_arrays(self.arrays(), shapes):
             return fault
@@ -159,7 +160,7 @@ class Statistics:
         return replace(
             self,
             topics=np.zeros_like(self.topics),
-            query_chars=np.zeros_like(self.query_chars),
+            query_length=np.zeros_like(self.query_length),
         )
 
     def most_frequent(
@@ -176,7 +177,7 @@ class Statistics:
         Where token counts are known: least squares of cost on prompt and completion tokens over
         the clusters' means, weighted by their records, with neither price below zero; where cost
         is tokens times list price it recovers the list price. Elsewhere: least squares of cost on
-        the query's characters inside the clusters, at four characters a token.
+        the query's length inside the clusters, at four bytes a token.
         """
         by_length = self._price_by_length()
         by_tokens = [self._price_by_tokens(m) for m in range(self.n.shape[1])]
@@ -184,12 +185,12 @@ class Statistics:
 
     def _price_by_length(self) -> Floats:
         n = np.maximum(self.n_cost, 1.0)
-        together = (self.chars_cost - self.chars * self.cost / n).sum(axis=0)
-        spread = (self.chars_squared - self.chars**2 / n).sum(axis=0)
-        # Lengths that hardly differ (a spread of a character a record) tell nothing of a price.
+        together = (self.length_cost - self.length * self.cost / n).sum(axis=0)
+        spread = (self.length_squared - self.length**2 / n).sum(axis=0)
+        # Lengths that hardly differ (a spread of a byte a record) tell nothing of a price.
         told = spread > self.n_cost.sum(axis=0)
         slope = np.divide(together, spread, out=np.full(len(spread), np.nan), where=told)
-        prices: Floats = np.maximum(slope, 0.0) * _CHARS_PER_TOKEN
+        prices: Floats = np.maximum(slope, 0.0) * BYTES_PER_TOKEN
         return prices
 
     def _price_by_tokens(self, model: int) -> float:
@@ -211,7 +212,7 @@ class Statistics:
         return float(max(price, 0.0))
 
 
-_PER_MODEL = tuple(f.name for f in fields(Statistics) if f.name not in ("topics", "query_chars"))
+_PER_MODEL = tuple(f.name for f in fields(Statistics) if f.name not in ("topics", "query_length"))
 
 
 def check_arrays(

@@ -160,9 +160,9 @@ def _assemble(manifest: Manifest, arrays: dict[str, npt.NDArray[Any]]) -> Router
 def _check_embedder(artifact: RouterArtifact) -> None:
     """Refuse stored arrays of an embedder that is not the one the artifact names."""
     if artifact.embedder_arrays:
-        from avengers_core.router import named_embedder
+        from avengers_core.embedders.stored import embedder_of
 
-        named_embedder(artifact)
+        embedder_of(artifact)
 
 
 def digest(artifact: RouterArtifact) -> str:

@@ -15,6 +15,8 @@ from math import expm1, log1p, sqrt
 import numpy as np
 import numpy.typing as npt
 
+from avengers_core.tokens import BYTES_PER_TOKEN
+
 Floats = npt.NDArray[np.floating]
 
 NAMES = (
@@ -33,7 +35,6 @@ NAMES = (
 # Less spread than this among the records is no difference worth noticing.
 _LEAST_SPREAD = np.array([0.1, 0.1, 0.01, 0.005, 0.1, 0.01, 0.005, 0.1, 0.1, 0.1, 0.05])
 _CLIP = 3.0
-_CHARS_PER_TOKEN = 4.0
 
 _DIGITS = b"0123456789"
 _UPPER = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -50,13 +51,13 @@ def surface(texts: Sequence[str]) -> npt.NDArray[np.float32]:
 
 def tokens(features: Floats) -> Floats:
     """(n,) tokens of texts, estimated from their features at four bytes a token."""
-    estimate: Floats = np.expm1(features[:, 0]) / _CHARS_PER_TOKEN
+    estimate: Floats = np.expm1(features[:, 0]) / BYTES_PER_TOKEN
     return estimate
 
 
 def tokens_of(features: tuple[float, ...]) -> float:
     """:func:`tokens` of one text."""
-    return expm1(features[0]) / _CHARS_PER_TOKEN
+    return expm1(features[0]) / BYTES_PER_TOKEN
 
 
 def features_of(text: str) -> tuple[float, ...]:

@@ -50,6 +50,18 @@ def test_the_envelope_is_what_a_fine_grid_finds(seed, n, m, rounded):
     assert (path.edges[0], path.edges[-1]) == (0, 1)
 
 
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_lines_that_nearly_meet_in_one_point_are_taken_in_order(kind):
+    rng = np.random.default_rng(0)
+    slope = rng.normal(size=(5000, 6))
+    meeting, height = rng.uniform(0.05, 0.95, (5000, 1)), rng.normal(size=(5000, 1))
+    low = (height - slope * meeting).astype(kind)
+    high = (height + slope * (1 - meeting)).astype(kind)
+    path = _envelope(low, high)
+    ends = at(path, 1.0)
+    np.testing.assert_allclose(high[np.arange(5000), ends], high.max(axis=1), atol=1e-5)
+
+
 @pytest.fixture(scope="module", params=["calibrated", "paper", "reference"])
 def router(request, make_records, embedder):
     artifact = fit(make_records(150), embedder, n_clusters=4)
@@ -171,6 +183,24 @@ def test_where_no_cost_is_known_only_a_score_can_be_asked_for(make_records, embe
     with pytest.raises(AvengersError, match="no cost is known"):
         router.alpha_for(cost=1)
     assert 0 <= router.alpha_for(score=0.1) <= 1
+
+
+def test_who_has_no_cost_is_on_the_curve_at_1_alone(make_records, embedder):
+    rows = make_records(120)
+    for row in rows:
+        row["records"]["good"] = 1
+        del row["usages"]["good"]
+    router = Router(fit(rows, embedder, n_clusters=3), embedder)
+    curve = router.alpha_path()
+    np.testing.assert_array_equal(curve.path.edges[-2:], 1.0)
+    assert curve.alphas[-1] == 1.0
+    assert (np.diff(curve.path.edges)[:-1] > 0).all()
+    assert curve.score[-2] < 0.9
+    assert curve.score[-1] > 0.99
+    assert router.alpha_for(score=0.99) == 1.0
+    assert router.alpha_for(cost=1.0) < 1
+    report = evaluate(router, rows, alphas=[0.5, 1.0])
+    assert report.perf_gain == pytest.approx(0.0)
 
 
 @given(st.integers(0, 500), st.integers(1, 8), st.integers(1, 4))

@@ -35,7 +35,7 @@ def random_engine(seed, name="calibrated", k=4, d=5, unpriced=False):
     if unpriced:
         s.n_cost[:, 1] = 0
     s.cost[:] = s.n_cost * rng.uniform(0.001, 0.1, (k, m))
-    s.query_chars[:] = s.size * 40
+    s.query_length[:] = s.size * 40
     centroids = rng.normal(size=(k, d)).astype(np.float32)
     prices = {"a": 1e-5, "d": 1e-6}
     info = ArtifactInfo(embedder="none", input_prices=prices)
@@ -66,6 +66,16 @@ def test_costs_are_never_negative_and_unknown_ones_stay_unknown():
     cost = engine.estimate(features, 0.5).cost
     assert np.isnan(cost[:, 1]).all()
     assert (cost[:, [0, 3]] == 0).all()
+
+
+def test_no_candidate_is_paid_for_answering_also_where_others_have_no_cost():
+    for unpriced in (False, True):
+        engine = random_engine(1, unpriced=unpriced)
+        features = engine.scorer.features(Points(unit(1, n=1), None, 0))[0]
+        features[-1] = -1e9
+        decision = engine.decide_one(features, "query", make_call(alpha=0.5))
+        cost = {c.model: c.expected_cost for c in decision.candidates}
+        assert (cost["a"], cost["d"]) == (0.0, 0.0)
 
 
 limits = st.fixed_dictionaries(

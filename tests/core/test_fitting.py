@@ -44,9 +44,9 @@ def test_the_statistics_are_what_a_loop_over_the_records_gives(make_records, emb
     distance = ((vectors[:, None, :] - artifact.centroids[None]) ** 2).sum(axis=2)
     expected = Statistics.zeros(4, 3, 2)
     for row, c in zip(rows, distance.argmin(axis=1), strict=True):
-        chars = len(row["query"])
+        length = len(row["query"].encode())
         expected.topics[c, artifact.datasets.index(row["dataset"])] += 1
-        expected.query_chars[c] += chars
+        expected.query_length[c] += length
         for j, model in enumerate(artifact.models):
             usage = row["usages"][model]
             expected.n[c, j] += 1
@@ -57,9 +57,9 @@ def test_the_statistics_are_what_a_loop_over_the_records_gives(make_records, emb
             expected.prompt_tokens[c, j] += usage["prompt_tokens"]
             expected.completion_tokens[c, j] += usage["completion_tokens"]
             expected.token_cost[c, j] += usage["cost"]
-            expected.chars[c, j] += chars
-            expected.chars_squared[c, j] += chars**2
-            expected.chars_cost[c, j] += chars * usage["cost"]
+            expected.length[c, j] += length
+            expected.length_squared[c, j] += length**2
+            expected.length_cost[c, j] += length * usage["cost"]
     for name, values in expected.arrays().items():
         np.testing.assert_allclose(artifact.statistics.arrays()[name], values, err_msg=name)
 
@@ -272,6 +272,30 @@ def test_missing_results_must_mean_the_same_to_be_added(make_records, embedder):
     skip = fit(make_records(), embedder, centroids=zero)
     with pytest.raises(ArtifactError, match=r"same missing=, got 'zero' and 'skip'"):
         zero.merge(skip)
+
+
+def test_prices_are_merged_and_must_agree(make_records, embedder):
+    first = make_records(30, models=("a", "b"))
+    whole = fit(first, embedder, n_clusters=3, input_prices={"a": 1e-6})
+    other = fit(
+        make_records(30, models=("c",)), embedder, centroids=whole, input_prices={"c": 2e-6}
+    )
+    assert whole.merge(other).info.input_prices == {"a": 1e-6, "c": 2e-6}
+    assert other.merge(whole).info.input_prices == {"a": 1e-6, "c": 2e-6}
+    assert whole.merge(other).drop_models(["c"]).info.input_prices == {"a": 1e-6}
+    dearer = fit(first, embedder, centroids=whole, input_prices={"a": 3e-6})
+    with pytest.raises(ArtifactError, match=r"the input_prices of \['a'\] differ"):
+        whole.merge(dearer)
+
+
+def test_the_embedder_may_be_given_as_to_fit(make_records):
+    def words(texts):
+        return [[float(len(t)), float(t.count("a")), 1.0] for t in texts]
+
+    base = fit(make_records(40), words, n_clusters=3)
+    assert base.update(make_records(40, seed=1), words).n_records == 80
+    with pytest.raises(EmbedderMismatchError, match="got 'wordllama/"):
+        base.update(make_records(40), "wordllama")
 
 
 def test_a_model_is_added_to_an_artifact_in_which_missing_is_zero(make_records, embedder):

@@ -96,6 +96,18 @@ def test_retry_after_is_believed_at_once(health: BackendHealth, clock: Clock) ->
     assert health.available("m")
 
 
+def test_a_short_time_to_wait_stays_short_until_failures_add_up(
+    health: BackendHealth, clock: Clock
+) -> None:
+    for rest in (1, 1, 10, 20):
+        for _ in range(5):  # the first alone is news
+            health.record_failure("m", retry_after=1)
+        clock.now += rest - 0.1
+        assert not health.admit("m")
+        clock.now += 0.1
+        assert [health.admit("m") for _ in range(2)] == [True, False]
+
+
 @pytest.mark.parametrize(("retry_after", "until"), [(1e9, 35), (-5, 0), (0, 0)])
 def test_retry_after_is_kept_within_bounds(
     health: BackendHealth, clock: Clock, retry_after: float, until: float

@@ -260,6 +260,13 @@ def test_where_no_cost_is_known_costs_play_no_part(make_records, embedder):
     assert not decision.ineligible
 
 
+def test_relaxed_limits_leave_others_to_fail_over_to(small):
+    decision = small.route("alpha beta", max_cost=1e-9, on_empty="relax", n=2)
+    assert decision.relaxed
+    assert len(decision.candidates) == 3
+    assert len(decision.models) == 2
+
+
 def test_relaxing_ranks_by_how_far_a_model_is_from_the_limits(small):
     decision = small.route("alpha beta gamma", max_cost=0.0001, n=3, on_empty="relax")
     costs = [c.expected_cost for c in decision.candidates]
@@ -319,7 +326,7 @@ def test_an_embedder_of_another_space_is_refused(small):
 
 
 def test_an_embedder_that_can_not_be_made_from_its_name(small):
-    with pytest.raises(EmbedderError, match=r"'test/words'.*Pass it: Router"):
+    with pytest.raises(EmbedderError, match=r"'test/words'.*Pass it with embedder="):
         Router(small.artifact).route("alpha")
 
 

@@ -8,7 +8,6 @@ import pytest
 from avengers_core.routing_text import (
     QUESTION_VARIABLES,
     current_hint,
-    estimate_tokens,
     is_observation,
     question_from_variables,
     routing_hint,
@@ -31,14 +30,6 @@ def test_blank_and_other_values_do_not_count() -> None:
 def test_observations(text: str, is_one: bool) -> None:
     assert is_observation(text) is is_one
     assert is_observation("\n " + text) is is_one
-
-
-@pytest.mark.parametrize(
-    ("text", "tokens"),
-    [("", 0), ("a", 1), ("abcd", 1), ("abcde", 2), ("漢字漢字", 3), ("\ud800", 1)],
-)
-def test_estimate(text: str, tokens: int) -> None:
-    assert estimate_tokens(text) == tokens
 
 
 def test_hints_nest_and_end() -> None:

@@ -32,7 +32,7 @@ def random_artifact(seed, ties=False):
     s.score[:] = s.n * (0.5 if ties else rng.uniform(size=(K, M)).round(1))
     s.n_cost[:] = s.n
     s.cost[:] = s.n * rng.uniform(0.001, 0.1, (K, M)).round(2)
-    s.query_chars[:] = s.size * 40
+    s.query_length[:] = s.size * 40
     return RouterArtifact(
         tuple("abcd"),
         ("d",),

@@ -52,6 +52,19 @@ def test_greedy_keeps_its_guarantee(monkeypatch):
     assert len(greedy.models) == 4
 
 
+def test_a_model_is_not_chosen_for_clusters_in_which_it_has_no_records():
+    scores = np.array([[1.0, 0.6, 0.5], [1.0, 0.6, 0.5]])
+    router = make_router(scores)
+    s = router.artifact.statistics
+    for sums in (s.n, s.score, s.n_cost, s.cost):
+        sums[1, 0] = 0.0
+    sparse = Router(router.artifact, beta=200.0)
+    assert best_subset(sparse, 1).models == ("m1",)
+    pair = best_subset(sparse, 2)
+    assert pair.models == ("m0", "m1")
+    assert pair.expected_score == pytest.approx(0.8, abs=1e-3)
+
+
 def test_alpha_and_keep_are_honoured():
     scores = np.array([[0.9, 0.88], [0.9, 0.88]])
     costs = np.array([[0.1, 0.001], [0.1, 0.001]])

@@ -114,11 +114,11 @@ def fit_command(
     avengers fit tuesday.jsonl --centroids monday/ -o tuesday/      then: avengers merge
     """
     from avengers_core.artifact import RouterArtifact
+    from avengers_core.embedders.stored import embedder_of
     from avengers_core.fitting import fit
-    from avengers_core.router import named_embedder
 
     base = RouterArtifact.load(centroids) if centroids else None
-    encoder = named_embedder(base) if base else embedder
+    encoder = embedder_of(base) if base else embedder
     if engine not in (None, "memory"):
         if strict or cache:
             raise click.UsageError("--strict and --cache go with --engine memory only")
@@ -190,7 +190,7 @@ def update_command(
     avengers update artifact/ new.jsonl --model new/model     one model more
     """
     from avengers_core.artifact import RouterArtifact
-    from avengers_core.router import named_embedder
+    from avengers_core.embedders.stored import embedder_of
 
     old = RouterArtifact.load(artifact)
     if engine not in (None, "memory"):
@@ -200,7 +200,7 @@ def update_command(
 
         fitted = bulk.fit(
             records,
-            named_embedder(old),
+            embedder_of(old),
             engine=cast("bulk.Engine", engine),
             workers=workers,
             centroids=old,

@@ -9,10 +9,9 @@ import numpy.typing as npt
 
 from avengers_core.artifact import RouterArtifact
 from avengers_core.statistics import Statistics
+from avengers_core.tokens import BYTES_PER_TOKEN
 
 Floats = npt.NDArray[np.floating]
-
-_CHARS_PER_TOKEN = 4.0
 
 
 class Points(NamedTuple):
@@ -112,7 +111,7 @@ class ClusterScorer:
         self.statistics = statistics
         s = statistics
         self._size = s.size
-        usual = s.query_chars / np.maximum(s.size, 1.0) / _CHARS_PER_TOKEN
+        usual = s.query_length / np.maximum(s.size, 1.0) / BYTES_PER_TOKEN
         self._usual_tokens = usual.astype(self.dtype)
         # A model without a known cost has no cost; where no model has one, cost plays no part.
         self._priced = s.n_cost.any(axis=0)
