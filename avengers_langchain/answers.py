@@ -11,16 +11,13 @@ from langchain_core.messages import AIMessageChunk
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 
 from avengers_core.decision import RoutingDecision
+from avengers_core.errors import EmptyResponseError
 from avengers_core.failover import Attempt, Failover
 from avengers_langchain.calls import Call, Target, closing
 from avengers_langchain.runtime import Runtime
 from avengers_langchain.structured import ANSWERED_BY
 
 logger = logging.getLogger(__name__)
-
-
-class EmptyResponseError(Exception):
-    """A backend streamed nothing, which is what clients make of a response that is no stream."""
 
 
 @dataclass

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, cast
 from urllib.parse import urlsplit
 
@@ -19,13 +20,15 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, m
 
 from avengers_core import RoutingDecision
 from avengers_core.calls import OnEmpty
+from avengers_core.capabilities import Needs
+from avengers_core.policy import FIELDS, Policy
 from avengers_core.routing_text import current_hint, question_from_variables
 from avengers_core.tokens import estimate_tokens
 from avengers_core.voting import VoteOver, ballots
 from avengers_langchain.answers import Answering
 from avengers_langchain.calls import Call, closing, structured_of, tools_of
 from avengers_langchain.polls import Poll
-from avengers_langchain.routing_text import ROUTING_QUERY, current_run, read
+from avengers_langchain.routing_text import ROUTING_QUERY, current_run, prompt_variables, read
 from avengers_langchain.runtime import (
     Runtime,
     Settings,
@@ -35,8 +38,8 @@ from avengers_langchain.runtime import (
 )
 from avengers_langchain.structured import BoundTools, StructuredOutput, structured_chain
 
-_LIMITS = ("models", "exclude", "max_cost", "min_score", "on_empty")
-_WEIGHTS = ("performance_weight", "cost_sensitivity")
+# Whoever names a model wants that one, near the records or not.
+_FORCED = {"exclude": (), "max_cost": None, "min_score": None, "on_empty": "relax"}
 # What a pickle leaves out: keys, and what holds locks, files and connections.
 _KEYS = frozenset({"api_key", "base_url"})
 _LIVE = frozenset({"callbacks", "cache", "rate_limiter", "custom_get_token_ids", "runtime"})
@@ -142,9 +145,9 @@ class AvengersChatModel(BaseChatModel):
         streaming: fetch all answers as streams, also those of ``invoke``.
 
     Raises:
-        ValueError: an argument out of range, or a model that the artifact does not have.
+        ValueError: an argument out of range, a model that the artifact does not have, or no artifact
+            at the path.
         TypeError: a backend that is no chat model.
-        ArtifactError: no artifact at the path.
     """
 
     model_config = ConfigDict(
@@ -198,15 +201,11 @@ class AvengersChatModel(BaseChatModel):
 
     @model_validator(mode="after")
     def _prepare(self) -> AvengersChatModel:
-        if len(self._targets()) + (self.alpha is not None) + bool(self._weights()) > 1:
-            raise ValueError(
-                "give one of alpha, target_cost, target_score, target_saving, or the weights "
-                "performance_weight and cost_sensitivity; not several"
-            )
-        self.runtime = Runtime.of(self.runtime, self._settings())
-        self.runtime.check(alpha=self.alpha, **self._weights(), **self._limits())
-        if self.profile is None:
-            self.profile = self.runtime.backends.profile()
+        before: Runtime | None = self.runtime
+        self.runtime = Runtime.of(before, self._settings())
+        self._policy().check(self.runtime.router)
+        if self.profile is None or (before is not None and self.profile == before.profile):
+            self.profile = self.runtime.profile  # unless the user said otherwise
         return self
 
     def _settings(self) -> Settings:
@@ -220,22 +219,19 @@ class AvengersChatModel(BaseChatModel):
         }
         return Settings(self.router, self.models, self.capabilities, options)
 
-    def _limits(self) -> dict[str, Any]:
-        return {
-            "exclude": self.exclude,
-            "max_cost": self.max_cost,
-            "min_score": self.min_score,
-            "on_empty": self.on_empty,
-        }
-
-    def _weights(self) -> dict[str, float]:
-        return _given(
-            performance_weight=self.performance_weight, cost_sensitivity=self.cost_sensitivity
+    def _policy(self) -> Policy:
+        return Policy(
+            self.alpha,
+            self.performance_weight,
+            self.cost_sensitivity,
+            self.target_cost,
+            self.target_score,
+            self.target_saving,
+            exclude=self.exclude,
+            max_cost=self.max_cost,
+            min_score=self.min_score,
+            on_empty=self.on_empty,
         )
-
-    def _targets(self) -> dict[str, float]:
-        """What is given in place of alpha."""
-        return _given(cost=self.target_cost, score=self.target_score, saving=self.target_saving)
 
     # -- what the framework calls --
 
@@ -290,13 +286,13 @@ class AvengersChatModel(BaseChatModel):
         self, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any]
     ) -> tuple[Call, str, dict[str, Any]]:
         """The call, the text to route on, and the arguments of :meth:`Router.route`."""
-        variables, from_metadata = current_run()
-        request = read(messages, variables, kwargs.pop(ROUTING_QUERY, None) or from_metadata)
+        _, from_metadata = current_run()
+        query = kwargs.pop(ROUTING_QUERY, None) or from_metadata
+        request = read(messages, prompt_variables(messages), query)
         forced = kwargs.pop("model", None)
-        weights, limits = {}, self._limits()
+        policy = self._policy()
         if kwargs:
-            weights = {k: kwargs.pop(k) for k in ("alpha", *_WEIGHTS) if k in kwargs}
-            limits |= {k: kwargs.pop(k) for k in _LIMITS if k in kwargs}
+            policy = policy.overlaid({k: kwargs.pop(k) for k in FIELDS if k in kwargs})
         call = Call(
             messages,
             stop or self.stop,
@@ -309,20 +305,14 @@ class AvengersChatModel(BaseChatModel):
             votes=kwargs.pop("votes", self.votes),
             vote_over=kwargs.pop("vote_over", self.vote_over),
         )
-        backends = self.runtime.backends
-        if forced is not None:
-            # Whoever names a model wants that one, near the records or not.
-            limits = {"models": [forced], "on_empty": "relax"}
-            unavailable = backends.absent()
-        else:
+        router, backends = self.runtime.router, self.runtime.backends
+        routing = policy.arguments(router, partial(backends.unavailable, Needs()))
+        if forced is None:
             unavailable = backends.unavailable(*call.needs)
-        weights = weights or self._weights() or {"alpha": self._alpha()}
-        routing = {
-            **weights,
-            **limits,
-            "unavailable": unavailable,
-            "prompt_tokens": call.tokens,
-        }
+        else:
+            routing |= {**_FORCED, "models": [forced]}
+            unavailable = backends.absent()
+        routing |= {"unavailable": unavailable, "prompt_tokens": call.tokens}
         return call, request.question.text, routing
 
     def _asked(self, call: Call, decision: RoutingDecision) -> Answering | Poll:
@@ -330,14 +320,6 @@ class AvengersChatModel(BaseChatModel):
             return Answering(call, decision, self.runtime, self.max_attempts)
         each = ballots(decision, call.votes, call.vote_over)
         return Poll([Answering(call, ballot, self.runtime, self.max_attempts) for ballot in each])
-
-    def _alpha(self) -> float | None:
-        targets = self._targets()
-        if not targets:
-            return self.alpha
-        # Where nobody is within the limits, that is for the call itself to say.
-        limits = {**self._limits(), "on_empty": "relax"}
-        return cast("float", self.runtime.alpha_for(targets, limits))
 
     def _defaults(self) -> dict[str, Any]:
         return _given(temperature=self.temperature, max_tokens=self.max_tokens)
@@ -399,14 +381,14 @@ class AvengersChatModel(BaseChatModel):
     def _identifying_params(self) -> dict[str, Any]:
         router, models = self.runtime.router, self.models
         engine = router.engine  # one look, for it can be swapped
+        policy = self._policy()
         return {
+            "alpha": self.alpha,
+            **policy.balance,
+            **policy.limits,
             "artifact": engine.artifact.checksum,
             "scorer": engine.scorer.name,
             "models": list(engine.artifact.models if models is None else models),
-            "alpha": self.alpha,
-            **{f"target_{name}": value for name, value in self._targets().items()},
-            **self._weights(),
-            **self._limits(),
             **self._defaults(),
             "stop": self.stop,
             **({} if self.votes is None else {"votes": self.votes, "vote_over": self.vote_over}),
@@ -446,6 +428,19 @@ class AvengersChatModel(BaseChatModel):
     def lc_secrets(self) -> dict[str, str]:
         """What serialised forms only name."""
         return {"api_key": "AVENGERS_API_KEY"}
+
+    def model_copy(
+        self, *, update: Mapping[str, Any] | None = None, deep: bool = False
+    ) -> AvengersChatModel:
+        """A copy with other settings, checked like those of a new one.
+
+        It shares the router, the backends and the memory of failures, unless the update is about
+        them.
+        """
+        if not update:
+            return super().model_copy()  # backends hold connections: never deep
+        own = {name: getattr(self, name) for name in type(self).model_fields}
+        return type(self)(**{**own, **update})
 
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> AvengersChatModel:
         """A copy with the same router and backends: they hold connections, not values."""

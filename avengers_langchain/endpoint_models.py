@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import threading
 from collections.abc import Hashable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from langchain_core.language_models import BaseChatModel
 from pydantic import SecretStr
 
-from avengers_core.endpoints import Endpoint, endpoint_from_env
+from avengers_core.endpoints import Endpoint, find_endpoint
 from avengers_core.errors import BackendConfigError, OptionalDependencyError
 
 if TYPE_CHECKING:
@@ -49,7 +48,7 @@ class EndpointModels:
             BackendConfigError: none is given and the environment names none.
         """
         if self._endpoint is None:
-            self._endpoint = self._find()
+            self._endpoint = find_endpoint(self._base_url, self._api_key)
         return self._endpoint
 
     def get(self, model: str) -> BaseChatModel:
@@ -95,20 +94,6 @@ class EndpointModels:
             client = DefaultAsyncHttpxClient(timeout=self._options["timeout"])
             self._clients[loop] = client
         return client
-
-    def _find(self) -> Endpoint:
-        environ = dict(os.environ)
-        if self._base_url is not None and self._base_url != environ.get("AVENGERS_BASE_URL"):
-            environ["AVENGERS_BASE_URL"] = self._base_url
-            environ.pop("AVENGERS_API_KEY", None)  # it belongs to another
-        if self._api_key is not None:
-            if not environ.get("AVENGERS_BASE_URL"):
-                raise BackendConfigError(
-                    "api_key= is given without the endpoint that it is for: pass base_url= too, "
-                    "or set AVENGERS_BASE_URL"
-                )
-            environ["AVENGERS_API_KEY"] = self._api_key.get_secret_value()
-        return endpoint_from_env(environ)
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:

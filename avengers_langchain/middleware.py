@@ -127,10 +127,15 @@ class AvengersMiddleware(AgentMiddleware[Any, Any, Any]):
 
 
 def _tagged(response: ModelResponse[Any], facts: dict[str, Any], source: str) -> ModelResponse[Any]:
-    for message in response.result:
-        if isinstance(message, AIMessage):
-            message.response_metadata["avengers"] = {**facts, "question_from": source}
-    return response
+    """The response with the decision in it; a copy, for caches may hold the original."""
+    extra = {"avengers": {**facts, "question_from": source}}
+    result = [
+        message.model_copy(update={"response_metadata": {**message.response_metadata, **extra}})
+        if isinstance(message, AIMessage)
+        else message
+        for message in response.result
+    ]
+    return replace(response, result=result)
 
 
 class _Commit(BaseCallbackHandler):

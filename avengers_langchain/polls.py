@@ -14,7 +14,7 @@ from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_core.runnables.config import ContextThreadPoolExecutor
 
 from avengers_core.errors import AllBackendsFailedError
-from avengers_core.voting import answer_key, elect
+from avengers_core.voting import answer_key, elect, voted_report
 from avengers_langchain.answers import Answering
 from avengers_langchain.calls import as_chunk
 
@@ -85,13 +85,7 @@ def _elected(
     election = elect([_key(message) for message in messages])
     each = [message.response_metadata["avengers"] for message in messages]
     winner = messages[election.winner]
-    facts = {
-        **each[election.winner],
-        "expected_cost": _sum([one["expected_cost"] for one in each]),
-        "tried": [failure for one in each for failure in one["tried"]],
-        "votes": election.votes,
-        "ballots": [one["model"] for one in each],
-    }
+    facts = voted_report(each, election)
     metadata = {**winner.response_metadata, "avengers": facts}
     update: dict[str, Any] = {"response_metadata": metadata}
     usage = None
@@ -115,8 +109,3 @@ def _key(message: BaseMessage) -> str:
         calls = [(call["name"], call["args"]) for call in message.tool_calls]
         return json.dumps(calls, sort_keys=True, default=str)
     return answer_key(str(message.text))
-
-
-def _sum(costs: Sequence[float | None]) -> float | None:
-    known = [cost for cost in costs if cost is not None]
-    return sum(known) if len(known) == len(costs) else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from langchain_core.callbacks import AsyncCallbackManagerForChainRun, CallbackManagerForChainRun
@@ -18,19 +19,11 @@ from langchain_core.runnables import (
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from avengers_core import Router, RoutingDecision
-from avengers_core.calls import OnEmpty, make_call
+from avengers_core.calls import OnEmpty
+from avengers_core.policy import FIELDS, Policy
+from avengers_core.routers import resolve_router
+from avengers_core.tokens import estimate_tokens
 from avengers_langchain.routing_text import ROUTING_QUERY, Request, prompt_variables, read
-from avengers_langchain.runtime import resolve_router
-
-_ROUTING = (
-    "alpha",
-    "performance_weight",
-    "cost_sensitivity",
-    "exclude",
-    "max_cost",
-    "min_score",
-    "on_empty",
-)
 
 
 class AvengersRouter(RunnableSerializable[Any, RoutingDecision]):
@@ -49,6 +42,10 @@ class AvengersRouter(RunnableSerializable[Any, RoutingDecision]):
         alpha: weight of expected score against expected cost, 0 = cheapest, 1 = best; default 0.5.
         performance_weight: with ``cost_sensitivity``, another way to give alpha.
         cost_sensitivity: see ``performance_weight``.
+        target_cost: instead of alpha: the best score at no more than this mean cost, USD a call.
+        target_score: instead of alpha: the lowest cost at no less than this mean score, in [0, 1].
+        target_saving: instead of alpha: the best score at this share, in [0, 1), less than what
+            always asking the best model costs.
         router: a :class:`avengers_core.Router`, the path of an artifact, or nothing for the
             default artifact.
         models: the only models allowed; default all.
@@ -59,8 +56,8 @@ class AvengersRouter(RunnableSerializable[Any, RoutingDecision]):
         n: how many models the decision is to name.
 
     Raises:
-        ValueError: an argument out of range, or a model that the artifact does not have.
-        ArtifactError: no artifact at the path.
+        ValueError: an argument out of range, a model that the artifact does not have, or no artifact
+            at the path.
     """
 
     model_config = ConfigDict(
@@ -70,6 +67,9 @@ class AvengersRouter(RunnableSerializable[Any, RoutingDecision]):
     alpha: float | None = None
     performance_weight: float | None = None
     cost_sensitivity: float | None = None
+    target_cost: float | None = None
+    target_score: float | None = None
+    target_saving: float | None = None
     router: Any = Field(default=None, repr=False)
     models: tuple[str, ...] | None = None
     exclude: tuple[str, ...] = ()
@@ -89,7 +89,9 @@ class AvengersRouter(RunnableSerializable[Any, RoutingDecision]):
         return self
 
     def _check_routing(self) -> None:
-        self._resolved().engine.constraints(make_call(**self._routing({})))
+        router = self._resolved()
+        self._policy().check(router)
+        router.check(n=self.n)
 
     def invoke(
         self, input: Any, config: RunnableConfig | None = None, **kwargs: Any
@@ -142,27 +144,30 @@ class AvengersRouter(RunnableSerializable[Any, RoutingDecision]):
     def _resolved(self) -> Router:
         return resolve_router(self.router)
 
-    def _routing(self, kwargs: Mapping[str, Any]) -> dict[str, Any]:
-        own = {name: getattr(self, name) for name in (*_ROUTING, "models", "n")}
-        if "alpha" in kwargs or "performance_weight" in kwargs or "cost_sensitivity" in kwargs:
-            own |= dict.fromkeys(_ROUTING[:3])
-        return own | dict(kwargs)
+    def _policy(self) -> Policy:
+        return Policy(**{name: getattr(self, name) for name in FIELDS})
 
     def _plan(
         self, value: Any, config: RunnableConfig, kwargs: Mapping[str, Any]
     ) -> tuple[str, dict[str, Any]]:
-        arguments = dict(kwargs)
+        """The text to route on, and the arguments of :meth:`Router.route`."""
+        arguments: dict[str, Any] = {"n": self.n, **kwargs}
         query = arguments.pop(ROUTING_QUERY, None) or config.get("metadata", {}).get(ROUTING_QUERY)
+        policy = self._policy().overlaid({k: arguments.pop(k) for k in FIELDS if k in arguments})
+        routing = policy.arguments(self._resolved(), lambda: arguments.get("unavailable") or {})
         request = _request(value, query)
-        return request.question.text, {
-            "prompt_tokens": request.tokens,
-            **self._routing(arguments),
-        }
+        return request.question.text, {"prompt_tokens": request.tokens, **routing, **arguments}
 
 
 def _request(value: Any, routing_query: str | None) -> Request:
     if isinstance(value, Mapping):
-        return read(_messages(value.get("messages") or []), value, routing_query)
+        messages = _messages(value.get("messages") or [])
+        request = read(messages, value, routing_query)
+        if messages:
+            return request
+        # What a prompt will be made of is about as long as the prompt.
+        texts = [text for text in value.values() if isinstance(text, str)]
+        return replace(request, tokens=sum(map(estimate_tokens, texts)))
     messages = _messages(value)
     return read(messages, prompt_variables(messages), routing_query)
 

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 from langchain_core._api.beta_decorator import suppress_langchain_beta_warning
@@ -14,9 +11,9 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.load import dumps, loads
 
 from avengers_core import Router
-from avengers_core.calls import make_call
-from avengers_core.capabilities import Capabilities, Needs
+from avengers_core.capabilities import Capabilities
 from avengers_core.health import BackendHealth
+from avengers_core.routers import resolve_router
 from avengers_langchain.backends import Backends, unwrapped
 
 
@@ -53,6 +50,7 @@ class Runtime:
         router: picks the model.
         backends: answer.
         health: which of them to leave alone for a while.
+        profile: what holds of whichever of them answers.
 
     Args:
         settings: what it is made from.
@@ -70,6 +68,7 @@ class Runtime:
         options = {k: v for k, v in settings.options.items() if v is not None}
         self.backends = Backends(self.router.models, settings.models, told, options)
         self.health = BackendHealth()
+        self.profile = self.backends.profile()
 
     @classmethod
     def of(cls, existing: Runtime | None, settings: Settings) -> Runtime:
@@ -77,16 +76,6 @@ class Runtime:
         if existing is not None and existing.settings.same(settings):
             return existing
         return cls(settings)
-
-    def check(self, **routing: Any) -> None:
-        """Raise ValueError for routing arguments that no call could have."""
-        self.router.engine.constraints(make_call(**routing))
-
-    def alpha_for(self, targets: Mapping[str, float], limits: Mapping[str, Any]) -> float:
-        """The alpha that meets a target with the backends there are."""
-        unavailable = self.backends.unavailable(Needs())
-        arguments: dict[str, Any] = {**targets, **limits, "unavailable": unavailable}
-        return self.router.alpha_for(**arguments)
 
 
 def plain_capabilities(
@@ -100,38 +89,6 @@ def plain_capabilities(
     """
     checked = {m: c if isinstance(c, Capabilities) else Capabilities(**c) for m, c in told.items()}
     return {m: {k: v for k, v in asdict(c).items() if v is not None} for m, c in checked.items()}
-
-
-def resolve_router(router: Any) -> Router:
-    """A router from what ``router=`` takes.
-
-    Raises:
-        TypeError: something else.
-    """
-    if isinstance(router, Router):
-        return router
-    if router is None:
-        router = os.environ.get("AVENGERS_ARTIFACT") or ""
-    if not isinstance(router, str | os.PathLike):
-        raise TypeError(
-            f"router must be a Router, the path of an artifact or None, got {type(router).__name__}"
-        )
-    path = os.fspath(router)
-    return _loaded(path, _changed(path))
-
-
-@lru_cache(maxsize=16)
-def _loaded(path: str, changed: int) -> Router:
-    # Copies with other settings, and models made for each request, need not read it again.
-    return Router.load(path) if path else Router.default()
-
-
-def _changed(path: str) -> int:
-    """When an artifact was written; 0 for the shipped one, or if there is none."""
-    try:
-        return (Path(path) / "artifact.json").stat().st_mtime_ns if path else 0
-    except OSError:
-        return 0
 
 
 def _same(one: Any, other: Any) -> bool:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Collection, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 from llama_index.core.base.llms.types import LLMMetadata, MessageRole
@@ -14,7 +14,7 @@ from llama_index.core.llms.function_calling import FunctionCallingLLM
 from llama_index.core.llms.llm import LLM
 
 from avengers_core.capabilities import Capabilities, Needs, unmet
-from avengers_core.endpoints import Endpoint, endpoint_from_env
+from avengers_core.endpoints import Endpoint, find_endpoint
 from avengers_core.errors import BackendConfigError, OptionalDependencyError
 
 # Context window, in tokens, of a model that nobody told more about: less than what current models
@@ -64,10 +64,14 @@ class Backends:
         self._api_key = api_key
         self._llms: dict[str, LLM] = dict(self._given or {})
         self._lock = threading.Lock()
-        self._endpoint: Endpoint | None = None
         self._absent: dict[str, str] | None = None
         self._capabilities: dict[str, Capabilities] = {}
         self._metadata: dict[frozenset[str], LLMMetadata] = {}
+
+    @cached_property
+    def _endpoint(self) -> Endpoint:
+        """Where requests go, if no LLMs were given; found at the first call."""
+        return find_endpoint(self._base_url, self._api_key)
 
     @property
     def are_given(self) -> bool:
@@ -136,7 +140,6 @@ class Backends:
         if self._absent is None:
             absent = {m: "no backend given for it" for m in self._known if m not in self._wanted}
             if self._given is None:
-                self._endpoint = _endpoint(self._base_url, self._api_key)
                 absent |= {
                     m: "not reachable through the endpoint"
                     for m in self._wanted
@@ -175,7 +178,6 @@ class Backends:
         return metadata
 
     def _make(self, model: str) -> LLM:
-        assert self._endpoint is not None
         name = self._endpoint.remote_name(model)
         if name is None:
             raise BackendConfigError(f"{model} is not reachable through the endpoint")
@@ -194,22 +196,6 @@ class Backends:
             should_use_structured_outputs=bool(told.structured_output),
             **self._options,
         )
-
-
-def _endpoint(base_url: str | None, api_key: SecretStr | None) -> Endpoint:
-    """What the arguments name, else the environment; a key only goes to the URL that it is for."""
-    environ = dict(os.environ)
-    if base_url is not None and base_url != environ.get("AVENGERS_BASE_URL"):
-        environ["AVENGERS_BASE_URL"] = base_url
-        environ.pop("AVENGERS_API_KEY", None)
-    if api_key is not None:
-        if "AVENGERS_BASE_URL" not in environ:
-            raise BackendConfigError(
-                "api_key= is given without the endpoint that it is for: pass base_url= too, or "
-                "set AVENGERS_BASE_URL"
-            )
-        environ["AVENGERS_API_KEY"] = api_key.get_secret_value()
-    return endpoint_from_env(environ)
 
 
 def _check(

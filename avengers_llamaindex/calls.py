@@ -16,7 +16,7 @@ from typing import Any
 from llama_index.core.base.llms.types import ChatResponse, CompletionResponse
 
 from avengers_core.decision import RoutingDecision
-from avengers_core.errors import AllBackendsFailedError
+from avengers_core.errors import AllBackendsFailedError, EmptyResponseError
 from avengers_core.failover import Attempt, Failover
 from avengers_llamaindex.backends import Backends
 from avengers_llamaindex.events import announce
@@ -72,7 +72,7 @@ class Call:
         for attempt in self.failover:
             with attempt:
                 chunks = iter(self._start(attempt, args, kwargs))
-                first = next(chunks, _NOTHING)
+                first = _there(next(chunks, _NOTHING))
                 attempt.commit()
                 return _replay(attempt, first, chunks, self._answered_by(attempt))
         raise self._exhausted()
@@ -82,7 +82,7 @@ class Call:
         for attempt in self.failover:
             with attempt:
                 chunks = aiter(await self._start(attempt, args, kwargs))
-                first = await anext(chunks, _NOTHING)
+                first = _there(await anext(chunks, _NOTHING))
                 attempt.commit()
                 return _areplay(attempt, first, chunks, self._answered_by(attempt))
         raise self._exhausted()
@@ -108,6 +108,12 @@ class Call:
         return {**self.failover.report(model), "question_from": self.request.question.source}
 
 
+def _there(first: Any) -> Any:
+    if first is _NOTHING:
+        raise EmptyResponseError("the stream ended before its first chunk")
+    return first
+
+
 def _copied(value: Any) -> Any:
     return value.copy() if isinstance(value, list | dict) else value
 
@@ -129,8 +135,7 @@ def _replay(
     # Whoever stops reading early must not leave the backend's connection open; and a stream that
     # breaks is remembered against its backend.
     with closing(rest) if isinstance(rest, Generator) else nullcontext(), attempt:
-        if first is not _NOTHING:
-            yield _tag(first, facts)
+        yield _tag(first, facts)
         for chunk in rest:
             yield _tag(chunk, facts)
 
@@ -140,7 +145,6 @@ async def _areplay(
 ) -> AsyncGenerator[Any, None]:
     async with aclosing(rest) if isinstance(rest, AsyncGenerator) else nullcontext():
         with attempt:
-            if first is not _NOTHING:
-                yield _tag(first, facts)
+            yield _tag(first, facts)
             async for chunk in rest:
                 yield _tag(chunk, facts)

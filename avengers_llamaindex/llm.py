@@ -21,10 +21,12 @@ from llama_index.core.llms.structured_llm import StructuredLLM
 from llama_index.core.types import PydanticProgramMode
 
 from avengers_core import Router, RoutingDecision
-from avengers_core.calls import OnEmpty, alpha_from_weights, make_call
+from avengers_core.calls import OnEmpty
 from avengers_core.capabilities import Capabilities, Needs
 from avengers_core.failover import Failover
 from avengers_core.health import BackendHealth
+from avengers_core.policy import Policy
+from avengers_core.routers import resolve_router
 from avengers_core.voting import VoteOver, ballots
 from avengers_llamaindex.backends import Backends
 from avengers_llamaindex.calls import Call
@@ -246,14 +248,15 @@ class AvengersLLM(DelegatingLLM):
     def _plan(self, request: Request) -> tuple[str, dict[str, Any]]:
         """The text to route on, and the arguments of :meth:`Router.route`."""
         text = request.question.text
-        alpha = self._alpha()
+        routing = self._policy().arguments(
+            self._router, lambda: self._backends.unavailable(Needs())
+        )
         if self.no_question_alpha is not None and not text.strip():
-            alpha = self.no_question_alpha
+            routing["alpha"] = self.no_question_alpha
         return text, {
-            "alpha": alpha,
+            **routing,
             "prompt_tokens": request.prompt_tokens,
             "unavailable": self._backends.unavailable(request.needs, request.fills_class),
-            **self._limits(),
         }
 
     def _call(self, method: str, request: Request, decision: RoutingDecision) -> Call:
@@ -271,31 +274,19 @@ class AvengersLLM(DelegatingLLM):
         failover = Failover(decision, self._health, max_attempts=self.max_attempts)
         return method, request, decision, self._backends, failover
 
-    def _limits(self) -> dict[str, Any]:
-        return {
-            "exclude": self.exclude,
-            "max_cost": self.max_cost,
-            "min_score": self.min_score,
-            "on_empty": self.on_empty,
-        }
-
-    def _targets(self) -> dict[str, Any]:
-        """What is given in place of alpha."""
-        given = {
-            "cost": self.target_cost,
-            "score": self.target_score,
-            "saving": self.target_saving,
-        }
-        return {name: value for name, value in given.items() if value is not None}
-
-    def _alpha(self) -> float | None:
-        targets = self._targets()
-        if not targets:
-            if self.performance_weight is None and self.cost_sensitivity is None:
-                return self.alpha
-            return alpha_from_weights(self.performance_weight, self.cost_sensitivity)
-        unavailable = self._backends.unavailable(Needs())
-        return self._router.alpha_for(**targets, exclude=self.exclude, unavailable=unavailable)
+    def _policy(self) -> Policy:
+        return Policy(
+            self.alpha,
+            self.performance_weight,
+            self.cost_sensitivity,
+            self.target_cost,
+            self.target_score,
+            self.target_saving,
+            exclude=self.exclude,
+            max_cost=self.max_cost,
+            min_score=self.min_score,
+            on_empty=self.on_empty,
+        )
 
     def _backend_of(self, response: ChatResponse) -> FunctionCallingLLM | None:
         model = response.additional_kwargs.get("avengers", {}).get("model")
@@ -303,15 +294,8 @@ class AvengersLLM(DelegatingLLM):
         return llm if isinstance(llm, FunctionCallingLLM) else None
 
     def _check(self) -> None:
-        weights = (self.performance_weight, self.cost_sensitivity) != (None, None)
-        if len(self._targets()) + (self.alpha is not None) + weights > 1:
-            raise ValueError(
-                "give one of alpha, target_cost, target_score, target_saving, and "
-                "performance_weight with cost_sensitivity, not several (None takes one back)"
-            )
-        alpha_from_weights(self.performance_weight, self.cost_sensitivity)
-        for alpha in (self.alpha, self.no_question_alpha):
-            self._router.engine.constraints(make_call(alpha=alpha, **self._limits()))
+        self._policy().check(self._router)
+        self._router.check(alpha=self.no_question_alpha)
 
     # -- copies and serialised forms, none of which holds a key --
 
@@ -377,16 +361,12 @@ def _not_ours(settings: Collection[str]) -> ValueError:
 
 
 def _resolve_router(router: Any) -> Router:
-    if isinstance(router, Router):
-        return router
-    if router is None:
-        return Router.default()
     if isinstance(router, str) and router.startswith("<"):
         raise ValueError(
             f"{router} is the description of a router, not its path: pass the Router itself, "
             f"AvengersLLM.from_dict(data, router=...)"
         )
-    return Router.load(router)
+    return resolve_router(router)
 
 
 def _restore(cls: type[AvengersLLM], arguments: dict[str, Any]) -> AvengersLLM:

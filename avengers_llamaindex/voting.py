@@ -12,7 +12,7 @@ from typing import Any
 from llama_index.core.base.llms.types import ChatResponse, CompletionResponse
 
 from avengers_core.errors import AllBackendsFailedError
-from avengers_core.voting import answer_key, elect
+from avengers_core.voting import answer_key, elect, voted_report
 from avengers_llamaindex.calls import Call
 
 # The methods whose answers are texts that can be compared once they are complete.
@@ -60,13 +60,7 @@ class Vote(Call):
         winner = given[election.winner]
         if isinstance(winner, ChatResponse | CompletionResponse):
             facts = [answer.additional_kwargs["avengers"] for answer in given]
-            costs = [f["expected_cost"] for f in facts]
-            winner.additional_kwargs["avengers"]["vote"] = {
-                "votes": election.votes,
-                "total": election.total,
-                "models": [f["model"] for f in facts],
-                "expected_cost": None if None in costs else sum(costs),
-            }
+            winner.additional_kwargs["avengers"] = voted_report(facts, election)
         return winner
 
 

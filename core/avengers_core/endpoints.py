@@ -42,6 +42,35 @@ class Endpoint:
         raise TypeError("an Endpoint holds a key and is not pickled; call endpoint_from_env() anew")
 
 
+def find_endpoint(
+    base_url: str | None = None,
+    api_key: SecretStr | None = None,
+    environ: Mapping[str, str] = os.environ,
+) -> Endpoint:
+    """The endpoint that the arguments name, else the environment.
+
+    Args:
+        base_url: goes before ``AVENGERS_BASE_URL``, whose key is then not used.
+        api_key: for ``base_url`` or ``AVENGERS_BASE_URL``; it goes before ``AVENGERS_API_KEY``.
+        environ: where the rest is looked up, see :func:`endpoint_from_env`.
+
+    Raises:
+        BackendConfigError: none is named, or a key without the endpoint that it is for.
+    """
+    told = dict(environ)
+    if base_url is not None and base_url != told.get("AVENGERS_BASE_URL"):
+        told["AVENGERS_BASE_URL"] = base_url
+        told.pop("AVENGERS_API_KEY", None)  # it belongs to another
+    if api_key is not None:
+        if not told.get("AVENGERS_BASE_URL"):
+            raise BackendConfigError(
+                "api_key= is given without the endpoint that it is for: pass base_url= too, or set "
+                "AVENGERS_BASE_URL"
+            )
+        told["AVENGERS_API_KEY"] = api_key.get_secret_value()
+    return endpoint_from_env(told)
+
+
 def endpoint_from_env(environ: Mapping[str, str] = os.environ) -> Endpoint:
     """The endpoint that the environment names.
 

@@ -10,6 +10,7 @@
     ├── NoEligibleModelError                 the constraints of a call leave no model
     ├── BackendConfigError                   no backend can be built from what is configured
     ├── AllBackendsFailedError               every candidate of a decision failed
+    ├── EmptyResponseError                   a backend streamed nothing; the next one is asked
     └── OptionalDependencyError (ImportError)  an extra is not installed
 """
 
@@ -46,6 +47,10 @@ class BackendConfigError(AvengersError):
 
 class AllBackendsFailedError(AvengersError):
     """Every candidate of a decision failed; the message lists each model and its error."""
+
+
+class EmptyResponseError(AvengersError):
+    """A backend streamed nothing, which is what clients make of a response that is no stream."""
 
 
 class OptionalDependencyError(AvengersError, ImportError):

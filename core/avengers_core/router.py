@@ -130,6 +130,10 @@ class Router:
         self.__dict__.update(state)
         self._embedder_lock = threading.Lock()
 
+    def check(self, **arguments: Any) -> None:
+        """Raise ValueError for arguments that :meth:`route` would refuse whatever the query."""
+        self.engine.constraints(make_call(**arguments))
+
     def route(
         self,
         query: str,

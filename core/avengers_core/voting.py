@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, NamedTuple
 
 from avengers_core.decision import RoutingDecision
 
@@ -96,3 +96,24 @@ def ballots(decision: RoutingDecision, votes: int, over: VoteOver) -> list[Routi
         )
         for candidate in decision.candidates[:votes]
     ]
+
+
+def voted_report(reports: Sequence[Mapping[str, Any]], election: Election) -> dict[str, Any]:
+    """What :meth:`Failover.report` says of each answer, as a report on the vote.
+
+    Args:
+        reports: of the answers, in the order of the election's keys.
+        election: how it went.
+
+    Returns:
+        The winner's report, with the sum of the expected costs (USD; None if one is unknown), all
+        that was tried and failed, the number of ``votes`` for it, and who answered (``ballots``).
+    """
+    costs = [report["expected_cost"] for report in reports]
+    return {
+        **reports[election.winner],
+        "expected_cost": None if None in costs else sum(costs),
+        "tried": [failure for report in reports for failure in report["tried"]],
+        "votes": election.votes,
+        "ballots": [report["model"] for report in reports],
+    }

@@ -10,6 +10,8 @@ import pytest
 from keyword_router import EASY, HARD, MODELS, SPARE
 from langchain.agents import create_agent
 from langchain.agents.structured_output import ProviderStrategy, ToolStrategy
+from langchain_core.caches import InMemoryCache
+from langchain_core.language_models.fake_chat_models import FakeListChatModel
 from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.tools import tool
@@ -192,6 +194,17 @@ async def test_middleware_knows_what_an_answer_by_tool_needs(
         )
         for result in await both(agent, "hello 'Ann' 7"):
             assert models_of(result) == [model]
+
+
+def test_middleware_leaves_the_answer_that_a_cache_holds_as_it_was(router: Router) -> None:
+    backend = FakeListChatModel(responses=["hi"], cache=InMemoryCache())
+    question = {"messages": [HumanMessage("hello")]}
+    alphas = []
+    for alpha in (0.4, 0.9):
+        middleware = AvengersMiddleware({EASY: backend}, router=router, alpha=alpha)
+        result = create_agent(backend, [], middleware=[middleware]).invoke(question)
+        alphas.append(result["messages"][-1].response_metadata["avengers"])
+    assert [facts["alpha"] for facts in alphas] == [0.4, 0.9]
 
 
 def test_middleware_counts_the_whole_prompt(router: Router, backends: dict[str, Any]) -> None:

@@ -291,6 +291,29 @@ def test_targets_set_alpha_once(
         impossible.invoke("hello")
 
 
+def test_a_target_of_a_call(router: Router, backends: dict[str, BaseChatModel]) -> None:
+    llm = AvengersChatModel(router=router, models=backends, alpha=1)
+    message = llm.invoke(HARD_QUESTION, target_cost=0.0011)
+    assert answered_by(message) == EASY
+    assert message.response_metadata["avengers"]["alpha"] == router.alpha_for(cost=0.0011)
+    assert answered_by(llm.bind(target_score=0.98).invoke(HARD_QUESTION)) == HARD
+    with pytest.raises(ValueError, match="give one of alpha"):
+        llm.invoke(HARD_QUESTION, target_cost=0.0011, alpha=0.5)
+
+
+def test_copies_are_checked_and_have_what_they_are_told(
+    llm: AvengersChatModel, backends: dict[str, BaseChatModel]
+) -> None:
+    only = llm.model_copy(update={"models": {EASY: backends[EASY]}})
+    assert answered_by(only.invoke(HARD_QUESTION)) == EASY
+    assert answered_by(llm.invoke(HARD_QUESTION)) == HARD
+    with pytest.raises(ValidationError, match="not an artifact folder"):
+        llm.model_copy(update={"router": "nowhere"})
+    with pytest.raises(ValidationError, match="alpha must lie in"):
+        llm.model_copy(update={"alpha": 2})
+    assert llm.model_copy().runtime is llm.runtime
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -358,6 +381,21 @@ def test_profile_says_what_holds_of_the_pool(router: Router) -> None:
         "structured_output": False,
         "image_inputs": True,
     }
+
+
+def test_the_profile_of_a_copy_is_that_of_its_pool(router: Router) -> None:
+    backend = FakeListChatModel(responses=["hi"], profile={"max_input_tokens": 1000})
+    llm = AvengersChatModel(router=router, models={EASY: backend})
+    told = {EASY: {"context_window": 99}}
+    field = ConfigurableField(id="told")
+    other, _ = llm.configurable_fields(capabilities=field)._prepare(  # type: ignore[attr-defined]
+        {"configurable": {"told": told}}
+    )
+    for copy in (other, llm.model_copy(update={"capabilities": told})):
+        assert copy.profile["max_input_tokens"] == 99
+    own: Any = {"max_input_tokens": 7}
+    said = AvengersChatModel(router=router, models={EASY: backend}, profile=own)
+    assert said.model_copy(update={"capabilities": told}).profile == own
 
 
 def test_tokens_are_counted_without_a_download(llm: AvengersChatModel) -> None:

@@ -234,3 +234,15 @@ def test_a_later_model_goes_by_its_own_text(llm: AvengersChatModel) -> None:
     chain = RAG | llm | (lambda _: "Now prove the theorem") | llm
     answer = chain.invoke({"question": EASY_QUESTION, "context": ""})
     assert (facts(answer)["model"], facts(answer)["question_from"]) == (HARD, "message")
+
+
+def test_prompts_that_are_generated_for_at_once_keep_their_questions(
+    llm: AvengersChatModel,
+) -> None:
+    def ask(questions: list[str]) -> list[Any]:
+        context = "Prove this theorem"
+        prompts = [RAG.invoke({"context": context, "question": q}) for q in questions]
+        return [answers[0] for answers in llm.generate_prompt(prompts).generations]
+
+    answers = RunnableLambda(ask).invoke(["hello there", "Prove the integral"])
+    assert [facts(answer.message)["model"] for answer in answers] == [EASY, HARD]

@@ -46,6 +46,19 @@ def test_other_things_are_refused(route: AvengersRouter) -> None:
         route.invoke(3)
 
 
+def test_a_dict_is_as_long_as_the_prompt_that_it_fills(route: AvengersRouter) -> None:
+    long = route.invoke({"question": "Prove this", "context": "word " * 4000, "k": 3})
+    assert long.prompt_tokens == 5000 + 3
+    messages = [HumanMessage("Prove this")]
+    assert route.invoke({"messages": messages, "context": "word " * 4000}).prompt_tokens == 3
+
+
+def test_targets(route: AvengersRouter, router: Router) -> None:
+    alpha = router.alpha_for(cost=0.0011)
+    assert AvengersRouter(router=router, target_cost=0.0011).invoke("Prove").alpha == alpha
+    assert route.invoke("Prove", target_cost=0.0011).model == EASY
+
+
 def test_settings_and_calls(route: AvengersRouter, router: Router) -> None:
     assert route.invoke("Prove", alpha=0).model == EASY
     assert AvengersRouter(router=router, alpha=0).invoke("Prove").model == EASY

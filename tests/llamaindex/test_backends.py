@@ -11,7 +11,7 @@ import threading
 
 import pytest
 from llama_index.core import VectorStoreIndex
-from llama_index.core.base.llms.types import ChatMessage
+from llama_index.core.base.llms.types import ChatMessage, ChatResponse
 from llama_index.core.callbacks import CallbackManager, TokenCountingHandler
 from llama_index.core.prompts import PromptTemplate
 from pydantic import BaseModel
@@ -228,3 +228,22 @@ def test_the_import_is_light_and_quiet() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.stdout.strip() == "[]", done.stderr
     assert done.stderr == ""
+
+
+def test_a_stored_answers_tool_calls_before_any_call(
+    router: Router, server: StubServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AVENGERS_BASE_URL", server.url)
+    llm = AvengersLLM(router=router)
+    message = ChatMessage(role="assistant", content="no tools")
+    stored = ChatResponse(message=message, additional_kwargs={"avengers": {"model": EASY}})
+    assert llm.get_tool_calls_from_response(stored, error_on_no_tool_call=False) == []
+
+
+def test_a_key_without_its_endpoint_is_sent_nowhere(
+    router: Router, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AVENGERS_BASE_URL", "")
+    monkeypatch.setenv("OPENROUTER_API_KEY", "another")
+    with pytest.raises(BackendConfigError, match="without the endpoint"):
+        AvengersLLM(router=router, api_key="mine").complete("hello")

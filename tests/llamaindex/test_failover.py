@@ -91,9 +91,6 @@ async def test_every_fault(
     name: str, method: str, make_llm: Any, backends: dict[str, LLM], server: StubServer
 ) -> None:
     fault, kind = FAULTS[name]
-    if name == "broken JSON" and "stream" in method:
-        fault = {"drop_after": 0}
-        kind = "connection"
     if name == "slow":
         backends[HARD].timeout = 0.2
     server.fail(HARD, **fault)

@@ -1,0 +1,46 @@
+"""What ``router=`` of the plugins takes."""
+
+from __future__ import annotations
+
+import os
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from avengers_core.router import Router
+from avengers_core.storage import MANIFEST
+
+
+def resolve_router(router: Any) -> Router:
+    """A router, from itself, from an artifact's path, or from None for the default artifact.
+
+    An artifact is read once for as long as it stays as it is: copies of a chat model, and models
+    made for each request, share one router.
+
+    Raises:
+        ArtifactError: no artifact at the path.
+        TypeError: something else.
+    """
+    if isinstance(router, Router):
+        return router
+    if router is None:
+        router = os.environ.get("AVENGERS_ARTIFACT") or ""
+    if not isinstance(router, str | os.PathLike):
+        raise TypeError(
+            f"router must be a Router, the path of an artifact or None, got {type(router).__name__}"
+        )
+    path = os.fspath(router)
+    return _loaded(path, _changed(path))
+
+
+@lru_cache(maxsize=16)
+def _loaded(path: str, changed: int) -> Router:
+    return Router.load(path) if path else Router.default()
+
+
+def _changed(path: str) -> int:
+    """When an artifact was written; 0 for the shipped one, or if there is none."""
+    try:
+        return (Path(path) / MANIFEST).stat().st_mtime_ns if path else 0
+    except OSError:
+        return 0
