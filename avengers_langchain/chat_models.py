@@ -145,8 +145,8 @@ class AvengersChatModel(BaseChatModel):
         streaming: fetch all answers as streams, also those of ``invoke``.
 
     Raises:
-        ValueError: an argument out of range, a model that the artifact does not have, or no artifact
-            at the path.
+        ValueError: an argument out of range, a model that the artifact does not have, or no
+            artifact at the path.
         TypeError: a backend that is no chat model.
     """
 

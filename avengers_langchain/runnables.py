@@ -56,8 +56,8 @@ class AvengersRouter(RunnableSerializable[Any, RoutingDecision]):
         n: how many models the decision is to name.
 
     Raises:
-        ValueError: an argument out of range, a model that the artifact does not have, or no artifact
-            at the path.
+        ValueError: an argument out of range, a model that the artifact does not have, or no
+            artifact at the path.
     """
 
     model_config = ConfigDict(
