@@ -15,11 +15,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from avengers_core.clusters import assign
 from avengers_core.errors import ArtifactError, EmbedderMismatchError
+from avengers_core.records import Missing
 from avengers_core.statistics import Statistics
 
 if TYPE_CHECKING:
     from avengers_core.embedders import EmbedderSpec
-    from avengers_core.records import Missing, Records, Source
+    from avengers_core.records import Records, Source
     from avengers_core.refinement import Refinement
 
 FORMAT_VERSION = 1
@@ -34,7 +35,8 @@ class ArtifactInfo(BaseModel):
 
     Attributes:
         embedder: id of the embedder whose vectors the centroids are made of.
-        fit: how it was fitted (clusters asked for, seed, k-means settings, ...).
+        fit: how it was fitted (clusters asked for, seed, k-means settings).
+        missing: what a model without a result is in the sums: unknown (``"skip"``), or ``"zero"``.
         scorer: the scorer that a router uses unless told otherwise.
         scorer_options: and its options.
         input_prices: USD per prompt token by model, where they were given and need not be
@@ -49,6 +51,7 @@ class ArtifactInfo(BaseModel):
 
     embedder: str
     fit: dict[str, Any] = Field(default_factory=dict)
+    missing: Missing = "skip"
     scorer: str = "calibrated"
     scorer_options: dict[str, Any] = Field(default_factory=dict)
     input_prices: dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]] = Field(
@@ -113,11 +116,6 @@ class RouterArtifact:
     def dim(self) -> int:
         """d, the dimension of the embedding."""
         return int(self.centroids.shape[1])
-
-    @property
-    def missing(self) -> Missing:
-        """What a model without a result is in these sums: unknown (``"skip"``), or ``"zero"``."""
-        return "zero" if self.info.fit.get("missing") == "zero" else "skip"
 
     @property
     def n_records(self) -> int:
@@ -311,7 +309,7 @@ class RouterArtifact:
         """
         merged = self
         for other in others:
-            merged = merged._merge(other, self.missing)
+            merged = merged._merge(other, self.info.missing)
         return merged
 
     def _merge(self, other: RouterArtifact, missing: Missing) -> RouterArtifact:
@@ -321,11 +319,12 @@ class RouterArtifact:
                 f"can not merge artifacts of different embedders: "
                 f"{self.info.embedder!r} and {other.info.embedder!r}"
             )
-        if self.missing != other.missing:
+        mine, others = self.info, other.info
+        if mine.missing != others.missing:
             raise ArtifactError(
                 f"can not merge an artifact in which a missing result counts as 0 with one in "
-                f"which it is unknown: fit both with the same missing=, got {self.missing!r} and "
-                f"{other.missing!r}"
+                f"which it is unknown: fit both with the same missing=, got {mine.missing!r} and "
+                f"{others.missing!r}"
             )
         if not np.array_equal(self.centroids, other.centroids):
             raise ArtifactError(
@@ -338,8 +337,8 @@ class RouterArtifact:
             raise ArtifactError(
                 "can not merge: one artifact has another refinement than the other, or none"
             )
-        mine, others = self.info.input_prices, other.info.input_prices
-        if differing := sorted(m for m in mine.keys() & others.keys() if mine[m] != others[m]):
+        prices = mine.input_prices, others.input_prices
+        if differing := [m for m, price in prices[0].items() if prices[1].get(m, price) != price]:
             raise ArtifactError(
                 f"can not merge: the input_prices of {differing} differ between the artifacts"
             )
@@ -350,7 +349,7 @@ class RouterArtifact:
             a,
             statistics=a.statistics + b.statistics,
             refinement=a.refinement and b.refinement and a.refinement + b.refinement,
-            info=self._priced({**mine, **others}),
+            info=self._priced({**prices[0], **prices[1]}),
         )
 
     def _priced(self, input_prices: Mapping[str, float]) -> ArtifactInfo:

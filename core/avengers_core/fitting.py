@@ -17,7 +17,7 @@ from avengers_core.artifact import ArtifactInfo, RouterArtifact
 from avengers_core.clusters import assign
 from avengers_core.errors import ArtifactError, EmbedderMismatchError, RecordError
 from avengers_core.outcomes import Outcomes, to_outcomes
-from avengers_core.records import Records, Source, as_records
+from avengers_core.records import Missing, Records, Source, as_records
 from avengers_core.refinement import Refinement, fit_refinement
 from avengers_core.sampling import sample_rows
 from avengers_core.scoring import check_options
@@ -124,7 +124,7 @@ class Plan:
     n_clusters: int
     seed: int
     n_init: int
-    missing: str
+    missing: Missing
     refine: bool
     centroids: RouterArtifact | npt.NDArray[np.floating] | None
     input_prices: Mapping[str, float]
@@ -169,7 +169,7 @@ class Plan:
             embedder_arrays: and its arrays.
 
         Returns:
-            An artifact that holds the sample's sums, or none.
+            An artifact without records.
         """
         base = self.centroids if isinstance(self.centroids, RouterArtifact) else None
         refinement: Refinement | None = None
@@ -192,13 +192,10 @@ class Plan:
                 refinement = fit_refinement(vectors, features, sample, cluster, self.seed)
         info = ArtifactInfo(
             embedder=embedder_id,
-            fit={
-                "n_clusters": self.n_clusters,
-                "seed": self.seed,
-                "n_init": self.n_init,
-                "missing": self.missing,
-                "given_centroids": self.centroids is not None,
-            },
+            fit={"given_centroids": True}
+            if self.centroids is not None
+            else {"n_clusters": self.n_clusters, "seed": self.seed, "n_init": self.n_init},
+            missing=self.missing,
             scorer=self.scorer,
             scorer_options=dict(self.scorer_options),
             input_prices={m: p for m, p in self.input_prices.items() if m in sample.models},
@@ -232,7 +229,9 @@ def collect(
 
     encoder = embedder_of(artifact, embedder)
     records = as_records(records)
-    outcomes = _outcomes(Records(records, missing=artifact.missing, order=records.models), None)
+    outcomes = _outcomes(
+        Records(records, missing=artifact.info.missing, order=records.models), None
+    )
     vectors, row = embed_distinct(encoder, outcomes.queries)
     artifact.check_dimension(vectors)
     empty = artifact.emptied(outcomes.models, outcomes.datasets)

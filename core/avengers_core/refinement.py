@@ -199,15 +199,14 @@ def fit_refinement(
         outcomes: n records.
         cluster: (n, D) points to (K, D) centroids.
         seed: of the folds.
+
+    Returns:
+        A refinement without records.
     """
     augment = Augment.of(features, SURFACE_WEIGHT)
     points = augment(vectors, features)
     centroids = cluster(points)
-    labels = assign(points, centroids)
-    return Refinement(
-        augment,
-        centroids,
-        Statistics.collect(outcomes, labels, len(centroids)),
-        Moments.collect(points, outcomes.scores),
-        choose_settings(points, labels, outcomes.scores, centroids, seed),
-    )
+    settings = choose_settings(points, assign(points, centroids), outcomes.scores, centroids, seed)
+    (k, d), m = centroids.shape, len(outcomes.models)
+    empty = Statistics.zeros(k, m, len(outcomes.datasets)), Moments.zeros(d, m)
+    return Refinement(augment, centroids, *empty, settings)

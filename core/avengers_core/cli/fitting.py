@@ -205,14 +205,14 @@ def update_command(
             workers=workers,
             centroids=old,
             refine=old.refinement is not None,
-            missing=old.missing,  # as in the records that it was fitted on
+            missing=old.info.missing,  # as in the records that it was fitted on
         )
         show_problems(fitted.problems.count, fitted.problems.first, "input")
         new = old.merge(fitted.artifact)
     elif workers is not None:
         raise click.UsageError("--workers goes with --engine serial, processes or ray")
     else:
-        loaded = read_records(records, strict=strict, missing=old.missing)
+        loaded = read_records(records, strict=strict, missing=old.info.missing)
         new = old.add_model(model, loaded) if model else old.update(loaded)
     new.save(output or artifact)
     click.echo(f"{output or artifact}: {new!r}")
