@@ -9,6 +9,7 @@ from typing import Any
 
 from langchain_core.messages import AIMessageChunk
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
+from langchain_core.tracers.base import BaseTracer
 
 from avengers_core.decision import RoutingDecision
 from avengers_core.errors import EmptyResponseError
@@ -31,17 +32,15 @@ class Answering:
         call: what is asked.
         decision: who is to answer.
         runtime: where they are found.
-        max_attempts: how many to try; None: all.
     """
 
     call: Call
     decision: RoutingDecision
     runtime: Runtime
-    max_attempts: int | None = None
 
     def __post_init__(self) -> None:
         self._failover = Failover(
-            self.decision, self.runtime.health, max_attempts=self.max_attempts
+            self.decision, self.runtime.health, max_attempts=self.call.max_attempts
         )
         source = self.call.request.question.source
         logger.debug("%s; question from %s", self.decision, source)
@@ -109,10 +108,22 @@ class Answering:
             metadata = {**output, **message.response_metadata, "avengers": facts}
             message = message.model_copy(update={"response_metadata": metadata})
             generations.append(generation.model_copy(update={"message": message}))
-        if run_manager is not None:
-            run_manager.tags = [*(run_manager.tags or ()), f"avengers:{model}"]
+        tag_run(run_manager, model)
         output["avengers"] = facts
         return result.model_copy(update={"generations": generations, "llm_output": output})
+
+
+def tag_run(run_manager: Any, model: str) -> None:
+    """Tag a run with who answered it, also in the tracers that have begun it already."""
+    if run_manager is None:
+        return
+    tag = f"avengers:{model}"
+    run_manager.tags = [*(run_manager.tags or ()), tag]
+    for handler in run_manager.handlers:
+        if isinstance(handler, BaseTracer):
+            run = handler.run_map.get(str(run_manager.run_id))
+            if run is not None:
+                run.tags = [*(run.tags or ()), tag]
 
 
 class _Marker:

@@ -56,6 +56,8 @@ class Backends:
         options: Mapping[str, Any],
     ) -> None:
         self._known = tuple(known)
+        if isinstance(models, str):
+            raise ValueError(f"models= takes several: write models=[{models!r}]")
         self._wanted = self._known if models is None else tuple(models)
         given = models if isinstance(models, Mapping) else {}
         _check(self._known, self._wanted, capabilities)
@@ -73,6 +75,12 @@ class Backends:
         self._fingerprint: str | None = None
         if self._given and (unheeded := [o for o in _MADE_HERE_ONLY if o in options]):
             logger.warning("%s: the chat models in models= keep their own", ", ".join(unheeded))
+        if idle := sorted(m for m, b in self._given.items() if b.model.callbacks or b.model.cache):
+            logger.warning(
+                "the callbacks and the cache of %s play no part: answers come in the run of the "
+                "AvengersChatModel, which takes its own",
+                idle,
+            )
 
     def get(self, model: str) -> Backend:
         """The chat model of a model, made on first use.
@@ -90,10 +98,6 @@ class Backends:
                     made = _init(model, self._named[model], self._options)
                     ready = self._ready[model] = unwrapped(model, made)
         return ready
-
-    def is_given(self, model: str) -> bool:
-        """Whether the user made the chat model."""
-        return model in self._given
 
     def unavailable(self, *needs: Needs) -> dict[str, str]:
         """model -> reason, for the models that can not serve a call, whichever way it needs.
@@ -156,6 +160,11 @@ class Backends:
             self._capabilities[model] = known
         return known
 
+    def output_version(self) -> str | None:
+        """The format of messages' content, if all given chat models ask for the same one."""
+        each = {backend.model.output_version for backend in self._given.values()}
+        return each.pop() if len(each) == 1 and not self._named else None
+
     def profile(self) -> ModelProfile | None:
         """What holds of whichever model answers, as far as it is known without making any.
 
@@ -187,6 +196,7 @@ class Backends:
             if self._endpoint is not None:
                 parts.append(str(self._endpoint.endpoint.base_url))
             parts.append(str(sorted(self._options.items())))
+            parts.append(str(sorted(self._told.items())))
             self._fingerprint = hashlib.sha256("\n".join(parts).encode()).hexdigest()
         return self._fingerprint
 

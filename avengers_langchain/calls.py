@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Callable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from dataclasses import dataclass, field
+from functools import lru_cache
+from inspect import signature
 from typing import Any
 
 from langchain_core.language_models import BaseChatModel
+from langchain_core.language_models.chat_models import (
+    agenerate_from_stream,
+    generate_from_stream,
+)
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 
@@ -29,11 +42,8 @@ class Target:
     @property
     def streams(self) -> bool:
         """Whether it can stream, asynchronously at least through a thread."""
-        off = self.backend.disable_streaming
-        if off is True or (off == "tool_calling" and self.arguments.get("tools")):
-            return False
         kind = type(self.backend)
-        return (
+        return not self.backend._streaming_disabled(**self.arguments) and (
             kind._stream is not BaseChatModel._stream or kind._astream is not BaseChatModel._astream
         )
 
@@ -44,18 +54,22 @@ class Target:
 
     def generate(self, run_manager: Any) -> ChatResult:
         """The backend's answer, under the router's own run: one run, one count of tokens."""
-        if self.backend.rate_limiter:
-            self.backend.rate_limiter.acquire(blocking=True)
+        if self.backend._should_stream(async_api=False, **self.arguments):
+            return generate_from_stream(self.stream(run_manager))
+        self._acquire()
         return self.backend._generate(
-            self.messages, stop=self.stop, run_manager=run_manager, **self.arguments
+            self.messages,
+            **self._arguments(type(self.backend)._generate, run_manager),
         )
 
     async def agenerate(self, run_manager: Any) -> ChatResult:
         """:meth:`generate`, asynchronously."""
-        if self.backend.rate_limiter:
-            await self.backend.rate_limiter.aacquire(blocking=True)
+        if self.backend._should_stream(async_api=True, **self.arguments):
+            return await agenerate_from_stream(self.astream(run_manager))
+        await self._aacquire()
         return await self.backend._agenerate(
-            self.messages, stop=self.stop, run_manager=run_manager, **self.arguments
+            self.messages,
+            **self._arguments(type(self.backend)._agenerate, run_manager),
         )
 
     def stream(self, run_manager: Any) -> Iterator[ChatGenerationChunk]:
@@ -63,10 +77,9 @@ class Target:
         if not self.streams_blocking:
             yield as_chunk(self.generate(run_manager))
             return
-        if self.backend.rate_limiter:
-            self.backend.rate_limiter.acquire(blocking=True)
+        self._acquire()
         yield from self.backend._stream(
-            self.messages, stop=self.stop, run_manager=run_manager, **self.arguments
+            self.messages, **self._arguments(type(self.backend)._stream, run_manager)
         )
 
     async def astream(self, run_manager: Any) -> AsyncIterator[ChatGenerationChunk]:
@@ -74,13 +87,25 @@ class Target:
         if not self.streams:
             yield as_chunk(await self.agenerate(run_manager))
             return
-        if self.backend.rate_limiter:
-            await self.backend.rate_limiter.aacquire(blocking=True)
+        await self._aacquire()
         chunks = self.backend._astream(
-            self.messages, stop=self.stop, run_manager=run_manager, **self.arguments
+            self.messages, **self._arguments(type(self.backend)._astream, run_manager)
         )
         async for chunk in closing(chunks):
             yield chunk
+
+    def _acquire(self) -> None:
+        if self.backend.rate_limiter:
+            self.backend.rate_limiter.acquire(blocking=True)
+
+    async def _aacquire(self) -> None:
+        if self.backend.rate_limiter:
+            await self.backend.rate_limiter.aacquire(blocking=True)
+
+    def _arguments(self, method: Callable[..., Any], run_manager: Any) -> dict[str, Any]:
+        # As the framework does: not every chat model's methods take a run manager.
+        own = {"run_manager": run_manager} if _takes_run_manager(method) else {}
+        return {"stop": self.stop, **own, **self.arguments}
 
 
 @dataclass
@@ -92,12 +117,13 @@ class Call:
         stop: stop sequences.
         request: what it is about.
         arguments: for the backend, whichever it is.
-        defaults: arguments for backends that the user made, where they are bound to no others.
+        defaults: arguments for the backend, where it is bound to no others.
         tools: to be turned into the backend's own format, if any.
         tool_choice: which of them the backend has to call, if the caller says so.
         structured: the schema of the answer, if any.
         votes: how many answers to decide by majority of; None: one answer, no vote.
         vote_over: who is asked for them.
+        max_attempts: how many candidates to try; None: all.
     """
 
     messages: list[BaseMessage]
@@ -110,6 +136,7 @@ class Call:
     structured: StructuredOutput | None = None
     votes: int | None = None
     vote_over: VoteOver = "samples"
+    max_attempts: int | None = None
 
     @property
     def tokens(self) -> int:
@@ -138,7 +165,7 @@ class Call:
     def target(self, model: str, backends: Backends) -> Target:
         """What is to be called for a model."""
         backend, bound = backends.get(model)
-        arguments = {**(self.defaults if backends.is_given(model) else {}), **bound}
+        arguments = {**self.defaults, **bound}
         if self.tools is not None:
             arguments |= self.tools.arguments_for(model, backend, self.tool_choice)
         elif self.tool_choice is not None:
@@ -149,6 +176,11 @@ class Call:
         arguments |= self.arguments
         bound_stop = arguments.pop("stop", None)
         return Target(backend, list(self.messages), self.stop or bound_stop, arguments)
+
+
+@lru_cache(maxsize=256)
+def _takes_run_manager(method: Callable[..., Any]) -> bool:
+    return "run_manager" in signature(method).parameters
 
 
 async def closing(chunks: AsyncIterator[ChatGenerationChunk]) -> AsyncIterator[ChatGenerationChunk]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence, Set
 from functools import partial
 from typing import Any, cast
 from urllib.parse import urlsplit
@@ -40,6 +40,8 @@ from avengers_langchain.structured import BoundTools, StructuredOutput, structur
 
 # Whoever names a model wants that one, near the records or not.
 _FORCED = {"exclude": (), "max_cost": None, "min_score": None, "on_empty": "relax"}
+# What a call takes in place of the settings, also where tools or a schema are bound.
+_OF_A_CALL = (*FIELDS, "model", "votes", "vote_over", "max_attempts", ROUTING_QUERY)
 # What a pickle leaves out: keys, and what holds locks, files and connections.
 _KEYS = frozenset({"api_key", "base_url"})
 _LIVE = frozenset({"callbacks", "cache", "rate_limiter", "custom_get_token_ids", "runtime"})
@@ -142,7 +144,7 @@ class AvengersChatModel(BaseChatModel):
         max_retries: how often backends that are made here try again before the next candidate
             does; default 0.
         stop: stop sequences of calls that bring none.
-        streaming: fetch all answers as streams, also those of ``invoke``.
+        streaming: fetch all answers as streams, also those of ``invoke``; False: fetch none so.
 
     Raises:
         ValueError: an argument out of range, a model that the artifact does not have, or no
@@ -162,12 +164,12 @@ class AvengersChatModel(BaseChatModel):
     cost_sensitivity: float | None = None
     router: Any = Field(default=None, repr=False)
     models: Any = Field(default=None, repr=False)
-    capabilities: dict[str, dict[str, Any]] = Field(default_factory=dict)
-    exclude: tuple[str, ...] = ()
+    capabilities: Mapping[str, Any] = Field(default_factory=dict)
+    exclude: Sequence[str] = ()
     max_cost: float | None = None
     min_score: float | None = None
     on_empty: OnEmpty = "raise"
-    max_attempts: int | None = None
+    max_attempts: int | None = Field(default=None, ge=1)
     votes: int | None = Field(default=None, ge=1)
     vote_over: VoteOver = "samples"
     base_url: str | None = Field(default=None, repr=False)
@@ -177,14 +179,29 @@ class AvengersChatModel(BaseChatModel):
     timeout: float | None = None
     max_retries: int | None = None
     stop: list[str] | None = None
-    streaming: bool = False
+    streaming: bool | None = None
     runtime: Any = Field(default=None, exclude=True, repr=False)
     """Router, backends and their health; copies with other settings share it."""
+
+    @field_validator("exclude", mode="before")
+    @classmethod
+    def _any_collection(cls, exclude: Any) -> Any:
+        return tuple(exclude) if isinstance(exclude, Set) else exclude
 
     @field_validator("router", mode="before")
     @classmethod
     def _path_as_text(cls, router: Any) -> Any:
         return os.fspath(router) if isinstance(router, os.PathLike) else router
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_model(cls, given: Any) -> Any:
+        if isinstance(given, dict) and "model" in given:
+            raise ValueError(
+                "model= is for one call: llm.invoke(..., model=...), or llm.bind(model=...); "
+                "models= names those to choose from"
+            )
+        return given
 
     @field_validator("base_url")
     @classmethod
@@ -206,14 +223,14 @@ class AvengersChatModel(BaseChatModel):
         self._policy().check(self.runtime.router)
         if self.profile is None or (before is not None and self.profile == before.profile):
             self.profile = self.runtime.profile  # unless the user said otherwise
+        if self.output_version is None:
+            self.output_version = self.runtime.backends.output_version()
         return self
 
     def _settings(self) -> Settings:
         options = {
             "base_url": self.base_url,
             "api_key": self.api_key,
-            "temperature": self.temperature,
-            "max_tokens": self.max_tokens,
             "timeout": self.timeout,
             "max_retries": self.max_retries,
         }
@@ -304,9 +321,12 @@ class AvengersChatModel(BaseChatModel):
             defaults=self._defaults(),
             votes=kwargs.pop("votes", self.votes),
             vote_over=kwargs.pop("vote_over", self.vote_over),
+            max_attempts=kwargs.pop("max_attempts", self.max_attempts),
         )
         router, backends = self.runtime.router, self.runtime.backends
         routing = policy.arguments(router, partial(backends.unavailable, Needs()))
+        if not isinstance(forced, str | None):
+            raise ValueError(f"model= names one model, got {forced!r}; models= takes several")
         if forced is None:
             unavailable = backends.unavailable(*call.needs)
         else:
@@ -317,9 +337,9 @@ class AvengersChatModel(BaseChatModel):
 
     def _asked(self, call: Call, decision: RoutingDecision) -> Answering | Poll:
         if call.votes is None:
-            return Answering(call, decision, self.runtime, self.max_attempts)
+            return Answering(call, decision, self.runtime)
         each = ballots(decision, call.votes, call.vote_over)
-        return Poll([Answering(call, ballot, self.runtime, self.max_attempts) for ballot in each])
+        return Poll([Answering(call, ballot, self.runtime) for ballot in each])
 
     def _defaults(self) -> dict[str, Any]:
         return _given(temperature=self.temperature, max_tokens=self.max_tokens)
@@ -338,11 +358,12 @@ class AvengersChatModel(BaseChatModel):
         Args:
             tools: functions, classes, schemas or tools, as the backends take them.
             tool_choice: which tool has to be called: a name, ``"any"``, ``"auto"``, ``"none"``.
-            kwargs: further arguments of the backend's ``bind_tools``, such as ``strict``.
+            kwargs: further arguments of the backend's ``bind_tools``, such as ``strict``, and what
+                a call takes (``alpha``, ``model``, ``max_cost``, ...).
         """
-        tracing = {k: kwargs.pop(k) for k in _TRACING if k in kwargs}
+        own = {k: kwargs.pop(k) for k in (*_TRACING, *_OF_A_CALL) if k in kwargs}
         choice = {} if tool_choice is None else {"tool_choice": tool_choice}
-        return self.bind(tools=BoundTools(tools, kwargs), **choice, **tracing)
+        return self.bind(tools=BoundTools(tools, kwargs), **choice, **own)
 
     def with_structured_output(
         self, schema: dict[str, Any] | type, *, include_raw: bool = False, **kwargs: Any
@@ -354,11 +375,13 @@ class AvengersChatModel(BaseChatModel):
             include_raw: answer with ``{"raw": message, "parsed": object or None,
                 "parsing_error": error or None}``.
             kwargs: arguments of the backend's ``with_structured_output``: ``method``
-                (``"function_calling"``, ``"json_schema"``, ``"json_mode"``), ``strict``.
+                (``"function_calling"``, ``"json_schema"``, ``"json_mode"``), ``strict``; and what a
+                call takes (``alpha``, ``model``, ``max_cost``, ...).
         """
+        own = {k: kwargs.pop(k) for k in _OF_A_CALL if k in kwargs}
         output = StructuredOutput(schema, kwargs)
         traced = {"kwargs": {"method": kwargs.get("method")}, "schema": schema}
-        llm = self.bind(structured_output=output, ls_structured_output_format=traced)
+        llm = self.bind(structured_output=output, ls_structured_output_format=traced, **own)
 
         def parser_of(model: str) -> Runnable[Any, Any]:
             backends = self.runtime.backends
@@ -439,7 +462,7 @@ class AvengersChatModel(BaseChatModel):
         """
         if not update:
             return super().model_copy()  # backends hold connections: never deep
-        own = {name: getattr(self, name) for name in type(self).model_fields}
+        own = {name: getattr(self, name) for name in (*self.model_fields_set, "runtime")}
         return type(self)(**{**own, **update})
 
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> AvengersChatModel:

@@ -40,7 +40,8 @@ class AvengersMiddleware(AgentMiddleware[Any, Any, Any]):
         create_agent(ChatOpenAI(...), tools, middleware=[AvengersMiddleware(alpha=0.4)])
 
     The last human message decides, so that a whole tool loop keeps one model. If a model fails,
-    the next candidate answers, in a stream until its first token has gone out.
+    the next candidate answers, in a stream until its first token has gone out; a
+    ``ModelFallbackMiddleware`` beside it has nothing left to do, and should go.
 
     Args:
         models: as for :class:`avengers_langchain.AvengersChatModel`; default, all of the
@@ -68,6 +69,8 @@ class AvengersMiddleware(AgentMiddleware[Any, Any, Any]):
         super().__init__()
         told = plain_capabilities(capabilities or {})
         self._runtime = Runtime(Settings(router, models, told, {}))
+        if max_attempts is not None and max_attempts < 1:
+            raise ValueError(f"max_attempts must be at least 1, got {max_attempts}")
         self._settings = AvengersRouter(router=self._runtime.router, **routing)
         self._max_attempts = max_attempts
 

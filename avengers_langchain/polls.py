@@ -15,7 +15,7 @@ from langchain_core.runnables.config import ContextThreadPoolExecutor
 
 from avengers_core.errors import AllBackendsFailedError
 from avengers_core.voting import answer_key, elect, voted_report
-from avengers_langchain.answers import Answering
+from avengers_langchain.answers import Answering, tag_run
 from avengers_langchain.calls import as_chunk
 
 
@@ -97,8 +97,7 @@ def _elected(
     metadata.pop("token_usage", None)  # of the winner alone
     generation = results[election.winner].generations[0]
     generation = generation.model_copy(update={"message": winner.model_copy(update=update)})
-    if run_manager is not None:
-        run_manager.tags = [*(run_manager.tags or ()), f"avengers:{facts['model']}"]
+    tag_run(run_manager, facts["model"])
     output = {"model_name": metadata["model_name"], "avengers": facts}
     return ChatResult(generations=[generation], llm_output=output)
 

@@ -15,10 +15,12 @@ Retrieved text must not decide the route, so the question is looked for, in this
 from __future__ import annotations
 
 import json
+import re
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 from uuid import UUID
 
@@ -39,6 +41,8 @@ from avengers_core.tokens import estimate_tokens
 ROUTING_QUERY = "routing_query"
 
 _MOST_PROMPTS = 10_000  # remembered at a time; they are forgotten when the outermost run ends
+_MOST_COMPARED = 100  # of them with a text that none of them made as it is
+_TELLING = 20  # characters of a question that are not there by chance
 _IMAGE_TYPES = frozenset({"image", "image_url", "input_image"})
 
 
@@ -178,12 +182,20 @@ def prompt_variables(messages: Sequence[BaseMessage]) -> Mapping[str, Any]:
     text = _asked(messages)
     if text in prompts.made:
         return prompts.made[text]
-    latest_first = [] if prompts.over else list(prompts.made.values())[::-1]
-    for variables in latest_first:
+    if prompts.over:
+        return {}
+    for worded, variables in islice(reversed(prompts.made.items()), _MOST_COMPARED):
         question = question_from_variables(variables)
-        if question is not None and question in text:
+        if question is not None and (_holds(text, worded) or _holds(text, question)):
             return variables
     return {}
+
+
+def _holds(text: str, part: str) -> bool:
+    """Whether a text is about another that is in it, which a word or two in it do not tell."""
+    if part not in text or not (len(part) >= _TELLING or 2 * len(part) >= len(text)):
+        return False
+    return re.search(rf"(?<!\w){re.escape(part)}(?!\w)", text) is not None
 
 
 def current_run() -> tuple[Mapping[str, Any], str | None]:
@@ -241,9 +253,14 @@ def _question(
 
 def _last_human(messages: Sequence[BaseMessage], texts: Sequence[str]) -> str:
     for message, text in zip(reversed(messages), reversed(texts), strict=True):
-        if isinstance(message, HumanMessage) and text.strip() and not is_observation(text):
+        if isinstance(message, HumanMessage) and text.strip() and not _is_made_up(message, text):
             return text
     return ""
+
+
+def _is_made_up(message: BaseMessage, text: str) -> bool:
+    """Whether a message in the human's role is an agent's: what a tool saw, or a summary."""
+    return is_observation(text) or message.additional_kwargs.get("lc_source") == "summarization"
 
 
 def _asked(messages: Sequence[BaseMessage]) -> str:

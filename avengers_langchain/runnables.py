@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 from typing import Any
 
@@ -16,6 +16,7 @@ from langchain_core.runnables import (
     RunnableLambda,
     RunnableSerializable,
 )
+from langchain_core.runnables.base import RunnableLike, coerce_to_runnable
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from avengers_core import Router, RoutingDecision
@@ -71,12 +72,17 @@ class AvengersRouter(RunnableSerializable[Any, RoutingDecision]):
     target_score: float | None = None
     target_saving: float | None = None
     router: Any = Field(default=None, repr=False)
-    models: tuple[str, ...] | None = None
-    exclude: tuple[str, ...] = ()
+    models: Sequence[str] | None = None
+    exclude: Sequence[str] = ()
     max_cost: float | None = None
     min_score: float | None = None
     on_empty: OnEmpty = "raise"
     n: int = 1
+
+    @field_validator("models", "exclude", mode="before")
+    @classmethod
+    def _any_collection(cls, models: Any) -> Any:
+        return tuple(models) if isinstance(models, Set) else models
 
     @field_validator("router", mode="before")
     @classmethod
@@ -119,25 +125,29 @@ class AvengersRouter(RunnableSerializable[Any, RoutingDecision]):
 
         return await self._acall_with_config(decide, input, config)
 
-    def pick(self, models: Mapping[str, Runnable[Any, Any]]) -> Runnable[Any, Any]:  # type: ignore[override]
+    def pick(self, models: Mapping[str, RunnableLike[Any, Any]]) -> Runnable[Any, Any]:  # type: ignore[override]
         """A runnable that hands its input on, as it is, to the model that is picked.
 
         Args:
-            models: model id -> any runnable; the only ones that are picked from.
+            models: model id -> any runnable or function; the only ones that are picked from.
 
         Raises:
             ValueError: a model that the artifact does not have, or none.
+            TypeError: something that can not be run.
         """
         if not models:
             raise ValueError("expected at least one model to pick from")
         choice = self.model_copy(update={"models": tuple(models)})
         choice._check_routing()
+        runnables: dict[str, Runnable[Any, Any]] = {
+            model: coerce_to_runnable(given) for model, given in models.items()
+        }
 
         def pick(value: Any, config: RunnableConfig) -> Runnable[Any, Any]:
-            return models[choice.invoke(value, config).model]
+            return runnables[choice.invoke(value, config).model]
 
         async def apick(value: Any, config: RunnableConfig) -> Runnable[Any, Any]:
-            return models[(await choice.ainvoke(value, config)).model]
+            return runnables[(await choice.ainvoke(value, config)).model]
 
         return RunnableLambda(pick, apick, name="AvengersPick")
 

@@ -75,7 +75,10 @@ class Runtime:
         """The existing one, if it was made from the same settings, else a new one."""
         if existing is not None and existing.settings.same(settings):
             return existing
-        return cls(settings)
+        runtime = cls(settings)
+        if existing is not None and _same(existing.settings.models, settings.models):
+            runtime.health = existing.health  # what failed there fails here
+        return runtime
 
 
 def plain_capabilities(
@@ -84,10 +87,11 @@ def plain_capabilities(
     """Capabilities as plain JSON types, checked; what is not known is left out.
 
     Raises:
-        TypeError: no such capability.
-        ValueError: a context window that can not be.
+        ValueError: no such capability, or a value that can not be.
     """
-    checked = {m: c if isinstance(c, Capabilities) else Capabilities(**c) for m, c in told.items()}
+    if not isinstance(told, Mapping):
+        raise ValueError(f"capabilities= maps model ids to what they can do, got {told!r:.60}")
+    checked = {m: Capabilities.of(c) for m, c in told.items()}
     return {m: {k: v for k, v in asdict(c).items() if v is not None} for m, c in checked.items()}
 
 

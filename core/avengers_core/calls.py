@@ -50,7 +50,10 @@ def make_call(
         if alpha is not None:
             raise ValueError("give alpha, or performance_weight and cost_sensitivity, not both")
         alpha = alpha_from_weights(performance_weight, cost_sensitivity)
-    alpha = DEFAULT_ALPHA if alpha is None else float(alpha)
+    try:
+        alpha = DEFAULT_ALPHA if alpha is None else float(alpha)
+    except (TypeError, ValueError):
+        raise ValueError(f"alpha must be a number in [0, 1], got {alpha!r}") from None
     if not 0 <= alpha <= 1:
         raise ValueError(f"alpha must lie in [0, 1], got {alpha}")
     if n < 1:

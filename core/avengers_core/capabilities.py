@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -22,8 +24,27 @@ class Capabilities:
     context_window: int | None = None
 
     def __post_init__(self) -> None:
-        if self.context_window is not None and self.context_window < 1:
-            raise ValueError(f"context_window must be at least 1, got {self.context_window}")
+        for name in ("tools", "structured_output", "images"):
+            if not isinstance(value := getattr(self, name), bool | None):
+                raise ValueError(f"{name} must be True, False or None, got {value!r}")
+        window = self.context_window
+        if window is not None and (not isinstance(window, int) or window < 1):
+            raise ValueError(f"context_window must be tokens, at least 1, got {window!r}")
+
+    @classmethod
+    def of(cls, told: Capabilities | Mapping[str, Any]) -> Capabilities:
+        """Capabilities, from themselves or from a dict of them.
+
+        Raises:
+            ValueError: no such capability, or a value that can not be.
+        """
+        if isinstance(told, Capabilities):
+            return told
+        names = [f.name for f in fields(cls)]
+        if not isinstance(told, Mapping) or (unknown := set(told) - set(names)):
+            got = sorted(unknown) if isinstance(told, Mapping) else f"{told!r:.60}"
+            raise ValueError(f"expected Capabilities, or a dict of {names}, got {got}")
+        return cls(**told)
 
     def overlaid(self, told: Capabilities) -> Capabilities:
         """These, with whatever ``told`` knows in their place."""

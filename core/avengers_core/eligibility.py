@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
+import numpy as np
+
 from avengers_core.decision import Candidate
 from avengers_core.errors import NoEligibleModelError
 
@@ -45,10 +47,12 @@ class Constraints(NamedTuple):
             named = {*(self.models or ()), *self.exclude}
             if unknown := sorted(named - set(known)):
                 raise ValueError(f"the artifact has no model {unknown}; it has {list(known)}")
-        if self.max_cost is not None and not self.max_cost >= 0:
-            raise ValueError(f"max_cost must be USD a call, not negative, got {self.max_cost}")
-        if self.min_score is not None and not 0 <= self.min_score <= 1:
-            raise ValueError(f"min_score must lie in [0, 1], got {self.min_score}")
+        if self.max_cost is not None and not (_is_number(self.max_cost) and self.max_cost >= 0):
+            raise ValueError(f"max_cost must be USD a call, not negative, got {self.max_cost!r}")
+        if self.min_score is not None and not (
+            _is_number(self.min_score) and 0 <= self.min_score <= 1
+        ):
+            raise ValueError(f"min_score must lie in [0, 1], got {self.min_score!r}")
 
     def ruled_out(self, known: Sequence[str]) -> dict[str, str]:
         """model -> reason, for the models that are out whatever the query."""
@@ -90,11 +94,20 @@ class Constraints(NamedTuple):
         return total
 
 
-def nobody(reasons: Mapping[str, str], relax: bool) -> NoEligibleModelError:
-    """The error for a call that leaves no model: which constraint removed whom."""
+def _is_number(value: object) -> bool:
+    return isinstance(value, float | int | np.number)
+
+
+def nobody(reasons: Mapping[str, str], out: Collection[str]) -> NoEligibleModelError:
+    """The error for a call that leaves no model: which constraint removed whom.
+
+    Args:
+        reasons: model -> why it is not eligible.
+        out: those that no looser limit brings back.
+    """
     by_reason: dict[str, list[str]] = {}
     for model, reason in reasons.items():
         by_reason.setdefault(reason, []).append(model)
     listed = "; ".join(f"{', '.join(models)}: {reason}" for reason, models in by_reason.items())
-    hint = "" if relax else ', or pass on_empty="relax" to take the nearest model'
+    hint = ', or pass on_empty="relax" to take the nearest model' if set(reasons) - set(out) else ""
     return NoEligibleModelError(f"no model is eligible. {listed}. Loosen a constraint{hint}.")

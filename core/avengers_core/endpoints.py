@@ -98,6 +98,11 @@ def endpoint_from_env(environ: Mapping[str, str] = os.environ) -> Endpoint:
 
 
 def _endpoint(url: str | None, key: str) -> Endpoint:
+    if url is not None and urlsplit(url).scheme not in ("http", "https"):
+        shown = url.rpartition("@")[2]  # what is before it may be a password
+        raise BackendConfigError(
+            f"the URL of the endpoint must begin with http:// or https://, got {shown!r}"
+        )
     host = _OPENAI_HOST if url is None else urlsplit(url).hostname or ""
     is_openai = host == _OPENAI_HOST or host.endswith(f".{_OPENAI_HOST}")
-    return Endpoint(url, SecretStr(key), "openai/" if is_openai else None)
+    return Endpoint(url, SecretStr(key.strip()), "openai/" if is_openai else None)

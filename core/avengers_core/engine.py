@@ -215,7 +215,7 @@ class Engine:
         taken = {c.model for c in eligible}
         ineligible = {m: reasons[m] or "" for m in self.artifact.models if m not in taken}
         if not eligible:
-            raise nobody(ineligible, call.on_empty == "relax")
+            raise nobody(ineligible, out)
         return eligible, ineligible, relaxed
 
     def _votes(self, features: Floats) -> tuple[ClusterVote, ...]:

@@ -77,8 +77,8 @@ def ballots(decision: RoutingDecision, votes: int, over: VoteOver) -> list[Routi
     Raises:
         ValueError: an argument out of range.
     """
-    if votes < 1:
-        raise ValueError(f"votes must be at least 1, got {votes}")
+    if not isinstance(votes, int) or votes < 1:
+        raise ValueError(f"votes must be a whole number, at least 1, got {votes!r}")
     if over == "samples":
         return [decision] * votes
     if over != "models":

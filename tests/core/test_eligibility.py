@@ -134,10 +134,10 @@ def test_what_is_a_guess():
 
 
 def test_the_error_groups_models_by_reason_and_says_what_to_do():
-    error = nobody({"a": "too dear", "b": "too bad", "c": "too dear"}, relax=False)
+    error = nobody({"a": "too dear", "b": "too bad", "c": "too dear"}, out=())
     assert isinstance(error, NoEligibleModelError)
     assert str(error) == (
         "no model is eligible. a, c: too dear; b: too bad. Loosen a constraint, or pass "
         'on_empty="relax" to take the nearest model.'
     )
-    assert "relax" not in str(nobody({"a": "too dear"}, relax=True))
+    assert "relax" not in str(nobody({"a": "too dear"}, out="abc"))

@@ -17,11 +17,12 @@ from langchain_core.language_models.fake_chat_models import (
 from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_core.runnables import ConfigurableField
-from pydantic import ValidationError
+from langchain_core.tracers.base import BaseTracer
+from pydantic import BaseModel, ValidationError
 from stub_server import StubServer
 
 from avengers_core import Router
-from avengers_core.errors import AvengersError, NoEligibleModelError
+from avengers_core.errors import AllBackendsFailedError, AvengersError, NoEligibleModelError
 from avengers_langchain import AvengersChatModel, Capabilities
 
 EASY_QUESTION, HARD_QUESTION = "What is the capital of France?", "Prove this theorem"
@@ -401,3 +402,144 @@ def test_the_profile_of_a_copy_is_that_of_its_pool(router: Router) -> None:
 def test_tokens_are_counted_without_a_download(llm: AvengersChatModel) -> None:
     assert llm.get_num_tokens("four score and seven") == 5
     assert llm.get_num_tokens_from_messages([HumanMessage("hello")]) > 0
+
+
+# -- what the backends ask for themselves --
+
+
+@pytest.mark.parametrize("streaming", [True, False])
+async def test_a_backends_own_streaming_setting_holds(
+    router: Router, backend: Any, server: StubServer, streaming: bool
+) -> None:
+    alone = backend(EASY, streaming=streaming)
+    llm = AvengersChatModel(router=router, models={EASY: alone})
+    for answer in (llm.invoke("hello"), await llm.ainvoke("hello")):
+        assert answer.content == alone.invoke("hello").content
+        assert server.requests[-1].body.get("stream", False) is streaming
+    expected = len(list(alone.stream("hello")))
+    assert len(list(llm.stream("hello"))) == expected
+    assert len([chunk async for chunk in llm.astream("hello")]) == expected
+
+
+@pytest.mark.parametrize("streaming", [None, True])
+def test_copies_still_stream(llm: AvengersChatModel, streaming: bool | None) -> None:
+    llm.streaming = streaming
+    expected = len(list(llm.stream("hello")))
+    assert expected > 2
+    configurable: Any = llm.configurable_fields(alpha=ConfigurableField(id="alpha"))
+    config: Any = {"configurable": {"alpha": 0.9}}
+    assert len(list(configurable.stream("hello", config))) == expected
+    assert len(list(llm.model_copy(update={"alpha": 0.9}).stream("hello"))) == expected
+
+
+def test_the_format_of_messages_that_all_backends_ask_for(router: Router, backend: Any) -> None:
+    alone = backend(EASY, output_version="v1")
+    llm = AvengersChatModel(router=router, models={EASY: alone})
+    assert llm.invoke("hello").content == alone.invoke("hello").content
+    assert isinstance(summed(llm.stream("hello")).content, list)
+    mixed = AvengersChatModel(router=router, models={EASY: alone, HARD: backend(HARD)})
+    assert isinstance(mixed.invoke("hello").content, str)
+
+
+def test_a_backend_that_takes_no_run_manager(router: Router) -> None:
+    class Plain(BaseChatModel):
+        @property
+        def _llm_type(self) -> str:
+            return "plain"
+
+        def _generate(self, messages: Any, stop: Any = None) -> ChatResult:  # type: ignore[override]
+            return ChatResult(generations=[ChatGeneration(message=AIMessage("yes"))])
+
+    llm = AvengersChatModel(router=router, models={EASY: Plain()})
+    assert llm.invoke("hello").content == "yes"
+
+
+def test_what_is_set_later_holds(
+    router: Router, server: StubServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AVENGERS_BASE_URL", server.url)
+    llm = AvengersChatModel(router=router)
+    llm.temperature = 0.3
+    llm.invoke("hello")
+    assert server.requests[-1].body["temperature"] == 0.3
+    copy = llm.model_copy(update={"temperature": 0.7})
+    copy.invoke("hello")
+    assert server.requests[-1].body["temperature"] == 0.7
+    assert copy.runtime is llm.runtime
+    server.fail(EASY, status=500)
+    configurable: Any = llm.configurable_fields(temperature=ConfigurableField(id="t"))
+    before = server.asked.count(EASY)
+    for _ in range(6):
+        configurable.invoke("hello", {"configurable": {"t": 0.5}})
+    assert server.asked.count(EASY) - before == 3  # then it rests
+
+
+class Verdict(BaseModel):
+    """What is thought of it."""
+
+    text: str
+
+
+@pytest.mark.parametrize("bind", ["tools", "schema"])
+def test_what_a_call_takes_is_taken_with_tools_and_schemas_too(
+    llm: AvengersChatModel, server: StubServer, bind: str
+) -> None:
+    def bound(**arguments: Any) -> Any:
+        if bind == "tools":
+            tool = {"type": "function", "function": {"name": "f", "parameters": {}}}
+            return llm.bind_tools([tool], **arguments)
+        return llm.with_structured_output(Verdict, **arguments)
+
+    for arguments, model in (({"alpha": 0}, EASY), ({"model": SPARE}, SPARE)):
+        bound(**arguments).invoke(HARD_QUESTION)
+        assert server.answered_by[-1] == model
+
+
+def test_attempts_of_a_call(llm: AvengersChatModel, server: StubServer) -> None:
+    server.fail(HARD, status=500)
+    with pytest.raises(AllBackendsFailedError):
+        llm.invoke(HARD_QUESTION, max_attempts=1)
+    assert answered_by(llm.invoke(HARD_QUESTION, max_attempts=2)) == SPARE
+
+
+def test_who_answered_is_a_tag_of_the_run(llm: AvengersChatModel) -> None:
+    class Tracer(BaseTracer):
+        def _persist_run(self, run: Any) -> None:
+            runs.append(run)
+
+    runs: list[Any] = []
+    llm.invoke(HARD_QUESTION, {"callbacks": [Tracer()], "tags": ["mine"]})
+    assert runs[0].tags == ["mine", f"avengers:{HARD}"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"models": "openai/gpt-5"}, r"write models=\['openai/gpt-5'\]"),
+        ({"model": "gpt-5"}, "model= is for one call"),
+        ({"max_attempts": 0}, "max_attempts"),
+        ({"capabilities": {EASY: {"tools": "no"}}}, "tools must be True, False or None"),
+        ({"capabilities": {EASY: {"tool": True}}}, r"dict of \['tools', .*got \['tool'\]"),
+        ({"capabilities": ["x"]}, "capabilities= maps model ids"),
+    ],
+)
+def test_errors_say_what_to_do(router: Router, arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        AvengersChatModel(router=router, **arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"alpha": "high"}, "alpha must be a number in .*'high'"),
+        ({"max_cost": "cheap"}, "max_cost must be USD a call.*'cheap'"),
+        ({"min_score": "good"}, "min_score must lie in"),
+        ({"votes": 2.5}, "votes must be a whole number"),
+        ({"model": [EASY]}, "model= names one model"),
+    ],
+)
+def test_errors_of_a_call_say_what_to_do(
+    llm: AvengersChatModel, arguments: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        llm.invoke("hello", **arguments)

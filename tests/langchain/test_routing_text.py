@@ -246,3 +246,26 @@ def test_prompts_that_are_generated_for_at_once_keep_their_questions(
 
     answers = RunnableLambda(ask).invoke(["hello there", "Prove the integral"])
     assert [facts(answer.message)["model"] for answer in answers] == [EASY, HARD]
+
+
+def test_a_word_or_two_of_an_earlier_question_do_not_decide(llm: AvengersChatModel) -> None:
+    classify = ChatPromptTemplate.from_template("{input}") | llm
+    long = "What is the colour of the flag of France, please?"
+
+    def graph(asked: tuple[str, str]) -> Any:
+        classify.invoke({"input": asked[0]})
+        return llm.invoke(asked[1])
+
+    run = RunnableLambda(graph)
+    found = facts(run.invoke(("hi", "Prove this theorem about the integral")))
+    assert (found["model"], found["question_from"]) == (HARD, "message")
+    found = facts(run.invoke((long, f"Prove this theorem, prove. Also: {long}")))
+    assert (found["model"], found["question_from"]) == (EASY, "variable")
+
+
+def test_a_summary_is_no_question(llm: AvengersChatModel) -> None:
+    summary = HumanMessage(
+        "Here is a summary: hello, capital", additional_kwargs={"lc_source": "summarization"}
+    )
+    answer = llm.invoke([HumanMessage("Prove this theorem"), summary])
+    assert facts(answer)["model"] == HARD

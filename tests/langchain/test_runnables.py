@@ -108,3 +108,11 @@ def test_pick_among_any_runnables_and_only_those(route: AvengersRouter) -> None:
         route.pick({"nobody": RunnableLambda(lambda x: x)})
     with pytest.raises(ValueError, match="at least one"):
         route.pick({})
+
+
+async def test_pick_among_functions(route: AvengersRouter) -> None:
+    picked = route.pick({EASY: lambda _: "easy", HARD: RunnableLambda(lambda _: "hard")})
+    assert picked.invoke("hello") == await picked.ainvoke("hello") == "easy"
+    assert picked.invoke("Prove") == "hard"
+    with pytest.raises(TypeError):
+        route.pick({EASY: "a text"})  # type: ignore[dict-item]

@@ -261,3 +261,11 @@ def test_the_cache_key_differs_by_all_that_decides(
     assert len(set(keys)) == len(keys)
     same = AvengersChatModel(router=router, models=backends)
     assert same._get_llm_string() == keys[0]
+
+
+def test_an_answer_is_not_replayed_for_who_knows_more_of_the_backends(
+    llm: AvengersChatModel, cache: InMemoryCache
+) -> None:
+    assert llm.invoke("hello").response_metadata["avengers"]["model"] == EASY
+    told = llm.model_copy(update={"capabilities": {EASY: {"context_window": 1}}})
+    assert told.invoke("hello").response_metadata["avengers"]["model"] != EASY
