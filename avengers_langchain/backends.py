@@ -13,6 +13,7 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.language_models.model_profile import ModelProfile
 from langchain_core.runnables import Runnable, RunnableBinding
 
+from avengers_core import Router
 from avengers_core.capabilities import Capabilities, Needs, unmet
 from avengers_core.errors import BackendConfigError, OptionalDependencyError
 from avengers_langchain.endpoint_models import EndpointModels
@@ -36,7 +37,7 @@ class Backends:
     """The chat models that can answer, by model id.
 
     Args:
-        known: the models of the router's artifact.
+        router: whose artifact has the models; another one may be swapped in.
         models: model id -> chat model, or ``model.bind(...)``, or a text for ``init_chat_model``;
             or ids only, or None for all known models, to be reached through an endpoint.
         capabilities: what the models can do, where their chat models do not say or say it wrong.
@@ -50,17 +51,17 @@ class Backends:
 
     def __init__(
         self,
-        known: Sequence[str],
+        router: Router,
         models: Models,
         capabilities: Mapping[str, Capabilities],
         options: Mapping[str, Any],
     ) -> None:
-        self._known = tuple(known)
+        self._router = router
         if isinstance(models, str):
             raise ValueError(f"models= takes several: write models=[{models!r}]")
-        self._wanted = self._known if models is None else tuple(models)
+        self._only = None if models is None else tuple(models)
         given = models if isinstance(models, Mapping) else {}
-        _check(self._known, self._wanted, capabilities)
+        _check(router.models, self._wanted, capabilities)
         self._given = {m: unwrapped(m, b) for m, b in given.items() if not isinstance(b, str)}
         self._named = {m: b for m, b in given.items() if isinstance(b, str)}
         self._endpoint = None if isinstance(models, Mapping) else EndpointModels(options)
@@ -68,7 +69,7 @@ class Backends:
         self._options = {k: v for k, v in options.items() if k not in ("base_url", "api_key")}
         self._lock = threading.Lock()
         self._ready: dict[str, Backend] = dict(self._given)
-        self._absent: dict[str, str] | None = None
+        self._absent: tuple[tuple[str, ...], dict[str, str]] | None = None
         self._capabilities: dict[str, Capabilities] = {}
         self._unable: dict[Hashable, dict[str, str]] = {}
         self._window: float | None = None
@@ -81,6 +82,10 @@ class Backends:
                 "AvengersChatModel, which takes its own",
                 idle,
             )
+
+    @property
+    def _wanted(self) -> tuple[str, ...]:
+        return self._router.models if self._only is None else self._only
 
     def get(self, model: str) -> Backend:
         """The chat model of a model, made on first use.
@@ -135,8 +140,9 @@ class Backends:
 
     def absent(self) -> dict[str, str]:
         """model -> reason, for the models that no backend was given for or can be reached."""
-        if self._absent is None:
-            absent = {m: "no backend given for it" for m in self._known if m not in self._wanted}
+        known = self._router.models
+        if self._absent is None or self._absent[0] is not known:
+            absent = {m: "no backend given for it" for m in known if m not in self._wanted}
             if self._endpoint is not None:
                 endpoint = self._endpoint.endpoint
                 absent |= {
@@ -146,8 +152,9 @@ class Backends:
                 }
             for model in self._named:  # what is wrong with one shows at the first call
                 self.get(model)
-            self._absent = absent
-        return self._absent
+            self._unable.clear()
+            self._absent = known, absent
+        return self._absent[1]
 
     def capabilities(self, model: str) -> Capabilities:
         """What a model can do: what the user says, and where that is nothing, its chat model."""

@@ -66,7 +66,7 @@ class Runtime:
         self.router = resolve_router(settings.router)
         told = {model: Capabilities(**fields) for model, fields in settings.capabilities.items()}
         options = {k: v for k, v in settings.options.items() if v is not None}
-        self.backends = Backends(self.router.models, settings.models, told, options)
+        self.backends = Backends(self.router, settings.models, told, options)
         self.health = BackendHealth()
         self.profile = self.backends.profile()
 

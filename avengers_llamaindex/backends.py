@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
@@ -13,6 +14,7 @@ from llama_index.core.constants import DEFAULT_CONTEXT_WINDOW
 from llama_index.core.llms.function_calling import FunctionCallingLLM
 from llama_index.core.llms.llm import LLM
 
+from avengers_core import Router
 from avengers_core.capabilities import Capabilities, Needs, unmet
 from avengers_core.endpoints import Endpoint, find_endpoint
 from avengers_core.errors import BackendConfigError, OptionalDependencyError
@@ -26,7 +28,7 @@ class Backends:
     """The LLMs that can answer, by model id.
 
     Args:
-        known: the models of the router's artifact.
+        router: whose artifact has the models; another one may be swapped in.
         models: a mapping of model ids to LLMs; or ids only, or None for all known models, to be
             reached through the endpoint that the environment names.
         capabilities: what the models can do, where their LLMs do not say it or say it wrong.
@@ -41,7 +43,7 @@ class Backends:
 
     def __init__(
         self,
-        known: Sequence[str],
+        router: Router,
         models: Mapping[str, LLM] | Collection[str] | None,
         capabilities: Mapping[str, Capabilities],
         options: Mapping[str, Any],
@@ -49,22 +51,23 @@ class Backends:
         base_url: str | None = None,
         api_key: SecretStr | None = None,
     ) -> None:
-        self._known = tuple(known)
+        self._router = router
         self._given = dict(models) if isinstance(models, Mapping) else None
-        if isinstance(models, str) or any(not isinstance(m, str) for m in models or ()):
+        if isinstance(models, str | LLM) or not isinstance(models, Collection | None):
             raise TypeError(
-                "models= must map model ids to LLMs, or be a list of model ids, got "
-                f"{'one text' if isinstance(models, str) else 'a list of other things'}"
+                f"models= must map model ids to LLMs, or be a list of model ids, got {models!r:.60}"
             )
-        self._wanted = self._known if models is None else tuple(models)
-        _check(self._known, self._wanted, self._given or {}, capabilities)
+        if any(not isinstance(model, str) for model in models or ()):
+            raise TypeError("models= must map model ids to LLMs, or be a list of model ids only")
+        self._only = None if models is None else tuple(models)
+        _check(router.models, self._wanted, self._given or {}, capabilities)
         self._told = dict(capabilities)
         self._options = dict(options)
         self._base_url = base_url
         self._api_key = api_key
         self._llms: dict[str, LLM] = dict(self._given or {})
         self._lock = threading.Lock()
-        self._absent: dict[str, str] | None = None
+        self._absent: tuple[tuple[str, ...], dict[str, str]] | None = None
         self._capabilities: dict[str, Capabilities] = {}
         self._metadata: dict[frozenset[str], LLMMetadata] = {}
 
@@ -72,6 +75,10 @@ class Backends:
     def _endpoint(self) -> Endpoint:
         """Where requests go, if no LLMs were given; found at the first call."""
         return find_endpoint(self._base_url, self._api_key)
+
+    @property
+    def _wanted(self) -> tuple[str, ...]:
+        return self._router.models if self._only is None else self._only
 
     @property
     def are_given(self) -> bool:
@@ -137,16 +144,23 @@ class Backends:
                     setattr(llm, name, value)
 
     def _absent_models(self) -> dict[str, str]:
-        if self._absent is None:
-            absent = {m: "no backend given for it" for m in self._known if m not in self._wanted}
+        known = self._router.models
+        if self._absent is None or self._absent[0] is not known:
+            absent = {m: "no backend given for it" for m in known if m not in self._wanted}
             if self._given is None:
                 absent |= {
                     m: "not reachable through the endpoint"
                     for m in self._wanted
                     if self._endpoint.remote_name(m) is None
                 }
-            self._absent = absent
-        return self._absent
+            self._absent = known, absent
+        return self._absent[1]
+
+    @cached_property
+    def smallest_window(self) -> float:
+        """The context window of the model that has the smallest, tokens."""
+        windows = (self._capabilities_of(m).context_window for m in self._wanted)
+        return min((w for w in windows if w is not None), default=math.inf)
 
     def _capabilities_of(self, model: str) -> Capabilities:
         if model not in self._capabilities:

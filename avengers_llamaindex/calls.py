@@ -18,6 +18,7 @@ from llama_index.core.base.llms.types import ChatResponse, CompletionResponse
 from avengers_core.decision import RoutingDecision
 from avengers_core.errors import AllBackendsFailedError, EmptyResponseError
 from avengers_core.failover import Attempt, Failover
+from avengers_core.policy import FIELDS
 from avengers_llamaindex.backends import Backends
 from avengers_llamaindex.events import announce
 from avengers_llamaindex.routing_text import Request
@@ -25,6 +26,18 @@ from avengers_llamaindex.routing_text import Request
 logger = logging.getLogger(__name__)
 
 _NOTHING = object()
+_SETTINGS = frozenset({*FIELDS, "model", "votes", "vote_over", "max_attempts", "routing_query"})
+# What is given to these by name are the template's variables.
+_OF_TEMPLATES = frozenset(
+    prefix + name
+    for prefix in ("", "a")
+    for name in (
+        "predict",
+        "stream",
+        "structured_predict",
+        "stream_structured_predict",
+    )
+)
 
 
 @dataclass
@@ -73,7 +86,7 @@ class Call:
             with attempt:
                 chunks = iter(self._start(attempt, args, kwargs))
                 first = _there(next(chunks, _NOTHING))
-                attempt.commit()
+                attempt.commit(handed_on=True)
                 return _replay(attempt, first, chunks, self._answered_by(attempt))
         raise self._exhausted()
 
@@ -83,13 +96,19 @@ class Call:
             with attempt:
                 chunks = aiter(await self._start(attempt, args, kwargs))
                 first = _there(await anext(chunks, _NOTHING))
-                attempt.commit()
+                attempt.commit(handed_on=True)
                 return _areplay(attempt, first, chunks, self._answered_by(attempt))
         raise self._exhausted()
 
     def _start(self, attempt: Attempt, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         # Some LLMs extend the lists and dicts they are given: the next attempt needs them as they
         # were.
+        if self.method not in _OF_TEMPLATES and (misplaced := sorted(_SETTINGS & kwargs.keys())):
+            raise TypeError(
+                f"{', '.join(misplaced)}: settings of AvengersLLM, not of a call; for one call: "
+                f"llm.model_copy(update={{...}}).{self.method}(...), and for one model: exclude= "
+                f"all others, or ask that LLM itself"
+            )
         fresh = {key: _copied(value) for key, value in kwargs.items()}
         method = getattr(self.backends.llm(attempt.model), self.method)
         return method(*map(_copied, args), **fresh)

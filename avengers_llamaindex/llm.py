@@ -74,6 +74,9 @@ _ROUTING = (
     "min_score",
     "on_empty",
     "no_question_alpha",
+    "max_attempts",
+    "votes",
+    "vote_over",
 )
 
 
@@ -173,8 +176,8 @@ class AvengersLLM(DelegatingLLM):
     api_key: SecretStr | None = Field(default=None, repr=False, exclude=True, frozen=True)
     temperature: float | None = Field(default=None, frozen=True)
     max_tokens: int | None = Field(default=None, frozen=True)
-    timeout: float | None = Field(default=None, frozen=True)
-    max_retries: int | None = Field(default=None, frozen=True)
+    timeout: float | None = Field(default=None, frozen=True, gt=0)
+    max_retries: int | None = Field(default=None, frozen=True, ge=0)
 
     _router: Router = PrivateAttr()
     _backends: Backends = PrivateAttr()
@@ -182,6 +185,11 @@ class AvengersLLM(DelegatingLLM):
     _arguments: dict[str, Any] = PrivateAttr()
 
     def __init__(self, **arguments: Any) -> None:
+        if "model" in arguments:
+            raise TypeError(
+                "AvengersLLM has no model=: it picks one for each call; models= names those to "
+                "choose from"
+            )
         super().__init__(**arguments)
         self._arguments = arguments
         router = _resolve_router(self.router)
@@ -191,7 +199,7 @@ class AvengersLLM(DelegatingLLM):
         endpoint: dict[str, Any] = {"base_url": self.base_url, "api_key": self.api_key}
         options = {k: v for k, v in settings.items() if k not in endpoint}
         backends = Backends(
-            router.models,
+            router,
             self.models,
             self.capabilities,
             {"timeout": 60.0, "max_retries": 0, **options},
@@ -209,7 +217,8 @@ class AvengersLLM(DelegatingLLM):
     def __setattr__(self, name: str, value: Any) -> None:
         backends = vars(self).get("_backends")
         if backends is not None and name in _ROUTING:
-            self.model_copy(update={name: value})  # raises if it does not go with the rest
+            # Raises if it does not go with the rest.
+            value = getattr(self.model_copy(update={name: value}), name)
         setting = name in _BACKEND_SETTINGS
         if backends is None or not (setting or name in _SHARED) or getattr(self, name) is value:
             super().__setattr__(name, value)
@@ -248,6 +257,8 @@ class AvengersLLM(DelegatingLLM):
     def _plan(self, request: Request) -> tuple[str, dict[str, Any]]:
         """The text to route on, and the arguments of :meth:`Router.route`."""
         text = request.question.text
+        if request.needs.tokens > self._backends.smallest_window:
+            request = request.counted()
         routing = self._policy().arguments(
             self._router, lambda: self._backends.unavailable(Needs())
         )
@@ -324,7 +335,9 @@ class AvengersLLM(DelegatingLLM):
             )
         if unknown := sorted(set(update or ()) - type(self).model_fields.keys()):
             raise ValueError(f"AvengersLLM has no setting {unknown}")
-        copy = super().model_copy(update=update)  # backends hold connections: never deep
+        copy = super().model_copy()  # backends hold connections: never deep
+        for name, value in (update or {}).items():
+            self.__pydantic_validator__.validate_assignment(copy, name, value)
         copy._check()
         return copy
 

@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -23,6 +24,7 @@ from llama_index.core.bridge.pydantic import BaseModel
 from llama_index.core.prompts import BasePromptTemplate, ChatPromptTemplate, RichPromptTemplate
 from llama_index.core.prompts.default_prompts import HYDE_TMPL
 from llama_index.core.tools import BaseTool
+from llama_index.core.utils import get_tokenizer
 
 from avengers_core.capabilities import Needs
 from avengers_core.routing_text import (
@@ -49,14 +51,16 @@ _DOCUMENT_VARIABLES = frozenset(
         "allowed_relation_properties",
     }
 )
+# Placeholders and the like are counted here, but not where the framework fills a window.
+_SURE = 0.95
 # How a CodeActAgent hands over what a tool gave, in the user's name as a ReActAgent does.
 _RESULT_OF_CODE = "Result of executing the code given:"
 # An agent with an output class hands over its whole conversation as one message in the end.
 _CONVERSATION = "<current_conversation>"
 _SAID_BY_USER = re.compile(r"\t<user>\n(.*?)\t</user>\n", re.DOTALL)
 _SAID = re.compile(r"\t\t<message>(.*?)</message>\n", re.DOTALL)
-# A picture in a rich template: {{ name | image }}.
-_PICTURE = re.compile(r"{{-?\s*(\w+)\s*\|\s*image\b")
+# A picture in a rich template: {{ name | image }}, {{ names[0] | image }}, {{ "a.png" | image }}.
+_PICTURE = re.compile(r"(\w*)[^\s{|]*\s*\|\s*image\b")
 
 
 class Request(NamedTuple):
@@ -67,6 +71,7 @@ class Request(NamedTuple):
         prompt_tokens: estimated length of the whole prompt, where it holds more than the
             question; else None.
         needs: what the model must be able to do.
+        whole: the whole prompt.
         fills_class: the answer is an object of a class, which a model can give through a tool call
             or in a JSON schema.
     """
@@ -74,7 +79,16 @@ class Request(NamedTuple):
     question: RoutingText
     prompt_tokens: int | None
     needs: Needs
+    whole: str
     fills_class: bool = False
+
+    def counted(self) -> Request:
+        """The same with the prompt's tokens counted as the framework counts them to fill windows.
+
+        A prompt that it made to fit must not be taken for too long because of an estimate.
+        """
+        tokens = len(get_tokenizer()(self.whole))
+        return self._replace(needs=replace(self.needs, tokens=int(tokens * _SURE)))
 
 
 def from_text(prompt: str) -> Request:
@@ -146,7 +160,8 @@ def _request(
         question = RoutingText("", "none")
     tokens = estimate_tokens(whole)
     longer = tokens > estimate_tokens(question.text)
-    return Request(question, tokens if longer else None, Needs(tokens=tokens, **needs), fills_class)
+    prompt_tokens = tokens if longer else None
+    return Request(question, prompt_tokens, Needs(tokens=tokens, **needs), whole, fills_class)
 
 
 def _messages_in(values: Iterable[Any]) -> Iterator[ChatMessage]:
@@ -156,7 +171,14 @@ def _messages_in(values: Iterable[Any]) -> Iterator[ChatMessage]:
 
 
 def _has_images(messages: Iterable[ChatMessage]) -> bool:
-    return any(isinstance(block, ImageBlock) for m in messages for block in m.blocks)
+    return any(_is_image(block) for message in messages for block in message.blocks)
+
+
+def _is_image(block: Any) -> bool:
+    inside = getattr(block, "content", None)  # of a block of blocks
+    return isinstance(block, ImageBlock) or (
+        isinstance(inside, list) and any(map(_is_image, inside))
+    )
 
 
 def _shows_images(prompt: BasePromptTemplate, variables: Mapping[str, Any]) -> bool:
@@ -164,7 +186,11 @@ def _shows_images(prompt: BasePromptTemplate, variables: Mapping[str, Any]) -> b
     if isinstance(prompt, ChatPromptTemplate):
         return _has_images(prompt.message_templates)
     if isinstance(prompt, RichPromptTemplate):
-        return any(variables.get(name) for name in _PICTURE.findall(prompt.template_str))
+        # A name that is not among the template's variables is that of a loop, or a file's.
+        return any(
+            variables.get(name, name not in prompt.template_vars)
+            for name in _PICTURE.findall(prompt.template_str)
+        )
     return False
 
 
@@ -181,8 +207,24 @@ def _question_of(prompt: BasePromptTemplate, variables: Mapping[str, Any]) -> Ro
         # Only documents and settings: what is left is the framework's instruction, the same for
         # every call, and says nothing about how hard this one is.
         return RoutingText("", "none")
-    blanked = {**variables, **dict.fromkeys(documents, "")}
-    return RoutingText(_last_human(prompt.format_messages(**blanked)), "template")
+    return RoutingText(_worded(prompt, variables, documents), "template")
+
+
+def _worded(prompt: BasePromptTemplate, variables: Mapping[str, Any], documents: Set[str]) -> str:
+    """What the template asks, without the documents."""
+    empty = {name: _empty(variables.get(name, "")) for name in documents}
+    # What is computed from the variables may be dear, or fail without its documents.
+    computed = dict.fromkeys(prompt.function_mappings or {}, "")
+    plain = prompt.model_copy(update={"function_mappings": None})
+    try:
+        return _last_human(plain.format_messages(**{**computed, **variables, **empty}))
+    except Exception:  # a template may do with its variables whatever it likes
+        told = (value for name, value in variables.items() if name not in documents)
+        return "\n".join(value for value in told if isinstance(value, str))
+
+
+def _empty(value: Any) -> Any:
+    return type(value)() if isinstance(value, str | list | tuple | dict) else ""
 
 
 def _last_human(messages: Sequence[ChatMessage]) -> str:

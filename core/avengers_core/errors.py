@@ -16,6 +16,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from avengers_core.failover import FailedAttempt
+
 
 class AvengersError(Exception):
     """Base of all errors of this package."""
@@ -46,7 +51,18 @@ class BackendConfigError(AvengersError):
 
 
 class AllBackendsFailedError(AvengersError):
-    """Every candidate of a decision failed; the message lists each model and its error."""
+    """Every candidate of a decision failed; the message lists each model and its error.
+
+    Attributes:
+        tried: model, kind of failure and message (without keys) of each attempt, in order.
+    """
+
+    def __init__(self, message: str, tried: tuple[FailedAttempt, ...] = ()) -> None:
+        super().__init__(message, tried)
+        self.tried = tried
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 class EmptyResponseError(AvengersError):

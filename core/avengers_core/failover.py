@@ -136,15 +136,22 @@ class Attempt:
         self._health = health
         self._tried = tried
         self._committed = False
+        self._handed_on = False
 
     @property
     def model(self) -> str:
         """The candidate's model."""
         return self.candidate.model
 
-    def commit(self) -> None:
-        """The answer has begun to reach the caller: from here on errors are raised."""
+    def commit(self, *, handed_on: bool = False) -> None:
+        """The answer has begun to reach the caller: from here on errors are raised.
+
+        Args:
+            handed_on: the rest of it comes under another ``with`` of this attempt, which will see
+                how it ends.
+        """
         self._committed = True
+        self._handed_on = handed_on
 
     def __enter__(self) -> Attempt:
         return self
@@ -156,7 +163,9 @@ class Attempt:
         traceback: TracebackType | None,
     ) -> bool:
         if error is None:
-            self._health.record_success(self.model)
+            if not self._handed_on:
+                self._health.record_success(self.model)
+            self._handed_on = False
             return False
         failure = classify(error)
         if not failure.fail_over:
@@ -243,7 +252,8 @@ class Failover:
         each = "".join(f"\n- {t.model}: {t.kind}: {t.message}" for t in self._tried)
         untried = len(self._decision.candidates) - len(self._tried)
         rest = f"\n{untried} more were not tried (max_attempts)" if untried > 0 else ""
-        return AllBackendsFailedError(f"every model that was tried failed:{each}{rest}")
+        message = f"every model that was tried failed:{each}{rest}"
+        return AllBackendsFailedError(message, self.tried)
 
 
 def describe(error: BaseException) -> str:

@@ -19,16 +19,19 @@ def resolve_router(router: Any) -> Router:
 
     Raises:
         ArtifactError: no artifact at the path.
+        ValueError: an empty path.
         TypeError: something else.
     """
     if isinstance(router, Router):
         return router
     if router is None:
         router = os.environ.get("AVENGERS_ARTIFACT") or ""
-    if not isinstance(router, str | os.PathLike):
+    elif not isinstance(router, str | os.PathLike):
         raise TypeError(
             f"router must be a Router, the path of an artifact or None, got {type(router).__name__}"
         )
+    elif not os.fspath(router):
+        raise ValueError("router= is an empty path; leave it out for the default artifact")
     path = os.fspath(router)
     return _loaded(path, _changed(path))
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import openai
 import pytest
+from llama_index.core import Document, SummaryIndex
 from llama_index.core.base.llms.types import ChatMessage, ImageBlock, TextBlock
 from llama_index.core.callbacks import CallbackManager, TokenCountingHandler
 from llama_index.core.llms.llm import LLM
@@ -207,6 +208,51 @@ def test_prompts_that_do_not_fit_go_elsewhere(
     assert server.answered_by == [HARD, SPARE]
     with pytest.raises(NoEligibleModelError, match="context window"):
         make_llm(exclude=[EASY]).complete("prove it " * 100_000)
+
+
+@pytest.mark.parametrize("mode", ["compact", "refine", "tree_summarize"])
+def test_prompts_that_the_framework_made_to_fit_do(
+    make_llm: Any, backends: dict[str, LLM], server: StubServer, mode: str
+) -> None:
+    for backend in backends.values():
+        backend.context_window = 2000  # type: ignore[attr-defined]
+    backends[EASY].context_window = 1200  # type: ignore[attr-defined]
+    # Words that have eight letters a token, where four are usual.
+    text = "international communication notwithstanding administration " * 400
+    index = SummaryIndex.from_documents([Document(text=text)])
+    index.as_query_engine(llm=make_llm(), response_mode=mode).query("What is the capital?")
+    assert set(server.answered_by) == {EASY}
+
+
+@pytest.mark.parametrize("method", ["stream_chat", "stream_complete", "astream_chat"])
+async def test_a_backend_whose_streams_break_is_left_alone(
+    method: str, llm: AvengersLLM, server: StubServer
+) -> None:
+    argument = "prove it" if "complete" in method else HARD_MESSAGE
+    server.fail(HARD, drop_after=3)
+    for _ in range(3):
+        with pytest.raises(Exception, match=r"peer closed|incomplete|Connection error"):
+            await finished(getattr(llm, method)(argument))
+    server.reset()
+    await finished(getattr(llm, method)(argument))
+    assert server.answered_by[-1] == SPARE
+
+
+@pytest.mark.parametrize("argument", [{"model": EASY}, {"alpha": 0.1}, {"max_cost": 1}])
+def test_settings_are_not_taken_for_arguments_of_the_backend(
+    llm: AvengersLLM, server: StubServer, argument: dict[str, Any]
+) -> None:
+    for call in (
+        lambda: llm.chat(HARD_MESSAGE, **argument),
+        lambda: llm.complete("prove", **argument),
+        lambda: list(llm.stream_chat(HARD_MESSAGE, **argument)),
+        lambda: llm.chat_with_tools([], "prove", **argument),
+    ):
+        with pytest.raises(TypeError, match=r"settings of AvengersLLM.*model_copy"):
+            call()
+    assert not server.asked
+    prompt = PromptTemplate("Prove {alpha} of {model} under {max_cost}")
+    llm.predict(prompt, **{"alpha": "1", "model": "2", "max_cost": "3", **argument})
 
 
 def test_pictures_go_where_they_can_be_seen(make_llm: Any, server: StubServer) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from keyword_router import keyword_embedder, keyword_records
 from llama_index.core.base.llms.types import ChatMessage, LLMMetadata, MessageRole
 from llama_index.core.llms import MockLLM
 from llama_index.core.llms.function_calling import FunctionCallingLLM
@@ -152,7 +153,7 @@ def test_wrong_models_and_routers(router: Router, tmp_path: Path) -> None:
         AvengersLLM(router=router, models={EASY: "gpt"})
     with pytest.raises(TypeError, match="must map model ids to LLMs"):
         AvengersLLM(router=router, models=[MockLLM()])
-    with pytest.raises(TypeError, match="list of model ids, got one text"):
+    with pytest.raises(TypeError, match="list of model ids, got 'test/easy'"):
         AvengersLLM(router=router, models=EASY)
     with pytest.raises(ArtifactError):
         AvengersLLM(router=tmp_path / "nothing")
@@ -308,3 +309,78 @@ def test_the_backends_own_prompts_and_parsers_hold(
     sent = server.requests[0].body["messages"]
     assert sent[0] == {"role": "system", "content": "Be exact."}
     assert "JSON schema" in sent[-1]["content"]
+
+
+@pytest.fixture
+def embedded(backends: dict[str, LLM]) -> tuple[Router, dict[str, LLM], Any]:
+    """A router of its own, its backends, and an artifact in which another model replaces HARD."""
+    records = keyword_records()
+    embedder = keyword_embedder()
+    for record in (others := [dict(record) for record in records]):
+        for part in ("records", "usages"):
+            record[part] = {m.replace(HARD, "test/new"): v for m, v in record[part].items()}
+    options: dict[str, Any] = {"n_clusters": 2, "refine": False}
+    router = Router(fit(records, embedder, **options), embedder)
+    return router, backends, fit(others, embedder, **options)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "kept"),
+    [
+        ("exclude", [EASY], (EASY,)),
+        ("alpha", "0.3", 0.3),
+        ("votes", 3, 3),
+        ("max_attempts", 2, 2),
+    ],
+)
+@pytest.mark.filterwarnings("error")
+def test_settings_that_change_later_are_what_they_would_be_at_first(
+    llm: AvengersLLM, name: str, value: Any, kept: Any
+) -> None:
+    copy = llm.model_copy(update={name: value})
+    setattr(llm, name, value)
+    for changed in (copy, llm):
+        assert getattr(changed, name) == kept
+        assert changed.to_dict()[name] == kept
+
+
+@pytest.mark.parametrize(
+    "update",
+    [{"max_cost": "cheap"}, {"votes": 0}, {"vote_over": "x"}, {"max_attempts": 0}, {"alpha": 2}],
+)
+def test_settings_that_can_not_be_are_refused_when_they_change(
+    llm: AvengersLLM, update: dict[str, Any]
+) -> None:
+    ((name, value),) = update.items()
+    before = getattr(llm, name)
+    with pytest.raises(ValueError, match=name):
+        llm.model_copy(update=update)
+    with pytest.raises(ValueError, match=name):
+        setattr(llm, name, value)
+    assert getattr(llm, name) == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"model": EASY}, "AvengersLLM has no model="),
+        ({"models": 5}, "must map model ids to LLMs.*got 5"),
+        ({"models": (m for m in [EASY])}, "must map model ids to LLMs.*generator"),
+        ({"models": [1]}, "list of model ids only"),
+        ({"timeout": 0, "models": None}, "timeout"),
+        ({"max_retries": -1, "models": None}, "max_retries"),
+        ({"router": ""}, "router= is an empty path"),
+    ],
+)
+def test_arguments_that_can_not_be(make_llm: Any, arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises((TypeError, ValueError), match=message):
+        make_llm(**arguments)
+
+
+def test_a_model_that_is_swapped_in_has_no_backend(embedded: Any, server: StubServer) -> None:
+    router, backends, other = embedded
+    llm = AvengersLLM(router=router, models=backends)
+    llm.complete("prove")
+    router.swap(other)
+    llm.complete("prove")
+    assert server.answered_by == [HARD, SPARE]

@@ -7,7 +7,13 @@ from typing import Any
 
 import pytest
 from llama_index.core.agent.utils import messages_to_xml_format
-from llama_index.core.base.llms.types import ChatMessage, ImageBlock, MessageRole, TextBlock
+from llama_index.core.base.llms.types import (
+    ChatMessage,
+    CitableBlock,
+    ImageBlock,
+    MessageRole,
+    TextBlock,
+)
 from llama_index.core.prompts import (
     ChatPromptTemplate,
     PromptTemplate,
@@ -122,6 +128,48 @@ def test_pictures_in_templates() -> None:
     given = RichPromptTemplate("{% chat role='user' %}{{ x }} {{ pic | image }}{% endchat %}")
     assert from_template(given, {"x": "q", "pic": "https://example.org/a.png"}).needs.images
     assert not from_template(given, {"query_str": "q"}).needs.images
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{% for im in images %}{{ im | image }}{% endfor %}",
+        "{{ images[0] | image }}",
+        "{{ images.first | image }}",
+        "{{ 'a.png' | image }}",
+    ],
+)
+def test_pictures_wherever_a_template_has_them(template: str) -> None:
+    prompt = RichPromptTemplate(template + " {{ ask }}")
+    assert from_template(prompt, {"ask": "q", "images": ["a.png"]}).needs.images
+
+
+def test_pictures_inside_other_blocks() -> None:
+    picture = ImageBlock(image=base64.b64encode(b"x"))
+    block = CitableBlock(title="t", source="s", content=[picture])
+    assert from_messages([ChatMessage(blocks=[block])], {}).needs.images
+
+
+def test_documents_of_any_shape_are_left_out() -> None:
+    def first(**variables: Any) -> str:
+        calls.append(variables)
+        return str(variables["context_str"].split()[0])
+
+    calls: list[Any] = []
+    computed = PromptTemplate(
+        "{topic} {context_str} Do: {what}", function_mappings={"topic": first}
+    )
+    request = from_template(computed, {"context_str": "a document", "what": "Prove it"})
+    assert request.question == ("  Do: Prove it", "template")
+    assert not calls, "it is the backend's to compute, and may cost something"
+    for template in (
+        "{{ context.meta.title }}: {{ ask }}",
+        "{% for k, v in context.items() %}{{ v.title }}{% endfor %} {{ ask }}",
+        "{{ docs[0].node.text }} {{ ask }}",
+    ):
+        documents = {"context": {"meta": {"title": "a document"}}, "docs": [object()]}
+        found = from_template(RichPromptTemplate(template), {**documents, "ask": "Prove it"})
+        assert found.question.text.strip() == "Prove it"
 
 
 def test_retrieved_messages_are_context() -> None:
