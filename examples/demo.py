@@ -12,7 +12,7 @@ from pathlib import Path
 
 from avengers_core import Router, evaluate, fit, load_records, split_records
 from avengers_core.decision import text_table, usd
-from avengers_core.reporting import comparison, metric_rows
+from avengers_core.rendering import comparison, metric_rows
 
 HERE = Path(__file__).parent
 SAMPLE = HERE / "data" / "sample.jsonl"

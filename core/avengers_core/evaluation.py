@@ -15,7 +15,8 @@ from avengers_core.engine import Engine
 from avengers_core.errors import RecordError
 from avengers_core.outcomes import Outcomes, to_outcomes
 from avengers_core.records import Records, Source, as_records
-from avengers_core.report import Average, Report
+from avengers_core.report import Report
+from avengers_core.results import Average
 from avengers_core.router import Router
 from avengers_core.tally import Sum, Tally
 

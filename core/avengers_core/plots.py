@@ -16,7 +16,7 @@ from avengers_core.artifact import RouterArtifact
 from avengers_core.errors import OptionalDependencyError
 from avengers_core.labels import label_points, plain, shortened
 from avengers_core.metrics import pareto_front
-from avengers_core.report import Report
+from avengers_core.results import Results
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -60,7 +60,7 @@ def _figure(width: float, height: float, **subplots: Any) -> tuple[Figure, Any]:
     return figure, axes
 
 
-def tradeoff(report: Report) -> Figure:
+def tradeoff(report: Results) -> Figure:
     """Accuracy against mean cost: the router's curve, the single models, their Pareto front."""
     figure, ax = _figure(8, 5)
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
@@ -114,7 +114,7 @@ def tradeoff(report: Report) -> Figure:
     return figure
 
 
-def over_alpha(report: Report) -> Figure:
+def over_alpha(report: Results) -> Figure:
     """Accuracy and mean cost as functions of alpha, with the best single model's."""
     figure, (top, bottom) = _figure(8, 5.5, nrows=2, sharex=True)
     from matplotlib.ticker import FuncFormatter
@@ -148,7 +148,7 @@ def over_alpha(report: Report) -> Figure:
     return figure
 
 
-def selection_shares(report: Report) -> Figure:
+def selection_shares(report: Results) -> Figure:
     """Share of the queries that each model gets, as a function of alpha."""
     figure, ax = _figure(8, 4.5)
     curve = report.curve
@@ -261,7 +261,7 @@ def study_results(summary: Sequence[Mapping[str, Any]], name: str) -> Figure:
 
 
 def save_all(
-    report: Report,
+    report: Results,
     folder: str | os.PathLike[str],
     formats: tuple[str, ...] = ("png", "svg"),
     artifact: RouterArtifact | None = None,

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from avengers_core.alpha_path import best_single
 from avengers_core.outcomes import Outcomes
-from avengers_core.report import Average, Row, router_name
+from avengers_core.results import Average, Row, router_name
 
 Floats = npt.NDArray[np.floating]
 Ints = npt.NDArray[np.integer]

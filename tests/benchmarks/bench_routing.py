@@ -24,7 +24,7 @@ from avengers_core.evaluation import evaluate_vectors
 from avengers_core.metrics import aiq, cost_save, perf_gain
 from avengers_core.outcomes import Outcomes, to_outcomes
 from avengers_core.records import Records
-from avengers_core.report import Average
+from avengers_core.results import Average
 from avengers_core.splitting import split_indices
 
 _PLURAL = {"query": "queries", "dataset": "datasets"}

@@ -50,6 +50,23 @@ def test_routing_vectors_needs_none_of_them_either():
 
 
 @pytest.mark.parametrize(
+    ("module", "above"),
+    [
+        ("results", ["plots", "rendering", "report"]),
+        ("plots", ["rendering", "report"]),
+        ("rendering", ["plots", "report"]),
+    ],
+)
+def test_a_module_does_not_know_those_above_it(module, above):
+    code = (
+        f"import sys, avengers_core.{module};"
+        f"print([name for name in {above} if f'avengers_core.{{name}}' in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
     ("plugin", "framework", "package", "extra"),
     [
         ("avengers_langchain", "langchain_core", "langchain-core", "langchain"),

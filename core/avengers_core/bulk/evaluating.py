@@ -17,7 +17,8 @@ from avengers_core.bulk.jobs import Chosen, Problems, SurveyJob, TallyJob
 from avengers_core.bulk.workers import Engine, Workers
 from avengers_core.evaluation import DEFAULT_ALPHAS
 from avengers_core.records import Missing
-from avengers_core.report import Average, Report
+from avengers_core.report import Report
+from avengers_core.results import Average
 from avengers_core.router import Router
 from avengers_core.tally import Tally
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 def _known_ending(_ctx: object, _param: object, value: Path | None) -> Path | None:
     """Refuse a report of an unknown format before the work, not after it."""
-    from avengers_core.reporting import ENDINGS
+    from avengers_core.rendering import ENDINGS
 
     if value is not None and value.suffix not in ENDINGS:
         raise click.BadParameter(f"expected a path that ends in .md or .html, got {value.name}")
@@ -234,7 +234,7 @@ def _show(
     result: Report, router: Router, output: Path | None, report: Path | None, pictures: Path | None
 ) -> None:
     """Print a result, and write what was asked for."""
-    from avengers_core.reporting import comparison, confidence, metric_rows
+    from avengers_core.rendering import comparison, confidence, metric_rows
 
     heading, rows = comparison(result, datasets=False)
     click.echo(f"{result.n_queries:,} held-out queries, {router!r}\n")

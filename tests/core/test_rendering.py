@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from avengers_core import OptionalDependencyError, Router, evaluate, fit, plots, reporting
+from avengers_core import OptionalDependencyError, Router, evaluate, fit, plots, rendering
 
 VILE = ("<b>bold</b>", "pipe|d & $x^2$")
 
@@ -66,9 +66,16 @@ def test_every_row_of_a_table_has_the_same_cells_whatever_the_names(vile):
 
 
 def test_summary_says_what_was_evaluated(toy_report):
-    text = reporting.summary(toy_report)
+    text = rendering.summary(toy_report)
     for part in ("7 held-out queries of 2 datasets", "2 models", "scorer reference", "model is a"):
         assert part in text
+
+
+def test_it_prints_as_one_line(toy_report):
+    text = repr(toy_report)
+    assert text.startswith("<Report: 7 queries, scorer reference, PerfGain ")
+    assert "\n" not in text
+    assert "AIQ" in text
 
 
 def test_unknown_values_are_said_to_be_unknown(toy_router, toy_rows):
@@ -154,7 +161,7 @@ def test_without_matplotlib_the_page_says_what_to_install(toy_report, tmp_path, 
     ("value", "text"), [(0.5, "50.0"), (1, "100.0"), (0.12345, "12.3"), (float("nan"), "n/a")]
 )
 def test_percent(value, text):
-    assert reporting.percent(value) == text
+    assert rendering.percent(value) == text
 
 
 def test_the_svg_of_a_picture_keeps_its_text(vile):

@@ -1,4 +1,4 @@
-"""Reports: metrics of the toy by hand, bootstrap intervals, plain content."""
+"""Results: metrics of the toy by hand, bootstrap intervals, plain content."""
 
 from __future__ import annotations
 
@@ -138,10 +138,3 @@ def test_plain_content_has_no_nan(toy_router, toy_rows):
     assert content["best_single"] == "a"
     assert content["average"] == "dataset"
     assert content["curve"]["mean_cost"] == [None] * len(content["curve"]["alpha"])
-
-
-def test_it_prints_as_one_line(report):
-    text = repr(report)
-    assert text.startswith("<Report: 80 queries, scorer calibrated, PerfGain ")
-    assert "\n" not in text
-    assert "AIQ" in text

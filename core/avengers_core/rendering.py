@@ -1,4 +1,4 @@
-"""An evaluation as text: a Markdown report, and tables for the terminal."""
+"""An evaluation as text: Markdown, one page of HTML, and tables for the terminal."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from avengers_core.decision import usd
-from avengers_core.report import Report, Row, router_name
+from avengers_core.results import Results, Row, router_name
 
 _METRICS = {
     "perf_gain": ("PerfGain", "best accuracy over alpha, relative to the best single model"),
@@ -52,7 +52,7 @@ _CONFIDENCE = (
 _PERCENT = ("perf_gain", "cost_save", "cost_save_95")
 
 
-def to_markdown(report: Report) -> str:
+def to_markdown(report: Results) -> str:
     """Metrics, the table of all rows, and selection shares, as Markdown.
 
     Args:
@@ -74,8 +74,13 @@ def to_markdown(report: Report) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def save(report: Report, path: str | os.PathLike[str]) -> None:
-    """Write a report in the format that the path's ending names; see :meth:`Report.save`."""
+def save(report: Results, path: str | os.PathLike[str]) -> None:
+    """Write a report in the format that the path's ending names.
+
+    Raises:
+        ValueError: another ending.
+        OptionalDependencyError: ``.html`` without matplotlib.
+    """
     file = Path(path)
     if file.suffix not in ENDINGS:
         raise ValueError(f"expected a path that ends in .json, .md or .html, got {file.name}")
@@ -88,7 +93,7 @@ def save(report: Report, path: str | os.PathLike[str]) -> None:
     file.write_text(text, encoding="utf-8")
 
 
-def to_html(report: Report) -> str:
+def to_html(report: Results) -> str:
     """One self-contained page: the tables, and the pictures as inline SVG."""
     from avengers_core import plots
 
@@ -114,7 +119,13 @@ def to_html(report: Report) -> str:
     return _PAGE.format(summary=html.escape(summary(report)), pictures=pictures, tables=body)
 
 
-def summary(report: Report) -> str:
+def one_line(report: Results) -> str:
+    """What a terminal shows of a report: its size, and the metrics that say most."""
+    values = ", ".join(f"{name} {value}" for name, value, _ in metric_rows(report)[:4])
+    return f"<Report: {report.n_queries:,} queries, scorer {report.scorer}, {values}>"
+
+
+def summary(report: Results) -> str:
     """One sentence: what was evaluated."""
     n, d = report.n_queries, len(report.best_single.accuracy)
     average = "datasets" if report.average == "dataset" else "queries"
@@ -144,7 +155,7 @@ def _html_table(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return f"<div class=wide><table>{line('th', heading)}{body}</table></div>"
 
 
-def metric_rows(report: Report) -> list[tuple[str, str, str]]:
+def metric_rows(report: Results) -> list[tuple[str, str, str]]:
     """Name, value and meaning of each metric."""
     rows = []
     for key, value in report.metrics.items():
@@ -159,7 +170,7 @@ def metric_rows(report: Report) -> list[tuple[str, str, str]]:
     return rows
 
 
-def comparison(report: Report, datasets: bool = True) -> tuple[list[str], list[list[str]]]:
+def comparison(report: Results, datasets: bool = True) -> tuple[list[str], list[list[str]]]:
     """The published tables' layout: rows are ways to choose, columns datasets, average, cost.
 
     Args:
@@ -189,7 +200,7 @@ def comparison(report: Report, datasets: bool = True) -> tuple[list[str], list[l
     return heading, [line(row) for row in report.rows]
 
 
-def confidence(report: Report) -> tuple[list[str], list[list[str]]]:
+def confidence(report: Results) -> tuple[list[str], list[list[str]]]:
     """95 % bootstrap intervals of the router at each alpha: heading and rows."""
 
     def line(alpha: float, ends: dict[str, tuple[float, float]]) -> list[str]:
@@ -206,7 +217,7 @@ def confidence(report: Report) -> tuple[list[str], list[list[str]]]:
     return heading, [line(alpha, ends) for alpha, ends in report.intervals().items()]
 
 
-def selection(report: Report) -> tuple[list[str], list[list[str]]]:
+def selection(report: Results) -> tuple[list[str], list[list[str]]]:
     """How often each model is chosen at each alpha: heading and rows."""
     routed = [row for row in report.rows if row.kind == "router"]
     heading = ["model", *(f"alpha {row.alpha:g}" for row in routed)]
