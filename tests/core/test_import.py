@@ -55,6 +55,7 @@ def test_routing_vectors_needs_none_of_them_either():
         ("results", ["plots", "rendering", "report"]),
         ("plots", ["rendering", "report"]),
         ("rendering", ["plots", "report"]),
+        ("importers", ["bulk", "report", "router"]),
     ],
 )
 def test_a_module_does_not_know_those_above_it(module, above):

@@ -18,7 +18,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import IO, Any, Literal, NamedTuple
 
-from avengers_core.errors import OptionalDependencyError, RecordError
+from avengers_core.errors import RecordError
+from avengers_core.parquet import open_file, parquet_file
 from avengers_core.records import RecordProblem, read_lines
 
 Inputs = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
@@ -113,7 +114,7 @@ def read(part: Part) -> Iterator[tuple[int, Row]]:
     if part.kind == "parquet":
         yield from enumerate(_parquet_rows(part), part.first_row + 1)
         return
-    with _open(part.file) as file:
+    with open_file(part.file) as file:
         stream: IO[bytes] = file
         if part.kind == "lines":
             stream = io.BufferedReader(_Range(file, part.start, part.stop), _CHUNK)
@@ -140,9 +141,9 @@ def count_rows(part: Part) -> int:
     if part.kind == "parquet":
         return part.stop - part.start
     if part.kind == "gzip":
-        with _open(part.file) as file:
+        with open_file(part.file) as file:
             return sum(1 for _ in read_lines(file))
-    with _open(part.file) as file:
+    with open_file(part.file) as file:
         reader = io.BufferedReader(_Range(file, part.start, part.stop), _CHUNK)
         newlines, last = 0, b"\n"
         while chunk := reader.read(_CHUNK):
@@ -152,7 +153,7 @@ def count_rows(part: Part) -> int:
 
 
 def _cut(file: str, part_bytes: int) -> Iterator[Part]:
-    with _open(file) as stream:
+    with open_file(file) as stream:
         magic = stream.read(4)
         size = stream.seek(0, os.SEEK_END)
         if magic[:2] == b"\x1f\x8b":
@@ -218,37 +219,6 @@ class _Range(io.RawIOBase):
         self._left -= len(data)
         buffer[: len(data)] = data
         return len(data)
-
-
-def _open(file: str) -> IO[bytes]:
-    if "://" not in file:
-        return Path(file).open("rb")
-    try:
-        from pyarrow.fs import FileSystem
-    except ImportError as error:
-        raise OptionalDependencyError("pyarrow", "parquet") from error
-    system, path = FileSystem.from_uri(file)
-    stream: IO[bytes] = io.BufferedReader(system.open_input_file(path))
-    return stream
-
-
-def parquet_file(file: str) -> Any:
-    """A Parquet file, opened by pyarrow.
-
-    Raises:
-        OptionalDependencyError: pyarrow is not installed.
-        RecordError: it is not one.
-    """
-    try:
-        from pyarrow import ArrowInvalid
-        from pyarrow.parquet import ParquetFile
-    except ImportError as error:
-        raise OptionalDependencyError("pyarrow", "parquet") from error
-    try:
-        # Without a buffer it would hold a whole column of a row group.
-        return ParquetFile(_open(file), buffer_size=_CHUNK)
-    except ArrowInvalid as error:
-        raise RecordError(f"{file}: not a readable Parquet file ({error})") from None
 
 
 def _parquet_rows(part: Part) -> Iterator[Mapping[str, Any]]:

@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from avengers_core.bulk.files import parquet_file
 from avengers_core.errors import RecordError
+from avengers_core.parquet import parquet_file
 from avengers_core.records import RecordProblem
 
 Row = Mapping[str, Any]
