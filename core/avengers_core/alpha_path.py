@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,27 @@ Ints = npt.NDArray[np.int64]
 
 # Alphas tried for a scorer whose utility is not linear in alpha.
 GRID = np.linspace(0, 1, 201)
+
+
+class Path(Protocol):
+    """What is known of the choices on each of B intervals of alpha.
+
+    Attributes:
+        edges: (B + 1,) ascending from 0 to 1.
+        alphas: (B,) an alpha inside each interval; of a grid, the very alphas that were tried.
+        exact: False where the intervals are those of a grid, not those of the choices.
+    """
+
+    @property
+    def edges(self) -> Floats: ...
+    @property
+    def alphas(self) -> Floats: ...
+    @property
+    def exact(self) -> bool: ...
+
+    def shares(self, m: int) -> Floats:
+        """(B, M) share of the queries that each of M models gets, on each interval."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,7 +133,7 @@ class AlphaCurve:
         single_cost: (M,) and its mean cost, USD a call; NaN where unknown.
     """
 
-    path: AlphaPath
+    path: Path
     models: tuple[str, ...]
     score: Floats
     cost: Floats

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -18,9 +18,10 @@ from avengers_core.records import Records, Source, as_records
 from avengers_core.report import Report
 from avengers_core.results import Average
 from avengers_core.router import Router
-from avengers_core.tally import Sum, Tally
+from avengers_core.tally import Tally
 
 Floats = npt.NDArray[np.floating]
+Ints = npt.NDArray[np.integer]
 
 DEFAULT_ALPHAS = (0.0, 0.25, 0.4, 0.53, 0.8, 1.0)
 
@@ -85,37 +86,103 @@ def evaluate_vectors(
         n: as for :func:`evaluate`.
         constraints: as for :func:`evaluate`.
     """
-    choices = {
-        float(alpha): router.route_vectors(vectors, alpha=alpha, **constraints) for alpha in alphas
-    }
-    call = make_call(n=n, **constraints)
-    features = router.scorer.features(router.points(vectors, call.prompt_tokens))
-    path = find_path(router.engine, features, call)
+    call, at = asked(alphas, n=n, **constraints)
+    engine, features = router.engine, features_of(router, vectors, call)
+    choices = choose(engine, features, call, at)
+    tally = tally_of(engine, features, call, outcomes, choices)
+    path = find_path(engine, features, call)
     group = outcomes.dataset if average == "dataset" else None
-    tally = Tally.collect(outcomes, choices)
-    rows = tally.rows(average)
-    if n > 1:
-        rows += tuple(
-            tally.row(f"best of {n} (alpha {alpha:g})", "team", Sum.of_best(outcomes, team), alpha)
-            for alpha, choice in choices.items()
-            for team in [_best_few(router.engine, features, choice, call._replace(alpha=alpha))]
-        )
-    nobody = np.isneginf(router.engine.eligible_utility(features, call.alpha, call)).all(axis=1)
     return Report(
-        rows=rows,
+        rows=tally.rows(average),
         curve=curve(path, router.models, outcomes.scores, outcomes.costs, group=group),
         average=average,
         scorer=router.scorer.name,
         n_queries=len(outcomes),
         outcomes=outcomes,
         choices=choices,
-        relaxed=int(nobody.sum()),
+        relaxed=tally.relaxed,
     )
 
 
-def _best_few(
-    engine: Engine, features: Floats, choice: npt.NDArray[np.integer], call: Call
-) -> npt.NDArray[np.bool_]:
+def asked(alphas: Iterable[float], **arguments: Any) -> tuple[Call, tuple[float, ...]]:
+    """What is asked of a router at some alphas, checked.
+
+    Args:
+        alphas: each in [0, 1].
+        arguments: as for :meth:`Router.route`, but for alpha.
+
+    Returns:
+        The call, whose own alpha does not matter, and the alphas, each once.
+
+    Raises:
+        ValueError: an argument out of range.
+        TypeError: an argument that is not known.
+    """
+    at = dict.fromkeys(make_call(alpha=float(alpha), **arguments).alpha for alpha in alphas)
+    return make_call(**arguments), tuple(at)
+
+
+def features_of(router: Router, vectors: Floats, call: Call) -> Floats:
+    """(n, F) what the router's scorer makes of queries, the same at every alpha.
+
+    Args:
+        router: the router.
+        vectors: (n, d + 11) from :meth:`Router.embed`.
+        call: which knows how long the prompts are.
+
+    Raises:
+        ValueError: a vector holds NaN or infinity.
+    """
+    points = router.points(vectors, call.prompt_tokens)
+    finite = np.isfinite(vectors).all(axis=1)
+    if not finite.all():
+        raise ValueError(f"the vector in row {finite.argmin()} holds NaN or infinite values")
+    return router.scorer.features(points)
+
+
+def choose(
+    engine: Engine, features: Floats, call: Call, alphas: Iterable[float]
+) -> dict[float, Ints]:
+    """alpha -> (n,) column of the model that is chosen for each of n queries.
+
+    Args:
+        engine: the router's.
+        features: (n, F) from :func:`features_of`.
+        call: limits on models, cost and score.
+        alphas: those to choose at.
+
+    Raises:
+        NoEligibleModelError: the limits leave nobody for a query.
+    """
+    return {alpha: engine.pick(features, call._replace(alpha=alpha)) for alpha in alphas}
+
+
+def tally_of(
+    engine: Engine,
+    features: Floats,
+    call: Call,
+    outcomes: Outcomes,
+    choices: Mapping[float, Ints],
+) -> Tally:
+    """What the choices, teams of the best few, and the baselines come to on n records.
+
+    Args:
+        engine: as for :func:`choose`.
+        features: as for :func:`choose`.
+        call: as for :func:`choose`; above ``n`` = 1, there is a team for each alpha.
+        outcomes: the records, with the engine's models as columns.
+        choices: what :func:`choose` returns.
+    """
+    teams = {
+        alpha: _best_few(engine, features, choice, call._replace(alpha=alpha))
+        for alpha, choice in choices.items()
+        if call.n > 1
+    }
+    nobody = np.isneginf(engine.eligible_utility(features, call.alpha, call)).all(axis=1)
+    return Tally.collect(outcomes, choices, teams, call.n, int(nobody.sum()))
+
+
+def _best_few(engine: Engine, features: Floats, choice: Ints, call: Call) -> npt.NDArray[np.bool_]:
     """(n, M) the best eligible models for each query, as many as the call wants."""
     utility = engine.eligible_utility(features, call.alpha, call)
     few = np.zeros(utility.shape, dtype=np.bool_)

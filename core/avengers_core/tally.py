@@ -102,6 +102,9 @@ class Tally:
         routed: of a router, by alpha.
         oracle: of choosing, for each query, the best model, and of those the cheapest.
         random: expectation of choosing uniformly at random.
+        teams: of a router's best few models answering together, by alpha.
+        team_size: how many these are, where enough are eligible.
+        relaxed: queries that no model meets the limits for.
     """
 
     models: tuple[str, ...]
@@ -111,14 +114,27 @@ class Tally:
     routed: dict[float, Sum]
     oracle: Sum
     random: Sum
+    teams: dict[float, Sum]
+    team_size: int
+    relaxed: int
 
     @classmethod
-    def collect(cls, outcomes: Outcomes, choices: Mapping[float, Ints]) -> Tally:
+    def collect(
+        cls,
+        outcomes: Outcomes,
+        choices: Mapping[float, Ints],
+        teams: Mapping[float, npt.NDArray[np.bool_]],
+        team_size: int = 1,
+        relaxed: int = 0,
+    ) -> Tally:
         """Sum up records.
 
         Args:
             outcomes: n records.
             choices: alpha -> (n,) column of the model that a router chose.
+            teams: alpha -> (n, M) the models that answer together.
+            team_size: how many these are, where enough are eligible.
+            relaxed: how many of the queries no model meets the limits for.
         """
         n, m = outcomes.scores.shape
         # Unknown scores and costs are sorted last: worse, and dearer, than any.
@@ -137,10 +153,13 @@ class Tally:
                 _mean_of_known(outcomes.costs),
                 np.full((n, m), 1 / m),
             ),
+            {alpha: Sum.of_best(outcomes, team) for alpha, team in teams.items()},
+            team_size,
+            relaxed,
         )
 
     def __add__(self, other: Tally) -> Tally:
-        """The tally of both; models, datasets and alphas must be the same."""
+        """The tally of both; models, datasets, alphas and team size must be the same."""
         return replace(
             self,
             queries=self.queries + other.queries,
@@ -148,30 +167,39 @@ class Tally:
             routed={alpha: s + other.routed[alpha] for alpha, s in self.routed.items()},
             oracle=self.oracle + other.oracle,
             random=self.random + other.random,
+            teams={alpha: s + other.teams[alpha] for alpha, s in self.teams.items()},
+            relaxed=self.relaxed + other.relaxed,
         )
 
     def only(self, alphas: Iterable[float]) -> Tally:
-        """The tally with the router at these alphas only."""
-        return replace(self, routed={alpha: self.routed[alpha] for alpha in alphas})
+        """The tally with the router, and its teams, at these alphas only."""
+        wanted = set(alphas)
+        return replace(
+            self,
+            routed={alpha: s for alpha, s in self.routed.items() if alpha in wanted},
+            teams={alpha: s for alpha, s in self.teams.items() if alpha in wanted},
+        )
 
     def rows(self, average: Average) -> tuple[Row, ...]:
-        """Every single model, the router at each alpha, and the baselines."""
+        """Every single model, the router at each alpha, the baselines, and the teams."""
         return tuple(self._rows(average))
 
     def _rows(self, average: Average) -> Iterator[Row]:
         for model, single in zip(self.models, self.singles, strict=True):
-            yield self.row(model, "model", single)
+            yield self._row(model, "model", single)
         for alpha, routed in self.routed.items():
-            yield self.row(router_name(alpha), "router", routed, alpha)
+            yield self._row(router_name(alpha), "router", routed, alpha)
         accuracy = np.array([s.accuracy(average) for s in self.singles])
         cost = np.array([s.mean_cost for s in self.singles])
-        yield self.row("best single", "baseline", self.singles[best_single(accuracy, cost)])
+        yield self._row("best single", "baseline", self.singles[best_single(accuracy, cost)])
         if not np.isnan(cost).all():
             cheapest = int(np.lexsort((-accuracy, cost))[0])
-            yield self.row("cheapest", "baseline", self.singles[cheapest])
-        yield self.row("best per dataset", "baseline", self._best_per_dataset())
-        yield self.row("oracle", "baseline", self.oracle)
-        yield self.row("random", "baseline", self.random)
+            yield self._row("cheapest", "baseline", self.singles[cheapest])
+        yield self._row("best per dataset", "baseline", self._best_per_dataset())
+        yield self._row("oracle", "baseline", self.oracle)
+        yield self._row("random", "baseline", self.random)
+        for alpha, team in self.teams.items():
+            yield self._row(f"best of {self.team_size} (alpha {alpha:g})", "team", team, alpha)
 
     def _best_per_dataset(self) -> Sum:
         means = np.stack([s.means for s in self.singles])
@@ -180,7 +208,7 @@ class Tally:
         each = [np.stack(parts) for parts in zip(*(s._parts() for s in self.singles), strict=True)]
         return Sum(*(part[best, np.arange(len(best))] for part in each))
 
-    def row(self, name: str, kind: str, total: Sum, alpha: float | None = None) -> Row:
+    def _row(self, name: str, kind: str, total: Sum, alpha: float | None = None) -> Row:
         """The row of one way of choosing."""
         means = total.means
         there = [d for d in range(len(self.datasets)) if self.queries[d] > 0]

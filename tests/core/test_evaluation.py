@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from avengers_core import NoEligibleModelError, RecordError, Router, evaluate, fit, load_records
+from avengers_core.evaluation import evaluate_vectors
 from avengers_core.outcomes import to_outcomes
 from avengers_core.tally import Tally
 
@@ -118,6 +119,29 @@ def test_limits_hold_for_rows_and_curve(toy_router, toy_rows):
     assert relaxed.curve.score[-1] == pytest.approx(relaxed.at(1.0).dataset_mean)
 
 
+@pytest.mark.parametrize("scorer", ["calibrated", "reference"])
+def test_what_a_query_looks_like_is_found_once_for_all_alphas(
+    make_records, embedder, monkeypatch, scorer
+):
+    router = Router(fit(make_records(40), embedder, n_clusters=3), embedder, scorer=scorer)
+    made, features = [], router.scorer.features
+    monkeypatch.setattr(router.scorer, "features", lambda *a: made.append(1) or features(*a))
+    evaluate(router, make_records(20, seed=3), [0.0, 0.2, 0.5, 1.0])
+    assert len(made) == 1
+
+
+def test_what_can_not_be_evaluated(toy_router, toy_rows):
+    with pytest.raises(ValueError, match=r"alpha must lie in \[0, 1\], got 1.5"):
+        evaluate(toy_router, toy_rows, [0.5, 1.5])
+    with pytest.raises(TypeError, match="alpha"):
+        evaluate(toy_router, toy_rows, alpha=0.5)
+    outcomes = to_outcomes(load_records(toy_rows), toy_router.models)
+    vectors = toy_router.embed(outcomes.queries)
+    vectors[3, 1] = np.nan
+    with pytest.raises(ValueError, match="the vector in row 3 holds NaN"):
+        evaluate_vectors(toy_router, vectors, outcomes)
+
+
 def test_an_artifact_is_enough(make_records):
     artifact = fit(make_records(40), "tfidf", n_clusters=3)
     assert evaluate(artifact, make_records(20, seed=3)).scorer == "calibrated"
@@ -168,7 +192,7 @@ def test_tallies_add_up(seed, cut):
     def tally(part):
         records = load_records(rows[part])
         outcomes = to_outcomes(records, ("a", "b"), ("x", "y", "z"))
-        return Tally.collect(outcomes, {0.5: choice[part]})
+        return Tally.collect(outcomes, {0.5: choice[part]}, {})
 
     whole = tally(slice(None)).rows("dataset")
     parts = (tally(slice(cut)) + tally(slice(cut, None))).rows("dataset")

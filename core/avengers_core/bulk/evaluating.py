@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from avengers_core.alpha_path import GRID, AlphaCurve, AlphaPath
+from avengers_core.alpha_path import GRID, AlphaCurve
 from avengers_core.artifact import RouterArtifact
 from avengers_core.bulk.files import PART_BYTES, Inputs
 from avengers_core.bulk.fitting import added, counted
 from avengers_core.bulk.jobs import Chosen, Problems, SurveyJob, TallyJob
 from avengers_core.bulk.workers import Engine, Workers
-from avengers_core.evaluation import DEFAULT_ALPHAS
+from avengers_core.evaluation import DEFAULT_ALPHAS, asked
 from avengers_core.records import Missing
 from avengers_core.report import Report
 from avengers_core.results import Average
@@ -24,7 +24,8 @@ from avengers_core.tally import Tally
 
 Floats = npt.NDArray[np.floating]
 
-_STEP = 4
+# Where the curve is known.
+_ALPHAS = GRID[::4]
 
 
 def evaluate(
@@ -33,6 +34,7 @@ def evaluate(
     alphas: Iterable[float] = DEFAULT_ALPHAS,
     *,
     average: Average = "dataset",
+    n: int = 1,
     engine: Engine = "processes",
     workers: int | None = None,
     part_bytes: int = PART_BYTES,
@@ -52,13 +54,14 @@ def evaluate(
             :func:`avengers_core.bulk.files.plan`.
         alphas: those to make rows for.
         average: what accuracy means in the metrics, see :func:`avengers_core.evaluate`.
+        n: how many models answer each query, see :func:`avengers_core.evaluate`.
         engine: as for :func:`avengers_core.bulk.fit`.
         workers: as for :func:`avengers_core.bulk.fit`.
         part_bytes: as for :func:`avengers_core.bulk.fit`.
         excluded_datasets: datasets to leave out.
         missing: what a model without a result is.
         constraints: as for :meth:`Router.route`: ``models``, ``exclude``, ``max_cost``,
-            ``min_score``.
+            ``min_score``, ``on_empty``.
 
     Returns:
         The report, and the rows that were rejected.
@@ -66,9 +69,12 @@ def evaluate(
     Raises:
         RecordError: no input file, or no records.
         NoEligibleModelError: the constraints leave nobody.
+        ValueError: an argument out of range.
     """
     if isinstance(router, RouterArtifact):
         router = Router(router)
+    call, wanted = asked(alphas, n=n, **constraints)
+    router.engine.constraints(call)
     _ = router.embedder  # made here: its endpoint is that of this process's environment
     chosen = Chosen(missing, frozenset(excluded_datasets))
     team = Workers(engine, workers)
@@ -76,39 +82,47 @@ def evaluate(
     datasets: dict[str, None] = {}
     for found in team.run(SurveyJob(0, 0, -1, chosen), parts, "survey"):
         datasets |= found.datasets
-    wanted = tuple(dict.fromkeys(map(float, alphas)))
-    grid = tuple(GRID[::_STEP].tolist())
-    job = TallyJob(router, tuple(datasets), (*wanted, *grid), constraints, chosen)
-    tally, n, problems = added(team.run(job, parts, "evaluate"))
+    job = TallyJob(router, tuple(datasets), call, (*wanted, *_ALPHAS.tolist()), chosen)
+    tally, records, problems = added(team.run(job, parts, "evaluate"))
     report = Report(
         rows=tally.only(wanted).rows(average),
-        curve=_curve(tally, grid, average),
+        curve=_curve(tally, average),
         average=average,
         scorer=router.scorer.name,
-        n_queries=n,
+        n_queries=records,
+        relaxed=tally.relaxed,
     )
     return report, problems
 
 
 @dataclass(frozen=True, eq=False)
-class _GridPath(AlphaPath):
-    """A path of which only the shares of the models are known."""
+class _GridPath:
+    """Alphas that were tried, with the shares of the models there.
 
+    Attributes:
+        alphas: (B,) ascending from 0 to 1.
+        chosen: (B, M) share of the queries that each model got.
+    """
+
+    alphas: Floats
     chosen: Floats
+    exact: bool = False
+
+    @property
+    def edges(self) -> Floats:
+        """(B + 1,) halfway between the alphas."""
+        return np.concatenate([[0.0], (self.alphas[1:] + self.alphas[:-1]) / 2, [1.0]])
 
     def shares(self, m: int) -> Floats:
         """(B, M) share of the queries that each of M models gets, on each interval."""
         return self.chosen[:, :m]
 
 
-def _curve(tally: Tally, grid: tuple[float, ...], average: Average) -> AlphaCurve:
-    routed = [tally.routed[alpha] for alpha in grid]
-    none = np.empty(0, dtype=np.int64)
+def _curve(tally: Tally, average: Average) -> AlphaCurve:
+    routed = [tally.routed[alpha] for alpha in _ALPHAS.tolist()]
     chosen = np.stack([s.chosen.sum(axis=0) for s in routed]) / tally.queries.sum()
-    inner = (np.array(grid[1:]) + np.array(grid[:-1])) / 2
-    edges = np.concatenate([[0.0], inner, [1.0]])
     return AlphaCurve(
-        _GridPath(edges, none, none, none, none, exact=False, chosen=chosen),
+        _GridPath(_ALPHAS, chosen),
         tally.models,
         np.array([s.accuracy(average) for s in routed]),
         np.array([s.mean_cost for s in routed]),

@@ -15,7 +15,9 @@ from pydantic_core import from_json
 from avengers_core.artifact import RouterArtifact
 from avengers_core.bulk.files import BATCH_BYTES, Part, Row, count_rows, read
 from avengers_core.bulk.sparing import Embed, Floats, embed_most
+from avengers_core.calls import Call
 from avengers_core.embedders import Embedder
+from avengers_core.evaluation import choose, features_of, tally_of
 from avengers_core.fitting import embed_distinct
 from avengers_core.outcomes import to_outcomes
 from avengers_core.records import Missing, Record, RecordProblem, Records, parse_record
@@ -23,7 +25,6 @@ from avengers_core.router import Router
 from avengers_core.sampling import Lowest, rank
 from avengers_core.sums import Sums
 from avengers_core.surface import surface
-from avengers_core.tally import Tally
 
 BATCH = 2048
 # More of a part's problems than this are counted only.
@@ -233,28 +234,26 @@ class TallyJob:
     Attributes:
         router: the router.
         datasets: all names that the records have.
+        call: limits on models, cost and score, and how many models answer.
         alphas: to route at.
-        constraints: of the routing.
         chosen: which records count.
     """
 
     router: Router
     datasets: tuple[str, ...]
+    call: Call
     alphas: Sequence[float]
-    constraints: Mapping[str, Any]
     chosen: Chosen
     embeds: ClassVar[bool] = True
 
     def __call__(self, _number: int, part: Part) -> Summed:
-        router = self.router
+        router, engine, call = self.router, self.router.engine, self.call
         total, n, problems = None, 0, Problems()
         for records, vectors in self.chosen.batches(part, problems, router.embed):
             outcomes = to_outcomes(records, router.models, self.datasets)
-            choices = {
-                alpha: router.route_vectors(vectors, alpha=alpha, **self.constraints)
-                for alpha in self.alphas
-            }
-            tally = Tally.collect(outcomes, choices)
+            features = features_of(router, vectors, call)
+            choices = choose(engine, features, call, self.alphas)
+            tally = tally_of(engine, features, call, outcomes, choices)
             total = tally if total is None else total + tally
             n += len(records)
         return Summed(total, n, problems)

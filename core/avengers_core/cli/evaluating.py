@@ -169,8 +169,6 @@ def evaluate_command(
     if engine not in (None, "memory"):
         from avengers_core import bulk
 
-        if n > 1:
-            raise click.UsageError("--max-router above 1 needs --engine memory")
         if artifact is None:
             raise click.UsageError("--engine needs --artifact: fit one with `avengers fit` first")
         router = Router.load(artifact, None, scorer, **given(top_k=top_k, beta=beta))
@@ -179,6 +177,7 @@ def evaluate_command(
             records,
             alphas,
             average=average,
+            n=n,
             engine=cast("bulk.Engine", engine),
             workers=workers,
             excluded_datasets=excluded_datasets,
