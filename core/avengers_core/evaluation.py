@@ -58,9 +58,7 @@ def evaluate(
         router = Router(router)
     outcomes = to_outcomes(as_records(records), router.models)
     if not len(outcomes) or np.isnan(outcomes.scores).all():
-        raise RecordError(
-            f"there are no records that score any of the router's models {list(router.models)}"
-        )
+        raise nothing_to_compare(router)
     vectors = router.embed(outcomes.queries)
     return evaluate_vectors(router, vectors, outcomes, alphas, average=average, n=n, **constraints)
 
@@ -101,6 +99,13 @@ def evaluate_vectors(
         outcomes=outcomes,
         choices=choices,
         relaxed=tally.relaxed,
+    )
+
+
+def nothing_to_compare(router: Router) -> RecordError:
+    """What is raised where records say nothing of a router's models."""
+    return RecordError(
+        f"there are no records that score any of the router's models {list(router.models)}"
     )
 
 

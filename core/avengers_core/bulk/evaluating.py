@@ -12,10 +12,10 @@ import numpy.typing as npt
 from avengers_core.alpha_path import GRID, AlphaCurve
 from avengers_core.artifact import RouterArtifact
 from avengers_core.bulk.files import PART_BYTES, Inputs
-from avengers_core.bulk.fitting import added, counted
-from avengers_core.bulk.jobs import Chosen, Problems, SurveyJob, TallyJob
+from avengers_core.bulk.jobs import Chosen, Problems, TallyJob, added
+from avengers_core.bulk.surveying import count, survey
 from avengers_core.bulk.workers import Engine, Workers
-from avengers_core.evaluation import DEFAULT_ALPHAS, asked
+from avengers_core.evaluation import DEFAULT_ALPHAS, asked, nothing_to_compare
 from avengers_core.records import Missing
 from avengers_core.report import Report
 from avengers_core.results import Average
@@ -67,9 +67,9 @@ def evaluate(
         The report, and the rows that were rejected.
 
     Raises:
-        RecordError: no input file, or no records.
+        RecordError: no input file, no records, or none that scores the router's models.
         NoEligibleModelError: the constraints leave nobody.
-        ValueError: an argument out of range.
+        ValueError: an argument out of range, or a dataset is to be left out that no record has.
     """
     if isinstance(router, RouterArtifact):
         router = Router(router)
@@ -78,12 +78,12 @@ def evaluate(
     _ = router.embedder  # made here: its endpoint is that of this process's environment
     chosen = Chosen(missing, frozenset(excluded_datasets))
     team = Workers(engine, workers)
-    parts, _ = counted(inputs, part_bytes, team)
-    datasets: dict[str, None] = {}
-    for found in team.run(SurveyJob(0, 0, -1, chosen), parts, "survey"):
-        datasets |= found.datasets
-    job = TallyJob(router, tuple(datasets), call, (*wanted, *_ALPHAS.tolist()), chosen)
-    tally, records, problems = added(team.run(job, parts, "evaluate"))
+    files = count(inputs, part_bytes, team)
+    found = survey(files, chosen, team)
+    if missing == "skip" and found.kept.scored.isdisjoint(router.models):
+        raise nothing_to_compare(router)
+    job = TallyJob(router, found.datasets, call, (*wanted, *_ALPHAS.tolist()), chosen)
+    tally, records, problems = added(team.run(job, files.parts, "evaluate"))
     report = Report(
         rows=tally.only(wanted).rows(average),
         curve=_curve(tally, average),

@@ -10,26 +10,17 @@ import numpy as np
 import numpy.typing as npt
 
 from avengers_core.artifact import RouterArtifact
-from avengers_core.bulk.files import PART_BYTES, Inputs, Part, numbered, plan, read
-from avengers_core.bulk.jobs import (
-    Chosen,
-    FileProblem,
-    Problems,
-    SumJob,
-    Summed,
-    Survey,
-    SurveyJob,
-    checked,
-    count_job,
-)
+from avengers_core.bulk.files import PART_BYTES, Inputs
+from avengers_core.bulk.jobs import Chosen, Problems, SumJob, added
 from avengers_core.bulk.sparing import embed_most
+from avengers_core.bulk.surveying import Counted, Draw, Survey, count, survey
 from avengers_core.bulk.workers import Engine, Workers
 from avengers_core.embedders import EmbedderSpec
 from avengers_core.errors import RecordError
 from avengers_core.fitting import MAX_SAMPLE, Plan
 from avengers_core.outcomes import to_outcomes
-from avengers_core.records import Missing, RecordProblem, Records
-from avengers_core.sampling import RANKS, Lowest, likely_limit
+from avengers_core.records import Missing, Records
+from avengers_core.sampling import RANKS, likely_limit
 from avengers_core.surface import surface
 
 logger = logging.getLogger(__name__)
@@ -88,7 +79,7 @@ def fit(
         part_bytes: about how much of a file of lines is done at a time, bytes.
         n_init: as for :func:`avengers_core.fit`.
         models: the models to keep, in this order; default all, in order of first appearance.
-        excluded_models: models to leave out.
+        excluded_models: models to leave out, with the records that know no other.
         excluded_datasets: datasets to leave out.
         missing: what a model without a result is, see :class:`avengers_core.records.Records`.
         centroids: as for :func:`avengers_core.fit`.
@@ -101,6 +92,7 @@ def fit(
 
     Raises:
         RecordError: no input file, no records, or a model without any score.
+        ValueError: an argument out of range, or something is to be left out that no record has.
         AvengersError: workers keep dying.
         EmbedderError: the embedder fails on everything; rows that it fails on by themselves are
             problems.
@@ -119,15 +111,14 @@ def fit(
         source=source,
         note=note,
     )
-    chosen = Chosen(missing, frozenset(excluded_datasets))
+    chosen = Chosen(missing, frozenset(excluded_datasets), frozenset(excluded_models))
     team = Workers(engine, workers)
-    parts, rows = counted(inputs, part_bytes, team)
-    survey = _survey(parts, rows, chosen, seed, team)
-    names = _models(survey, models, excluded_models)
+    files = count(inputs, part_bytes, team)
+    found = _surveyed(files, chosen, seed, team)
     sample = to_outcomes(
-        Records([record for _, _, record in survey.sample], missing=missing),
-        names,
-        tuple(survey.datasets),
+        Records([record for _, _, record in found.sample], missing=missing),
+        _models(found, models, missing),
+        found.datasets,
     )
     encoder, embedder_arrays = how.encoder(sample.queries)
     distinct = list(dict.fromkeys(sample.queries))
@@ -139,72 +130,23 @@ def fit(
     clusters = how.artifact(sample, vectors[row], features, encoder.id, embedder_arrays)
     empty = clusters.emptied(clusters.models, clusters.datasets)
     job = SumJob(empty, encoder, chosen)
-    total, n, problems = added(team.run(job, parts, "fit"))
+    total, n, problems = added(team.run(job, files.parts, "fit"))
     return Fitted(total.put_into(clusters), n, problems)
 
 
-def counted(inputs: Inputs, part_bytes: int, team: Workers) -> tuple[list[Part], int]:
-    """The parts of files, knowing which row each starts with, and how many rows there are."""
-    parts = plan(inputs, part_bytes)
-    rows = list(team.run(count_job, parts, "count"))
-    return numbered(parts, rows), sum(rows)
-
-
-def added(results: Any) -> Summed:
-    """The total of what parts add up to.
-
-    Raises:
-        RecordError: no part has a record.
-    """
-    total, n, problems = None, 0, Problems()
-    for part in results:
-        if part.total is not None:
-            total = part.total if total is None else total + part.total
-        n += part.records
-        problems += part.problems
-    if total is None:
-        first = f", the first: {problems.first[0]}" if problems.first else ""
-        raise RecordError(f"the files hold no record; {problems.count:,} rows were rejected{first}")
-    return Summed(total, n, problems)
-
-
-def _survey(parts: Sequence[Part], rows: int, chosen: Chosen, seed: int, team: Workers) -> Survey:
-    for limit in dict.fromkeys((likely_limit(MAX_SAMPLE, rows), RANKS)):
-        job = SurveyJob(MAX_SAMPLE, seed, limit, chosen)
-        lowest: Lowest[Any] = Lowest(MAX_SAMPLE)
-        total = Survey([], {}, set(), {})
-        for found in team.run(job, parts, "sample"):
-            lowest.update(found.sample)
-            total.models |= found.models
-            total.scored |= found.scored
-            total.datasets |= found.datasets
-        # Too few below the limit, for many rows are alike or were rejected: look at all.
-        if len(lowest) == MAX_SAMPLE or limit == RANKS:
+def _surveyed(files: Counted, chosen: Chosen, seed: int, team: Workers) -> Survey:
+    for limit in dict.fromkeys((likely_limit(MAX_SAMPLE, files.rows), RANKS)):
+        found = survey(files, chosen, team, Draw(MAX_SAMPLE, seed, limit))
+        # Too few below the limit, for many rows are alike, left out or rejected: look at all.
+        if len(found.sample) == MAX_SAMPLE:
             break
-    total.sample = lowest.items()
-    if not total.sample:
-        raise RecordError(
-            f"none of the {rows:,} rows is a record that can be used{_first_problem(parts)}"
-        )
-    return total
+    return found
 
 
-def _first_problem(parts: Sequence[Part]) -> str:
-    for part in parts:
-        for number, item in read(part):
-            if isinstance(problem := checked(item, number), RecordProblem):
-                return f"; the first: {FileProblem(part.file, *problem)}"
-    return ""
-
-
-def _models(
-    survey: Survey, models: Sequence[str] | None, excluded: Collection[str]
-) -> tuple[str, ...]:
-    names = tuple(models) if models is not None else tuple(survey.models)
-    if unknown := sorted({*names, *excluded} - set(survey.models)):
-        raise RecordError(f"no record has the models {unknown}; there are {list(survey.models)}")
-    names = tuple(m for m in names if m not in excluded)
-    if unseen := [m for m in names if m not in survey.scored]:
+def _models(found: Survey, models: Sequence[str] | None, missing: Missing) -> tuple[str, ...]:
+    names = found.models if models is None else tuple(models)
+    known = found.kept.models if missing == "zero" else found.kept.scored
+    if unseen := [m for m in names if m not in known]:
         raise RecordError(
             f"no record has a score of {unseen}; leave them out, or pass models= with those "
             f"to fit on"

@@ -6,25 +6,27 @@ sums, or counts and a file written.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, TypeVar
 
 from pydantic_core import from_json
 
 from avengers_core.artifact import RouterArtifact
-from avengers_core.bulk.files import BATCH_BYTES, Part, Row, count_rows, read
+from avengers_core.bulk.files import BATCH_BYTES, Part, Row, read
 from avengers_core.bulk.sparing import Embed, Floats, embed_most
 from avengers_core.calls import Call
 from avengers_core.embedders import Embedder
+from avengers_core.errors import RecordError
 from avengers_core.evaluation import choose, features_of, tally_of
 from avengers_core.fitting import embed_distinct
 from avengers_core.outcomes import to_outcomes
 from avengers_core.records import Missing, Record, RecordProblem, Records, parse_record
 from avengers_core.router import Router
-from avengers_core.sampling import Lowest, rank
 from avengers_core.sums import Sums
 from avengers_core.surface import surface
+
+T = TypeVar("T")
 
 BATCH = 2048
 # More of a part's problems than this are counted only.
@@ -74,81 +76,6 @@ class Problems:
         return self
 
 
-def count_job(_number: int, part: Part) -> int:
-    """How many rows a part has."""
-    return count_rows(part)
-
-
-@dataclass
-class Survey:
-    """What a part holds, found without checking every row.
-
-    Attributes:
-        sample: the records of lowest rank, see :mod:`avengers_core.sampling`.
-        models: in order of first appearance.
-        scored: those of them with any result.
-        datasets: in order of first appearance.
-    """
-
-    sample: list[tuple[int, tuple[int, int], Record]]
-    models: dict[str, None]
-    scored: set[str]
-    datasets: dict[str, None]
-
-    def lacks(self, dataset: str, scores: Mapping[str, Any]) -> bool:
-        """Whether a row has any name that is not noted yet."""
-        return dataset not in self.datasets or any(
-            model not in self.scored and (score is not None or model not in self.models)
-            for model, score in scores.items()
-        )
-
-    def add(self, dataset: str, scores: Mapping[str, Any]) -> None:
-        """Note a row's names."""
-        self.datasets.setdefault(dataset)
-        self.models |= dict.fromkeys(scores)
-        self.scored |= {model for model, score in scores.items() if score is not None}
-
-
-@dataclass(frozen=True)
-class SurveyJob:
-    """Draws a part's share of the sample, and notes models and datasets.
-
-    Attributes:
-        size: of the sample of all parts.
-        seed: of the sample.
-        limit: rows of higher rank are surely not in it.
-        chosen: which records count.
-    """
-
-    size: int
-    seed: int
-    limit: int
-    chosen: Chosen
-
-    def __call__(self, number: int, part: Part) -> Survey:
-        lowest: Lowest[Record] = Lowest(self.size)
-        found = Survey([], {}, set(), {})
-        for row, item in read(part):
-            content = _glance(item)
-            if content is None:
-                continue
-            query, scores, dataset = content
-            if dataset in self.chosen.excluded_datasets:
-                continue
-            if found.lacks(dataset, scores):
-                # A row that would be rejected must not bring in names: check those that bring any.
-                if not isinstance(parse_record(item, row), Record):
-                    continue
-                found.add(dataset, scores)
-            place = rank(query, dataset, self.seed)
-            if place <= self.limit and lowest.wants(place):
-                record = parse_record(item, row)
-                if isinstance(record, Record):
-                    lowest.add(place, (number, row), record)
-        found.sample = lowest.items()
-        return found
-
-
 @dataclass(frozen=True)
 class Chosen:
     """Which records count.
@@ -156,10 +83,18 @@ class Chosen:
     Attributes:
         missing: what a model without a result is, see :class:`avengers_core.records.Records`.
         excluded_datasets: datasets to leave out.
+        excluded_models: models to leave out, with the records that know no other.
     """
 
     missing: Missing = "skip"
     excluded_datasets: frozenset[str] = frozenset()
+    excluded_models: frozenset[str] = frozenset()
+
+    def of(self, dataset: str, scores: Mapping[str, T]) -> Mapping[str, T]:
+        """Those of a record's scores that count: none where the record does not."""
+        if dataset in self.excluded_datasets:
+            return {}
+        return {m: s for m, s in scores.items() if m not in self.excluded_models}
 
     def batches(
         self, part: Part, problems: Problems, embed: Embed
@@ -175,7 +110,7 @@ class Chosen:
                 record = checked(item, number)
                 if isinstance(record, RecordProblem):
                     bad.append(record)
-                elif record.dataset not in self.excluded_datasets:
+                elif self.of(record.dataset, record.scores):
                     good[number] = record
             if good:
                 vectors, failed = embed_most(embed, [r.query for r in good.values()])
@@ -194,6 +129,24 @@ class Summed(NamedTuple):
     total: Any
     records: int
     problems: Problems
+
+
+def added(results: Iterable[Summed]) -> Summed:
+    """The total of what parts add up to.
+
+    Raises:
+        RecordError: no part has a record.
+    """
+    total, n, problems = None, 0, Problems()
+    for part in results:
+        if part.total is not None:
+            total = part.total if total is None else total + part.total
+        n += part.records
+        problems += part.problems
+    if total is None:
+        first = f", the first: {problems.first[0]}" if problems.first else ""
+        raise RecordError(f"the files hold no record; {problems.count:,} rows were rejected{first}")
+    return Summed(total, n, problems)
 
 
 @dataclass(frozen=True)
@@ -296,24 +249,6 @@ def _query(item: Row, number: int) -> str | RecordProblem:
     if isinstance(query, str):
         return query
     return RecordProblem(number, "expected an object with a text `query`", excerpt)
-
-
-def _glance(item: Row) -> tuple[str, Mapping[str, Any], str] | None:
-    """Query, scores and dataset of what looks like a record, unchecked."""
-    if isinstance(item, bytes):
-        try:
-            content = from_json(item)
-        except (ValueError, RecursionError):
-            return None
-    else:
-        content = item
-    if not isinstance(content, Mapping):
-        return None
-    query, scores = content.get("query"), content.get("records")
-    dataset = content.get("dataset", "default")
-    if isinstance(query, str) and isinstance(scores, Mapping) and isinstance(dataset, str):
-        return query, scores, dataset
-    return None
 
 
 def unembedded(number: int, query: str, failed: Mapping[str, str]) -> RecordProblem:

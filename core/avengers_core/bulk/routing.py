@@ -14,10 +14,10 @@ import numpy as np
 
 from avengers_core.artifact import RouterArtifact
 from avengers_core.bulk.files import PART_BYTES, Inputs, Part
-from avengers_core.bulk.fitting import counted
 from avengers_core.bulk.jobs import query_rows
 from avengers_core.bulk.output import PartWritten, Written, clean, prepare, whole
 from avengers_core.bulk.sparing import embed_most
+from avengers_core.bulk.surveying import count
 from avengers_core.bulk.workers import Engine, Workers
 from avengers_core.calls import make_call
 from avengers_core.embedders import Embedder, EmbedderSpec, resolve_embedder
@@ -75,7 +75,7 @@ def route(
         "arguments": json.loads(json.dumps(asked, default=_as_json)),
     }
     team = Workers(engine, workers)
-    parts, _ = counted(inputs, part_bytes, team)
+    parts = count(inputs, part_bytes, team).parts
     files = prepare(output, job, parts, ".jsonl")
     return _written(files, team.run(_RouteJob(files, router, arguments), parts, "route"))
 
@@ -115,7 +115,7 @@ def embed(
     encoder = resolve_embedder(embedder)
     job = {"embed": encoder.id}
     team = Workers(engine, workers)
-    parts, _ = counted(inputs, part_bytes, team)
+    parts = count(inputs, part_bytes, team).parts
     files = prepare(output, job, parts, ".parquet")
     return _written(files, team.run(_EmbedJob(files, encoder), parts, "embed"))
 

@@ -157,7 +157,7 @@ def evaluate_command(
     from avengers_core.fitting import fit
     from avengers_core.plots import require_matplotlib
     from avengers_core.router import Router
-    from avengers_core.splitting import split_records
+    from avengers_core.splitting import known_names, split_records
 
     if performance_weight is not None or cost_sensitivity is not None:
         if alpha is not None:
@@ -191,7 +191,8 @@ def evaluate_command(
     loaded = read_records(records, strict=strict, missing=missing)
     if artifact is not None:
         fitted, encoder = RouterArtifact.load(artifact), None
-        test = loaded.replace(r for r in loaded if r.dataset not in excluded_datasets)
+        left_out = known_names("dataset", excluded_datasets, loaded.datasets)
+        test = loaded.replace(r for r in loaded if r.dataset not in left_out)
     else:
         split = split_records(
             loaded,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 
-from avengers_core import bulk, evaluate
+from avengers_core import RecordError, bulk, evaluate
 from avengers_core.scoring.calibrated import CalibratedScorer
 
 SMALL = 4_000  # bytes a part: many parts of little
@@ -57,3 +59,12 @@ def test_mistakes_are_found_before_the_work(in_memory):
         bulk.evaluate(in_memory, "nowhere", [2], engine="serial")
     with pytest.raises(ValueError, match=r"no model \['nobody'\]"):
         bulk.evaluate(in_memory, "nowhere", engine="serial", exclude=["nobody"])
+
+
+def test_records_that_do_not_fit_are_found_before_the_work(folder, in_memory, tmp_path):
+    with pytest.raises(ValueError, match=r"no record has the dataset \['typo'\]; there are"):
+        bulk.evaluate(in_memory, folder, engine="serial", excluded_datasets=["typo"])
+    (tmp_path / "r.jsonl").write_text('{"query": "q", "records": {"other": 1, "odd": null}}')
+    for evaluated in (evaluate, partial(bulk.evaluate, engine="serial")):
+        with pytest.raises(RecordError, match=r"score any of the router's models \['good', "):
+            evaluated(in_memory, tmp_path / "r.jsonl")

@@ -62,6 +62,39 @@ def test_given_centroids_and_left_out_models_and_datasets(folder, rows, in_memor
     assert_same(chosen.artifact, fit(expected, n_clusters=2, models=["good", "cheap"]))
 
 
+def test_what_is_left_out_leaves_what_it_leaves_in_memory(tmp_path):
+    """Records that know no other model go, with datasets that only they have."""
+    rows = [
+        {"query": "left out", "records": {"late": 1, "gone": 1}, "dataset": "out"},
+        {"query": "no other", "records": {"gone": 1, "going": None}, "dataset": "empty"},
+        *({"query": f"a {i}", "records": {"m": i % 2, "gone": 1}} for i in range(10)),
+        *({"query": f"b {i}", "records": {"gone": 1}, "dataset": "more"} for i in range(10)),
+        *({"query": f"c {i}", "records": {"late": 0, "m": 1}, "dataset": "more"} for i in range(5)),
+    ]
+    (tmp_path / "r.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    found = bulk.fit(
+        tmp_path,
+        n_clusters=3,
+        engine="serial",
+        part_bytes=200,
+        excluded_models=["gone", "going"],
+        excluded_datasets=["out"],
+    )
+    records = load_records(rows)
+    kept = records.replace(r for r in records if r.dataset != "out")
+    expected = fit(kept.without_models(["gone", "going"]), n_clusters=3)
+    assert found.records == expected.n_records == 15
+    assert found.artifact.models == ("late", "m")
+    assert found.artifact.datasets == ("default", "more")
+    assert_same(found.artifact, expected)
+
+
+@pytest.mark.parametrize("kind", ["model", "dataset"])
+def test_what_is_to_be_left_out_must_be_there(folder, kind):
+    with pytest.raises(ValueError, match=rf"no record has the {kind} \['typo'\]; there are"):
+        bulk.fit(folder, engine="serial", **{f"excluded_{kind}s": ["typo"]})
+
+
 def test_rejected_rows_bring_in_no_names(tmp_path):
     lines = [
         '{"query": "a b", "records": {"m": 1}}',
@@ -78,7 +111,7 @@ def test_rejected_rows_bring_in_no_names(tmp_path):
 
 
 def test_missing_as_zero_knows_all_models(tmp_path):
-    rows = [{"query": f"q{i}", "records": {"ab"[i % 2]: 1}} for i in range(10)]
+    rows = [{"query": f"q{i}", "records": {"ab"[i % 2]: 1, "c": None}} for i in range(10)]
     (tmp_path / "r.jsonl").write_text("\n".join(map(json.dumps, rows)))
     found = bulk.fit(tmp_path, n_clusters=2, engine="serial", part_bytes=60, missing="zero")
     expected = fit(load_records(rows, missing="zero"), n_clusters=2)
@@ -89,8 +122,10 @@ def test_what_can_not_be_fitted(folder, tmp_path):
     (tmp_path / "r.jsonl").write_text("no\nrecords\n")
     with pytest.raises(RecordError, match=r"none of the 2 rows .* the first: .*r.jsonl:1: Invalid"):
         bulk.fit(tmp_path, engine="serial")
-    with pytest.raises(RecordError, match=r"no record has the models \['nobody'\]"):
+    with pytest.raises(RecordError, match=r"no record has a score of \['nobody'\]"):
         bulk.fit(folder, engine="serial", models=["nobody"])
+    with pytest.raises(RecordError, match=r"no record is left .* the models \['cheap', 'good'"):
+        bulk.fit(folder, engine="serial", excluded_models=["good", "cheap", "odd"])
     with pytest.raises(ValueError, match="engine must be one of"):
         bulk.fit(folder, engine="steam")
     with pytest.raises(ValueError, match="workers must be at least 1"):

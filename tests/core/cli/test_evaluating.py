@@ -127,9 +127,13 @@ def test_max_router_counts_several_answers(run, records, artifact):
         assert names[0] == "best of 2 (alpha 0)"
 
 
-def test_datasets_are_left_out_of_the_evaluation_of_an_artifact_too(run, records, artifact):
-    run("evaluate", "-i", records, "-a", artifact, "-o", "r.json", "--excluded_datasets", "other")
+@pytest.mark.parametrize("engine", ["memory", "serial"])
+def test_datasets_are_left_out_of_the_evaluation_of_an_artifact_too(run, records, artifact, engine):
+    command = ("evaluate", "-i", records, "-a", artifact, "-o", "r.json", "--engine", engine)
+    run(*command, "--excluded_datasets", "other")
     assert {name for row in results("r.json")["rows"] for name in row["accuracy"]} == {"greek"}
+    failed = run(*command, "--excluded_datasets", "typo", code=1)
+    assert "no record has the dataset ['typo']; there are ['greek', 'other']" in failed.stderr
 
 
 @pytest.mark.parametrize("option", [("-o", "no/r.json"), ("--report", "no/r.md")])

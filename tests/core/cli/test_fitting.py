@@ -24,20 +24,26 @@ def test_fit_counts_and_shows_bad_lines(run, records):
     assert not Path("x").exists()
 
 
-def test_fit_leaves_out_what_it_is_told_to(run, records):
+@pytest.mark.parametrize("engine", ["memory", "serial"])
+def test_fit_leaves_out_what_it_is_told_to(run, records, engine):
+    with records.open("a") as file:
+        file.write('{"query": "knows no other", "records": {"odd": 1}, "dataset": "other"}')
     options = "--excluded_models odd,cheap --excluded-datasets greek --embedder tfidf --no-refine"
+    options += f" --engine {engine}"
     run("fit", records, "-o", "out", *options.split(), "--note", "made up")
     artifact = RouterArtifact.load("out")
+    assert artifact.n_records == 40
     assert artifact.models == ("good",)
     assert artifact.datasets == ("other",)
     assert artifact.refinement is None
     assert artifact.info.note == "made up"
 
 
+@pytest.mark.parametrize("engine", ["memory", "serial"])
 @pytest.mark.parametrize("option", ["--excluded-models", "--excluded-datasets"])
-def test_what_is_to_be_left_out_must_be_there(run, records, option):
-    failed = run("fit", records, "-o", "out", option, "nobody", code=1)
-    assert "['nobody']" in failed.stderr
+def test_what_is_to_be_left_out_must_be_there(run, records, option, engine):
+    failed = run("fit", records, "-o", "out", option, "nobody", "--engine", engine, code=1)
+    assert "['nobody']; there are" in failed.stderr
 
 
 def test_fit_of_several_files_is_one_fit(run, tmp_path, make_records):
