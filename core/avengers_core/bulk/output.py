@@ -1,14 +1,15 @@
 """An output folder that a killed job can go on with.
 
-Each part of the input becomes one file, which is there whole or not at all. ``job.json`` says what
-the job is, so that another can not be mixed in.
+Each part of the input becomes one file, which is there whole or not at all, and beside it, hidden,
+one that says how many rows it has. ``job.json`` says what the job is, so that another can not be
+mixed in.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -38,7 +39,13 @@ class Written(NamedTuple):
 
 
 class PartWritten(NamedTuple):
-    """What was written for one part."""
+    """What was written for one part.
+
+    Attributes:
+        rows: rows with an answer.
+        rejected: rows without one.
+        skipped: whether it was there already.
+    """
 
     rows: int
     rejected: int
@@ -81,19 +88,40 @@ def prepare(
     return [target / f"part-{i:05d}{suffix}" for i in range(len(parts))]
 
 
+def write_part(file: Path, write: Callable[[Path], tuple[int, int]]) -> PartWritten:
+    """Write one part's file, unless it is there already.
+
+    Args:
+        file: the part's file, from :func:`prepare`.
+        write: writes it to the path that it is called with, and returns how many rows have an
+            answer and how many have none.
+    """
+    beside = file.with_name(f".{file.name}.rows")
+    if file.exists() and beside.exists():
+        rows, rejected = json.loads(beside.read_bytes())
+        return PartWritten(rows, rejected, skipped=True)
+    with whole(file) as unfinished:
+        rows, rejected = write(unfinished)
+        # First, so that a kill between the two leaves a part that is done again.
+        with whole(beside) as numbers:
+            numbers.write_text(json.dumps([rows, rejected]))
+    return PartWritten(rows, rejected, skipped=False)
+
+
 @contextmanager
 def whole(file: Path) -> Iterator[Path]:
     """A path to write to, which becomes ``file`` if all goes well."""
     unfinished = file.with_name(f"{_UNFINISHED}{uuid4().hex}-{file.name}")
     try:
         yield unfinished
-        with unfinished.open("rb+") as written:
-            os.fsync(written.fileno())
-        unfinished.replace(file)
-    except FileNotFoundError:
-        # The same job, run twice at a time, has finished all and cleaned up.
-        if not file.exists():
-            raise
+        try:
+            with unfinished.open("rb+") as written:
+                os.fsync(written.fileno())
+            unfinished.replace(file)
+        except FileNotFoundError:
+            # The same job, run twice at a time, has finished all and cleaned up.
+            if not file.exists():
+                raise
     finally:
         unfinished.unlink(missing_ok=True)
 

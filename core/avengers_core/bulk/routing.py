@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -15,7 +15,7 @@ import numpy as np
 from avengers_core.artifact import RouterArtifact
 from avengers_core.bulk.files import PART_BYTES, Inputs, Part
 from avengers_core.bulk.jobs import query_rows
-from avengers_core.bulk.output import PartWritten, Written, clean, prepare, whole
+from avengers_core.bulk.output import PartWritten, Written, clean, prepare, write_part
 from avengers_core.bulk.sparing import embed_most
 from avengers_core.bulk.surveying import count
 from avengers_core.bulk.workers import Engine, Workers
@@ -24,9 +24,6 @@ from avengers_core.embedders import Embedder, EmbedderSpec, resolve_embedder
 from avengers_core.errors import EmbedderError, OptionalDependencyError
 from avengers_core.records import RecordProblem
 from avengers_core.router import Router
-
-# A line without a decision.
-_ERROR = re.compile(rb'\{"file": "(?:[^"\\]|\\.)*", "row": \d+, "error": ')
 
 
 def route(
@@ -146,20 +143,18 @@ class _RouteJob:
     embeds: ClassVar[bool] = True
 
     def __call__(self, number: int, part: Part) -> PartWritten:
-        file = self.files[number]
-        if file.exists():
-            with file.open("rb") as there:
-                bad_lines = [_ERROR.match(line) is not None for line in there]
-            return PartWritten(len(bad_lines) - sum(bad_lines), sum(bad_lines), True)
+        return write_part(self.files[number], partial(self._write, part))
+
+    def _write(self, part: Part, file: Path) -> tuple[int, int]:
         rows = rejected = 0
-        with whole(file) as unfinished, unfinished.open("w", encoding="utf-8", newline="\n") as out:
+        with file.open("w", encoding="utf-8", newline="\n") as out:
             for numbers, queries, bad in query_rows(part):
                 lines = self._lines(part.file, numbers, queries, bad)
                 out.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
                 errors = sum("error" in line for line in lines)
                 rows += len(lines) - errors
                 rejected += errors
-        return PartWritten(rows, rejected, False)
+        return rows, rejected
 
     def _lines(
         self,
@@ -204,12 +199,12 @@ class _EmbedJob:
     embeds: ClassVar[bool] = True
 
     def __call__(self, number: int, part: Part) -> PartWritten:
-        import pyarrow as pa
-        from pyarrow.parquet import ParquetWriter, read_metadata
+        return write_part(self.files[number], partial(self._write, part))
 
-        file = self.files[number]
-        if file.exists():
-            return PartWritten(read_metadata(file).num_rows, 0, True)
+    def _write(self, part: Part, file: Path) -> tuple[int, int]:
+        import pyarrow as pa
+        from pyarrow.parquet import ParquetWriter
+
         encoder = self.embedder
         schema = pa.schema(
             [
@@ -220,7 +215,7 @@ class _EmbedJob:
             ]
         )
         rows = rejected = 0
-        with whole(file) as unfinished, ParquetWriter(unfinished, schema) as out:
+        with ParquetWriter(file, schema) as out:
             for numbers, queries, bad in query_rows(part):
                 vectors, failed = embed_most(encoder.embed, queries)
                 good = [(n, q) for n, q in zip(numbers, queries, strict=True) if q not in failed]
@@ -236,4 +231,4 @@ class _EmbedJob:
                 out.write_batch(pa.record_batch(columns, schema))
                 rows += len(good)
                 rejected += len(queries) - len(good) + len(bad)
-        return PartWritten(rows, rejected, False)
+        return rows, rejected

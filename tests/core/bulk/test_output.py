@@ -11,7 +11,7 @@ from avengers_core import AvengersError, bulk
 from avengers_core.bulk import files as module
 from avengers_core.bulk import output
 from avengers_core.bulk.files import plan
-from avengers_core.bulk.output import clean, whole
+from avengers_core.bulk.output import clean, whole, write_part
 
 
 def test_what_killed_workers_left_is_removed_and_missed_by_nobody(folder, in_memory, tmp_path):
@@ -28,6 +28,29 @@ def test_what_killed_workers_left_is_removed_and_missed_by_nobody(folder, in_mem
     assert "mine" not in file.read_text()
     with pytest.raises(FileNotFoundError), whole(out / "part-99999.jsonl"):
         pass
+
+
+def test_how_many_rows_a_part_has_is_known_after_a_kill(tmp_path):
+    file = tmp_path / "part-00000.jsonl"
+
+    def write(path):
+        path.write_text('{"query": "an \\"error\\": "}\n{"error": "none"}\n')
+        return 1, 1
+
+    assert write_part(file, write) == (1, 1, False)
+    assert write_part(file, write) == (1, 1, True)
+    assert module.expand(tmp_path) == [str(file)], "what reads the folder sees no numbers"
+    (numbers,) = tmp_path.glob(".*")
+    for killed_before in (file, numbers):
+        killed_before.unlink()
+        assert write_part(file, write) == (1, 1, False)
+
+
+def test_input_that_goes_away_is_an_error_also_where_a_part_is_done_again(tmp_path):
+    file = tmp_path / "part-00000.jsonl"
+    file.touch()
+    with pytest.raises(FileNotFoundError, match=r"gone\.jsonl"):
+        write_part(file, lambda _: (tmp_path / "gone.jsonl").open())
 
 
 def test_one_job_that_begins_many_times_at_once_is_never_refused(folder, tmp_path):
