@@ -44,7 +44,7 @@ figure {{ margin: 1rem 0 }} svg {{ max-width: 100%; height: auto; border-radius:
 <h1>Held-out evaluation</h1><p>{summary}</p>{pictures}{tables}
 </html>
 """
-ENDINGS = (".json", ".md", ".html", ".htm")
+ENDINGS = (".json", ".md", ".html")
 _CONFIDENCE = (
     "Bootstrap: queries drawn anew inside each dataset. The lead is over the best single model, in "
     "points; where both its ends have one sign, it is hardly chance."

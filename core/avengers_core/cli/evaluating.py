@@ -15,8 +15,10 @@ from avengers_core.cli.shared import (
     constraint_options,
     engine_options,
     given,
+    in_parts,
     names,
     read_records,
+    refuse,
     scorer_options,
     show_problems,
 )
@@ -25,6 +27,17 @@ from avengers_core.decision import text_table
 if TYPE_CHECKING:
     from avengers_core.report import Report
     from avengers_core.router import Router
+
+
+_OF_FITTING = (
+    "clusters",
+    "embedder",
+    "seed",
+    "cache",
+    "train_ratio",
+    "dataset_exclusion_mode",
+    "export_cluster",
+)
 
 
 def _known_ending(_ctx: object, _param: object, value: Path | None) -> Path | None:
@@ -76,7 +89,7 @@ def _known_ending(_ctx: object, _param: object, value: Path | None) -> Path | No
     show_default=True,
     help="Share of each dataset to fit on; the rest is held out.",
 )
-@alpha_options
+@alpha_options("each of 0, 0.25, 0.4, 0.53, 0.8 and 1")
 @constraint_options
 @names("--excluded-datasets", "excluded_datasets", help="Datasets to leave out ...")
 @click.option(
@@ -166,7 +179,9 @@ def evaluate_command(
     alphas = DEFAULT_ALPHAS if alpha is None else [alpha]
     if pictures is not None or (report is not None and report.suffix == ".html"):
         require_matplotlib()
-    if engine not in (None, "memory"):
+    if artifact is not None:
+        refuse(_OF_FITTING, "with --artifact, for which nothing is fitted")
+    if in_parts(engine, "strict"):
         from avengers_core import bulk
 
         if artifact is None:

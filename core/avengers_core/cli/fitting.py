@@ -8,7 +8,15 @@ from typing import Any, TypeVar, cast
 
 import click
 
-from avengers_core.cli.shared import engine_options, given, names, read_records, show_problems
+from avengers_core.cli.shared import (
+    engine_options,
+    given,
+    in_parts,
+    names,
+    read_records,
+    refuse,
+    show_problems,
+)
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -117,11 +125,14 @@ def fit_command(
     from avengers_core.embedders.stored import embedder_of
     from avengers_core.fitting import fit
 
+    parts = in_parts(engine, "strict", "cache")
+    if centroids is not None:
+        refuse(
+            ("embedder", "clusters", "seed"), "with --centroids, whose clusters and embedder count"
+        )
     base = RouterArtifact.load(centroids) if centroids else None
     encoder = embedder_of(base) if base else embedder
-    if engine not in (None, "memory"):
-        if strict or cache:
-            raise click.UsageError("--strict and --cache go with --engine memory only")
+    if parts:
         from avengers_core import bulk
 
         fitted = bulk.fit(
@@ -192,10 +203,9 @@ def update_command(
     from avengers_core.artifact import RouterArtifact
     from avengers_core.embedders.stored import embedder_of
 
+    parts = in_parts(engine, "strict", "model")
     old = RouterArtifact.load(artifact)
-    if engine not in (None, "memory"):
-        if strict or model:
-            raise click.UsageError("--strict and --model go with --engine memory only")
+    if parts:
         from avengers_core import bulk
 
         fitted = bulk.fit(
@@ -209,8 +219,6 @@ def update_command(
         )
         show_problems(fitted.problems.count, fitted.problems.first, "input")
         new = old.merge(fitted.artifact)
-    elif workers is not None:
-        raise click.UsageError("--workers goes with --engine serial, processes or ray")
     else:
         loaded = read_records(records, strict=strict, missing=old.info.missing)
         new = old.add_model(model, loaded) if model else old.update(loaded)

@@ -18,6 +18,7 @@ from avengers_core.cli.shared import (
     constraint_options,
     engine_options,
     given,
+    refuse,
     scorer_options,
 )
 from avengers_core.decision import one_line, text_table, usd
@@ -43,7 +44,7 @@ def open_router(artifact: Path | None, **options: Any) -> Router:
     help="One query a line; JSON lines with a key `query` are understood. - is standard input.",
 )
 @artifact_option
-@alpha_options
+@alpha_options("0.5")
 @constraint_options
 @click.option("-n", "--max-router", "n", type=click.IntRange(1), help="Name the n best models.")
 @click.option("--prompt-tokens", type=click.IntRange(0), help="Length of the whole prompt.")
@@ -93,12 +94,13 @@ def route_command(
     if output is not None:
         if source is not None or not query:
             raise click.UsageError("with --output, give the files as arguments")
-        _not_with_output(explain=explain, json=as_json, engine_memory=engine == "memory")
+        refuse(("explain", "as_json"), "with --output, which writes files of JSON lines")
+        if engine == "memory":
+            raise click.UsageError("--output needs --engine serial, processes or ray")
         router = open_router(artifact, scorer=scorer, top_k=top_k, beta=beta)
         _route_files(router, query, output, call, engine, workers)
         return
-    if engine is not None or workers is not None:
-        raise click.UsageError("--engine and --workers go with --output")
+    refuse(("engine", "workers"), "without --output")
     if len(query) > 1:
         raise click.UsageError(f"one QUERY, please, in quotation marks; got {len(query)}")
     if query and source is not None:
@@ -116,15 +118,6 @@ def route_command(
                 click.echo(decision.explain() + "\n")
             else:
                 click.echo(str(decision))
-
-
-def _not_with_output(**flags: bool) -> None:
-    for name, there in flags.items():
-        if there:
-            flag = "--" + name.replace("_", " ")
-            raise click.UsageError(
-                f"{flag} does not go with --output, which writes files of JSON lines"
-            )
 
 
 def _route_files(

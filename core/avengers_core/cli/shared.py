@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from avengers_core.errors import AvengersError
 from avengers_core.records import Missing, Records, load_records
@@ -98,23 +99,27 @@ def scorer_options(function: F) -> F:
     return function
 
 
-def alpha_options(function: F) -> F:
+def alpha_options(default: str) -> Callable[[F], F]:
     """``--alpha``, or the published ``--performance-weight`` and ``--cost-sensitivity``."""
-    for option in (
-        click.option("--cost-sensitivity", type=click.FloatRange(0), help="See above."),
-        click.option(
-            "--performance-weight",
-            type=click.FloatRange(0),
-            help="With --cost-sensitivity another way to give alpha: pw / (pw + cs).",
-        ),
-        click.option(
-            "--alpha",
-            type=click.FloatRange(0, 1),
-            help="Weight of score against cost: 0 = cheapest, 1 = best. Default 0.5.",
-        ),
-    ):
-        function = option(function)
-    return function
+
+    def decorate(function: F) -> F:
+        for option in (
+            click.option("--cost-sensitivity", type=click.FloatRange(0), help="See above."),
+            click.option(
+                "--performance-weight",
+                type=click.FloatRange(0),
+                help="With --cost-sensitivity another way to give alpha: pw / (pw + cs).",
+            ),
+            click.option(
+                "--alpha",
+                type=click.FloatRange(0, 1),
+                help=f"Weight of score against cost: 0 = cheapest, 1 = best. Default: {default}.",
+            ),
+        ):
+            function = option(function)
+        return function
+
+    return decorate
 
 
 def constraint_options(function: F) -> F:
@@ -158,6 +163,44 @@ def engine_options(function: F) -> F:
     ):
         function = option(function)
     return function
+
+
+def refuse(names: Collection[str], why: str) -> None:
+    """Refuse options of the current command that would be ignored.
+
+    Args:
+        names: of their parameters.
+        why: what follows "can not be used".
+
+    Raises:
+        click.UsageError: one of them was given.
+    """
+    ctx = click.get_current_context()
+    flags = [
+        option.opts[0]
+        for option in ctx.command.params
+        if option.name in names
+        and ctx.get_parameter_source(option.name) is ParameterSource.COMMANDLINE
+    ]
+    if flags:
+        raise click.UsageError(f"{', '.join(flags)} can not be used {why}")
+
+
+def in_parts(engine: str | None, *memory_only: str) -> bool:
+    """Whether ``--engine`` asks to read files in parts.
+
+    Args:
+        engine: what was given.
+        memory_only: names of the parameters that have no meaning then.
+
+    Raises:
+        click.UsageError: an option was given that has no meaning with this engine.
+    """
+    if engine in (None, "memory"):
+        refuse(["workers"], "with --engine memory (the default), only with another")
+        return False
+    refuse(memory_only, f"with --engine {engine}, only with --engine memory")
+    return True
 
 
 def show_problems(count: int, first: Sequence[object], where: str) -> None:

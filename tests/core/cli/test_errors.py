@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -39,7 +40,7 @@ import pytest
         (["route", "q", "--scorer", "paper", "--beta", "3"], 1, "has no option"),
         (["route", "q", "--beta", "nan"], 1, "beta must be a finite number"),
         (["route", "two", "words"], 2, "one QUERY, please, in quotation marks; got 2"),
-        (["route", "q", "--engine", "serial"], 2, "go with --output"),
+        (["route", "q", "--engine", "serial"], 2, "--engine can not be used without --output"),
         (["route", "q", "-f", "records.jsonl"], 2, "not both"),
         (["route", "--output", "x"], 2, "give the files as arguments"),
         (["inspect", "records.jsonl"], 1, "not an artifact folder"),
@@ -58,13 +59,7 @@ import pytest
         (["evaluate", "--input", "*.parquet"], 1, "a folder or pattern needs --engine"),
         (["fit", ".", "-o", "x"], 1, "a folder or pattern needs --engine"),
         (["fit", "records.parquet", "-o", "x"], 1, "a Parquet file needs --engine"),
-        (["update", "x", "records.jsonl", "--workers", "2"], 1, "not an artifact folder"),
-        (["route", "records.jsonl", "--output", "x", "--json"], 2, "does not go with --output"),
-        (
-            ["route", "records.jsonl", "--output", "x", "--engine", "memory"],
-            2,
-            "--engine memory does not go with --output",
-        ),
+        (["route", "records.jsonl", "--output", "x", "--engine", "memory"], 2, "needs --engine"),
         (
             ["evaluate", "--input", "records.jsonl", "--train-ratio", "1"],
             2,
@@ -72,6 +67,7 @@ import pytest
         ),
         (["evaluate", "--input", "records.jsonl", "--engine", "ray"], 2, "needs --artifact"),
         (["evaluate", "-i", "records.jsonl", "--report", "r.docx"], 2, "ends in .md or .html"),
+        (["evaluate", "-i", "records.jsonl", "--report", "r.htm"], 2, "ends in .md or .html"),
         (
             ["evaluate", "-i", "records.jsonl", "--alpha", "1", "--cost-sensitivity", "0"],
             2,
@@ -89,6 +85,51 @@ def test_one_line_and_an_exit_code(run, records, arguments, code, message):
     assert "Traceback" not in result.output
     error = [line for line in result.stderr.splitlines() if line.startswith("Error: ")]
     assert len(error) == 1
+
+
+FIT, EVALUATE = "fit records.jsonl -o out", "evaluate -i records.jsonl"
+ARTIFACT = f"{EVALUATE} -a artifact"
+
+
+@pytest.mark.parametrize(
+    ("command", "refused", "why"),
+    [
+        (FIT, "--workers 2", "with --engine memory"),
+        (f"{FIT} --engine memory", "--workers 2", "with --engine memory"),
+        (f"{FIT} --engine serial", "--cache c", "with --engine serial, only with --engine memory"),
+        (f"{FIT} --engine serial", "--strict", "with --engine serial"),
+        (f"{FIT} --centroids artifact", "--embedder magic", "with --centroids"),
+        (f"{FIT} --centroids artifact", "--clusters 60", "with --centroids"),
+        (f"{FIT} --centroids artifact", "--seed 42", "with --centroids"),
+        ("update artifact records.jsonl", "--workers 2", "with --engine memory"),
+        ("update artifact records.jsonl --engine serial", "--strict", "with --engine serial"),
+        ("update artifact records.jsonl --engine serial", "--model m", "with --engine serial"),
+        (EVALUATE, "--workers 2", "with --engine memory"),
+        (ARTIFACT, "--embedder magic", "with --artifact"),
+        (ARTIFACT, "--cache c", "with --artifact"),
+        (ARTIFACT, "--clusters 2", "with --artifact"),
+        (ARTIFACT, "--seed 2", "with --artifact"),
+        (ARTIFACT, "--train-ratio 0.7", "with --artifact"),
+        (ARTIFACT, "--dataset-exclusion-mode hard", "with --artifact"),
+        (f"{ARTIFACT} --engine serial", "--export-cluster out", "with --artifact"),
+        (f"{ARTIFACT} --engine serial", "--strict", "with --engine serial"),
+        ("route records.jsonl -a artifact --output out", "--json", "with --output"),
+        ("route records.jsonl -a artifact --output out", "--explain", "with --output"),
+        ("route q -a artifact", "--workers 2", "without --output"),
+    ],
+)
+@pytest.mark.usefixtures("records", "artifact")
+def test_an_option_that_would_be_ignored_is_refused(run, command, refused, why):
+    flag = refused.split()[0]
+    failed = run(*command.split(), *refused.split(), code=2)
+    assert f"Error: {flag} can not be used {why}" in failed.stderr
+    assert not Path("out").exists()
+
+
+@pytest.mark.usefixtures("records")
+def test_all_options_that_would_be_ignored_are_named(run):
+    failed = run(*FIT.split(), "--engine", "serial", "--strict", "--cache", "c", code=2)
+    assert "Error: --cache, --strict can not be used with --engine serial" in failed.stderr
 
 
 @pytest.mark.parametrize(

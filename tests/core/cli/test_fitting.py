@@ -89,8 +89,6 @@ def test_update_merge_and_add_a_model(run, artifact, tmp_path, make_records):
 def test_fit_with_an_engine(run, records):
     run("fit", records, "-o", "streamed", "--clusters", 4, "--engine", "serial")
     assert RouterArtifact.load("streamed").n_records == 80
-    failed = run("fit", records, "-o", "x", "--engine", "serial", "--strict", code=2)
-    assert "--engine memory only" in failed.stderr
 
 
 @pytest.mark.parametrize("embedder", ["wordllama", "tfidf"])
@@ -128,11 +126,6 @@ def test_days_add_up_to_one_fit(run, tmp_path, make_records, embedder, missing):
             for key, values in getattr(expected, part).arrays().items():
                 others = getattr(found, part).arrays()[key]
                 np.testing.assert_allclose(others, values, rtol=0, atol=1e-9, err_msg=key)
-
-
-def test_update_by_parts_adds_no_single_model(run, artifact, records):
-    failed = run("update", artifact, records, "--engine", "serial", "--model", "new", code=2)
-    assert "--engine memory only" in failed.stderr
 
 
 def test_import_of_a_benchmark(run, tmp_path):

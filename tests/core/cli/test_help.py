@@ -9,6 +9,7 @@ import pytest
 
 from avengers_core import __version__
 from avengers_core.cli import main
+from avengers_core.evaluation import DEFAULT_ALPHAS
 
 COMMANDS = sorted(main.commands)
 
@@ -34,6 +35,13 @@ def test_help_teaches(run, command):
             assert option.opts[0] in text
             assert option.help or option.show_default, option.name
     assert max(map(len, text.splitlines())) <= 100
+
+
+def test_help_says_which_alphas_are_meant(run):
+    said = " ".join(run("evaluate", "--help").stdout.split())
+    *some, last = (f"{alpha:g}" for alpha in DEFAULT_ALPHAS)
+    assert f"Default: each of {', '.join(some)} and {last}." in said
+    assert "Default: 0.5." in " ".join(run("route", "--help").stdout.split())
 
 
 @pytest.mark.parametrize("command", COMMANDS)
