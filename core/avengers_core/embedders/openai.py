@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Generator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -209,13 +209,24 @@ class OpenAIEmbedder:
         return np.concatenate([first, second])
 
     def _run_all(self, batches: list[list[str]]) -> list[Vectors]:
+        errors: list[BaseException] = []
+
+        def run(batch: list[str]) -> Vectors:
+            if errors:  # whoever waits for the results may be slow to cancel the rest
+                raise CancelledError
+            try:
+                return self._run(batch)
+            except Exception as error:
+                errors.append(error)
+                raise
+
         with ThreadPoolExecutor(min(self._max_concurrency, len(batches))) as pool:
-            futures = [pool.submit(self._run, batch) for batch in batches]
+            futures = [pool.submit(run, batch) for batch in batches]
             try:
                 return [f.result() for f in progress(futures, desc="embedding", unit="request")]
-            except BaseException:
+            except BaseException as error:
                 pool.shutdown(wait=False, cancel_futures=True)
-                raise
+                raise (errors or [error])[0] from None
 
     def _run(self, texts: list[str]) -> Vectors:
         from openai import APIStatusError, OpenAIError
