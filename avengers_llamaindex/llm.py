@@ -225,6 +225,8 @@ class AvengersLLM(DelegatingLLM):
             return
         if setting and backends.are_given:
             raise _not_ours([name])
+        if setting and "_copied" in vars(self):
+            raise ValueError(f"{name}: a copy shares the backends; make a new AvengersLLM")
         super().__setattr__(name, value)
         # The framework sets the callback manager on its one LLM: the backends need it to be heard.
         backends.share(**{name: value})
@@ -339,6 +341,7 @@ class AvengersLLM(DelegatingLLM):
         for name, value in (update or {}).items():
             self.__pydantic_validator__.validate_assignment(copy, name, value)
         copy._check()
+        vars(copy)["_copied"] = True
         return copy
 
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> AvengersLLM:

@@ -16,11 +16,11 @@ import numpy as np
 import numpy.typing as npt
 
 from avengers_core.clusters import assign
+from avengers_core.cross_validation import Settings, choose_settings
 from avengers_core.moments import LinearMap, Moments
 from avengers_core.outcomes import Outcomes
 from avengers_core.statistics import Statistics
 from avengers_core.surface import NAMES, Augment
-from avengers_core.validation import Settings, choose_settings
 
 if TYPE_CHECKING:
     from avengers_core.artifact import RouterArtifact

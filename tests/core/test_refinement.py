@@ -10,10 +10,10 @@ from sklearn.linear_model import Ridge
 
 from avengers_core import Router, fit, load_records
 from avengers_core.clusters import assign, posterior, shrunk_means
+from avengers_core.cross_validation import Settings, choose_settings
 from avengers_core.embedders import CallableEmbedder
 from avengers_core.moments import MAX_RANK, Moments
 from avengers_core.surface import NAMES, Augment, features_of, surface, tokens
-from avengers_core.validation import Settings, choose_settings
 
 RNG = np.random.default_rng(0)
 

@@ -247,3 +247,13 @@ def test_a_key_without_its_endpoint_is_sent_nowhere(
     monkeypatch.setenv("OPENROUTER_API_KEY", "another")
     with pytest.raises(BackendConfigError, match="without the endpoint"):
         AvengersLLM(router=router, api_key="mine").complete("hello")
+
+
+def test_a_copy_does_not_change_the_backends_of_its_original(endpoint: StubServer) -> None:
+    llm = AvengersLLM()
+    copy = llm.model_copy(update={"alpha": 0.9})
+    with pytest.raises(ValueError, match="system_prompt: a copy shares the backends"):
+        copy.system_prompt = "Be brief."
+    assert (llm.system_prompt, copy.system_prompt) == (None, None)
+    copy.alpha = 0.1
+    assert llm.model_copy().alpha is None

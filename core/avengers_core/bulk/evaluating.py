@@ -12,7 +12,7 @@ import numpy.typing as npt
 from avengers_core.alpha_path import GRID, AlphaCurve
 from avengers_core.artifact import RouterArtifact
 from avengers_core.bulk.files import PART_BYTES, Inputs
-from avengers_core.bulk.jobs import Chosen, Problems, TallyJob, added
+from avengers_core.bulk.jobs import Problems, RecordFilter, TallyJob, added
 from avengers_core.bulk.surveying import count, survey
 from avengers_core.bulk.workers import Engine, Workers
 from avengers_core.evaluation import DEFAULT_ALPHAS, asked, nothing_to_compare
@@ -76,7 +76,7 @@ def evaluate(
     call, wanted = asked(alphas, n=n, **constraints)
     router.engine.constraints(call)
     _ = router.embedder  # made here: its endpoint is that of this process's environment
-    chosen = Chosen(missing, frozenset(excluded_datasets))
+    chosen = RecordFilter(missing, frozenset(excluded_datasets))
     team = Workers(engine, workers)
     files = count(inputs, part_bytes, team)
     found = survey(files, chosen, team)

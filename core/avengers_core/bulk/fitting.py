@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from avengers_core.artifact import RouterArtifact
 from avengers_core.bulk.files import PART_BYTES, Inputs
-from avengers_core.bulk.jobs import Chosen, Problems, SumJob, added
+from avengers_core.bulk.jobs import Problems, RecordFilter, SumJob, added
 from avengers_core.bulk.sparing import embed_most
 from avengers_core.bulk.surveying import Counted, Draw, Survey, count, survey
 from avengers_core.bulk.workers import Engine, Workers
@@ -111,7 +111,7 @@ def fit(
         source=source,
         note=note,
     )
-    chosen = Chosen(missing, frozenset(excluded_datasets), frozenset(excluded_models))
+    chosen = RecordFilter(missing, frozenset(excluded_datasets), frozenset(excluded_models))
     team = Workers(engine, workers)
     files = count(inputs, part_bytes, team)
     found = _surveyed(files, chosen, seed, team)
@@ -134,7 +134,7 @@ def fit(
     return Fitted(total.put_into(clusters), n, problems)
 
 
-def _surveyed(files: Counted, chosen: Chosen, seed: int, team: Workers) -> Survey:
+def _surveyed(files: Counted, chosen: RecordFilter, seed: int, team: Workers) -> Survey:
     for limit in dict.fromkeys((likely_limit(MAX_SAMPLE, files.rows), RANKS)):
         found = survey(files, chosen, team, Draw(MAX_SAMPLE, seed, limit))
         # Too few below the limit, for many rows are alike, left out or rejected: look at all.

@@ -77,7 +77,7 @@ class Problems:
 
 
 @dataclass(frozen=True)
-class Chosen:
+class RecordFilter:
     """Which records count.
 
     Attributes:
@@ -161,7 +161,7 @@ class SumJob:
 
     artifact: RouterArtifact
     embedder: Embedder
-    chosen: Chosen
+    chosen: RecordFilter
     embeds: ClassVar[bool] = True
 
     def __call__(self, _number: int, part: Part) -> Summed:
@@ -196,7 +196,7 @@ class TallyJob:
     datasets: tuple[str, ...]
     call: Call
     alphas: Sequence[float]
-    chosen: Chosen
+    chosen: RecordFilter
     embeds: ClassVar[bool] = True
 
     def __call__(self, _number: int, part: Part) -> Summed:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from pydantic_core import from_json
 
 from avengers_core.bulk.files import Inputs, Part, Row, count_rows, numbered, plan, read
-from avengers_core.bulk.jobs import Chosen, FileProblem, checked
+from avengers_core.bulk.jobs import FileProblem, RecordFilter, checked
 from avengers_core.bulk.workers import Workers
 from avengers_core.errors import RecordError
 from avengers_core.records import Record, RecordProblem, parse_record
@@ -106,7 +106,7 @@ class SurveyJob:
         draw: which sample, or None for no sample.
     """
 
-    chosen: Chosen
+    chosen: RecordFilter
     draw: Draw | None
 
     def __call__(self, number: int, part: Part) -> Survey:
@@ -143,7 +143,7 @@ def count(inputs: Inputs, part_bytes: int, team: Workers) -> Counted:
     return Counted(numbered(parts, rows), sum(rows))
 
 
-def survey(files: Counted, chosen: Chosen, team: Workers, draw: Draw | None = None) -> Survey:
+def survey(files: Counted, chosen: RecordFilter, team: Workers, draw: Draw | None = None) -> Survey:
     """What files hold.
 
     Args:

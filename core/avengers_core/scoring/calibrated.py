@@ -6,9 +6,9 @@ import numpy as np
 
 from avengers_core.artifact import RouterArtifact
 from avengers_core.clusters import Posterior, shrunk_means
+from avengers_core.cross_validation import Settings
 from avengers_core.scoring.base import ClusterScorer, Floats, Point, Points, checked_beta
 from avengers_core.surface import tokens, tokens_of
-from avengers_core.validation import Settings
 
 
 class CalibratedScorer(ClusterScorer):
