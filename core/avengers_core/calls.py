@@ -56,8 +56,8 @@ def make_call(
         raise ValueError(f"alpha must be a number in [0, 1], got {alpha!r}") from None
     if not 0 <= alpha <= 1:
         raise ValueError(f"alpha must lie in [0, 1], got {alpha}")
-    if n < 1:
-        raise ValueError(f"n must be at least 1, got {n}")
+    if not isinstance(n, int) or n < 1:
+        raise ValueError(f"n must be a whole number, at least 1, got {n!r}")
     if prompt_tokens is not None and prompt_tokens < 0:
         raise ValueError(f"prompt_tokens must not be negative, got {prompt_tokens}")
     if on_empty not in ("raise", "relax"):

@@ -65,7 +65,8 @@ def choose_settings(
     if m < 2 or n < 2 * _FOLDS:
         return Settings()
     k = len(centroids)
-    fold = np.random.default_rng(seed).integers(_FOLDS, size=n)
+    draws = np.array(np.random.default_rng(seed).integers(_FOLDS, size=n))
+    fold = draws[_first_alike(points)]
     known = ~np.isnan(scores)
     values = np.where(known, scores, 0.0)
     whole = Moments.collect(points, scores)
@@ -98,6 +99,13 @@ def choose_settings(
     left = miss - 2 * mix * agreement + mix**2 * strength
     best = int(np.argmin(left))
     return Settings(*grid[best], float(mix[best]))
+
+
+def _first_alike(points: Floats) -> npt.NDArray[np.int64]:
+    """(n,) the first row that is the same as each: repeated queries must not tell on each other."""
+    first: dict[bytes, int] = {}
+    alike = [first.setdefault(point.tobytes(), row) for row, point in enumerate(points)]
+    return np.array(alike, dtype=np.int64)
 
 
 def _per_cluster(values: npt.NDArray[Any], labels: npt.NDArray[np.int64], k: int) -> Floats:

@@ -17,6 +17,7 @@ from avengers_core.artifact import ArtifactInfo, RouterArtifact
 from avengers_core.clusters import assign
 from avengers_core.errors import ArtifactError, EmbedderMismatchError, RecordError
 from avengers_core.outcomes import Outcomes, to_outcomes
+from avengers_core.parallel import one_thread
 from avengers_core.records import Missing, Records, Source, as_records
 from avengers_core.refinement import Refinement, fit_refinement
 from avengers_core.sampling import sample_rows
@@ -55,7 +56,7 @@ def fit(
 
     Queries are embedded (each distinct text once), k-means groups them, and scores, costs and
     tokens are summed per (cluster, model). The same records, embedder and seed give the same
-    arrays, byte for byte, on the same machine with the same number of threads.
+    arrays, byte for byte, on the same machine.
 
     Args:
         records: what :func:`avengers_core.load_records` returns or takes.
@@ -134,10 +135,10 @@ class Plan:
     note: str
 
     def __post_init__(self) -> None:
-        if self.n_clusters < 1 or self.n_init < 1:
-            raise ValueError(
-                f"n_clusters and n_init must be at least 1, got {self.n_clusters}, {self.n_init}"
-            )
+        for name in ("n_clusters", "n_init"):
+            value = getattr(self, name)
+            if not isinstance(value, int | np.integer) or value < 1:
+                raise ValueError(f"{name} must be a whole number, at least 1, got {value!r}")
         check_options(self.scorer, self.scorer_options)
 
     def encoder(self, queries: Sequence[str]) -> tuple[Embedder, dict[str, npt.NDArray[Any]]]:
@@ -180,16 +181,8 @@ class Plan:
             if features is not None and base.refinement is not None:
                 refinement = base.refinement.emptied(*shape)
         else:
-            if self.centroids is not None and not isinstance(self.centroids, RouterArtifact):
-                centers = _checked(self.centroids, vectors.shape[1])
-            else:
-                first = dict(zip(reversed(sample.queries), range(len(sample))[::-1], strict=True))
-                distinct = vectors[sorted(first.values())]
-                centers = _cluster(distinct, self.n_clusters, self.seed, self.n_init)
-            if features is not None:
-                # One start will do: this clustering is averaged over, not reported.
-                cluster = partial(_cluster, n_clusters=self.n_clusters, seed=self.seed, n_init=1)
-                refinement = fit_refinement(vectors, features, sample, cluster, self.seed)
+            with one_thread():
+                centers, refinement = self._clusters(sample, vectors, features)
         info = ArtifactInfo(
             embedder=embedder_id,
             fit={"given_centroids": True}
@@ -212,6 +205,24 @@ class Plan:
             embedder_arrays=embedder_arrays,
             refinement=refinement,
         )
+
+    def _clusters(
+        self,
+        sample: Outcomes,
+        vectors: npt.NDArray[np.float32],
+        features: npt.NDArray[np.float32] | None,
+    ) -> tuple[npt.NDArray[np.float32], Refinement | None]:
+        if self.centroids is not None and not isinstance(self.centroids, RouterArtifact):
+            centers = _checked(self.centroids, vectors.shape[1])
+        else:
+            first = dict(zip(reversed(sample.queries), range(len(sample))[::-1], strict=True))
+            distinct = vectors[sorted(first.values())]
+            centers = _cluster(distinct, self.n_clusters, self.seed, self.n_init)
+        if features is None:
+            return centers, None
+        # One start will do: this clustering is averaged over, not reported.
+        cluster = partial(_cluster, n_clusters=self.n_clusters, seed=self.seed, n_init=1)
+        return centers, fit_refinement(vectors, features, sample, cluster, self.seed)
 
 
 def collect(

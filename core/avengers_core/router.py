@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,6 +53,10 @@ class Router:
         scorer: str | None = None,
         **scorer_options: Any,
     ) -> None:
+        if not isinstance(artifact, RouterArtifact):
+            raise TypeError(
+                f"expected a RouterArtifact, got {artifact!r:.60}; Router.load() takes a path"
+            )
         self._scorer_spec = (scorer, scorer_options)
         self._embedder = None if embedder is None else _embedder_of(artifact, embedder)
         self._embedder_lock = threading.Lock()
@@ -195,7 +199,7 @@ class Router:
         vectors = self.embedder.embed([query])
         return _decide_one(self.engine, query, vectors, call)
 
-    def route_batch(self, queries: Sequence[str], **arguments: Any) -> list[RoutingDecision]:
+    def route_batch(self, queries: Iterable[str], **arguments: Any) -> list[RoutingDecision]:
         """:meth:`route` for many queries: one embedding pass, one matrix product.
 
         Args:
@@ -203,7 +207,8 @@ class Router:
             arguments: as for :meth:`route`, the same for all.
         """
         call = make_call(**arguments)
-        known = _not_blank(queries)
+        queries = _texts(queries)
+        known = [query for query in queries if not _is_blank(query)]
         vectors = self.embedder.embed(known) if known else None
         return _decide(self.engine, queries, known, vectors, call)
 
@@ -215,10 +220,11 @@ class Router:
         vectors = await self.embedder.aembed([query])
         return _decide_one(self.engine, query, vectors, call)
 
-    async def aroute_batch(self, queries: Sequence[str], **arguments: Any) -> list[RoutingDecision]:
+    async def aroute_batch(self, queries: Iterable[str], **arguments: Any) -> list[RoutingDecision]:
         """:meth:`route_batch`, embedding asynchronously."""
         call = make_call(**arguments)
-        known = _not_blank(queries)
+        queries = _texts(queries)
+        known = [query for query in queries if not _is_blank(query)]
         vectors = await self.embedder.aembed(known) if known else None
         return _decide(self.engine, queries, known, vectors, call)
 
@@ -376,14 +382,10 @@ def _decide(
     return [next(rest) if q.strip() else overall for q in queries]
 
 
-def _texts(queries: Sequence[str]) -> Sequence[str]:
+def _texts(queries: Iterable[str]) -> Sequence[str]:
     if isinstance(queries, str):
         raise TypeError("expected a list of queries, got one text; use route() for one")
-    return queries
-
-
-def _not_blank(queries: Sequence[str]) -> list[str]:
-    return [q for q in _texts(queries) if not _is_blank(q)]
+    return queries if isinstance(queries, Sequence) else list(queries)
 
 
 def _is_blank(query: str) -> bool:

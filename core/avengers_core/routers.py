@@ -7,12 +7,13 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from avengers_core.artifact import RouterArtifact
 from avengers_core.router import Router
 from avengers_core.storage import MANIFEST
 
 
 def resolve_router(router: Any) -> Router:
-    """A router, from itself, from an artifact's path, or from None for the default artifact.
+    """A router, from itself, an artifact or its path, or from None for the default artifact.
 
     An artifact is read once for as long as it stays as it is: copies of a chat model, and models
     made for each request, share one router.
@@ -24,11 +25,14 @@ def resolve_router(router: Any) -> Router:
     """
     if isinstance(router, Router):
         return router
+    if isinstance(router, RouterArtifact):
+        return Router(router)
     if router is None:
         router = os.environ.get("AVENGERS_ARTIFACT") or ""
     elif not isinstance(router, str | os.PathLike):
         raise TypeError(
-            f"router must be a Router, the path of an artifact or None, got {type(router).__name__}"
+            f"router must be a Router, an artifact, the path of one or None, got "
+            f"{type(router).__name__}"
         )
     elif not os.fspath(router):
         raise ValueError("router= is an empty path; leave it out for the default artifact")

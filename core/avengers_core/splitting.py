@@ -31,7 +31,9 @@ def split_records(
     """Split every dataset at random in the same ratio, as the published code does.
 
     Datasets are taken in the order of their names. Each is permuted by a generator seeded afresh;
-    its first ``n - floor(train_ratio * n)`` records are for testing, the rest for fitting.
+    its first ``n - floor(train_ratio * n)`` queries are for testing, the rest for fitting. A query
+    that is repeated, as in logs, is on one side with all its records: who has seen it in fitting
+    knows the answer.
 
     Args:
         records: what :func:`load_records` returns or takes.
@@ -56,7 +58,8 @@ def split_records(
     if dropped := known_names("model", excluded_models, records.models):
         records = records.without_models(dropped)
 
-    train, test = split_indices([r.dataset for r in records], train_ratio, seed)
+    queries = [r.query for r in records]
+    train, test = split_indices(queries, [r.dataset for r in records], train_ratio, seed)
     if left_out:
         excluded = [i for i, r in enumerate(records) if r.dataset in left_out]
         train = [i for i in train if records[i].dataset not in left_out]
@@ -68,25 +71,31 @@ def split_records(
 
 
 def split_indices(
-    datasets: Sequence[str], train_ratio: float, seed: int
+    queries: Sequence[str], datasets: Sequence[str], train_ratio: float, seed: int
 ) -> tuple[list[int], list[int]]:
-    """The rows to fit on and to test on, given each row's dataset; see :func:`split_records`."""
+    """The rows to fit on and to test on, given each row's query and dataset.
+
+    See :func:`split_records`.
+    """
     rows_of: dict[str, list[int]] = {}
     for row, dataset in enumerate(datasets):
         rows_of.setdefault(dataset, []).append(row)
+    for_test: dict[str, bool] = {}
     train: list[int] = []
     test: list[int] = []
     for _, rows in sorted(rows_of.items()):
         order = [rows[i] for i in np.random.default_rng(seed).permutation(len(rows)).tolist()]
-        n_test = len(rows) - int(len(rows) * train_ratio)
-        test += order[:n_test]
-        train += order[n_test:]
+        new = list(dict.fromkeys(queries[i] for i in order if queries[i] not in for_test))
+        n_test = len(new) - int(len(new) * train_ratio)
+        for_test |= {query: place < n_test for place, query in enumerate(new)}
+        test += [i for i in order if for_test[queries[i]]]
+        train += [i for i in order if not for_test[queries[i]]]
     return train, test
 
 
 def known_names(kind: str, wanted: Iterable[str], known: Sequence[str]) -> set[str]:
     """The names as a set; raises ValueError for one that no record has."""
-    wanted = set(wanted)
+    wanted = {wanted} if isinstance(wanted, str) else set(wanted)
     if unknown := sorted(wanted - set(known)):
         raise ValueError(f"no record has the {kind} {unknown}; there are {sorted(known)}")
     return wanted

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from avengers_core.parallel import one_thread
 from avengers_core.records import Records, Source, as_records
 from avengers_core.splitting import split_records
 
@@ -223,12 +224,9 @@ _shared: tuple[Records, dict[str, LookupEmbedder]]
 
 
 def _start(records: Records, vectors: dict[str, LookupEmbedder]) -> None:
-    from threadpoolctl import threadpool_limits
-
     global _shared  # noqa: PLW0603 (one copy a process instead of one a task)
     _shared = records, vectors
-    # The processes share the cores; threads inside each would only get in each other's way.
-    threadpool_limits(1)
+    one_thread()  # the processes share the cores
 
 
 def _experiment(setting: Setting) -> Row:

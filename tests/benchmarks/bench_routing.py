@@ -63,7 +63,9 @@ def nearest(
 
 def one_split(records: Records, seed: int, average: Average) -> Iterator[tuple[str, tuple]]:
     """Name and metrics of each way to route."""
-    train_rows, test_rows = split_indices([r.dataset for r in records], 0.7, seed)
+    train_rows, test_rows = split_indices(
+        [r.query for r in records], [r.dataset for r in records], 0.7, seed
+    )
     train = records.replace(records[i] for i in train_rows)
     outcomes = to_outcomes(records)
     test = outcomes.take(test_rows)

@@ -49,7 +49,7 @@ def test_names_may_come_from_an_iterator():
         ({"alpha": -0.1}, r"alpha must lie in \[0, 1\], got -0.1"),
         ({"alpha": 1.1}, r"alpha must lie in \[0, 1\], got 1.1"),
         ({"alpha": NAN}, r"alpha must lie in \[0, 1\], got nan"),
-        ({"n": 0}, "n must be at least 1, got 0"),
+        ({"n": 0}, "n must be a whole number, at least 1, got 0"),
         ({"prompt_tokens": -1}, "prompt_tokens must not be negative, got -1"),
         ({"on_empty": "shrug"}, 'on_empty must be "raise" or "relax", got \'shrug\''),
         ({"alpha": 0.5, "performance_weight": 1}, "give alpha, or .*, not both"),

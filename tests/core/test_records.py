@@ -272,6 +272,17 @@ def test_a_split_is_a_partition_in_the_same_ratio(sizes, ratio, seed):
     assert [r.query for r in again.train] == [r.query for r in train]
 
 
+@given(st.lists(st.integers(0, 9), min_size=1, max_size=60), st.integers(0, 1000))
+def test_repeated_queries_stay_together(numbers, seed):
+    rows = [
+        {"query": f"q{n}", "records": {"a": 1}, "dataset": "xyz"[i % 3]}
+        for i, n in enumerate(numbers)
+    ]
+    train, test = split_records(rows, 0.5, seed)
+    assert len(train) + len(test) == len(rows)
+    assert not {r.query for r in train} & {r.query for r in test}
+
+
 def test_another_seed_another_split():
     records = sample({"x": 50})
     assert [r.query for r in split_records(records, 0.5, 1).test] != [
@@ -289,8 +300,9 @@ def test_excluded_datasets_soft_and_hard():
 
 
 def test_excluded_models():
-    split = split_records(sample({"x": 10}), excluded_models=["a"])
-    assert split.train.models == split.test.models == ("b",)
+    for left_out in (["a"], "a"):
+        split = split_records(sample({"x": 10}), excluded_models=left_out)
+        assert split.train.models == split.test.models == ("b",)
 
 
 @pytest.mark.parametrize(
@@ -311,7 +323,7 @@ def test_a_split_that_can_not_be(options, message):
 def test_the_published_split(shared):
     reference = np.load(shared / "reference" / "reference_uiuc9.npz")
     records = load_records(shared / "data" / "uiuc9.jsonl.gz")
-    train, test = split_indices([r.dataset for r in records], 0.7, 42)
+    train, test = split_indices([r.query for r in records], [r.dataset for r in records], 0.7, 42)
     names = [f"{r.dataset}|{r.index}" for r in records]
     assert sorted(names[i] for i in train) == sorted(reference["train_index"].tolist())
     assert [names[i] for i in test] == reference["test_index"].tolist()

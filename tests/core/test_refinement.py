@@ -258,3 +258,15 @@ def test_a_refinement_survives_dropping_and_adding_models(make_records, embedder
     np.testing.assert_allclose(
         grown.refinement.linear.offset, artifact.refinement.linear.offset, atol=1e-9
     )
+
+
+def test_repeated_queries_are_in_one_fold():
+    rng = np.random.default_rng(0)
+    distinct = rng.normal(size=(60, 8)).astype(np.float32)
+    distinct /= np.linalg.norm(distinct, axis=1, keepdims=True)
+    noise = rng.integers(2, size=(60, 3)).astype(np.float64)
+    points, scores = np.tile(distinct, (10, 1)), np.tile(noise, (10, 1))
+    labels = np.tile(np.arange(60), 10)
+    found = choose_settings(points, labels, scores, distinct, 42)
+    # Who has seen a held-out query in fitting knows its result, and sees no need to shrink.
+    assert (found.m0, found.ridge) == (15.0, 100.0)

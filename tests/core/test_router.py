@@ -20,6 +20,7 @@ from avengers_core import (
     fit,
 )
 from avengers_core.embedders import CallableEmbedder
+from avengers_core.routers import resolve_router
 
 QUERIES = ["alpha beta gamma", "zeta delta", "gamma", "epsilon epsilon", "nothing known"]
 
@@ -90,7 +91,7 @@ def test_any_text_is_routed(each):
     [
         (lambda r: r.route("q", alpha=2), ValueError, r"alpha must lie in \[0, 1\], got 2"),
         (lambda r: r.route("q", alpha=float("nan")), ValueError, "alpha must lie"),
-        (lambda r: r.route("q", n=0), ValueError, "n must be at least 1"),
+        (lambda r: r.route("q", n=0), ValueError, "n must be a whole number, at least 1"),
         (lambda r: r.route("q", max_cost=-1), ValueError, "max_cost must be USD"),
         (lambda r: r.route("q", min_score=2), ValueError, r"min_score must lie in \[0, 1\]"),
         (lambda r: r.route("q", prompt_tokens=-1), ValueError, "prompt_tokens must not be"),
@@ -458,3 +459,19 @@ def test_a_cluster_scorer_can_be_set_by_name_and_options(small, embedder):
 def test_vectors_alone_are_enough(each, embedder):
     chosen = each.route_vectors(embedder.embed(QUERIES), alpha=0.5)
     assert chosen.shape == (5,)
+
+
+def test_what_a_router_is_made_of(small):
+    with pytest.raises(TypeError, match=r"expected a RouterArtifact.*Router\.load"):
+        Router("artifact/")
+    assert resolve_router(small) is small
+    assert resolve_router(small.artifact).artifact is small.artifact
+    with pytest.raises(TypeError, match="router must be a Router"):
+        resolve_router(3)
+    with pytest.raises(ValueError, match="empty path"):
+        resolve_router("")
+
+
+def test_queries_may_come_from_anywhere(small):
+    queries = ["alpha beta", "", "gamma"]
+    assert small.route_batch(q for q in queries) == small.route_batch(queries)

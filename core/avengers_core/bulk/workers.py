@@ -16,12 +16,13 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from dataclasses import dataclass
-from multiprocessing import get_context
+from multiprocessing import current_process, get_context
 from multiprocessing.connection import Connection
 from typing import Any, Literal, TypeVar
 
 from avengers_core.bulk.files import Part
 from avengers_core.errors import AvengersError
+from avengers_core.parallel import one_thread
 from avengers_core.progress import progress
 
 R = TypeVar("R")
@@ -81,6 +82,12 @@ class Workers:
 
 
 def _processes(job: Job[R], parts: Sequence[Part], workers: int) -> Iterator[R]:
+    if getattr(current_process(), "_inheriting", False):
+        # This is a worker that is still importing the script; a traceback for each would bury this.
+        raise SystemExit(
+            "worker processes import the script that starts them, and this one starts some again "
+            "when it is imported: put what it does under `if __name__ == '__main__':`"
+        )
     try:
         payload = pickle.dumps(job)
     except (pickle.PicklingError, AttributeError, TypeError) as error:
@@ -105,8 +112,8 @@ def too_many_crashes(number: int, part: Part) -> AvengersError:
     """What is raised when a part has killed its worker :data:`MOST_CRASHES` times."""
     return AvengersError(
         f"worker processes died {MOST_CRASHES} times in a row at part {number} ({part.file}). "
-        f"Too little memory is the usual reason, or a script that lacks "
-        f"`if __name__ == '__main__':`."
+        f"The usual reasons are a script that lacks `if __name__ == '__main__':`, and too little "
+        f"memory."
     )
 
 
@@ -167,7 +174,5 @@ def _do(number: int, part: Part) -> Any:
 
 def limit_threads() -> None:
     """One thread for each worker: the parts are what runs in parallel."""
-    from threadpoolctl import threadpool_limits
-
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
-    threadpool_limits(1)
+    one_thread()

@@ -108,3 +108,20 @@ def test_errors_come_home_from_other_processes():
     error = pickle.loads(pickle.dumps(OptionalDependencyError("pyarrow", "parquet")))
     assert isinstance(error, OptionalDependencyError)
     assert str(error) == str(OptionalDependencyError("pyarrow", "parquet"))
+
+
+def test_a_script_that_starts_itself_again_is_told_so(folder, tmp_path):
+    lines = SLEEPER.replace('if __name__ == "__main__":', "if True:").replace("sleeping", "no")
+    (tmp_path / "no_jobs.py").write_text("sleep = print")
+    (tmp_path / "script.py").write_text(lines)
+    run = subprocess.run(
+        [sys.executable, "script.py", str(folder)],
+        check=False,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert run.returncode == 1
+    assert "put what it does under `if __name__ == '__main__':`" in run.stderr
+    assert run.stderr.count("Traceback") <= 2, "of the parent alone"
