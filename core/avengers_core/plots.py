@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from avengers_core.artifact import RouterArtifact
+from avengers_core.cost_axis import label_costs
 from avengers_core.errors import OptionalDependencyError
 from avengers_core.labels import label_points, plain, shortened
 from avengers_core.metrics import pareto_front
@@ -60,11 +61,14 @@ def _figure(width: float, height: float, **subplots: Any) -> tuple[Figure, Any]:
     return figure, axes
 
 
+def _say(ax: Any, text: str) -> None:
+    """Write in an empty frame why it is empty."""
+    ax.text(0.5, 0.5, text, transform=ax.transAxes, ha="center", va="center", color=_INK)
+
+
 def tradeoff(report: Results) -> Figure:
     """Accuracy against mean cost: the router's curve, the single models, their Pareto front."""
     figure, ax = _figure(8, 5)
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
-
     curve = report.curve
     there = ~(np.isnan(curve.cost) | np.isnan(curve.score))
     order = np.flatnonzero(there)[np.argsort(curve.cost[there], kind="stable")]
@@ -77,6 +81,11 @@ def tradeoff(report: Results) -> Figure:
         where="post",
         color=_ACCENT,
         linewidth=2.2,
+        # Its best point, which is all there is where every alpha makes the same choices.
+        marker="D",
+        markevery=[-1] if front.any() else [],
+        markersize=9,
+        fillstyle="none",
         label="router, every alpha (best reachable)",
     )
     known = ~(np.isnan(curve.single_cost) | np.isnan(curve.single_score))
@@ -100,11 +109,13 @@ def tradeoff(report: Results) -> Figure:
         ax.set_xscale("log")
         if everything.max() <= everything.min() * (1 + 1e-9):
             ax.set_xlim(everything.min() / 2, everything.max() * 2)
-        ax.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-        ax.xaxis.set_minor_formatter(NullFormatter())
-    ax.xaxis.set_major_formatter(FuncFormatter(_dollars))
     # Room for a point at the edge, and for the name of one.
     ax.margins(x=0.06, y=0.08)
+    if len(everything):
+        label_costs(ax.xaxis, everything)
+    else:
+        _say(ax, "No cost is known, so there is none to compare accuracy with.")
+        ax.set(xticks=[], yticks=[])
     ax.set_xlabel(f"mean cost of a call, USD ({ax.get_xscale()} scale)")
     ax.set_ylabel(f"accuracy, mean over {_AVERAGES[report.average]}")
     ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, frameon=False)
@@ -117,8 +128,6 @@ def tradeoff(report: Results) -> Figure:
 def over_alpha(report: Results) -> Figure:
     """Accuracy and mean cost as functions of alpha, with the best single model's."""
     figure, (top, bottom) = _figure(8, 5.5, nrows=2, sharex=True)
-    from matplotlib.ticker import FuncFormatter
-
     curve, best = report.curve, report.best_single
     name = shortened(curve.models)[curve.models.index(best.name)]
     accuracy = best.dataset_mean if report.average == "dataset" else best.query_mean
@@ -141,7 +150,11 @@ def over_alpha(report: Results) -> Figure:
             va="bottom",
             fontsize=8,
         )
-    bottom.yaxis.set_major_formatter(FuncFormatter(_dollars))
+    if np.isnan(curve.cost).all():
+        _say(bottom, "No cost is known.")
+        bottom.set_yticks([])
+    else:
+        label_costs(bottom.yaxis, curve.cost)
     bottom.set_xlabel("alpha: 0 = cheapest, 1 = best")
     bottom.set_xlim(0, 1)
     figure.align_ylabels()
@@ -303,9 +316,3 @@ def to_svg(figure: Figure) -> str:
         figure.savefig(buffer, format="svg", metadata=_NO_METADATA)
     svg = buffer.getvalue()
     return _PATH.sub(lambda path: _DECIMALS.sub(r"\1", path[0]), svg[svg.index("<svg") :])
-
-
-def _dollars(value: float, _position: object = None) -> str:
-    """An amount on an axis, without an exponent: $0.00002."""
-    digits = f"{value:.4g}"
-    return "$" + (f"{float(digits):.12f}".rstrip("0").rstrip(".") if "e-" in digits else digits)

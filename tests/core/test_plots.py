@@ -124,6 +124,52 @@ def test_models_that_share_a_point_keep_their_names(toy_router, toy_rows):
 def test_without_costs_there_are_pictures_all_the_same(toy_router, toy_rows, tmp_path):
     report = evaluate(toy_router, [{**r, "usages": {}} for r in toy_rows])
     assert len(plots.save_all(report, tmp_path, ("svg",))) == 3
+    top, bottom = plots.over_alpha(report).axes
+    for empty in (plots.tradeoff(report).axes[0], bottom):
+        assert any("No cost is known" in text.get_text() for text in empty.texts)
+        assert not len(empty.get_yticks())
+    assert len(bottom.get_xticks()) > 2
+    assert len(top.get_yticks()) > 2
+
+
+def written_amounts(figure, axis):
+    """The texts beside an axis, and the room that each takes."""
+    figure.draw_without_rendering()
+    labels = [label for label in axis.get_ticklabels() if label.get_text()]
+    return [label.get_text() for label in labels], [label.get_window_extent() for label in labels]
+
+
+@pytest.mark.parametrize(
+    "costs",
+    [(1e-6, 1e-3, 1), (1e-5, 1e-3, 0.1), (1e-7, 1e-3, 10), (1e-9, 1, 1e12), (1, 1.05, 1.1)],
+)
+def test_amounts_are_written_apart_however_far_the_costs_are(make_records, embedder, costs):
+    def priced(rows):
+        usages = {m: {"cost": c} for m, c in zip(("good", "cheap", "odd"), costs, strict=True)}
+        return [{**r, "usages": usages} for r in rows]
+
+    router = Router(fit(priced(make_records(60)), embedder, n_clusters=3), embedder)
+    figure = plots.tradeoff(evaluate(router, priced(make_records(40, seed=2))))
+    amounts, rooms = written_amounts(figure, figure.axes[0].xaxis)
+    assert 3 <= len(amounts) <= 7
+    assert overlapping(rooms) == []
+
+
+def test_no_amount_is_below_nothing(toy_router, toy_rows):
+    free = [{**r, "usages": {m: {"cost": 0.0} for m in "ab"}} for r in toy_rows]
+    report = evaluate(toy_router, free)
+    drawn = plots.tradeoff(report), plots.over_alpha(report)
+    for figure, axis in zip(drawn, (drawn[0].axes[0].xaxis, drawn[1].axes[1].yaxis), strict=True):
+        assert written_amounts(figure, axis)[0] == ["$0"]
+
+
+def test_a_router_of_one_point_is_seen(make_records, embedder):
+    one = Router(fit(make_records(40, models=("only",)), embedder, n_clusters=2), embedder)
+    axes = plots.tradeoff(evaluate(one, make_records(30, models=("only",)))).axes[0]
+    line = next(n for n in axes.get_lines() if str(n.get_label()).startswith("router"))
+    assert len(line.get_xdata()) == 1
+    assert line.get_marker() == "D"
+    assert line.get_markevery() == [-1]
 
 
 def test_over_alpha_draws_the_whole_curve(report):
@@ -199,14 +245,6 @@ def test_dollar_signs_are_no_formula(make_records, embedder, tmp_path):
     artifact = fit(rows, embedder, n_clusters=5)
     report = evaluate(Router(artifact, embedder), rows)
     assert len(plots.save_all(report, tmp_path, ("svg",), artifact=artifact)) == 4
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [(0, "$0"), (2e-5, "$0.00002"), (0.00015, "$0.00015"), (0.01, "$0.01"), (12.5, "$12.5")],
-)
-def test_amounts_have_no_exponent(value, text):
-    assert plots._dollars(value) == text
 
 
 def test_a_study_has_a_panel_for_each_metric():
