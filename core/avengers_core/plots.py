@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,6 +28,8 @@ Floats = npt.NDArray[np.floating]
 _AVERAGES = {"dataset": "datasets", "query": "queries"}
 _MOST_MODELS = 8
 _MOST_FLAT_LABELS = 8
+# Models named as left out, and characters of such a line.
+_MOST_NAMED, _LINE = 6, 100
 # Steps drawn along alpha: more can not be told apart on a page.
 _MOST_STEPS = 150
 _NO_METADATA = dict.fromkeys(("Creator", "Date", "Format", "Type"))
@@ -70,9 +73,9 @@ def tradeoff(report: Results) -> Figure:
     """Accuracy against mean cost: the router's curve, the single models, their Pareto front."""
     figure, ax = _figure(8, 5)
     curve = report.curve
-    there = ~(np.isnan(curve.cost) | np.isnan(curve.score))
-    order = np.flatnonzero(there)[np.argsort(curve.cost[there], kind="stable")]
-    routed_cost, routed = curve.cost[order], curve.score[order]
+    there = ~(np.isnan(report.cost) | np.isnan(curve.score))
+    order = np.flatnonzero(there)[np.argsort(report.cost[there], kind="stable")]
+    routed_cost, routed = report.cost[order], curve.score[order]
     ax.plot(routed_cost, routed, color=_ACCENT, linewidth=0.8, alpha=0.4)
     front = pareto_front(routed, routed_cost)
     ax.step(
@@ -116,13 +119,24 @@ def tradeoff(report: Results) -> Figure:
     else:
         _say(ax, "No cost is known, so there is none to compare accuracy with.")
         ax.set(xticks=[], yticks=[])
-    ax.set_xlabel(f"mean cost of a call, USD ({ax.get_xscale()} scale)")
+    ax.set_xlabel(f"mean cost of a call, USD ({ax.get_xscale()} scale){_left_out(report)}")
     ax.set_ylabel(f"accuracy, mean over {_AVERAGES[report.average]}")
     ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, frameon=False)
     corners = np.stack([cost[best][steps].repeat(2)[1:], score[best][steps].repeat(2)[:-1]], axis=1)
     lines = (np.stack([routed_cost, routed], axis=1), corners)
     label_points(ax, cost, score, names, around=lines)
     return figure
+
+
+def _left_out(report: Results) -> str:
+    """A line that names the models without a known cost, which have no place in the picture."""
+    short = dict(zip(report.curve.models, shortened(report.curve.models), strict=True))
+    names = [plain(short[m]) for m in report.unpriced]
+    if not names or len(names) == len(short):
+        return ""
+    if len(names) > _MOST_NAMED:
+        names[_MOST_NAMED - 1 :] = [f"{len(names) - _MOST_NAMED + 1} others"]
+    return "\n" + fill(f"not drawn, for no cost is known: {', '.join(names)}", _LINE)
 
 
 def over_alpha(report: Results) -> Figure:
@@ -133,7 +147,7 @@ def over_alpha(report: Results) -> Figure:
     accuracy = best.dataset_mean if report.average == "dataset" else best.query_mean
     for ax, values, reference, label in (
         (top, curve.score, accuracy, "accuracy"),
-        (bottom, curve.cost, best.mean_cost, "mean cost of a call, USD"),
+        (bottom, report.cost, best.mean_cost, "mean cost of a call, USD"),
     ):
         ax.stairs(values, curve.path.edges, color=_ACCENT, linewidth=1.8, baseline=None)
         ax.set_ylabel(label)
@@ -150,11 +164,11 @@ def over_alpha(report: Results) -> Figure:
             va="bottom",
             fontsize=8,
         )
-    if np.isnan(curve.cost).all():
+    if np.isnan(report.cost).all():
         _say(bottom, "No cost is known.")
         bottom.set_yticks([])
     else:
-        label_costs(bottom.yaxis, curve.cost)
+        label_costs(bottom.yaxis, report.cost)
     bottom.set_xlabel("alpha: 0 = cheapest, 1 = best")
     bottom.set_xlim(0, 1)
     figure.align_ylabels()

@@ -65,6 +65,7 @@ def to_markdown(report: Results) -> str:
         markdown_table(("metric", "value", "meaning"), metric_rows(report)),
         "## Accuracy and cost",
         markdown_table(*comparison(report)),
+        *map(_plain, notes(report)),
         "## Selection",
         markdown_table(*selection(report)),
     ]
@@ -107,12 +108,12 @@ def to_html(report: Results) -> str:
     )
     tables = (
         ("Metrics", "", ("metric", "value", "meaning"), metric_rows(report)),
-        ("Accuracy in percent, and cost", "", *comparison(report)),
+        ("Accuracy in percent, and cost", " ".join(notes(report)), *comparison(report)),
         ("95 % confidence", _CONFIDENCE, *confidence(report)),
         ("Share of the queries", "", *selection(report)),
     )
     body = "".join(
-        f"<h2>{title}</h2><p>{note}</p>{_html_table(head, rows)}"
+        f"<h2>{title}</h2><p>{html.escape(note)}</p>{_html_table(head, rows)}"
         for title, note, head, rows in tables
         if rows
     )
@@ -194,10 +195,32 @@ def comparison(report: Results, datasets: bool = True) -> tuple[list[str], list[
             percent(row.dataset_mean),
             percent(row.query_mean),
             usd(None if math.isnan(row.mean_cost) else row.mean_cost) + note,
-            usd(None if math.isnan(row.total_cost) else row.total_cost),
+            _total(row, report.n_queries),
         ]
 
     return heading, [line(row) for row in report.rows]
+
+
+def _total(row: Row, n: int) -> str:
+    """What a row costs in all, and for how many of the n queries where not for all."""
+    if math.isnan(row.total_cost):
+        return usd(None)
+    # What chance chooses is a mean, which is whole but for rounding.
+    covered = "" if row.priced > n - 1e-6 else f" for {math.floor(row.priced + 1e-6):,} of {n:,}"
+    return usd(row.total_cost) + covered
+
+
+def notes(report: Results) -> list[str]:
+    """Sentences without which the tables would be misread; empty where there is nothing to say."""
+    found = []
+    if report.unpriced:
+        found.append(f"No cost is known of {', '.join(report.unpriced)}.")
+    if any(0 < row.priced < report.n_queries - 1e-6 for row in report.rows):
+        found.append(
+            "Costs are those of the calls with a known cost: where these are not all, the total "
+            "says how many."
+        )
+    return found
 
 
 def confidence(report: Results) -> tuple[list[str], list[list[str]]]:

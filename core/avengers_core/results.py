@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -30,8 +31,9 @@ class Row:
         accuracy: mean score by dataset, NaN where nothing is known.
         dataset_mean: mean over the datasets, the published tables' average.
         query_mean: mean over the queries.
-        mean_cost: USD a call.
-        total_cost: USD for all queries.
+        mean_cost: USD a call, over the queries with a known cost; NaN where there is none.
+        total_cost: USD for those queries together.
+        priced: how many they are; on average where chance chooses.
         shares: model -> share of the queries it was chosen for.
         alpha: of a router's or team's row, else None.
     """
@@ -43,6 +45,7 @@ class Row:
     query_mean: float
     mean_cost: float
     total_cost: float
+    priced: float
     shares: dict[str, float]
     alpha: float | None = None
 
@@ -72,6 +75,24 @@ class Results:
     choices: Mapping[float, Ints] = field(default_factory=dict)
     relaxed: int = 0
 
+    @property
+    def unpriced(self) -> tuple[str, ...]:
+        """The models of which no held-out record has a cost."""
+        unknown = np.isnan(self.curve.single_cost)
+        return tuple(m for m, none in zip(self.curve.models, unknown, strict=True) if none)
+
+    @cached_property
+    def cost(self) -> Floats:
+        """(B,) the curve's mean cost, USD a call; NaN where a model without known cost is chosen.
+
+        The mean of the others' costs would make such an alpha look cheap.
+        """
+        if not self.unpriced:
+            return self.curve.cost
+        unknown = np.isnan(self.curve.single_cost)
+        shares = self.curve.path.shares(len(unknown))[:, unknown].sum(axis=1)
+        return np.where(shares > 0, np.nan, self.curve.cost)
+
     # -- LLMRouterBench and RouterBench ------------------------------------------------------
 
     @property
@@ -99,7 +120,7 @@ class Results:
         """
         best = self.best_single
         return metrics.cost_save(
-            self.curve.score, self.curve.cost, self._accuracy(best), best.mean_cost, keep
+            self.curve.score, self.cost, self._accuracy(best), best.mean_cost, keep
         )
 
     @property
@@ -111,7 +132,7 @@ class Results:
         costs = self.curve.single_cost[~np.isnan(self.curve.single_cost)]
         if not len(costs):
             return float("nan")
-        return metrics.aiq(self.curve.score, self.curve.cost, costs.min(), costs.max())
+        return metrics.aiq(self.curve.score, self.cost, costs.min(), costs.max())
 
     @property
     def pareto_dist(self) -> float:
@@ -119,7 +140,7 @@ class Results:
         known = ~np.isnan(self.curve.single_cost)
         return metrics.pareto_dist(
             self.curve.score,
-            self.curve.cost,
+            self.cost,
             self.curve.single_score[known],
             self.curve.single_cost[known],
         )
@@ -162,6 +183,7 @@ class Results:
                 "query_mean": r.query_mean,
                 "mean_cost": r.mean_cost,
                 "total_cost": r.total_cost,
+                "priced": r.priced,
             }
             for r in self.rows
         ]
@@ -243,6 +265,7 @@ class Results:
             "n_queries": self.n_queries,
             "relaxed": self.relaxed,
             "best_single": self.best_single.name,
+            "unpriced": list(self.unpriced),
             "metrics": self.metrics,
             "rows": [asdict(row) for row in self.rows],
             "intervals": [
@@ -252,7 +275,7 @@ class Results:
                 "exact": self.curve.path.exact,
                 "alpha": self.curve.alphas.tolist(),
                 "accuracy": self.curve.score.tolist(),
-                "mean_cost": self.curve.cost.tolist(),
+                "mean_cost": self.cost.tolist(),
             },
         }
         plain: dict[str, Any] = _without_nan(content)

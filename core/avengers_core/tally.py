@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -24,7 +24,7 @@ class Sum:
         score: (D,) sum of known scores.
         scored: (D,) how many are known.
         cost: (D,) sum of known costs, USD.
-        priced: (D,) how many are known.
+        priced: (D,) how many are known, on average where chance chooses.
         chosen: (D, M) queries that each model was chosen for.
     """
 
@@ -65,6 +65,22 @@ class Sum:
         chosen = np.zeros(outcomes.scores.shape)
         chosen[rows, choice] = 1
         return cls.of(outcomes, outcomes.scores[rows, choice], outcomes.costs[rows, choice], chosen)
+
+    @classmethod
+    def of_chance(cls, outcomes: Outcomes, singles: Sequence[Sum]) -> Sum:
+        """What choosing uniformly at random comes to on average, from the M models' own sums.
+
+        A query counts as priced to the share of the models whose cost is known, so that the mean
+        and the total are of the same calls.
+        """
+        n, m = outcomes.scores.shape
+        chosen = np.full((n, m), 1 / m)
+        scores = cls.of(outcomes, _mean_of_known(outcomes.scores), np.full(n, np.nan), chosen)
+        return replace(
+            scores,
+            cost=np.sum([s.cost for s in singles], axis=0) / m,
+            priced=np.sum([s.priced for s in singles], axis=0) / m,
+        )
 
     def __add__(self, other: Sum) -> Sum:
         return Sum(*(a + b for a, b in zip(self._parts(), other._parts(), strict=True)))
@@ -139,20 +155,16 @@ class Tally:
         n, m = outcomes.scores.shape
         # Unknown scores and costs are sorted last: worse, and dearer, than any.
         best = np.lexsort((outcomes.costs, -outcomes.scores), axis=1)[:, 0]
+        singles = tuple(Sum.of_choice(outcomes, np.full(n, j)) for j in range(m))
         counts = np.bincount(outcomes.dataset, minlength=len(outcomes.datasets))
         return cls(
             outcomes.models,
             outcomes.datasets,
             counts.astype(np.float64),
-            tuple(Sum.of_choice(outcomes, np.full(n, j)) for j in range(m)),
+            singles,
             {alpha: Sum.of_choice(outcomes, choice) for alpha, choice in choices.items()},
             Sum.of_choice(outcomes, best),
-            Sum.of(
-                outcomes,
-                _mean_of_known(outcomes.scores),
-                _mean_of_known(outcomes.costs),
-                np.full((n, m), 1 / m),
-            ),
+            Sum.of_chance(outcomes, singles),
             {alpha: Sum.of_best(outcomes, team) for alpha, team in teams.items()},
             team_size,
             relaxed,
@@ -221,6 +233,7 @@ class Tally:
             query_mean=total.accuracy("query"),
             mean_cost=total.mean_cost,
             total_cost=float(total.cost.sum()) if total.priced.any() else float("nan"),
+            priced=float(total.priced.sum()),
             shares={m: float(s) for m, s in zip(self.models, shares, strict=True)},
             alpha=alpha,
         )

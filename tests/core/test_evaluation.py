@@ -108,6 +108,24 @@ def test_without_costs_there_is_accuracy_and_no_cheapest(toy_router, toy_rows):
     assert "cheapest" not in rows_by_name(report)
 
 
+def half_priced(rows):
+    return [{**r, "usages": {"a": r["usages"]["a"]}} for r in rows]
+
+
+def test_a_total_is_of_the_calls_with_a_known_cost_which_are_counted(toy_router, toy_rows):
+    report = evaluate(toy_router, half_priced(toy_rows), [0.0, 1.0])
+    row = rows_by_name(report)
+    assert row["a"].priced == 7
+    assert row["b"].priced == 0
+    # The oracle takes "a" for five of the queries, the router at alpha 1 for four.
+    assert (row["oracle"].total_cost, row["oracle"].priced) == (5, 5)
+    assert (report.at(1.0).total_cost, report.at(1.0).priced) == (4, 4)
+    assert (row["random"].total_cost, row["random"].priced) == (3.5, 3.5)
+    for found in report.rows:
+        if found.priced:
+            assert found.mean_cost == found.total_cost / found.priced
+
+
 def test_limits_hold_for_rows_and_curve(toy_router, toy_rows):
     report = evaluate(toy_router, toy_rows, [1.0], exclude=["b"])
     assert report.at(1.0).shares == {"a": 1, "b": 0}
@@ -198,7 +216,7 @@ def test_tallies_add_up(seed, cut):
     parts = (tally(slice(cut)) + tally(slice(cut, None))).rows("dataset")
     for one, other in zip(whole, parts, strict=True):
         assert one.name == other.name
-        for name in ("dataset_mean", "query_mean", "mean_cost", "total_cost"):
+        for name in ("dataset_mean", "query_mean", "mean_cost", "total_cost", "priced"):
             assert getattr(one, name) == pytest.approx(getattr(other, name), nan_ok=True)
         assert one.shares == pytest.approx(other.shares)
 

@@ -163,6 +163,22 @@ def test_no_amount_is_below_nothing(toy_router, toy_rows):
         assert written_amounts(figure, axis)[0] == ["$0"]
 
 
+def test_models_without_a_known_cost_are_named(make_records, embedder):
+    models = ("priced", *(f"provider/without-a-price-{i}" for i in range(9)))
+
+    def priced(rows):
+        return [{**r, "usages": {"priced": r["usages"]["priced"]}} for r in rows]
+
+    router = Router(fit(priced(make_records(60, models=models)), embedder, n_clusters=2), embedder)
+    figure = plots.tradeoff(evaluate(router, priced(make_records(30, models=models))))
+    below = " ".join(figure.axes[0].get_xlabel().split())
+    assert "not drawn, for no cost is known: provider/without-a-price-0" in below
+    assert below.endswith("provider/without-a-price-4, 4 others")
+    figure.draw_without_rendering()
+    label = figure.axes[0].xaxis.label.get_window_extent()
+    assert 0 <= label.x0 < label.x1 <= figure.bbox.x1
+
+
 def test_a_router_of_one_point_is_seen(make_records, embedder):
     one = Router(fit(make_records(40, models=("only",)), embedder, n_clusters=2), embedder)
     axes = plots.tradeoff(evaluate(one, make_records(30, models=("only",)))).axes[0]

@@ -56,6 +56,23 @@ def test_markdown_has_the_published_layout(toy_report, tmp_path):
     assert selection[2:] == [["a", "100.0%", "57.1%"], ["b", "0.0%", "42.9%"]]
 
 
+def test_a_total_that_leaves_calls_out_says_so(toy_router, toy_rows, tmp_path):
+    half = [{**r, "usages": {"a": r["usages"]["a"]}} for r in toy_rows]
+    report = evaluate(toy_router, half, [0.0, 1.0])
+    report.save(tmp_path / "r.html")
+    page = (tmp_path / "r.html").read_text(encoding="utf-8")
+    for text in (report.to_markdown(), page):
+        assert "$5.00 for 5 of 7" in text
+        assert "$3.50 for 3 of 7" in text
+        assert "No cost is known of b." in text
+        assert "Costs are those of the calls with a known cost" in text
+        assert "$7.00 for" not in text
+
+
+def test_there_are_no_notes_where_all_is_known(toy_report):
+    assert rendering.notes(toy_report) == []
+
+
 def test_every_row_of_a_table_has_the_same_cells_whatever_the_names(vile):
     text = vile.to_markdown()
     for table in tables(text):

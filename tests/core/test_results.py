@@ -84,6 +84,19 @@ def test_the_interval_is_that_of_a_plain_bootstrap(report, make_records):
     np.testing.assert_allclose(report.confidence(0.53)["accuracy"], expected, atol=0.02)
 
 
+def test_an_alpha_that_takes_a_model_without_known_cost_has_no_cost(toy_router, toy_rows):
+    # Knowing a's four calls alone, the router would be as cheap as "a" and better.
+    half = [{**r, "usages": {"a": r["usages"]["a"]}} for r in toy_rows]
+    report = evaluate(toy_router, half, [0.0, 1.0])
+    assert report.unpriced == ("b",)
+    np.testing.assert_array_equal(np.isnan(report.cost), report.curve.score > 0.9)
+    assert report.cost_save_at(0.95) == 0
+    assert report.aiq == pytest.approx(2 / 3)
+    content = report.to_dict()
+    assert content["unpriced"] == ["b"]
+    assert content["curve"]["mean_cost"][-1] is None
+
+
 def test_nothing_to_resample(toy_report):
     with pytest.raises(
         ValueError, match=r"nothing to resample at alpha 0\.3.*kept: \[0\.0, 1\.0\]"
@@ -102,7 +115,7 @@ def test_the_table_is_the_published_layout(toy_report):
     first, *_ = toy_report.table
     assert list(first) == [
         *("name", "kind", "alpha", "accuracy.x", "accuracy.y"),
-        *("dataset_mean", "query_mean", "mean_cost", "total_cost"),
+        *("dataset_mean", "query_mean", "mean_cost", "total_cost", "priced"),
     ]
     assert {line["kind"] for line in toy_report.table} == {"model", "router", "baseline"}
     assert [line["alpha"] for line in toy_report.table if line["kind"] == "router"] == [0, 1]
