@@ -49,6 +49,9 @@ _CONFIDENCE = (
     "Bootstrap: queries drawn anew inside each dataset. The lead is over the best single model, in "
     "points; where both its ends have one sign, it is hardly chance."
 )
+_COMPARISON = "Accuracy in percent, and cost"
+# What a saving keeps of the best single model's accuracy.
+_KEPT = {"cost_save": 1.0, "cost_save_95": 0.95}
 _PERCENT = ("perf_gain", "cost_save", "cost_save_95")
 
 
@@ -63,7 +66,7 @@ def to_markdown(report: Results) -> str:
         _plain(summary(report)),
         "## Metrics",
         markdown_table(("metric", "value", "meaning"), metric_rows(report)),
-        "## Accuracy and cost",
+        f"## {_COMPARISON}",
         markdown_table(*comparison(report)),
         *map(_plain, notes(report)),
         "## Selection",
@@ -108,7 +111,7 @@ def to_html(report: Results) -> str:
     )
     tables = (
         ("Metrics", "", ("metric", "value", "meaning"), metric_rows(report)),
-        ("Accuracy in percent, and cost", " ".join(notes(report)), *comparison(report)),
+        (_COMPARISON, " ".join(notes(report)), *comparison(report)),
         ("95 % confidence", _CONFIDENCE, *confidence(report)),
         ("Share of the queries", "", *selection(report)),
     )
@@ -162,7 +165,7 @@ def metric_rows(report: Results) -> list[tuple[str, str, str]]:
     for key, value in report.metrics.items():
         name, meaning = _METRICS[key]
         if math.isnan(value):
-            text = "not reached"
+            text = _unknown(report, key)
         else:
             # Rounding first and adding zero takes the sign off a zero.
             percent = key in _PERCENT
@@ -171,8 +174,19 @@ def metric_rows(report: Results) -> list[tuple[str, str, str]]:
     return rows
 
 
+def _unknown(report: Results, key: str) -> str:
+    """Why a metric has no value."""
+    if key not in _KEPT:
+        return "unknown"
+    if report.best_single.mean_cost == 0:
+        return "nothing to save"
+    return "not reached" if report.perf_gain + 1 < _KEPT[key] - 1e-12 else "unknown"
+
+
 def comparison(report: Results, datasets: bool = True) -> tuple[list[str], list[list[str]]]:
-    """The published tables' layout: rows are ways to choose, columns datasets, average, cost.
+    """The published tables: rows are ways to choose, columns averages, costs, datasets.
+
+    Averages and costs come first, where a page that is too narrow for all datasets shows them.
 
     Args:
         report: the evaluation.
@@ -182,7 +196,8 @@ def comparison(report: Results, datasets: bool = True) -> tuple[list[str], list[
         The heading, and the rows.
     """
     names = sorted(report.best_single.accuracy) if datasets else []
-    heading = ["", *names, "mean over datasets", "mean over queries", "USD a call", "USD in all"]
+    means = ["mean over datasets, %", "mean over queries, %"]
+    heading = ["", *means, "USD a call", "USD in all", *names]
     best = report.best_single
 
     def line(row: Row) -> list[str]:
@@ -191,11 +206,11 @@ def comparison(report: Results, datasets: bool = True) -> tuple[list[str], list[
         note = "" if math.isnan(relative) else f" ({relative:.0%})"
         return [
             row.name,
-            *accuracy,
             percent(row.dataset_mean),
             percent(row.query_mean),
             usd(None if math.isnan(row.mean_cost) else row.mean_cost) + note,
             _total(row, report.n_queries),
+            *accuracy,
         ]
 
     return heading, [line(row) for row in report.rows]
@@ -220,7 +235,16 @@ def notes(report: Results) -> list[str]:
             "Costs are those of the calls with a known cost: where these are not all, the total "
             "says how many."
         )
+    if partial := [row.name for row in report.rows if _some_unknown(row)]:
+        found.append(
+            f"{', '.join(partial)}: without a known result on some datasets (n/a), so the mean "
+            f"over datasets is that of the others."
+        )
     return found
+
+
+def _some_unknown(row: Row) -> bool:
+    return any(map(math.isnan, row.accuracy.values()))
 
 
 def confidence(report: Results) -> tuple[list[str], list[list[str]]]:
@@ -236,7 +260,7 @@ def confidence(report: Results) -> tuple[list[str], list[list[str]]]:
             " to ".join(cost),
         ]
 
-    heading = ["", "accuracy", "lead", "USD a call"]
+    heading = ["", "accuracy, %", "lead", "USD a call"]
     return heading, [line(alpha, ends) for alpha, ends in report.intervals().items()]
 
 

@@ -46,12 +46,14 @@ def test_markdown_has_the_published_layout(toy_report, tmp_path):
     ]
     assert metrics[0] == ["metric", "value", "meaning"]
     assert comparison[0] == [
-        *("", "x", "y", "mean over datasets", "mean over queries", "USD a call", "USD in all"),
+        *("", "mean over datasets, %", "mean over queries, %", "USD a call", "USD in all"),
+        *("x", "y"),
     ]
     by_name = {line[0]: line[1:] for line in comparison[2:]}
-    assert by_name["a"] == ["100.0", "33.3", "66.7", "71.4", "$1.00 (100%)", "$7.00"]
-    assert by_name["router (alpha 1)"][:2] == ["100.0", "100.0"]
-    assert by_name["oracle"][-1] == "$25.00"
+    assert by_name["a"] == ["66.7", "71.4", "$1.00 (100%)", "$7.00", "100.0", "33.3"]
+    assert by_name["router (alpha 1)"][-2:] == ["100.0", "100.0"]
+    assert by_name["oracle"][3] == "$25.00"
+    assert "## Accuracy in percent, and cost" in text
     assert selection[0] == ["model", "alpha 0", "alpha 1"]
     assert selection[2:] == [["a", "100.0%", "57.1%"], ["b", "0.0%", "42.9%"]]
 
@@ -98,8 +100,30 @@ def test_it_prints_as_one_line(toy_report):
 def test_unknown_values_are_said_to_be_unknown(toy_router, toy_rows):
     text = evaluate(toy_router, [{**r, "usages": {}} for r in toy_rows]).to_markdown()
     assert "nan" not in text
-    assert "| AIQ | not reached |" in text or "| AIQ | unknown |" in text
+    for metric in ("CostSave", "CostSave at 95 %", "AIQ", "ParetoDist"):
+        assert f"| {metric} | unknown |" in text
     assert "| unknown | unknown |" in text
+
+
+def shown_metrics(report):
+    return {name: value for name, value, _ in rendering.metric_rows(report)}
+
+
+def test_a_saving_says_why_it_is_not_there(toy_router, toy_rows):
+    free = [{**r, "usages": {m: {"cost": 0.0} for m in "ab"}} for r in toy_rows]
+    assert shown_metrics(evaluate(toy_router, free))["CostSave"] == "nothing to save"
+    only_worse = evaluate(toy_router, toy_rows, models=["b"])
+    assert shown_metrics(only_worse)["CostSave"] == "not reached"
+    dearer = [{**r, "usages": {"b": {"cost": 1.0}}} for r in toy_rows]
+    assert shown_metrics(evaluate(toy_router, dearer))["CostSave"] == "unknown"
+
+
+def test_a_mean_over_fewer_datasets_says_so(toy_router, toy_rows):
+    rows = [{**r, "records": {"a": r["records"]["a"]}} for r in toy_rows[:4]] + toy_rows[4:]
+    report = evaluate(toy_router, rows, [0.0])
+    (note,) = [n for n in rendering.notes(report) if "n/a" in n]
+    assert note.startswith("b, best single: without a known result on some datasets (n/a)")
+    assert note in report.to_markdown()
 
 
 def test_json_has_no_nan(toy_router, toy_rows, tmp_path):
