@@ -6,7 +6,7 @@ import html
 import json
 import math
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from avengers_core.decision import usd
@@ -237,10 +237,21 @@ def notes(report: Results) -> list[str]:
         )
     if partial := [row.name for row in report.rows if _some_unknown(row)]:
         found.append(
-            f"{', '.join(partial)}: without a known result on some datasets (n/a), so the mean "
+            f"{_some(partial)}: without a known result on some datasets (n/a), so the mean "
             f"over datasets is that of the others."
         )
+    if report.lone:
+        found.append(
+            f"No confidence intervals (n/a): one query each in {_some(report.lone)}, which does "
+            f"not tell how others would differ. Hold out more, or leave such datasets out."
+        )
     return found
+
+
+def _some(names: Sequence[str], most: int = 6) -> str:
+    """Names, of many the first and how many more."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def _some_unknown(row: Row) -> bool:
@@ -251,17 +262,19 @@ def confidence(report: Results) -> tuple[list[str], list[list[str]]]:
     """95 % bootstrap intervals of the router at each alpha: heading and rows."""
 
     def line(alpha: float, ends: dict[str, tuple[float, float]]) -> list[str]:
-        low, high = ends["lead"]
-        cost = (usd(None if math.isnan(end) else end) for end in ends["mean_cost"])
         return [
             router_name(alpha),
-            " to ".join(map(percent, ends["accuracy"])),
-            "n/a" if math.isnan(low) else f"{100 * low:+.1f} to {100 * high:+.1f}",
-            " to ".join(cost),
+            _between(ends["accuracy"], percent),
+            _between(ends["lead"], lambda points: f"{100 * points:+.1f}"),
+            _between(ends["mean_cost"], usd),
         ]
 
     heading = ["", "accuracy, %", "lead", "USD a call"]
     return heading, [line(alpha, ends) for alpha, ends in report.intervals().items()]
+
+
+def _between(ends: tuple[float, float], written: Callable[[float], str]) -> str:
+    return "n/a" if any(map(math.isnan, ends)) else " to ".join(map(written, ends))
 
 
 def selection(report: Results) -> tuple[list[str], list[list[str]]]:

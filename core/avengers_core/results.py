@@ -217,7 +217,7 @@ class Results:
 
         Returns:
             ``accuracy``, ``mean_cost`` and ``lead`` (accuracy points over the best single model):
-            lower and upper end of each.
+            lower and upper end of each, NaN where it can not be known (see :attr:`lone`).
 
         Raises:
             ValueError: only sums of the records are known, or another alpha.
@@ -248,6 +248,8 @@ class Results:
             resamples,
             seed,
         )
+        if self.lone:
+            means[:] = np.nan
         return {
             alpha: {
                 "accuracy": interval(means[:, i], level),
@@ -256,6 +258,17 @@ class Results:
             }
             for i, alpha in enumerate(alphas)
         }
+
+    @property
+    def lone(self) -> tuple[str, ...]:
+        """The datasets with one query: drawn anew it is the same, so how it spreads is unknown.
+
+        Where there is one, no interval is, for it would be too narrow.
+        """
+        if self.outcomes is None:
+            return ()
+        count = np.bincount(self.outcomes.dataset, minlength=len(self.outcomes.datasets))
+        return tuple(d for d, n in zip(self.outcomes.datasets, count, strict=True) if n == 1)
 
     def to_dict(self) -> dict[str, Any]:
         """Metrics, rows and the curve as plain JSON types; null where a value is unknown."""

@@ -104,6 +104,18 @@ def test_nothing_to_resample(toy_report):
         toy_report.confidence(0.3)
 
 
+def test_one_query_of_a_dataset_does_not_tell_how_it_spreads(toy_router, toy_rows):
+    rows = [*toy_rows, {**toy_rows[0], "dataset": "z"}]
+    report = evaluate(toy_router, rows, [1.0])
+    assert report.lone == ("z",)
+    assert all(np.isnan(end).all() for end in report.confidence(1.0).values())
+    (written,) = report.to_dict()["intervals"]
+    assert written["accuracy"] == [None, None]
+    text = report.to_markdown()
+    assert "| router (alpha 1) | n/a | n/a | n/a |" in text
+    assert "No confidence intervals (n/a): one query each in z" in text
+
+
 def test_intervals_leave_missing_results_out(toy_router, toy_rows):
     rows = [{**toy_rows[0], "records": {"b": 0}}, *toy_rows[1:]]
     report = evaluate(toy_router, rows, [1.0])
