@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from avengers_core import __version__
 from avengers_core.alpha_path import curve, find_path
 from avengers_core.artifact import RouterArtifact
 from avengers_core.calls import Call, make_call
@@ -56,11 +58,15 @@ def evaluate(
     """
     if isinstance(router, RouterArtifact):
         router = Router(router)
-    outcomes = to_outcomes(as_records(records), router.models)
+    records = as_records(records)
+    outcomes = to_outcomes(records, router.models)
     if not len(outcomes) or np.isnan(outcomes.scores).all():
         raise nothing_to_compare(router)
     vectors = router.embed(outcomes.queries)
-    return evaluate_vectors(router, vectors, outcomes, alphas, average=average, n=n, **constraints)
+    report = evaluate_vectors(
+        router, vectors, outcomes, alphas, average=average, n=n, **constraints
+    )
+    return replace(report, setup={**report.setup, "missing": records.missing})
 
 
 def evaluate_vectors(
@@ -99,7 +105,50 @@ def evaluate_vectors(
         outcomes=outcomes,
         choices=choices,
         relaxed=tally.relaxed,
+        setup=setup_of(router, call),
     )
+
+
+def setup_of(router: Router, call: Call) -> dict[str, Any]:
+    """How an evaluation is made, as plain JSON types.
+
+    Args:
+        router: the router, whose artifact says how it was fitted.
+        call: what is asked of it; its own alpha does not matter.
+    """
+    artifact, info, asked_for = router.artifact, router.artifact.info, call.constraints
+    limits = {
+        "models": asked_for.models,
+        "exclude": asked_for.exclude or None,
+        "unavailable": asked_for.unavailable or None,
+        "max_cost": asked_for.max_cost,
+        "min_score": asked_for.min_score,
+        "prompt_tokens": call.prompt_tokens,
+    }
+    made = {
+        "version": __version__,
+        "embedder": info.embedder,
+        "clusters": artifact.n_clusters,
+        "fit_records": artifact.n_records,
+        "fit_source": info.source,
+        "fit_options": info.fit,
+        "fit_version": info.version,
+        "scorer": router.scorer.name,
+        "scorer_options": router.scorer.options,
+        "limits": {k: v for k, v in limits.items() if v is not None},
+        "on_empty": call.on_empty,
+        "models_a_query": call.n,
+    }
+    return {key: _plain(value) for key, value in made.items()}
+
+
+def _plain(value: Any) -> Any:
+    """JSON types for mappings, collections of names, in a lasting order, and numbers."""
+    if isinstance(value, Mapping):
+        return {key: _plain(one) for key, one in value.items()}
+    if isinstance(value, Collection) and not isinstance(value, str):
+        return sorted(value)
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def nothing_to_compare(router: Router) -> RecordError:

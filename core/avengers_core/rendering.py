@@ -1,4 +1,4 @@
-"""An evaluation as text: Markdown, one page of HTML, and tables for the terminal."""
+"""An evaluation as text: Markdown, and tables for any form of it."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import html
 import json
 import math
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from avengers_core.decision import usd
 from avengers_core.results import Results, Row, router_name
@@ -21,35 +22,12 @@ _METRICS = {
     "gap_to_oracle": ("Gap to oracle", "what choosing the best model for every query would add"),
     "pareto_dist": ("ParetoDist", "mean distance to the Pareto front; 0 is on it"),
 }
-_PAGE = """<!doctype html>
-<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>Held-out evaluation</title>
-<style>
-:root {{ color-scheme: light dark; --ink: #1a1a1a; --page: #fff; --line: #ddd; --hover: #f4f4f4 }}
-@media (prefers-color-scheme: dark) {{
-  :root {{ --ink: #e4e4e4; --page: #17181a; --line: #3a3b3e; --hover: #232427 }}
-}}
-body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem;
-  color: var(--ink); background: var(--page) }}
-table {{ border-collapse: collapse; font-size: 14px; font-variant-numeric: tabular-nums }}
-th, td {{ padding: .25rem .6rem; border-bottom: 1px solid var(--line); text-align: right;
-  white-space: nowrap }}
-th:first-child, td:first-child {{ text-align: left; position: sticky; left: 0;
-  background: var(--page) }}
-th.words, td.words {{ text-align: left; white-space: normal }}
-tr:hover td {{ background: var(--hover) }}
-.wide {{ overflow-x: auto }}
-figure {{ margin: 1rem 0 }} svg {{ max-width: 100%; height: auto; border-radius: 4px }}
-</style>
-<h1>Held-out evaluation</h1><p>{summary}</p>{pictures}{tables}
-</html>
-"""
 ENDINGS = (".json", ".md", ".html")
-_CONFIDENCE = (
+CONFIDENCE = (
     "Bootstrap: queries drawn anew inside each dataset. The lead is over the best single model, in "
     "points; where both its ends have one sign, it is hardly chance."
 )
-_COMPARISON = "Accuracy in percent, and cost"
+COMPARISON = "Accuracy in percent, and cost"
 # What a saving keeps of the best single model's accuracy.
 _KEPT = {"cost_save": 1.0, "cost_save_95": 0.95}
 _PERCENT = ("perf_gain", "cost_save", "cost_save_95")
@@ -66,7 +44,7 @@ def to_markdown(report: Results) -> str:
         _plain(summary(report)),
         "## Metrics",
         markdown_table(("metric", "value", "meaning"), metric_rows(report)),
-        f"## {_COMPARISON}",
+        f"## {COMPARISON}",
         markdown_table(*comparison(report)),
         *map(_plain, notes(report)),
         "## Selection",
@@ -74,7 +52,9 @@ def to_markdown(report: Results) -> str:
     ]
     heading, rows = confidence(report)
     if rows:
-        parts += ["## 95 % confidence", _CONFIDENCE, markdown_table(heading, rows)]
+        parts += ["## 95 % confidence", CONFIDENCE, markdown_table(heading, rows)]
+    if report.setup:
+        parts += ["## Setup", markdown_table(*setup(report))]
     return "\n\n".join(parts) + "\n"
 
 
@@ -93,34 +73,10 @@ def save(report: Results, path: str | os.PathLike[str]) -> None:
     elif file.suffix == ".md":
         text = to_markdown(report)
     else:
+        from avengers_core.html_page import to_html
+
         text = to_html(report)
     file.write_text(text, encoding="utf-8")
-
-
-def to_html(report: Results) -> str:
-    """One self-contained page: the tables, and the pictures as inline SVG."""
-    from avengers_core import plots
-
-    figures = (
-        ("Accuracy against cost", plots.tradeoff(report)),
-        ("Accuracy and cost against alpha", plots.over_alpha(report)),
-        ("Who is chosen, by alpha", plots.selection_shares(report)),
-    )
-    pictures = "".join(
-        f"<h2>{title}</h2><figure>{plots.to_svg(figure)}</figure>" for title, figure in figures
-    )
-    tables = (
-        ("Metrics", "", ("metric", "value", "meaning"), metric_rows(report)),
-        (_COMPARISON, " ".join(notes(report)), *comparison(report)),
-        ("95 % confidence", _CONFIDENCE, *confidence(report)),
-        ("Share of the queries", "", *selection(report)),
-    )
-    body = "".join(
-        f"<h2>{title}</h2><p>{html.escape(note)}</p>{_html_table(head, rows)}"
-        for title, note, head, rows in tables
-        if rows
-    )
-    return _PAGE.format(summary=html.escape(summary(report)), pictures=pictures, tables=body)
 
 
 def one_line(report: Results) -> str:
@@ -143,20 +99,6 @@ def summary(report: Results) -> str:
         f"{report.scorer}. Accuracy in the metrics is the mean over {average}. The best single "
         f"model is {report.best_single.name}.{relaxed}"
     )
-
-
-def _html_table(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    words = [name == "meaning" for name in heading]
-
-    def line(tag: str, cells: Sequence[str]) -> str:
-        row = "".join(
-            f"<{tag}{' class=words' * left}>{html.escape(cell)}</{tag}>"
-            for cell, left in zip(cells, words, strict=True)
-        )
-        return f"<tr>{row}</tr>"
-
-    body = "".join(line("td", row) for row in rows)
-    return f"<div class=wide><table>{line('th', heading)}{body}</table></div>"
 
 
 def metric_rows(report: Results) -> list[tuple[str, str, str]]:
@@ -283,6 +225,23 @@ def selection(report: Results) -> tuple[list[str], list[list[str]]]:
     heading = ["model", *(f"alpha {row.alpha:g}" for row in routed)]
     rows = [[m, *(f"{row.shares[m]:.1%}" for row in routed)] for m in report.curve.models]
     return heading, rows
+
+
+def setup(report: Results) -> tuple[list[str], list[list[str]]]:
+    """How the evaluation was made: heading and rows."""
+    rows = [[key.replace("_", " "), _in_words(value)] for key, value in report.setup.items()]
+    return ["setup", "value"], rows
+
+
+def _in_words(value: Any) -> str:
+    """A plain value as it is said: lists and pairs after each other, nothing as a dash."""
+    if isinstance(value, Mapping):
+        value = [f"{key.replace('_', ' ')} {_in_words(one)}" for key, one in value.items()]
+    if isinstance(value, list | tuple):
+        value = ", ".join(map(_in_words, value))
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return "-" if value in (None, "") else str(value)
 
 
 def markdown_table(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -64,6 +64,9 @@ class Results:
         choices: alpha -> (n,) column chosen for each query; empty where only sums are known.
         relaxed: queries that no model meets the limits for, where the nearest model was taken
             (``on_empty="relax"``).
+        setup: how it was made, as plain JSON types: embedder, fit, scorer, limits, version. Who
+            knows more, such as the input, adds it by
+            ``replace(report, setup={**report.setup, ...})``.
     """
 
     rows: tuple[Row, ...]
@@ -74,6 +77,7 @@ class Results:
     outcomes: Outcomes | None = None
     choices: Mapping[float, Ints] = field(default_factory=dict)
     relaxed: int = 0
+    setup: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def unpriced(self) -> tuple[str, ...]:
@@ -273,6 +277,7 @@ class Results:
     def to_dict(self) -> dict[str, Any]:
         """Metrics, rows and the curve as plain JSON types; null where a value is unknown."""
         content = {
+            "setup": dict(self.setup),
             "scorer": self.scorer,
             "average": self.average,
             "n_queries": self.n_queries,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 
 import numpy as np
@@ -9,7 +10,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from avengers_core import NoEligibleModelError, RecordError, Router, evaluate, fit, load_records
+from avengers_core import (
+    NoEligibleModelError,
+    RecordError,
+    Router,
+    __version__,
+    evaluate,
+    fit,
+    load_records,
+)
 from avengers_core.evaluation import evaluate_vectors
 from avengers_core.outcomes import to_outcomes
 from avengers_core.tally import Tally
@@ -124,6 +133,27 @@ def test_a_total_is_of_the_calls_with_a_known_cost_which_are_counted(toy_router,
     for found in report.rows:
         if found.priced:
             assert found.mean_cost == found.total_cost / found.priced
+
+
+def test_a_report_says_how_it_was_made(toy_router, toy_rows):
+    asked = {"models": {"b", "a"}, "max_cost": np.float32(20), "on_empty": "relax"}
+    report = evaluate(toy_router, load_records(toy_rows, missing="zero"), [0.5], n=2, **asked)
+    assert report.setup == {
+        "version": __version__,
+        "embedder": "test/letters",
+        "clusters": 2,
+        "fit_records": 7,
+        "fit_source": "",
+        "fit_options": {"n_clusters": 2, "seed": 42, "n_init": 10},
+        "fit_version": __version__,
+        "scorer": "reference",
+        "scorer_options": {"top_k": 3, "beta": 9.0},
+        "limits": {"models": ["a", "b"], "max_cost": 20.0},
+        "on_empty": "relax",
+        "models_a_query": 2,
+        "missing": "zero",
+    }
+    assert json.loads(json.dumps(report.to_dict()))["setup"] == report.setup
 
 
 def test_limits_hold_for_rows_and_curve(toy_router, toy_rows):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
@@ -40,7 +41,9 @@ def test_markdown_has_the_published_layout(toy_report, tmp_path):
     toy_report.save(tmp_path / "r.md")
     text = (tmp_path / "r.md").read_text(encoding="utf-8")
     assert text == toy_report.to_markdown() == toy_report._repr_markdown_()
-    metrics, comparison, selection, intervals = tables(text)
+    metrics, comparison, selection, intervals, setup = tables(text)
+    assert ["scorer options", "top k 3, beta 9"] in setup
+    assert ["limits", "-"] in setup
     assert [row[0] for row in intervals[2:]] == [
         r.name for r in toy_report.rows if r.alpha is not None
     ]
@@ -88,6 +91,19 @@ def test_summary_says_what_was_evaluated(toy_report):
     text = rendering.summary(toy_report)
     for part in ("7 held-out queries of 2 datasets", "2 models", "scorer reference", "model is a"):
         assert part in text
+
+
+def test_who_knows_more_of_the_setup_adds_it(toy_report, tmp_path):
+    more = {**toy_report.setup, "input": ["a.jsonl", "<b>.jsonl"], "train_ratio": 0.7}
+    report = replace(toy_report, setup=more)
+    assert "| input | a.jsonl, &lt;b&gt;.jsonl |" in report.to_markdown()
+    for ending in ("json", "html"):
+        report.save(tmp_path / f"r.{ending}")
+    content = json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))
+    assert content["setup"]["input"] == ["a.jsonl", "<b>.jsonl"]
+    page = (tmp_path / "r.html").read_text(encoding="utf-8")
+    assert "a.jsonl, &lt;b&gt;.jsonl" in page
+    assert "<td>train ratio</td>" in page
 
 
 def test_it_prints_as_one_line(toy_report):
@@ -183,7 +199,7 @@ def test_the_page_is_well_formed(page):
     checker.feed(page)
     assert checker.open == []
     assert checker.seen.count("svg") == 3
-    assert checker.seen.count("table") == 4
+    assert checker.seen.count("table") == 5
     assert page.startswith("<!doctype html>")
     assert 'charset="utf-8"' in page
 

@@ -15,7 +15,7 @@ from avengers_core.bulk.files import PART_BYTES, Inputs
 from avengers_core.bulk.jobs import Problems, RecordFilter, TallyJob, added
 from avengers_core.bulk.surveying import count, survey
 from avengers_core.bulk.workers import Engine, Workers
-from avengers_core.evaluation import DEFAULT_ALPHAS, asked, nothing_to_compare
+from avengers_core.evaluation import DEFAULT_ALPHAS, asked, nothing_to_compare, setup_of
 from avengers_core.records import Missing
 from avengers_core.report import Report
 from avengers_core.results import Average
@@ -91,6 +91,7 @@ def evaluate(
         scorer=router.scorer.name,
         n_queries=records,
         relaxed=tally.relaxed,
+        setup={**setup_of(router, call), "missing": missing},
     )
     return report, problems
 
