@@ -19,6 +19,8 @@ from avengers_core.rendering import (
 )
 from avengers_core.results import Results
 
+# Columns of text, which are set to the left and may wrap.
+_WORDS = ("meaning", "setting")
 _PAGE = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>Held-out evaluation</title>
@@ -70,7 +72,7 @@ def to_html(report: Results) -> str:
 
 
 def _html_table(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    words = [name == "meaning" for name in heading]
+    words = [name in _WORDS for name in heading]
 
     def line(tag: str, cells: Sequence[str]) -> str:
         row = "".join(

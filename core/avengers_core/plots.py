@@ -89,7 +89,7 @@ def tradeoff(report: Results) -> Figure:
         markevery=[-1] if front.any() else [],
         markersize=9,
         fillstyle="none",
-        label="router, every alpha (best reachable)",
+        label="router, best at each cost (diamond: its best)",
     )
     known = ~(np.isnan(curve.single_cost) | np.isnan(curve.single_score))
     cost, score = curve.single_cost[known], curve.single_score[known]

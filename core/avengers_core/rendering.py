@@ -230,7 +230,7 @@ def selection(report: Results) -> tuple[list[str], list[list[str]]]:
 def setup(report: Results) -> tuple[list[str], list[list[str]]]:
     """How the evaluation was made: heading and rows."""
     rows = [[key.replace("_", " "), _in_words(value)] for key, value in report.setup.items()]
-    return ["setup", "value"], rows
+    return ["", "setting"], rows
 
 
 def _in_words(value: Any) -> str:

@@ -103,7 +103,7 @@ def test_who_knows_more_of_the_setup_adds_it(toy_report, tmp_path):
     assert content["setup"]["input"] == ["a.jsonl", "<b>.jsonl"]
     page = (tmp_path / "r.html").read_text(encoding="utf-8")
     assert "a.jsonl, &lt;b&gt;.jsonl" in page
-    assert "<td>train ratio</td>" in page
+    assert "<td>train ratio</td><td class=words>0.7</td>" in page
 
 
 def test_it_prints_as_one_line(toy_report):
