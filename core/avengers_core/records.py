@@ -274,10 +274,10 @@ def _lines(stream: IO[Any]) -> Iterator[bytes | RecordProblem]:
             tail = line
             while tail and not tail.endswith(newline):
                 tail = stream.readline(MAX_LINE_BYTES)
-            yield _problem(number, f"longer than {MAX_LINE_BYTES:,} bytes", line)
+            yield problem(number, f"longer than {MAX_LINE_BYTES:,} bytes", line)
     except (EOFError, zlib.error, gzip.BadGzipFile, UnicodeDecodeError) as error:
         # A damaged compressed file: what was read so far is good, the rest can not be.
-        yield _problem(number + 1, f"the file can not be read on from here ({error})", b"")
+        yield problem(number + 1, f"the file can not be read on from here ({error})", b"")
 
 
 def _parse_lines(lines: Iterable[bytes | RecordProblem]) -> Iterator[Record | RecordProblem]:
@@ -299,9 +299,9 @@ def parse_record(item: object, number: int) -> Record | RecordProblem:
             return Record.model_validate_json(item)
         return Record.model_validate(item)
     except ValidationError as error:
-        return _problem(number, _reason(error), item)
+        return problem(number, _reason(error), item)
     except RecursionError:
-        return _problem(number, "nested too deeply", item)
+        return problem(number, "nested too deeply", item)
 
 
 def _reason(error: ValidationError) -> str:
@@ -312,11 +312,15 @@ def _reason(error: ValidationError) -> str:
     return f"{place}: {message}" if place else message
 
 
-def _problem(number: int, reason: str, item: object) -> RecordProblem:
-    if isinstance(item, bytes):
-        text = item[: 4 * _EXCERPT_CHARS].decode("utf-8", "replace")
-    else:
-        text = str(item)
+def problem(number: int, reason: str, item: object) -> RecordProblem:
+    """The problem of a row, fit to be printed whatever the file held."""
+    try:
+        if isinstance(item, bytes):
+            text = item[: 4 * _EXCERPT_CHARS].decode("utf-8", "replace")
+        else:
+            text = str(item)
+    except (RecursionError, ValueError):  # nested too deeply, a number of too many digits
+        text = f"({type(item).__name__})"
     shown = _printable(text[: _EXCERPT_CHARS + 1]).strip()
     cut = shown[: _EXCERPT_CHARS - 1] + "…" if len(shown) > _EXCERPT_CHARS else shown
     return RecordProblem(number, _printable(reason), cut)

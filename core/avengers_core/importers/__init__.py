@@ -9,17 +9,15 @@
 from __future__ import annotations
 
 import os
-import tarfile
-import tempfile
-import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from avengers_core.errors import RecordError
 from avengers_core.importers import benchmarks, traces
+from avengers_core.importers.archives import opened, refuse_pickles
 from avengers_core.importers.joining import Scale
-from avengers_core.importers.tables import KINDS, endings, first_row
+from avengers_core.importers.tables import File, Row, first_row
 
 Rows = Iterator[Any]
 
@@ -45,7 +43,7 @@ def import_records(
 
     Args:
         source: a file or folder: CSV, TSV, JSON, JSON lines (also gzip), Parquet (needs the extra
-            ``parquet``), or a tar archive of such.
+            ``parquet``), or tar archives of such, which are all unpacked.
         layout: one of :data:`LAYOUTS`; default, told by the content.
         score_key: name of the score, where a traced run may have several (LangSmith, Langfuse).
         scale: lowest and highest score where it is not [0, 1] (LangSmith, Langfuse).
@@ -54,7 +52,7 @@ def import_records(
         Rows; those that are malformed are reported by ``load_records``.
 
     Raises:
-        RecordError: an unknown layout, a pickle, or nothing to import.
+        RecordError: an unknown layout, a pickle, nothing to import, or a damaged file or archive.
         OptionalDependencyError: Parquet without pyarrow.
     """
     path = Path(source)
@@ -64,45 +62,47 @@ def import_records(
         raise RecordError(f"no layout {layout!r}; there are {', '.join(LAYOUTS)}")
     if scale is not None and not scale[0] < scale[1]:
         raise ValueError(f"scale must be lowest and highest score, got {scale}")
-    _refuse_pickle(path)
+    refuse_pickles(path)
     return _import(path, layout, score_key, scale)
 
 
 def _import(path: Path, layout: str | None, score_key: str | None, scale: Scale | None) -> Rows:
-    if path.is_file() and _is_archive(path):
-        with tempfile.TemporaryDirectory() as folder:
-            try:
-                with tarfile.open(path) as archive:
-                    archive.extractall(folder, filter="data")
-            except (tarfile.TarError, EOFError, zlib.error) as error:
-                raise RecordError(f"{path}: not an archive to be unpacked ({error})") from error
-            yield from _import(Path(folder), layout, score_key, scale)
-        return
-    found = layout or _layout_of(path)
-    if found == "langsmith":
-        yield from traces.langsmith(path, score_key, scale)
-    elif found == "langfuse":
-        yield from traces.langfuse(path, score_key, scale)
-    else:
-        readers: dict[str, Callable[[Path], Rows]] = {
-            "llmrouterbench": benchmarks.llmrouterbench,
-            "routerbench": benchmarks.routerbench,
-            "routellm": benchmarks.routellm,
-            "llmrouter": benchmarks.llmrouter,
-        }
-        yield from readers[found](path)
+    with opened(path) as files:
+        found = layout or _layout_of(files, path)
+        if found == "langsmith":
+            yield from traces.langsmith(path, files, score_key, scale)
+        elif found == "langfuse":
+            yield from traces.langfuse(path, files, score_key, scale)
+        else:
+            readers: dict[str, Callable[[Sequence[File]], Rows]] = {
+                "llmrouterbench": benchmarks.llmrouterbench,
+                "routerbench": benchmarks.routerbench,
+                "routellm": benchmarks.routellm,
+                "llmrouter": benchmarks.llmrouter,
+            }
+            yield from readers[found](files)
 
 
-def _is_archive(path: Path) -> bool:
-    try:
-        return tarfile.is_tarfile(path)
-    except (EOFError, OSError, zlib.error):
-        return False  # a damaged gzip file, which the readers report
+def _layout_of(files: Sequence[File], source: Path) -> str:
+    """The layout that the first file whose first row looks like one has."""
+    seen: list[str] | None = None
+    for file in files:
+        row = first_row(file)
+        if row is None:
+            continue
+        if found := _looks_like(row):
+            return found
+        seen = seen or sorted(map(str, row))
+    if seen is None:
+        raise RecordError(f"{source} holds no row that can be read")
+    layouts = "\n".join(f"  {name}: {what}" for name, what in LAYOUTS.items())
+    raise RecordError(
+        f"{source}: the keys {seen[:12]} fit none of the layouts\n{layouts}\n"
+        f"Name one with layout= (--layout) if it is one of these."
+    )
 
 
-def _layout_of(path: Path) -> str:
-    """The layout that the first row looks like."""
-    row = first_row(path)
+def _looks_like(row: Row) -> str | None:
     keys = set(row)
     if benchmarks.is_result_file(row):
         return "llmrouterbench"
@@ -116,20 +116,4 @@ def _layout_of(path: Path) -> str:
         return "langsmith"
     if "prompt" in keys and len(keys) > 1:
         return "routellm"
-    layouts = "\n".join(f"  {name}: {what}" for name, what in LAYOUTS.items())
-    raise RecordError(
-        f"{path}: the keys {sorted(map(str, keys))[:12]} fit none of the layouts\n{layouts}\n"
-        f"Name one with layout= (--layout) if it is one of these."
-    )
-
-
-def _refuse_pickle(path: Path) -> None:
-    files = [path] if path.is_file() else [p for p in path.rglob("*") if p.is_file()]
-    pickles = [p for p in files if endings(p) & {".pkl", ".pickle"}]
-    if pickles and not any(endings(p) & KINDS for p in files):
-        raise RecordError(
-            f"{pickles[0]} is a pickle, which can run any code when it is opened, so it is not. "
-            f"If you trust it, convert it where nothing can be lost (a container without your "
-            f"files): python -c \"import pandas; pandas.read_pickle('{pickles[0].name}')"
-            f".astype(str).to_parquet('records.parquet')\", and import the Parquet file."
-        )
+    return None

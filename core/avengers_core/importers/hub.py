@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from avengers_core.errors import OptionalDependencyError, RecordError
+from avengers_core.importers.archives import ARCHIVES
+from avengers_core.importers.tables import KINDS
 
 # Names for what is often asked for: the repository, and the files wanted of it.
 PUBLIC: dict[str, tuple[str, tuple[str, ...]]] = {
@@ -12,7 +14,13 @@ PUBLIC: dict[str, tuple[str, tuple[str, ...]]] = {
     "openrouterbench": ("NPULH/OpenRouterBench", ("*.tar.gz", "*.json", "*.jsonl", "*.parquet")),
     "routerbench": ("withmartian/routerbench", ("*",)),
 }
-_WANTED = ("*.csv", "*.tsv", "*.json", "*.jsonl", "*.parquet", "*.tar.gz", "*.pkl")
+# What can be imported, and pickles, for the hint how to convert one.
+_WANTED = (
+    *(f"*{kind}{packed}" for kind in sorted(KINDS) for packed in ("", ".gz")),
+    *(f"*{kind}" for kind in sorted(ARCHIVES)),
+    "*.tar.*",
+    "*.pkl",
+)
 
 
 def download(name: str, *, revision: str | None = None) -> Path:
@@ -24,7 +32,8 @@ def download(name: str, *, revision: str | None = None) -> Path:
         revision: branch, tag or commit; default, the newest.
 
     Returns:
-        The file or folder, for :func:`avengers_core.importers.import_records`.
+        The file or folder, for :func:`avengers_core.importers.import_records`, which unpacks what
+        archives there are.
 
     Raises:
         OptionalDependencyError: huggingface_hub is not installed.
@@ -56,6 +65,4 @@ def download(name: str, *, revision: str | None = None) -> Path:
             )
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
         raise RecordError(f"{name!r} can not be had from the hub: {error}") from error
-    found = Path(path)
-    archives = sorted(found.rglob("*.tar.gz")) if found.is_dir() else []
-    return archives[-1] if archives else found
+    return Path(path)

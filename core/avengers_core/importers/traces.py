@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from avengers_core.errors import RecordError
 from avengers_core.importers.joining import Join, Scale, scaled
-from avengers_core.importers.tables import files, number, parsed, rows
+from avengers_core.importers.tables import (
+    UNFIT,
+    File,
+    Row,
+    mapping,
+    number,
+    parsed,
+    taken,
+    text,
+    unfit,
+)
 from avengers_core.records import RecordProblem
 
 logger = logging.getLogger(__name__)
@@ -29,7 +39,7 @@ _HUMAN = ("user", "human", "HumanMessage")
 
 
 class _Run(NamedTuple):
-    """One call of a model."""
+    """One call of a model, and where it was found."""
 
     query: str
     model: str
@@ -37,9 +47,13 @@ class _Run(NamedTuple):
     dataset: str
     run_id: str
     usage: Mapping[str, float | None]
+    file: File
+    row: int
 
 
-def langsmith(path: Path, score_key: str | None, scale: Scale | None) -> Iterator[Any]:
+def langsmith(
+    source: Path, files: Sequence[File], score_key: str | None, scale: Scale | None
+) -> Iterator[Any]:
     """Runs as ``client.list_runs()`` gives them, or as a bulk export or CSV holds them.
 
     Only runs with a model (``extra.metadata.ls_model_name`` or the invocation's) count. The score
@@ -47,23 +61,13 @@ def langsmith(path: Path, score_key: str | None, scale: Scale | None) -> Iterato
 
     Source: docs.langchain.com/langsmith, run data format.
     """
-    runs: list[_Run | RecordProblem] = []
-    for file in files(path):
-        for i, row in enumerate(rows(file), 1):
-            if isinstance(row, RecordProblem):
-                runs.append(row)
-                continue
-            try:
-                run = _langsmith_run(_nested(row), f"{file.name}:{i}")
-            except (TypeError, ValueError) as error:
-                runs.append(RecordProblem(i, f"{file.name}: {error}", str(dict(row))[:80]))
-                continue
-            if run is not None:
-                runs.append(run)
-    yield from _joined(path, runs, score_key, scale)
+    runs = [run for run in taken(files, _langsmith_run) if run is not None]
+    yield from _joined(source, runs, score_key, scale)
 
 
-def langfuse(path: Path, score_key: str | None, scale: Scale | None) -> Iterator[Any]:
+def langfuse(
+    source: Path, files: Sequence[File], score_key: str | None, scale: Scale | None
+) -> Iterator[Any]:
     """Observations and scores, in files of their own or inside of traces.
 
     Only observations with a model count. A score of an observation is its own, a score of a trace
@@ -71,30 +75,16 @@ def langfuse(path: Path, score_key: str | None, scale: Scale | None) -> Iterator
 
     Source: langfuse.com/docs, blob storage export fields and public API.
     """
-    observations: list[Mapping[str, Any]] = []
-    scores: dict[tuple[str, str | None], dict[str, float]] = {}
-    runs: list[_Run | RecordProblem] = []
-    for file in files(path):
-        for i, row in enumerate(rows(file), 1):
-            if isinstance(row, RecordProblem):
-                runs.append(row)
-                continue
-            try:
-                _sort_langfuse(_snake(row), observations, scores)
-            except (TypeError, ValueError) as error:
-                runs.append(RecordProblem(i, f"{file.name}: {error}", str(dict(row))[:80]))
-    for i, observation in enumerate(observations, 1):
-        trace = str(observation.get("trace_id") or observation.get("id"))
-        own = {
-            **scores.get((trace, None), {}),
-            **scores.get((trace, str(observation.get("id"))), {}),
-            **_named_scores(observation.get("scores")),
-        }
+    export = _Export()
+    runs: list[_Run | RecordProblem] = [p for p in taken(files, export.add) if p is not None]
+    runs += export.problems
+    for observation, file, row in export.observations:
         try:
-            runs.append(_langfuse_run(observation, own))
-        except (TypeError, ValueError) as error:
-            runs.append(RecordProblem(i, str(error), str(dict(observation))[:80]))
-    yield from _joined(path, runs, score_key, scale)
+            scores = export.scores_of(observation)
+            runs.append(_langfuse_run(observation, scores, file, row))
+        except UNFIT as error:
+            runs.append(unfit(file, row, error, observation))
+    yield from _joined(source, runs, score_key, scale)
 
 
 def question_of(value: Any) -> str:
@@ -132,60 +122,108 @@ def _role(message: Mapping[str, Any]) -> str:
     kind = message.get("role") or message.get("type")
     if kind == "constructor" or kind is None:
         # How LangChain serialises a message.
-        kind = (message.get("id") or [""])[-1]
+        path = message.get("id")
+        kind = path[-1] if isinstance(path, list) and path else ""
     return str(kind)
 
 
 def _content(message: Mapping[str, Any]) -> str:
-    content = message.get("content", message.get("kwargs", {}).get("content"))
+    content = message.get("content")
+    if "content" not in message:
+        content = mapping(message.get("kwargs"), "kwargs").get("content")
     if isinstance(content, list):
         return "\n".join(str(p["text"]) for p in content if isinstance(p, Mapping) and "text" in p)
     return str(content or "")
 
 
-def _langsmith_run(row: Mapping[str, Any], place: str) -> _Run | None:
-    extra = parsed(row.get("extra")) or {}
-    metadata = extra.get("metadata") or {}
-    invocation = extra.get("invocation_params") or {}
+def _langsmith_run(row: Row, file: File, i: int) -> _Run | None:
+    row = _nested(row)
+    extra = mapping(row.get("extra"), "extra")
+    invocation = mapping(extra.get("invocation_params"), "invocation_params")
     model = (
-        metadata.get("ls_model_name")
+        mapping(extra.get("metadata"), "metadata").get("ls_model_name")
         or invocation.get("model")
         or invocation.get("model_name")
         or row.get("model")
     )
     if not model:
         return None
-    scores = {}
-    for key, stats in (parsed(row.get("feedback_stats")) or {}).items():
-        mean = number(stats.get("avg") if isinstance(stats, Mapping) else stats)
-        if mean is not None:
-            scores[key] = mean
-    feedback = parsed(row.get("feedback")) or ()
-    if isinstance(feedback, Mapping):
-        scores |= {k: s for k, v in feedback.items() if (s := number(v)) is not None}
-    else:
-        scores |= {f["key"]: s for f in feedback if (s := number(f.get("score"))) is not None}
+    means = {
+        key: stats.get("avg") if isinstance(stats, Mapping) else stats
+        for key, stats in mapping(row.get("feedback_stats"), "feedback_stats").items()
+    }
     return _Run(
         question_of(row.get("inputs")),
-        str(model),
-        scores,
+        text(model, "model"),
+        _scores(means) | _scores(row.get("feedback")),
         str(row.get("session_name") or row.get("project_name") or "langsmith"),
-        str(row.get("id") or place),
+        str(row.get("id") or f"{file.name.name}:{i}"),
         {
             "cost": number(row.get("total_cost")),
             "prompt_tokens": number(row.get("prompt_tokens")),
             "completion_tokens": number(row.get("completion_tokens")),
         },
+        file,
+        i,
     )
 
 
-def _langfuse_run(row: Mapping[str, Any], scores: Mapping[str, float]) -> _Run:
-    usage = parsed(row.get("usage_details") or row.get("usage")) or {}
-    costs = parsed(row.get("cost_details")) or {}
+class _Export:
+    """What an export of Langfuse holds, sorted.
+
+    Attributes:
+        observations: those with a model, with their file and row.
+        problems: what was rejected inside of traces.
+    """
+
+    def __init__(self) -> None:
+        self.observations: list[tuple[Mapping[str, Any], File, int]] = []
+        self.problems: list[RecordProblem] = []
+        self._scores: dict[tuple[str, str | None], dict[str, float]] = {}
+
+    def add(self, row: Row, file: File, i: int) -> None:
+        """Put a row, or what a trace holds, where it belongs."""
+        row = _snake(row)
+        if "observations" in row:
+            told = parsed(row.get("trace"))
+            trace = told if isinstance(told, Mapping) and told else row
+            name, home = trace.get("name"), str(trace.get("id"))
+            self._add_all(row["observations"], {"trace_name": name}, file, i)
+            self._add_all(row.get("scores"), {"trace_id": home}, file, i)
+        elif row.get("provided_model_name") or row.get("model"):
+            self.observations.append((row, file, i))
+        elif "value" in row and "name" in row:
+            value = number(row["value"])
+            if value is not None:
+                of = row.get("observation_id")
+                place = str(row.get("trace_id")), str(of) if of else None
+                self._scores.setdefault(place, {})[str(row["name"])] = value
+
+    def scores_of(self, observation: Mapping[str, Any]) -> dict[str, float]:
+        """Name -> score."""
+        trace = str(observation.get("trace_id") or observation.get("id"))
+        return {
+            **self._scores.get((trace, None), {}),
+            **self._scores.get((trace, str(observation.get("id"))), {}),
+            **_scores(observation.get("scores")),
+        }
+
+    def _add_all(self, value: Any, known: Mapping[str, Any], file: File, i: int) -> None:
+        for item in _listed(value, "observations or scores"):
+            try:
+                inner = mapping(item, "observation or score")
+                self.add({**known, **_snake(inner)}, file, i)
+            except UNFIT as error:
+                self.problems.append(unfit(file, i, error, item))
+
+
+def _langfuse_run(row: Mapping[str, Any], scores: Mapping[str, float], file: File, i: int) -> _Run:
+    usage = mapping(row.get("usage_details") or row.get("usage"), "usage")
+    costs = mapping(row.get("cost_details"), "cost_details")
     cost = row.get("total_cost") or row.get("calculated_total_cost") or costs.get("total")
     return _Run(
         question_of(row.get("input")),
-        str(row.get("provided_model_name") or row.get("model")),
+        text(row.get("provided_model_name") or row.get("model"), "model"),
         scores,
         str(row.get("trace_name") or row.get("name") or "langfuse"),
         str(row.get("id")),
@@ -194,53 +232,48 @@ def _langfuse_run(row: Mapping[str, Any], scores: Mapping[str, float]) -> _Run:
             "prompt_tokens": number(usage.get("input", row.get("prompt_tokens"))),
             "completion_tokens": number(usage.get("output", row.get("completion_tokens"))),
         },
+        file,
+        i,
     )
 
 
-def _sort_langfuse(
-    row: Mapping[str, Any],
-    observations: list[Mapping[str, Any]],
-    scores: dict[tuple[str, str | None], dict[str, float]],
-) -> None:
-    """Put a row, or what a trace holds, where it belongs."""
-    trace = parsed(row.get("trace"))
-    for inner in parsed(row.get("observations")) or ():
-        if isinstance(inner, Mapping):
-            named = {"trace_name": (trace or row).get("name")} if trace or row else {}
-            _sort_langfuse({**named, **_snake(inner)}, observations, scores)
-    if "observations" in row:
-        home = str((trace or row).get("id"))
-        for inner in parsed(row.get("scores")) or ():
-            if isinstance(inner, Mapping):
-                _sort_langfuse({"trace_id": home, **_snake(inner)}, observations, scores)
-    elif row.get("provided_model_name") or row.get("model"):
-        observations.append(row)
-    elif "value" in row and "name" in row:
-        value = number(row["value"])
-        if value is not None:
-            of = row.get("observation_id") or None
-            scores.setdefault((str(row.get("trace_id")), of), {})[str(row["name"])] = value
-
-
-def _named_scores(value: Any) -> dict[str, float]:
-    """Scores inside of an observation: a list of them, or name -> value."""
+def _scores(value: Any) -> dict[str, float]:
+    """Scores of a run: name -> value, or a list of objects that hold both."""
     content = parsed(value) or {}
-    if isinstance(content, Mapping):
-        pairs = content.items()
-    else:
-        pairs = {s.get("name"): s.get("value") for s in content if isinstance(s, Mapping)}.items()
-    return {str(k): s for k, v in pairs if (s := number(v)) is not None}
+    if not isinstance(content, Mapping):
+        items = [mapping(item, "score") for item in _listed(content, "scores")]
+        content = {
+            str(item["key"] if "key" in item else item["name"]): item.get(
+                "score", item.get("value")
+            )
+            for item in items
+        }
+    return {str(k): score for k, v in content.items() if (score := number(v)) is not None}
+
+
+def _listed(value: Any, what: str) -> list[Any]:
+    found = parsed(value) or []
+    if not isinstance(found, list):
+        raise ValueError(f"expected a list of {what}, got {str(found)[:40]!r}")
+    return found
 
 
 def _joined(
-    path: Path, runs: list[_Run | RecordProblem], score_key: str | None, scale: Scale | None
+    path: Path, runs: Sequence[_Run | RecordProblem], score_key: str | None, scale: Scale | None
 ) -> Iterator[Any]:
     found = [run for run in runs if isinstance(run, _Run)]
+    problems = [run for run in runs if isinstance(run, RecordProblem)]
     names = sorted({name for run in found for name in run.scores})
-    if not found:
+    if not found and not problems:
         raise RecordError(f"{path} holds no run of a model")
+    if not found:
+        yield from problems
+        return
     if not names:
-        raise RecordError(f"{path}: none of the {len(found):,} runs of a model has a score")
+        rejected = f"; rejected: {len(problems):,}, the first {problems[0]}" if problems else ""
+        raise RecordError(
+            f"{path}: none of the {len(found):,} runs of a model has a score{rejected}"
+        )
     if score_key is None:
         if len(names) > 1:
             raise RecordError(
@@ -251,7 +284,7 @@ def _joined(
         raise RecordError(f"{path}: no run has a score {score_key!r}; there are {names}")
     join = Join()
     without = 0
-    for i, run in enumerate(runs, 1):
+    for run in runs:
         if isinstance(run, RecordProblem):
             yield run
         elif score_key not in run.scores:
@@ -260,7 +293,7 @@ def _joined(
             try:
                 score = scaled(run.scores[score_key], scale)
             except ValueError as error:
-                yield RecordProblem(i, str(error), run.query[:80])
+                yield unfit(run.file, run.row, error, run.query)
                 continue
             key = (run.dataset, run.query)
             join.add(
@@ -288,10 +321,10 @@ def _nested(row: Mapping[str, Any]) -> Mapping[str, Any]:
         head, _, tail = key.partition(".")
         if tail and value not in ("", None):
             branch = nested.setdefault(head, {})
+            parts = tail.split(".") if head == "extra" else [tail]
+            for part in parts[:-1]:
+                branch = branch.setdefault(part, {}) if isinstance(branch, dict) else None
             if isinstance(branch, dict):
-                parts = tail.split(".") if head == "extra" else [tail]
-                for part in parts[:-1]:
-                    branch = branch.setdefault(part, {})
                 branch[parts[-1]] = value
         elif not tail:
             nested[key] = value

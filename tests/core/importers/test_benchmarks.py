@@ -6,7 +6,6 @@ import csv
 import gzip
 import json
 import pickle
-import tarfile
 from pathlib import Path
 
 import pyarrow as pa
@@ -60,27 +59,44 @@ def test_llmrouterbench_joins_models_and_takes_the_newest_run(bench):
     assert records[0].usages["small"].prompt_tokens == 10
 
 
-def test_llmrouterbench_in_an_archive(bench, tmp_path):
-    archive = tmp_path / "bench.tar.gz"
-    with tarfile.open(archive, "w:gz") as out:
-        out.add(bench, "results/bench")
-    assert len(load_records(import_records(archive))) == 4
-
-
 def test_llmrouterbench_reports_what_is_no_result(bench):
     broken = bench / "aime" / "test" / "broken"
     broken.mkdir()
     (broken / "1.json").write_text('{"records": "none"}')
     other = bench / "zebra" / "test" / "other"
     other.mkdir(parents=True)
-    (other / "1.json").write_text('{"records": [{"score": 1}, {"score": "high", "prompt": "q"}]}')
+    items = [
+        {"score": 1},
+        {"score": "high", "prompt": "q"},
+        3,
+        {"prompt": "q"},
+        {"score": 1, "prompt": "q", "index": [1]},
+    ]
+    (other / "1.json").write_text(json.dumps({"records": items}))
     records = load_records(import_records(bench, "llmrouterbench"))
     assert len(records) == 4
-    assert [p.reason.split(": ")[1] for p in records.problems] == [
-        "expected an object with a list `records`",
-        "KeyError('prompt')",
-        'ValueError("could not convert string to float',
+    assert [(p.line, p.reason) for p in records.problems] == [
+        (1, "bench/aime/test/broken/1.json: expected an object with a list `records`"),
+        (1, "bench/zebra/test/other/1.json: no 'prompt'"),
+        (2, "bench/zebra/test/other/1.json: expected a number, got 'high'"),
+        (3, "bench/zebra/test/other/1.json: expected an object, got '3'"),
+        (4, "bench/zebra/test/other/1.json: no 'score'"),
+        (5, "bench/zebra/test/other/1.json: expected a number or text as index, got '[1]'"),
     ]
+
+
+@pytest.mark.parametrize("content", ['{"records": [1]}', '{"records": [null]}'])
+def test_llmrouterbench_is_recognised_by_records_that_are_none(tmp_path, content):
+    (tmp_path / "r.json").write_text(content)
+    (problem,) = load_records(import_records(tmp_path / "r.json")).problems
+    assert problem.line == 1
+    assert problem.reason.startswith("r.json: expected an object, got")
+
+
+def test_llmrouterbench_takes_the_newest_run_wherever_it_lies(tmp_path):
+    result_file(tmp_path / "a", "aime", "small", "20250201_000000", [1])
+    result_file(tmp_path / "b", "aime", "small", "20250101_000000", [0])
+    assert [r.scores for r in load_records(import_records(tmp_path))] == [{"small": 1}]
 
 
 ROUTERBENCH = {
@@ -167,6 +183,35 @@ def test_routellm_leaves_out_columns_of_texts_and_reports_short_rows(tmp_path):
     assert "maybe" in wrong
 
 
+def test_routellm_reports_rows_without_a_column(tmp_path):
+    file = tmp_path / "gsm8k.jsonl"
+    rows = [{"prompt": "1+1?", "m": 1}, {"prompt": "2+2?"}, {"m": 1}, {"prompt": "3+3?", "m": 0}]
+    file.write_text("\n".join(map(json.dumps, rows)))
+    records = load_records(import_records(file))
+    assert [r.query for r in records] == ["1+1?", "3+3?"]
+    assert [(p.line, p.reason) for p in records.problems] == [
+        (2, "gsm8k.jsonl: no 'm'"),
+        (3, "gsm8k.jsonl: no 'prompt'"),
+    ]
+
+
+def test_routellm_does_not_lose_a_model_that_has_no_result_at_first(tmp_path):
+    file = tmp_path / "gsm8k.csv"
+    file.write_text("prompt,gpt-4,mixtral,answer\n1+1?,,1,two\n2+2?,1,0,4\n")
+    records = load_records(import_records(file))
+    assert not records.problems
+    assert [r.scores for r in records] == [{"mixtral": 1}, {"gpt-4": 1, "mixtral": 0}]
+
+
+def test_routerbench_reports_what_is_no_number(tmp_path):
+    rows = [{"prompt": "q", "eval_name": "e", "m": score} for score in ([1], 10**400, 1)]
+    (tmp_path / "r.json").write_text(json.dumps(rows))
+    records = load_records(import_records(tmp_path / "r.json"))
+    assert len(records) == 1
+    assert [p.line for p in records.problems] == [1, 2]
+    assert records.problems[0].reason == "r.json: expected a number, got '[1]'"
+
+
 @pytest.mark.parametrize("name", ["bad.json.gz", "cut.jsonl.gz"])
 def test_a_damaged_gzip_is_one_clear_error(tmp_path, name):
     data = gzip.compress(b'{"prompt": "x"}' * 50)
@@ -175,11 +220,21 @@ def test_a_damaged_gzip_is_one_clear_error(tmp_path, name):
         list(import_records(tmp_path / name))
 
 
-def test_an_archive_that_would_write_outside_is_refused(tmp_path):
-    with tarfile.open(tmp_path / "evil.tar.gz", "w:gz") as archive:
-        archive.addfile(tarfile.TarInfo("../../evil.json"))
-    with pytest.raises(RecordError, match="not an archive to be unpacked"):
-        list(import_records(tmp_path / "evil.tar.gz"))
+def test_a_damaged_parquet_is_one_clear_error(tmp_path):
+    pq.write_table(pa.table(ROUTERBENCH), file := tmp_path / "r.parquet")
+    data = bytearray(file.read_bytes())
+    data[4:400] = bytes(396)
+    file.write_bytes(data)
+    with pytest.raises(RecordError, match=r"r\.parquet: not a readable Parquet file"):
+        list(import_records(file))
+
+
+def test_the_layout_is_that_of_the_first_file_that_has_one(tmp_path):
+    (tmp_path / "a.json").write_text('{"name": "about this data set"}')
+    (tmp_path / "b.csv").write_text("query,model_name,performance\nq,m,1\n")
+    records = load_records(import_records(tmp_path))
+    assert len(records) == 1
+    assert "no 'query'" in records.problems[0].reason
 
 
 def test_llmrouter_joins_rows_and_keeps_repeated_results(tmp_path):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
+import tarfile
+from fnmatch import fnmatch
 
 import pytest
 
@@ -40,6 +43,26 @@ def test_a_repository_and_one_file_of_it(repository):
     assert (asked["repo_id"], asked["repo_type"]) == ("someone/results", "dataset")
     records = load_records(import_records(hub.download("someone/results/data/a.json")))
     assert len(records) == 1
+
+
+def test_all_archives_of_a_repository_are_imported(repository):
+    folder, _ = repository
+    for n in (1, 2):
+        data = json.dumps([{**ROW, "query": f"q{n}"}]).encode()
+        with tarfile.open(folder / f"part{n}.tar.gz", "w:gz") as archive:
+            member = tarfile.TarInfo("r.json")
+            member.size = len(data)
+            archive.addfile(member, io.BytesIO(data))
+    records = load_records(import_records(hub.download("someone/results")))
+    assert [r.query for r in records] == ["q1", "q2"]
+
+
+def test_what_can_be_imported_is_asked_for(repository):
+    _, asked = repository
+    hub.download("someone/results")
+    for name in ("a.csv", "a.jsonl.gz", "a.ndjson", "a.tar.gz", "a.tar.xz", "a.tgz", "a.tar"):
+        assert any(fnmatch(name, pattern) for pattern in asked["allow_patterns"]), name
+    assert not any(fnmatch("weights.safetensors", p) for p in asked["allow_patterns"])
 
 
 def test_routerbench_is_refused_as_the_pickle_that_it_is(repository):

@@ -50,7 +50,10 @@ def test_langsmith_runs_on_one_question_become_one_record(tmp_path, caplog):
     ]
     assert records[0].usages["gpt-5"].cost == 0.002
     assert records.datasets == ("support",)
-    assert [p.reason for p in records.problems] == ["the score 9 lies outside of [1, 5]"]
+    assert [p.reason for p in records.problems] == [
+        "runs.jsonl: the score 9 lies outside of [1, 5]"
+    ]
+    assert records.problems[0].line == 6
     assert "1 of 5 runs have no score 'helpful'" in caplog.text
 
 
@@ -142,6 +145,73 @@ def test_langfuse_trace_downloaded_from_the_page(tmp_path):
     records = load_records(import_records(tmp_path / "trace-t1.json"))
     assert [(r.query, r.scores, r.dataset) for r in records] == [("Why?", {"gpt-5": 1}, "chat")]
     assert records[0].usages["gpt-5"].cost == 0.1
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"extra": [1]}, "expected an object as extra, got '[1]'"),
+        ({"extra": {"metadata": "x"}}, "expected an object as metadata, got 'x'"),
+        ({"feedback_stats": 3}, "expected an object as feedback_stats, got '3'"),
+        ({"feedback": [1]}, "expected an object as score, got '1'"),
+        ({"feedback": [{"score": 1}]}, "no 'name'"),
+        ({"feedback": 7}, "expected a list of scores, got '7'"),
+        ({"prompt_tokens": [1]}, "expected a number, got '[1]'"),
+        ({"inputs": {"messages": [{"id": {"a": 1}}]}}, "no question found"),
+        ({"inputs": {"messages": [{"type": "user", "kwargs": 1}]}}, "expected an object as kwargs"),
+    ],
+)
+def test_runs_of_langsmith_that_do_not_fit_are_reported(tmp_path, changes, reason):
+    rows = [smith("q1", "m", 1), {**smith("q2", "m", 1), **changes}]
+    records = load_records(import_records(write(tmp_path / "r.jsonl", rows)))
+    assert len(records) == 1
+    (problem,) = records.problems
+    assert problem.line == 2
+    assert problem.reason.startswith(f"r.jsonl: {reason}")
+
+
+def test_an_export_of_nothing_but_problems_gives_these(tmp_path):
+    file = write(tmp_path / "r.jsonl", [{"run_type": "llm", "extra": [1]}])
+    (problem,) = load_records(import_records(file)).problems
+    assert "extra" in problem.reason
+
+
+def test_names_of_scores_may_be_of_any_type(tmp_path):
+    rows = [smith("q", "m", 1, feedback=[{"key": None, "score": 1}])]
+    with pytest.raises(RecordError, match=r"the scores \['None', 'helpful'\]"):
+        list(import_records(write(tmp_path / "r.jsonl", rows)))
+
+
+def test_what_does_not_fit_in_a_trace_of_langfuse_is_reported_and_the_rest_kept(tmp_path):
+    good = {"id": 7, "model": "gpt-5", "input": "Why?"}
+    trace = {
+        "trace": "t1",
+        "id": "t1",
+        "name": "chat",
+        "observations": [
+            1,
+            {**good, "input": []},
+            {**good, "usage": [1]},
+            {**good, "scores": 5},
+            {**good, "traceId": "t1"},
+        ],
+        "scores": [
+            {"name": "ok", "value": "great"},
+            "x",
+            {"observationId": 7, "name": "ok", "value": 1},
+        ],
+    }
+    records = load_records(import_records(write(tmp_path / "r.jsonl", [trace])))
+    assert [(r.query, r.scores, r.dataset) for r in records] == [("Why?", {"gpt-5": 1}, "chat")]
+    assert sorted(p.reason for p in records.problems) == [
+        "r.jsonl: expected a list of scores, got '5'",
+        "r.jsonl: expected a number, got 'great'",
+        "r.jsonl: expected an object as observation or score, got '1'",
+        "r.jsonl: expected an object as observation or score, got 'x'",
+        "r.jsonl: expected an object as usage, got '[1]'",
+        "r.jsonl: no question found in the input '[]'",
+    ]
+    assert {p.line for p in records.problems} == {1}
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,71 @@
+"""Reading of files of rows."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+from avengers_core import load_records
+from avengers_core.importers import import_records
+from avengers_core.importers.tables import number
+
+ROW = {"query": "q", "model_name": "m", "performance": 1}
+
+
+def test_rows_under_data_that_are_no_objects_are_reported(tmp_path: Path) -> None:
+    (tmp_path / "r.json").write_text(json.dumps({"data": [1, ROW, "x", None]}))
+    records = load_records(import_records(tmp_path / "r.json"))
+    assert len(records) == 1
+    assert [str(p) for p in records.problems] == [
+        "line 1: r.json: expected an object: 1",
+        "line 3: r.json: expected an object: x",
+        "line 4: r.json: expected an object: None",
+    ]
+
+
+def test_long_cells_are_read_where_a_c_long_has_32_bits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits = []
+    original = csv.field_size_limit
+
+    def field_size_limit(*limit: int) -> int:
+        if limit and limit[0] > 2**31 - 1:  # as on Windows
+            raise OverflowError("Python int too large to convert to C long")
+        limits.extend(limit)
+        return original(*limit)
+
+    monkeypatch.setattr(csv, "field_size_limit", field_size_limit)
+    before = original(131_072)
+    try:
+        file = tmp_path / "r.csv"
+        file.write_text(f"query,model_name,performance\n{'long ' * 100_000},m,1\n")
+        (record,) = load_records(import_records(file))
+    finally:
+        original(before)
+    assert len(record.query) == 500_000
+    assert limits
+
+
+def test_problems_are_fit_to_be_printed(tmp_path: Path) -> None:
+    (tmp_path / "r.jsonl").write_text(f"{json.dumps(ROW)}\n\x1b[31mred {'x' * 200}\n")
+    (problem,) = load_records(import_records(tmp_path / "r.jsonl")).problems
+    assert str(problem).isprintable()
+    assert len(problem.excerpt) == 80
+
+
+@pytest.mark.parametrize("value", [[1], {}, "x", 10**400, "1,5", object()])
+def test_what_is_no_number_is_said(value: object) -> None:
+    with pytest.raises(ValueError, match="expected a number, got"):
+        number(value)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [(None, None), (" NaN ", None), ("", None), ("True", 1), (False, 0), (" 0.5", 0.5), (b"1", 1)],
+)
+def test_numbers(value: object, expected: float | None) -> None:
+    assert number(value) == expected
