@@ -16,6 +16,7 @@ from langchain_core.runnables import Runnable, RunnableBinding
 from avengers_core import Router
 from avengers_core.capabilities import Capabilities, Needs, unmet
 from avengers_core.errors import BackendConfigError, OptionalDependencyError
+from avengers_core.redaction import describe
 from avengers_langchain.endpoint_models import EndpointModels
 
 logger = logging.getLogger(__name__)
@@ -248,7 +249,7 @@ def _init(model: str, name: str, options: Mapping[str, Any]) -> Any:
         return init_chat_model(name, **options)
     except Exception as error:
         raise BackendConfigError(
-            f"models[{model!r}]: init_chat_model({name!r}) failed: {type(error).__name__}: {error}"
+            f"models[{model!r}]: init_chat_model({name!r}) failed: {describe(error)}"
         ) from error
 
 

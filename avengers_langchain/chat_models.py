@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence, Set
 from functools import partial
 from typing import Any, cast
-from urllib.parse import urlsplit
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel, LanguageModelInput
@@ -22,6 +20,7 @@ from avengers_core import RoutingDecision
 from avengers_core.calls import OnEmpty
 from avengers_core.capabilities import Needs
 from avengers_core.policy import FIELDS, Policy
+from avengers_core.redaction import redacted
 from avengers_core.routing_text import current_hint, question_from_variables
 from avengers_core.tokens import estimate_tokens
 from avengers_core.voting import VoteOver, ballots
@@ -45,7 +44,6 @@ _OF_A_CALL = (*FIELDS, "model", "votes", "vote_over", "max_attempts", ROUTING_QU
 # What a pickle leaves out: keys, and what holds locks, files and connections.
 _KEYS = frozenset({"api_key", "base_url"})
 _LIVE = frozenset({"callbacks", "cache", "rate_limiter", "custom_get_token_ids", "runtime"})
-_KEY_IN_QUERY = re.compile(r"key|token|secret|password|sig", re.IGNORECASE)
 _TRACING = ("ls_structured_output_format", "structured_output_format")
 
 
@@ -206,8 +204,7 @@ class AvengersChatModel(BaseChatModel):
     @field_validator("base_url")
     @classmethod
     def _no_key_in_url(cls, url: str | None) -> str | None:
-        parts = urlsplit(url or "")
-        if "@" in parts.netloc or _KEY_IN_QUERY.search(parts.query):
+        if url and redacted(url) != url:
             raise ValueError("base_url holds a key or password, which would show; pass api_key=")
         return url
 

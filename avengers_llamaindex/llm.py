@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 from llama_index.core.base.llms.types import ChatResponse, LLMMetadata
 from llama_index.core.bridge.pydantic import (
@@ -26,6 +25,7 @@ from avengers_core.capabilities import Capabilities, Needs
 from avengers_core.failover import Failover
 from avengers_core.health import BackendHealth
 from avengers_core.policy import Policy
+from avengers_core.redaction import redacted
 from avengers_core.routers import resolve_router
 from avengers_core.voting import VoteOver, ballots
 from avengers_llamaindex.backends import Backends
@@ -354,9 +354,9 @@ class AvengersLLM(DelegatingLLM):
                 "api_key= would be written in clear. Let the key come from AVENGERS_API_KEY, "
                 "or make the AvengersLLM on the other side."
             )
-        if self.base_url is not None and urlsplit(self.base_url).password:
+        if self.base_url is not None and redacted(self.base_url) != self.base_url:
             raise TypeError(
-                "the password in base_url= would be written in clear. Let the URL come from "
+                "the key or password in base_url= would be written in clear. Let the URL come from "
                 "AVENGERS_BASE_URL, or make the AvengersLLM on the other side."
             )
         if isinstance(self.models, Mapping):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import pickle
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from llama_index.core.bridge.pydantic import SecretStr
 
-_KEY_NAME = re.compile(r"api_?key|access_key|secret|password|authorization|(^|_)token$", re.I)
+from avengers_core.redaction import describe, names_key
+
+_DEEPEST = 4  # mappings in mappings
 
 
 def refuse_key(what: str, subject: object, instead: str) -> None:
@@ -39,12 +40,11 @@ def refuse_unpicklable(what: str, subject: object, instead: str) -> None:
     try:
         pickle.dumps(subject)
     except Exception as error:
-        raise TypeError(
-            f"{what} can not be pickled ({type(error).__name__}: {error}). {instead}"
-        ) from error
+        raise TypeError(f"{what} can not be pickled ({describe(error)}). {instead}") from error
 
 
-def _is_key(name: str, value: Any) -> bool:
+def _is_key(name: str, value: Any, depth: int = 0) -> bool:
     if isinstance(value, Mapping):
-        return any(_KEY_NAME.search(str(key)) for key in value)
-    return bool(_KEY_NAME.search(name) and isinstance(value, str | SecretStr) and value)
+        # Headers may be among other options. What is deeper may hold itself.
+        return depth < _DEEPEST and any(_is_key(str(k), v, depth + 1) for k, v in value.items())
+    return bool(isinstance(value, str | bytes | SecretStr) and value and names_key(name))

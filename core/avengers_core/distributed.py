@@ -31,8 +31,8 @@ import numpy as np
 from avengers_core import bulk
 from avengers_core.bulk.files import Part
 from avengers_core.bulk.workers import MOST_CRASHES, too_many_crashes
-from avengers_core.embedders.base import brief
 from avengers_core.errors import AvengersError, OptionalDependencyError
+from avengers_core.redaction import describe
 
 R = TypeVar("R")
 
@@ -96,7 +96,7 @@ def run_on_ray(
             yield result
     except ray.exceptions.RayError as error:
         raise AvengersError(
-            f"Ray workers can not do the work: {brief(error)}. Each needs this package, and the "
+            f"Ray workers can not do the work: {describe(error)}. Each needs this package, and the "
             f"embedder's modules, where it runs."
         ) from error
 
@@ -118,10 +118,10 @@ def start() -> Any:
                 ray.init(log_to_driver=False, include_dashboard=False, logging_level=logging.ERROR)
         except (RuntimeError, OSError) as error:
             raise AvengersError(
-                f"Ray can not be joined at RAY_ADDRESS={address!r}: {brief(error)}. If it runs "
+                f"Ray can not be joined at RAY_ADDRESS={address!r}: {describe(error)}. If it runs "
                 f"there and wants a token, set RAY_AUTH_MODE=token."
                 if address
-                else f"Ray can not be started: {brief(error)}"
+                else f"Ray can not be started: {describe(error)}"
             ) from error
     return ray
 

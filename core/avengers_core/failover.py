@@ -26,10 +26,10 @@ from typing import Any, NamedTuple
 from avengers_core.decision import Candidate, RoutingDecision
 from avengers_core.errors import AllBackendsFailedError
 from avengers_core.health import BackendHealth
+from avengers_core.redaction import describe
 
 logger = logging.getLogger(__name__)
 
-_BRIEF = 300  # characters of a backend's error text in ours
 _DEEPEST_CAUSE = 4
 _STATUS_KINDS = {
     401: "authentication",
@@ -66,15 +66,8 @@ _CLASS_KINDS: dict[str, tuple[str, ...]] = {
         "EmptyResponse",
     ),
 }
-_KEY = re.compile(
-    r"\b(sk-|pk-|gsk_|AIza|Bearer\s+|Basic\s+)[\w.*+/=~-]{6,}"
-    r"|((?:api[\s_-]?key|token|secret|password|authorization)[\"']?"
-    r"(?:\s+provided)?\s*[:=]\s*[\"']?)[^\s\"',;&}]+",
-    re.IGNORECASE,
-)
 # How a 403 that is about the prompt differs from one that is about the key.
 _REFUSED = re.compile(r"moderation|flagged|content[ _-]?(policy|filter)", re.IGNORECASE)
-_KEY_HEADERS = ("authorization", "x-api-key", "api-key", "x-goog-api-key")
 
 
 class Failure(NamedTuple):
@@ -256,16 +249,6 @@ class Failover:
         return AllBackendsFailedError(message, self.tried)
 
 
-def describe(error: BaseException) -> str:
-    """An error on one line, shortened, without keys."""
-    text = " ".join(str(error).split())
-    for key in _keys_sent(error):
-        text = text.replace(key, "***")
-    text = _KEY.sub(lambda match: f"{match[1] or match[2]}***", text)
-    text = f"{type(error).__name__}: {text}" if text else type(error).__name__
-    return text if len(text) <= _BRIEF else text[: _BRIEF - 1] + "…"
-
-
 def _by_status(status: int, error: Exception) -> Failure:
     kind = _STATUS_KINDS.get(status)
     if status == 403 and _REFUSED.search(str(error)):
@@ -317,12 +300,3 @@ def _retry_after(error: Exception) -> float | None:
     with suppress(TypeError, ValueError):
         return (parsedate_to_datetime(value) - datetime.now(timezone.utc)).total_seconds()
     return None
-
-
-def _keys_sent(error: BaseException) -> list[str]:
-    """The keys in the request that an error belongs to: servers quote them in their answers."""
-    with suppress(Exception):
-        headers = error.request.headers  # type: ignore[attr-defined]
-        sent = [str(headers[name]) for name in _KEY_HEADERS if name in headers]
-        return [key.rpartition(" ")[2] for key in sent if key]
-    return []

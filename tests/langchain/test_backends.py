@@ -105,6 +105,19 @@ def test_a_text_that_makes_no_model_is_named_at_the_first_call(router: Router) -
         llm.invoke("hello")
 
 
+def test_why_no_model_could_be_made_is_said_without_keys(
+    router: Router, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: Any, **options: Any) -> None:
+        raise ValueError("bad arguments: {'api_key': 'a-key-of-no-shape'}")
+
+    monkeypatch.setattr("langchain.chat_models.init_chat_model", fails)
+    llm = AvengersChatModel(router=router, models={HARD: "openai:x"})
+    with pytest.raises(BackendConfigError, match="ValueError: bad arguments") as caught:
+        llm.invoke("hello")
+    assert "a-key-of-no-shape" not in str(caught.value)
+
+
 def test_own_chat_models_keep_their_timeout(
     router: Router, backends: Any, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -90,11 +90,26 @@ def test_keys_are_in_no_error(
     assert MARKER not in "".join(traceback.format_exception(caught.value))
 
 
-@pytest.mark.parametrize("url", [f"http://u:{MARKER}@host/v1", f"http://host/v1?key={MARKER}"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"http://u:{MARKER}@host/v1",
+        f"http://{MARKER}@host/v1",
+        f"http://host/v1?key={MARKER}",
+        f"http://host/v1?api-version=1&x-functions-key={MARKER}",
+        f"http://host/v1?sig={MARKER}",
+        f"http://host/sk-{MARKER}/v1",
+    ],
+)
 def test_no_key_is_taken_in_the_url(router: Router, url: str) -> None:
     with pytest.raises(ValidationError, match="api_key") as caught:
         AvengersChatModel(router=router, base_url=url)
     assert MARKER not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["http://my-secret.host:8000/v1", "http://host/v1?max_tokens=5"])
+def test_urls_without_a_key_are_taken(router: Router, url: str) -> None:
+    assert AvengersChatModel(router=router, base_url=url).base_url == url
 
 
 def test_keys_are_in_no_pickle(

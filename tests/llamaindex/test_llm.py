@@ -271,10 +271,11 @@ def test_pickle_refuses_to_write_keys(llm: AvengersLLM) -> None:
 
 
 def test_pickle_refuses_to_write_passwords(router: Router) -> None:
-    llm = AvengersLLM(router=router, base_url="http://me:the-password@127.0.0.1/v1")
-    with pytest.raises(TypeError, match="the password in base_url=") as caught:
-        pickle.dumps(llm)
-    assert "the-password" not in str(caught.value)
+    for url in ("http://me:the-password@127.0.0.1/v1", "http://127.0.0.1/v1?key=the-password"):
+        llm = AvengersLLM(router=router, base_url=url)
+        with pytest.raises(TypeError, match="the key or password in base_url=") as caught:
+            pickle.dumps(llm)
+        assert "the-password" not in str(caught.value)
 
 
 def test_pickle_says_what_is_in_the_way(router: Router) -> None:

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from avengers_core.embedders.base import brief
 from avengers_core.errors import EmbedderError
+from avengers_core.redaction import describe
 
 Floats = npt.NDArray[np.float32]
 Embed = Callable[[Sequence[str]], Floats]
@@ -43,7 +43,7 @@ def _failing(embed: Embed, texts: list[str], error: EmbedderError) -> dict[str, 
     except EmbedderError:
         raise error from None  # it is not the texts
     if len(texts) == 1:
-        return {texts[0]: f"could not be embedded: {brief(error)}"}
+        return {texts[0]: f"could not be embedded: {describe(str(error))}"}
     failed: dict[str, str] = {}
     for half in (texts[: len(texts) // 2], texts[len(texts) // 2 :]):
         try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
@@ -10,10 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from avengers_core.errors import EmbedderError
+from avengers_core.redaction import describe
 
 Vectors: TypeAlias = npt.NDArray[np.float32]
-
-_BRIEF = 300  # characters of a foreign error text in ours
 
 
 @runtime_checkable
@@ -106,7 +104,7 @@ def as_rows(values: Any, n: int, dim: int | None, who: str) -> npt.NDArray[Any]:
     except (TypeError, ValueError, RuntimeError) as error:
         raise EmbedderError(
             f"{who} returned {type(values).__name__}, which is no array of numbers with "
-            f"one row per text ({brief(error)})"
+            f"one row per text ({describe(error)})"
         ) from error
     if array.ndim != 2 or len(array) != n:
         raise EmbedderError(
@@ -130,15 +128,6 @@ def as_unit_rows(values: Any, n: int, dim: int | None, who: str) -> Vectors:
     rows /= _nonzero(np.abs(rows).max(axis=1))
     rows /= _nonzero(np.sqrt(np.einsum("ij,ij->i", rows, rows)))
     return rows.astype(np.float32)
-
-
-def brief(error: object, secret: str = "") -> str:
-    """The text of an error on one line, cut, without what looks like a key."""
-    text = " ".join(str(error).split())
-    if secret:
-        text = text.replace(secret, "***")
-    text = re.sub(r"\b(sk-|Bearer )[\w.*+/=-]{6,}", r"\1***", text)
-    return text if len(text) <= _BRIEF else text[: _BRIEF - 1] + "…"
 
 
 def _nonzero(column: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

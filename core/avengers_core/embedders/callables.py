@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from avengers_core.embedders.base import Vectors, as_texts, as_unit_rows, brief
+from avengers_core.embedders.base import Vectors, as_texts, as_unit_rows
 from avengers_core.errors import EmbedderError
+from avengers_core.redaction import describe
 
 
 class CallableEmbedder:
@@ -86,9 +87,7 @@ class CallableEmbedder:
             raise self._failed(error) from error
 
     def _failed(self, error: Exception) -> EmbedderError:
-        return EmbedderError(
-            f"the embedder {self.id!r} failed: {type(error).__name__}: {brief(error)}"
-        )
+        return EmbedderError(f"the embedder {self.id!r} failed: {describe(error)}")
 
     def _checked(self, values: Any, n: int) -> Vectors:
         vectors = as_unit_rows(values, n, self._dim, f"the embedder {self.id!r}")

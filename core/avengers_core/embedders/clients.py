@@ -7,8 +7,8 @@ import os
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
-from avengers_core.embedders.base import brief
 from avengers_core.errors import EmbedderError
+from avengers_core.redaction import describe
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI, OpenAI
@@ -88,11 +88,11 @@ class Clients:
         """An error of the client on one line, without the key."""
         url, key = self._credentials()
         secret = "" if key == _NO_KEY else key
-        cause = f" ({brief(error.__cause__, secret)})" if error.__cause__ else ""
+        cause = f" ({describe(error.__cause__, secret)})" if error.__cause__ else ""
         hint = ""
         if getattr(error, "status_code", None) in (401, 403):
             hint = ". Check EMBEDDING_API_KEY, which belongs to EMBEDDING_BASE_URL"
-        text = f"{type(error).__name__}: {brief(error, secret)}{cause}{hint}"
+        text = f"{describe(error, secret)}{cause}{hint}"
         return text.replace(url, _public(url))
 
     def _options(self) -> dict[str, Any]:

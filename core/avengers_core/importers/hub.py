@@ -7,6 +7,7 @@ from pathlib import Path
 from avengers_core.errors import OptionalDependencyError, RecordError
 from avengers_core.importers.archives import ARCHIVES
 from avengers_core.importers.tables import KINDS
+from avengers_core.redaction import describe
 
 # Names for what is often asked for: the repository, and the files wanted of it.
 PUBLIC: dict[str, tuple[str, tuple[str, ...]]] = {
@@ -64,5 +65,5 @@ def download(name: str, *, revision: str | None = None) -> Path:
                 repository, repo_type="dataset", revision=revision, allow_patterns=list(patterns)
             )
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
-        raise RecordError(f"{name!r} can not be had from the hub: {error}") from error
+        raise RecordError(f"{name!r} can not be had from the hub: {describe(error)}") from error
     return Path(path)

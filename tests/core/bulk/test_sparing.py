@@ -13,7 +13,7 @@ SMALL = 4_000  # bytes a part: many parts of little
 def picky(texts):
     """Fails on a batch with a bad text, as endpoints do."""
     if any("zeta" in text for text in texts):
-        raise RuntimeError("refused")
+        raise RuntimeError("refused for AIzaSy-abcdefgh12345")
     return [[1.0, len(text) % 7, len(text) % 3] for text in texts]
 
 
@@ -23,7 +23,7 @@ def test_texts_that_can_not_be_embedded_are_problems(decisions, folder, rows, tm
     found = bulk.fit(folder, picky, n_clusters=3, engine="serial", part_bytes=SMALL)
     assert (found.records, found.problems.count) == (240 - bad, 2 + bad)
     (problem, *_) = [p for p in found.problems.first if "could not be embedded" in p.reason]
-    assert "refused" in problem.reason
+    assert "refused for AIza***" in problem.reason
     assert "zeta" in problem.excerpt
     rest = [r for r in rows if "zeta" not in r["query"]]
     expected = fit(rest, picky, n_clusters=3)

@@ -141,7 +141,7 @@ def test_dim_may_not_change_between_calls() -> None:
 
 async def test_failures_are_wrapped_without_keys() -> None:
     def fails(texts: list[str]) -> Any:
-        raise RuntimeError("key sk-abcdefgh12345 refused")
+        raise RuntimeError("gsk_abcdefgh12345 and api_key=abcdefgh12345 refused")
 
     async def afails(texts: list[str]) -> Any:
         fails(texts)
@@ -150,8 +150,9 @@ async def test_failures_are_wrapped_without_keys() -> None:
         lambda: asyncio.to_thread(CallableEmbedder(fails).embed, ["a"]),
         lambda: CallableEmbedder(fails, afn=afails).aembed(["a"]),
     ):
-        with pytest.raises(EmbedderError, match=r"fails' failed: RuntimeError: key sk-\*\*\*"):
+        with pytest.raises(EmbedderError, match=r"fails' failed: RuntimeError: gsk_\*") as caught:
             await call()
+        assert "abcdefgh" not in str(caught.value)
 
 
 def test_ids_name_the_function_and_the_model_but_no_address_and_no_key() -> None:

@@ -1,0 +1,256 @@
+"""No key stays in the text of an error, wherever it stands."""
+
+from __future__ import annotations
+
+import base64
+import json
+import string
+import time
+from types import SimpleNamespace
+from urllib.parse import quote
+
+import httpx
+import openai
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from avengers_core.redaction import describe, names_key, redacted
+
+ALNUM = string.ascii_letters + string.digits
+
+
+def of(alphabet: str, least: int, most: int = 60) -> st.SearchStrategy[str]:
+    return st.text(alphabet, min_size=least, max_size=most)
+
+
+def shape(prefix: str, tail: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    return tail.map(lambda text: prefix + text)
+
+
+TOKEN = of(ALNUM + "-_", 20)
+# Keys that are known by how they look. What has to go is what comes after the prefix.
+SHAPED = {
+    "openai": ("sk-", of(ALNUM + "-_", 8)),
+    "openai project": ("sk-proj-", TOKEN),
+    "anthropic": ("sk-ant-api03-", TOKEN),
+    "openrouter": ("sk-or-v1-", of("0123456789abcdef", 64, 64)),
+    "langfuse": ("pk-lf-", TOKEN),
+    "groq": ("gsk_", of(ALNUM, 8)),
+    "cerebras": ("csk-", of(ALNUM, 8)),
+    "google": ("AIza", of(ALNUM + "-_", 35, 35)),
+    "hugging face": ("hf_", of(ALNUM, 34, 34)),
+    "x.ai": ("xai-", of(ALNUM, 40)),
+    "perplexity": ("pplx-", of(ALNUM, 40)),
+    "nvidia": ("nvapi-", TOKEN),
+    "replicate": ("r8_", of(ALNUM, 37, 37)),
+    "fireworks": ("fw_", of(ALNUM, 20)),
+    "together": ("tgp_v1_", TOKEN),
+    "langsmith": ("lsv2_pt_", of("0123456789abcdef_", 32)),
+    "voyage": ("pa-", TOKEN),
+    "aws": ("AKIA", of(string.ascii_uppercase + string.digits, 16, 16)),
+    "databricks": ("dapi", of("0123456789abcdef", 32, 32)),
+    "github": ("ghp_", of(ALNUM, 36, 36)),
+    "jwt": ("eyJ", of(ALNUM, 16).map(lambda t: f"{t}.{t}.{t}")),
+}
+# Keys without a shape are known by what stands before them.
+PLAIN = of(ALNUM, 7).map(lambda text: f"{text[:3]}7{text[3:]}")  # no word
+AROUND = st.text(string.ascii_letters + " \n\t.,:;(){}[]", max_size=30)
+
+PLACES = {
+    "alone": "{}",
+    "in a sentence": "the key {} is not valid.",
+    "quoted": "the key '{}' or \"{}\" or `{}`",
+    "after a line break in a repr": 'ValueError("no\\n{}\\tat all")',
+    "in JSON": '{{"error": {{"message": "bad", "given": ["{}"]}}}}',
+    "in JSON in JSON": '{{\\"given\\": \\"{}\\", \\"a\\": 1}}',
+    "in escaped JSON": "\\u0022{}\\u0022",
+    "in a URL": "https://host/v1/{}/models?x={}&y=1#{}",
+    "in a quoted URL": "https%3A%2F%2Fhost%2Fv1%3Fx%3D{}%26y%3D1",
+    "in brackets": "<{}> [{}] ({}) {{{}}}",
+}
+NAMED = {
+    "assignment": "api_key={}",
+    "keyword": "Client(api_key='{}', model='m')",
+    "SecretStr": "Client(api_key=SecretStr('{}'))",
+    "environment": "OPENAI_API_KEY={} TOGETHER_API_KEY: {}",
+    "option": "run --api-key={} --hf-token={}",
+    "sentence": "Incorrect API key provided: {}. You can find yours elsewhere",
+    "header": "Authorization: Bearer {}",
+    "basic header": "Authorization: Basic {} x",
+    "other header": "X-Api-Key: {}, x-goog-api-key: {}, Ocp-Apim-Subscription-Key: {}",
+    "headers": "{{'authorization': 'Bearer {}', 'x-api-key': '{}'}}",
+    "headers of bytes": "[(b'authorization', b'Bearer {}'), (b'api-key', b'{}')]",
+    "headers of lists": '{{"Authorization": ["Bearer {}"]}}',
+    "bearer": "sent Bearer {} to the host",
+    "JSON": '{{"apiKey": "{}", "accessToken":"{}", "model": "m"}}',
+    "JSON in JSON": '{{\\"api_key\\": \\"{}\\"}}',
+    "JSON in JSON in JSON": '{{\\\\\\"api_key\\\\\\": \\\\\\"{}\\\\\\"}}',
+    "after a line break in a repr": "'no\\napi_key={}'",
+    "item": "headers['X-Api-Key'] = \"{}\"",
+    "parameter": "https://host/v1?key={}&api-version=1",
+    "parameters": "https://host/v1?api-version=1&subscription-key={}&sig={}&token={}",
+    "quoted parameter": "redirect=https%3A%2F%2Fhost%3Fapi_key%3D{}",
+    "URL": "https://user:{}@host/v1 and redis://:{}@host:6379/0 and https://{}@host",
+    "password": "password={} passwd: {} secret_key -> client_secret: {}",
+}
+
+
+def unfilled(place: str) -> str:
+    return place.replace("{{", "{").replace("}}", "}")
+
+
+@pytest.mark.parametrize("who", SHAPED)
+@given(content=st.data())
+def test_keys_of_a_known_shape_never_survive(who: str, content: st.DataObject) -> None:
+    prefix, tails = SHAPED[who]
+    tail = content.draw(tails)
+    place = unfilled(PLACES[content.draw(st.sampled_from(sorted(PLACES)))])
+    before, after = content.draw(AROUND), content.draw(AROUND)
+    assume(tail[:8] not in before + after)
+    # A letter that the key runs into leaves no sign where it begins.
+    text = f"{before} {place.replace('{}', prefix + tail)} {after}"
+    for shown in (redacted(text), describe(ValueError(text)), describe(text)):
+        assert tail[:8] not in shown
+
+
+@pytest.mark.parametrize("place", NAMED)
+@given(key=PLAIN, before=AROUND, after=AROUND)
+def test_keys_with_a_name_never_survive(place: str, key: str, before: str, after: str) -> None:
+    text = f"{before} {unfilled(NAMED[place]).replace('{}', key)} {after}"
+    assume(key not in before + after)
+    for shown in (redacted(text), describe(ValueError(text)), describe(text)):
+        assert key not in shown
+
+
+@given(
+    secret=st.text(min_size=8).filter(lambda s: len("".join(s.split())) >= 8),
+    before=st.text(max_size=9),
+)
+def test_keys_that_are_told_never_survive(secret: str, before: str) -> None:
+    for form in (secret, quote(secret, safe=""), json.dumps(secret), json.dumps({"a": secret})):
+        shown = describe(f"{before}{form}.", secret)
+        assert " ".join(secret.split()) not in shown.replace("***", "\0")
+
+
+@given(st.text() | st.text(string.ascii_letters + "'\"\\\\:=%&?@/ {}[]()-_", max_size=80))
+def test_masking_twice_changes_nothing_more(text: str) -> None:
+    once = redacted(text)
+    assert redacted(once) == once
+    assert len(describe(text)) <= 300
+    assert "\n" not in describe(text)
+
+
+def test_a_key_in_the_middle_of_a_word_goes_if_it_is_long() -> None:
+    assert redacted("xxsk-proj-abcdefghijk1234567890") == "xxsk-***"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "task-oriented-dialogue-systems 2024 and flask-sqlalchemy-2.0",
+        "hf_hub_download() failed for xai-org/grok-1 and pplx-70b-chat",
+        "max_tokens=500, prompt_tokens: 12, eos_token='</s>'",
+        '{"key": "helpful"} and cache_key=abc',
+        "http://my-secret.internal:8000/v1 refused the connection",
+        "Basic authentication failed, a bearer token is needed",
+        "api_key=None, api_key='', password=null",
+        "KeyError: 'key'",
+        "https://host/v1?api-version=2024-10-21&max_tokens=5",
+        "mail me@host.org",
+    ],
+)
+def test_what_is_no_key_stays(text: str) -> None:
+    assert redacted(text) == text
+
+
+def test_a_password_may_hold_anything() -> None:
+    assert (
+        redacted("""{'password': "it's, a \\"b\\" c", 'x': 1}""") == "{'password': \"***\", 'x': 1}"
+    )
+    assert redacted('{"a": 1, "password": "unfinis hed') == '{"a": 1, "password": "***'
+
+
+# -- errors --
+
+
+def test_an_error_is_one_short_line() -> None:
+    assert describe(ValueError("two\nlines")) == "ValueError: two lines"
+    assert describe("two\nlines") == "two lines"
+    assert describe(TimeoutError()) == "TimeoutError"
+    assert len(describe(ValueError("x" * 5000))) == 300
+    text = describe(ValueError("api_key=abcdefgh123 refused; sk-abcdef12345 as well"))
+    assert text == "ValueError: api_key=*** refused; sk-*** as well"
+
+
+def test_told_keys_and_shapes() -> None:
+    text = describe("bad\nkey sk-abcdef123456 and hunter2 and Bearer abcdefgh", "hunter2")
+    assert text == "bad key sk-*** and *** and Bearer ***"
+    assert describe("another otherwise", "other") == "another otherwise"
+    assert describe("the other one", "other") == "the *** one"
+
+
+def refused(text: str, headers: dict[str, str]) -> openai.APIStatusError:
+    request = httpx.Request("POST", "http://host/v1", headers=headers)
+    return openai.APIStatusError(text, response=httpx.Response(401, request=request), body=None)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{"Authorization": "Bearer the-marker-key"}, {"x-api-key": "the-marker-key"}],
+)
+def test_the_key_of_the_request_is_known(headers: dict[str, str]) -> None:
+    error = refused("the-marker-key is not valid", headers)
+    assert describe(error) == "APIStatusError: *** is not valid"
+
+
+def test_a_server_without_a_key_leaves_its_words_alone() -> None:
+    error = refused("none of them: no such model", {"Authorization": "Bearer none"})
+    assert describe(error) == "APIStatusError: none of them: no such model"
+
+
+def test_odd_errors_do_no_harm() -> None:
+    class OddError(Exception):
+        request = SimpleNamespace(headers=3)
+
+    assert describe(OddError("x")) == "OddError: x"
+
+
+@pytest.mark.parametrize(
+    "piece", ["a:", "sk-", "eyJ-", "api_key", "\\", "'a'='", "%20", 'x=\\"', "://a", "(['a',"]
+)
+def test_long_texts_take_no_time(piece: str) -> None:
+    text = f'password=\\"{piece * 300_000}'
+    start = time.perf_counter()
+    describe(ValueError(text))
+    assert time.perf_counter() - start < 5
+
+
+def test_basic_authorization_is_found_without_its_header() -> None:
+    sent = base64.b64encode(b"user:password").decode()
+    assert redacted(f"sent Basic {sent}") == "sent Basic ***"
+
+
+# -- names --
+
+HOLD_KEYS = """
+    api_key apiKey API-Key OPENAI_API_KEY openai_api_key x-goog-api-key aws_access_key_id
+    aws_secret_access_key subscription-key x-functions-key key private_key token hf_token
+    accessToken authtoken x-amz-security-token sig X-Amz-Signature password passwd db.password
+    client_secret
+    Authorization Proxy-Authorization Cookie credentials
+"""
+DO_NOT = """
+    max_tokens token_count tokenizer eos_token padToken next_page_token monkey keyword keys
+    cache_key metadata_key sigma model api
+"""
+
+
+@pytest.mark.parametrize("name", HOLD_KEYS.split())
+def test_names_that_hold_keys(name: str) -> None:
+    assert names_key(name)
+
+
+@pytest.mark.parametrize("name", ["", *DO_NOT.split()])
+def test_names_that_do_not(name: str) -> None:
+    assert not names_key(name)
