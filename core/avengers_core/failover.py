@@ -100,6 +100,13 @@ def classify(error: BaseException) -> Failure:
     The status of the response decides, else the class and its bases, else the cause that the
     error was raised from. What is not recognised is not failed over: it may be a bug.
     """
+    try:
+        return _classified(error)
+    except Exception:  # an attribute that raises, a status that is no number
+        return Failure("unknown", False)
+
+
+def _classified(error: BaseException) -> Failure:
     cause: BaseException | None = error
     for _ in range(_DEEPEST_CAUSE):
         if not isinstance(cause, Exception):
@@ -268,11 +275,11 @@ def _status(error: Exception) -> int | None:
         getattr(error, "code", None),
     ]
     if isinstance(response, Mapping):  # botocore
-        places.append(response.get("ResponseMetadata", {}).get("HTTPStatusCode"))
+        places.append((response.get("ResponseMetadata") or {}).get("HTTPStatusCode"))
     if error.args and isinstance(error.args[0], Mapping):  # an error sent with status 200
         places.append(error.args[0].get("code"))
     for place in places:
-        with suppress(TypeError, ValueError):
+        with suppress(TypeError, ValueError, OverflowError):
             if not isinstance(place, bool) and 100 <= int(place) < 600:
                 return int(place)
     return None

@@ -91,7 +91,9 @@ def describe(error: object, *secrets: str) -> str:
         error: an exception, of which the class is named too; or the text of one.
         secrets: keys that may be in it; those that were sent with the request are known.
     """
-    text = " ".join(str(error).split())
+    text = ""
+    with suppress(Exception):  # what an error is made of may be anything
+        text = " ".join(str(error).split())
     for secret in (*secrets, *_keys_sent(error)):
         text = _without(text, secret)
     text = redacted(text[:_SEARCHED])

@@ -14,6 +14,7 @@ from avengers_core.decision import Candidate, RoutingDecision
 from avengers_core.errors import AllBackendsFailedError
 from avengers_core.failover import Failover, Failure, classify
 from avengers_core.health import BackendHealth
+from avengers_core.redaction import describe
 
 REQUEST = httpx.Request(
     "POST", "http://127.0.0.1/v1", headers={"Authorization": "Bearer the-marker-key"}
@@ -217,3 +218,31 @@ def test_odd_errors_do_no_harm() -> None:
         request = None
 
     assert not classify(OddError()).fail_over
+
+
+class _OddError(Exception):
+    @property
+    def status_code(self) -> int:
+        raise RuntimeError("not now")
+
+    def __str__(self) -> str:
+        raise RuntimeError("nor this")
+
+
+def _with(**attributes: object) -> Exception:
+    error = ConnectionError("odd")
+    vars(error).update(attributes)
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (_OddError(), "unknown"),
+        (_with(code=float("inf")), "connection"),
+        (_with(response={"ResponseMetadata": None}), "connection"),
+    ],
+)
+def test_odd_errors_are_not_replaced_by_others(error: Exception, kind: str) -> None:
+    assert classify(error).kind == kind
+    assert describe(error).startswith(type(error).__name__)
