@@ -62,6 +62,5 @@ def scaled(score: float | None, scale: Scale | None) -> float | None:
         return None
     low, high = scale or (0.0, 1.0)
     if not low <= score <= high:
-        hint = "" if scale else "; name lowest and highest score with scale= (--scale)"
-        raise ValueError(f"the score {score:g} lies outside of [{low:g}, {high:g}]{hint}")
+        raise ValueError(f"the score {score:g} lies outside of [{low:g}, {high:g}]")
     return (score - low) / (high - low)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -274,14 +275,9 @@ def _joined(
         raise RecordError(
             f"{path}: none of the {len(found):,} runs of a model has a score{rejected}"
         )
-    if score_key is None:
-        if len(names) > 1:
-            raise RecordError(
-                f"{path}: the runs have the scores {names}; pick one with score_key= (--score-key)"
-            )
-        score_key = names[0]
-    elif score_key not in names:
-        raise RecordError(f"{path}: no run has a score {score_key!r}; there are {names}")
+    score_key = _one_of(names, score_key, path)
+    if scale is None:
+        _refuse_other_scales(path, score_key, [run.scores.get(score_key) for run in found])
     join = Join()
     without = 0
     for run in runs:
@@ -310,6 +306,29 @@ def _joined(
             "%d of %d runs have no score %r and are left out", without, len(found), score_key
         )
     yield from join.rows()
+
+
+def _one_of(names: Sequence[str], wanted: str | None, path: Path) -> str:
+    """The score that counts; raises RecordError where it is not there, or one of several."""
+    if wanted is None and len(names) > 1:
+        raise RecordError(
+            f"{path}: the runs have the scores {names}; pick one with score_key= (--score-key)"
+        )
+    if wanted is not None and wanted not in names:
+        raise RecordError(f"{path}: no run has a score {wanted!r}; there are {names}")
+    return wanted or names[0]
+
+
+def _refuse_other_scales(path: Path, name: str, scores: Sequence[float | None]) -> None:
+    """Raise RecordError for scores beyond [0, 1]: on a scale of 1 to 5 the worst looks like a 1."""
+    known = [score for score in scores if score is not None and math.isfinite(score)]
+    low, high = min(known, default=0.0), max(known, default=1.0)
+    if low < 0 or high > 1:
+        raise RecordError(
+            f"{path}: the scores {name!r} lie in [{low:g}, {high:g}], expected [0, 1]; name the "
+            f"lowest and the highest that can be with scale= (--scale), or 0 and 1 to reject those "
+            f"beyond"
+        )
 
 
 def _nested(row: Mapping[str, Any]) -> Mapping[str, Any]:

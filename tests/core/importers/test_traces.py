@@ -236,3 +236,14 @@ def test_the_question_is_found(value):
 def test_no_question_is_an_error(value):
     with pytest.raises(ValueError, match="no question found"):
         question_of(value)
+
+
+def test_scores_on_another_scale_are_not_taken_for_shares(tmp_path):
+    file = tmp_path / "runs.jsonl"
+    runs = [smith(f"q{i}", "m", i) for i in range(1, 6)]
+    file.write_text("\n".join(map(json.dumps, runs)))
+    with pytest.raises(RecordError, match=r"lie in \[1, 5\], expected \[0, 1\].*--scale"):
+        list(import_records(file))
+    assert len(load_records(import_records(file, scale=(1, 5)))) == 5
+    kept = load_records(import_records(file, scale=(0, 1)))
+    assert (len(kept), len(kept.problems)) == (1, 4)
