@@ -135,8 +135,6 @@ def evaluate_command(
     strict: bool,
     train_ratio: float,
     alpha: float | None,
-    performance_weight: float | None,
-    cost_sensitivity: float | None,
     models: tuple[str, ...],
     exclude: tuple[str, ...],
     max_cost: float | None,
@@ -165,17 +163,12 @@ def evaluate_command(
     of any size.
     """
     from avengers_core.artifact import RouterArtifact
-    from avengers_core.calls import alpha_from_weights
     from avengers_core.evaluation import DEFAULT_ALPHAS, evaluate
     from avengers_core.fitting import fit
     from avengers_core.plots import require_matplotlib
     from avengers_core.router import Router
     from avengers_core.splitting import known_names, split_records
 
-    if performance_weight is not None or cost_sensitivity is not None:
-        if alpha is not None:
-            raise click.UsageError("give --alpha, or the two weights, not both")
-        alpha = alpha_from_weights(performance_weight, cost_sensitivity)
     alphas = DEFAULT_ALPHAS if alpha is None else [alpha]
     if pictures is not None or (report is not None and report.suffix == ".html"):
         require_matplotlib()
@@ -248,9 +241,20 @@ def evaluate_command(
 def _show(
     result: Report, router: Router, output: Path | None, report: Path | None, pictures: Path | None
 ) -> None:
-    """Print a result, and write what was asked for."""
+    """Write what was asked for, then print a result: whoever reads may stop at any line."""
     from avengers_core.rendering import comparison, confidence, metric_rows
 
+    written = []
+    if output is not None:
+        output.write_text(json.dumps(result.to_dict(), indent=1) + "\n", encoding="utf-8")
+    if report is not None:
+        result.save(report)
+        written.append(f"\nreport: {report}")
+    if pictures is not None:
+        from avengers_core.plots import save_all
+
+        paths = save_all(result, pictures, artifact=router.artifact)
+        written += [f"picture: {path}" for path in paths]
     heading, rows = comparison(result, datasets=False)
     click.echo(f"{result.n_queries:,} held-out queries, {router!r}\n")
     if result.relaxed:
@@ -263,13 +267,5 @@ def _show(
     (first, *others), intervals = confidence(result)
     if intervals:
         click.echo("\n" + text_table((first or "95 % confidence", *others), intervals))
-    if output is not None:
-        output.write_text(json.dumps(result.to_dict(), indent=1) + "\n", encoding="utf-8")
-    if report is not None:
-        result.save(report)
-        click.echo(f"\nreport: {report}")
-    if pictures is not None:
-        from avengers_core.plots import save_all
-
-        for path in save_all(result, pictures, artifact=router.artifact):
-            click.echo(f"picture: {path}")
+    for line in written:
+        click.echo(line)

@@ -18,7 +18,9 @@ from avengers_core.cli.shared import (
     constraint_options,
     engine_options,
     given,
+    in_flags,
     refuse,
+    relax_option,
     scorer_options,
 )
 from avengers_core.decision import one_line, text_table, usd
@@ -48,7 +50,7 @@ def open_router(artifact: Path | None, **options: Any) -> Router:
 @constraint_options
 @click.option("-n", "--max-router", "n", type=click.IntRange(1), help="Name the n best models.")
 @click.option("--prompt-tokens", type=click.IntRange(0), help="Length of the whole prompt.")
-@click.option("--relax", is_flag=True, help="If the limits leave nobody, take the nearest model.")
+@relax_option
 @scorer_options
 @click.option("--explain", is_flag=True, help="Show the ranking and the clusters that voted.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a query.")
@@ -64,7 +66,6 @@ def route_command(
     query: tuple[str, ...],
     source: Any,
     artifact: Path | None,
-    relax: bool,
     scorer: str | None,
     top_k: int | None,
     beta: float | None,
@@ -86,11 +87,7 @@ def route_command(
     echo "Write a haiku" | avengers route --explain
     avengers route "logs/*.parquet" --engine ray --output decisions/
     """
-    if arguments["alpha"] is not None and (
-        arguments["performance_weight"] is not None or arguments["cost_sensitivity"] is not None
-    ):
-        raise click.UsageError("give --alpha, or the two weights, not both")
-    call = given(**arguments, on_empty="relax" if relax else None)
+    call = given(**arguments)
     if output is not None:
         if source is not None or not query:
             raise click.UsageError("with --output, give the files as arguments")
@@ -115,7 +112,7 @@ def route_command(
             if as_json:
                 click.echo(json.dumps({"query": text, **decision.to_dict()}, ensure_ascii=False))
             elif explain:
-                click.echo(decision.explain() + "\n")
+                click.echo(in_flags(decision.explain(), click.get_current_context().command) + "\n")
             else:
                 click.echo(str(decision))
 
@@ -241,6 +238,7 @@ def _known(cost: float) -> float | None:
     help="A sample of your queries, one a line. Default: the artifact's own records.",
 )
 @constraint_options
+@relax_option
 @scorer_options
 @click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
 def calibrate_command(

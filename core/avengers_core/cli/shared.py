@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import re
+import sys
 from collections.abc import Callable, Collection, Sequence
+from functools import wraps
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import click
 from click.core import ParameterSource
@@ -21,6 +25,10 @@ CONTEXT_SETTINGS: dict[str, Any] = {
     "max_content_width": 100,
 }
 _SHOWN_PROBLEMS = 5
+# What a shell reports of programs that end because nobody reads on: 128 and the number of SIGPIPE.
+_CLOSED_PIPE = 141
+# name=value, or name= alone; not where the message gives the option itself.
+_ARGUMENT = re.compile(r"""\b(?P<name>[a-z_]+)=(?! \(--)(?P<value>"[^"]*"|'[^']*'|[\w.+-]*\w)?""")
 _ENGINES = "--engine serial, processes or ray"
 
 
@@ -31,9 +39,31 @@ class Commands(click.Group):
         try:
             return super().invoke(ctx)
         except BrokenPipeError:
-            raise  # a reader that has seen enough is no error; click ends quietly
+            # A reader that has seen enough is no error. What is still buffered can go nowhere, of
+            # which Python would complain at its end.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            ctx.exit(_CLOSED_PIPE)
         except (AvengersError, ValueError, OSError) as error:
-            raise click.ClickException(str(error)) from error
+            command = self.get_command(ctx, ctx.invoked_subcommand or "")
+            raise click.ClickException(in_flags(str(error), command or self)) from error
+
+
+def in_flags(text: str, command: click.Command) -> str:
+    """A text that names arguments as Python does (``max_cost=1``), as a command spells them.
+
+    Args:
+        text: of an error, or of a decision that is explained.
+        command: whose options count; other names stay as they are.
+    """
+    options = {o.name: o for o in command.params if isinstance(o, click.Option)}
+
+    def spelt(argument: re.Match[str]) -> str:
+        option, value = options.get(argument["name"]), argument["value"]
+        if option is None:
+            return argument[0]
+        return f"{option.opts[0]} {value}" if value and not option.is_flag else option.opts[0]
+
+    return _ARGUMENT.sub(spelt, text)
 
 
 class NameList(click.ParamType):  # type: ignore[type-arg,unused-ignore]
@@ -100,15 +130,31 @@ def scorer_options(function: F) -> F:
 
 
 def alpha_options(default: str) -> Callable[[F], F]:
-    """``--alpha``, or the published ``--performance-weight`` and ``--cost-sensitivity``."""
+    """``--alpha``, or the published ``--performance-weight`` and ``--cost-sensitivity``.
+
+    The command gets one ``alpha``, None where nothing was given.
+    """
 
     def decorate(function: F) -> F:
+        @wraps(function)
+        def command(
+            *,
+            alpha: float | None,
+            performance_weight: float | None,
+            cost_sensitivity: float | None,
+            **options: Any,
+        ) -> Any:
+            return function(
+                alpha=_one_alpha(alpha, performance_weight, cost_sensitivity), **options
+            )
+
         for option in (
             click.option("--cost-sensitivity", type=click.FloatRange(0), help="See above."),
             click.option(
                 "--performance-weight",
                 type=click.FloatRange(0),
-                help="With --cost-sensitivity another way to give alpha: pw / (pw + cs).",
+                help="With --cost-sensitivity another way to give alpha: pw / (pw + cs). One of "
+                "them alone lies in [0, 1], and the other is 1 minus it.",
             ),
             click.option(
                 "--alpha",
@@ -116,10 +162,43 @@ def alpha_options(default: str) -> Callable[[F], F]:
                 help=f"Weight of score against cost: 0 = cheapest, 1 = best. Default: {default}.",
             ),
         ):
-            function = option(function)
-        return function
+            command = option(command)
+        return cast("F", command)
 
     return decorate
+
+
+def _one_alpha(
+    alpha: float | None, performance_weight: float | None, cost_sensitivity: float | None
+) -> float | None:
+    from avengers_core.calls import alpha_from_weights
+
+    weights = {"--performance-weight": performance_weight, "--cost-sensitivity": cost_sensitivity}
+    known = {flag: weight for flag, weight in weights.items() if weight is not None}
+    if not known:
+        return alpha
+    if alpha is not None:
+        raise click.UsageError("give --alpha, or the two weights, not both")
+    if len(known) == 1:
+        ((flag, weight),) = known.items()
+        if weight > 1:
+            raise click.UsageError(
+                f"{flag} alone must lie in [0, 1], as the other weight is then 1 minus it, "
+                f"got {weight:g}; give both"
+            )
+    return alpha_from_weights(performance_weight, cost_sensitivity)
+
+
+def relax_option(function: F) -> F:
+    """``--relax``; the command gets it as ``on_empty``."""
+    return click.option(
+        "--relax",
+        "on_empty",
+        is_flag=True,
+        flag_value="relax",
+        default=None,
+        help="If the limits leave nobody, take the nearest model.",
+    )(function)
 
 
 def constraint_options(function: F) -> F:

@@ -106,11 +106,11 @@ def sweep_command(
         [str(line["value"]), *(_mean_and_spread(line, metric) for metric in shown)]
         for line in summary
     ]
-    click.echo(text_table([study, "PerfGain", "CostSave at 95 %", "AIQ"], rows))
     if picture is not None:
         from avengers_core.plots import study_results
 
         study_results(summary, study).savefig(picture, dpi=150)
+    click.echo(text_table([study, "PerfGain", "CostSave at 95 %", "AIQ"], rows))
 
 
 def _mean_and_spread(line: Mapping[str, Any], metric: str) -> str:

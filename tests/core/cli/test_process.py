@@ -37,6 +37,21 @@ def test_a_reader_that_stops_early_is_no_error(saved_artifact, tmp_path):
         assert "alpha 0.5" in process.stdout.readline()
         process.stdout.close()
         assert process.stderr.read() == ""
+        assert process.wait() == 141
+
+
+def test_files_are_written_whoever_reads_what_is_printed(saved_artifact, records, tmp_path):
+    files = ["r.json", "r.html", "pictures"]
+    command = [*AVENGERS, "evaluate", "-i", str(records), "-a", str(saved_artifact)]
+    for option, file in zip(("--output", "--report", "--pictures"), files, strict=True):
+        command += [option, file]
+    with subprocess.Popen(
+        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.wait() == 141
+    assert all((tmp_path / file).exists() for file in files)
 
 
 def test_pipes_of_unicode_whatever_the_locale(saved_artifact, tmp_path):

@@ -67,12 +67,19 @@ def test_blank_query(run, artifact):
 
 def test_limits_and_relaxing(run, artifact):
     arguments = ("route", "alpha", "-a", artifact, "--max-cost", 1e-9)
-    assert "is over max_cost=1e-09" in run(*arguments, code=1).stderr
+    assert "is over --max-cost 1e-09" in run(*arguments, code=1).stderr
     assert "constraints relaxed" in run(*arguments, "--relax").stdout
     one = json.loads(run("route", "q", "-a", artifact, "--models", "odd, cheap", "--json").stdout)
     two = run("route", "q", "-a", artifact, "--models", "odd", "--models", "cheap", "--json").stdout
     assert json.loads(two) == one
     assert one["ineligible"] == {"good": "not among models="}
+    explained = run("route", "q", "-a", artifact, "--exclude", "odd,cheap", "--explain").stdout
+    assert "not eligible: cheap: named in --exclude\n" in explained
+
+
+def test_one_weight_alone_is_1_less_the_other(run, artifact):
+    for weights in (("--performance-weight", 0.3), ("--cost-sensitivity", 0.7)):
+        assert "alpha 0.3" in run("route", "alpha", "-a", artifact, *weights).stdout
 
 
 def test_the_artifact_of_the_environment(run, artifact, monkeypatch):
@@ -126,3 +133,4 @@ def test_calibrate(run, artifact, tmp_path):
         run("calibrate", "-a", artifact, "--cost", least, "--exclude", "odd", "--json").stdout
     )
     assert limited["cost"] <= least
+    assert run("calibrate", "-a", artifact, "--cost", 1, "--max-cost", 0, "--relax").stdout
