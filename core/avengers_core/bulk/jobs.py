@@ -222,7 +222,7 @@ def query_rows(part: Part) -> Iterator[tuple[list[int], list[str], dict[int, Rec
         queries: list[str] = []
         bad: dict[int, RecordProblem] = {}
         for number, item in rows:
-            query = _query(item, number)
+            query = query_of(item, number)
             if isinstance(query, str):
                 numbers.append(number)
                 queries.append(query)
@@ -231,7 +231,11 @@ def query_rows(part: Part) -> Iterator[tuple[list[int], list[str], dict[int, Rec
         yield numbers, queries, bad
 
 
-def _query(item: Row, number: int) -> str | RecordProblem:
+def query_of(item: Row, number: int) -> str | RecordProblem:
+    """The query of a row, which is ``number`` in its file, or what is wrong with it.
+
+    A line that begins with ``{`` is JSON and must hold a text ``query``; any other is the query.
+    """
     if isinstance(item, RecordProblem):
         return item
     excerpt = item[:80].decode("utf-8", "replace") if isinstance(item, bytes) else str(item)[:80]

@@ -6,8 +6,9 @@ import itertools
 import json
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import IO, Any, cast
 
 import click
 import numpy as np
@@ -22,13 +23,14 @@ from avengers_core.cli.shared import (
     refuse,
     relax_option,
     scorer_options,
+    show_problems,
 )
-from avengers_core.decision import one_line, text_table, usd
-from avengers_core.embedders.base import well_formed
+from avengers_core.decision import RoutingDecision, one_line, text_table, usd
+from avengers_core.records import RecordProblem, read_lines
 from avengers_core.router import DEFAULT_ARTIFACT, Router
 
 _BATCH = 1024
-_TEXT = click.File("r", encoding="utf-8-sig", errors="replace")
+_LINES = click.File("rb")
 
 
 def open_router(artifact: Path | None, **options: Any) -> Router:
@@ -42,8 +44,10 @@ def open_router(artifact: Path | None, **options: Any) -> Router:
     "--file",
     "-f",
     "source",
-    type=_TEXT,
-    help="One query a line; JSON lines with a key `query` are understood. - is standard input.",
+    type=_LINES,
+    help="One query a line. A line that begins with { is JSON and must hold a text `query`, any "
+    "other is the question as it stands; blank lines are skipped. Decisions begin with the number "
+    "of their line. - is standard input.",
 )
 @artifact_option
 @alpha_options("0.5")
@@ -79,7 +83,7 @@ def route_command(
     """Say which model should answer QUERY (or each line of a file, or of standard input).
 
     With --output, QUERY stands for files, folders or patterns of JSON lines or Parquet, of any
-    size.
+    size; their lines are taken as those of --file.
 
     \b
     avengers route "Prove that there are infinitely many primes" --alpha 0.8
@@ -98,6 +102,8 @@ def route_command(
         _route_files(router, query, output, call, engine, workers)
         return
     refuse(("engine", "workers"), "without --output")
+    if as_json:
+        refuse(("explain",), "with --json, which holds all of it")
     if len(query) > 1:
         raise click.UsageError(f"one QUERY, please, in quotation marks; got {len(query)}")
     if query and source is not None:
@@ -106,15 +112,38 @@ def route_command(
     if not query and source is None and (sys.stdin is None or sys.stdin.isatty()):
         raise click.UsageError("give a QUERY, --file, or queries on standard input")
     router = open_router(artifact, scorer=scorer, top_k=top_k, beta=beta)
-    queries = iter(query) if query else _queries(source or _TEXT.convert("-", None, None))
-    while batch := list(itertools.islice(queries, _BATCH)):
-        for text, decision in zip(batch, router.route_batch(batch, **call), strict=True):
+    show = partial(_show, as_json=as_json, explain=explain)
+    if query:
+        show(None, query[0], router.route_batch(query, **call)[0])
+        return
+    rows = _rows(source or _LINES.convert("-", None, None))
+    problems: list[RecordProblem] = []
+    while batch := list(itertools.islice(rows, _BATCH)):
+        texts = [item for _, item in batch if isinstance(item, str)]
+        decisions = iter(router.route_batch(texts, **call))
+        for number, item in batch:
+            if isinstance(item, str):
+                show(number, item, next(decisions))
+                continue
+            problems.append(item)
             if as_json:
-                click.echo(json.dumps({"query": text, **decision.to_dict()}, ensure_ascii=False))
-            elif explain:
-                click.echo(in_flags(decision.explain(), click.get_current_context().command) + "\n")
-            else:
-                click.echo(str(decision))
+                click.echo(json.dumps({"row": number, "error": item.reason}, ensure_ascii=False))
+    show_problems(len(problems), problems, "input")
+
+
+def _show(
+    number: int | None, query: str, decision: RoutingDecision, *, as_json: bool, explain: bool
+) -> None:
+    """Print a decision; ``number``, that of its line, stands in front."""
+    if as_json:
+        row = {} if number is None else {"row": number}
+        content = {**row, "query": query, **decision.to_dict()}
+        click.echo(json.dumps(content, ensure_ascii=False))
+        return
+    text = str(decision)
+    if explain:
+        text = in_flags(decision.explain(), click.get_current_context().command) + "\n"
+    click.echo(text if number is None else f"{number}: {text}")
 
 
 def _route_files(
@@ -135,18 +164,16 @@ def _route_files(
         click.echo(f"{done.rejected:,} rows without a query; their lines have an `error`", err=True)
 
 
-def _queries(lines: Any) -> Iterator[str]:
-    for line in lines:
-        text = line.rstrip("\n")
-        if text.lstrip().startswith("{"):
-            try:
-                row = json.loads(text)
-            except (ValueError, RecursionError):
-                row = {}
-            if isinstance(row.get("query"), str):
-                text = well_formed(row["query"])
-        if text.strip():
-            yield text
+def _rows(stream: IO[bytes]) -> Iterator[tuple[int, str | RecordProblem]]:
+    """The lines that are not blank, by their number from 1: the query, or what is wrong."""
+    from avengers_core.bulk.jobs import query_of
+
+    for number, line in enumerate(read_lines(stream), 1):
+        item = line
+        if isinstance(line, bytes):
+            item = (line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line).strip()
+        if item:
+            yield number, query_of(item, number)
 
 
 @click.command("inspect", short_help="Show clusters, topics and best models.")
@@ -234,8 +261,9 @@ def _known(cost: float) -> float | None:
 )
 @click.option(
     "--queries",
-    type=_TEXT,
-    help="A sample of your queries, one a line. Default: the artifact's own records.",
+    type=_LINES,
+    help="A sample of your queries, one a line, as `route --file` takes them. Default: the "
+    "artifact's own records.",
 )
 @constraint_options
 @relax_option
@@ -262,7 +290,12 @@ def calibrate_command(
     if sum(target is not None for target in (cost, score, saving)) != 1:
         raise click.UsageError("give exactly one of --cost, --score and --saving")
     router = open_router(artifact, scorer=scorer, top_k=top_k, beta=beta)
-    sample = list(_queries(queries)) if queries else None
+    sample = None
+    if queries is not None:
+        rows = [item for _, item in _rows(queries)]
+        sample = [item for item in rows if isinstance(item, str)]
+        problems = [item for item in rows if not isinstance(item, str)]
+        show_problems(len(problems), problems, "queries")
     path = router.alpha_path(sample, **given(**limits))
     target = path.target(cost=cost, score=score, saving=saving)
     if as_json:

@@ -122,6 +122,7 @@ ARTIFACT = f"{EVALUATE} -a artifact"
         ("route records.jsonl -a artifact --output out", "--json", "with --output"),
         ("route records.jsonl -a artifact --output out", "--explain", "with --output"),
         ("route q -a artifact", "--workers 2", "without --output"),
+        ("route q -a artifact --json", "--explain", "with --json, which holds all of it"),
     ],
 )
 @pytest.mark.usefixtures("records", "artifact")

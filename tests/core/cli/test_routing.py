@@ -28,14 +28,41 @@ def test_json_is_the_decision_and_the_query(run, artifact):
 
 
 def test_route_lines_of_a_file_or_of_standard_input(run, artifact, tmp_path):
-    text = 'alpha\n{"query": "zeta delta"}\n\n  \n{"other": 1}\n{broken\n'
+    text = 'alpha\n{"query": "zeta delta"}\n\n  \n{"other": 1}\n{broken\nbeta\n'
     (tmp_path / "q.txt").write_text(text)
     from_file = run("route", "-a", artifact, "-f", "q.txt", "--json").stdout
     piped = run("route", "-a", artifact, "--json", text=text).stdout
     dashed = run("route", "-a", artifact, "-f", "-", "--json", text=text).stdout
     assert from_file == piped == dashed
-    expected = ["alpha", "zeta delta", '{"other": 1}', "{broken"]
-    assert [row["query"] for row in lines(piped)] == expected
+    assert [(row["row"], row.get("query")) for row in lines(piped)] == [
+        (1, "alpha"),
+        (2, "zeta delta"),
+        (5, None),
+        (6, None),
+        (7, "beta"),
+    ]
+    found = run("route", "-a", artifact, text=text)
+    assert [line.split(": ")[0] for line in found.stdout.splitlines()] == ["1", "2", "7"]
+    assert "input: 2 lines rejected" in found.stderr
+    assert "line 5: expected an object with a text `query`: {" in found.stderr
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b'alpha\n{"query": "beta"}\n\n',
+        b'{broken\n{"q": 2}\n{"query": 3}\n{"query": ""}\n[1]\n',
+        b'caf\xe9\n  {"query": "half \\ud800"}\n\xef\xbb\xbfalpha\r\n',
+    ],
+)
+def test_lines_are_taken_as_whole_files_are(run, artifact, tmp_path, raw):
+    (tmp_path / "q.jsonl").write_bytes(raw)
+    run("route", "q.jsonl", "-a", artifact, "--engine", "serial", "--output", "out")
+    whole = lines((tmp_path / "out" / "part-00000.jsonl").read_text(encoding="utf-8"))
+    streamed = lines(run("route", "-f", "q.jsonl", "-a", artifact, "--json").stdout)
+    assert [(r["row"], r.get("query"), r.get("model"), r.get("error")) for r in streamed] == [
+        (r["row"], r.get("query"), r.get("model"), r.get("error")) for r in whole
+    ]
 
 
 @pytest.mark.parametrize(
@@ -43,10 +70,10 @@ def test_route_lines_of_a_file_or_of_standard_input(run, artifact, tmp_path):
     [
         (b"\xef\xbb\xbfalpha\r\nbeta\r\n", ["alpha", "beta"]),
         (b'\xef\xbb\xbf{"query": "alpha"}\n', ["alpha"]),
-        (b"caf\xe9\n", ["caf\ufffd"]),
-        (b'{"query": "half \\ud800"}\n', ["half \ufffd"]),
-        (b'{"query": 7}\n', ['{"query": 7}']),
-        (b'{"a":' * 30_000 + b"\n", ['{"a":' * 30_000]),
+        (b"caf\xe9\n", [None]),
+        (b'{"query": "half \\ud800"}\n', [None]),
+        (b'{"query": 7}\n', [None]),
+        (b'{"a":' * 30_000 + b"\n", [None]),
         ("a\u2028b\n".encode(), ["a\u2028b"]),
         (b"", []),
         (b"\n\n", []),
@@ -58,7 +85,7 @@ def test_any_bytes_are_lines_of_text(run, artifact, tmp_path, raw, expected):
         run("route", "-a", artifact, "--json", "-f", "q.txt"),
         run("route", "-a", artifact, "--json", text=raw),
     ):
-        assert [row["query"] for row in lines(result.stdout)] == expected
+        assert [row.get("query") for row in lines(result.stdout)] == expected
 
 
 def test_blank_query(run, artifact):
