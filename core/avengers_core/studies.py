@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import csv
+import math
 import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, field, replace
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from avengers_core.errors import RecordError
 from avengers_core.parallel import one_thread
 from avengers_core.records import Records, Source, as_records
+from avengers_core.scoring import check_options
 from avengers_core.splitting import split_records
 
 Row = dict[str, Any]
@@ -35,6 +38,9 @@ class Setting:
         seed: of split and clustering.
         embedder: spec of the embedder.
         held_out: a dataset to leave out of fitting and to evaluate on alone, or None.
+        max_cost: highest expected cost, USD a call, or None. A query for which no model meets the
+            limits goes to the nearest model.
+        min_score: lowest expected score, or None.
     """
 
     study: str = ""
@@ -46,6 +52,8 @@ class Setting:
     seed: int = 42
     embedder: str = "wordllama"
     held_out: str | None = None
+    max_cost: float | None = None
+    min_score: float | None = None
 
 
 def settings_for(
@@ -54,57 +62,107 @@ def settings_for(
     """The settings of a named study.
 
     Args:
-        study: one of :data:`STUDIES`.
+        study: one of :data:`STUDIES`. ``"top-k"`` takes the scorer ``"reference"`` in place of
+            ``"calibrated"``, where all clusters vote.
         records: tell the datasets for ``leave-one-out``.
         base: what is not varied.
         seeds: one repetition each; the same splits for every value.
-        values: what to try; default, the study's own list.
+        values: what to try; default, the study's own list. Numbers may be text.
 
     Raises:
-        ValueError: no such study, or a value that can not be tried in it.
+        ValueError: no such study, a value that can not be tried in it, or a scorer without one of
+            the options.
     """
     if study not in STUDIES:
         raise ValueError(f"no study {study!r}; there are {sorted(STUDIES)}")
-    default, vary = STUDIES[study]
+    default, expected, made, vary = STUDIES[study]
     tried = tuple(values) or default or records.datasets
     if not default and (unknown := sorted(set(map(str, tried)) - set(records.datasets))):
         raise ValueError(f"no record has the dataset {unknown}; there are {records.datasets}")
-    try:
-        return [
-            vary(replace(base, study=study, value=value, seed=seed), value)
-            for value in tried
-            for seed in seeds
-        ]
-    except ValueError as error:
-        raise ValueError(f"study {study!r} varies numbers, got {list(tried)}") from error
+    settings = []
+    for given in tried:
+        try:
+            value = made(given)
+        except (TypeError, ValueError, OverflowError):
+            raise ValueError(f"study {study!r} varies {expected}, got {given!r}") from None
+        varied = vary(replace(base, study=study, value=value), value)
+        check_options(varied.scorer, varied.scorer_options)
+        settings += [replace(varied, seed=seed) for seed in seeds]
+    return settings
 
 
-def _scorer_option(name: str) -> Callable[[Setting, Any], Setting]:
-    def vary(base: Setting, value: Any) -> Setting:
-        return replace(base, scorer_options={**base.scorer_options, name: value})
+def _within(
+    number: Callable[[Any], Any], accepted: Callable[[Any], bool]
+) -> Callable[[Any], float]:
+    """A function that makes a number of a value; ValueError where it is not accepted."""
 
-    return vary
+    def made(value: Any) -> float:
+        found: float = number(value)
+        if not accepted(found):
+            raise ValueError
+        return found
+
+    return made
 
 
-# Name -> values tried by default (none: the datasets), and how a value changes the setting.
-STUDIES: dict[str, tuple[tuple[Any, ...], Callable[[Setting, Any], Setting]]] = {
-    "clusters": ((8, 16, 25, 40, 60, 100, 150), lambda s, v: replace(s, n_clusters=int(v))),
-    "top-k": (
+def _whole(value: Any) -> int:
+    if float(value) != int(value):
+        raise ValueError
+    return int(value)
+
+
+class Study(NamedTuple):
+    """What a study varies.
+
+    Attributes:
+        values: tried by default; none, the datasets of the records.
+        expected: what a value must be, in words.
+        made: a value of what was given; raises ValueError where it can not be tried.
+        vary: a setting with such a value.
+    """
+
+    values: tuple[Any, ...]
+    expected: str
+    made: Callable[[Any], str | float]
+    vary: Callable[[Setting, Any], Setting]
+
+
+_counts = _within(_whole, lambda v: v >= 1)
+_COUNTS = "whole numbers of at least 1"
+
+STUDIES: dict[str, Study] = {
+    "clusters": Study(
+        (8, 16, 25, 40, 60, 100, 150), _COUNTS, _counts, lambda s, v: replace(s, n_clusters=v)
+    ),
+    "top-k": Study(
         (1, 2, 3, 5, 8, 12),
+        _COUNTS,
+        _counts,
         lambda s, v: replace(
             s,
             scorer="reference" if s.scorer == "calibrated" else s.scorer,
-            scorer_options={**s.scorer_options, "top_k": int(v)},
+            scorer_options={**s.scorer_options, "top_k": v},
         ),
     ),
-    "beta": ((5.0, 10.0, 15.0, 20.0, 30.0, 50.0), _scorer_option("beta")),
-    "train-ratio": (
-        (0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 0.9),
-        lambda s, v: replace(s, train_ratio=float(v)),
+    "beta": Study(
+        (5.0, 10.0, 15.0, 20.0, 30.0, 50.0),
+        "finite numbers of at least 0",
+        _within(float, lambda v: 0 <= v < math.inf),
+        lambda s, v: replace(s, scorer_options={**s.scorer_options, "beta": v}),
     ),
-    "embedder": (("wordllama", "tfidf"), lambda s, v: replace(s, embedder=str(v))),
-    "scorer": (("calibrated", "paper", "reference"), lambda s, v: replace(s, scorer=str(v))),
-    "leave-one-out": ((), lambda s, v: replace(s, held_out=str(v))),
+    "train-ratio": Study(
+        (0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 0.9),
+        "numbers between 0 and 1",
+        _within(float, lambda v: 0 < v < 1),
+        lambda s, v: replace(s, train_ratio=v),
+    ),
+    "embedder": Study(
+        ("wordllama", "tfidf"), "embedders", str, lambda s, v: replace(s, embedder=v)
+    ),
+    "scorer": Study(
+        ("calibrated", "paper", "reference"), "scorers", str, lambda s, v: replace(s, scorer=v)
+    ),
+    "leave-one-out": Study((), "datasets", str, lambda s, v: replace(s, held_out=v)),
 }
 
 
@@ -114,6 +172,7 @@ def run(
     *,
     jobs: int | None = None,
     output: str | os.PathLike[str] | None = None,
+    cache: str | os.PathLike[str] | None = None,
 ) -> list[Row]:
     """Run experiments in parallel processes; every query is embedded once.
 
@@ -123,15 +182,21 @@ def run(
         jobs: processes; default, the number of cores.
         output: CSV file that each row is added to as soon as it is there, so that what was done
             survives a crash.
+        cache: SQLite file that keeps the embeddings for the next time, see
+            :class:`avengers_core.embedders.CachedEmbedder`.
 
     Returns:
         One row a setting, in their order: the setting's fields, its scorer options and the metrics
         of :class:`avengers_core.Report` (tidy: a row an observation, a column a variable).
+
+    Raises:
+        RecordError: an experiment has no record to fit on.
+        EmbedderError: the embedder failed.
     """
     from avengers_core.progress import progress
 
     records = as_records(records)
-    vectors = _embed_all(records, {s.embedder for s in settings})
+    vectors = _embed_all(records, {s.embedder for s in settings}, cache)
     options = sorted({name for s in settings for name in s.scorer_options})
     rows: dict[int, Row] = {}
     context = get_context("spawn")
@@ -208,14 +273,16 @@ class LookupEmbedder:
         return self.embed(texts)
 
 
-def _embed_all(records: Records, specs: set[str]) -> dict[str, LookupEmbedder]:
+def _embed_all(
+    records: Records, specs: set[str], cache: str | os.PathLike[str] | None
+) -> dict[str, LookupEmbedder]:
     """The vectors of all queries, for each embedder that is not fitted on the training part."""
-    from avengers_core.embedders import resolve_embedder
+    from avengers_core.embedders import CachedEmbedder, resolve_embedder
 
     texts = list(dict.fromkeys(r.query for r in records))
     known = {}
     for spec in sorted(specs - {"tfidf"}):
-        embedder = resolve_embedder(spec)
+        embedder = resolve_embedder(spec) if cache is None else CachedEmbedder(spec, cache)
         known[spec] = LookupEmbedder(embedder.id, embedder.embed(texts), texts)
     return known
 
@@ -240,6 +307,11 @@ def _experiment(setting: Setting) -> Row:
     else:
         train = records.replace(r for r in records if r.dataset != setting.held_out)
         test = records.replace(r for r in records if r.dataset == setting.held_out)
+    if not train:
+        split = f"train_ratio={setting.train_ratio:g}"
+        if setting.held_out is not None:
+            split = f"the dataset {setting.held_out!r} held out"
+        raise RecordError(f"{len(records):,} records with {split} leave none to fit on")
     embedder: Any = vectors.get(setting.embedder, setting.embedder)
     artifact = fit(train, embedder, setting.n_clusters, setting.seed)
     router = Router(
@@ -248,7 +320,14 @@ def _experiment(setting: Setting) -> Row:
         setting.scorer,
         **setting.scorer_options,
     )
-    report = evaluate(router, test, [])
+    report = evaluate(
+        router,
+        test,
+        [],
+        max_cost=setting.max_cost,
+        min_score=setting.min_score,
+        on_empty="relax",
+    )
     fields = {k: v for k, v in asdict(setting).items() if k != "scorer_options"}
     return {**fields, "n_train": len(train), "n_test": len(test), **report.metrics}
 

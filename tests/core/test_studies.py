@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import math
 from pathlib import Path
 
 import pytest
 
 from avengers_core import load_records, studies
+from avengers_core.errors import RecordError
 from avengers_core.studies import Setting, run, settings_for, summarise
 
 SAMPLE = Path(__file__).parents[2] / "examples" / "data" / "sample.jsonl"
@@ -88,10 +90,41 @@ def test_scorer_options_are_columns(records, tmp_path):
 @pytest.mark.parametrize(
     ("study", "values", "message"),
     [
-        ("clusters", ["many"], r"study 'clusters' varies numbers, got \['many'\]"),
+        ("clusters", ["many"], "study 'clusters' varies whole numbers of at least 1, got 'many'"),
+        ("clusters", [8, 0], "varies whole numbers of at least 1, got 0"),
+        ("clusters", [2.5], "got 2.5"),
+        ("clusters", [math.inf], "got inf"),
+        ("top-k", ["0"], "varies whole numbers of at least 1, got '0'"),
+        ("beta", ["1", "x"], "study 'beta' varies finite numbers of at least 0, got 'x'"),
+        ("beta", [math.nan], "got nan"),
+        ("train-ratio", [1], "study 'train-ratio' varies numbers between 0 and 1, got 1"),
+        ("scorer", ["best"], "no scorer 'best'"),
         ("leave-one-out", ["nowhere"], r"no record has the dataset \['nowhere'\]; there are"),
     ],
 )
 def test_values_that_can_not_be_tried(records, study, values, message):
     with pytest.raises(ValueError, match=message):
         settings_for(study, records, Setting(), [0], values)
+
+
+def test_a_scorer_without_the_option_is_found_before_the_work(records):
+    with pytest.raises(ValueError, match="'paper' has no option"):
+        settings_for("beta", records, Setting(scorer="paper"), [0])
+
+
+def test_limits_and_a_cache(records, tmp_path):
+    dear = Setting(n_clusters=4)
+    settings = [dear, dataclasses.replace(dear, max_cost=0.0)]
+    free, limited = run(records, settings, jobs=1, cache=tmp_path / "vectors.sqlite")
+    assert limited["max_cost"] == 0
+    assert limited["perf_gain"] < free["perf_gain"]
+    assert (tmp_path / "vectors.sqlite").exists()
+
+
+def test_a_split_that_leaves_none_says_so(records):
+    with pytest.raises(RecordError, match=r"360 records with train_ratio=0.001 leave none to fit"):
+        run(records, [Setting(train_ratio=0.001)], jobs=1)
+    one = Setting(held_out=records.datasets[0])
+    only = records.replace(r for r in records if r.dataset == one.held_out)
+    with pytest.raises(RecordError, match=f"the dataset '{one.held_out}' held out leave none"):
+        run(only, [one], jobs=1)

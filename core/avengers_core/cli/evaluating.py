@@ -21,6 +21,8 @@ from avengers_core.cli.shared import (
     refuse,
     scorer_options,
     show_problems,
+    train_ratio_option,
+    without,
 )
 from avengers_core.decision import text_table
 
@@ -82,13 +84,7 @@ def _known_ending(_ctx: object, _param: object, value: Path | None) -> Path | No
     help="Evaluate this artifact on all records instead of fitting one on a part of them.",
 )
 @fit_options
-@click.option(
-    "--train-ratio",
-    type=click.FloatRange(0, 1, True, True),
-    default=0.7,
-    show_default=True,
-    help="Share of each dataset to fit on; the rest is held out.",
-)
+@train_ratio_option
 @alpha_options("each of 0, 0.25, 0.4, 0.53, 0.8 and 1")
 @constraint_options
 @names("--excluded-datasets", "excluded_datasets", help="Datasets to leave out ...")
@@ -167,7 +163,7 @@ def evaluate_command(
     from avengers_core.fitting import fit
     from avengers_core.plots import require_matplotlib
     from avengers_core.router import Router
-    from avengers_core.splitting import known_names, split_records
+    from avengers_core.splitting import split_records
 
     alphas = DEFAULT_ALPHAS if alpha is None else [alpha]
     if pictures is not None or (report is not None and report.suffix == ".html"):
@@ -199,8 +195,7 @@ def evaluate_command(
     loaded = read_records(records, strict=strict, missing=missing)
     if artifact is not None:
         fitted, encoder = RouterArtifact.load(artifact), None
-        left_out = known_names("dataset", excluded_datasets, loaded.datasets)
-        test = loaded.replace(r for r in loaded if r.dataset not in left_out)
+        test = without(loaded, excluded_datasets)
     else:
         split = split_records(
             loaded,

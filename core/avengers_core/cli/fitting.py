@@ -16,13 +16,14 @@ from avengers_core.cli.shared import (
     read_records,
     refuse,
     show_problems,
+    without,
 )
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def fit_options(function: F) -> F:
-    """How records are read and clustered."""
+def record_options(function: F) -> F:
+    """How records are read."""
     for option in (
         click.option("--strict", is_flag=True, help="Stop at the first bad line."),
         click.option(
@@ -32,12 +33,19 @@ def fit_options(function: F) -> F:
             show_default=True,
             help="A model without a result is unknown there, or scores 0 (the published code).",
         ),
+    ):
+        function = option(function)
+    return function
+
+
+def cluster_options(function: F) -> F:
+    """How queries are embedded and clustered."""
+    for option in (
         click.option(
             "--cache",
             type=click.Path(path_type=Path),
             help="SQLite file that keeps the embeddings for the next time.",
         ),
-        click.option("--seed", type=int, default=42, show_default=True),
         click.option(
             "--embedder",
             default="wordllama",
@@ -59,14 +67,25 @@ def fit_options(function: F) -> F:
     return function
 
 
+def fit_options(function: F) -> F:
+    """How one fit is made."""
+    seed = click.option("--seed", type=int, default=42, show_default=True)
+    return cluster_options(seed(record_options(function)))
+
+
+def no_cache_of(embedder: Any) -> None:
+    """Refuse ``--cache`` for an embedder whose vectors change with every fit."""
+    if embedder == "tfidf":
+        refuse(["cache"], "with --embedder tfidf, which is fitted anew")
+
+
 def make_embedder(name: Any, cache: Path | None) -> Any:
     """The embedder of ``--embedder`` (or an embedder), behind the cache of ``--cache``."""
     from avengers_core.embedders import CachedEmbedder, resolve_embedder
 
     if cache is None:
         return name
-    if name == "tfidf":
-        raise click.UsageError("--cache is of no use with --embedder tfidf, which is fitted anew")
+    no_cache_of(name)
     return CachedEmbedder(resolve_embedder(name), cache)
 
 
@@ -154,16 +173,9 @@ def fit_command(
         fitted.artifact.save(output)
         click.echo(f"{output}: {fitted.artifact!r}")
         return
-    from avengers_core.splitting import known_names
-
     loaded = read_records(records, strict=strict, missing=missing)
-    left_out = known_names("dataset", excluded_datasets, loaded.datasets)
-    dropped = known_names("model", excluded_models, loaded.models)
-    loaded = loaded.replace(r for r in loaded if r.dataset not in left_out)
-    if dropped:
-        loaded = loaded.without_models(dropped)
     artifact = fit(
-        loaded,
+        without(loaded, excluded_datasets, excluded_models),
         make_embedder(encoder, cache),
         clusters,
         seed,

@@ -189,6 +189,17 @@ def _one_alpha(
     return alpha_from_weights(performance_weight, cost_sensitivity)
 
 
+def train_ratio_option(function: F) -> F:
+    """``--train-ratio``."""
+    return click.option(
+        "--train-ratio",
+        type=click.FloatRange(0, 1, True, True),
+        default=0.7,
+        show_default=True,
+        help="Share of each dataset to fit on; the rest is held out.",
+    )(function)
+
+
 def relax_option(function: F) -> F:
     """``--relax``; the command gets it as ``on_empty``."""
     return click.option(
@@ -317,3 +328,25 @@ def read_records(paths: tuple[Path, ...], *, strict: bool, missing: Missing = "s
     if not records:
         raise click.ClickException(f"no record in {', '.join(map(str, paths))}")
     return records
+
+
+def without(
+    records: Records, datasets: Collection[str] = (), models: Collection[str] = ()
+) -> Records:
+    """Records less some datasets and some models.
+
+    Raises:
+        ValueError: a name that no record has.
+        click.ClickException: nothing is left.
+    """
+    from avengers_core.splitting import known_names
+
+    left_out = known_names("dataset", datasets, records.datasets)
+    dropped = known_names("model", models, records.models)
+    kept = records.replace(r for r in records if r.dataset not in left_out)
+    if dropped:
+        kept = kept.without_models(dropped)
+    if not kept:
+        named = ", ".join(sorted(left_out | dropped))
+        raise click.ClickException(f"without {named} no record is left of {len(records):,}")
+    return kept

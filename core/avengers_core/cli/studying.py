@@ -8,8 +8,31 @@ from typing import Any
 
 import click
 
-from avengers_core.cli.shared import NewFile, given, names, read_records, scorer_options
+from avengers_core.cli.fitting import cluster_options, no_cache_of, record_options
+from avengers_core.cli.shared import (
+    NewFile,
+    constraint_options,
+    given,
+    names,
+    read_records,
+    refuse,
+    scorer_options,
+    train_ratio_option,
+    without,
+)
 from avengers_core.decision import text_table
+
+
+class _Study(click.Choice):  # type: ignore[type-arg,unused-ignore]
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        if value == "alpha":
+            self.fail(
+                "'alpha' needs no study: `avengers evaluate` covers every alpha, and its "
+                "--pictures show the curve",
+                param,
+                ctx,
+            )
+        return super().convert(value, param, ctx)
 
 
 @click.command("sweep", short_help="Vary one setting over repeated splits.")
@@ -24,7 +47,7 @@ from avengers_core.decision import text_table
 )
 @click.option(
     "--study",
-    type=click.Choice(
+    type=_Study(
         ["clusters", "top-k", "beta", "train-ratio", "embedder", "scorer", "leave-one-out"]
     ),
     default="clusters",
@@ -35,15 +58,11 @@ from avengers_core.decision import text_table
 @click.option("--repetitions", type=click.IntRange(1), default=5, show_default=True)
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the first repetition.")
 @click.option("--jobs", "-j", type=click.IntRange(1), help="Processes. Default: all cores.")
-@click.option("--clusters", type=click.IntRange(1), default=60, show_default=True)
-@click.option("--embedder", default="wordllama", show_default=True)
-@click.option(
-    "--train-ratio",
-    type=click.FloatRange(0, 1, True, True),
-    default=0.7,
-    show_default=True,
-    help="Share of each dataset to fit on; the rest is held out.",
-)
+@cluster_options
+@record_options
+@train_ratio_option
+@constraint_options
+@names("--excluded-datasets", "excluded_datasets", help="Datasets to leave out.")
 @scorer_options
 @click.option(
     "--output",
@@ -65,7 +84,15 @@ def sweep_command(
     jobs: int | None,
     clusters: int,
     embedder: str,
+    cache: Path | None,
+    missing: Any,
+    strict: bool,
     train_ratio: float,
+    models: tuple[str, ...],
+    exclude: tuple[str, ...],
+    max_cost: float | None,
+    min_score: float | None,
+    excluded_datasets: tuple[str, ...],
     scorer: str | None,
     top_k: int | None,
     beta: float | None,
@@ -77,9 +104,14 @@ def sweep_command(
     \b
     avengers sweep --input records.jsonl --study clusters --output sweep.csv --picture sweep.png
     avengers sweep --input records.jsonl --study leave-one-out
+    avengers sweep --input records.jsonl --study beta --values 3,9,27 --scorer reference
+
+    With the scorer calibrated all clusters vote, so the study top-k takes reference, unless told
+    to take paper. A query for which no model meets the limits goes to the nearest model.
     """
     from avengers_core import studies
     from avengers_core.plots import require_matplotlib
+    from avengers_core.splitting import known_names
 
     if picture is not None:
         if picture.suffix not in (".png", ".svg"):
@@ -87,20 +119,34 @@ def sweep_command(
                 f"expected a picture that ends in .png or .svg, got {picture.name}"
             )
         require_matplotlib()
-    loaded = read_records(records, strict=False)
+    if study == "leave-one-out":
+        refuse(["train_ratio"], "with --study leave-one-out, which holds out whole datasets")
+    refuse([study.replace("-", "_")], f"with --study {study}, which varies it; give --values")
+    if study == "top-k" and scorer == "calibrated":
+        raise click.UsageError(
+            "with --scorer calibrated all clusters vote; give reference or paper"
+        )
+    if study != "embedder":
+        no_cache_of(embedder)
+    loaded = read_records(records, strict=strict, missing=missing)
+    only = known_names("model", models or loaded.models, loaded.models)
+    others = set(loaded.models) - only
+    loaded = without(loaded, excluded_datasets, others.union(exclude))
     base = studies.Setting(
         n_clusters=clusters,
         embedder=embedder,
         train_ratio=train_ratio,
         scorer=scorer or "calibrated",
         scorer_options=given(top_k=top_k, beta=beta),
+        max_cost=max_cost,
+        min_score=min_score,
     )
-    numbers = [_number(value) for value in values]
     seeds = range(seed, seed + repetitions)
-    settings = studies.settings_for(study, loaded, base, seeds, numbers)
+    settings = studies.settings_for(study, loaded, base, seeds, values)
     if output is not None:
         output.unlink(missing_ok=True)
-    summary = studies.summarise(studies.run(loaded, settings, jobs=jobs, output=output))
+    results = studies.run(loaded, settings, jobs=jobs, output=output, cache=cache)
+    summary = studies.summarise(results)
     shown = ("perf_gain", "cost_save_95", "aiq")
     rows = [
         [str(line["value"]), *(_mean_and_spread(line, metric) for metric in shown)]
@@ -110,6 +156,8 @@ def sweep_command(
         from avengers_core.plots import study_results
 
         study_results(summary, study).savefig(picture, dpi=150)
+    scorers = ", ".join(dict.fromkeys(s.scorer for s in settings))
+    click.echo(f"{len(loaded):,} records, {repetitions} repetitions, scorer {scorers}\n")
     click.echo(text_table([study, "PerfGain", "CostSave at 95 %", "AIQ"], rows))
 
 
@@ -120,12 +168,3 @@ def _mean_and_spread(line: Mapping[str, Any], metric: str) -> str:
     spread = f" ± {line[f'{metric}_std']:.4f}" if known > 1 else ""
     some = "" if known == repetitions else f" ({known} of {repetitions})"
     return f"{line[metric]:.4f}{spread}{some}"
-
-
-def _number(value: str) -> float | str:
-    for number in (int, float):
-        try:
-            return number(value)
-        except ValueError:
-            continue
-    return value

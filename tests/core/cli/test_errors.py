@@ -24,7 +24,7 @@ import pytest
         (
             ["fit", "records.jsonl", "-o", "x", "--embedder", "tfidf", "--cache", "c"],
             2,
-            "of no use",
+            "--cache can not be used with --embedder tfidf",
         ),
         (["route", "q", "-a", "nowhere"], 1, "nowhere is not an artifact folder"),
         (["route", "q", "-f", "nowhere.txt"], 2, "No such file"),
@@ -94,6 +94,7 @@ def test_one_line_and_an_exit_code(run, records, arguments, code, message):
 
 
 FIT, EVALUATE = "fit records.jsonl -o out", "evaluate -i records.jsonl"
+SWEEP = "sweep -i records.jsonl -o out"
 ARTIFACT = f"{EVALUATE} -a artifact"
 
 
@@ -119,6 +120,14 @@ ARTIFACT = f"{EVALUATE} -a artifact"
         (ARTIFACT, "--dataset-exclusion-mode hard", "with --artifact"),
         (f"{ARTIFACT} --engine serial", "--export-cluster out", "with --artifact"),
         (f"{ARTIFACT} --engine serial", "--strict", "with --engine serial"),
+        (SWEEP, "--clusters 3", "with --study clusters, which varies it; give --values"),
+        (f"{SWEEP} --study top-k", "--top-k 3", "with --study top-k"),
+        (f"{SWEEP} --study beta", "--beta 3", "with --study beta"),
+        (f"{SWEEP} --study train-ratio", "--train-ratio 0.5", "with --study train-ratio"),
+        (f"{SWEEP} --study embedder", "--embedder magic", "with --study embedder"),
+        (f"{SWEEP} --study scorer", "--scorer paper", "with --study scorer"),
+        (f"{SWEEP} --study leave-one-out", "--train-ratio 0.5", "with --study leave-one-out"),
+        (f"{SWEEP} --embedder tfidf", "--cache c", "with --embedder tfidf"),
         ("route records.jsonl -a artifact --output out", "--json", "with --output"),
         ("route records.jsonl -a artifact --output out", "--explain", "with --output"),
         ("route q -a artifact", "--workers 2", "without --output"),

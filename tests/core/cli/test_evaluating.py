@@ -173,8 +173,28 @@ def test_sweep_says_where_a_saving_was_not_reached(run, records):
     [
         (("--picture", "sweep.pdf"), 2, "ends in .png or .svg, got sweep.pdf"),
         (("-o", "no/sweep.csv"), 1, "there is no folder no"),
-        (("--values", "many"), 1, "varies numbers"),
+        (("--values", "many"), 1, "varies whole numbers"),
+        (("--study", "alpha"), 2, "`avengers evaluate` covers every alpha"),
+        (("--study", "top-k", "--scorer", "calibrated"), 2, "give reference or paper"),
+        (("--models", "nobody"), 1, "no record has the model ['nobody']"),
+        (("--exclude", "good,cheap,odd"), 1, "no record is left of 80"),
     ],
 )
 def test_sweep_finds_mistakes_before_the_work(run, records, option, code, message):
     assert message in run("sweep", "-i", records, *option, code=code).stderr
+
+
+def test_sweep_over_some_of_the_records_within_limits(run, records):
+    once = ("sweep", "-i", records, "--values", 2, "--jobs", 1, "--repetitions", 1)
+    some = ("--models", "good,cheap,odd", "--exclude", "odd", "--excluded-datasets", "other")
+    found = run(*once, *some, "--max-cost", 1, "--cache", "c.sqlite", "-o", "sweep.csv")
+    assert "40 records, 1 repetitions, scorer calibrated" in found.stdout
+    assert Path("c.sqlite").exists()
+    with Path("sweep.csv").open(newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert (row["max_cost"], row["n_test"]) == ("1.0", "12")
+
+
+def test_sweep_says_which_scorer_it_takes(run, records):
+    once = ("sweep", "-i", records, "--embedder", "tfidf", "--jobs", 1, "--repetitions", 1)
+    assert "scorer reference" in run(*once, "--study", "top-k", "--values", 2).stdout
