@@ -218,6 +218,10 @@ class Plan:
             first = dict(zip(reversed(sample.queries), range(len(sample))[::-1], strict=True))
             distinct = vectors[sorted(first.values())]
             centers = _cluster(distinct, self.n_clusters, self.seed, self.n_init)
+            if (n := len(centers)) < self.n_clusters:
+                logger.warning(
+                    "only %d distinct queries, so %d clusters, not %d", n, n, self.n_clusters
+                )
         if features is None:
             return centers, None
         # One start will do: this clustering is averaged over, not reported.
@@ -252,7 +256,9 @@ def collect(
 
 def _outcomes(records: Records, models: Sequence[str] | None) -> Outcomes:
     if not records:
-        rejected = f"; {len(records.problems)} lines were rejected" if records.problems else ""
+        n, rejected = len(records.problems), ""
+        if n:
+            rejected = f"; {n:,} lines were rejected, the first: {records.problems[0]}"
         raise RecordError(f"there are no records to fit on{rejected}")
     outcomes = to_outcomes(records, models)
     # With missing="zero" a model that no record knows would score 0 everywhere.
@@ -295,9 +301,6 @@ def _cluster(
         centers = KMeans(k, n_init=n_init, random_state=seed).fit(vectors).cluster_centers_
     _, first = np.unique(centers, axis=0, return_index=True)
     centers = np.ascontiguousarray(centers[np.sort(first)], dtype=np.float32)
-    if len(centers) < n_clusters:
-        n = len(centers)
-        logger.warning("only %d distinct queries, so %d clusters, not %d", n, n, n_clusters)
     return _centered(vectors, centers)
 
 

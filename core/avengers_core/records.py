@@ -114,7 +114,7 @@ class RecordProblem(NamedTuple):
     excerpt: str
 
     def __str__(self) -> str:
-        return f"line {self.line}: {self.reason}: {self.excerpt}"
+        return _printable(f"line {self.line}: {self.reason}: {self.excerpt}")
 
 
 class Records(Sequence[Record]):
@@ -299,9 +299,26 @@ def parse_record(item: object, number: int) -> Record | RecordProblem:
             return Record.model_validate_json(item)
         return Record.model_validate(item)
     except ValidationError as error:
-        return problem(number, _reason(error), item)
+        hint = _file_hint(item) if number == 1 and isinstance(item, bytes) else ""
+        return problem(number, _reason(error) + hint, item)
     except RecursionError:
         return problem(number, "nested too deeply", item)
+
+
+def _file_hint(first: bytes) -> str:
+    """What a file may be, by its first line, if it is no JSON lines, and what to do with it."""
+    if b"\0" in first:
+        return "; expected UTF-8, this looks like UTF-16: `iconv -f UTF-16 -t UTF-8 FILE` converts"
+    if first.startswith(b"["):
+        kind = "a JSON array"
+    elif first.startswith(b"{"):
+        kind = "JSON over several lines" if first.endswith((b"{", b"[", b",")) else ""
+    else:
+        kind = "a table" if b"," in first or b"\t" in first else ""
+    return kind and (
+        f"; expected one object a line, this looks like {kind}: `avengers import FILE -o "
+        f"records.jsonl` converts what it knows"
+    )
 
 
 def _reason(error: ValidationError) -> str:
@@ -316,7 +333,8 @@ def problem(number: int, reason: str, item: object) -> RecordProblem:
     """The problem of a row, fit to be printed whatever the file held."""
     try:
         if isinstance(item, bytes):
-            text = item[: 4 * _EXCERPT_CHARS].decode("utf-8", "replace")
+            # Without its zeros, UTF-16 can be read.
+            text = item[: 4 * _EXCERPT_CHARS].decode("utf-8", "replace").replace("\0", "")
         else:
             text = str(item)
     except (RecursionError, ValueError):  # nested too deeply, a number of too many digits

@@ -88,7 +88,7 @@ def test_fewer_distinct_queries_than_clusters(make_records, embedder, caplog):
     artifact = fit(rows, embedder, n_clusters=10)
     assert artifact.n_clusters == 3
     assert artifact.n_records == 30
-    assert "only 3 distinct queries, so 3 clusters, not 10" in caplog.text
+    assert caplog.text.count("only 3 distinct queries, so 3 clusters, not 10") == 1
 
 
 def test_different_texts_with_one_vector(make_records):
@@ -343,3 +343,8 @@ def test_nothing_is_logged_on_an_ordinary_fit(make_records, embedder, caplog):
     with caplog.at_level(logging.WARNING):
         fit(make_records(), embedder, n_clusters=3)
     assert not caplog.records
+
+
+def test_without_records_the_first_reason_is_given():
+    with pytest.raises(RecordError, match=r"2 lines were rejected, the first: line 1: .*score"):
+        fit([{"query": "q", "records": {"m": 2}}, {"query": "q"}], "tfidf")

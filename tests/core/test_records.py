@@ -332,3 +332,27 @@ def test_the_published_split(shared):
 def test_records_say_what_they_are():
     assert repr(read(line() + "\nx")) == ("<Records: 1 queries, 2 models, 1 datasets, 1 problems>")
     assert isinstance(read(line())[:1], Records)
+
+
+@pytest.mark.parametrize(
+    ("content", "hint"),
+    [
+        (json.dumps([GOOD]).encode(), "looks like a JSON array: `avengers import"),
+        (json.dumps([GOOD], indent=1).encode(), "looks like a JSON array"),
+        (json.dumps(GOOD, indent=1).encode(), "looks like JSON over several lines"),
+        (b"prompt,a,b\nq,1,0\n", "looks like a table"),
+        (json.dumps(GOOD).encode("utf-16"), "looks like UTF-16: `iconv"),
+    ],
+)
+def test_a_file_of_another_kind_is_named_in_its_first_line(content, hint):
+    problems = read(content).problems
+    assert hint in problems[0].reason
+    assert "\0" not in problems[0].excerpt
+    assert not any("looks like" in p.reason for p in problems[1:])
+
+
+@pytest.mark.parametrize(
+    "line", [b'{"query": "q"}', b"broken", b'{"query": "a, b"', b'{"a": [1, 2]}']
+)
+def test_a_bad_first_line_is_no_other_kind_of_file(line):
+    assert "looks like" not in load_records(io.BytesIO(line)).problems[0].reason

@@ -205,6 +205,12 @@ def evaluate_command(
             excluded_datasets=excluded_datasets,
             dataset_exclusion_mode=dataset_exclusion_mode,
         )
+        if not split.train:
+            raise click.ClickException(
+                f"--train-ratio {train_ratio:g} of {len(loaded):,} records leaves none to fit on: "
+                f"of each dataset it is rounded down. Give more records, a larger ratio, or "
+                f"--artifact to evaluate one on all of them"
+            )
         encoder = make_embedder(embedder, cache)
         fitted = fit(
             split.train,

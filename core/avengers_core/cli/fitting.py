@@ -204,7 +204,7 @@ def update_command(
     engine: str | None,
     workers: int | None,
 ) -> None:
-    """Add RECORDS to an ARTIFACT without clustering again.
+    """Add RECORDS to an ARTIFACT without clustering again. Files without a line change nothing.
 
     With --engine, RECORDS may also be folders, patterns and Parquet files, of any size.
 
@@ -217,6 +217,11 @@ def update_command(
 
     parts = in_parts(engine, "strict", "model")
     old = RouterArtifact.load(artifact)
+    if _no_line(records):  # a day without calls is no error to who updates every day
+        if output is not None:
+            old.save(output)
+        click.echo(f"{output or artifact}: no records, nothing changed")
+        return
     if parts:
         from avengers_core import bulk
 
@@ -236,6 +241,13 @@ def update_command(
         new = old.add_model(model, loaded) if model else old.update(loaded)
     new.save(output or artifact)
     click.echo(f"{output or artifact}: {new!r}")
+
+
+def _no_line(paths: tuple[Path, ...]) -> bool:
+    """Whether files hold nothing at all, neither good nor bad."""
+    from avengers_core.bulk.files import plan, read
+
+    return not any(True for part in plan(paths) for _ in read(part))
 
 
 @click.command("merge", short_help="Add up artifacts with the same clusters.")

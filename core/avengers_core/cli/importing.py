@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 
 from avengers_core.cli.shared import given, show_problems
+from avengers_core.records import Record, iter_records, load_records, parse_record
 
 _HUB = "hub:"
 
@@ -44,10 +48,13 @@ def import_command(
     avengers import runs.jsonl -o records.jsonl --score-key helpfulness --scale 1 5
     avengers import hub:llmrouterbench -o records.jsonl
 
+    A JSON array of records is written as lines, which the other commands read.
+
     Layouts: reference-export, llmrouterbench, routerbench, routellm, llmrouter, langsmith,
     langfuse.
     """
     from avengers_core.artifact import RouterArtifact
+    from avengers_core.importers import import_records
 
     if source.startswith(_HUB):
         from avengers_core.importers.hub import download
@@ -60,10 +67,9 @@ def import_command(
         artifact.save(output)
         click.echo(f"{output}: {artifact!r}")
         return
-    from avengers_core.importers import import_records
-    from avengers_core.records import load_records
-
-    rows = import_records(path, layout, **given(score_key=score_key, scale=scale))
+    rows = _records_in(path) if layout is None and path.is_file() else None
+    if rows is None:
+        rows = import_records(path, layout, **given(score_key=score_key, scale=scale))
     records = load_records(rows)
     show_problems(len(records.problems), records.problems, source)
     if not records:
@@ -79,3 +85,25 @@ def import_command(
     finally:
         unfinished.unlink(missing_ok=True)
     click.echo(f"{output}: {records!r}")
+
+
+def _records_in(path: Path) -> Iterator[Any] | None:
+    """The rows of a file that holds records already, in an array or over several lines, or None.
+
+    Raises:
+        click.ClickException: it is what this command would write.
+    """
+    from avengers_core.importers import tables
+
+    if isinstance(next(iter_records(path), None), Record):
+        raise click.ClickException(
+            f"{path} holds records already, nothing is to be imported: avengers fit {path} -o "
+            f"artifact/"
+        )
+    if not tables.endings(path) & {".json", ".jsonl", ".ndjson"}:
+        return None  # archives are unpacked first, and no cell of a table holds records
+    rows = tables.rows(path)
+    first = next(rows, None)
+    if not isinstance(parse_record(first, 1), Record):
+        return None
+    return itertools.chain([first], rows)

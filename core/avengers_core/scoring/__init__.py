@@ -66,6 +66,8 @@ def check_options(name: str, options: Iterable[str]) -> None:
     """Raise ValueError for the name of a scorer, or of one of its options, that there is not."""
     if name not in SCORERS:
         raise ValueError(f"no scorer {name!r}; there are {sorted(SCORERS)}")
-    known = list(signature(SCORERS[name]).parameters)[1:]  # the first is the artifact
-    if unknown := sorted(set(options) - set(known)):
-        raise ValueError(f"the scorer {name!r} has no option {unknown}; it has {known}")
+    known = {n: list(signature(s).parameters)[1:] for n, s in SCORERS.items()}  # less the artifact
+    if unknown := sorted(set(options) - set(known[name])):
+        others = [f'scorer="{n}"' for n in known if set(options) <= set(known[n])]
+        hint = f"; give {' or '.join(others)}" if others else ""
+        raise ValueError(f"the scorer {name!r} has no option {unknown}; it has {known[name]}{hint}")

@@ -40,6 +40,7 @@ import pytest
         (["route", "q", "--max-cost", "-1"], 2, "is not in the range x>=0"),
         (["route", "q", "--scorer", "best"], 2, "is not one of"),
         (["route", "q", "--scorer", "paper", "--beta", "3"], 1, "has no option"),
+        (["route", "q", "--top-k", "3"], 1, 'give --scorer "reference" or --scorer "paper"'),
         (["route", "q", "--beta", "nan"], 1, "beta must be a finite number"),
         (["route", "two", "words"], 2, "one QUERY, please, in quotation marks; got 2"),
         (["route", "q", "--engine", "serial"], 2, "--engine can not be used without --output"),

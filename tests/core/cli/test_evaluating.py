@@ -198,3 +198,10 @@ def test_sweep_over_some_of_the_records_within_limits(run, records):
 def test_sweep_says_which_scorer_it_takes(run, records):
     once = ("sweep", "-i", records, "--embedder", "tfidf", "--jobs", 1, "--repetitions", 1)
     assert "scorer reference" in run(*once, "--study", "top-k", "--values", 2).stdout
+
+
+@pytest.mark.parametrize("ratio", [0.001, 0.7])
+def test_a_split_that_leaves_nothing_to_fit_on_says_so(run, tmp_path, make_records, ratio):
+    (tmp_path / "r.jsonl").write_text("\n".join(map(json.dumps, make_records(2))))
+    failed = run("evaluate", "-i", "r.jsonl", "--train-ratio", ratio, code=1)
+    assert f"--train-ratio {ratio} of 2 records leaves none to fit on" in failed.stderr

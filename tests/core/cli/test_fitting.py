@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from avengers_core import RouterArtifact
+from avengers_core import RouterArtifact, load_records
 
 
 def test_fit_counts_and_shows_bad_lines(run, records):
@@ -134,3 +134,32 @@ def test_import_of_a_benchmark(run, tmp_path):
     assert "1 queries, 2 models" in result.stdout
     assert "1 lines rejected" in result.stderr
     assert json.loads(Path("out.jsonl").read_text())["records"] == {"a": 1, "b": 0}
+
+
+@pytest.mark.parametrize("indent", [None, 2])
+def test_import_of_records_in_an_array(run, tmp_path, make_records, indent):
+    rows = make_records(12)
+    (tmp_path / "array.json").write_text(json.dumps(rows, indent=indent))
+    assert "avengers import" in run("fit", "array.json", "-o", "x", code=1).stderr
+    run("import", "array.json", "-o", "out.jsonl")
+    assert [r.query for r in load_records("out.jsonl")] == [r["query"] for r in rows]
+
+
+def test_import_says_of_records_that_they_are_records(run, records):
+    failed = run("import", records, "-o", "out.jsonl", code=1)
+    assert "holds records already" in failed.stderr
+    assert not Path("out.jsonl").exists()
+
+
+@pytest.mark.parametrize("engine", ["memory", "serial"])
+def test_update_with_files_without_a_line_changes_nothing(run, artifact, tmp_path, engine):
+    (tmp_path / "empty.jsonl").touch()
+    (tmp_path / "blank.jsonl").write_text("\n \n")
+    update = ("update", artifact, "empty.jsonl", "blank.jsonl", "--engine", engine)
+    assert "artifact: no records, nothing changed" in run(*update).stdout
+    run(*update, "-o", "same")
+    assert RouterArtifact.load("same") == RouterArtifact.load(artifact)
+    (tmp_path / "bad.jsonl").write_text("broken\n")
+    run("update", artifact, "bad.jsonl", "--engine", engine, code=1)
+    failed = run("update", artifact, "nowhere.jsonl", "--engine", engine, code=1)
+    assert "no input file at 'nowhere.jsonl'" in failed.stderr
