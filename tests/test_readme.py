@@ -1,4 +1,4 @@
-"""The README's code and commands, run as a newcomer would."""
+"""The code and commands of the README and of the page on evaluation, run as a newcomer would."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ ROOT = Path(__file__).parents[1]
 SAMPLE = ROOT / "examples" / "data" / "sample.jsonl"
 
 
-def blocks(heading, language):
+def blocks(heading, language, page="README.md"):
     """The code blocks of one section."""
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    text = (ROOT / page).read_text(encoding="utf-8")
     section = re.split(rf"^#+ {heading}$", text, flags=re.MULTILINE)[1]
     section = re.split(r"^## ", section, flags=re.MULTILINE)[0]
     return re.findall(rf"```{language}\n(.*?)```", section, flags=re.DOTALL)
@@ -31,6 +31,15 @@ def folder(tmp_path, monkeypatch):
     (tmp_path / "questions.txt").write_text("What is 7 times 8?\nWrite a poem.\n", encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+def run_all(commands):
+    """Run commands, each of which must succeed."""
+    for command in commands:
+        program, *arguments = shlex.split(command, comments=True)
+        assert program == "avengers"
+        result = CliRunner().invoke(main, arguments)
+        assert result.exit_code == 0, f"{command}\n{result.output}"
 
 
 def test_route(folder, capsys):
@@ -66,9 +75,21 @@ def test_fit_and_grow(folder):
 def test_commands(folder):
     commands = "".join(blocks("Fit your own", "console")[:1]).splitlines()
     assert len(commands) == 5
-    for command in commands:
-        program, *arguments = shlex.split(command, comments=True)
-        assert program == "avengers"
-        result = CliRunner().invoke(main, arguments)
-        assert result.exit_code == 0, f"{command}\n{result.output}"
+    run_all(commands)
     assert (folder / "results.json").exists()
+
+
+def test_evaluation(folder):
+    page = "docs/evaluation.md"
+    data = folder / "examples" / "data"
+    data.mkdir(parents=True)
+    shutil.copy(SAMPLE, data)
+    run_all("".join(blocks("Evaluate", "console", page)).splitlines())
+    study = blocks("Studies: one setting varied", "console", page)[0].splitlines()[0]
+    run_all([f"{study} --repetitions 1 --jobs 1"])
+    names = {"__name__": "__main__"}
+    for block in blocks("In Python", "python", page):
+        exec(block, names)
+    assert [line["value"] for line in names["summary"]] == [1, 3]
+    for written in ("results.json", "sweep.png", "report.md", "tradeoff.png", "top-k.png"):
+        assert (folder / written).exists()
