@@ -348,3 +348,11 @@ def test_nothing_is_logged_on_an_ordinary_fit(make_records, embedder, caplog):
 def test_without_records_the_first_reason_is_given():
     with pytest.raises(RecordError, match=r"2 lines were rejected, the first: line 1: .*score"):
         fit([{"query": "q", "records": {"m": 2}}, {"query": "q"}], "tfidf")
+
+
+def test_few_distinct_queries_are_told_once(embedder, caplog):
+    rows = [
+        {"query": f"word{i % 60} text{i % 60}", "records": {"a": i % 2, "b": 1}} for i in range(120)
+    ]
+    fit(rows, embedder, n_clusters=100)
+    assert caplog.text.count("distinct queries") == 1
