@@ -62,7 +62,9 @@ def run_on_ray(
     size = min(workers or cpus, len(parts))
     # Workers that wait for an endpoint may be more than there are processors.
     share = min(1.0, math.floor(1e4 * cpus / size) / 1e4)
-    attempts = ray.remote(num_cpus=0)(_Attempts).remote()
+    # It may die with its node: counting anew is better than giving up.
+    lasting = {"num_cpus": 0, "max_restarts": -1, "max_task_retries": -1}
+    attempts = ray.remote(**lasting)(_Attempts).remote()
     # Sent once to the object store, not once with each actor or task.
     payload = [ray.put(pickle.dumps((os.getcwd(), job)))]
     rows = [{"number": i, "part": json.dumps(part)} for i, part in enumerate(parts)]

@@ -84,7 +84,8 @@ def fit(
         EmbedderError: the embedder failed.
     """
     records = as_records(records)
-    outcomes = _outcomes(records, models)
+    base = centroids if isinstance(centroids, RouterArtifact) else None
+    outcomes = _outcomes(records, models, base)
     unpriced = _absent(outcomes.costs, outcomes.models)
     if unpriced and len(unpriced) < len(outcomes.models):
         logger.warning("no record has a cost of %s: they are eligible only at alpha 1", unpriced)
@@ -135,6 +136,8 @@ class Plan:
     note: str
 
     def __post_init__(self) -> None:
+        if self.missing not in ("skip", "zero"):
+            raise ValueError(f'missing must be "skip" or "zero", got {self.missing!r}')
         for name in ("n_clusters", "n_init"):
             value = getattr(self, name)
             if not isinstance(value, int | np.integer) or value < 1:
@@ -244,9 +247,10 @@ def collect(
 
     encoder = embedder_of(artifact, embedder)
     records = as_records(records)
-    outcomes = _outcomes(
-        Records(records, missing=artifact.info.missing, order=records.models), None
+    records = Records(
+        records, records.problems, missing=artifact.info.missing, order=records.models
     )
+    outcomes = _outcomes(records, None, artifact)
     vectors, row = embed_distinct(encoder, outcomes.queries)
     artifact.check_dimension(vectors)
     empty = artifact.emptied(outcomes.models, outcomes.datasets)
@@ -254,12 +258,17 @@ def collect(
     return Sums.collect(empty, vectors[row], features, outcomes).put_into(empty)
 
 
-def _outcomes(records: Records, models: Sequence[str] | None) -> Outcomes:
+def _outcomes(
+    records: Records, models: Sequence[str] | None, base: RouterArtifact | None = None
+) -> Outcomes:
+    """Records as columns; ``base``: whose sums they are to be added to."""
     if not records:
         n, rejected = len(records.problems), ""
         if n:
             rejected = f"; {n:,} lines were rejected, the first: {records.problems[0]}"
         raise RecordError(f"there are no records to fit on{rejected}")
+    if base is not None and models is None:
+        return to_outcomes(records, _with_results(records) or base.models)
     outcomes = to_outcomes(records, models)
     # With missing="zero" a model that no record knows would score 0 everywhere.
     known = set(records.models)
@@ -272,6 +281,14 @@ def _outcomes(records: Records, models: Sequence[str] | None) -> Outcomes:
             f"to fit on"
         )
     return outcomes
+
+
+def _with_results(records: Records) -> tuple[str, ...]:
+    """The models that have a result: on some days, one that is known otherwise has none."""
+    if records.missing == "zero":
+        return records.models
+    scored = {model for record in records for model, s in record.scores.items() if s is not None}
+    return tuple(model for model in records.models if model in scored)
 
 
 def _absent(values: npt.NDArray[np.float64], models: Sequence[str]) -> list[str]:

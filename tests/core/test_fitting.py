@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 
 import numpy as np
@@ -14,6 +15,7 @@ from avengers_core import (
     RecordError,
     Router,
     RouterArtifact,
+    bulk,
     fit,
     load_records,
 )
@@ -269,6 +271,22 @@ def test_a_model_that_only_some_parts_know_is_missing_in_the_others(
     assert_close(one.merge(two, three), whole)
     assert_close(one.merge(two).update(rows[2], embedder), whole)
     assert whole.statistics.n.sum() == {"skip": 30 * 5, "zero": 90 * 4}[missing]
+
+
+def test_a_day_on_which_a_model_has_no_result_is_added(make_records, embedder, tmp_path):
+    day = [{**r, "records": {**r["records"], "odd": None}} for r in make_records(30, seed=1)]
+    whole = fit([*make_records(), *day], embedder, n_clusters=3)
+    base = fit(make_records(), embedder, centroids=whole)
+    assert_close(base.update(day, embedder), whole)
+    assert_close(base.merge(fit(day, embedder, centroids=whole)), whole)
+    nothing = [{**r, "records": dict.fromkeys(r["records"])} for r in day]
+    grown = base.update(nothing, embedder)
+    assert grown.n_records == base.n_records + 30
+    np.testing.assert_array_equal(grown.statistics.n, base.statistics.n)
+    file = tmp_path / "day.jsonl"
+    file.write_text("\n".join(map(json.dumps, day)))
+    added = bulk.fit(file, embedder, centroids=whole, engine="serial").artifact
+    assert_close(base.merge(added), whole)
 
 
 def test_missing_results_must_mean_the_same_to_be_added(make_records, embedder):

@@ -29,6 +29,8 @@ PART_BYTES = 8 * 1024 * 1024
 # Rows are worked on in batches of no more than this, however long they are.
 BATCH_BYTES = 16 * 1024 * 1024
 _ENDINGS = (".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz", ".json", ".json.gz", ".parquet")
+# In the folders of jobs and artifacts.
+_OWN = frozenset({"job.json", "artifact.json"})
 _NESTED = ("records", "usages")
 _COLUMNS = ("query", *_NESTED, "dataset", "index")
 _PARQUET_ROWS = 2048
@@ -75,13 +77,13 @@ def plan(inputs: Inputs, part_bytes: int = PART_BYTES) -> list[Part]:
 def expand(inputs: Inputs) -> list[str]:
     """The files that paths, folders and patterns stand for, each once."""
     given = [inputs] if isinstance(inputs, str | os.PathLike) else list(inputs)
-    files: dict[str, None] = {}
+    files: dict[str, str] = {}
     for path in given:
         item = os.fspath(path)
         if "://" in item or Path(item).is_file():
             found = [item]
         elif Path(item).is_dir():
-            found = sorted(str(p) for p in Path(item).rglob("*") if _is_input(p))
+            found = sorted(str(p) for p in _inputs_in(Path(item)))
         else:
             found = sorted(p for p in glob.glob(item, recursive=True) if Path(p).is_file())
         if not found:
@@ -89,8 +91,9 @@ def expand(inputs: Inputs) -> list[str]:
                 f"no input file at {item!r}; expected a file, a pattern that matches files, or a "
                 f"folder with files ending in {', '.join(_ENDINGS)}"
             )
-        files.update(dict.fromkeys(found))
-    return list(files)
+        for file in found:
+            files.setdefault(file if "://" in file else os.path.realpath(file), file)
+    return list(files.values())
 
 
 def state(file: str) -> list[int]:
@@ -112,7 +115,7 @@ def read(part: Part) -> Iterator[tuple[int, Row]]:
     can not be read.
     """
     if part.kind == "parquet":
-        yield from enumerate(_parquet_rows(part), part.first_row + 1)
+        yield from _parquet_numbered(part)
         return
     with open_file(part.file) as file:
         stream: IO[bytes] = file
@@ -169,6 +172,15 @@ def _cut(file: str, part_bytes: int) -> Iterator[Part]:
                 start = stop
 
 
+def _inputs_in(folder: Path) -> Iterator[Path]:
+    """The input files of a folder and those in it, but for what this package itself wrote there."""
+    for path, folders, names in os.walk(folder):
+        if path != os.fspath(folder) and _OWN & set(names):
+            folders.clear()
+            continue
+        yield from (f for n in names if n not in _OWN and _is_input(f := Path(path, n)))
+
+
 def _is_input(file: Path) -> bool:
     name = file.name.lower()
     return name.endswith(_ENDINGS) and not name.startswith(".") and file.is_file()
@@ -221,6 +233,23 @@ class _Range(io.RawIOBase):
         return len(data)
 
 
+def _parquet_numbered(part: Part) -> Iterator[tuple[int, Row]]:
+    number = part.first_row
+    try:
+        for row in _parquet_rows(part):
+            number += 1
+            yield number, row
+    except (OSError, ValueError) as error:
+        if "://" in part.file:  # the network may have failed, and will be there again
+            raise RecordError(
+                f"{part.file}: can not be read from row {number + 1} on ({error})"
+            ) from error
+        # A damaged page: what was read so far is good, the rest of the part can not be.
+        last = part.first_row + part.stop - part.start
+        reason = f"the file can not be read from here to row {last} ({error})"
+        yield number + 1, RecordProblem(number + 1, reason, "")
+
+
 def _parquet_rows(part: Part) -> Iterator[Mapping[str, Any]]:
     file = parquet_file(part.file)
     groups, first, size, row = [], part.start, 0, 0
@@ -249,7 +278,7 @@ def _parquet_rows(part: Part) -> Iterator[Mapping[str, Any]]:
 
 def _values(array: Any, nested: bool) -> list[Any]:
     """An Arrow array as a list of what JSON would have; ``nested``: text is JSON itself."""
-    from pyarrow import float64, types
+    from pyarrow import float64, large_binary, types
 
     if types.is_struct(array.type):
         # Leaf by leaf it is ten times as fast as to_pylist().
@@ -260,7 +289,11 @@ def _values(array: Any, nested: bool) -> list[Any]:
         ]
     if types.is_decimal(array.type):
         array = array.cast(float64())
-    values: list[Any] = array.to_pylist(maps_as_pydicts="lossy")
+    try:
+        values: list[Any] = array.to_pylist(maps_as_pydicts="lossy")
+    except UnicodeDecodeError:
+        array = array.cast(large_binary())
+        values = array.to_pylist()
     if types.is_binary(array.type) or types.is_large_binary(array.type):
         # Text, to writers that do not mark it as such.
         values = [None if v is None else v.decode(errors="replace") for v in values]
@@ -268,10 +301,10 @@ def _values(array: Any, nested: bool) -> list[Any]:
 
 
 def _plain(value: Any) -> Any:
-    """Mappings from structs, maps, or JSON in text: as JSON would have them, less empty fields."""
+    """Mappings from JSON in text; from structs and maps without their empty fields."""
     if isinstance(value, str):
         try:
-            value = json.loads(value)
+            return json.loads(value)
         except ValueError:
             return value  # the record's validation says what is wrong with it
     if isinstance(value, Mapping):

@@ -117,7 +117,7 @@ def fit(
     found = _surveyed(files, chosen, seed, team)
     sample = to_outcomes(
         Records([record for _, _, record in found.sample], missing=missing),
-        _models(found, models, missing),
+        _models(found, models, missing, centroids),
         found.datasets,
     )
     encoder, embedder_arrays = how.encoder(sample.queries)
@@ -143,9 +143,13 @@ def _surveyed(files: Counted, chosen: RecordFilter, seed: int, team: Workers) ->
     return found
 
 
-def _models(found: Survey, models: Sequence[str] | None, missing: Missing) -> tuple[str, ...]:
-    names = found.models if models is None else tuple(models)
+def _models(
+    found: Survey, models: Sequence[str] | None, missing: Missing, centroids: Any
+) -> tuple[str, ...]:
     known = found.kept.models if missing == "zero" else found.kept.scored
+    if models is None and isinstance(centroids, RouterArtifact):
+        return tuple(m for m in found.models if m in known) or centroids.models
+    names = found.models if models is None else tuple(models)
     if unseen := [m for m in names if m not in known]:
         raise RecordError(
             f"no record has a score of {unseen}; leave them out, or pass models= with those "

@@ -88,9 +88,9 @@ def embed(
 ) -> Written:
     """Embed every query of files and write the vectors as Parquet; needs the extra ``parquet``.
 
-    Columns: ``file``, ``row``, ``query`` and ``vector``, a list of ``dim`` float32. Rows without
-    a query, or with one that the embedder fails on by itself, are left out. Goes on after a kill
-    like :func:`route`.
+    Columns: ``file``, ``row``, ``query``, ``vector``, a list of ``dim`` float32, and ``error``: why
+    there is none, of rows without a query or with one that the embedder fails on by itself. Goes on
+    after a kill like :func:`route`.
 
     Args:
         inputs: as for :func:`route`.
@@ -206,19 +206,22 @@ class _EmbedJob:
         from pyarrow.parquet import ParquetWriter
 
         encoder = self.embedder
+        vectors_type = pa.list_(pa.float32(), self.embedder.dim)
         schema = pa.schema(
             [
                 ("file", pa.string()),
                 ("row", pa.int64()),
                 ("query", pa.string()),
-                ("vector", pa.list_(pa.float32(), encoder.dim)),
+                ("vector", vectors_type),
+                ("error", pa.string()),
             ]
         )
         rows = rejected = 0
         with ParquetWriter(file, schema) as out:
             for numbers, queries, bad in query_rows(part):
                 vectors, failed = embed_most(encoder.embed, queries)
-                good = [(n, q) for n, q in zip(numbers, queries, strict=True) if q not in failed]
+                asked = dict(zip(numbers, queries, strict=True))
+                good = [(n, q) for n, q in asked.items() if q not in failed]
                 column = pa.FixedSizeListArray.from_arrays(
                     np.ascontiguousarray(vectors).ravel(), encoder.dim
                 )
@@ -227,8 +230,30 @@ class _EmbedJob:
                     pa.array([n for n, _ in good], pa.int64()),
                     pa.array([q for _, q in good], pa.string()),
                     column,
+                    pa.nulls(len(good), pa.string()),
                 ]
                 out.write_batch(pa.record_batch(columns, schema))
+                without: dict[int, tuple[str | None, str]] = {
+                    **{n: (q, failed[q]) for n, q in asked.items() if q in failed},
+                    **{n: (None, problem.reason) for n, problem in bad.items()},
+                }
+                if without:
+                    out.write_batch(_errors(part.file, dict(sorted(without.items())), schema))
                 rows += len(good)
-                rejected += len(queries) - len(good) + len(bad)
+                rejected += len(without)
         return rows, rejected
+
+
+def _errors(file: str, without: Mapping[int, tuple[str | None, str]], schema: Any) -> Any:
+    """Rows that have no vector, with their queries, where they have one, and the reasons."""
+    import pyarrow as pa
+
+    n = len(without)
+    columns = [
+        pa.array([file] * n, pa.string()),
+        pa.array(list(without), pa.int64()),
+        pa.array([query for query, _ in without.values()], pa.string()),
+        pa.nulls(n, schema.field("vector").type),
+        pa.array([reason for _, reason in without.values()], pa.string()),
+    ]
+    return pa.record_batch(columns, schema)

@@ -95,15 +95,22 @@ def _processes(job: Job[R], parts: Sequence[Part], workers: int) -> Iterator[R]:
             f"the work can not be sent to other processes ({error}). An embedder that is a local "
             f"function or lambda can not; define it at the top of a module."
         ) from error
-    done = crashes = 0
+    done = crashes = suspected = 0
     while done < len(parts):
+        # Which of several parts at a time has killed its worker can not be told: after a crash
+        # those that were in hand are done one by one.
+        alone = done < suspected
+        team = 1 if alone else min(workers, len(parts) - done)
+        ahead = 0 if alone else _AHEAD
+        stop = min(suspected, len(parts)) if alone else len(parts)
         try:
-            for result in _pool(payload, parts, done, min(workers, len(parts) - done)):
+            for result in _pool(payload, parts[:stop], done, team, ahead):
                 yield result
                 done, crashes = done + 1, 0
         except BrokenProcessPool as error:
             # Parts are done again by a new pool; results handed on stay.
             crashes += 1
+            suspected = max(suspected, done + team * (1 + ahead))
             if crashes >= MOST_CRASHES:
                 raise too_many_crashes(done, parts[done]) from error
 
@@ -117,7 +124,9 @@ def too_many_crashes(number: int, part: Part) -> AvengersError:
     )
 
 
-def _pool(payload: bytes, parts: Sequence[Part], start: int, workers: int) -> Iterator[Any]:
+def _pool(
+    payload: bytes, parts: Sequence[Part], start: int, workers: int, ahead: int
+) -> Iterator[Any]:
     # A fork of a process with threads may hang; a fresh one can not.
     context = get_context("spawn")
     here, there = context.Pipe(duplex=False)
@@ -126,7 +135,7 @@ def _pool(payload: bytes, parts: Sequence[Part], start: int, workers: int) -> It
     following = start
     try:
         while waiting or following < len(parts):
-            while following < len(parts) and len(waiting) < workers * (1 + _AHEAD):
+            while following < len(parts) and len(waiting) < workers * (1 + ahead):
                 waiting.append(pool.submit(_do, following, parts[following]))
                 following += 1
             yield waiting.popleft().result()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -10,6 +12,7 @@ import click
 
 from avengers_core.cli.fitting import fit_options, make_embedder
 from avengers_core.cli.shared import (
+    InputPath,
     NewFile,
     alpha_options,
     constraint_options,
@@ -56,7 +59,7 @@ def _known_ending(_ctx: object, _param: object, value: Path | None) -> Path | No
     "--input",
     "-i",
     "records",
-    type=click.Path(path_type=Path),
+    type=InputPath(),
     multiple=True,
     required=True,
     help="Records, JSON lines, plain or gzip; repeat for several files. With --engine also "
@@ -118,7 +121,7 @@ def _known_ending(_ctx: object, _param: object, value: Path | None) -> Path | No
 )
 @engine_options
 def evaluate_command(
-    records: tuple[Path, ...],
+    records: tuple[Path | str, ...],
     output: Path | None,
     report: Path | None,
     pictures: Path | None,
@@ -190,7 +193,7 @@ def evaluate_command(
             **given(models=models, exclude=exclude, max_cost=max_cost, min_score=min_score),
         )
         show_problems(problems.count, problems.first, "input")
-        _show(result, router, output, report, pictures)
+        _show(_told(result, records), router, output, report, pictures)
         return
     loaded = read_records(records, strict=strict, missing=missing)
     if artifact is not None:
@@ -217,7 +220,7 @@ def evaluate_command(
             encoder,
             clusters,
             seed,
-            source=", ".join(path.name for path in records),
+            source=", ".join(Path(path).name for path in records),
             **given(models=models),
         )
         test = split.test
@@ -236,7 +239,14 @@ def evaluate_command(
         on_empty="relax",
         **given(models=models, exclude=exclude, max_cost=max_cost, min_score=min_score),
     )
-    _show(result, router, output, report, pictures)
+    split_by = {} if artifact else {"seed": seed, "train_ratio": train_ratio}
+    _show(_told(result, records, **split_by), router, output, report, pictures)
+
+
+def _told(result: Report, records: Sequence[Any], **more: Any) -> Report:
+    """A report that also knows what the command line knows."""
+    told = {"input": [str(path) for path in records], **more}
+    return replace(result, setup={**told, **result.setup})
 
 
 def _show(

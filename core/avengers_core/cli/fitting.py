@@ -9,6 +9,7 @@ from typing import Any, TypeVar, cast
 import click
 
 from avengers_core.cli.shared import (
+    InputPath,
     engine_options,
     given,
     in_parts,
@@ -90,7 +91,7 @@ def make_embedder(name: Any, cache: Path | None) -> Any:
 
 
 @click.command("fit", short_help="Make an artifact from records.")
-@click.argument("records", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("records", nargs=-1, required=True, type=InputPath())
 @click.option(
     "--output",
     "-o",
@@ -113,7 +114,7 @@ def make_embedder(name: Any, cache: Path | None) -> Any:
 @click.option("--no-refine", is_flag=True, help="Clusters only: a smaller artifact.")
 @engine_options
 def fit_command(
-    records: tuple[Path, ...],
+    records: tuple[Path | str, ...],
     output: Path,
     clusters: int,
     embedder: str,
@@ -165,7 +166,7 @@ def fit_command(
             excluded_datasets=excluded_datasets,
             missing=missing,
             refine=not no_refine,
-            source=", ".join(path.name for path in records),
+            source=", ".join(Path(path).name for path in records),
             note=note,
             **given(models=models, centroids=base),
         )
@@ -180,7 +181,7 @@ def fit_command(
         clusters,
         seed,
         refine=not no_refine,
-        source=", ".join(path.name for path in records),
+        source=", ".join(Path(path).name for path in records),
         note=note,
         **given(models=models, centroids=base),
     )
@@ -190,14 +191,14 @@ def fit_command(
 
 @click.command("update", short_help="Add records, or a model, to an artifact.")
 @click.argument("artifact", type=click.Path(path_type=Path))
-@click.argument("records", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("records", nargs=-1, required=True, type=InputPath())
 @click.option("--output", "-o", type=click.Path(path_type=Path), help="Default: in place.")
 @click.option("--model", help="Add just this model, from a few hundred records that score it.")
 @click.option("--strict", is_flag=True, help="Stop at the first bad line.")
 @engine_options
 def update_command(
     artifact: Path,
-    records: tuple[Path, ...],
+    records: tuple[Path | str, ...],
     output: Path | None,
     model: str | None,
     strict: bool,
@@ -243,7 +244,7 @@ def update_command(
     click.echo(f"{output or artifact}: {new!r}")
 
 
-def _no_line(paths: tuple[Path, ...]) -> bool:
+def _no_line(paths: tuple[Path | str, ...]) -> bool:
     """Whether files hold nothing at all, neither good nor bad."""
     from avengers_core.bulk.files import plan, read
 

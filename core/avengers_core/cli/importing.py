@@ -102,7 +102,7 @@ def _records_in(path: Path) -> Iterator[Any] | None:
         )
     if not tables.endings(path) & {".json", ".jsonl", ".ndjson"}:
         return None  # archives are unpacked first, and no cell of a table holds records
-    rows = tables.rows(path)
+    rows = tables.rows(tables.File(path, path, Path(path.name)))
     first = next(rows, None)
     if not isinstance(parse_record(first, 1), Record):
         return None

@@ -314,9 +314,24 @@ def _is_parquet(path: Path) -> bool:
         return file.read(4) == b"PAR1"
 
 
-def read_records(paths: tuple[Path, ...], *, strict: bool, missing: Missing = "skip") -> Records:
+class InputPath(click.ParamType):  # type: ignore[type-arg]  # in newer releases only
+    """A path; or an address (``s3://...``), of which a path would make another, as a text."""
+
+    name = "path"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Path | str:
+        return value if "://" in str(value) else Path(value)
+
+
+def read_records(
+    paths: tuple[Path | str, ...], *, strict: bool, missing: Missing = "skip"
+) -> Records:
     """All records of some files; bad lines are counted on standard error, the first few shown."""
+    # A file that is named twice is read once, as with any engine.
+    paths = tuple({os.path.realpath(path): path for path in reversed(paths)}.values())[::-1]
     for path in paths:
+        if isinstance(path, str):
+            raise click.ClickException(f"{path}: an address needs {_ENGINES}")
         if path.is_dir() or (any(c in str(path) for c in "*?[") and not path.exists()):
             raise click.ClickException(f"{path}: a folder or pattern needs {_ENGINES}")
         if path.is_file() and _is_parquet(path):

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from avengers_core import RecordError, bulk
 from avengers_core.bulk import files as module
 from avengers_core.bulk.files import count_rows, numbered, plan, read
+from avengers_core.records import RecordProblem
 
 
 @given(st.lists(st.text(st.characters(codec="utf-8"), max_size=20)), st.integers(1, 60))
@@ -104,9 +105,52 @@ def test_columns_of_parquet_become_what_json_would_have(tmp_path):
         file = tmp_path / f"{name}.parquet"
         others = {"index": pa.array([7], pa.int32()), "answer": pa.array([[1.0, 2.0]])}
         pq.write_table(pa.table({**columns, **others}), file)
-        assert list(read(plan(file)[0])) == [(1, expected)], name
+        nulls = {"records": {"a": 0.5, "b": None}} if name == "text" else {}
+        assert list(read(plan(file)[0])) == [(1, {**expected, **nulls})], name
     pq.write_table(pa.table({"prompt": ["q"], "query": pa.nulls(1)}), tmp_path / "none.parquet")
     assert list(read(plan(tmp_path / "none.parquet")[0])) == [(1, {})]
     pq.write_table(pa.table({"prompt": ["q", "r"]}), tmp_path / "foreign.parquet")
     with pytest.raises(RecordError, match=r"none of the 2 rows .*foreign.parquet:1: query"):
         bulk.fit(tmp_path / "foreign.parquet", engine="serial")
+
+
+def test_a_damaged_page_of_parquet_ends_its_part_alone(tmp_path):
+    file = tmp_path / "damaged.parquet"
+    queries = [f"{i} " * 50 for i in range(4000)]
+    records = ['{"a": 1}'] * 4000
+    table = pa.table({"query": queries, "records": records})
+    pq.write_table(table, file, row_group_size=1000, use_dictionary=False)
+    content = bytearray(file.read_bytes())
+    column = pq.ParquetFile(file).metadata.row_group(2).column(0)
+    start = column.data_page_offset + column.total_compressed_size // 2
+    content[start : start + 50] = bytes(50)
+    file.write_bytes(content)
+    parts = numbered(plan(file, 1), map(count_rows, plan(file, 1)))
+    rows = [row for part in parts for row in read(part)]
+    problems = [row for _, row in rows if isinstance(row, RecordProblem)]
+    assert problems
+    assert all(problem.reason.startswith("the file can not be read from") for problem in problems)
+    good = {number for number, row in rows if not isinstance(row, RecordProblem)}
+    assert {*range(1, 2001), *range(3001, 4001)} <= good
+
+
+def test_text_of_parquet_that_is_not_utf8(tmp_path):
+    bad = pa.array([b"fine", b"caf\xe9"]).view(pa.string())
+    pq.write_table(pa.table({"query": bad, "records": ['{"a": 1}'] * 2}), tmp_path / "f.parquet")
+    rows = [row for _, row in read(plan(tmp_path / "f.parquet")[0])]
+    assert [row["query"] for row in rows] == ["fine", "caf\ufffd"]
+
+
+def test_a_file_is_read_once_however_it_is_named(tmp_path, monkeypatch):
+    file = tmp_path / "a.jsonl"
+    file.write_text("{}")
+    monkeypatch.chdir(tmp_path)
+    assert module.expand([file, "a.jsonl", "./a.jsonl", "*.jsonl"]) == [str(file)]
+
+
+def test_what_jobs_wrote_in_a_folder_is_not_its_input(tmp_path):
+    for name in ("in.jsonl", "out/job.json", "out/part-00000.jsonl", "art/artifact.json"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("{}")
+    assert module.expand(tmp_path) == [str(tmp_path / "in.jsonl")]
+    assert module.expand(tmp_path / "out") == [str(tmp_path / "out" / "part-00000.jsonl")]

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
@@ -103,6 +104,10 @@ def test_embedding(folder, in_memory, tmp_path):
     written = bulk.embed(folder, tmp_path / "out", engine="serial")
     assert (written.rows, written.rejected) == (241, 1)
     table = pq.read_table(written.files[0])
+    (bad,) = table.filter(pc.is_valid(table["error"])).to_pylist()
+    assert bad["vector"] is None
+    assert bad["row"] > 0
+    table = table.filter(pc.is_null(table["error"]))
     router = Router(in_memory)
     expected = router.embedder.embed(table["query"].to_pylist())
     np.testing.assert_array_equal(np.array(table["vector"].to_pylist(), np.float32), expected)

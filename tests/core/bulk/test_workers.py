@@ -125,3 +125,45 @@ def test_a_script_that_starts_itself_again_is_told_so(folder, tmp_path):
     assert run.returncode == 1
     assert "put what it does under `if __name__ == '__main__':`" in run.stderr
     assert run.stderr.count("Traceback") <= 2, "of the parent alone"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
+def test_the_part_that_kills_its_worker_is_named(folder, tmp_path):
+    (tmp_path / "killing_jobs.py").write_text(KILLS)
+    (tmp_path / "script.py").write_text(KILLER)
+    run = subprocess.run(
+        [sys.executable, "script.py", str(folder)],
+        check=True,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert run.stdout.split("|")[:2] == ["[0]", "worker processes died 4 times in a row at part 1"]
+
+
+KILLS = """
+import os, signal, time
+
+def kill(number, part):
+    if number == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    time.sleep(0.5)
+    return number
+"""
+KILLER = """
+import sys
+from avengers_core import AvengersError
+from avengers_core.bulk.files import plan
+from avengers_core.bulk.workers import Workers
+from killing_jobs import kill
+
+if __name__ == "__main__":
+    done = []
+    try:
+        parts = plan(sys.argv[1] + "/1.jsonl", 4000)[:4]
+        for number in Workers("processes", 2).run(kill, parts, "test"):
+            done.append(number)
+    except AvengersError as error:
+        print(done, str(error).split(" (")[0], "", sep="|")
+"""

@@ -163,3 +163,12 @@ def test_update_with_files_without_a_line_changes_nothing(run, artifact, tmp_pat
     run("update", artifact, "bad.jsonl", "--engine", engine, code=1)
     failed = run("update", artifact, "nowhere.jsonl", "--engine", engine, code=1)
     assert "no input file at 'nowhere.jsonl'" in failed.stderr
+
+
+def test_addresses_are_left_as_they_are(run, records):
+    address = f"file://{records.resolve()}"
+    for command in ("fit", "update"):
+        arguments = (address, "-o", "a") if command == "fit" else ("a", address)
+        run(command, *arguments, "--engine", "serial")
+    assert "an address needs --engine" in run("fit", address, "-o", "b", code=1).stderr
+    run("evaluate", "-a", "a", "--input", address, "--engine", "serial")
