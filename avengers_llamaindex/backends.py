@@ -69,6 +69,7 @@ class Backends:
         self._lock = threading.Lock()
         self._absent: tuple[tuple[str, ...], dict[str, str]] | None = None
         self._capabilities: dict[str, Capabilities] = {}
+        self._unable: dict[tuple[bool, ...], dict[str, str]] = {}
         self._metadata: dict[frozenset[str], LLMMetadata] = {}
 
     @cached_property
@@ -103,16 +104,25 @@ class Backends:
         Raises:
             BackendConfigError: no LLMs were given and the environment names no endpoint.
         """
-        out = dict(self._absent_models())
-        for model in self._wanted:
-            if model in out:
-                continue
-            able = self._capabilities_of(model)
-            if reason := unmet(needs, able):
-                out[model] = reason
-            elif fills_class and able.structured_output is False and able.tools is False:
-                out[model] = "it has neither structured output nor tools to fill a class"
-        return out
+        absent = self._absent_models()
+        # Most calls need what calls before them needed, and fit everywhere.
+        fits = needs.tokens <= self.smallest_window
+        key = (needs.tools, needs.structured_output, needs.images, fills_class)
+        known = self._unable.get(key) if fits else None
+        if known is None:
+            known = dict(absent)
+            for model in self._wanted:
+                if model not in absent and (reason := self._unmet(model, needs, fills_class)):
+                    known[model] = reason
+            if fits:
+                self._unable[key] = known
+        return known
+
+    def _unmet(self, model: str, needs: Needs, fills_class: bool) -> str | None:
+        able = self._capabilities_of(model)
+        if fills_class and able.structured_output is False and able.tools is False:
+            return "it has neither structured output nor tools to fill a class"
+        return unmet(needs, able)
 
     def metadata(self, exclude: Collection[str] = ()) -> LLMMetadata:
         """What holds of whichever model answers: the framework packs prompts by it.
@@ -153,6 +163,7 @@ class Backends:
                     for m in self._wanted
                     if self._endpoint.remote_name(m) is None
                 }
+            self._unable.clear()
             self._absent = known, absent
         return self._absent[1]
 

@@ -44,7 +44,7 @@ class Policy(NamedTuple):
     @property
     def limits(self) -> dict[str, Any]:
         """The constraints, as arguments of :meth:`Router.route`."""
-        return {name: getattr(self, name) for name in _LIMITS}
+        return dict(zip(_LIMITS, self[len(_BALANCE) :], strict=True))
 
     @property
     def balance(self) -> dict[str, float]:
@@ -123,6 +123,7 @@ class Policy(NamedTuple):
             raise ValueError(f"target_saving must lie in [0, 1), got {self.target_saving}")
 
 
+# Together they are the fields, in order.
 _WEIGHTS = ("performance_weight", "cost_sensitivity")
 _TARGETS = ("target_cost", "target_score", "target_saving")
 _BALANCE = ("alpha", *_WEIGHTS, *_TARGETS)
