@@ -430,7 +430,8 @@ class AvengersChatModel(BaseChatModel):
 
     def _get_llm_string(self, stop: list[str] | None = None, **kwargs: Any) -> str:
         # What decides the route decides the answer, so all of it is in the cache's key.
-        variables, from_metadata = current_run()
+        messages, from_metadata = current_run()
+        variables = prompt_variables(messages)
         identity = {
             **self._identifying_params,
             "pool": self.runtime.backends.fingerprint(),

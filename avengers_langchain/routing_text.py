@@ -81,8 +81,8 @@ class _Prompts:
 # Set where an outermost run begins, so that all that runs inside it, in whichever thread or task,
 # shares one object, and what runs beside it has another.
 _prompts: ContextVar[_Prompts | None] = ContextVar("avengers_langchain_prompts", default=None)
-_current_run: ContextVar[tuple[Mapping[str, Any], str | None]] = ContextVar(
-    "avengers_langchain_run", default=({}, None)
+_current_run: ContextVar[tuple[Sequence[BaseMessage], str | None]] = ContextVar(
+    "avengers_langchain_run", default=((), None)
 )
 
 
@@ -159,8 +159,8 @@ class PromptVariables(BaseCallbackHandler):
     ) -> None:
         """Leave word for the model that runs next in this context: streams are told no more."""
         query = (metadata or {}).get(ROUTING_QUERY)
-        variables = prompt_variables(messages[0]) if messages else {}
-        _current_run.set((variables, query if isinstance(query, str) else None))
+        first = messages[0] if messages else []
+        _current_run.set((first, query if isinstance(query, str) else None))
 
 
 _handler: ContextVar[PromptVariables | None] = ContextVar(
@@ -198,8 +198,8 @@ def _holds(text: str, part: str) -> bool:
     return re.search(rf"(?<!\w){re.escape(part)}(?!\w)", text) is not None
 
 
-def current_run() -> tuple[Mapping[str, Any], str | None]:
-    """Of the model run that has just begun here: prompt variables, and the metadata's query."""
+def current_run() -> tuple[Sequence[BaseMessage], str | None]:
+    """Of the model run that has just begun here: its messages, and the metadata's query."""
     return _current_run.get()
 
 
