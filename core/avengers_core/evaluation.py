@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -20,6 +21,7 @@ from avengers_core.records import Records, Source, as_records
 from avengers_core.report import Report
 from avengers_core.results import Average
 from avengers_core.router import Router
+from avengers_core.routers import resolve_router
 from avengers_core.tally import Tally
 
 Floats = npt.NDArray[np.floating]
@@ -29,7 +31,7 @@ DEFAULT_ALPHAS = (0.0, 0.25, 0.4, 0.53, 0.8, 1.0)
 
 
 def evaluate(
-    router: Router | RouterArtifact,
+    router: Router | RouterArtifact | str | os.PathLike[str],
     records: Records | Source,
     alphas: Iterable[float] = DEFAULT_ALPHAS,
     *,
@@ -40,7 +42,7 @@ def evaluate(
     """Route held-out records and add up what the chosen models scored and cost.
 
     Args:
-        router: the router, or an artifact for a router with its defaults.
+        router: the router; or an artifact or its path, for a router with its defaults.
         records: records it was not fitted on; what :func:`avengers_core.load_records` returns or
             takes.
         alphas: those to make rows for; the curve and the metrics cover all of [0, 1] anyway.
@@ -56,16 +58,14 @@ def evaluate(
         RecordError: no records, or none that scores the router's models.
         NoEligibleModelError: the constraints leave nobody.
     """
-    if isinstance(router, RouterArtifact):
-        router = Router(router)
+    router = resolve_router(router)
+    _, at = asked(alphas, n=n, **constraints)  # before the work, not after it
     records = as_records(records)
     outcomes = to_outcomes(records, router.models)
     if not len(outcomes) or np.isnan(outcomes.scores).all():
         raise nothing_to_compare(router)
     vectors = router.embed(outcomes.queries)
-    report = evaluate_vectors(
-        router, vectors, outcomes, alphas, average=average, n=n, **constraints
-    )
+    report = evaluate_vectors(router, vectors, outcomes, at, average=average, n=n, **constraints)
     return replace(report, setup={**report.setup, "missing": records.missing})
 
 
@@ -172,6 +172,8 @@ def asked(alphas: Iterable[float], **arguments: Any) -> tuple[Call, tuple[float,
         ValueError: an argument out of range.
         TypeError: an argument that is not known.
     """
+    if "alpha" in arguments:
+        raise TypeError("evaluate() takes alphas=[...], several at once, not alpha=")
     at = dict.fromkeys(make_call(alpha=float(alpha), **arguments).alpha for alpha in alphas)
     return make_call(**arguments), tuple(at)
 

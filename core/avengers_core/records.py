@@ -92,6 +92,13 @@ class Record(BaseModel):
     dataset: str = "default"
     index: StrictInt | str | None = None
 
+    @field_validator("scores")
+    @classmethod
+    def _named(cls, scores: dict[str, float | None]) -> dict[str, float | None]:
+        if "" in scores:
+            raise ValueError("a model without a name")
+        return scores
+
     @field_validator("query")
     @classmethod
     def _not_blank(cls, query: str) -> str:
@@ -232,6 +239,11 @@ def iter_records(source: Source) -> Iterator[Record | RecordProblem]:
         raise TypeError("expected a path, a stream or an iterable of records, got one mapping")
     else:
         for number, item in enumerate(source, 1):
+            if isinstance(item, str | os.PathLike):
+                raise TypeError(
+                    f"expected records, got {os.fspath(item)[-60:]!r}; several files are read by "
+                    f"avengers_core.bulk, or one by one"
+                )
             yield parse_record(item, number)
 
 

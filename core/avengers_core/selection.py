@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Collection
 from dataclasses import dataclass
 from itertools import combinations
@@ -10,8 +11,10 @@ from itertools import combinations
 import numpy as np
 import numpy.typing as npt
 
+from avengers_core.artifact import RouterArtifact
 from avengers_core.calls import make_call
 from avengers_core.router import Router
+from avengers_core.routers import resolve_router
 
 Floats = npt.NDArray[np.floating]
 
@@ -43,7 +46,7 @@ class Subset:
 
 
 def best_subset(
-    router: Router,
+    router: Router | RouterArtifact | str | os.PathLike[str],
     size: int,
     *,
     alpha: float = 1.0,
@@ -56,7 +59,8 @@ def best_subset(
     pool (Nemhauser, Wolsey & Fisher 1978); small problems are solved by trying all.
 
     Args:
-        router: its artifact's clusters, weighed by their records, stand for future queries.
+        router: its artifact's clusters, weighed by their records, stand for future queries; or the
+            artifact, or its path.
         size: how many models to keep, at least 1.
         alpha: weight of expected score against expected cost that the pool is for.
         keep: models that must be in it.
@@ -64,6 +68,7 @@ def best_subset(
     Raises:
         ValueError: size or alpha out of range, or an unknown model in ``keep``.
     """
+    router = resolve_router(router)
     models = router.models
     if not 1 <= size <= len(models):
         raise ValueError(f"size must lie in [1, {len(models)}], got {size}")

@@ -19,6 +19,7 @@ from avengers_core import (
     fit,
     load_records,
 )
+from avengers_core.errors import EmbedderError
 from avengers_core.evaluation import evaluate_vectors
 from avengers_core.outcomes import to_outcomes
 from avengers_core.tally import Tally
@@ -297,3 +298,13 @@ def test_queries_that_nobody_meets_the_limits_for_are_counted(each, make_records
     assert relaxed.relaxed == relaxed.to_dict()["relaxed"] == 20
     assert "For 20 of them no model meets the limits" in relaxed.to_markdown()
     assert evaluate(router, rows, max_cost=0.0, on_empty="relax", n=2).row("best of 2 (alpha 0)")
+
+
+def test_what_is_evaluated_may_be_a_path(toy_router, toy_rows, tmp_path):
+    toy_router.artifact.save(tmp_path / "a")
+    with pytest.raises(EmbedderError, match="can not be made from its name"):  # a callable
+        evaluate(tmp_path / "a", toy_rows)
+    with pytest.raises(TypeError, match=r"takes alphas=\[\.\.\.\]"):
+        evaluate(toy_router, toy_rows, alpha=0.2)
+    with pytest.raises(TypeError, match="router must be a Router"):
+        evaluate(3, toy_rows)

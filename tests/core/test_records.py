@@ -356,3 +356,14 @@ def test_a_file_of_another_kind_is_named_in_its_first_line(content, hint):
 )
 def test_a_bad_first_line_is_no_other_kind_of_file(line):
     assert "looks like" not in load_records(io.BytesIO(line)).problems[0].reason
+
+
+def test_paths_are_not_taken_for_records(tmp_path):
+    for paths in (["a.jsonl", "b.jsonl"], [tmp_path / "a.jsonl"]):
+        with pytest.raises(TypeError, match=r"expected records, got .*a\.jsonl"):
+            load_records(paths)
+
+
+def test_a_model_needs_a_name():
+    (problem,) = load_records([{"query": "q", "records": {"": 1}}]).problems
+    assert "a model without a name" in problem.reason
