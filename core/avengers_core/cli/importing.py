@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import itertools
 import json
 import os
@@ -76,7 +77,8 @@ def import_command(
         raise click.ClickException(f"{source} holds no result that can be used")
     unfinished = output.with_name(f".tmp-{os.getpid()}-{output.name}")
     try:
-        with unfinished.open("w", encoding="utf-8", newline="\n") as file:
+        opened: Any = gzip.open if output.suffix == ".gz" else open
+        with opened(unfinished, "wt", encoding="utf-8", newline="\n") as file:
             for record in records:
                 row = record.model_dump(by_alias=True, exclude_none=True)
                 row["records"] = record.scores

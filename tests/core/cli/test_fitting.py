@@ -172,3 +172,10 @@ def test_addresses_are_left_as_they_are(run, records):
         run(command, *arguments, "--engine", "serial")
     assert "an address needs --engine" in run("fit", address, "-o", "b", code=1).stderr
     run("evaluate", "-a", "a", "--input", address, "--engine", "serial")
+
+
+def test_import_writes_gzip_where_the_name_says_so(run, records):
+    Path("array.json").write_text(json.dumps([json.loads(records.read_text().splitlines()[0])]))
+    run("import", "array.json", "-o", "out.jsonl.gz")
+    assert Path("out.jsonl.gz").read_bytes()[:2] == b"\x1f\x8b"
+    assert len(load_records("out.jsonl.gz")) == 1
