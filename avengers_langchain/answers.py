@@ -158,7 +158,7 @@ class _Marker:
             EmptyResponseError: it sent none at all.
         """
         if self._content is None:
-            raise EmptyResponseError("the stream ended before its first chunk")
+            raise EmptyResponseError
         if not self._done:
             message = AIMessageChunk(
                 content=self._content, response_metadata=self._final(), chunk_position="last"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence, Set
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, cast
 
@@ -19,13 +19,14 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, m
 from avengers_core import RoutingDecision
 from avengers_core.calls import OnEmpty
 from avengers_core.capabilities import Needs
-from avengers_core.policy import FIELDS, Policy
+from avengers_core.policy import FIELDS, OF_A_CALL, Policy
 from avengers_core.redaction import redacted
 from avengers_core.routing_text import current_hint, question_from_variables
 from avengers_core.tokens import estimate_tokens
 from avengers_core.voting import VoteOver, ballots
 from avengers_langchain.answers import Answering
 from avengers_langchain.calls import Call, closing, structured_of, tools_of
+from avengers_langchain.model_ids import ModelIds
 from avengers_langchain.polls import Poll
 from avengers_langchain.routing_text import ROUTING_QUERY, current_run, prompt_variables, read
 from avengers_langchain.runtime import (
@@ -39,8 +40,6 @@ from avengers_langchain.structured import BoundTools, StructuredOutput, structur
 
 # Whoever names a model wants that one, near the records or not.
 _FORCED = {"exclude": (), "max_cost": None, "min_score": None, "on_empty": "relax"}
-# What a call takes in place of the settings, also where tools or a schema are bound.
-_OF_A_CALL = (*FIELDS, "model", "votes", "vote_over", "max_attempts", ROUTING_QUERY)
 # What a pickle leaves out: keys, and what holds locks, files and connections.
 _KEYS = frozenset({"api_key", "base_url"})
 _LIVE = frozenset({"callbacks", "cache", "rate_limiter", "custom_get_token_ids", "runtime"})
@@ -163,7 +162,7 @@ class AvengersChatModel(BaseChatModel):
     router: Any = Field(default=None, repr=False)
     models: Any = Field(default=None, repr=False)
     capabilities: Mapping[str, Any] = Field(default_factory=dict)
-    exclude: Sequence[str] = ()
+    exclude: ModelIds = ()
     max_cost: float | None = None
     min_score: float | None = None
     on_empty: OnEmpty = "raise"
@@ -180,11 +179,6 @@ class AvengersChatModel(BaseChatModel):
     streaming: bool | None = None
     runtime: Any = Field(default=None, exclude=True, repr=False)
     """Router, backends and their health; copies with other settings share it."""
-
-    @field_validator("exclude", mode="before")
-    @classmethod
-    def _any_collection(cls, exclude: Any) -> Any:
-        return tuple(exclude) if isinstance(exclude, Set) else exclude
 
     @field_validator("router", mode="before")
     @classmethod
@@ -217,7 +211,7 @@ class AvengersChatModel(BaseChatModel):
     def _prepare(self) -> AvengersChatModel:
         before: Runtime | None = self.runtime
         self.runtime = Runtime.of(before, self._settings())
-        self._policy().check(self.runtime.router)
+        Policy.of(self).check(self.runtime.router)
         if self.profile is None or (before is not None and self.profile == before.profile):
             self.profile = self.runtime.profile  # unless the user said otherwise
         if self.output_version is None:
@@ -232,20 +226,6 @@ class AvengersChatModel(BaseChatModel):
             "max_retries": self.max_retries,
         }
         return Settings(self.router, self.models, self.capabilities, options)
-
-    def _policy(self) -> Policy:
-        return Policy(
-            self.alpha,
-            self.performance_weight,
-            self.cost_sensitivity,
-            self.target_cost,
-            self.target_score,
-            self.target_saving,
-            exclude=self.exclude,
-            max_cost=self.max_cost,
-            min_score=self.min_score,
-            on_empty=self.on_empty,
-        )
 
     # -- what the framework calls --
 
@@ -304,7 +284,7 @@ class AvengersChatModel(BaseChatModel):
         query = kwargs.pop(ROUTING_QUERY, None) or from_metadata
         request = read(messages, prompt_variables(messages), query)
         forced = kwargs.pop("model", None)
-        policy = self._policy()
+        policy = Policy.of(self)
         if kwargs:
             policy = policy.overlaid({k: kwargs.pop(k) for k in FIELDS if k in kwargs})
         call = Call(
@@ -358,7 +338,7 @@ class AvengersChatModel(BaseChatModel):
             kwargs: further arguments of the backend's ``bind_tools``, such as ``strict``, and what
                 a call takes (``alpha``, ``model``, ``max_cost``, ...).
         """
-        own = {k: kwargs.pop(k) for k in (*_TRACING, *_OF_A_CALL) if k in kwargs}
+        own = {k: kwargs.pop(k) for k in (*_TRACING, *OF_A_CALL) if k in kwargs}
         choice = {} if tool_choice is None else {"tool_choice": tool_choice}
         return self.bind(tools=BoundTools(tools, kwargs), **choice, **own)
 
@@ -375,7 +355,7 @@ class AvengersChatModel(BaseChatModel):
                 (``"function_calling"``, ``"json_schema"``, ``"json_mode"``), ``strict``; and what a
                 call takes (``alpha``, ``model``, ``max_cost``, ...).
         """
-        own = {k: kwargs.pop(k) for k in _OF_A_CALL if k in kwargs}
+        own = {k: kwargs.pop(k) for k in OF_A_CALL if k in kwargs}
         output = StructuredOutput(schema, kwargs)
         traced = {"kwargs": {"method": kwargs.get("method")}, "schema": schema}
         llm = self.bind(structured_output=output, ls_structured_output_format=traced, **own)
@@ -401,7 +381,7 @@ class AvengersChatModel(BaseChatModel):
     def _identifying_params(self) -> dict[str, Any]:
         router, models = self.runtime.router, self.models
         engine = router.engine  # one look, for it can be swapped
-        policy = self._policy()
+        policy = Policy.of(self)
         return {
             "alpha": self.alpha,
             **policy.balance,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -24,6 +24,7 @@ from avengers_core.calls import OnEmpty
 from avengers_core.policy import FIELDS, Policy
 from avengers_core.routers import resolve_router
 from avengers_core.tokens import estimate_tokens
+from avengers_langchain.model_ids import ModelIds
 from avengers_langchain.routing_text import ROUTING_QUERY, Request, prompt_variables, read
 
 
@@ -72,17 +73,12 @@ class AvengersRouter(RunnableSerializable[Any, RoutingDecision]):
     target_score: float | None = None
     target_saving: float | None = None
     router: Any = Field(default=None, repr=False)
-    models: Sequence[str] | None = None
-    exclude: Sequence[str] = ()
+    models: ModelIds | None = None
+    exclude: ModelIds = ()
     max_cost: float | None = None
     min_score: float | None = None
     on_empty: OnEmpty = "raise"
     n: int = 1
-
-    @field_validator("models", "exclude", mode="before")
-    @classmethod
-    def _any_collection(cls, models: Any) -> Any:
-        return tuple(models) if isinstance(models, Set) else models
 
     @field_validator("router", mode="before")
     @classmethod
@@ -96,8 +92,8 @@ class AvengersRouter(RunnableSerializable[Any, RoutingDecision]):
 
     def _check_routing(self) -> None:
         router = self._resolved()
-        self._policy().check(router)
-        router.check(n=self.n)
+        Policy.of(self).check(router)
+        router.check(models=self.models, n=self.n)
 
     def invoke(
         self, input: Any, config: RunnableConfig | None = None, **kwargs: Any
@@ -154,16 +150,14 @@ class AvengersRouter(RunnableSerializable[Any, RoutingDecision]):
     def _resolved(self) -> Router:
         return resolve_router(self.router)
 
-    def _policy(self) -> Policy:
-        return Policy(**{name: getattr(self, name) for name in FIELDS})
-
     def _plan(
         self, value: Any, config: RunnableConfig, kwargs: Mapping[str, Any]
     ) -> tuple[str, dict[str, Any]]:
         """The text to route on, and the arguments of :meth:`Router.route`."""
         arguments: dict[str, Any] = {"n": self.n, **kwargs}
         query = arguments.pop(ROUTING_QUERY, None) or config.get("metadata", {}).get(ROUTING_QUERY)
-        policy = self._policy().overlaid({k: arguments.pop(k) for k in FIELDS if k in arguments})
+        own = Policy.of(self)._replace(models=self.models)
+        policy = own.overlaid({k: arguments.pop(k) for k in FIELDS if k in arguments})
         routing = policy.arguments(self._resolved(), lambda: arguments.get("unavailable") or {})
         request = _request(value, query)
         return request.question.text, {"prompt_tokens": request.tokens, **routing, **arguments}

@@ -18,7 +18,7 @@ from llama_index.core.base.llms.types import ChatResponse, CompletionResponse
 from avengers_core.decision import RoutingDecision
 from avengers_core.errors import AllBackendsFailedError, EmptyResponseError
 from avengers_core.failover import Attempt, Failover
-from avengers_core.policy import FIELDS
+from avengers_core.policy import OF_A_CALL
 from avengers_llamaindex.backends import Backends
 from avengers_llamaindex.events import announce
 from avengers_llamaindex.routing_text import Request
@@ -26,7 +26,7 @@ from avengers_llamaindex.routing_text import Request
 logger = logging.getLogger(__name__)
 
 _NOTHING = object()
-_SETTINGS = frozenset({*FIELDS, "model", "votes", "vote_over", "max_attempts", "routing_query"})
+_SETTINGS = frozenset(OF_A_CALL)
 # What is given to these by name are the template's variables.
 _OF_TEMPLATES = frozenset(
     prefix + name
@@ -129,7 +129,7 @@ class Call:
 
 def _there(first: Any) -> Any:
     if first is _NOTHING:
-        raise EmptyResponseError("the stream ended before its first chunk")
+        raise EmptyResponseError
     return first
 
 

@@ -261,7 +261,7 @@ class AvengersLLM(DelegatingLLM):
         text = request.question.text
         if request.needs.tokens > self._backends.smallest_window:
             request = request.counted()
-        routing = self._policy().arguments(
+        routing = Policy.of(self).arguments(
             self._router, lambda: self._backends.unavailable(Needs())
         )
         if self.no_question_alpha is not None and not text.strip():
@@ -287,27 +287,13 @@ class AvengersLLM(DelegatingLLM):
         failover = Failover(decision, self._health, max_attempts=self.max_attempts)
         return method, request, decision, self._backends, failover
 
-    def _policy(self) -> Policy:
-        return Policy(
-            self.alpha,
-            self.performance_weight,
-            self.cost_sensitivity,
-            self.target_cost,
-            self.target_score,
-            self.target_saving,
-            exclude=self.exclude,
-            max_cost=self.max_cost,
-            min_score=self.min_score,
-            on_empty=self.on_empty,
-        )
-
     def _backend_of(self, response: ChatResponse) -> FunctionCallingLLM | None:
         model = response.additional_kwargs.get("avengers", {}).get("model")
         llm = self._backends.llm(model) if model in self._router.models else None
         return llm if isinstance(llm, FunctionCallingLLM) else None
 
     def _check(self) -> None:
-        self._policy().check(self._router)
+        Policy.of(self).check(self._router)
         self._router.check(alpha=self.no_question_alpha)
 
     # -- copies and serialised forms, none of which holds a key --

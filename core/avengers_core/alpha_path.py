@@ -128,7 +128,8 @@ class AlphaCurve:
         path: the intervals and choices.
         models: the M model ids.
         score: (B,) mean score on each interval.
-        cost: (B,) mean cost, USD a call, on each interval.
+        cost: (B,) mean cost, USD a call, on each interval; NaN where a model without known cost is
+            chosen: the mean of the others' costs would make such an alpha look cheap.
         single_score: (M,) mean score of always choosing one model.
         single_cost: (M,) and its mean cost, USD a call; NaN where unknown.
     """
@@ -139,6 +140,12 @@ class AlphaCurve:
     cost: Floats
     single_score: Floats
     single_cost: Floats
+
+    def __post_init__(self) -> None:
+        unknown = np.isnan(self.single_cost)
+        if unknown.any():
+            taken = self.path.shares(len(unknown))[:, unknown].sum(axis=1)
+            object.__setattr__(self, "cost", np.where(taken > 0, np.nan, self.cost))
 
     @property
     def alphas(self) -> Floats:
@@ -173,8 +180,7 @@ class AlphaCurve:
         if saving is not None:
             cost = self._cost_saving(saving)
         if cost is not None:
-            # What is chosen at 1 alone has a cost that is not known.
-            within = (self.cost <= cost * (1 + 1e-9)) & (np.diff(self.path.edges) > 0)
+            within = self.cost <= cost * (1 + 1e-9)
             if not within.any():
                 if np.isnan(self.cost).all():
                     raise AvengersError("no cost is known, so there is none to hold a target to")

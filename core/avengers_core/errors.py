@@ -68,6 +68,9 @@ class AllBackendsFailedError(AvengersError):
 class EmptyResponseError(AvengersError):
     """A backend streamed nothing, which is what clients make of a response that is no stream."""
 
+    def __init__(self) -> None:
+        super().__init__("the stream ended before its first chunk")
+
 
 class OptionalDependencyError(AvengersError, ImportError):
     """A feature needs an optional dependency that is not installed."""

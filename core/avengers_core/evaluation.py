@@ -59,7 +59,7 @@ def evaluate(
         NoEligibleModelError: the constraints leave nobody.
     """
     router = resolve_router(router)
-    _, at = asked(alphas, n=n, **constraints)  # before the work, not after it
+    _, at = asked(router, alphas, n=n, **constraints)  # before the work, not after it
     records = as_records(records)
     outcomes = to_outcomes(records, router.models)
     if not len(outcomes) or np.isnan(outcomes.scores).all():
@@ -90,7 +90,7 @@ def evaluate_vectors(
         n: as for :func:`evaluate`.
         constraints: as for :func:`evaluate`.
     """
-    call, at = asked(alphas, n=n, **constraints)
+    call, at = asked(router, alphas, n=n, **constraints)
     engine, features = router.engine, features_of(router, vectors, call)
     choices = choose(engine, features, call, at)
     tally = tally_of(engine, features, call, outcomes, choices)
@@ -158,10 +158,13 @@ def nothing_to_compare(router: Router) -> RecordError:
     )
 
 
-def asked(alphas: Iterable[float], **arguments: Any) -> tuple[Call, tuple[float, ...]]:
+def asked(
+    router: Router, alphas: Iterable[float], **arguments: Any
+) -> tuple[Call, tuple[float, ...]]:
     """What is asked of a router at some alphas, checked.
 
     Args:
+        router: the router.
         alphas: each in [0, 1].
         arguments: as for :meth:`Router.route`, but for alpha.
 
@@ -175,6 +178,7 @@ def asked(alphas: Iterable[float], **arguments: Any) -> tuple[Call, tuple[float,
     if "alpha" in arguments:
         raise TypeError("evaluate() takes alphas=[...], several at once, not alpha=")
     at = dict.fromkeys(make_call(alpha=float(alpha), **arguments).alpha for alpha in alphas)
+    router.check(**arguments)
     return make_call(**arguments), tuple(at)
 
 

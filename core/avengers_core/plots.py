@@ -73,9 +73,9 @@ def tradeoff(report: Results) -> Figure:
     """Accuracy against mean cost: the router's curve, the single models, their Pareto front."""
     figure, ax = _figure(8, 5)
     curve = report.curve
-    there = ~(np.isnan(report.cost) | np.isnan(curve.score))
-    order = np.flatnonzero(there)[np.argsort(report.cost[there], kind="stable")]
-    routed_cost, routed = report.cost[order], curve.score[order]
+    there = ~(np.isnan(report.curve.cost) | np.isnan(curve.score))
+    order = np.flatnonzero(there)[np.argsort(report.curve.cost[there], kind="stable")]
+    routed_cost, routed = report.curve.cost[order], curve.score[order]
     ax.plot(routed_cost, routed, color=_ACCENT, linewidth=0.8, alpha=0.4)
     front = pareto_front(routed, routed_cost)
     ax.step(
@@ -147,7 +147,7 @@ def over_alpha(report: Results) -> Figure:
     accuracy = best.dataset_mean if report.average == "dataset" else best.query_mean
     for ax, values, reference, label in (
         (top, curve.score, accuracy, "accuracy"),
-        (bottom, report.cost, best.mean_cost, "mean cost of a call, USD"),
+        (bottom, report.curve.cost, best.mean_cost, "mean cost of a call, USD"),
     ):
         ax.stairs(values, curve.path.edges, color=_ACCENT, linewidth=1.8, baseline=None)
         ax.set_ylabel(label)
@@ -164,11 +164,11 @@ def over_alpha(report: Results) -> Figure:
             va="bottom",
             fontsize=8,
         )
-    if np.isnan(report.cost).all():
+    if np.isnan(report.curve.cost).all():
         _say(bottom, "No cost is known.")
         bottom.set_yticks([])
     else:
-        label_costs(bottom.yaxis, report.cost)
+        label_costs(bottom.yaxis, report.curve.cost)
     bottom.set_xlabel("alpha: 0 = cheapest, 1 = best")
     bottom.set_xlim(0, 1)
     figure.align_ylabels()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from avengers_core.calls import OnEmpty, alpha_from_weights
@@ -22,11 +23,11 @@ class Policy(NamedTuple):
         target_score: another: the lowest cost at no less than this mean score, in [0, 1].
         target_saving: another: the best score at this share, in [0, 1), less than what always
             choosing the best single model costs.
-        models: the only models allowed, or None for all.
         exclude: models not allowed.
         max_cost: highest expected cost, USD a call.
         min_score: lowest expected score, in [0, 1].
         on_empty: what to do when these limits leave nobody.
+        models: the only models allowed, or None for all.
     """
 
     alpha: float | None = None
@@ -35,11 +36,16 @@ class Policy(NamedTuple):
     target_cost: float | None = None
     target_score: float | None = None
     target_saving: float | None = None
-    models: Collection[str] | None = None
     exclude: Collection[str] = ()
     max_cost: float | None = None
     min_score: float | None = None
     on_empty: OnEmpty = "raise"
+    models: Collection[str] | None = None
+
+    @classmethod
+    def of(cls, settings: object) -> Policy:
+        """The policy of a plugin's object, which has all but ``models`` as attributes."""
+        return cls(*_settings(settings))
 
     @property
     def limits(self) -> dict[str, Any]:
@@ -127,6 +133,9 @@ class Policy(NamedTuple):
 _WEIGHTS = ("performance_weight", "cost_sensitivity")
 _TARGETS = ("target_cost", "target_score", "target_saving")
 _BALANCE = ("alpha", *_WEIGHTS, *_TARGETS)
-_LIMITS = ("models", "exclude", "max_cost", "min_score", "on_empty")
+_LIMITS = ("exclude", "max_cost", "min_score", "on_empty", "models")
 _NO_OTHER = (None,) * (len(_BALANCE) - 1)
 FIELDS = Policy._fields
+_settings = attrgetter(*FIELDS[:-1])
+OF_A_CALL = (*FIELDS, "model", "votes", "vote_over", "max_attempts", "routing_query")
+"""What is said of a call to a plugin, and not meant for the backend."""

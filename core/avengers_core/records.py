@@ -12,6 +12,7 @@ same as zero. Costs are USD. Models may differ from line to line.
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import io
 import itertools
@@ -231,10 +232,10 @@ def iter_records(source: Source) -> Iterator[Record | RecordProblem]:
     """Like :func:`load_records`, one at a time in constant memory, problems in their place."""
     if isinstance(source, str | os.PathLike):
         with Path(source).open("rb") as file:
-            yield from _parse_lines(read_lines(file))
+            yield from _parsed(file)
     elif hasattr(source, "read"):
         stream = cast("IO[Any]", source)
-        yield from _parse_lines(read_lines(stream))
+        yield from _parsed(stream)
     elif isinstance(source, Mapping):
         raise TypeError("expected a path, a stream or an iterable of records, got one mapping")
     else:
@@ -292,14 +293,23 @@ def _lines(stream: IO[Any]) -> Iterator[bytes | RecordProblem]:
         yield problem(number + 1, f"the file can not be read on from here ({error})", b"")
 
 
-def _parse_lines(lines: Iterable[bytes | RecordProblem]) -> Iterator[Record | RecordProblem]:
-    for number, line in enumerate(lines, 1):
+def numbered_lines(stream: IO[Any], before: int = 0) -> Iterator[tuple[int, bytes | RecordProblem]]:
+    """The lines of :func:`read_lines` that are not blank, stripped, with their numbers from 1.
+
+    Args:
+        stream: plain or compressed.
+        before: lines of the file that come before the stream's first.
+    """
+    for number, line in enumerate(read_lines(stream), before + 1):
         if isinstance(line, RecordProblem):
-            yield line
-            continue
-        text = (line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line).strip()
-        if text:
-            yield parse_record(text, number)
+            yield number, line._replace(line=number)
+        elif text := (line.removeprefix(codecs.BOM_UTF8) if number == 1 else line).strip():
+            yield number, text
+
+
+def _parsed(stream: IO[Any]) -> Iterator[Record | RecordProblem]:
+    for number, line in numbered_lines(stream):
+        yield parse_record(line, number)
 
 
 def parse_record(item: object, number: int) -> Record | RecordProblem:

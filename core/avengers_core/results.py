@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -85,18 +84,6 @@ class Results:
         unknown = np.isnan(self.curve.single_cost)
         return tuple(m for m, none in zip(self.curve.models, unknown, strict=True) if none)
 
-    @cached_property
-    def cost(self) -> Floats:
-        """(B,) the curve's mean cost, USD a call; NaN where a model without known cost is chosen.
-
-        The mean of the others' costs would make such an alpha look cheap.
-        """
-        if not self.unpriced:
-            return self.curve.cost
-        unknown = np.isnan(self.curve.single_cost)
-        shares = self.curve.path.shares(len(unknown))[:, unknown].sum(axis=1)
-        return np.where(shares > 0, np.nan, self.curve.cost)
-
     # -- LLMRouterBench and RouterBench ------------------------------------------------------
 
     @property
@@ -124,7 +111,7 @@ class Results:
         """
         best = self.best_single
         return metrics.cost_save(
-            self.curve.score, self.cost, self._accuracy(best), best.mean_cost, keep
+            self.curve.score, self.curve.cost, self._accuracy(best), best.mean_cost, keep
         )
 
     @property
@@ -136,7 +123,7 @@ class Results:
         costs = self.curve.single_cost[~np.isnan(self.curve.single_cost)]
         if not len(costs):
             return float("nan")
-        return metrics.aiq(self.curve.score, self.cost, costs.min(), costs.max())
+        return metrics.aiq(self.curve.score, self.curve.cost, costs.min(), costs.max())
 
     @property
     def pareto_dist(self) -> float:
@@ -144,7 +131,7 @@ class Results:
         known = ~np.isnan(self.curve.single_cost)
         return metrics.pareto_dist(
             self.curve.score,
-            self.cost,
+            self.curve.cost,
             self.curve.single_score[known],
             self.curve.single_cost[known],
         )
@@ -293,7 +280,7 @@ class Results:
                 "exact": self.curve.path.exact,
                 "alpha": self.curve.alphas.tolist(),
                 "accuracy": self.curve.score.tolist(),
-                "mean_cost": self.cost.tolist(),
+                "mean_cost": self.curve.cost.tolist(),
             },
         }
         plain: dict[str, Any] = _without_nan(content)

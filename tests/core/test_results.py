@@ -89,7 +89,7 @@ def test_an_alpha_that_takes_a_model_without_known_cost_has_no_cost(toy_router, 
     half = [{**r, "usages": {"a": r["usages"]["a"]}} for r in toy_rows]
     report = evaluate(toy_router, half, [0.0, 1.0])
     assert report.unpriced == ("b",)
-    np.testing.assert_array_equal(np.isnan(report.cost), report.curve.score > 0.9)
+    np.testing.assert_array_equal(np.isnan(report.curve.cost), report.curve.score > 0.9)
     assert report.cost_save_at(0.95) == 0
     assert report.aiq == pytest.approx(2 / 3)
     content = report.to_dict()

@@ -20,6 +20,7 @@ from avengers_core.records import Missing
 from avengers_core.report import Report
 from avengers_core.results import Average
 from avengers_core.router import Router
+from avengers_core.routers import resolve_router
 from avengers_core.tally import Tally
 
 Floats = npt.NDArray[np.floating]
@@ -71,10 +72,8 @@ def evaluate(
         NoEligibleModelError: the constraints leave nobody.
         ValueError: an argument out of range, or a dataset is to be left out that no record has.
     """
-    if isinstance(router, RouterArtifact):
-        router = Router(router)
-    call, wanted = asked(alphas, n=n, **constraints)
-    router.engine.constraints(call)
+    router = resolve_router(router)
+    call, wanted = asked(router, alphas, n=n, **constraints)
     _ = router.embedder  # made here: its endpoint is that of this process's environment
     chosen = RecordFilter(missing, frozenset(excluded_datasets))
     team = Workers(engine, workers)

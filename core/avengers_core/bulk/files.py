@@ -20,7 +20,7 @@ from typing import IO, Any, Literal, NamedTuple
 
 from avengers_core.errors import RecordError
 from avengers_core.parquet import open_file, parquet_file
-from avengers_core.records import RecordProblem, read_lines
+from avengers_core.records import RecordProblem, numbered_lines, read_lines
 
 Inputs = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 Row = bytes | Mapping[str, Any] | RecordProblem
@@ -121,11 +121,7 @@ def read(part: Part) -> Iterator[tuple[int, Row]]:
         stream: IO[bytes] = file
         if part.kind == "lines":
             stream = io.BufferedReader(_Range(file, part.start, part.stop), _CHUNK)
-        for number, line in enumerate(read_lines(stream), part.first_row + 1):
-            if isinstance(line, RecordProblem):
-                yield number, line._replace(line=number)
-            elif text := (line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line).strip():
-                yield number, text
+        yield from numbered_lines(stream, part.first_row)
 
 
 def numbered(parts: Sequence[Part], lines: Iterable[int]) -> list[Part]:

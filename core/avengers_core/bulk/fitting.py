@@ -128,8 +128,7 @@ def fit(
     row = [place[q] for q in sample.queries]
     features = surface(sample.queries) if refine else None
     clusters = how.artifact(sample, vectors[row], features, encoder.id, embedder_arrays)
-    empty = clusters.emptied(clusters.models, clusters.datasets)
-    job = SumJob(empty, encoder, chosen)
+    job = SumJob(clusters, encoder, chosen)
     total, n, problems = added(team.run(job, files.parts, "fit"))
     return Fitted(total.put_into(clusters), n, problems)
 

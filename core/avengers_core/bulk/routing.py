@@ -24,6 +24,7 @@ from avengers_core.embedders import Embedder, EmbedderSpec, resolve_embedder
 from avengers_core.errors import EmbedderError, OptionalDependencyError
 from avengers_core.records import RecordProblem
 from avengers_core.router import Router
+from avengers_core.routers import resolve_router
 
 
 def route(
@@ -60,11 +61,10 @@ def route(
         NoEligibleModelError: the constraints leave nobody.
         ValueError: an argument out of range.
     """
-    if isinstance(router, RouterArtifact):
-        router = Router(router)
-    call = make_call(**arguments)
-    router.engine.constraints(call)
+    router = resolve_router(router)
+    router.check(**arguments)
     _ = router.embedder  # made here: its endpoint is that of this process's environment
+    call = make_call(**arguments)
     asked = call._asdict() | {"constraints": call.constraints._asdict()}
     job = {
         "route": router.artifact.checksum,

@@ -26,7 +26,7 @@ from avengers_core.cli.shared import (
     show_problems,
 )
 from avengers_core.decision import RoutingDecision, one_line, text_table, usd
-from avengers_core.records import RecordProblem, read_lines
+from avengers_core.records import RecordProblem, numbered_lines
 from avengers_core.router import DEFAULT_ARTIFACT, Router
 
 _BATCH = 1024
@@ -168,12 +168,8 @@ def _rows(stream: IO[bytes]) -> Iterator[tuple[int, str | RecordProblem]]:
     """The lines that are not blank, by their number from 1: the query, or what is wrong."""
     from avengers_core.bulk.jobs import query_of
 
-    for number, line in enumerate(read_lines(stream), 1):
-        item = line
-        if isinstance(line, bytes):
-            item = (line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line).strip()
-        if item:
-            yield number, query_of(item, number)
+    for number, line in numbered_lines(stream):
+        yield number, query_of(line, number)
 
 
 @click.command("inspect", short_help="Show clusters, topics and best models.")

@@ -14,19 +14,24 @@ import pytest
 from avengers_core.errors import OptionalDependencyError
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
-def test_a_worker_that_is_killed_is_replaced(folder, tmp_path):
-    # Workers import the job's class, so it has to stand in a module that they find.
-    (tmp_path / "dying_jobs.py").write_text(DYING)
-    script = tmp_path / "script.py"
-    script.write_text(SCRIPT)
-    done = subprocess.run(
-        [sys.executable, str(script), str(folder), str(tmp_path / "mark")],
+def run_script(at, script, *arguments):
+    """Run a script in a folder, where a module holds its jobs: workers have to find them."""
+    (at / "script.py").write_text(script)
+    return subprocess.run(
+        [sys.executable, "script.py", *map(str, arguments)],
+        check=False,
+        cwd=at,
         capture_output=True,
         text=True,
-        check=True,
-        cwd=tmp_path,
+        timeout=120,
     )
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
+def test_a_worker_that_is_killed_is_replaced(folder, tmp_path):
+    (tmp_path / "dying_jobs.py").write_text(DYING)
+    done = run_script(tmp_path, SCRIPT, folder, tmp_path / "mark")
+    assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == ["[0, 10, 20, 30, 40, 50]", "worker processes died 4 times"]
 
 
@@ -113,15 +118,7 @@ def test_errors_come_home_from_other_processes():
 def test_a_script_that_starts_itself_again_is_told_so(folder, tmp_path):
     lines = SLEEPER.replace('if __name__ == "__main__":', "if True:").replace("sleeping", "no")
     (tmp_path / "no_jobs.py").write_text("sleep = print")
-    (tmp_path / "script.py").write_text(lines)
-    run = subprocess.run(
-        [sys.executable, "script.py", str(folder)],
-        check=False,
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+    run = run_script(tmp_path, lines, folder)
     assert run.returncode == 1
     assert "put what it does under `if __name__ == '__main__':`" in run.stderr
     assert run.stderr.count("Traceback") <= 2, "of the parent alone"
@@ -130,15 +127,8 @@ def test_a_script_that_starts_itself_again_is_told_so(folder, tmp_path):
 @pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
 def test_the_part_that_kills_its_worker_is_named(folder, tmp_path):
     (tmp_path / "killing_jobs.py").write_text(KILLS)
-    (tmp_path / "script.py").write_text(KILLER)
-    run = subprocess.run(
-        [sys.executable, "script.py", str(folder)],
-        check=True,
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+    run = run_script(tmp_path, KILLER, folder)
+    assert run.returncode == 0, run.stderr
     assert run.stdout.split("|")[:2] == ["[0]", "worker processes died 4 times in a row at part 1"]
 
 
