@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from avengers_core.capabilities import Capabilities
 from avengers_core.errors import OptionalDependencyError
-from avengers_core.routing_text import routing_hint
+from avengers_core.serving.capabilities import Capabilities
+from avengers_core.serving.routing_text import routing_hint
 
 try:
     import langchain_core  # noqa: F401

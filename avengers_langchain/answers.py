@@ -11,9 +11,9 @@ from langchain_core.messages import AIMessageChunk
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_core.tracers.base import BaseTracer
 
-from avengers_core.decision import RoutingDecision
 from avengers_core.errors import EmptyResponseError
-from avengers_core.failover import Attempt, Failover
+from avengers_core.routing.decision import RoutingDecision
+from avengers_core.serving.failover import Attempt, Failover
 from avengers_langchain.calls import Call, Target, closing
 from avengers_langchain.runtime import Runtime
 from avengers_langchain.structured import ANSWERED_BY

@@ -14,9 +14,9 @@ from langchain_core.language_models.model_profile import ModelProfile
 from langchain_core.runnables import Runnable, RunnableBinding
 
 from avengers_core import Router
-from avengers_core.capabilities import Capabilities, Needs, unmet
 from avengers_core.errors import BackendConfigError, OptionalDependencyError
 from avengers_core.redaction import describe
+from avengers_core.serving.capabilities import Capabilities, Needs, unmet
 from avengers_langchain.endpoint_models import EndpointModels
 
 logger = logging.getLogger(__name__)

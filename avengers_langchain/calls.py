@@ -23,8 +23,8 @@ from langchain_core.language_models.chat_models import (
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 
-from avengers_core.capabilities import Needs
-from avengers_core.voting import VoteOver
+from avengers_core.serving.capabilities import Needs
+from avengers_core.serving.voting import VoteOver
 from avengers_langchain.backends import Backends
 from avengers_langchain.routing_text import Request
 from avengers_langchain.structured import BoundTools, StructuredOutput

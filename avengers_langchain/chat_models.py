@@ -17,13 +17,13 @@ from langchain_core.tools import BaseTool
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from avengers_core import RoutingDecision
-from avengers_core.calls import OnEmpty
-from avengers_core.capabilities import Needs
-from avengers_core.policy import FIELDS, OF_A_CALL, Policy
+from avengers_core.embedders.tokens import estimate_tokens
 from avengers_core.redaction import redacted
-from avengers_core.routing_text import current_hint, question_from_variables
-from avengers_core.tokens import estimate_tokens
-from avengers_core.voting import VoteOver, ballots
+from avengers_core.routing.calls import OnEmpty
+from avengers_core.routing.policy import FIELDS, OF_A_CALL, Policy
+from avengers_core.serving.capabilities import Needs
+from avengers_core.serving.routing_text import current_hint, question_from_variables
+from avengers_core.serving.voting import VoteOver, ballots
 from avengers_langchain.answers import Answering
 from avengers_langchain.calls import Call, closing, structured_of, tools_of
 from avengers_langchain.model_ids import ModelIds
@@ -121,8 +121,9 @@ class AvengersChatModel(BaseChatModel):
         models: model id -> chat model (also with arguments bound to it) or a text for
             ``init_chat_model``; or ids only, or nothing for all of the artifact's, to be reached
             through the endpoint in the environment.
-        capabilities: model id -> what it can do (:class:`avengers_core.capabilities.Capabilities`
-            or a dict of its fields), where its chat model's profile does not say it.
+        capabilities: model id -> what it can do, a
+            :class:`avengers_core.serving.capabilities.Capabilities` or a dict of its fields, where
+            its chat model's profile does not say it.
         exclude: models not to use.
         max_cost: highest expected cost, USD a call.
         min_score: lowest expected score, in [0, 1].
@@ -130,7 +131,7 @@ class AvengersChatModel(BaseChatModel):
             the one nearest to them.
         max_attempts: how many candidates to try before giving up; default all.
         votes: ask this many times and give the majority's answer, compared by what is said in the
-            end (:func:`avengers_core.voting.answer_key`); tokens and expected cost are sums.
+            end (:func:`avengers_core.serving.voting.answer_key`); tokens and expected cost add up.
         vote_over: who is asked: ``"samples"``, the picked model each time (sensible with a
             temperature over 0), or ``"models"``, the best so many models.
         base_url: of the endpoint for backends that are made here; default, from the environment.

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from langchain_core.language_models import BaseChatModel
 from pydantic import SecretStr
 
-from avengers_core.endpoints import Endpoint, find_endpoint
 from avengers_core.errors import BackendConfigError, OptionalDependencyError
+from avengers_core.serving.endpoints import Endpoint, find_endpoint
 
 if TYPE_CHECKING:
     from openai import DefaultAsyncHttpxClient

@@ -18,9 +18,9 @@ from langchain_core.runnables.config import ensure_config
 from langchain_core.tracers.context import register_configure_hook
 
 from avengers_core import RoutingDecision
-from avengers_core.capabilities import Capabilities, Needs
 from avengers_core.errors import OptionalDependencyError
-from avengers_core.failover import Attempt, Failover
+from avengers_core.serving.capabilities import Capabilities, Needs
+from avengers_core.serving.failover import Attempt, Failover
 from avengers_langchain.backends import Models
 from avengers_langchain.routing_text import ROUTING_QUERY, read
 from avengers_langchain.runnables import AvengersRouter

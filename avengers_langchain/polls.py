@@ -14,7 +14,7 @@ from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_core.runnables.config import ContextThreadPoolExecutor
 
 from avengers_core.errors import AllBackendsFailedError
-from avengers_core.voting import answer_key, elect, voted_report
+from avengers_core.serving.voting import answer_key, elect, voted_report
 from avengers_langchain.answers import Answering, tag_run
 from avengers_langchain.calls import as_chunk
 

@@ -3,7 +3,7 @@
 Retrieved text must not decide the route, so the question is looked for, in this order:
 
 1. an explicit routing query: ``routing_query=`` of the call (or of ``bind``), ``routing_query`` in
-   the config's metadata, :func:`avengers_core.routing_text.routing_hint`;
+   the config's metadata, :func:`avengers_core.serving.routing_text.routing_hint`;
 2. the variable for it (``question``, ``input``, ...) of the prompt template that made the
    messages. A callback handler, installed for all runs, notes what templates make of what; the
    model knows its messages among that, whatever runnables they came through;
@@ -29,14 +29,14 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 from langchain_core.prompt_values import PromptValue
 from langchain_core.tracers.context import register_configure_hook
 
-from avengers_core.routing_text import (
+from avengers_core.embedders.tokens import estimate_tokens
+from avengers_core.serving.routing_text import (
     CONTEXT_VARIABLES,
     RoutingText,
     current_hint,
     is_observation,
     question_from_variables,
 )
-from avengers_core.tokens import estimate_tokens
 
 ROUTING_QUERY = "routing_query"
 

@@ -20,10 +20,10 @@ from langchain_core.runnables.base import RunnableLike, coerce_to_runnable
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from avengers_core import Router, RoutingDecision
-from avengers_core.calls import OnEmpty
-from avengers_core.policy import FIELDS, Policy
-from avengers_core.routers import resolve_router
-from avengers_core.tokens import estimate_tokens
+from avengers_core.embedders.tokens import estimate_tokens
+from avengers_core.routing.calls import OnEmpty
+from avengers_core.routing.policy import FIELDS, Policy
+from avengers_core.routing.resolve import resolve_router
 from avengers_langchain.model_ids import ModelIds
 from avengers_langchain.routing_text import ROUTING_QUERY, Request, prompt_variables, read
 

@@ -11,9 +11,9 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.load import dumps, loads
 
 from avengers_core import Router
-from avengers_core.capabilities import Capabilities
-from avengers_core.health import BackendHealth
-from avengers_core.routers import resolve_router
+from avengers_core.routing.resolve import resolve_router
+from avengers_core.serving.capabilities import Capabilities
+from avengers_core.serving.health import BackendHealth
 from avengers_langchain.backends import Backends, unwrapped
 
 
@@ -24,7 +24,7 @@ class Settings:
     Attributes:
         router: a router, a path, or None for the default artifact.
         models: see :class:`avengers_langchain.backends.Backends`.
-        capabilities: model id -> fields of :class:`avengers_core.capabilities.Capabilities`.
+        capabilities: model id -> :class:`avengers_core.serving.capabilities.Capabilities`.
         options: arguments for the chat models that are made here; None: not given.
     """
 

@@ -25,8 +25,8 @@ from langchain_core.runnables import (
 )
 from langchain_core.utils.function_calling import convert_to_json_schema, convert_to_openai_tool
 
-from avengers_core.capabilities import Needs
-from avengers_core.tokens import estimate_tokens
+from avengers_core.embedders.tokens import estimate_tokens
+from avengers_core.serving.capabilities import Needs
 
 # Arguments that the framework binds for traces, and takes out again before it calls a model.
 _TRACING = ("ls_structured_output_format", "structured_output_format")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from avengers_core.capabilities import Capabilities
 from avengers_core.errors import OptionalDependencyError
-from avengers_core.routing_text import routing_hint
+from avengers_core.serving.capabilities import Capabilities
+from avengers_core.serving.routing_text import routing_hint
 
 try:
     import llama_index.core  # noqa: F401

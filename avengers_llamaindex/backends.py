@@ -15,9 +15,9 @@ from llama_index.core.llms.function_calling import FunctionCallingLLM
 from llama_index.core.llms.llm import LLM
 
 from avengers_core import Router
-from avengers_core.capabilities import Capabilities, Needs, unmet
-from avengers_core.endpoints import Endpoint, find_endpoint
 from avengers_core.errors import BackendConfigError, OptionalDependencyError
+from avengers_core.serving.capabilities import Capabilities, Needs, unmet
+from avengers_core.serving.endpoints import Endpoint, find_endpoint
 
 # Context window, in tokens, of a model that nobody told more about: less than what current models
 # have, so the framework's prompt packing fits all of them. `capabilities=` says the true one.

@@ -15,10 +15,10 @@ from typing import Any
 
 from llama_index.core.base.llms.types import ChatResponse, CompletionResponse
 
-from avengers_core.decision import RoutingDecision
 from avengers_core.errors import AllBackendsFailedError, EmptyResponseError
-from avengers_core.failover import Attempt, Failover
-from avengers_core.policy import OF_A_CALL
+from avengers_core.routing.decision import RoutingDecision
+from avengers_core.routing.policy import OF_A_CALL
+from avengers_core.serving.failover import Attempt, Failover
 from avengers_llamaindex.backends import Backends
 from avengers_llamaindex.events import announce
 from avengers_llamaindex.routing_text import Request

@@ -20,14 +20,14 @@ from llama_index.core.llms.structured_llm import StructuredLLM
 from llama_index.core.types import PydanticProgramMode
 
 from avengers_core import Router, RoutingDecision
-from avengers_core.calls import OnEmpty
-from avengers_core.capabilities import Capabilities, Needs
-from avengers_core.failover import Failover
-from avengers_core.health import BackendHealth
-from avengers_core.policy import Policy
 from avengers_core.redaction import redacted
-from avengers_core.routers import resolve_router
-from avengers_core.voting import VoteOver, ballots
+from avengers_core.routing.calls import OnEmpty
+from avengers_core.routing.policy import Policy
+from avengers_core.routing.resolve import resolve_router
+from avengers_core.serving.capabilities import Capabilities, Needs
+from avengers_core.serving.failover import Failover
+from avengers_core.serving.health import BackendHealth
+from avengers_core.serving.voting import VoteOver, ballots
 from avengers_llamaindex.backends import Backends
 from avengers_llamaindex.calls import Call
 from avengers_llamaindex.delegating import DelegatingLLM
@@ -123,8 +123,9 @@ class AvengersLLM(DelegatingLLM):
             default artifact.
         models: a mapping of model ids to LlamaIndex LLMs; or ids only, or nothing for all of the
             artifact's, to be reached through the endpoint in the environment.
-        capabilities: model id -> what it can do (:class:`avengers_core.capabilities.Capabilities`),
-            where its LLM does not say so itself.
+        capabilities: model id -> what it can do, a
+            :class:`avengers_core.serving.capabilities.Capabilities`, where its LLM does not
+            say so itself.
         exclude: models not to use.
         max_cost: highest expected cost, USD a call.
         min_score: lowest expected score, in [0, 1].

@@ -2,7 +2,7 @@
 
 Retrieved text must not decide the route, so the question is looked for, in this order:
 
-1. an explicit :func:`avengers_core.routing_text.routing_hint`;
+1. an explicit :func:`avengers_core.serving.routing_text.routing_hint`;
 2. the prompt's own variable for it (``query_str``, ``question``, ...), given with the call or by
    ``partial_format`` before;
 3. the prompt's template with its context variables left empty;
@@ -26,15 +26,15 @@ from llama_index.core.prompts.default_prompts import HYDE_TMPL
 from llama_index.core.tools import BaseTool
 from llama_index.core.utils import get_tokenizer
 
-from avengers_core.capabilities import Needs
-from avengers_core.routing_text import (
+from avengers_core.embedders.tokens import estimate_tokens
+from avengers_core.serving.capabilities import Needs
+from avengers_core.serving.routing_text import (
     CONTEXT_VARIABLES,
     RoutingText,
     current_hint,
     is_observation,
     question_from_variables,
 )
-from avengers_core.tokens import estimate_tokens
 
 # What the framework fills with documents where it has no question: extractors, graph builders;
 # and what those are told to look for.

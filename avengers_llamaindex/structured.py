@@ -11,7 +11,7 @@ from llama_index.core.llms.llm import LLM
 from llama_index.core.llms.structured_llm import StructuredLLM
 from llama_index.core.prompts import BasePromptTemplate
 
-from avengers_core.routing_text import current_hint, routing_hint
+from avengers_core.serving.routing_text import current_hint, routing_hint
 from avengers_llamaindex.routing_text import from_template
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from llama_index.core.base.llms.types import ChatResponse, CompletionResponse
 
 from avengers_core.errors import AllBackendsFailedError
-from avengers_core.voting import answer_key, elect, voted_report
+from avengers_core.serving.voting import answer_key, elect, voted_report
 from avengers_llamaindex.calls import Call
 
 # The methods whose answers are texts that can be compared once they are complete.

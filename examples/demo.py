@@ -11,8 +11,8 @@ import json
 from pathlib import Path
 
 from avengers_core import Router, evaluate, fit, load_records, split_records
-from avengers_core.decision import text_table, usd
-from avengers_core.rendering import comparison, metric_rows
+from avengers_core.evaluation.rendering import comparison, metric_rows
+from avengers_core.routing.decision import text_table, usd
 
 HERE = Path(__file__).parent
 SAMPLE = HERE / "data" / "sample.jsonl"

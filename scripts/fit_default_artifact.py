@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 from avengers_core import fit, load_records
-from avengers_core.router import DEFAULT_ARTIFACT
+from avengers_core.routing.router import DEFAULT_ARTIFACT
 
 # USD per million prompt tokens, as listed in the README of github.com/ynulihao/LLMRouterBench.
 INPUT_PRICES = {

@@ -8,10 +8,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from avengers_core.artifact import RouterArtifact as RouterArtifact
-    from avengers_core.decision import Candidate as Candidate
-    from avengers_core.decision import ClusterVote as ClusterVote
-    from avengers_core.decision import RoutingDecision as RoutingDecision
+    from avengers_core.artifact.artifact import RouterArtifact as RouterArtifact
     from avengers_core.errors import AllBackendsFailedError as AllBackendsFailedError
     from avengers_core.errors import ArtifactError as ArtifactError
     from avengers_core.errors import AvengersError as AvengersError
@@ -21,14 +18,19 @@ if TYPE_CHECKING:
     from avengers_core.errors import NoEligibleModelError as NoEligibleModelError
     from avengers_core.errors import OptionalDependencyError as OptionalDependencyError
     from avengers_core.errors import RecordError as RecordError
-    from avengers_core.evaluation import evaluate as evaluate
-    from avengers_core.fitting import fit as fit
-    from avengers_core.records import Record as Record
-    from avengers_core.records import Records as Records
-    from avengers_core.records import load_records as load_records
-    from avengers_core.report import Report as Report
-    from avengers_core.router import Router as Router
-    from avengers_core.splitting import split_records as split_records
+    from avengers_core.evaluation.evaluate import evaluate as evaluate
+    from avengers_core.evaluation.report import Report as Report
+    from avengers_core.fitting.fit import fit as fit
+    from avengers_core.fitting.update import add_model as add_model
+    from avengers_core.fitting.update import update as update
+    from avengers_core.records.record import Record as Record
+    from avengers_core.records.record import Records as Records
+    from avengers_core.records.record import load_records as load_records
+    from avengers_core.records.splitting import split_records as split_records
+    from avengers_core.routing.decision import Candidate as Candidate
+    from avengers_core.routing.decision import ClusterVote as ClusterVote
+    from avengers_core.routing.decision import RoutingDecision as RoutingDecision
+    from avengers_core.routing.router import Router as Router
 
 _ERRORS = (
     "AllBackendsFailedError",
@@ -43,18 +45,20 @@ _ERRORS = (
 )
 # Loaded on first use: who routes needs no fitting, who fits no evaluation.
 _HOME = {
-    "Candidate": "decision",
-    "ClusterVote": "decision",
-    "Record": "records",
-    "Records": "records",
-    "Router": "router",
-    "RouterArtifact": "artifact",
-    "RoutingDecision": "decision",
-    "Report": "report",
-    "evaluate": "evaluation",
-    "fit": "fitting",
-    "load_records": "records",
-    "split_records": "splitting",
+    "Candidate": "routing.decision",
+    "ClusterVote": "routing.decision",
+    "Record": "records.record",
+    "Records": "records.record",
+    "Router": "routing.router",
+    "RouterArtifact": "artifact.artifact",
+    "RoutingDecision": "routing.decision",
+    "Report": "evaluation.report",
+    "add_model": "fitting.update",
+    "evaluate": "evaluation.evaluate",
+    "fit": "fitting.fit",
+    "load_records": "records.record",
+    "split_records": "records.splitting",
+    "update": "fitting.update",
     **dict.fromkeys(_ERRORS, "errors"),
 }
 

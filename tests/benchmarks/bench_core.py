@@ -14,10 +14,10 @@ from sklearn.cluster import KMeans
 from timing import LONG, SHORT, USUAL, Row, in_turn
 
 from avengers_core import Router, RouterArtifact, fit, load_records
-from avengers_core.alpha_path import find_path
-from avengers_core.artifact import ArtifactInfo
-from avengers_core.calls import make_call
-from avengers_core.statistics import Statistics
+from avengers_core.artifact.artifact import ArtifactInfo
+from avengers_core.artifact.statistics import Statistics
+from avengers_core.routing.alpha_path import find_path
+from avengers_core.routing.calls import make_call
 
 N, K, M, D = 100_000, 60, 13, 256
 SAMPLE = Path(__file__).parents[2] / "examples" / "data" / "sample.jsonl"

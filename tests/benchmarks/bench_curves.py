@@ -15,11 +15,11 @@ from collections.abc import Callable
 import numpy as np
 
 from avengers_core import Router
-from avengers_core.decision import text_table
-from avengers_core.fitting import Plan
-from avengers_core.outcomes import Outcomes
-from avengers_core.sums import Sums
-from avengers_core.surface import NAMES
+from avengers_core.artifact.sums import Sums
+from avengers_core.embedders.surface import NAMES
+from avengers_core.fitting.fit import Plan
+from avengers_core.records.outcomes import Outcomes
+from avengers_core.routing.decision import text_table
 
 USUAL = {"records": 50_000, "models": 13, "clusters": 60, "dimensions": 256}
 VARIED = {

@@ -18,14 +18,14 @@ from pathlib import Path
 import numpy as np
 
 from avengers_core import Router, fit, load_records
-from avengers_core.alpha_path import _envelope, curve
-from avengers_core.decision import text_table
-from avengers_core.evaluation import evaluate_vectors
-from avengers_core.metrics import aiq, cost_save, perf_gain
-from avengers_core.outcomes import Outcomes, to_outcomes
-from avengers_core.records import Records
-from avengers_core.results import Average
-from avengers_core.splitting import split_indices
+from avengers_core.evaluation.evaluate import evaluate_vectors
+from avengers_core.evaluation.metrics import aiq, cost_save, perf_gain
+from avengers_core.evaluation.results import Average
+from avengers_core.records.outcomes import Outcomes, to_outcomes
+from avengers_core.records.record import Records
+from avengers_core.records.splitting import split_indices
+from avengers_core.routing.alpha_path import _envelope, curve
+from avengers_core.routing.decision import text_table
 
 _PLURAL = {"query": "queries", "dataset": "datasets"}
 METRICS = ("PerfGain", "Save95", "AIQ")

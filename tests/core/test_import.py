@@ -52,10 +52,10 @@ def test_routing_vectors_needs_none_of_them_either():
 @pytest.mark.parametrize(
     ("module", "above"),
     [
-        ("results", ["plots", "rendering", "report"]),
-        ("plots", ["rendering", "report"]),
-        ("rendering", ["plots", "report"]),
-        ("importers", ["bulk", "report", "router"]),
+        ("evaluation.results", ["evaluation.plots.plots", "evaluation.report"]),
+        ("evaluation.plots.plots", ["evaluation.rendering", "evaluation.report"]),
+        ("evaluation.rendering", ["evaluation.plots.plots", "evaluation.report"]),
+        ("importers", ["jobs", "evaluation", "routing"]),
     ],
 )
 def test_a_module_does_not_know_those_above_it(module, above):

@@ -26,7 +26,7 @@ from llama_index.core.prompts.default_prompts import DEFAULT_HYDE_PROMPT
 from llama_index.core.tools import FunctionTool
 from pydantic import BaseModel, Field
 
-from avengers_core.routing_text import routing_hint
+from avengers_core.serving.routing_text import routing_hint
 from avengers_llamaindex.routing_text import from_messages, from_template, from_text, from_tools
 
 USER, ASSISTANT, TOOL = MessageRole.USER, MessageRole.ASSISTANT, MessageRole.TOOL

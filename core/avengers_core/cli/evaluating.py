@@ -27,11 +27,11 @@ from avengers_core.cli.shared import (
     train_ratio_option,
     without,
 )
-from avengers_core.decision import text_table
+from avengers_core.routing.decision import text_table
 
 if TYPE_CHECKING:
-    from avengers_core.report import Report
-    from avengers_core.router import Router
+    from avengers_core.evaluation.report import Report
+    from avengers_core.routing.router import Router
 
 
 _OF_FITTING = (
@@ -47,7 +47,7 @@ _OF_FITTING = (
 
 def _known_ending(_ctx: object, _param: object, value: Path | None) -> Path | None:
     """Refuse a report of an unknown format before the work, not after it."""
-    from avengers_core.rendering import ENDINGS
+    from avengers_core.evaluation.rendering import ENDINGS
 
     if value is not None and value.suffix not in ENDINGS:
         raise click.BadParameter(f"expected a path that ends in .md or .html, got {value.name}")
@@ -161,12 +161,12 @@ def evaluate_command(
     With --artifact nothing is fitted and all records are held out. Then --engine evaluates files
     of any size.
     """
-    from avengers_core.artifact import RouterArtifact
-    from avengers_core.evaluation import DEFAULT_ALPHAS, evaluate
-    from avengers_core.fitting import fit
-    from avengers_core.plots import require_matplotlib
-    from avengers_core.router import Router
-    from avengers_core.splitting import split_records
+    from avengers_core.artifact.artifact import RouterArtifact
+    from avengers_core.evaluation.evaluate import DEFAULT_ALPHAS, evaluate
+    from avengers_core.evaluation.plots.plots import require_matplotlib
+    from avengers_core.fitting.fit import fit
+    from avengers_core.records.splitting import split_records
+    from avengers_core.routing.router import Router
 
     alphas = DEFAULT_ALPHAS if alpha is None else [alpha]
     if pictures is not None or (report is not None and report.suffix == ".html"):
@@ -174,7 +174,7 @@ def evaluate_command(
     if artifact is not None:
         refuse(_OF_FITTING, "with --artifact, for which nothing is fitted")
     if in_parts(engine, "strict"):
-        from avengers_core import bulk
+        from avengers_core import jobs as bulk
 
         if artifact is None:
             raise click.UsageError("--engine needs --artifact: fit one with `avengers fit` first")
@@ -253,7 +253,7 @@ def _show(
     result: Report, router: Router, output: Path | None, report: Path | None, pictures: Path | None
 ) -> None:
     """Write what was asked for, then print a result: whoever reads may stop at any line."""
-    from avengers_core.rendering import comparison, confidence, metric_rows
+    from avengers_core.evaluation.rendering import comparison, confidence, metric_rows
 
     written = []
     if output is not None:
@@ -262,7 +262,7 @@ def _show(
         result.save(report)
         written.append(f"\nreport: {report}")
     if pictures is not None:
-        from avengers_core.plots import save_all
+        from avengers_core.evaluation.plots.plots import save_all
 
         paths = save_all(result, pictures, artifact=router.artifact)
         written += [f"picture: {path}" for path in paths]

@@ -141,9 +141,9 @@ def fit_command(
     avengers fit --engine processes "logs/*.parquet" -o artifact/
     avengers fit tuesday.jsonl --centroids monday/ -o tuesday/      then: avengers merge
     """
-    from avengers_core.artifact import RouterArtifact
-    from avengers_core.embedders.stored import embedder_of
-    from avengers_core.fitting import fit
+    from avengers_core.artifact.artifact import RouterArtifact
+    from avengers_core.artifact.embedder import embedder_of
+    from avengers_core.fitting.fit import fit
 
     parts = in_parts(engine, "strict", "cache")
     if centroids is not None:
@@ -153,7 +153,7 @@ def fit_command(
     base = RouterArtifact.load(centroids) if centroids else None
     encoder = embedder_of(base) if base else embedder
     if parts:
-        from avengers_core import bulk
+        from avengers_core import jobs as bulk
 
         fitted = bulk.fit(
             records,
@@ -213,8 +213,8 @@ def update_command(
     avengers update artifact/ today.jsonl                     more evidence, in place
     avengers update artifact/ new.jsonl --model new/model     one model more
     """
-    from avengers_core.artifact import RouterArtifact
-    from avengers_core.embedders.stored import embedder_of
+    from avengers_core.artifact.artifact import RouterArtifact
+    from avengers_core.artifact.embedder import embedder_of
 
     parts = in_parts(engine, "strict", "model")
     old = RouterArtifact.load(artifact)
@@ -224,7 +224,7 @@ def update_command(
         click.echo(f"{output or artifact}: no records, nothing changed")
         return
     if parts:
-        from avengers_core import bulk
+        from avengers_core import jobs as bulk
 
         fitted = bulk.fit(
             records,
@@ -246,7 +246,7 @@ def update_command(
 
 def _no_line(paths: tuple[Path | str, ...]) -> bool:
     """Whether files hold nothing at all, neither good nor bad."""
-    from avengers_core.bulk.files import plan, read
+    from avengers_core.jobs.files import plan, read
 
     return not any(True for part in plan(paths) for _ in read(part))
 
@@ -268,7 +268,7 @@ def merge_command(artifacts: tuple[Path, ...], output: Path) -> None:
     \b
     avengers merge monday/ tuesday/ wednesday/ -o week/
     """
-    from avengers_core.artifact import RouterArtifact
+    from avengers_core.artifact.artifact import RouterArtifact
 
     first, *others = (RouterArtifact.load(path) for path in artifacts)
     merged = first.merge(*others)

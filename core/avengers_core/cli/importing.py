@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from avengers_core.cli.shared import given, show_problems
-from avengers_core.records import Record, iter_records, load_records, parse_record
+from avengers_core.records.record import Record, iter_records, load_records, parse_record
 
 _HUB = "hub:"
 
@@ -54,7 +54,7 @@ def import_command(
     Layouts: reference-export, llmrouterbench, routerbench, routellm, llmrouter, langsmith,
     langfuse.
     """
-    from avengers_core.artifact import RouterArtifact
+    from avengers_core.artifact.artifact import RouterArtifact
     from avengers_core.importers import import_records
 
     if source.startswith(_HUB):

@@ -25,9 +25,9 @@ from avengers_core.cli.shared import (
     scorer_options,
     show_problems,
 )
-from avengers_core.decision import RoutingDecision, one_line, text_table, usd
-from avengers_core.records import RecordProblem, numbered_lines
-from avengers_core.router import DEFAULT_ARTIFACT, Router
+from avengers_core.records.record import RecordProblem, numbered_lines
+from avengers_core.routing.decision import RoutingDecision, one_line, text_table, usd
+from avengers_core.routing.router import DEFAULT_ARTIFACT, Router
 
 _BATCH = 1024
 _LINES = click.File("rb")
@@ -154,7 +154,7 @@ def _route_files(
     engine: str | None,
     workers: int | None,
 ) -> None:
-    from avengers_core import bulk
+    from avengers_core import jobs as bulk
 
     chosen = cast("bulk.Engine", engine or "processes")
     done = bulk.route(router, inputs, output, engine=chosen, workers=workers, **call)
@@ -166,7 +166,7 @@ def _route_files(
 
 def _rows(stream: IO[bytes]) -> Iterator[tuple[int, str | RecordProblem]]:
     """The lines that are not blank, by their number from 1: the query, or what is wrong."""
-    from avengers_core.bulk.jobs import query_of
+    from avengers_core.jobs.jobs import query_of
 
     for number, line in numbered_lines(stream):
         yield number, query_of(line, number)

@@ -14,7 +14,7 @@ import click
 from click.core import ParameterSource
 
 from avengers_core.errors import AvengersError
-from avengers_core.records import Missing, Records, load_records
+from avengers_core.records.record import Missing, Records, load_records
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -171,7 +171,7 @@ def alpha_options(default: str) -> Callable[[F], F]:
 def _one_alpha(
     alpha: float | None, performance_weight: float | None, cost_sensitivity: float | None
 ) -> float | None:
-    from avengers_core.calls import alpha_from_weights
+    from avengers_core.routing.calls import alpha_from_weights
 
     weights = {"--performance-weight": performance_weight, "--cost-sensitivity": cost_sensitivity}
     known = {flag: weight for flag, weight in weights.items() if weight is not None}
@@ -354,7 +354,7 @@ def without(
         ValueError: a name that no record has.
         click.ClickException: nothing is left.
     """
-    from avengers_core.splitting import known_names
+    from avengers_core.records.splitting import known_names
 
     left_out = known_names("dataset", datasets, records.datasets)
     dropped = known_names("model", models, records.models)

@@ -20,7 +20,7 @@ from avengers_core.cli.shared import (
     train_ratio_option,
     without,
 )
-from avengers_core.decision import text_table
+from avengers_core.routing.decision import text_table
 
 
 class _Study(click.Choice):  # type: ignore[type-arg,unused-ignore]
@@ -109,9 +109,9 @@ def sweep_command(
     With the scorer calibrated all clusters vote, so the study top-k takes reference, unless told
     to take paper. A query for which no model meets the limits goes to the nearest model.
     """
-    from avengers_core import studies
-    from avengers_core.plots import require_matplotlib
-    from avengers_core.splitting import known_names
+    from avengers_core.evaluation import studies
+    from avengers_core.evaluation.plots.plots import require_matplotlib
+    from avengers_core.records.splitting import known_names
 
     if picture is not None:
         if picture.suffix not in (".png", ".svg"):
@@ -153,7 +153,7 @@ def sweep_command(
         for line in summary
     ]
     if picture is not None:
-        from avengers_core.plots import study_results
+        from avengers_core.evaluation.plots.plots import study_results
 
         study_results(summary, study).savefig(picture, dpi=150)
     scorers = ", ".join(dict.fromkeys(s.scorer for s in settings))

@@ -10,7 +10,7 @@ from typing import Any
 
 from avengers_core.importers.joining import Join
 from avengers_core.importers.tables import UNFIT, File, Row, number, rows, taken, text, unfit
-from avengers_core.records import RecordProblem
+from avengers_core.records.record import RecordProblem
 
 _COST, _ANSWER = "|total_cost", "|model_response"
 _ROUTERBENCH_OTHERS = {"sample_id", "prompt", "eval_name", "oracle_model_to_route_to"}

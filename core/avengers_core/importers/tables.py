@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from avengers_core.errors import OptionalDependencyError, RecordError
-from avengers_core.parquet import parquet_file
-from avengers_core.records import RecordProblem, problem
+from avengers_core.records.parquet import parquet_file
+from avengers_core.records.record import RecordProblem, problem
 
 Row = Mapping[str, Any]
 T = TypeVar("T")

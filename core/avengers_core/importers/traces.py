@@ -22,7 +22,7 @@ from avengers_core.importers.tables import (
     text,
     unfit,
 )
-from avengers_core.records import RecordProblem
+from avengers_core.records.record import RecordProblem
 
 logger = logging.getLogger(__name__)
 

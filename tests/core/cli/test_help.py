@@ -9,7 +9,7 @@ import pytest
 
 from avengers_core import __version__
 from avengers_core.cli import main
-from avengers_core.evaluation import DEFAULT_ALPHAS
+from avengers_core.evaluation.evaluate import DEFAULT_ALPHAS
 
 COMMANDS = sorted(main.commands)
 

@@ -1,0 +1,324 @@
+"""The artifact: what fitting leaves of the records. Data, no code, no texts."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from avengers_core.artifact import storage
+from avengers_core.artifact.clusters import assign
+from avengers_core.artifact.info import ArtifactInfo
+from avengers_core.artifact.published_export import load_published_export
+from avengers_core.artifact.statistics import Statistics
+from avengers_core.errors import ArtifactError, EmbedderMismatchError
+from avengers_core.records.record import Missing
+
+if TYPE_CHECKING:
+    from avengers_core.artifact.refinement import Refinement
+    from avengers_core.embedders import EmbedderSpec
+    from avengers_core.records.record import Records, Source
+
+
+@dataclass(frozen=True, eq=False)
+class RouterArtifact:
+    """Centroids and additive statistics: K clusters in d dimensions, M models, D datasets.
+
+    Attributes:
+        models: the M model ids, naming the columns of the statistics.
+        datasets: the D dataset names, naming the columns of the topics.
+        centroids: (K, d) float32, the raw k-means centers of unit vectors.
+        statistics: the sums per (cluster, model).
+        info: embedder id, fit parameters, origin.
+        embedder_arrays: what a fitted embedder (TF-IDF) needs to be made again; else empty.
+        refinement: what the calibrated scorer knows beyond these clusters, or None.
+
+    Raises:
+        ArtifactError: the parts do not fit each other, or hold NaN or negative counts.
+    """
+
+    models: tuple[str, ...]
+    datasets: tuple[str, ...]
+    centroids: npt.NDArray[np.float32]
+    statistics: Statistics
+    info: ArtifactInfo
+    embedder_arrays: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
+    refinement: Refinement | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "models", tuple(self.models))
+        object.__setattr__(self, "datasets", tuple(self.datasets))
+        centroids = np.ascontiguousarray(self.centroids, dtype=np.float32)
+        object.__setattr__(self, "centroids", centroids)
+        if centroids.ndim != 2 or 0 in centroids.shape:
+            raise ArtifactError(f"centroids must be (clusters, dim), got {centroids.shape}")
+        if not np.isfinite(centroids).all():
+            raise ArtifactError("centroids hold NaN or infinite values")
+        if not self.models:
+            raise ArtifactError("an artifact needs at least one model")
+        for kind, names in (("model", self.models), ("dataset", self.datasets)):
+            if len(set(names)) < len(names):
+                raise ArtifactError(f"{kind} names repeat: {list(names)}")
+        if fault := self.statistics.check(self.n_clusters, len(self.models), len(self.datasets)):
+            raise ArtifactError(f"statistics: {fault}")
+        if self.refinement is not None and (fault := self.refinement.check(self)):
+            raise ArtifactError(f"refinement: {fault}")
+
+    @property
+    def n_clusters(self) -> int:
+        """K."""
+        return int(self.centroids.shape[0])
+
+    @property
+    def dim(self) -> int:
+        """d, the dimension of the embedding."""
+        return int(self.centroids.shape[1])
+
+    @property
+    def n_records(self) -> int:
+        """How many records the statistics sum up."""
+        return int(self.statistics.size.sum())
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all arrays."""
+        statistics = sum(a.nbytes for a in self.statistics.arrays().values())
+        embedder = sum(a.nbytes for a in self.embedder_arrays.values())
+        refinement = self.refinement.nbytes if self.refinement else 0
+        return int(self.centroids.nbytes + statistics + embedder + refinement)
+
+    def token_prices(self, statistics: Statistics | None = None) -> npt.NDArray[np.float64]:
+        """(M,) USD per prompt token, given to fit() or estimated; NaN where unknown.
+
+        Args:
+            statistics: to estimate from, see :meth:`Statistics.token_prices`; default, the
+                artifact's own.
+        """
+        given = np.array([self.info.input_prices.get(m, np.nan) for m in self.models])
+        return np.where(np.isnan(given), (statistics or self.statistics).token_prices(), given)
+
+    @cached_property
+    def checksum(self) -> str:
+        """SHA-256 of all that routing depends on: equal only if two artifacts route alike."""
+        return storage.digest(self)
+
+    def __repr__(self) -> str:
+        return (
+            f"<RouterArtifact: {self.n_records:,} records, {len(self.models)} models, "
+            f"{self.n_clusters} clusters, {self.dim} dims, embedder {self.info.embedder!r}>"
+        )
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, RouterArtifact) and self.checksum == other.checksum
+
+    def __hash__(self) -> int:
+        return hash(self.checksum)
+
+    # -- storage ---------------------------------------------------------------------------
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the artifact as a folder; see :func:`avengers_core.artifact.storage.save`."""
+        storage.save(self, path)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> RouterArtifact:
+        """Read an artifact folder; see :func:`avengers_core.artifact.storage.load`."""
+        return storage.load(path, cls)
+
+    @classmethod
+    def from_reference_export(
+        cls, path: str | os.PathLike[str], *, embedder: str | None = None
+    ) -> RouterArtifact:
+        """Import what the published implementation's ``--export_cluster`` writes.
+
+        See :func:`avengers_core.artifact.published_export.load_published_export`.
+        """
+        return load_published_export(path, cls, embedder=embedder)
+
+    # -- clusters --------------------------------------------------------------------------
+
+    def assign(self, vectors: npt.NDArray[np.floating]) -> npt.NDArray[np.int64]:
+        """The nearest centroid of each vector, by Euclidean distance.
+
+        Args:
+            vectors: (n, d) unit vectors.
+
+        Returns:
+            (n,) indices in [0, K).
+        """
+        return assign(vectors, self.centroids)
+
+    def check_dimension(self, vectors: npt.NDArray[np.floating]) -> None:
+        """Raise EmbedderMismatchError for (n, d) vectors of another length than the centroids."""
+        if vectors.shape[1] != self.dim:
+            raise EmbedderMismatchError(
+                f"the embedder {self.info.embedder!r} returned vectors of dimension "
+                f"{vectors.shape[1]}, the artifact was fitted on {self.dim}: the model behind that "
+                f"name is another one. Fit again with it, or embed with the old one."
+            )
+
+    def topics(self, cluster: int, most: int = 3) -> tuple[str, ...]:
+        """The datasets that a cluster's records come from, most frequent first."""
+        return self.statistics.most_frequent(cluster, self.datasets, most)
+
+    # -- operations on the statistics, without clustering again ------------------------------
+
+    def update(
+        self, records: Records | Source, embedder: EmbedderSpec | None = None
+    ) -> RouterArtifact:
+        """Add further records: exactly what a fit over all of them with these centroids gives.
+
+        Args:
+            records: what :func:`avengers_core.load_records` returns or takes.
+            embedder: anything that :func:`avengers_core.embedders.resolve_embedder` takes;
+                default, the one that the artifact names.
+
+        Raises:
+            EmbedderMismatchError: the embedder is not the artifact's.
+        """
+        from avengers_core import update
+
+        return update(self, records, embedder)
+
+    def add_model(
+        self, model: str, records: Records | Source, embedder: EmbedderSpec | None = None
+    ) -> RouterArtifact:
+        """Add one model, or more evidence of it, from records that score it.
+
+        Nothing else changes: the sizes of the clusters, which weigh their votes, stay.
+
+        Args:
+            model: the model; other models in the records are ignored.
+            records: as for :meth:`update`; a few hundred will do.
+            embedder: as for :meth:`update`.
+
+        Raises:
+            ArtifactError: no record scores the model.
+        """
+        from avengers_core import add_model
+
+        return add_model(self, model, records, embedder)
+
+    def emptied(self, models: Sequence[str], datasets: Sequence[str]) -> RouterArtifact:
+        """The same clusters without records, for these models and datasets."""
+        r = self.refinement
+        return replace(
+            self,
+            models=tuple(models),
+            datasets=tuple(datasets),
+            statistics=Statistics.zeros(self.n_clusters, len(models), len(datasets)),
+            refinement=r and r.emptied(len(models), len(datasets)),
+        )
+
+    def without_records(self) -> RouterArtifact:
+        """The models' own sums, leaving out those that count records and queries."""
+        return replace(
+            self,
+            statistics=self.statistics.without_records(),
+            refinement=self.refinement and self.refinement.without_records(),
+        )
+
+    def drop_models(self, models: Iterable[str]) -> RouterArtifact:
+        """The artifact without some models.
+
+        Raises:
+            ArtifactError: a model is unknown, or none is left.
+        """
+        dropped = {models} if isinstance(models, str) else set(models)
+        if unknown := sorted(dropped - set(self.models)):
+            raise ArtifactError(f"no such model: {unknown}; there are {list(self.models)}")
+        return self.select_models([m for m in self.models if m not in dropped])
+
+    def select_models(self, models: Sequence[str]) -> RouterArtifact:
+        """The artifact with just these models, in this order."""
+        columns = _columns(models, self.models)
+        return replace(
+            self,
+            models=tuple(models),
+            statistics=self.statistics.select_models(columns),
+            refinement=self.refinement and self.refinement.select_models(columns),
+            info=self._priced({m: p for m, p in self.info.input_prices.items() if m in models}),
+        )
+
+    def merge(self, *others: RouterArtifact) -> RouterArtifact:
+        """Add the statistics of artifacts with the same centroids (shards, days, machines).
+
+        Models and datasets are the union, in order of appearance.
+
+        Raises:
+            ArtifactError: the centroids, the embedders, or what a missing result is differ.
+        """
+        merged = self
+        for other in others:
+            merged = merged.merge_one(other, self.info.missing)
+        return merged
+
+    def merge_one(self, other: RouterArtifact, missing: Missing) -> RouterArtifact:
+        """Add another's sums; what a model has scored in records that do not know it is given."""
+        if self.info.embedder != other.info.embedder:
+            raise ArtifactError(
+                f"can not merge artifacts of different embedders: "
+                f"{self.info.embedder!r} and {other.info.embedder!r}"
+            )
+        mine, others = self.info, other.info
+        if mine.missing != others.missing:
+            raise ArtifactError(
+                f"can not merge an artifact in which a missing result counts as 0 with one in "
+                f"which it is unknown: fit both with the same missing=, got {mine.missing!r} and "
+                f"{others.missing!r}"
+            )
+        if not np.array_equal(self.centroids, other.centroids):
+            raise ArtifactError(
+                f"can not merge artifacts with different centroids "
+                f"({self.centroids.shape} and {other.centroids.shape}): fit one, and make the "
+                f"others from it with update(), or with fit(..., centroids=artifact)"
+            )
+        r, s = self.refinement, other.refinement
+        if (r is None) != (s is None) or (r and s and not r.same_space(s)):
+            raise ArtifactError(
+                "can not merge: one artifact has another refinement than the other, or none"
+            )
+        prices = mine.input_prices, others.input_prices
+        if differing := [m for m, price in prices[0].items() if prices[1].get(m, price) != price]:
+            raise ArtifactError(
+                f"can not merge: the input_prices of {differing} differ between the artifacts"
+            )
+        models = tuple(dict.fromkeys((*self.models, *other.models)))
+        datasets = tuple(dict.fromkeys((*self.datasets, *other.datasets)))
+        a, b = (x._widen(models, datasets, missing) for x in (self, other))
+        return replace(
+            a,
+            statistics=a.statistics + b.statistics,
+            refinement=a.refinement and b.refinement and a.refinement + b.refinement,
+            info=self._priced({**prices[0], **prices[1]}),
+        )
+
+    def _priced(self, input_prices: Mapping[str, float]) -> ArtifactInfo:
+        return self.info.model_copy(update={"input_prices": dict(input_prices)})
+
+    def _widen(
+        self, models: tuple[str, ...], datasets: tuple[str, ...], missing: Missing
+    ) -> RouterArtifact:
+        """The same sums with other columns, for models and datasets that it has not seen."""
+        at = _columns(models, self.models, strict=False)
+        topics = _columns(datasets, self.datasets, strict=False)
+        r = self.refinement
+        return replace(
+            self,
+            models=models,
+            datasets=datasets,
+            statistics=self.statistics.select_models(at, missing).select_datasets(topics),
+            refinement=r and r.select_models(at, missing).select_datasets(topics),
+        )
+
+
+def _columns(wanted: Sequence[str], known: Sequence[str], strict: bool = True) -> list[int | None]:
+    position = {name: i for i, name in enumerate(known)}
+    if strict and (unknown := [name for name in wanted if name not in position]):
+        raise ArtifactError(f"no such model: {unknown}; there are {list(known)}")
+    return [position.get(name) for name in wanted]

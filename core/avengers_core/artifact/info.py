@@ -1,0 +1,49 @@
+"""What an artifact says of itself."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from avengers_core.records.record import Missing
+
+FORMAT_VERSION = 1
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat("T", "seconds")
+
+
+class ArtifactInfo(BaseModel):
+    """What an artifact says of itself.
+
+    Attributes:
+        embedder: id of the embedder whose vectors the centroids are made of.
+        fit: how it was fitted (clusters asked for, seed, k-means settings).
+        missing: what a model without a result is in the sums: unknown (``"skip"``), or ``"zero"``.
+        scorer: the scorer that a router uses unless told otherwise.
+        scorer_options: and its options.
+        input_prices: USD per prompt token by model, where they were given and need not be
+            estimated from token counts.
+        source: what it was made from, in words.
+        note: anything a user must know about its numbers.
+        created: when, ISO 8601, UTC.
+        version: version of this package that made it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    embedder: str
+    fit: dict[str, Any] = Field(default_factory=dict)
+    missing: Missing = "skip"
+    scorer: str = "calibrated"
+    scorer_options: dict[str, Any] = Field(default_factory=dict)
+    input_prices: dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]] = Field(
+        default_factory=dict
+    )
+    source: str = ""
+    note: str = ""
+    created: str = Field(default_factory=_now)
+    version: str = ""

@@ -1,0 +1,86 @@
+"""Import of what the published implementation's ``--export_cluster`` writes.
+
+Its folder holds ``cluster_centers.npy``, ``metadata.json``, ``balance_metrics.json`` (accuracy and
+cost per cluster and model), ``cluster_rankings.json`` and a pickled normaliser. The rankings have
+alpha baked in and follow from the metrics; the normaliser is L2, which has no parameters, so the
+pickle is never opened.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from avengers_core.artifact.info import ArtifactInfo
+from avengers_core.artifact.statistics import Statistics
+from avengers_core.errors import ArtifactError
+
+if TYPE_CHECKING:
+    from avengers_core.artifact.artifact import RouterArtifact
+
+# The metadata names embedding models freely; these are the same as an embedder of this package.
+_EMBEDDERS = dict.fromkeys(("wordllama", "wordllama l2_supercat 256"), "wordllama/l2_supercat-256")
+
+
+def load_published_export(
+    path: str | os.PathLike[str], make: type[RouterArtifact], *, embedder: str | None = None
+) -> RouterArtifact:
+    """Turn an export folder into an artifact whose default scorer is ``reference``.
+
+    The accuracy and cost of each cluster and model are multiplied back into sums, so any scorer
+    and any alpha can be used, not just the one that was exported.
+
+    Args:
+        path: the export folder.
+        make: the class of artifacts.
+        embedder: id of the embedder that made the vectors; default, what the metadata says.
+
+    Raises:
+        ArtifactError: a file is missing or does not have the expected content.
+    """
+    folder = Path(path)
+    try:
+        metadata = json.loads((folder / "metadata.json").read_bytes())
+        metrics = json.loads((folder / "balance_metrics.json").read_bytes())
+        centers = np.load(folder / "cluster_centers.npy", allow_pickle=False)
+        models = tuple(metadata["available_models"])
+        config = metadata.get("config", {})
+        named = embedder or str(metadata.get("embedding_model", "unknown"))
+        statistics = _statistics(metrics, models, len(centers))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ArtifactError(
+            f"{folder} is not an export of the published implementation "
+            f"(metadata.json, balance_metrics.json, cluster_centers.npy): {error!r}"
+        ) from None
+    options = {k: config[k] for k in ("top_k", "beta") if k in config}
+    return make(
+        models=models,
+        datasets=("unknown",),
+        centroids=centers,
+        statistics=statistics,
+        info=ArtifactInfo(
+            embedder=_EMBEDDERS.get(named, named),
+            fit={"imported": True, **{k: config[k] for k in ("seed", "n_clusters") if k in config}},
+            scorer="reference",
+            scorer_options=options,
+            source=f"export of the published implementation, {metadata.get('timestamp', '')}",
+        ),
+    )
+
+
+def _statistics(metrics: dict[str, Any], models: tuple[str, ...], k: int) -> Statistics:
+    """Multiply means back into sums; a cluster without metrics stays empty."""
+    statistics = Statistics.zeros(k, len(models), 1)
+    for cluster, by_model in metrics.items():
+        for model, cell in by_model.items():
+            at = int(cluster), models.index(model)
+            n = float(cell["total_queries"])
+            statistics.n[at] = statistics.n_cost[at] = n
+            statistics.score[at] = n * float(cell["accuracy"])
+            statistics.cost[at] = float(cell.get("total_cost", n * float(cell["avg_cost"])))
+    statistics.topics[:, 0] = statistics.n.max(axis=1)
+    return statistics

@@ -1,0 +1,182 @@
+"""What the calibrated scorer knows beyond the clusters of the embedding.
+
+A second clustering, in the space of embedding and surface features together, and a linear map from
+that space to the models' scores. Both are sums, and merge like the rest of the artifact; how they
+are weighed is chosen by cross-validation on the records.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from avengers_core.artifact.clusters import assign
+from avengers_core.artifact.hyperparameters import Hyperparameters
+from avengers_core.artifact.moments import LinearMap, Moments
+from avengers_core.artifact.statistics import Statistics
+from avengers_core.embedders.surface import NAMES, Augment
+from avengers_core.records.outcomes import Outcomes
+
+if TYPE_CHECKING:
+    from avengers_core.artifact.artifact import RouterArtifact
+    from avengers_core.records.record import Missing
+
+Floats = npt.NDArray[np.floating]
+
+
+@dataclass(frozen=True, eq=False)
+class Refinement:
+    """Clusters and linear map in D = d + 11 dimensions.
+
+    Attributes:
+        augment: how embedding and surface features become one unit vector.
+        centroids: (K, D) float32.
+        statistics: the sums per (cluster, model) of this clustering.
+        moments: the sums that the linear map is made of.
+        hyperparameters: chosen by cross-validation.
+        solved: the linear map, where it is known already.
+    """
+
+    augment: Augment
+    centroids: npt.NDArray[np.float32]
+    statistics: Statistics
+    moments: Moments
+    hyperparameters: Hyperparameters
+    solved: LinearMap | None = None
+
+    @cached_property
+    def linear(self) -> LinearMap:
+        """The map from points to the models' scores, solved from the moments."""
+        return self.solved or self.moments.spectrum().solve(self.hyperparameters.ridge)
+
+    def with_records(self, statistics: Statistics, moments: Moments) -> Refinement:
+        """The same space and clusters with other sums."""
+        return replace(self, statistics=statistics, moments=moments, solved=None)
+
+    def emptied(self, models: int, datasets: int) -> Refinement:
+        """The same space and clusters without records, for as many models and datasets."""
+        k, d = self.centroids.shape
+        return self.with_records(Statistics.zeros(k, models, datasets), Moments.zeros(d, models))
+
+    def sums(
+        self, vectors: Floats, features: Floats, outcomes: Outcomes
+    ) -> tuple[Statistics, Moments]:
+        """What records add up to in this space.
+
+        Args:
+            vectors: (n, d) unit vectors of the queries.
+            features: (n, 11) their surface features.
+            outcomes: n records.
+        """
+        points = self.augment(vectors, features)
+        labels = assign(points, self.centroids)
+        return (
+            Statistics.collect(outcomes, labels, len(self.centroids)),
+            Moments.collect(points, outcomes.scores),
+        )
+
+    def select_models(self, columns: Sequence[int | None], missing: Missing = "skip") -> Refinement:
+        """As :meth:`avengers_core.artifact.statistics.Statistics.select_models`."""
+        return self.with_records(
+            self.statistics.select_models(columns, missing),
+            self.moments.select_models(columns, missing),
+        )
+
+    def select_datasets(self, columns: Sequence[int | None]) -> Refinement:
+        """The topic columns asked for; None gives a column of zeros."""
+        return replace(self, statistics=self.statistics.select_datasets(columns))
+
+    def without_records(self) -> Refinement:
+        """The models' own sums, leaving out those that count records and queries."""
+        return replace(
+            self,
+            statistics=self.statistics.without_records(),
+            moments=self.moments.without_records(),
+            solved=None,
+        )
+
+    def __add__(self, other: Refinement) -> Refinement:
+        return self.with_records(self.statistics + other.statistics, self.moments + other.moments)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all arrays."""
+        return sum(a.nbytes for a in self.arrays().values())
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """All arrays by name, those of a part behind the part's name and a dot."""
+        linear = {f"linear.{k}": v for k, v in self.linear._asdict().items()}
+        return {**self._own_arrays(), **linear}
+
+    def _own_arrays(self) -> dict[str, npt.NDArray[Any]]:
+        return {
+            "centroids": self.centroids,
+            "mean": self.augment.mean,
+            "spread": self.augment.spread,
+            "settings": np.array([self.augment.weight, *self.hyperparameters]),
+            **{f"statistics.{k}": v for k, v in self.statistics.arrays().items()},
+            **{f"moments.{k}": v for k, v in self.moments.packed().items()},
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> Refinement:
+        """The inverse of :meth:`arrays`; raises KeyError or TypeError for missing ones."""
+
+        def part(prefix: str) -> dict[str, npt.NDArray[Any]]:
+            return {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
+
+        weight, beta, m0, ridge, mix = arrays["settings"].tolist()
+        return cls(
+            Augment(arrays["mean"], arrays["spread"], weight),
+            arrays["centroids"],
+            Statistics(**part("statistics.")),
+            Moments.unpack(part("moments.")),
+            Hyperparameters(beta, m0, ridge, mix),
+            LinearMap(**part("linear.")),
+        )
+
+    def check(self, artifact: RouterArtifact) -> str | None:
+        """What does not fit the artifact, in words, or None."""
+        d, m = artifact.dim + len(NAMES), len(artifact.models)
+        if self.centroids.ndim != 2 or self.centroids.shape[1] != d or not len(self.centroids):
+            return f"centroids have shape {self.centroids.shape}, expected (clusters, {d})"
+        if fault := self.statistics.check(len(self.centroids), m, len(artifact.datasets)):
+            return f"statistics: {fault}"
+        shapes: dict[str, tuple[int, ...]] = {
+            **dict.fromkeys(("mean", "spread"), (len(NAMES),)),
+            **dict.fromkeys(("moments.vector", "linear.center"), (d,)),
+            **dict.fromkeys(("moments.n", "moments.score", "linear.offset"), (m,)),
+            **dict.fromkeys(("moments.seen", "moments.cross"), (d, m)),
+            "moments.count": (1,),
+            "moments.gram": (d * (d + 1) // 2,),
+        }
+        arrays = self._own_arrays()
+        if self.solved:
+            arrays |= {f"linear.{k}": v for k, v in self.solved._asdict().items()}
+            rank = self.solved.directions.shape[-1:]
+            shapes |= {"linear.directions": (d, *rank), "linear.coefficients": (*rank, m)}
+        for name, array in arrays.items():
+            if array.shape != shapes.get(name, array.shape):
+                return f"{name} has shape {array.shape}, expected {shapes[name]}"
+            if not np.isfinite(array).all():
+                return f"{name} holds NaN or infinite values"
+        if self.augment.spread.min() <= 0:
+            return "spread must be above zero"
+        weight, beta, m0, ridge, mix = arrays["settings"].tolist()
+        if min(weight, beta, m0, ridge, mix) < 0 or mix > 1:
+            return f"{self.hyperparameters} with a surface weight of {weight} is out of range"
+        return None
+
+    def same_space(self, other: Refinement) -> bool:
+        """Whether the sums of both may be added."""
+        return (
+            np.array_equal(self.centroids, other.centroids)
+            and np.array_equal(self.augment.mean, other.augment.mean)
+            and np.array_equal(self.augment.spread, other.augment.spread)
+            and self.augment.weight == other.augment.weight
+        )

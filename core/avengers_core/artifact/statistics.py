@@ -1,0 +1,229 @@
+"""Sums per (cluster, model): all that routing needs of the records, and it adds up.
+
+Sums, never averages or rankings: the statistics of two shards are added to give those of both, a
+model is added by adding a column, and the weight of cost against score is applied at route time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from avengers_core.embedders.tokens import BYTES_PER_TOKEN, n_bytes
+
+if TYPE_CHECKING:
+    from avengers_core.records.outcomes import Outcomes
+    from avengers_core.records.record import Missing
+
+Floats = npt.NDArray[np.float64]
+_ROUNDING = 1e-9
+
+
+@dataclass(frozen=True, eq=False)
+class Statistics:
+    """Additive sums over the records of K clusters, M models and D datasets.
+
+    Attributes:
+        topics: (K, D) records of each dataset in each cluster.
+        query_length: (K,) bytes of UTF-8 of the queries in each cluster.
+        n: (K, M) records with a score.
+        score: (K, M) sum of scores.
+        n_cost: (K, M) records with a known cost.
+        cost: (K, M) sum of known costs, USD.
+        n_tokens: (K, M) records with a score, a known cost and known prompt and completion tokens.
+        prompt_tokens: (K, M) sum of prompt tokens over those.
+        completion_tokens: (K, M) sum of completion tokens over those.
+        token_cost: (K, M) sum of costs over those, USD.
+        length: (K, M) sum of the queries' lengths over the records with a known cost.
+        length_squared: (K, M) likewise of their squares.
+        length_cost: (K, M) likewise of lengths times cost.
+    """
+
+    topics: Floats
+    query_length: Floats
+    n: Floats
+    score: Floats
+    n_cost: Floats
+    cost: Floats
+    n_tokens: Floats
+    prompt_tokens: Floats
+    completion_tokens: Floats
+    token_cost: Floats
+    length: Floats
+    length_squared: Floats
+    length_cost: Floats
+
+    @classmethod
+    def collect(cls, outcomes: Outcomes, labels: npt.NDArray[np.integer], k: int) -> Statistics:
+        """Sum up records.
+
+        Args:
+            outcomes: n records as columns.
+            labels: (n,) each record's cluster, in [0, k).
+            k: number of clusters.
+        """
+        order = np.argsort(labels, kind="stable")
+        starts = np.searchsorted(labels[order], np.arange(k))
+
+        def per_cluster(values: npt.ArrayLike) -> Floats:
+            # reduceat gives the element at the start for an empty segment, and fails past the
+            # end: one row of zeros closes the last segment, empty ones are cleared.
+            rows = np.asarray(values, dtype=np.float64)[order]
+            rows = np.concatenate([rows, np.zeros((1, *rows.shape[1:]))])
+            sums: Floats = np.add.reduceat(rows, starts, axis=0)
+            sums[counts == 0] = 0.0
+            return sums
+
+        counts = np.bincount(labels, minlength=k)
+        scored = ~np.isnan(outcomes.scores)
+        # What a model without a score cost says nothing of what its answers cost.
+        priced = ~np.isnan(outcomes.costs) & scored
+        counted = priced & ~np.isnan(outcomes.prompt_tokens) & ~np.isnan(outcomes.completion_tokens)
+        length = np.array([n_bytes(q) for q in outcomes.queries], dtype=np.float64)
+        column = length[:, None]
+        n_datasets = len(outcomes.datasets)
+        topics = np.bincount(labels * n_datasets + outcomes.dataset, minlength=k * n_datasets)
+        return cls(
+            topics=topics.reshape(k, n_datasets).astype(np.float64),
+            query_length=per_cluster(length),
+            n=per_cluster(scored),
+            score=per_cluster(np.where(scored, outcomes.scores, 0.0)),
+            n_cost=per_cluster(priced),
+            cost=per_cluster(np.where(priced, outcomes.costs, 0.0)),
+            n_tokens=per_cluster(counted),
+            prompt_tokens=per_cluster(np.where(counted, outcomes.prompt_tokens, 0.0)),
+            completion_tokens=per_cluster(np.where(counted, outcomes.completion_tokens, 0.0)),
+            token_cost=per_cluster(np.where(counted, outcomes.costs, 0.0)),
+            length=per_cluster(priced * column),
+            length_squared=per_cluster(priced * column**2),
+            length_cost=per_cluster(np.where(priced, outcomes.costs, 0.0) * column),
+        )
+
+    @classmethod
+    def zeros(cls, k: int, m: int, d: int) -> Statistics:
+        """Statistics of no records."""
+        shapes = {"topics": (k, d), "query_length": (k,)}
+        return cls(**{f.name: np.zeros(shapes.get(f.name, (k, m))) for f in fields(cls)})
+
+    def __add__(self, other: Statistics) -> Statistics:
+        return Statistics(**{f: a + getattr(other, f) for f, a in self.arrays().items()})
+
+    @cached_property
+    def size(self) -> Floats:
+        """(K,) records in each cluster."""
+        total: Floats = self.topics.sum(axis=1)
+        return total
+
+    def arrays(self) -> dict[str, Floats]:
+        """The sums by name."""
+        return {f.name: getattr(self, f.name) for f in fields(self)}
+
+    def select_models(self, columns: Sequence[int | None], missing: Missing = "skip") -> Statistics:
+        """The columns asked for, in that order; None gives a model without results.
+
+        Args:
+            columns: indices into the M models.
+            missing: what such a model has scored: nothing, or (``"zero"``) 0 on every record.
+        """
+        index = np.array([-1 if c is None else c for c in columns], dtype=np.int64)
+
+        def take(a: Floats) -> Floats:
+            return np.where(index >= 0, a[:, index], 0.0)
+
+        taken = {f: take(getattr(self, f)) for f in _PER_MODEL}
+        if missing == "zero":
+            taken["n"] = np.where(index >= 0, taken["n"], self.size[:, None])
+        return replace(self, **taken)
+
+    def select_datasets(self, columns: Sequence[int | None]) -> Statistics:
+        """The topic columns asked for, in that order; None gives a column of zeros."""
+        index = np.array([-1 if c is None else c for c in columns], dtype=np.int64)
+        return replace(self, topics=np.where(index >= 0, self.topics[:, index], 0.0))
+
+    def check(self, k: int, m: int, d: int) -> str | None:
+        """What is wrong with the arrays, or None: shapes, NaN, negative, scores above 1."""
+        expected = {"topics": (k, d), "query_length": (k,)}
+        shapes = {f: expected.get(f, (k, m)) for f in self.arrays()}
+        if fault := check_arrays(self.arrays(), shapes):
+            return fault
+        if (self.score > self.n * (1 + _ROUNDING)).any():
+            return "score holds sums of more than 1 a record"
+        return None
+
+    def without_records(self) -> Statistics:
+        """The models' own sums, leaving out those that count records and queries."""
+        return replace(
+            self,
+            topics=np.zeros_like(self.topics),
+            query_length=np.zeros_like(self.query_length),
+        )
+
+    def most_frequent(
+        self, cluster: int, datasets: Sequence[str], most: int = 3
+    ) -> tuple[str, ...]:
+        """The datasets that a cluster's records come from, most frequent first."""
+        counts = self.topics[cluster]
+        order = np.argsort(-counts, kind="stable")[:most]
+        return tuple(datasets[i] for i in order if counts[i] > 0)
+
+    def token_prices(self) -> Floats:
+        """(M,) estimated USD per prompt token of each model, NaN where the sums do not tell.
+
+        Where token counts are known: least squares of cost on prompt and completion tokens over
+        the clusters' means, weighted by their records, with neither price below zero; where cost
+        is tokens times list price it recovers the list price. Elsewhere: least squares of cost on
+        the query's length inside the clusters, at four bytes a token.
+        """
+        by_length = self._price_by_length()
+        by_tokens = [self._price_by_tokens(m) for m in range(self.n.shape[1])]
+        return np.where(np.isnan(by_tokens), by_length, by_tokens)
+
+    def _price_by_length(self) -> Floats:
+        n = np.maximum(self.n_cost, 1.0)
+        together = (self.length_cost - self.length * self.cost / n).sum(axis=0)
+        spread = (self.length_squared - self.length**2 / n).sum(axis=0)
+        # Lengths that hardly differ (a spread of a byte a record) tell nothing of a price.
+        told = spread > self.n_cost.sum(axis=0)
+        slope = np.divide(together, spread, out=np.full(len(spread), np.nan), where=told)
+        prices: Floats = np.maximum(slope, 0.0) * BYTES_PER_TOKEN
+        return prices
+
+    def _price_by_tokens(self, model: int) -> float:
+        n = self.n_tokens[:, model]
+        seen = n > 0
+        if seen.sum() < 2:
+            return float("nan")
+        weight = 1 / np.sqrt(n[seen])
+        prompt, completion, cost = (
+            a[seen, model] * weight
+            for a in (self.prompt_tokens, self.completion_tokens, self.token_cost)
+        )
+        design = np.stack([prompt, completion], axis=1)
+        if np.linalg.matrix_rank(design) < 2:
+            return float("nan")
+        price, output_price = np.linalg.lstsq(design, cost, rcond=None)[0]
+        if output_price < 0:
+            price = prompt @ cost / (prompt @ prompt)
+        return float(max(price, 0.0))
+
+
+_PER_MODEL = tuple(f.name for f in fields(Statistics) if f.name not in ("topics", "query_length"))
+
+
+def check_arrays(
+    arrays: Mapping[str, npt.NDArray[np.floating]], shapes: Mapping[str, tuple[int, ...]]
+) -> str | None:
+    """The first fault among arrays of sums, in words, or None."""
+    for name, array in arrays.items():
+        if array.shape != shapes[name]:
+            return f"{name} has shape {array.shape}, expected {shapes[name]}"
+        if not np.isfinite(array).all():
+            return f"{name} holds NaN or infinite values"
+        if array.min(initial=0.0) < 0:
+            return f"{name} holds negative values"
+    return None

@@ -1,0 +1,281 @@
+"""Artifacts on disk: a folder with ``artifact.json`` and one safetensors file of arrays.
+
+The array file is named after its content and ``artifact.json`` names it, so replacing
+``artifact.json``, which is atomic, is the one moment at which a new artifact takes the place of an
+old one: a save that is killed at any time leaves the old artifact whole. Nothing is unpickled.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import secrets
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from avengers_core.artifact.info import FORMAT_VERSION, ArtifactInfo
+from avengers_core.artifact.refinement import Refinement
+from avengers_core.artifact.statistics import Statistics
+from avengers_core.errors import ArtifactError, EmbedderError
+
+if TYPE_CHECKING:
+    from avengers_core.artifact.artifact import RouterArtifact
+
+MANIFEST = "artifact.json"
+_STATISTICS = "statistics."
+_EMBEDDER = "embedder."
+_REFINEMENT = "refinement."
+# Other processes that save all the time may replace the arrays before they are read.
+_READS = 20
+
+
+class Manifest(BaseModel):
+    """The content of ``artifact.json``."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    format_version: int
+    models: list[str] = Field(min_length=1)
+    datasets: list[str]
+    n_clusters: int
+    dim: int
+    n_records: int
+    info: ArtifactInfo
+    arrays: str = Field(pattern=r"^arrays-[0-9a-f]{16}\.safetensors$")
+    sha256: str
+
+
+def save(artifact: RouterArtifact, path: str | os.PathLike[str]) -> None:
+    """Write an artifact folder; the old content stays valid until the very last step.
+
+    Threads and processes that save to the same folder wait for each other (not on Windows); the
+    last one wins.
+
+    Args:
+        artifact: what to write.
+        path: the folder; made if it is not there.
+
+    Raises:
+        ArtifactError: the path is a file, or a folder that holds other things.
+    """
+    folder = Path(path)
+    if folder.exists() and not folder.is_dir():
+        raise ArtifactError(f"{folder} is a file; an artifact is saved as a folder")
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / MANIFEST).exists():
+        leftovers = [p.name for p in folder.iterdir() if not _is_ours(p.name)]
+        if leftovers:
+            raise ArtifactError(f"{folder} is not an artifact: it holds {sorted(leftovers)[:3]}")
+    folder.mkdir(parents=True, exist_ok=True)
+    payload = _serialize(_arrays(artifact))
+    sha256 = hashlib.sha256(payload).hexdigest()
+    manifest = Manifest(
+        format_version=FORMAT_VERSION,
+        models=list(artifact.models),
+        datasets=list(artifact.datasets),
+        n_clusters=artifact.n_clusters,
+        dim=artifact.dim,
+        n_records=artifact.n_records,
+        info=artifact.info,
+        arrays=f"arrays-{sha256[:16]}.safetensors",
+        sha256=sha256,
+    )
+    with _alone(folder):
+        replace_file(folder / manifest.arrays, payload)
+        replace_file(folder / MANIFEST, (manifest.model_dump_json(indent=1) + "\n").encode())
+        for file in folder.iterdir():
+            if _is_ours(file.name) and file.name not in (MANIFEST, manifest.arrays):
+                file.unlink(missing_ok=True)
+
+
+def load(path: str | os.PathLike[str], make: type[RouterArtifact]) -> RouterArtifact:
+    """Read an artifact folder and check it.
+
+    Args:
+        path: the folder that :func:`save` wrote.
+        make: the class of artifacts; this module does not know it, for the class uses this one.
+
+    Raises:
+        ArtifactError: not an artifact, an unknown format version, a wrong checksum, wrong shapes,
+            NaN; the message says which.
+    """
+    folder = Path(path)
+    manifest, payload = _read(folder)
+    sha256 = hashlib.sha256(payload).hexdigest()
+    if sha256 != manifest.sha256:
+        raise ArtifactError(
+            f"{folder / manifest.arrays} is damaged: its SHA-256 is {sha256[:16]}…, "
+            f"{MANIFEST} says {manifest.sha256[:16]}…"
+        )
+    arrays = _deserialize(payload, folder)
+    try:
+        artifact = _assemble(manifest, arrays, make)
+        _check_embedder(artifact)
+    except (ArtifactError, EmbedderError) as error:
+        raise ArtifactError(f"{folder}: {error}") from None
+    except (KeyError, TypeError, ValueError) as error:
+        raise ArtifactError(f"{folder}: arrays are missing or unknown ({error})") from None
+    return artifact
+
+
+def _read(folder: Path) -> tuple[Manifest, bytes]:
+    manifest = _read_manifest(folder)
+    for _ in range(_READS):
+        try:
+            return manifest, (folder / manifest.arrays).read_bytes()
+        except OSError as error:
+            # Another process may have saved between the two reads.
+            known, manifest = manifest, _read_manifest(folder)
+            if manifest.arrays == known.arrays:
+                raise ArtifactError(f"{folder}: the arrays can not be read ({error})") from None
+    raise ArtifactError(f"{folder}: its content changes faster than it can be read")
+
+
+def _assemble(
+    manifest: Manifest, arrays: dict[str, npt.NDArray[Any]], make: type[RouterArtifact]
+) -> RouterArtifact:
+    """The artifact, checked; raises KeyError, TypeError or ValueError for arrays of other names."""
+    prefixes = (_STATISTICS, _EMBEDDER, _REFINEMENT)
+    if unknown := sorted(k for k in arrays if k != "centroids" and not k.startswith(prefixes)):
+        raise ArtifactError(f"unknown arrays {unknown}")
+    refinement = _with_prefix(arrays, _REFINEMENT)
+    artifact = make(
+        models=tuple(manifest.models),
+        datasets=tuple(manifest.datasets),
+        centroids=arrays["centroids"],
+        statistics=Statistics(**_with_prefix(arrays, _STATISTICS)),
+        info=manifest.info,
+        embedder_arrays=_with_prefix(arrays, _EMBEDDER),
+        refinement=Refinement.from_arrays(refinement) if refinement else None,
+    )
+    for name in ("n_clusters", "dim", "n_records"):
+        found, said = getattr(artifact, name), getattr(manifest, name)
+        if found != said:
+            raise ArtifactError(f"{name} is {found} by the arrays, {said} by {MANIFEST}")
+    return artifact
+
+
+def _check_embedder(artifact: RouterArtifact) -> None:
+    """Refuse stored arrays of an embedder that is not the one the artifact names."""
+    if artifact.embedder_arrays:
+        from avengers_core.artifact.embedder import embedder_of
+
+        embedder_of(artifact)
+
+
+def digest(artifact: RouterArtifact) -> str:
+    """SHA-256 over all that routing depends on: names, arrays, the scorer and given prices."""
+    info = artifact.info
+    names = json.dumps(
+        [
+            artifact.models,
+            artifact.datasets,
+            info.embedder,
+            info.scorer,
+            sorted(info.scorer_options.items()),
+            sorted(info.input_prices.items()),
+        ]
+    )
+    return hashlib.sha256(names.encode() + _serialize(_arrays(artifact))).hexdigest()
+
+
+def _arrays(artifact: RouterArtifact) -> dict[str, npt.NDArray[Any]]:
+    named: dict[str, npt.NDArray[Any]] = {"centroids": artifact.centroids}
+    named |= {_STATISTICS + k: v for k, v in artifact.statistics.arrays().items()}
+    named |= {_EMBEDDER + k: v for k, v in artifact.embedder_arrays.items()}
+    if artifact.refinement is not None:
+        named |= {_REFINEMENT + k: v for k, v in artifact.refinement.arrays().items()}
+    return named
+
+
+def _with_prefix(arrays: dict[str, npt.NDArray[Any]], prefix: str) -> dict[str, npt.NDArray[Any]]:
+    return {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
+
+
+def _serialize(arrays: dict[str, npt.NDArray[Any]]) -> bytes:
+    from safetensors.numpy import save as to_bytes
+
+    # safetensors writes the memory as it lies: a transposed array would come back scrambled.
+    payload: bytes = to_bytes({k: np.ascontiguousarray(v) for k, v in sorted(arrays.items())})
+    return payload
+
+
+def _deserialize(payload: bytes, folder: Path) -> dict[str, npt.NDArray[Any]]:
+    from safetensors import SafetensorError
+    from safetensors.numpy import load as from_bytes
+
+    try:
+        arrays: dict[str, npt.NDArray[Any]] = from_bytes(payload)
+    except (SafetensorError, ValueError, KeyError) as error:
+        raise ArtifactError(f"{folder}: the arrays can not be read ({error})") from None
+    for array in arrays.values():
+        array.setflags(write=False)
+    return arrays
+
+
+def _read_manifest(folder: Path) -> Manifest:
+    file = folder / MANIFEST
+    try:
+        content = json.loads(file.read_bytes())
+    except OSError as error:
+        raise ArtifactError(
+            f"{folder} is not an artifact folder: {MANIFEST} can not be read "
+            f"({error.strerror}). Make one with `avengers fit` or RouterArtifact.save()."
+        ) from None
+    except (ValueError, RecursionError) as error:
+        raise ArtifactError(f"{file} is not JSON ({error})") from None
+    version = content.get("format_version") if isinstance(content, dict) else None
+    if type(version) is not int or version != FORMAT_VERSION:
+        raise ArtifactError(
+            f"{file} has format version {version!r}; this package reads version "
+            f"{FORMAT_VERSION}. Fit it again, or install the version that wrote it."
+        )
+    try:
+        return Manifest.model_validate(content)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(str(p) for p in first["loc"])
+        raise ArtifactError(f"{file} is not valid: {place}: {first['msg']}") from None
+
+
+def replace_file(file: Path, content: bytes) -> None:
+    """Write a file so that it is there whole or not at all."""
+    unfinished = file.with_name(f".tmp-{secrets.token_hex(8)}")
+    try:
+        with open(unfinished, "xb") as out:
+            out.write(content)
+            out.flush()
+            os.fsync(out.fileno())
+        os.replace(unfinished, file)
+    except BaseException:
+        unfinished.unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Keep other saves to a folder waiting, where the system can: one would clean up another's."""
+    if sys.platform == "win32":
+        yield
+        return
+    import fcntl
+
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # some network file systems have no locks
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _is_ours(name: str) -> bool:
+    return bool(re.fullmatch(r"artifact\.json|arrays-[0-9a-f]{16}\.safetensors|\.tmp-.*", name))

@@ -1,0 +1,166 @@
+"""Surface features of a text: what an embedding does not see, and what says much about difficulty.
+
+An embedding knows the topic of a query, but not how long or how formal it is, whether it is code or
+a list of options. Those tell apart benchmarks, and kinds of requests, of the same topic.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from math import expm1, log1p, sqrt
+
+import numpy as np
+import numpy.typing as npt
+
+from avengers_core.embedders.tokens import BYTES_PER_TOKEN
+
+Floats = npt.NDArray[np.floating]
+
+NAMES = (
+    "log bytes",
+    "log words",
+    "share of digits",
+    "share of backslashes",
+    "log lines",
+    "share of upper case",
+    "share of bytes beyond ASCII",
+    "log lettered options",
+    "code marker",
+    "log question marks",
+    "share of distinct words",
+)
+# Less spread than this among the records is no difference worth noticing.
+_LEAST_SPREAD = np.array([0.1, 0.1, 0.01, 0.005, 0.1, 0.01, 0.005, 0.1, 0.1, 0.1, 0.05])
+_CLIP = 3.0
+
+_DIGITS = b"0123456789"
+_UPPER = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_HIGH = bytes(range(128, 256))
+_OPTION = re.compile(rb"\(?[A-J][.)]")
+_OPTION_LINE = re.compile(rb"\n" + _OPTION.pattern)
+_RETURN = re.compile(rb"\breturn\b")
+
+
+def surface(texts: Sequence[str]) -> npt.NDArray[np.float32]:
+    """The features named in :data:`NAMES` of n texts: (n, 11) float32; 3 to 12 µs a query."""
+    return np.array([features_of(text) for text in texts], dtype=np.float32).reshape(-1, len(NAMES))
+
+
+def tokens(features: Floats) -> Floats:
+    """(n,) tokens of texts, estimated from their features at four bytes a token."""
+    estimate: Floats = np.expm1(features[:, 0]) / BYTES_PER_TOKEN
+    return estimate
+
+
+def tokens_of(features: tuple[float, ...]) -> float:
+    """:func:`tokens` of one text."""
+    return expm1(features[0]) / BYTES_PER_TOKEN
+
+
+def features_of(text: str) -> tuple[float, ...]:
+    """The features named in :data:`NAMES` of one text."""
+    # On bytes, counting by deletion and searching for fixed strings run at memory speed, which one
+    # expression for all lettered options or code markers does not.
+    raw = text.encode("utf-8", "replace")
+    size, words, lines = len(raw), raw.split(), raw.count(b"\n")
+    n = size or 1
+    options = int(_OPTION.match(raw) is not None)
+    if lines:
+        options += len(_OPTION_LINE.findall(raw))
+    return (
+        log1p(size),
+        log1p(len(words)),
+        1 - len(raw.translate(None, _DIGITS)) / n,
+        raw.count(b"\\") / n,
+        log1p(lines),
+        1 - len(raw.translate(None, _UPPER)) / n,
+        1 - len(raw.translate(None, _HIGH)) / n,
+        log1p(options),
+        1.0 if _has_code(raw, lines) else 0.0,
+        log1p(raw.count(b"?")),
+        len(set(words)) / (len(words) or 1),
+    )
+
+
+def _has_code(raw: bytes, lines: int) -> bool:
+    return (
+        b"def " in raw
+        or b"import " in raw
+        or b"```" in raw
+        or (lines > 0 and (b";\n" in raw or b"{\n" in raw))
+        or (b"return" in raw and _RETURN.search(raw) is not None)
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Augment:
+    """Puts embeddings and surface features into one space of unit vectors.
+
+    A vector x and features f become ``[x, weight * z]``, normalised, where z is f standardised by
+    the records' mean and spread and clipped to three spreads.
+
+    Attributes:
+        mean: (11,) of the features among the records.
+        spread: (11,) standard deviation, or the least that counts.
+        weight: of the features against the embedding.
+    """
+
+    mean: Floats
+    spread: Floats
+    weight: float
+
+    @cached_property
+    def _line(self) -> tuple[Floats, Floats]:
+        """Scale and shift: standardised and weighted, a feature f is ``f * scale - shift``."""
+        scale = self.weight / self.spread
+        return scale.astype(np.float32), (self.mean * scale).astype(np.float32)
+
+    @cached_property
+    def _lists(self) -> tuple[list[float], list[float]]:
+        scale, shift = self._line
+        return scale.tolist(), shift.tolist()
+
+    @classmethod
+    def of(cls, features: Floats, weight: float) -> Augment:
+        """The standardisation that fits (n, 11) features."""
+        values = features.astype(np.float64)
+        return cls(values.mean(axis=0), np.maximum(values.std(axis=0), _LEAST_SPREAD), weight)
+
+    def __call__(self, vectors: Floats, features: Floats | None) -> npt.NDArray[np.float32]:
+        """(n, d) unit vectors and (n, 11) features, or None where unknown, to (n, d + 11)."""
+        n, d = vectors.shape
+        out = np.empty((n, d + len(NAMES)), dtype=np.float32)
+        out[:, :d] = vectors
+        if features is None:
+            out[:, d:] = 0
+        else:
+            # Every array operation counts where there is one query: a product and a difference
+            # instead of (f - mean) / spread * weight, and no np.clip, which takes twice as long.
+            z, (scale, shift), bound = out[:, d:], self._line, self.weight * _CLIP
+            np.multiply(features, scale, out=z)
+            z -= shift
+            np.maximum(z, -bound, out=z)
+            np.minimum(z, bound, out=z)
+            out /= np.sqrt(np.einsum("ij,ij->i", out, out))[:, None]
+        return out
+
+    def one(
+        self, vector: Floats, features: tuple[float, ...]
+    ) -> tuple[npt.NDArray[np.float32], float]:
+        """A (d,) unit vector and its 11 features to a (d + 11,) vector not yet normalised, and
+        its norm: for one query, numbers are quicker than arrays of eleven.
+        """
+        d = len(vector)
+        out = np.empty(d + len(NAMES), dtype=np.float32)
+        out[:d] = vector
+        scales, shifts = self._lists
+        high = self.weight * _CLIP
+        low = -high
+        out[d:] = [
+            low if (z := f * scale - shift) < low else high if z > high else z
+            for f, scale, shift in zip(features, scales, shifts, strict=True)
+        ]
+        return out, sqrt(out.dot(out)) or 1.0

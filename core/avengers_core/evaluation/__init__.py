@@ -1,0 +1,1 @@
+"""How good a router is on held-out records: metrics, baselines, reports, pictures, studies."""

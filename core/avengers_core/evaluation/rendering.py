@@ -1,0 +1,240 @@
+"""An evaluation as text: Markdown, and tables for any form of it."""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from avengers_core.evaluation.results import Results, Row, router_name
+from avengers_core.routing.decision import usd
+
+_METRICS = {
+    "perf_gain": ("PerfGain", "best accuracy over alpha, relative to the best single model"),
+    "cost_save": ("CostSave", "cost saved at the best single model's accuracy"),
+    "cost_save_95": ("CostSave at 95 %", "cost saved at 95 % of its accuracy"),
+    "aiq": ("AIQ", "mean, over costs, of the best accuracy reachable at or under each"),
+    "gain_over_random": ("Gain over random", "best accuracy less that of choosing at random"),
+    "gap_to_oracle": ("Gap to oracle", "what choosing the best model for every query would add"),
+    "pareto_dist": ("ParetoDist", "mean distance to the Pareto front; 0 is on it"),
+}
+ENDINGS = (".json", ".md", ".html")
+CONFIDENCE = (
+    "Bootstrap: queries drawn anew inside each dataset. The lead is over the best single model, in "
+    "points; where both its ends have one sign, it is hardly chance."
+)
+COMPARISON = "Accuracy in percent, and cost"
+# What a saving keeps of the best single model's accuracy.
+_KEPT = {"cost_save": 1.0, "cost_save_95": 0.95}
+_PERCENT = ("perf_gain", "cost_save", "cost_save_95")
+
+
+def to_markdown(report: Results) -> str:
+    """Metrics, the table of all rows, and selection shares, as Markdown.
+
+    Args:
+        report: what :func:`avengers_core.evaluate` returns.
+    """
+    parts = [
+        "# Held-out evaluation",
+        _plain(summary(report)),
+        "## Metrics",
+        markdown_table(("metric", "value", "meaning"), metric_rows(report)),
+        f"## {COMPARISON}",
+        markdown_table(*comparison(report)),
+        *map(_plain, notes(report)),
+        "## Selection",
+        markdown_table(*selection(report)),
+    ]
+    heading, rows = confidence(report)
+    if rows:
+        parts += ["## 95 % confidence", CONFIDENCE, markdown_table(heading, rows)]
+    if report.setup:
+        parts += ["## Setup", markdown_table(*setup(report))]
+    return "\n\n".join(parts) + "\n"
+
+
+def one_line(report: Results) -> str:
+    """What a terminal shows of a report: its size, and the metrics that say most."""
+    values = ", ".join(f"{name} {value}" for name, value, _ in metric_rows(report)[:4])
+    return f"<Report: {report.n_queries:,} queries, scorer {report.scorer}, {values}>"
+
+
+def summary(report: Results) -> str:
+    """One sentence: what was evaluated."""
+    n, d = report.n_queries, len(report.best_single.accuracy)
+    average = "datasets" if report.average == "dataset" else "queries"
+    relaxed = (
+        f" For {report.relaxed:,} of them no model meets the limits, so the nearest is taken."
+        if report.relaxed
+        else ""
+    )
+    return (
+        f"{n:,} held-out queries of {d} datasets, {len(report.curve.models)} models, scorer "
+        f"{report.scorer}. Accuracy in the metrics is the mean over {average}. The best single "
+        f"model is {report.best_single.name}.{relaxed}"
+    )
+
+
+def metric_rows(report: Results) -> list[tuple[str, str, str]]:
+    """Name, value and meaning of each metric."""
+    rows = []
+    for key, value in report.metrics.items():
+        name, meaning = _METRICS[key]
+        if math.isnan(value):
+            text = _unknown(report, key)
+        else:
+            # Rounding first and adding zero takes the sign off a zero.
+            percent = key in _PERCENT
+            text = f"{round(value, 3) + 0.0:+.1%}" if percent else f"{round(value, 4) + 0.0:.4f}"
+        rows.append((name, text, meaning))
+    return rows
+
+
+def _unknown(report: Results, key: str) -> str:
+    """Why a metric has no value."""
+    if key not in _KEPT:
+        return "unknown"
+    if report.best_single.mean_cost == 0:
+        return "nothing to save"
+    return "not reached" if report.perf_gain + 1 < _KEPT[key] - 1e-12 else "unknown"
+
+
+def comparison(report: Results, datasets: bool = True) -> tuple[list[str], list[list[str]]]:
+    """The published tables: rows are ways to choose, columns averages, costs, datasets.
+
+    Averages and costs come first, where a page that is too narrow for all datasets shows them.
+
+    Args:
+        report: the evaluation.
+        datasets: with a column for each dataset.
+
+    Returns:
+        The heading, and the rows.
+    """
+    names = sorted(report.best_single.accuracy) if datasets else []
+    means = ["mean over datasets, %", "mean over queries, %"]
+    heading = ["", *means, "USD a call", "USD in all", *names]
+    best = report.best_single
+
+    def line(row: Row) -> list[str]:
+        accuracy = [percent(row.accuracy.get(name, math.nan)) for name in names]
+        relative = row.mean_cost / best.mean_cost if best.mean_cost else math.nan
+        note = "" if math.isnan(relative) else f" ({relative:.0%})"
+        return [
+            row.name,
+            percent(row.dataset_mean),
+            percent(row.query_mean),
+            usd(None if math.isnan(row.mean_cost) else row.mean_cost) + note,
+            _total(row, report.n_queries),
+            *accuracy,
+        ]
+
+    return heading, [line(row) for row in report.rows]
+
+
+def _total(row: Row, n: int) -> str:
+    """What a row costs in all, and for how many of the n queries where not for all."""
+    if math.isnan(row.total_cost):
+        return usd(None)
+    # What chance chooses is a mean, which is whole but for rounding.
+    covered = "" if row.priced > n - 1e-6 else f" for {math.floor(row.priced + 1e-6):,} of {n:,}"
+    return usd(row.total_cost) + covered
+
+
+def notes(report: Results) -> list[str]:
+    """Sentences without which the tables would be misread; empty where there is nothing to say."""
+    found = []
+    if report.unpriced:
+        found.append(f"No cost is known of {', '.join(report.unpriced)}.")
+    if any(0 < row.priced < report.n_queries - 1e-6 for row in report.rows):
+        found.append(
+            "Costs are those of the calls with a known cost: where these are not all, the total "
+            "says how many."
+        )
+    if partial := [row.name for row in report.rows if _some_unknown(row)]:
+        found.append(
+            f"{_some(partial)}: without a known result on some datasets (n/a), so the mean "
+            f"over datasets is that of the others."
+        )
+    if report.lone:
+        found.append(
+            f"No confidence intervals (n/a): one query each in {_some(report.lone)}, which does "
+            f"not tell how others would differ. Hold out more, or leave such datasets out."
+        )
+    return found
+
+
+def _some(names: Sequence[str], most: int = 6) -> str:
+    """Names, of many the first and how many more."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
+def _some_unknown(row: Row) -> bool:
+    return any(map(math.isnan, row.accuracy.values()))
+
+
+def confidence(report: Results) -> tuple[list[str], list[list[str]]]:
+    """95 % bootstrap intervals of the router at each alpha: heading and rows."""
+
+    def line(alpha: float, ends: dict[str, tuple[float, float]]) -> list[str]:
+        return [
+            router_name(alpha),
+            _between(ends["accuracy"], percent),
+            _between(ends["lead"], lambda points: f"{100 * points:+.1f}"),
+            _between(ends["mean_cost"], usd),
+        ]
+
+    heading = ["", "accuracy, %", "lead", "USD a call"]
+    return heading, [line(alpha, ends) for alpha, ends in report.intervals().items()]
+
+
+def _between(ends: tuple[float, float], written: Callable[[float], str]) -> str:
+    return "n/a" if any(map(math.isnan, ends)) else " to ".join(map(written, ends))
+
+
+def selection(report: Results) -> tuple[list[str], list[list[str]]]:
+    """How often each model is chosen at each alpha: heading and rows."""
+    routed = [row for row in report.rows if row.kind == "router"]
+    heading = ["model", *(f"alpha {row.alpha:g}" for row in routed)]
+    rows = [[m, *(f"{row.shares[m]:.1%}" for row in routed)] for m in report.curve.models]
+    return heading, rows
+
+
+def setup(report: Results) -> tuple[list[str], list[list[str]]]:
+    """How the evaluation was made: heading and rows."""
+    rows = [[key.replace("_", " "), _in_words(value)] for key, value in report.setup.items()]
+    return ["", "setting"], rows
+
+
+def _in_words(value: Any) -> str:
+    """A plain value as it is said: lists and pairs after each other, nothing as a dash."""
+    if isinstance(value, Mapping):
+        value = [f"{key.replace('_', ' ')} {_in_words(one)}" for key, one in value.items()]
+    if isinstance(value, list | tuple):
+        value = ", ".join(map(_in_words, value))
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return "-" if value in (None, "") else str(value)
+
+
+def markdown_table(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table; the first column to the left, the others to the right."""
+
+    def line(cells: Sequence[str]) -> str:
+        return "| " + " | ".join(map(_plain, cells)) + " |"
+
+    rule = "| --- |" + " ---: |" * (len(heading) - 1)
+    return "\n".join([line(heading), rule, *map(line, rows)])
+
+
+def _plain(text: str) -> str:
+    """A text that Markdown shows as it is, inside a table, too."""
+    return " ".join(html.escape(text, quote=False).replace("|", "\\|").split())
+
+
+def percent(value: float) -> str:
+    """A share in percent without its sign, or "n/a" where it is unknown."""
+    return "n/a" if math.isnan(value) else f"{100 * value:.1f}"

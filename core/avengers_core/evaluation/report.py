@@ -1,0 +1,44 @@
+"""The result of an evaluation, as it is shown and saved."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+from avengers_core.evaluation import rendering
+from avengers_core.evaluation.html_page import to_html
+from avengers_core.evaluation.rendering import ENDINGS
+from avengers_core.evaluation.results import Results
+
+
+class Report(Results):
+    """What :func:`avengers_core.evaluate` finds: :class:`Results` that can be read and saved."""
+
+    def to_markdown(self) -> str:
+        """The report as Markdown: metrics, the table, selection shares."""
+        return rendering.to_markdown(self)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the report: ``.json``, ``.md``, or ``.html``, one page with pictures in it.
+
+        Raises:
+            ValueError: another ending.
+            OptionalDependencyError: ``.html`` without matplotlib.
+        """
+        file = Path(path)
+        if file.suffix not in ENDINGS:
+            raise ValueError(f"expected a path that ends in .json, .md or .html, got {file.name}")
+        if file.suffix == ".json":
+            text = json.dumps(self.to_dict(), indent=1) + "\n"
+        elif file.suffix == ".md":
+            text = self.to_markdown()
+        else:
+            text = to_html(self)
+        file.write_text(text, encoding="utf-8")
+
+    def __repr__(self) -> str:
+        return rendering.one_line(self)
+
+    def _repr_markdown_(self) -> str:
+        return self.to_markdown()

@@ -1,0 +1,304 @@
+"""What an evaluation finds, as numbers: rows to compare, the curve over alpha, and its metrics."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from avengers_core.evaluation import metrics
+from avengers_core.evaluation.bootstrap import interval, resampled_means
+from avengers_core.records.outcomes import Outcomes
+from avengers_core.routing.alpha_path import AlphaCurve, best_single
+
+Floats = npt.NDArray[np.floating]
+Ints = npt.NDArray[np.integer]
+Average = Literal["dataset", "query"]
+
+
+@dataclass(frozen=True, eq=False)
+class Row:
+    """One way of choosing models, evaluated on the held-out records.
+
+    Attributes:
+        name: a model id, ``"router (alpha 0.4)"`` or a baseline's name.
+        kind: ``"router"``, ``"model"``, ``"baseline"``, or ``"team"`` for several models at once.
+        accuracy: mean score by dataset, NaN where nothing is known.
+        dataset_mean: mean over the datasets, the published tables' average.
+        query_mean: mean over the queries.
+        mean_cost: USD a call, over the queries with a known cost; NaN where there is none.
+        total_cost: USD for those queries together.
+        priced: how many they are; on average where chance chooses.
+        shares: model -> share of the queries it was chosen for.
+        alpha: of a router's or team's row, else None.
+    """
+
+    name: str
+    kind: str
+    accuracy: dict[str, float]
+    dataset_mean: float
+    query_mean: float
+    mean_cost: float
+    total_cost: float
+    priced: float
+    shares: dict[str, float]
+    alpha: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Results:
+    """What :func:`avengers_core.evaluate` finds.
+
+    Attributes:
+        rows: every single model, the router at each alpha asked for, and the baselines.
+        curve: accuracy and cost of the router as exact functions of alpha.
+        average: what accuracy means in the metrics: the mean over datasets or over queries.
+        scorer: the router's scorer.
+        n_queries: how many queries were held out.
+        outcomes: the held-out records as columns; None where only their sums are known.
+        choices: alpha -> (n,) column chosen for each query; empty where only sums are known.
+        relaxed: queries that no model meets the limits for, where the nearest model was taken
+            (``on_empty="relax"``).
+        setup: how it was made, as plain JSON types: embedder, fit, scorer, limits, version. Who
+            knows more, such as the input, adds it by
+            ``replace(report, setup={**report.setup, ...})``.
+    """
+
+    rows: tuple[Row, ...]
+    curve: AlphaCurve
+    average: Average
+    scorer: str
+    n_queries: int
+    outcomes: Outcomes | None = None
+    choices: Mapping[float, Ints] = field(default_factory=dict)
+    relaxed: int = 0
+    setup: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def unpriced(self) -> tuple[str, ...]:
+        """The models of which no held-out record has a cost."""
+        unknown = np.isnan(self.curve.single_cost)
+        return tuple(m for m, none in zip(self.curve.models, unknown, strict=True) if none)
+
+    # -- LLMRouterBench and RouterBench ------------------------------------------------------
+
+    @property
+    def best_single(self) -> Row:
+        """The single model with the best accuracy; the cheaper of equals."""
+        models = [r for r in self.rows if r.kind == "model"]
+        accuracy = np.array([self._accuracy(r) for r in models])
+        return models[best_single(accuracy, np.array([r.mean_cost for r in models]))]
+
+    @property
+    def perf_gain(self) -> float:
+        """Best accuracy over alpha, relative to the best single model (PerfGain)."""
+        return metrics.perf_gain(self.curve.score, self._accuracy(self.best_single))
+
+    @property
+    def cost_save(self) -> float:
+        """Cost saved at no less than the best single model's accuracy; NaN if never reached."""
+        return self.cost_save_at(1.0)
+
+    def cost_save_at(self, keep: float) -> float:
+        """Cost saved while keeping a share of the best single model's accuracy (CostSave).
+
+        Args:
+            keep: the share, in (0, 1]; 0.95 is the usual one beside 1.
+        """
+        best = self.best_single
+        return metrics.cost_save(
+            self.curve.score, self.curve.cost, self._accuracy(best), best.mean_cost, keep
+        )
+
+    @property
+    def aiq(self) -> float:
+        """Mean, over costs, of the best accuracy reachable at or under that cost (AIQ).
+
+        Costs run from the cheapest to the dearest single model's.
+        """
+        costs = self.curve.single_cost[~np.isnan(self.curve.single_cost)]
+        if not len(costs):
+            return float("nan")
+        return metrics.aiq(self.curve.score, self.curve.cost, costs.min(), costs.max())
+
+    @property
+    def pareto_dist(self) -> float:
+        """Mean distance to the Pareto front of the router and the single models (ParetoDist)."""
+        known = ~np.isnan(self.curve.single_cost)
+        return metrics.pareto_dist(
+            self.curve.score,
+            self.curve.cost,
+            self.curve.single_score[known],
+            self.curve.single_cost[known],
+        )
+
+    @property
+    def gain_over_random(self) -> float:
+        """Best accuracy over alpha less that of choosing at random, in accuracy points."""
+        return float(self.curve.score.max() - self._accuracy(self.row("random")))
+
+    @property
+    def gap_to_oracle(self) -> float:
+        """Accuracy of the per-query oracle less the best over alpha, in accuracy points."""
+        return float(self._accuracy(self.row("oracle")) - self.curve.score.max())
+
+    def row(self, name: str) -> Row:
+        """The row of that name.
+
+        Raises:
+            KeyError: there is none.
+        """
+        for row in self.rows:
+            if row.name == name:
+                return row
+        raise KeyError(f"no row {name!r}; there are {[r.name for r in self.rows]}")
+
+    def at(self, alpha: float) -> Row:
+        """The router's row at one of the alphas asked for."""
+        return self.row(router_name(alpha))
+
+    @property
+    def table(self) -> list[dict[str, Any]]:
+        """The rows as flat dicts: name, alpha, ``accuracy.D`` for each dataset D, means, costs."""
+        return [
+            {
+                "name": r.name,
+                "kind": r.kind,
+                "alpha": r.alpha,
+                **{f"accuracy.{dataset}": value for dataset, value in r.accuracy.items()},
+                "dataset_mean": r.dataset_mean,
+                "query_mean": r.query_mean,
+                "mean_cost": r.mean_cost,
+                "total_cost": r.total_cost,
+                "priced": r.priced,
+            }
+            for r in self.rows
+        ]
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """All metrics by name."""
+        return {
+            "perf_gain": self.perf_gain,
+            "cost_save": self.cost_save,
+            "cost_save_95": self.cost_save_at(0.95),
+            "aiq": self.aiq,
+            "gain_over_random": self.gain_over_random,
+            "gap_to_oracle": self.gap_to_oracle,
+            "pareto_dist": self.pareto_dist,
+        }
+
+    def confidence(
+        self, alpha: float, level: float = 0.95, resamples: int = 1000, seed: int = 0
+    ) -> dict[str, tuple[float, float]]:
+        """Bootstrap intervals of the router at one alpha, and of its lead over the best single.
+
+        Queries are drawn anew with replacement inside each dataset; the percentile method
+        (Efron & Tibshirani 1993, chapter 13).
+
+        Args:
+            alpha: one of those evaluated.
+            level: of confidence, in (0, 1).
+            resamples: bootstrap samples.
+            seed: of the resampling.
+
+        Returns:
+            ``accuracy``, ``mean_cost`` and ``lead`` (accuracy points over the best single model):
+            lower and upper end of each, NaN where it can not be known (see :attr:`lone`).
+
+        Raises:
+            ValueError: only sums of the records are known, or another alpha.
+        """
+        if alpha not in self.choices:
+            raise ValueError(
+                f"there is nothing to resample at alpha {alpha:g}: evaluate() in memory, at this "
+                f"alpha, keeps what it takes (kept: {sorted(self.choices)})"
+            )
+        return self.intervals(level, resamples, seed)[alpha]
+
+    def intervals(
+        self, level: float = 0.95, resamples: int = 1000, seed: int = 0
+    ) -> dict[float, dict[str, tuple[float, float]]]:
+        """:meth:`confidence` of every alpha, on the same resamples; empty where it has none."""
+        outcomes, alphas = self.outcomes, list(self.choices)
+        if outcomes is None or not alphas:
+            return {}
+        rows = np.arange(len(outcomes))
+        score = [outcomes.scores[rows, self.choices[a]] for a in alphas]
+        cost = [outcomes.costs[rows, self.choices[a]] for a in alphas]
+        best = outcomes.scores[:, outcomes.models.index(self.best_single.name)]
+        n = len(alphas)
+        means = resampled_means(
+            np.stack([*score, best, *cost], axis=1),
+            outcomes.dataset,
+            np.arange(2 * n + 1) <= (n if self.average == "dataset" else -1),
+            resamples,
+            seed,
+        )
+        if self.lone:
+            means[:] = np.nan
+        return {
+            alpha: {
+                "accuracy": interval(means[:, i], level),
+                "mean_cost": interval(means[:, n + 1 + i], level),
+                "lead": interval(means[:, i] - means[:, n], level),
+            }
+            for i, alpha in enumerate(alphas)
+        }
+
+    @property
+    def lone(self) -> tuple[str, ...]:
+        """The datasets with one query: drawn anew it is the same, so how it spreads is unknown.
+
+        Where there is one, no interval is, for it would be too narrow.
+        """
+        if self.outcomes is None:
+            return ()
+        count = np.bincount(self.outcomes.dataset, minlength=len(self.outcomes.datasets))
+        return tuple(d for d, n in zip(self.outcomes.datasets, count, strict=True) if n == 1)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Metrics, rows and the curve as plain JSON types; null where a value is unknown."""
+        content = {
+            "setup": dict(self.setup),
+            "scorer": self.scorer,
+            "average": self.average,
+            "n_queries": self.n_queries,
+            "relaxed": self.relaxed,
+            "best_single": self.best_single.name,
+            "unpriced": list(self.unpriced),
+            "metrics": self.metrics,
+            "rows": [asdict(row) for row in self.rows],
+            "intervals": [
+                {"alpha": alpha, "level": 0.95, **ends} for alpha, ends in self.intervals().items()
+            ],
+            "curve": {
+                "exact": self.curve.path.exact,
+                "alpha": self.curve.alphas.tolist(),
+                "accuracy": self.curve.score.tolist(),
+                "mean_cost": self.curve.cost.tolist(),
+            },
+        }
+        plain: dict[str, Any] = _without_nan(content)
+        return plain
+
+    def _accuracy(self, row: Row) -> float:
+        return row.dataset_mean if self.average == "dataset" else row.query_mean
+
+
+def _without_nan(value: Any) -> Any:
+    """JSON types with None in place of NaN, which JSON does not have."""
+    if isinstance(value, dict):
+        return {k: _without_nan(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(v) for v in value]
+    return None if isinstance(value, float) and math.isnan(value) else value
+
+
+def router_name(alpha: float) -> str:
+    """The name of a router's row."""
+    return f"router (alpha {alpha:g})"

@@ -1,0 +1,341 @@
+"""Studies: how held-out results change with one setting, over repeated splits, in processes."""
+
+from __future__ import annotations
+
+import csv
+import math
+import os
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass, field, replace
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from avengers_core.errors import RecordError
+from avengers_core.parallel import one_thread
+from avengers_core.records.record import Records, Source, as_records
+from avengers_core.records.splitting import split_records
+from avengers_core.routing.scoring import check_options
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One experiment: a split, a fit and an evaluation.
+
+    Attributes:
+        study: which study it belongs to.
+        value: the value of what the study varies.
+        n_clusters: clusters of the fit.
+        scorer: of the router.
+        scorer_options: and its options.
+        train_ratio: share of each dataset that is fitted on.
+        seed: of split and clustering.
+        embedder: spec of the embedder.
+        held_out: a dataset to leave out of fitting and to evaluate on alone, or None.
+        max_cost: highest expected cost, USD a call, or None. A query for which no model meets the
+            limits goes to the nearest model.
+        min_score: lowest expected score, or None.
+    """
+
+    study: str = ""
+    value: str | float = ""
+    n_clusters: int = 60
+    scorer: str = "calibrated"
+    scorer_options: dict[str, Any] = field(default_factory=dict)
+    train_ratio: float = 0.7
+    seed: int = 42
+    embedder: str = "wordllama"
+    held_out: str | None = None
+    max_cost: float | None = None
+    min_score: float | None = None
+
+
+def settings_for(
+    study: str, records: Records, base: Setting, seeds: Iterable[int], values: Sequence[Any] = ()
+) -> list[Setting]:
+    """The settings of a named study.
+
+    Args:
+        study: one of :data:`STUDIES`. ``"top-k"`` takes the scorer ``"reference"`` in place of
+            ``"calibrated"``, where all clusters vote.
+        records: tell the datasets for ``leave-one-out``.
+        base: what is not varied.
+        seeds: one repetition each; the same splits for every value.
+        values: what to try; default, the study's own list. Numbers may be text.
+
+    Raises:
+        ValueError: no such study, a value that can not be tried in it, or a scorer without one of
+            the options.
+    """
+    if study not in STUDIES:
+        raise ValueError(f"no study {study!r}; there are {sorted(STUDIES)}")
+    default, expected, made, vary = STUDIES[study]
+    tried = tuple(values) or default or records.datasets
+    if not default and (unknown := sorted(set(map(str, tried)) - set(records.datasets))):
+        raise ValueError(f"no record has the dataset {unknown}; there are {records.datasets}")
+    settings = []
+    for given in tried:
+        try:
+            value = made(given)
+        except (TypeError, ValueError, OverflowError):
+            raise ValueError(f"study {study!r} varies {expected}, got {given!r}") from None
+        varied = vary(replace(base, study=study, value=value), value)
+        check_options(varied.scorer, varied.scorer_options)
+        settings += [replace(varied, seed=seed) for seed in seeds]
+    return settings
+
+
+def _within(
+    number: Callable[[Any], Any], accepted: Callable[[Any], bool]
+) -> Callable[[Any], float]:
+    """A function that makes a number of a value; ValueError where it is not accepted."""
+
+    def made(value: Any) -> float:
+        found: float = number(value)
+        if not accepted(found):
+            raise ValueError
+        return found
+
+    return made
+
+
+def _whole(value: Any) -> int:
+    if float(value) != int(value):
+        raise ValueError
+    return int(value)
+
+
+class Study(NamedTuple):
+    """What a study varies.
+
+    Attributes:
+        values: tried by default; none, the datasets of the records.
+        expected: what a value must be, in words.
+        made: a value of what was given; raises ValueError where it can not be tried.
+        vary: a setting with such a value.
+    """
+
+    values: tuple[Any, ...]
+    expected: str
+    made: Callable[[Any], str | float]
+    vary: Callable[[Setting, Any], Setting]
+
+
+_counts = _within(_whole, lambda v: v >= 1)
+_COUNTS = "whole numbers of at least 1"
+
+STUDIES: dict[str, Study] = {
+    "clusters": Study(
+        (8, 16, 25, 40, 60, 100, 150), _COUNTS, _counts, lambda s, v: replace(s, n_clusters=v)
+    ),
+    "top-k": Study(
+        (1, 2, 3, 5, 8, 12),
+        _COUNTS,
+        _counts,
+        lambda s, v: replace(
+            s,
+            scorer="reference" if s.scorer == "calibrated" else s.scorer,
+            scorer_options={**s.scorer_options, "top_k": v},
+        ),
+    ),
+    "beta": Study(
+        (5.0, 10.0, 15.0, 20.0, 30.0, 50.0),
+        "finite numbers of at least 0",
+        _within(float, lambda v: 0 <= v < math.inf),
+        lambda s, v: replace(s, scorer_options={**s.scorer_options, "beta": v}),
+    ),
+    "train-ratio": Study(
+        (0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 0.9),
+        "numbers between 0 and 1",
+        _within(float, lambda v: 0 < v < 1),
+        lambda s, v: replace(s, train_ratio=v),
+    ),
+    "embedder": Study(
+        ("wordllama", "tfidf"), "embedders", str, lambda s, v: replace(s, embedder=v)
+    ),
+    "scorer": Study(
+        ("calibrated", "paper", "reference"), "scorers", str, lambda s, v: replace(s, scorer=v)
+    ),
+    "leave-one-out": Study((), "datasets", str, lambda s, v: replace(s, held_out=v)),
+}
+
+
+def run(
+    records: Records | Source,
+    settings: Sequence[Setting],
+    *,
+    jobs: int | None = None,
+    output: str | os.PathLike[str] | None = None,
+    cache: str | os.PathLike[str] | None = None,
+) -> list[Row]:
+    """Run experiments in parallel processes; every query is embedded once.
+
+    Args:
+        records: what :func:`avengers_core.load_records` returns or takes.
+        settings: what to run, see :func:`settings_for`.
+        jobs: processes; default, the number of cores.
+        output: CSV file that each row is added to as soon as it is there, so that what was done
+            survives a crash.
+        cache: SQLite file that keeps the embeddings for the next time, see
+            :class:`avengers_core.embedders.CachedEmbedder`.
+
+    Returns:
+        One row a setting, in their order: the setting's fields, its scorer options and the metrics
+        of :class:`avengers_core.Report` (tidy: a row an observation, a column a variable).
+
+    Raises:
+        RecordError: an experiment has no record to fit on.
+        EmbedderError: the embedder failed.
+    """
+    from avengers_core.progress import progress
+
+    records = as_records(records)
+    vectors = _embed_all(records, {s.embedder for s in settings}, cache)
+    options = sorted({name for s in settings for name in s.scorer_options})
+    rows: dict[int, Row] = {}
+    context = get_context("spawn")
+    workers = max(1, min(jobs or os.cpu_count() or 1, len(settings)))
+    with ProcessPoolExecutor(workers, context, _start, (records, vectors)) as pool:
+        futures = {pool.submit(_experiment, s): i for i, s in enumerate(settings)}
+        done = progress(as_completed(futures), total=len(futures), desc="experiments")
+        for future in done:
+            given = settings[futures[future]].scorer_options
+            row = {**future.result(), **{name: given.get(name) for name in options}}
+            rows[futures[future]] = row
+            if output is not None:
+                _append(Path(output), row)
+    return [rows[i] for i in range(len(settings))]
+
+
+def summarise(rows: Sequence[Row], by: str = "value") -> list[Row]:
+    """Mean and standard deviation of each metric over the repetitions of each value.
+
+    A saving is known only where its accuracy was reached: ``METRIC_known`` says how often.
+    """
+    groups: dict[Any, list[Row]] = {}
+    for row in rows:
+        groups.setdefault(row[by], []).append(row)
+    summary = []
+    for value, members in groups.items():
+        line: Row = {by: value, "repetitions": len(members)}
+        for metric in METRICS:
+            numbers = np.array([m[metric] for m in members], dtype=np.float64)
+            known = numbers[~np.isnan(numbers)]
+            line[f"{metric}_known"] = len(known)
+            line[metric] = float(known.mean()) if len(known) else float("nan")
+            line[f"{metric}_std"] = float(known.std(ddof=1)) if len(known) > 1 else float("nan")
+        summary.append(line)
+    return summary
+
+
+METRICS = (
+    "perf_gain",
+    "cost_save",
+    "cost_save_95",
+    "aiq",
+    "gain_over_random",
+    "gap_to_oracle",
+    "pareto_dist",
+)
+
+
+class LookupEmbedder:
+    """Vectors that are known already, by text.
+
+    Args:
+        id: of the embedder that made them.
+        vectors: (n, d) unit vectors.
+        texts: the n texts.
+    """
+
+    def __init__(
+        self,
+        id: str,
+        vectors: npt.NDArray[np.float32],
+        texts: Sequence[str],
+    ) -> None:
+        self.id, self.dim = id, int(vectors.shape[1])
+        self._vectors = vectors
+        self._row = {text: i for i, text in enumerate(texts)}
+
+    def embed(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+        """(n, d) vectors of texts that are among the known ones."""
+        return self._vectors[[self._row[text] for text in texts]]
+
+    async def aembed(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+        """:meth:`embed`."""
+        return self.embed(texts)
+
+
+def _embed_all(
+    records: Records, specs: set[str], cache: str | os.PathLike[str] | None
+) -> dict[str, LookupEmbedder]:
+    """The vectors of all queries, for each embedder that is not fitted on the training part."""
+    from avengers_core.embedders import CachedEmbedder, resolve_embedder
+
+    texts = list(dict.fromkeys(r.query for r in records))
+    known = {}
+    for spec in sorted(specs - {"tfidf"}):
+        embedder = resolve_embedder(spec) if cache is None else CachedEmbedder(spec, cache)
+        known[spec] = LookupEmbedder(embedder.id, embedder.embed(texts), texts)
+    return known
+
+
+_shared: tuple[Records, dict[str, LookupEmbedder]]
+
+
+def _start(records: Records, vectors: dict[str, LookupEmbedder]) -> None:
+    global _shared  # noqa: PLW0603 (one copy a process instead of one a task)
+    _shared = records, vectors
+    one_thread()  # the processes share the cores
+
+
+def _experiment(setting: Setting) -> Row:
+    from avengers_core.evaluation.evaluate import evaluate
+    from avengers_core.fitting.fit import fit
+    from avengers_core.routing.router import Router
+
+    records, vectors = _shared
+    if setting.held_out is None:
+        train, test = split_records(records, setting.train_ratio, setting.seed)
+    else:
+        train = records.replace(r for r in records if r.dataset != setting.held_out)
+        test = records.replace(r for r in records if r.dataset == setting.held_out)
+    if not train:
+        split = f"train_ratio={setting.train_ratio:g}"
+        if setting.held_out is not None:
+            split = f"the dataset {setting.held_out!r} held out"
+        raise RecordError(f"{len(records):,} records with {split} leave none to fit on")
+    embedder: Any = vectors.get(setting.embedder, setting.embedder)
+    artifact = fit(train, embedder, setting.n_clusters, setting.seed)
+    router = Router(
+        artifact,
+        None if setting.embedder == "tfidf" else embedder,
+        setting.scorer,
+        **setting.scorer_options,
+    )
+    report = evaluate(
+        router,
+        test,
+        [],
+        max_cost=setting.max_cost,
+        min_score=setting.min_score,
+        on_empty="relax",
+    )
+    fields = {k: v for k, v in asdict(setting).items() if k != "scorer_options"}
+    return {**fields, "n_train": len(train), "n_test": len(test), **report.metrics}
+
+
+def _append(path: Path, row: Row) -> None:
+    new = not path.exists() or path.stat().st_size == 0
+    with path.open("a", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(row))
+        if new:
+            writer.writeheader()
+        writer.writerow(row)

@@ -1,0 +1,1 @@
+"""From records to an artifact: clusters, sums, and what is chosen by cross-validation."""

@@ -1,0 +1,164 @@
+"""An output folder that a killed job can go on with.
+
+Each part of the input becomes one file, which is there whole or not at all, and beside it, hidden,
+one that says how many rows it has. ``job.json`` says what the job is, so that another can not be
+mixed in.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+from uuid import uuid4
+
+from avengers_core.errors import AvengersError
+from avengers_core.jobs.files import Part, state
+
+MANIFEST = "job.json"
+_UNFINISHED = ".tmp-"
+
+
+class Written(NamedTuple):
+    """What a job wrote.
+
+    Attributes:
+        files: the output files, in the order of the input.
+        rows: rows with an answer, those of finished files of an earlier run included.
+        rejected: rows without one, likewise.
+        skipped: how many files were there already.
+    """
+
+    files: list[Path]
+    rows: int
+    rejected: int
+    skipped: int
+
+
+class PartWritten(NamedTuple):
+    """What was written for one part.
+
+    Attributes:
+        rows: rows with an answer.
+        rejected: rows without one.
+        skipped: whether it was there already.
+    """
+
+    rows: int
+    rejected: int
+    skipped: bool
+
+
+def prepare(
+    folder: str | os.PathLike[str], job: Mapping[str, Any], parts: Sequence[Part], suffix: str
+) -> list[Path]:
+    """Make, or check, an output folder.
+
+    Args:
+        folder: the folder; made if it is not there.
+        job: all that the output depends on, as JSON types.
+        parts: of the input.
+        suffix: ending of the output files.
+
+    Returns:
+        The output file of each part.
+
+    Raises:
+        AvengersError: the folder holds something else.
+    """
+    target = Path(folder)
+    manifest = target / MANIFEST
+    files = {part.file: state(part.file) for part in parts}
+    content = json.dumps({**job, "files": files, "parts": parts}, indent=1, sort_keys=True).encode()
+    # Looked at in this order: a job that begins just now writes its manifest first of all.
+    holds_files = target.is_dir() and any(not _is_unfinished(f) for f in target.iterdir())
+    if not manifest.exists():
+        if holds_files:
+            raise AvengersError(f"{target} is not empty and not the output of an earlier run")
+        target.mkdir(parents=True, exist_ok=True)
+        _create(manifest, content)
+    if manifest.read_bytes() != content:
+        raise AvengersError(
+            f"{target} holds the output of another job, or of other input "
+            f"({_difference(manifest, content)}). Choose another folder, or delete it."
+        )
+    return [target / f"part-{i:05d}{suffix}" for i in range(len(parts))]
+
+
+def write_part(file: Path, write: Callable[[Path], tuple[int, int]]) -> PartWritten:
+    """Write one part's file, unless it is there already.
+
+    Args:
+        file: the part's file, from :func:`prepare`.
+        write: writes it to the path that it is called with, and returns how many rows have an
+            answer and how many have none.
+    """
+    beside = file.with_name(f".{file.name}.rows")
+    if file.exists() and beside.exists():
+        rows, rejected = json.loads(beside.read_bytes())
+        return PartWritten(rows, rejected, skipped=True)
+    with whole(file) as unfinished:
+        rows, rejected = write(unfinished)
+        # First, so that a kill between the two leaves a part that is done again.
+        with whole(beside) as numbers:
+            numbers.write_text(json.dumps([rows, rejected]))
+    return PartWritten(rows, rejected, skipped=False)
+
+
+@contextmanager
+def whole(file: Path) -> Iterator[Path]:
+    """A path to write to, which becomes ``file`` if all goes well."""
+    unfinished = file.with_name(f"{_UNFINISHED}{uuid4().hex}-{file.name}")
+    try:
+        yield unfinished
+        try:
+            with unfinished.open("rb+") as written:
+                os.fsync(written.fileno())
+            unfinished.replace(file)
+        except FileNotFoundError:
+            # The same job, run twice at a time, has finished all and cleaned up.
+            if not file.exists():
+                raise
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def clean(folder: Path) -> None:
+    """Remove what killed workers left half written; all files of the job are there."""
+    for file in folder.iterdir():
+        if _is_unfinished(file):
+            file.unlink(missing_ok=True)
+
+
+def _is_unfinished(file: Path) -> bool:
+    return file.name.startswith(_UNFINISHED)
+
+
+def _create(manifest: Path, content: bytes) -> None:
+    """Write the manifest, unless another job that begins just now was faster."""
+    written = manifest.with_name(f"{_UNFINISHED}{uuid4().hex}-{manifest.name}")
+    try:
+        written.write_bytes(content)
+        os.link(written, manifest)
+    except FileExistsError:
+        pass
+    except OSError:  # a file system without links
+        written.replace(manifest)
+    finally:
+        written.unlink(missing_ok=True)
+
+
+def _difference(manifest: Path, content: bytes) -> str:
+    try:
+        there = json.loads(manifest.read_bytes())
+    except ValueError:
+        return f"{manifest.name} is damaged"
+    wanted = json.loads(content)
+    if there.get("parts") == wanted["parts"] and there.get("files") != wanted["files"]:
+        changed = [f for f, s in wanted["files"].items() if there.get("files", {}).get(f) != s]
+        return f"{changed[0]} has changed since"
+    differing = sorted(k for k in {*there, *wanted} if there.get(k) != wanted.get(k))
+    return "other " + ", ".join(differing)

@@ -1,0 +1,208 @@
+"""What files hold, before the work: how many rows, which models and datasets, and a sample."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from pydantic_core import from_json
+
+from avengers_core.errors import RecordError
+from avengers_core.fitting.sampling import Lowest, rank
+from avengers_core.jobs.files import Inputs, Part, Row, count_rows, numbered, plan, read
+from avengers_core.jobs.jobs import FileProblem, RecordFilter, checked
+from avengers_core.jobs.workers import Workers
+from avengers_core.records.record import Record, RecordProblem, parse_record
+from avengers_core.records.splitting import known_names
+
+
+class Counted(NamedTuple):
+    """Parts of files that know which row each starts with, and how many rows all have."""
+
+    parts: list[Part]
+    rows: int
+
+
+class Draw(NamedTuple):
+    """How a sample of all parts is drawn, see :mod:`avengers_core.fitting.sampling`.
+
+    Attributes:
+        size: how many records.
+        seed: another seed, another sample.
+        limit: rows of higher rank are surely not in it.
+    """
+
+    size: int
+    seed: int
+    limit: int
+
+
+@dataclass
+class Names:
+    """Whom some records speak of.
+
+    Attributes:
+        models: in order of first appearance.
+        scored: those of them with any result.
+        datasets: in order of first appearance.
+    """
+
+    models: dict[str, None] = field(default_factory=dict)
+    scored: set[str] = field(default_factory=set)
+    datasets: dict[str, None] = field(default_factory=dict)
+
+    def lacks(self, dataset: str, scores: Mapping[str, Any]) -> bool:
+        """Whether a record has any name that is not noted yet."""
+        return dataset not in self.datasets or any(
+            model not in self.scored and (score is not None or model not in self.models)
+            for model, score in scores.items()
+        )
+
+    def add(self, dataset: str, scores: Mapping[str, Any]) -> None:
+        """Note a record's names."""
+        self.datasets.setdefault(dataset)
+        self.models |= dict.fromkeys(scores)
+        self.scored |= {model for model, score in scores.items() if score is not None}
+
+    def __ior__(self, other: Names) -> Names:
+        self.models |= other.models
+        self.scored |= other.scored
+        self.datasets |= other.datasets
+        return self
+
+
+@dataclass
+class Survey:
+    """What a part, or all, holds, found without checking every row.
+
+    Attributes:
+        there: the names that all records have.
+        kept: those that are left without what is left out.
+        sample: rank, place and content of the records of lowest rank.
+    """
+
+    there: Names = field(default_factory=Names)
+    kept: Names = field(default_factory=Names)
+    sample: list[tuple[int, tuple[int, int], Record]] = field(default_factory=list)
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The models that are left, in order of first appearance in all records."""
+        return tuple(model for model in self.there.models if model in self.kept.models)
+
+    @property
+    def datasets(self) -> tuple[str, ...]:
+        """The datasets that are left, in order of first appearance."""
+        return tuple(self.kept.datasets)
+
+
+@dataclass(frozen=True)
+class SurveyJob:
+    """Notes a part's models and datasets, and draws its share of a sample.
+
+    Attributes:
+        chosen: which records count.
+        draw: which sample, or None for no sample.
+    """
+
+    chosen: RecordFilter
+    draw: Draw | None
+
+    def __call__(self, number: int, part: Part) -> Survey:
+        found, draw = Survey(), self.draw
+        lowest: Lowest[Record] = Lowest(draw.size if draw else 0)
+        for row, item in read(part):
+            content = _glance(item)
+            if content is None:
+                continue
+            query, scores, dataset = content
+            left = self.chosen.of(dataset, scores)
+            if found.there.lacks(dataset, scores) or (left and found.kept.lacks(dataset, left)):
+                # A row that would be rejected must not bring in names: check those that bring any.
+                if not isinstance(parse_record(item, row), Record):
+                    continue
+                found.there.add(dataset, scores)
+                if left:
+                    found.kept.add(dataset, left)
+            if draw is None or not left:
+                continue
+            place = rank(query, dataset, draw.seed)
+            if place <= draw.limit and lowest.wants(place):
+                record = parse_record(item, row)
+                if isinstance(record, Record):
+                    lowest.add(place, (number, row), record)
+        found.sample = lowest.items()
+        return found
+
+
+def count(inputs: Inputs, part_bytes: int, team: Workers) -> Counted:
+    """Cut files into parts, and count their rows; see :func:`avengers_core.jobs.files.plan`."""
+    parts = plan(inputs, part_bytes)
+    rows = list(team.run(_count_job, parts, "count"))
+    return Counted(numbered(parts, rows), sum(rows))
+
+
+def survey(files: Counted, chosen: RecordFilter, team: Workers, draw: Draw | None = None) -> Survey:
+    """What files hold.
+
+    Args:
+        files: from :func:`count`.
+        chosen: which records count.
+        team: who reads them.
+        draw: which sample to draw; default none.
+
+    Raises:
+        RecordError: no record, or none that counts.
+        ValueError: a model or dataset is to be left out that no record has.
+    """
+    total = Survey()
+    lowest: Lowest[Record] = Lowest(draw.size if draw else 0)
+    for found in team.run(SurveyJob(chosen, draw), files.parts, "sample" if draw else "survey"):
+        total.there |= found.there
+        total.kept |= found.kept
+        lowest.update(found.sample)
+    total.sample = lowest.items()
+    if not total.there.datasets:
+        raise RecordError(
+            f"none of the {files.rows:,} rows is a record that can be used"
+            f"{_first_problem(files.parts)}"
+        )
+    known_names("model", chosen.excluded_models, tuple(total.there.models))
+    known_names("dataset", chosen.excluded_datasets, tuple(total.there.datasets))
+    if not total.datasets:
+        raise RecordError(
+            f"no record is left of {files.rows:,} rows without the models "
+            f"{sorted(chosen.excluded_models)} and the datasets {sorted(chosen.excluded_datasets)}"
+        )
+    return total
+
+
+def _count_job(_number: int, part: Part) -> int:
+    return count_rows(part)
+
+
+def _first_problem(parts: Sequence[Part]) -> str:
+    for part in parts:
+        for number, item in read(part):
+            if isinstance(problem := checked(item, number), RecordProblem):
+                return f"; the first: {FileProblem(part.file, *problem)}"
+    return ""
+
+
+def _glance(item: Row) -> tuple[str, Mapping[str, Any], str] | None:
+    """Query, scores and dataset of what looks like a record, unchecked."""
+    if isinstance(item, bytes):
+        try:
+            content = from_json(item)
+        except (ValueError, RecursionError):
+            return None
+    else:
+        content = item
+    if not isinstance(content, Mapping):
+        return None
+    query, scores = content.get("query"), content.get("records")
+    dataset = content.get("dataset", "default")
+    if isinstance(query, str) and isinstance(scores, Mapping) and isinstance(dataset, str):
+        return query, scores, dataset
+    return None

@@ -1,0 +1,63 @@
+"""Who does the work: this process, several of this machine, or a Ray cluster.
+
+All give the results in the order of the parts, whichever was done first, and hold only a few
+results at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeVar
+
+from avengers_core.jobs.files import Part
+from avengers_core.jobs.on_ray import run_on_ray
+from avengers_core.jobs.pool import Job, run_in_processes
+from avengers_core.progress import progress
+
+R = TypeVar("R")
+Engine = Literal["serial", "processes", "ray"]
+
+ENGINES: tuple[Engine, ...] = ("serial", "processes", "ray")
+
+
+@dataclass(frozen=True)
+class Workers:
+    """Who does the work.
+
+    Attributes:
+        engine: ``"serial"``, ``"processes"`` or ``"ray"``.
+        count: how many at a time; None: one for each processor.
+
+    Raises:
+        ValueError: no such engine, or no workers.
+    """
+
+    engine: Engine = "processes"
+    count: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.engine not in ENGINES:
+            raise ValueError(f"engine must be one of {ENGINES}, got {self.engine!r}")
+        if self.count is not None and self.count < 1:
+            raise ValueError(f"workers must be at least 1, got {self.count}")
+
+    def run(self, job: Job[R], parts: Sequence[Part], desc: str) -> Iterator[R]:
+        """The result of a job on each part, in order.
+
+        Args:
+            job: picklable.
+            parts: the parts.
+            desc: what is being done, for the progress bar.
+
+        Raises:
+            AvengersError: workers keep dying.
+        """
+        yield from progress(self._run(job, parts), desc=desc, total=len(parts), unit="part")
+
+    def _run(self, job: Job[R], parts: Sequence[Part]) -> Iterator[R]:
+        if self.engine == "serial":
+            return (job(i, part) for i, part in enumerate(parts))
+        if self.engine == "processes":
+            return run_in_processes(job, parts, self.count)
+        return run_on_ray(job, parts, self.count)

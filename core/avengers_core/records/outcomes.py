@@ -1,0 +1,98 @@
+"""Records as columns of numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from avengers_core.records.record import Records
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """Records as columns: n queries, M models.
+
+    Attributes:
+        queries: the n texts.
+        models: the M models, naming the columns.
+        datasets: the dataset names that ``dataset`` indexes.
+        dataset: (n,) int, each query's dataset.
+        scores: (n, M) float64, NaN where a model has no result.
+        costs: (n, M) float64 USD, NaN where unknown.
+        prompt_tokens: (n, M) float64, NaN where unknown.
+        completion_tokens: (n, M) float64, NaN where unknown.
+    """
+
+    queries: list[str]
+    models: tuple[str, ...]
+    datasets: tuple[str, ...]
+    dataset: npt.NDArray[np.int64]
+    scores: npt.NDArray[np.float64]
+    costs: npt.NDArray[np.float64]
+    prompt_tokens: npt.NDArray[np.float64]
+    completion_tokens: npt.NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.queries)
+
+    def take(self, rows: Sequence[int]) -> Outcomes:
+        """Some of the queries, in the order given."""
+        index = np.asarray(rows, dtype=np.int64)
+        return replace(
+            self,
+            queries=[self.queries[i] for i in rows],
+            dataset=self.dataset[index],
+            scores=self.scores[index],
+            costs=self.costs[index],
+            prompt_tokens=self.prompt_tokens[index],
+            completion_tokens=self.completion_tokens[index],
+        )
+
+
+def to_outcomes(
+    records: Records,
+    models: Sequence[str] | None = None,
+    datasets: Sequence[str] | None = None,
+) -> Outcomes:
+    """Turn records into columns.
+
+    Args:
+        records: the records.
+        models: the columns wanted, in order; default all, in order of first appearance.
+        datasets: names that come first in ``Outcomes.datasets``; default none.
+    """
+    model_names = tuple(models) if models is not None else records.models
+    dataset_names = tuple(dict.fromkeys((*(datasets or ()), *records.datasets)))
+    column = {m: j for j, m in enumerate(model_names)}
+    code = {d: i for i, d in enumerate(dataset_names)}
+    shape = (len(records), len(model_names))
+    scores = np.full(shape, 0.0 if records.missing == "zero" else np.nan)
+    costs, prompt_tokens, completion_tokens = (np.full(shape, np.nan) for _ in range(3))
+    for i, record in enumerate(records):
+        for model, score in record.scores.items():
+            j = column.get(model)
+            if j is None:
+                continue
+            if score is not None:
+                scores[i, j] = score
+            usage = record.usages.get(model)
+            if usage is not None:
+                if usage.cost is not None:
+                    costs[i, j] = usage.cost
+                if usage.prompt_tokens is not None:
+                    prompt_tokens[i, j] = usage.prompt_tokens
+                if usage.completion_tokens is not None:
+                    completion_tokens[i, j] = usage.completion_tokens
+    return Outcomes(
+        queries=[r.query for r in records],
+        models=model_names,
+        datasets=dataset_names,
+        dataset=np.array([code[r.dataset] for r in records], dtype=np.int64),
+        scores=scores,
+        costs=costs,
+        prompt_tokens=prompt_tokens,
+        completion_tokens=completion_tokens,
+    )

@@ -1,0 +1,352 @@
+"""The exact path over alpha: every alpha at which a decision changes, and what each choice costs.
+
+Where the utility of each model is a straight line in alpha, the best model as a function of alpha
+is the upper envelope of M lines: a handful of breakpoints for each query, found without a grid.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from avengers_core.errors import AvengersError
+from avengers_core.routing.calls import Call
+from avengers_core.routing.engine import Engine
+
+Floats = npt.NDArray[np.floating]
+Ints = npt.NDArray[np.int64]
+
+# Alphas tried for a scorer whose utility is not linear in alpha.
+GRID = np.linspace(0, 1, 201)
+
+
+class Path(Protocol):
+    """What is known of the choices on each of B intervals of alpha.
+
+    Attributes:
+        edges: (B + 1,) ascending from 0 to 1.
+        alphas: (B,) an alpha inside each interval; of a grid, the very alphas that were tried.
+        exact: False where the intervals are those of a grid, not those of the choices.
+    """
+
+    @property
+    def edges(self) -> Floats: ...
+    @property
+    def alphas(self) -> Floats: ...
+    @property
+    def exact(self) -> bool: ...
+
+    def shares(self, m: int) -> Floats:
+        """(B, M) share of the queries that each of M models gets, on each interval."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class AlphaPath:
+    """The choice for each of n queries on every interval of alpha.
+
+    Attributes:
+        edges: (B + 1,) ascending from 0 to 1; no decision changes inside ``edges[i:i + 2]``. The
+            last two are both 1 where models are chosen at 1 alone, for their cost is not known.
+        start: (n,) column of the model chosen on the first interval.
+        changed_at: (E,) interval with which each change begins, ascending.
+        changed_query: (E,) whose decision it is.
+        changed_to: (E,) the column chosen from there on.
+        exact: False where the edges are a grid, because the scorer is not linear in alpha.
+    """
+
+    edges: Floats
+    start: Ints
+    changed_at: Ints
+    changed_query: Ints
+    changed_to: Ints
+    exact: bool
+
+    @property
+    def alphas(self) -> Floats:
+        """(B,) an alpha inside each interval; of a grid, the very alphas that were tried."""
+        if not self.exact:
+            return np.linspace(0, 1, len(self.edges) - 1)
+        middle: Floats = (self.edges[:-1] + self.edges[1:]) / 2
+        return middle
+
+    def totals(self, values: Floats) -> Floats:
+        """Sum over the queries of the chosen model's value, on each interval.
+
+        Args:
+            values: (n, M).
+
+        Returns:
+            (B,) sums.
+        """
+        rows = self.changed_query
+        step = values[rows, self.changed_to] - values[rows, self._previous]
+        first = values[np.arange(len(self.start)), self.start].sum()
+        jumps = np.bincount(self.changed_at, weights=step, minlength=len(self.edges) - 1)
+        totals: Floats = first + np.cumsum(jumps)
+        return totals
+
+    def shares(self, m: int) -> Floats:
+        """(B, M) share of the queries that each of M models gets, on each interval."""
+        return np.stack(
+            [
+                self.totals(np.broadcast_to(np.eye(m)[j], (len(self.start), m)))
+                / max(len(self.start), 1)
+                for j in range(m)
+            ],
+            axis=1,
+        )
+
+    @cached_property
+    def _previous(self) -> Ints:
+        """(E,) the column that each change leaves."""
+        current = self.start.copy()
+        previous = np.empty_like(self.changed_to)
+        for i, (query, to) in enumerate(zip(self.changed_query, self.changed_to, strict=True)):
+            previous[i] = current[query]
+            current[query] = to
+        return previous
+
+
+class Target(NamedTuple):
+    """A point on the curve over alpha, with what is expected there."""
+
+    alpha: float
+    score: float
+    cost: float
+
+
+@dataclass(frozen=True, eq=False)
+class AlphaCurve:
+    """Mean score and cost over a set of queries as functions of alpha.
+
+    Attributes:
+        path: the intervals and choices.
+        models: the M model ids.
+        score: (B,) mean score on each interval.
+        cost: (B,) mean cost, USD a call, on each interval; NaN where a model without known cost is
+            chosen: the mean of the others' costs would make such an alpha look cheap.
+        single_score: (M,) mean score of always choosing one model.
+        single_cost: (M,) and its mean cost, USD a call; NaN where unknown.
+    """
+
+    path: Path
+    models: tuple[str, ...]
+    score: Floats
+    cost: Floats
+    single_score: Floats
+    single_cost: Floats
+
+    def __post_init__(self) -> None:
+        unknown = np.isnan(self.single_cost)
+        if unknown.any():
+            taken = self.path.shares(len(unknown))[:, unknown].sum(axis=1)
+            object.__setattr__(self, "cost", np.where(taken > 0, np.nan, self.cost))
+
+    @property
+    def alphas(self) -> Floats:
+        """(B,) an alpha inside each interval."""
+        return self.path.alphas
+
+    def alpha_for(self, **target: float | None) -> float:
+        """The alpha of :meth:`target`; same arguments."""
+        return self.target(**target).alpha
+
+    def target(
+        self,
+        *,
+        cost: float | None = None,
+        score: float | None = None,
+        saving: float | None = None,
+    ) -> Target:
+        """The alpha that meets one target, with the score and cost that the curve has there.
+
+        Args:
+            cost: the best score at no more than this mean cost, USD a call.
+            score: the lowest cost at no less than this mean score, in [0, 1].
+            saving: the best score at this share, in [0, 1], less than what always choosing the
+                best single model costs.
+
+        Raises:
+            ValueError: not exactly one target, or a saving out of range.
+            AvengersError: no alpha meets it; the message says what can be had.
+        """
+        if sum(t is not None for t in (cost, score, saving)) != 1:
+            raise ValueError("give exactly one of cost=, score= and saving=")
+        if saving is not None:
+            cost = self._cost_saving(saving)
+        if cost is not None:
+            within = self.cost <= cost * (1 + 1e-9)
+            if not within.any():
+                if np.isnan(self.cost).all():
+                    raise AvengersError("no cost is known, so there is none to hold a target to")
+                lowest = int(np.nanargmin(self.cost))
+                raise AvengersError(
+                    f"no alpha has a mean cost of ${cost:.3g} or less; the lowest is "
+                    f"${self.cost[lowest]:.3g} at alpha {self.alphas[lowest]:.3g}"
+                )
+            best = int(np.argmax(np.where(within, self.score, -np.inf)))
+        else:
+            within = self.score >= float(score or 0.0) - 1e-9
+            if not within.any():
+                raise AvengersError(
+                    f"no alpha has a mean score of {score:.3g} or more; the highest is "
+                    f"{self.score.max():.3f} at alpha {self.alphas[self.score.argmax()]:.3g}"
+                )
+            best = int(np.lexsort((self.cost, ~within))[0])  # costs that are not known last
+        return Target(float(self.alphas[best]), float(self.score[best]), float(self.cost[best]))
+
+    def _cost_saving(self, saving: float) -> float:
+        """The mean cost that is this share less than the best single model's."""
+        if not 0 <= saving < 1:
+            raise ValueError(f"saving must lie in [0, 1), got {saving}")
+        best = best_single(self.single_score, self.single_cost)
+        if np.isnan(self.single_cost[best]):
+            raise AvengersError(
+                f"the best single model is {self.models[best]}, whose cost is unknown, so there "
+                f"is nothing to save against; give cost= or score="
+            )
+        return float((1 - saving) * self.single_cost[best])
+
+
+def best_single(score: Floats, cost: Floats) -> int:
+    """The column of the best single model, the cheaper of equals.
+
+    Args:
+        score: (M,) mean scores, NaN where unknown.
+        cost: (M,) mean costs, NaN where unknown, which is dearer than any.
+    """
+    return int(np.lexsort((cost, -score))[0])
+
+
+def find_path(engine: Engine, features: Floats, call: Call) -> AlphaPath:
+    """The path of each query under the constraints of a call (its alpha does not matter).
+
+    Args:
+        engine: artifact and scorer.
+        features: (n, F) of the scorer.
+        call: limits on models, cost and score.
+
+    Raises:
+        NoEligibleModelError: the constraints leave nobody for a query.
+    """
+    if engine.scorer.linear:
+        below = call._replace(alpha=0.0)
+        low = engine.eligible_utility(features, 0.0, below)
+        high = engine.eligible_utility(features, 1.0, below)
+        empty = np.flatnonzero((np.isneginf(low) | np.isneginf(high)).all(axis=1))
+        if len(empty):
+            # Says why, or takes the nearest, as if it were the same at every alpha.
+            nearest = engine.pick(features[empty], below)
+            low[empty, nearest] = high[empty, nearest] = 0.0
+        # A model without a known cost can be chosen at 1 alone, where costs play no part.
+        at_one = engine.pick(features, call._replace(alpha=1.0))
+        newly = np.isneginf(low[np.arange(len(low)), at_one])
+        return _envelope(low, high, np.where(newly, at_one, -1))
+    choices = np.stack([engine.pick(features, call._replace(alpha=float(a))) for a in GRID])
+    at, query = np.nonzero(choices[1:] != choices[:-1])
+    edges = np.concatenate([[0.0], (GRID[1:] + GRID[:-1]) / 2, [1.0]])
+    return AlphaPath(edges, choices[0], at + 1, query, choices[at + 1, query], exact=False)
+
+
+def curve(
+    path: AlphaPath,
+    models: tuple[str, ...],
+    score: Floats,
+    cost: Floats,
+    *,
+    weight: Floats | None = None,
+    group: Ints | None = None,
+) -> AlphaCurve:
+    """Mean score and cost along a path; missing values are left out of the means.
+
+    Args:
+        path: of n queries.
+        models: the M columns.
+        score: (n, M) score of each model on each query; NaN where missing.
+        cost: (n, M) likewise cost, USD.
+        weight: (n,) weights of the queries; default all equal.
+        group: (n,) group of each query: the mean score is then that of the groups' means, while
+            the mean cost stays what the average call costs. Default, no groups.
+    """
+    w = np.ones(len(score)) if weight is None else weight
+    groups = [score]
+    if group is not None:
+        groups = [np.where((group == g)[:, None], score, np.nan) for g in np.unique(group)]
+    return AlphaCurve(
+        path,
+        models,
+        _mean_of_known([_mean_along(path, part, w) for part in groups]),
+        _mean_along(path, cost, w),
+        _mean_of_known([_weighted_mean(part, w) for part in groups]),
+        _weighted_mean(cost, w),
+    )
+
+
+def _mean_of_known(parts: list[Floats]) -> Floats:
+    values = np.stack(parts)
+    return _weighted_mean(values, np.ones(len(values)))
+
+
+def _mean_along(path: AlphaPath, values: Floats, weight: Floats) -> Floats:
+    known = ~np.isnan(values)
+    total = path.totals(np.where(known, values, 0.0) * weight[:, None])
+    mass = path.totals(known * weight[:, None])
+    return np.divide(total, mass, out=np.full_like(total, np.nan), where=mass > 0)
+
+
+def _weighted_mean(values: Floats, weight: Floats) -> Floats:
+    known = ~np.isnan(values)
+    mass = weight @ known
+    total = weight @ np.where(known, values, 0.0)
+    return np.divide(total, mass, out=np.full_like(total, np.nan), where=mass > 0)
+
+
+def _envelope(low: Floats, high: Floats, at_one: Ints | None = None) -> AlphaPath:
+    """Upper envelopes over [0, 1] of lines given by their values at 0 and at 1.
+
+    Args:
+        low: (n, M) values at 0; -inf marks a model that is not eligible.
+        high: (n, M) values at 1.
+        at_one: (n,) column that is chosen at 1 whatever the lines say, or -1; default, none.
+    """
+    n = len(low)
+    out = np.isneginf(low) | np.isneginf(high)
+    base = np.where(out, -np.inf, low)
+    slope = np.where(out, 0.0, high - np.where(out, 0.0, low))
+    # Among equals at 0, the steepest is on top right after it.
+    peak = base.max(axis=1, keepdims=True)
+    current = np.argmax(np.where(base == peak, slope, -np.inf), axis=1)
+    start = current.copy()
+    rows = np.arange(n)
+    reached = np.zeros(n)
+    events: list[tuple[Floats, Ints, Ints]] = []
+    while len(rows):
+        now = current[rows]
+        rise = slope[rows] - slope[rows, now][:, None]
+        gap = base[rows, now][:, None] - base[rows]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            meet = np.where((rise > 0) & np.isfinite(gap), gap / rise, np.inf)
+        # Where several lines nearly meet in one point, rounding must not put a later change first.
+        first = np.maximum(meet.min(axis=1), reached[rows])
+        # Several lines may meet in one point; the steepest of them goes on.
+        following = np.argmax(np.where(meet <= first[:, None], slope[rows], -np.inf), axis=1)
+        goes_on = first < 1
+        rows, following, first = rows[goes_on], following[goes_on], first[goes_on]
+        current[rows] = following
+        reached[rows] = first
+        events.append((first, rows, following))
+    at_one = np.full(n, -1) if at_one is None else at_one
+    rows = np.flatnonzero(at_one >= 0)
+    events.append((np.ones(len(rows)), rows, at_one[rows]))
+    alpha, query, to = (np.concatenate(parts) for parts in zip(*events, strict=True))
+    order = np.argsort(alpha, kind="stable")
+    alpha, query, to = alpha[order], query[order], to[order]
+    breaks, at = np.unique(alpha, return_inverse=True)
+    inner = breaks > 0
+    edges = np.concatenate([[0.0], breaks[inner], [1.0]])
+    return AlphaPath(edges, start, at + int(inner.all()), query, to, exact=True)

@@ -1,0 +1,171 @@
+"""What a scorer is, and what the scorers share."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from avengers_core.artifact.artifact import RouterArtifact
+from avengers_core.artifact.statistics import Statistics
+from avengers_core.embedders.tokens import BYTES_PER_TOKEN
+
+Floats = npt.NDArray[np.floating]
+
+
+class Points(NamedTuple):
+    """Queries as a scorer sees them.
+
+    Attributes:
+        vectors: (n, d) unit vectors.
+        surface: (n, 11) surface features of the texts, or None where only vectors are known.
+        prompt_tokens: length of each query's whole prompt, or None for the query alone.
+    """
+
+    vectors: Floats
+    surface: Floats | None = None
+    prompt_tokens: int | None = None
+
+
+class Point(NamedTuple):
+    """:class:`Points` of one query.
+
+    Attributes:
+        vector: (d,) unit vector.
+        surface: its 11 surface features, or None where only the vector is known.
+        prompt_tokens: length of the whole prompt, or None for the query alone.
+    """
+
+    vector: Floats
+    surface: tuple[float, ...] | None = None
+    prompt_tokens: int | None = None
+
+
+class Scorer(Protocol):
+    """Ranks the M models of an artifact for queries.
+
+    Attributes:
+        name: what it is called in arguments and decisions.
+        options: its options with the values in force.
+        linear: whether the table is a straight line in alpha.
+        dtype: of the features; the published scorers compare ranks and want 64 bits.
+        needs_surface: whether it makes use of the texts' surface features.
+        statistics: of the K clusters that vote.
+        score_table: (F, M) whose product with features is the expected score.
+        cost_table: (F, M) likewise the expected cost, USD; NaN columns where no cost is known.
+        evidence_table: (F, M) likewise the support: how far the model has records where the query
+            lands, in [0, 1].
+    """
+
+    name: str
+    options: dict[str, Any]
+    linear: bool
+    dtype: type[np.floating]
+    needs_surface: bool
+    statistics: Statistics
+    score_table: Floats
+    cost_table: Floats
+    evidence_table: Floats
+
+    def features(self, points: Points, out: Floats | None = None) -> Floats:
+        """(n, F) features of n queries; the first K are the votes of the clusters.
+
+        Args:
+            points: the queries.
+            out: memory of that shape and the scorer's dtype, which may be written to.
+        """
+        ...
+
+    def features_of_one(self, point: Point) -> Floats:
+        """(F,) :meth:`features` of one query."""
+        ...
+
+    def center_features(self) -> Floats:
+        """(K, F) features of a query in the middle of each cluster."""
+        ...
+
+    def overall(self, prompt_tokens: int | None = None) -> Floats:
+        """(1, F) features of a query of which nothing is known."""
+        ...
+
+    def table(self, alpha: float) -> Floats:
+        """(F, M) table of utilities at alpha in [0, 1]."""
+        ...
+
+
+class ClusterScorer:
+    """What the scorers share: votes of clusters, and the cost of a prompt longer than usual.
+
+    The last feature is the tokens of the prompt beyond those usual among the clusters that vote,
+    and its row in the cost table is the price of a prompt token.
+    """
+
+    name: str
+    linear: bool
+    dtype: type[np.floating] = np.float64
+    needs_surface = False
+
+    def __init__(self, artifact: RouterArtifact, statistics: Statistics, **options: Any) -> None:
+        self.options = options
+        self.statistics = statistics
+        s = statistics
+        self._size = s.size
+        usual = s.query_length / np.maximum(s.size, 1.0) / BYTES_PER_TOKEN
+        self._usual_tokens = usual.astype(self.dtype)
+        # A model without a known cost has no cost; where no model has one, cost plays no part.
+        self._priced = s.n_cost.any(axis=0)
+        self._token_prices = np.nan_to_num(artifact.token_prices(statistics))
+        self.evidence_table = _evidence(s.n, s.size)
+
+    def _tables(self, score: Floats, cost: Floats, linear: Floats | None = None) -> None:
+        """Set the tables from (K, M) scores and costs, and (r, M) scores along directions."""
+        m = score.shape[1]
+        between = np.zeros((0, m)) if linear is None else linear
+        none = np.zeros((len(between) + 1, m))
+        self.score_table: Floats = np.concatenate([score, between, none[:1]])
+        self._cost: Floats = np.concatenate([cost, none[1:], self._token_prices[None, :]])
+        self.cost_table: Floats = np.where(self._priced, self._cost, np.nan)
+        self.evidence_table = np.concatenate([self.evidence_table, none])
+
+    def features(self, points: Points, out: Floats | None = None) -> Floats:
+        raise NotImplementedError
+
+    def features_of_one(self, point: Point) -> Floats:
+        vector, surface, prompt_tokens = point
+        known = None if surface is None else np.array([surface], dtype=np.float32)
+        row: Floats = self.features(Points(vector[None], known, prompt_tokens))[0]
+        return row
+
+    def _extra_tokens(self, votes: Floats, points: Points) -> Floats:
+        """(n, 1) tokens of each prompt beyond the usual; 0 where its length is not known."""
+        if points.prompt_tokens is None:
+            return np.zeros((len(votes), 1), dtype=votes.dtype)
+        extra = points.prompt_tokens - votes @ self._usual_tokens
+        return extra[:, None].astype(votes.dtype)
+
+    def overall(self, prompt_tokens: int | None = None) -> Floats:
+        total = self._size.sum()
+        k = len(self._size)
+        votes = (self._size / total if total else np.full(k, 1 / k))[None, :]
+        votes = votes.astype(self.dtype)
+        extra = self._extra_tokens(votes, Points(votes, None, prompt_tokens))
+        between = np.zeros((1, len(self.score_table) - k - 1), dtype=self.dtype)
+        return np.concatenate([votes, between, extra], axis=1)
+
+
+def checked_beta(beta: float) -> float:
+    if not 0 <= beta < np.inf:
+        raise ValueError(f"beta must be a finite number, at least 0, got {beta}")
+    return beta
+
+
+def _evidence(n: Floats, size: Floats) -> Floats:
+    """(K, M) how far a model has records in a cluster, in [0, 1].
+
+    1 where it has the share of the cluster's records that it has of all records, or more; 0 where
+    it has none. A handful of strays in a cluster that a model was otherwise left out of is thus no
+    evidence, while a model with few records everywhere is not held back.
+    """
+    usual = size[:, None] * (n.sum(axis=0) / max(size.sum(), 1.0))
+    return np.where(n > 0, np.minimum((n + 1) / (usual + 1), 1.0), 0.0)

@@ -1,0 +1,136 @@
+"""The default scorer."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from avengers_core.artifact.artifact import RouterArtifact
+from avengers_core.artifact.clusters import Posterior, shrunk_means
+from avengers_core.artifact.hyperparameters import Hyperparameters
+from avengers_core.embedders.surface import tokens, tokens_of
+from avengers_core.routing.scoring.base import ClusterScorer, Floats, Point, Points, checked_beta
+
+
+class CalibratedScorer(ClusterScorer):
+    """Expected score and cost, weighed over all clusters and shrunk to where there is evidence.
+
+    The weight of cluster c for the query x is proportional to ``N_c exp(beta cos(x, mu_c))``. The
+    mean score of model m there is shrunk to its overall mean ``g_m``: ``(s + m0 g_m) / (n + m0)``,
+    and its mean cost likewise. Where the artifact holds a :class:`Refinement`, the clusters are
+    those of embedding and surface features together, and the expected score is averaged with that
+    of a ridge regression in this space; the cost follows the length of the prompt. With p and c
+    the expected score and cost, the utility is ``alpha p / r_p - (1 - alpha) c / r_c``, where
+    ``r_p`` and ``r_c`` are constants of the artifact: the median over clusters, weighted by their
+    records, of the range over models of p and of c. They decide only where on [0, 1] alpha does
+    its work.
+
+    Args:
+        artifact: the artifact.
+        beta: sharpness of the weights, at least 0.
+        m0: records' worth of shrinkage towards the overall mean, at least 0.
+        mix: weight of the regression against the clusters, in [0, 1].
+
+    What is not given was chosen by cross-validation when the artifact was fitted; without a
+    refinement beta is 20 and m0 is 5.
+
+    Source: docs/research.md of this project.
+    """
+
+    name = "calibrated"
+    linear = True
+    dtype = np.float32
+
+    def __init__(
+        self,
+        artifact: RouterArtifact,
+        *,
+        beta: float | None = None,
+        m0: float | None = None,
+        mix: float | None = None,
+    ) -> None:
+        r = artifact.refinement
+        statistics = artifact.statistics if r is None else r.statistics
+        chosen = Hyperparameters() if r is None else r.hyperparameters
+        beta = chosen.beta if beta is None else beta
+        m0 = chosen.m0 if m0 is None else m0
+        mix = chosen.mix if mix is None else mix
+        if not (0 <= mix <= 1 and 0 <= m0 < np.inf):
+            raise ValueError(f"mix must lie in [0, 1] and m0 not be negative, got {mix}, {m0}")
+        super().__init__(artifact, statistics, beta=beta, m0=m0, mix=mix)
+        s = statistics
+        self.needs_surface = r is not None
+        self._augment = None if r is None else r.augment
+        self._centroids = artifact.centroids if r is None else r.centroids
+        score = shrunk_means(s.score, s.n, m0)
+        cost = shrunk_means(s.cost, s.n_cost, m0)
+        directions = offset = None
+        if r is None or mix == 0:
+            self._tables(score, cost)
+        else:
+            # Votes sum to 1, so the regression's offset can ride on them.
+            score = (1 - mix) * score + mix * r.linear.offset
+            directions = r.linear.directions
+            offset = -(r.linear.center @ directions)
+            self._tables(score, cost, mix * r.linear.coefficients)
+        self._project = Posterior(
+            self._centroids,
+            s.size,
+            checked_beta(beta),
+            directions=directions,
+            offset=offset,
+            spare=1,
+        )
+        self._gain = self.score_table / _typical_range(score, s.size)
+        self._loss = self._cost / _typical_range(cost[:, self._priced], s.size)
+
+    def features(self, points: Points, out: Floats | None = None) -> Floats:
+        space = points.vectors
+        if self._augment is not None:
+            space = self._augment(points.vectors, points.surface)
+        return self._in_space(space, points, out)
+
+    def features_of_one(self, point: Point) -> Floats:
+        space, norm = np.asarray(point.vector, dtype=np.float32), 1.0
+        length: float | None = point.prompt_tokens
+        if self._augment is not None:
+            if point.surface is None:
+                return super().features_of_one(point)
+            space, norm = self._augment.one(space, point.surface)
+            if length is None:
+                length = tokens_of(point.surface)
+        features = self._project.one(space, norm)
+        if length is not None:
+            features[-1] = length - features[: len(self._usual_tokens)].dot(self._usual_tokens)
+        return features
+
+    def _in_space(self, space: Floats, points: Points, out: Floats | None = None) -> Floats:
+        features = self._project(space, out)
+        if points.prompt_tokens is not None or (self.needs_surface and points.surface is not None):
+            self._add_extra_tokens(features, points)
+        return features
+
+    def _add_extra_tokens(self, features: Floats, points: Points) -> None:
+        if points.prompt_tokens is not None:
+            length: Floats | int = points.prompt_tokens
+        elif points.surface is not None:
+            length = tokens(points.surface)
+        features[:, -1] = length - features[:, : len(self._usual_tokens)] @ self._usual_tokens
+
+    def center_features(self) -> Floats:
+        norm = np.linalg.norm(self._centroids, axis=1, keepdims=True)
+        unit = (self._centroids / np.where(norm > 0, norm, 1.0)).astype(np.float32)
+        return self._in_space(unit, Points(unit))
+
+    def table(self, alpha: float) -> Floats:
+        return alpha * self._gain - (1 - alpha) * self._loss
+
+
+def _typical_range(table: Floats, size: Floats) -> float:
+    """Median over clusters, weighted by their records, of the range over models; 1 if zero."""
+    if table.shape[1] == 0:
+        return 1.0
+    spread = np.ptp(table, axis=1)
+    order = np.argsort(spread)
+    mass = np.cumsum(size[order])
+    middle = spread[order[np.searchsorted(mass, mass[-1] / 2)]]
+    return float(middle) if middle > 0 else float(spread.max()) or 1.0

@@ -1,0 +1,119 @@
+"""Self-consistency: several answers to one question, and the one that most of them give.
+
+The answers are samples of the model that was picked, or come from the best few models (majority
+voting over samples: Wang et al., arXiv 2203.11171; the published router's ``max_router`` is how
+many models take part).
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, NamedTuple
+
+from avengers_core.routing.decision import RoutingDecision
+
+VoteOver = Literal["samples", "models"]
+
+_BOXED = re.compile(r"\\boxed\s*\{((?:[^{}]|\{[^{}]*\})*)\}")
+_SAID = re.compile(r"\banswer\s*(?:is\s*:?|[:=])\s*(.+)", re.IGNORECASE)
+_MARKUP = re.compile(r"[*_`$\"'()\[\]]|\\[()\[\]]")
+_THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}\b)")
+_ZEROS = re.compile(r"(\d+)\.0+\b")
+
+
+class Election(NamedTuple):
+    """The outcome of a vote.
+
+    Attributes:
+        winner: index of the first answer that says what most say.
+        votes: how many say it.
+        total: how many answers there are.
+    """
+
+    winner: int
+    votes: int
+    total: int
+
+
+def answer_key(text: str) -> str:
+    r"""What an answer says in the end, in a form in which equal answers are equal texts.
+
+    The last ``\boxed{...}``, else what follows the last "answer is" or "answer:" on its line, else
+    the whole text; without case, spaces, markup, commas in numbers and zeros after the point.
+    """
+    if boxed := _BOXED.findall(text):
+        text = boxed[-1]
+    text = _MARKUP.sub("", text)
+    if not boxed and (said := _SAID.findall(text)):
+        text = said[-1]
+    text = _ZEROS.sub(r"\1", _THOUSANDS.sub("", text))
+    return " ".join(text.casefold().split()).rstrip(" .!,;:")
+
+
+def elect(keys: Sequence[str]) -> Election:
+    """The key that most answers have; the earliest of those if several do. Blank ones abstain.
+
+    Raises:
+        ValueError: there are no answers.
+    """
+    if not keys:
+        raise ValueError("there is nothing to vote on")
+    counts = Counter(key for key in keys if key) or Counter(keys)
+    best, votes = counts.most_common(1)[0]  # equal counts: in order of first appearance
+    return Election(keys.index(best), votes, len(keys))
+
+
+def ballots(decision: RoutingDecision, votes: int, over: VoteOver) -> list[RoutingDecision]:
+    """One decision for each answer that is wanted.
+
+    Args:
+        decision: the ranking.
+        votes: how many answers.
+        over: ``"samples"``: each of the picked model (or, if it fails, of the next); ``"models"``:
+            each of another model, the best first; fewer where fewer are eligible.
+
+    Raises:
+        ValueError: an argument out of range.
+    """
+    if not isinstance(votes, int) or votes < 1:
+        raise ValueError(f"votes must be a whole number, at least 1, got {votes!r}")
+    if over == "samples":
+        return [decision] * votes
+    if over != "models":
+        raise ValueError(f'vote_over must be "samples" or "models", got {over!r}')
+    return [
+        RoutingDecision(
+            (candidate,),
+            decision.ineligible,
+            decision.clusters,
+            decision.alpha,
+            decision.scorer,
+            basis=decision.basis,
+            prompt_tokens=decision.prompt_tokens,
+            relaxed=decision.relaxed,
+        )
+        for candidate in decision.candidates[:votes]
+    ]
+
+
+def voted_report(reports: Sequence[Mapping[str, Any]], election: Election) -> dict[str, Any]:
+    """What :meth:`Failover.report` says of each answer, as a report on the vote.
+
+    Args:
+        reports: of the answers, in the order of the election's keys.
+        election: how it went.
+
+    Returns:
+        The winner's report, with the sum of the expected costs (USD; None if one is unknown), all
+        that was tried and failed, the number of ``votes`` for it, and who answered (``ballots``).
+    """
+    costs = [report["expected_cost"] for report in reports]
+    return {
+        **reports[election.winner],
+        "expected_cost": None if None in costs else sum(costs),
+        "tried": [failure for report in reports for failure in report["tried"]],
+        "votes": election.votes,
+        "ballots": [report["model"] for report in reports],
+    }

@@ -1,0 +1,173 @@
+"""The Ray engine, in a process of its own: Ray takes seconds to start and starts others."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from avengers_core import AvengersError, RouterArtifact, bulk, distributed, fit
+
+pytest.importorskip("ray")
+
+DYING = """
+import os, signal
+from pathlib import Path
+from avengers_core.errors import OptionalDependencyError
+
+class Dies:
+    embeds = True  # so that it is done by an actor
+
+    def __init__(self, mark, forever=False):
+        self.mark, self.forever = mark, forever
+
+    def __call__(self, number, part):
+        if number == 2 and (self.forever or not os.path.exists(self.mark)):
+            Path(self.mark).touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return number * 10
+
+class Raises:
+    embeds = True
+
+    def __call__(self, number, part):
+        if number == 2:
+            raise OptionalDependencyError("gold", "mine")
+
+class KillsTask(Dies):
+    embeds = False
+"""
+SCRIPT = """
+import json, os
+from pathlib import Path
+import ray
+from avengers_core import RouterArtifact, distributed
+from avengers_core.jobs.files import plan
+from dying_jobs import Dies, KillsTask, Raises
+
+def error_of(job):
+    try:
+        list(distributed.run_on_ray(job, plan("../logs", 4000)[:5], 2))
+    except Exception as error:
+        return [type(error).__name__, str(error)]
+
+if __name__ == "__main__":
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+    # The workers of a Ray that runs already are somewhere else.
+    os.mkdir("elsewhere")
+    os.chdir("elsewhere")
+    size = dict(workers=3, part_bytes=4000)  # one more than there are processors
+    fitted = distributed.fit("../logs", n_clusters=5, **size)
+    fitted.artifact.save("../artifact")
+    routed = distributed.route(fitted.artifact, "../logs", "../out", alpha=0.7, **size)
+    report, _ = distributed.evaluate(fitted.artifact, "../logs", [0.5], **size)
+    survived = list(distributed.run_on_ray(Dies("mark"), plan("../logs", 4000)[:5], 2))
+    Path("../figures.json").write_text(json.dumps({
+        "problems": [[p.row, p.reason] for p in fitted.problems.first],
+        "routed": [routed.rows, routed.rejected],
+        "accuracy": report.at(0.5).query_mean,
+        "survived": survived,
+        "raised": error_of(Raises()),
+        "kills actors": error_of(Dies("mark", True)),
+        "kills tasks": error_of(KillsTask("mark", True)),
+    }))
+"""
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory, make_records):
+    folder = tmp_path_factory.mktemp("ray")
+    rows = make_records(150)
+    (folder / "logs").mkdir()
+    lines = list(map(json.dumps, rows))
+    (folder / "logs" / "1.jsonl").write_text("\n".join([*lines[:70], "{broken"]))
+    (folder / "logs" / "2.jsonl").write_text("\n".join(lines[70:]))
+    (folder / "dying_jobs.py").write_text(DYING)
+    (folder / "script.py").write_text(SCRIPT)
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")]),
+        "RAY_USAGE_STATS_ENABLED": "0",
+    }
+    run = subprocess.run(
+        [sys.executable, "script.py"],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr[-3000:]
+    return folder, rows, json.loads((folder / "figures.json").read_text())
+
+
+def test_the_artifact_is_that_of_one_process(done):
+    folder, rows, _ = done
+    found = RouterArtifact.load(folder / "artifact")
+    serial = bulk.fit(folder / "logs", n_clusters=5, engine="serial", part_bytes=4000).artifact
+    for other in (serial, fit(rows, n_clusters=5)):
+        np.testing.assert_array_equal(found.centroids, other.centroids)
+        for name, values in found.statistics.arrays().items():
+            np.testing.assert_allclose(values, other.statistics.arrays()[name], atol=1e-9)
+        for name, values in found.refinement.arrays().items():
+            np.testing.assert_allclose(values, other.refinement.arrays()[name], atol=1e-9)
+
+
+def test_bad_rows_are_collected_with_their_numbers(done):
+    _, _, figures = done
+    ((row, reason),) = figures["problems"]
+    assert row == 71
+    assert "Invalid JSON" in reason
+    assert figures["routed"] == [150, 1]
+
+
+def test_the_decisions_are_those_of_one_process(done, tmp_path):
+    folder, _, figures = done
+    artifact = RouterArtifact.load(folder / "artifact")
+    serial = bulk.route(
+        artifact, folder / "logs", tmp_path / "out", engine="serial", part_bytes=4000, alpha=0.7
+    )
+    for file in serial.files:
+        mine, others = (
+            [json.loads(line) for line in text.splitlines()]
+            for text in (file.read_text(), (folder / "out" / file.name).read_text())
+        )
+        assert [(m["row"], m.get("model")) for m in mine] == [
+            (o["row"], o.get("model")) for o in others
+        ]
+    report, _ = bulk.evaluate(artifact, folder / "logs", [0.5], engine="serial")
+    assert figures["accuracy"] == pytest.approx(report.at(0.5).query_mean)
+
+
+def test_a_killed_worker_is_replaced(done):
+    _, _, figures = done
+    assert figures["survived"] == [0, 10, 20, 30, 40]
+
+
+def test_errors_are_those_of_the_job(done):
+    _, _, figures = done
+    name, message = figures["raised"]
+    assert name == "OptionalDependencyError"
+    assert message.startswith("gold is needed for this")
+
+
+@pytest.mark.parametrize("kind", ["kills actors", "kills tasks"])
+def test_a_part_that_kills_every_worker_ends_the_job(done, kind):
+    _, _, figures = done
+    name, message = figures[kind]
+    assert name == "AvengersError"
+    assert "died 4 times in a row at part 2" in message
+
+
+def test_an_address_that_nobody_answers_at_fails_at_once(monkeypatch):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    monkeypatch.setenv("RAY_ADDRESS", f"127.0.0.1:{port}")
+    with pytest.raises(AvengersError, match=rf"RAY_ADDRESS='127.0.0.1:{port}'.*refused"):
+        distributed.start()

@@ -1,0 +1,156 @@
+"""Files are cut into parts that hold each row once."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from avengers_core import RecordError, bulk
+from avengers_core.jobs import files as module
+from avengers_core.jobs.files import count_rows, numbered, plan, read
+from avengers_core.records.record import RecordProblem
+
+
+@given(st.lists(st.text(st.characters(codec="utf-8"), max_size=20)), st.integers(1, 60))
+def test_parts_of_a_file_hold_each_line_once(tmp_path_factory, texts, part_bytes):
+    lines = [json.dumps({"t": text}).encode() for text in texts]
+    file = tmp_path_factory.mktemp("part") / "f.jsonl"
+    file.write_bytes(b"\n".join(lines))
+    parts = plan(file, part_bytes)
+    parts = numbered(parts, [count_rows(part) for part in parts])
+    found = [row for part in parts for row in read(part)]
+    assert found == list(enumerate(lines, 1))
+
+
+def test_a_file_of_one_line_or_none(tmp_path):
+    (tmp_path / "empty.jsonl").write_text("")
+    assert plan(tmp_path / "empty.jsonl") == []
+    (tmp_path / "one.jsonl").write_text("x" * 1000)
+    parts = plan(tmp_path / "one.jsonl", 10)
+    assert [(p.start, p.stop) for p in parts] == [(0, 1000)]
+
+
+def test_files_folders_patterns_and_addresses(folder, tmp_path):
+    assert [Path(f).name for f in module.expand(folder)] == [
+        "1.jsonl",
+        "2.jsonl.gz",
+        "3.parquet",
+        "4.parquet",
+    ]
+    assert len(module.expand([f"{folder}/*.parquet", folder / "1.jsonl", folder])) == 4
+    address = f"file://{folder}/4.parquet"
+    assert len(list(read(plan(address)[0]))) == 40
+    address = f"file://{folder}/2.jsonl.gz"
+    assert len(list(read(plan(address)[0]))) == 60
+    with pytest.raises(RecordError, match="no input file at"):
+        plan(f"{folder}/*.xls")
+    with pytest.raises(RecordError, match="no input file at"):
+        plan(tmp_path)
+    (tmp_path / "bad.parquet").write_bytes(b"PAR1 but no more")
+    with pytest.raises(RecordError, match="not a readable Parquet file"):
+        plan(tmp_path / "bad.parquet")
+
+
+def test_rows_of_parquet_are_cut_and_gathered(tmp_path):
+    rows = [{"query": f"q{i}", "records": {"a": i % 2}} for i in range(100)]
+    # Many small row groups, and one that is larger than a part.
+    for size, part_bytes in ((3, 1000), (100, 200)):
+        file = tmp_path / f"{size}.parquet"
+        pq.write_table(pa.Table.from_pylist(rows), file, row_group_size=size)
+        parts = plan(file, part_bytes)
+        assert 1 < len(parts) < 30
+        assert [p.stop for p in parts[:-1]] == [p.start for p in parts[1:]]
+        numbered_parts = numbered(parts, map(count_rows, parts))
+        found = [row for part in numbered_parts for row in read(part)]
+        assert found == list(enumerate(rows, 1))
+
+
+def test_columns_of_parquet_become_what_json_would_have(tmp_path):
+    expected = {
+        "query": "q",
+        "records": {"a": 0.5},
+        "usages": {"a": {"cost": 0.25}},
+        "dataset": "d",
+        "index": 7,
+    }
+    cost = pa.array([[("cost", Decimal("0.25"))]], pa.map_(pa.string(), pa.decimal128(6, 2)))
+    tables = {
+        "structs": {
+            "query": pa.array(["q"]).dictionary_encode(),
+            "records": pa.array([{"a": 0.5, "b": None}]),
+            "usages": pa.array([{"a": {"cost": Decimal("0.25")}}]),
+            "dataset": pa.array(["d"], pa.large_string()),
+        },
+        "maps": {
+            "query": pa.array([b"q"]),  # binary: text of writers that do not mark it
+            "records": pa.array([[("a", 0.5), ("b", None)]], pa.map_(pa.string(), pa.float32())),
+            "usages": pa.StructArray.from_arrays([cost], ["a"]),
+            "dataset": pa.array([b"d"], pa.large_binary()),
+        },
+        "text": {
+            "query": pa.array(["q"], pa.string_view()),
+            "records": pa.array(['{"a": 0.5, "b": null}']),
+            "usages": pa.array([b'{"a": {"cost": 0.25}}']),
+            "dataset": pa.array(["d"]),
+        },
+    }
+    for name, columns in tables.items():
+        file = tmp_path / f"{name}.parquet"
+        others = {"index": pa.array([7], pa.int32()), "answer": pa.array([[1.0, 2.0]])}
+        pq.write_table(pa.table({**columns, **others}), file)
+        nulls = {"records": {"a": 0.5, "b": None}} if name == "text" else {}
+        assert list(read(plan(file)[0])) == [(1, {**expected, **nulls})], name
+    pq.write_table(pa.table({"prompt": ["q"], "query": pa.nulls(1)}), tmp_path / "none.parquet")
+    assert list(read(plan(tmp_path / "none.parquet")[0])) == [(1, {})]
+    pq.write_table(pa.table({"prompt": ["q", "r"]}), tmp_path / "foreign.parquet")
+    with pytest.raises(RecordError, match=r"none of the 2 rows .*foreign.parquet:1: query"):
+        bulk.fit(tmp_path / "foreign.parquet", engine="serial")
+
+
+def test_a_damaged_page_of_parquet_ends_its_part_alone(tmp_path):
+    file = tmp_path / "damaged.parquet"
+    queries = [f"{i} " * 50 for i in range(4000)]
+    records = ['{"a": 1}'] * 4000
+    table = pa.table({"query": queries, "records": records})
+    pq.write_table(table, file, row_group_size=1000, use_dictionary=False)
+    content = bytearray(file.read_bytes())
+    column = pq.ParquetFile(file).metadata.row_group(2).column(0)
+    start = column.data_page_offset + column.total_compressed_size // 2
+    content[start : start + 50] = bytes(50)
+    file.write_bytes(content)
+    parts = numbered(plan(file, 1), map(count_rows, plan(file, 1)))
+    rows = [row for part in parts for row in read(part)]
+    problems = [row for _, row in rows if isinstance(row, RecordProblem)]
+    assert problems
+    assert all(problem.reason.startswith("the file can not be read from") for problem in problems)
+    good = {number for number, row in rows if not isinstance(row, RecordProblem)}
+    assert {*range(1, 2001), *range(3001, 4001)} <= good
+
+
+def test_text_of_parquet_that_is_not_utf8(tmp_path):
+    bad = pa.array([b"fine", b"caf\xe9"]).view(pa.string())
+    pq.write_table(pa.table({"query": bad, "records": ['{"a": 1}'] * 2}), tmp_path / "f.parquet")
+    rows = [row for _, row in read(plan(tmp_path / "f.parquet")[0])]
+    assert [row["query"] for row in rows] == ["fine", "caf\ufffd"]
+
+
+def test_a_file_is_read_once_however_it_is_named(tmp_path, monkeypatch):
+    file = tmp_path / "a.jsonl"
+    file.write_text("{}")
+    monkeypatch.chdir(tmp_path)
+    assert module.expand([file, "a.jsonl", "./a.jsonl", "*.jsonl"]) == [str(file)]
+
+
+def test_what_jobs_wrote_in_a_folder_is_not_its_input(tmp_path):
+    for name in ("in.jsonl", "out/job.json", "out/part-00000.jsonl", "art/artifact.json"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("{}")
+    assert module.expand(tmp_path) == [str(tmp_path / "in.jsonl")]
+    assert module.expand(tmp_path / "out") == [str(tmp_path / "out" / "part-00000.jsonl")]

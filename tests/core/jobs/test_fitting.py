@@ -1,0 +1,134 @@
+"""Every engine gives the artifact that one process in memory gives."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from avengers_core import AvengersError, RecordError, bulk, fit, load_records
+
+SMALL = 4_000  # bytes a part: many parts of little
+
+
+def assert_same(one, other):
+    assert one.models == other.models
+    assert one.datasets == other.datasets
+    np.testing.assert_array_equal(one.centroids, other.centroids)
+    pairs = [
+        (one.statistics.arrays(), other.statistics.arrays()),
+        (one.refinement.arrays(), other.refinement.arrays()),
+    ]
+    for mine, others in pairs:
+        for name, values in mine.items():
+            np.testing.assert_allclose(values, others[name], atol=1e-9, err_msg=name)
+
+
+@pytest.mark.parametrize("engine", ["serial", "processes"])
+def test_every_engine_gives_what_memory_gives(folder, in_memory, engine):
+    found = bulk.fit(folder, n_clusters=6, engine=engine, workers=2, part_bytes=SMALL)
+    assert found.records == 240
+    assert_same(found.artifact, in_memory)
+    assert found.problems.count == 2
+    where = [(Path(p.file).name, p.row) for p in found.problems.first]
+    assert where == [("1.jsonl", 61), ("3.parquet", 41)]
+    assert "a number in [0, 1]" in str(found.problems.first[1])
+
+
+def test_beyond_the_sample_the_engines_still_agree(folder, rows, monkeypatch):
+    monkeypatch.setattr("avengers_core.fitting.fit.MAX_SAMPLE", 50)
+    monkeypatch.setattr("avengers_core.jobs.fitting.MAX_SAMPLE", 50)
+    found = bulk.fit(folder, n_clusters=4, engine="serial", part_bytes=SMALL)
+    assert_same(found.artifact, fit(rows, n_clusters=4))
+    # Too low a limit is noticed: the sample is then drawn again without one.
+    monkeypatch.setattr("avengers_core.jobs.fitting.likely_limit", lambda *_: 1 << 60)
+    again = bulk.fit(folder, n_clusters=4, engine="serial", part_bytes=SMALL)
+    assert again.artifact == found.artifact
+
+
+def test_given_centroids_and_left_out_models_and_datasets(folder, rows, in_memory):
+    found = bulk.fit(folder, engine="serial", centroids=in_memory)
+    assert_same(found.artifact, in_memory)
+    chosen = bulk.fit(
+        folder,
+        n_clusters=2,
+        engine="serial",
+        excluded_models=["odd"],
+        excluded_datasets=["greek"],
+    )
+    expected = [r for r in rows if r["dataset"] == "other"]
+    assert_same(chosen.artifact, fit(expected, n_clusters=2, models=["good", "cheap"]))
+
+
+def test_what_is_left_out_leaves_what_it_leaves_in_memory(tmp_path):
+    """Records that know no other model go, with datasets that only they have."""
+    rows = [
+        {"query": "left out", "records": {"late": 1, "gone": 1}, "dataset": "out"},
+        {"query": "no other", "records": {"gone": 1, "going": None}, "dataset": "empty"},
+        *({"query": f"a {i}", "records": {"m": i % 2, "gone": 1}} for i in range(10)),
+        *({"query": f"b {i}", "records": {"gone": 1}, "dataset": "more"} for i in range(10)),
+        *({"query": f"c {i}", "records": {"late": 0, "m": 1}, "dataset": "more"} for i in range(5)),
+    ]
+    (tmp_path / "r.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    found = bulk.fit(
+        tmp_path,
+        n_clusters=3,
+        engine="serial",
+        part_bytes=200,
+        excluded_models=["gone", "going"],
+        excluded_datasets=["out"],
+    )
+    records = load_records(rows)
+    kept = records.replace(r for r in records if r.dataset != "out")
+    expected = fit(kept.without_models(["gone", "going"]), n_clusters=3)
+    assert found.records == expected.n_records == 15
+    assert found.artifact.models == ("late", "m")
+    assert found.artifact.datasets == ("default", "more")
+    assert_same(found.artifact, expected)
+
+
+@pytest.mark.parametrize("kind", ["model", "dataset"])
+def test_what_is_to_be_left_out_must_be_there(folder, kind):
+    with pytest.raises(ValueError, match=rf"no record has the {kind} \['typo'\]; there are"):
+        bulk.fit(folder, engine="serial", **{f"excluded_{kind}s": ["typo"]})
+
+
+def test_rejected_rows_bring_in_no_names(tmp_path):
+    lines = [
+        '{"query": "a b", "records": {"m": 1}}',
+        '{"query": "c d", "records": {"ghost": 7, "m": 1}}',
+        '{"query": " ", "records": {"m": 1}, "dataset": "ghosts"}',
+        '{"query": "e f", "records": {"m": 0, "late": null}}',
+        '{"query": "g h", "records": {"late": 1}}',
+    ]
+    (tmp_path / "r.jsonl").write_text("\n".join(lines))
+    found = bulk.fit(tmp_path, n_clusters=2, engine="serial", part_bytes=40)
+    assert found.artifact.models == ("m", "late")
+    assert found.artifact.datasets == ("default",)
+    assert_same(found.artifact, fit(tmp_path / "r.jsonl", n_clusters=2))
+
+
+def test_missing_as_zero_knows_all_models(tmp_path):
+    rows = [{"query": f"q{i}", "records": {"ab"[i % 2]: 1, "c": None}} for i in range(10)]
+    (tmp_path / "r.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    found = bulk.fit(tmp_path, n_clusters=2, engine="serial", part_bytes=60, missing="zero")
+    expected = fit(load_records(rows, missing="zero"), n_clusters=2)
+    assert_same(found.artifact, expected)
+
+
+def test_what_can_not_be_fitted(folder, tmp_path):
+    (tmp_path / "r.jsonl").write_text("no\nrecords\n")
+    with pytest.raises(RecordError, match=r"none of the 2 rows .* the first: .*r.jsonl:1: Invalid"):
+        bulk.fit(tmp_path, engine="serial")
+    with pytest.raises(RecordError, match=r"no record has a score of \['nobody'\]"):
+        bulk.fit(folder, engine="serial", models=["nobody"])
+    with pytest.raises(RecordError, match=r"no record is left .* the models \['cheap', 'good'"):
+        bulk.fit(folder, engine="serial", excluded_models=["good", "cheap", "odd"])
+    with pytest.raises(ValueError, match="engine must be one of"):
+        bulk.fit(folder, engine="steam")
+    with pytest.raises(ValueError, match="workers must be at least 1"):
+        bulk.fit(folder, workers=0)
+    with pytest.raises(AvengersError, match="can not be sent to other processes"):
+        bulk.fit(folder, lambda texts: np.ones((len(texts), 2)), engine="processes", workers=1)

@@ -1,0 +1,13 @@
+"""What is done to a part keeps little in memory."""
+
+from __future__ import annotations
+
+from avengers_core.jobs.files import plan
+from avengers_core.jobs.jobs import query_rows
+
+
+def test_long_rows_make_small_batches(tmp_path, monkeypatch):
+    monkeypatch.setattr("avengers_core.jobs.jobs.BATCH_BYTES", 1000)
+    (tmp_path / "q.txt").write_text("\n".join(["x" * 400] * 10))
+    (part,) = plan(tmp_path / "q.txt")
+    assert [len(queries) for _, queries, _ in query_rows(part)] == [3, 3, 3, 1]

@@ -1,0 +1,79 @@
+"""Output folders under kills and under two jobs at a time."""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from avengers_core import AvengersError, bulk
+from avengers_core.jobs import files as module
+from avengers_core.jobs import output
+from avengers_core.jobs.files import plan
+from avengers_core.jobs.output import clean, whole, write_part
+
+
+def test_what_killed_workers_left_is_removed_and_missed_by_nobody(folder, in_memory, tmp_path):
+    out = tmp_path / "out"
+    bulk.route(in_memory, folder, out, engine="serial")
+    (out / ".tmp-0-part-00000.jsonl").write_text("half a li")
+    bulk.route(in_memory, folder, out, engine="serial")
+    assert not list(out.glob(".tmp-*"))
+    assert not [f for f in module.expand(out) if "/.tmp" in f]
+    file = out / "part-00000.jsonl"
+    with whole(file) as unfinished:
+        unfinished.write_text("mine")
+        clean(out)  # by the same job, started twice, which is done before this one
+    assert "mine" not in file.read_text()
+    with pytest.raises(FileNotFoundError), whole(out / "part-99999.jsonl"):
+        pass
+
+
+def test_how_many_rows_a_part_has_is_known_after_a_kill(tmp_path):
+    file = tmp_path / "part-00000.jsonl"
+
+    def write(path):
+        path.write_text('{"query": "an \\"error\\": "}\n{"error": "none"}\n')
+        return 1, 1
+
+    assert write_part(file, write) == (1, 1, False)
+    assert write_part(file, write) == (1, 1, True)
+    assert module.expand(tmp_path) == [str(file)], "what reads the folder sees no numbers"
+    (numbers,) = tmp_path.glob(".*")
+    for killed_before in (file, numbers):
+        killed_before.unlink()
+        assert write_part(file, write) == (1, 1, False)
+
+
+def test_input_that_goes_away_is_an_error_also_where_a_part_is_done_again(tmp_path):
+    file = tmp_path / "part-00000.jsonl"
+    file.touch()
+    with pytest.raises(FileNotFoundError, match=r"gone\.jsonl"):
+        write_part(file, lambda _: (tmp_path / "gone.jsonl").open())
+
+
+def test_one_job_that_begins_many_times_at_once_is_never_refused(folder, tmp_path):
+    parts = plan(folder)
+
+    def begin(number):
+        return output.prepare(tmp_path / str(number // 8), {"job": 1}, parts, ".jsonl")
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(len(files) == len(parts) for files in pool.map(begin, range(400)))
+
+
+def test_of_two_jobs_that_begin_at_once_in_a_folder_one_is_refused(folder, in_memory, tmp_path):
+    parts = plan(folder)
+
+    def begin(number):
+        try:
+            return output.prepare(tmp_path / "out", {"job": number}, parts, ".jsonl") and number
+        except AvengersError as error:
+            return str(error)
+
+    with ThreadPoolExecutor(8) as pool:
+        results = list(pool.map(begin, range(1, 9)))
+    (winner,) = [r for r in results if isinstance(r, int)]
+    assert json.loads((tmp_path / "out" / "job.json").read_text())["job"] == winner
+    assert all("other job" in r for r in results if r != winner)

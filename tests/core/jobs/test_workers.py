@@ -1,0 +1,159 @@
+"""Worker processes that die, and those whose parent does."""
+
+from __future__ import annotations
+
+import pickle
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+from avengers_core.errors import OptionalDependencyError
+
+
+def run_script(at, script, *arguments):
+    """Run a script in a folder, where a module holds its jobs: workers have to find them."""
+    (at / "script.py").write_text(script)
+    return subprocess.run(
+        [sys.executable, "script.py", *map(str, arguments)],
+        check=False,
+        cwd=at,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
+def test_a_worker_that_is_killed_is_replaced(folder, tmp_path):
+    (tmp_path / "dying_jobs.py").write_text(DYING)
+    done = run_script(tmp_path, SCRIPT, folder, tmp_path / "mark")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == ["[0, 10, 20, 30, 40, 50]", "worker processes died 4 times"]
+
+
+DYING = """
+import os, signal
+from pathlib import Path
+
+class Dies:
+    def __init__(self, mark, forever=False):
+        self.mark, self.forever = mark, forever
+
+    def __call__(self, number, part):
+        if number == 3 and (self.forever or not os.path.exists(self.mark)):
+            Path(self.mark).touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return number * 10
+"""
+SCRIPT = """
+import sys
+from avengers_core import AvengersError
+from avengers_core.jobs.files import plan
+from avengers_core.jobs.workers import Workers
+from dying_jobs import Dies
+
+if __name__ == "__main__":
+    parts = plan(sys.argv[1] + "/1.jsonl", 4000)[:6]
+    print(list(Workers("processes", 2).run(Dies(sys.argv[2]), parts, "test")))
+    try:
+        list(Workers("processes", 2).run(Dies(sys.argv[2], True), parts, "test"))
+    except AvengersError as error:
+        print(str(error)[:29])
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
+@pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGINT])
+def test_worker_processes_end_with_their_parent(folder, tmp_path, sent):
+    (tmp_path / "sleeping_jobs.py").write_text(SLEEPS)
+    (tmp_path / "script.py").write_text(SLEEPER)
+    parent = subprocess.Popen(
+        [sys.executable, "script.py", str(folder)], cwd=tmp_path, stderr=subprocess.PIPE
+    )
+    marks = [tmp_path / f"{number}.pid" for number in range(2)]
+    eventually(lambda: all(mark.exists() and mark.read_text() for mark in marks))
+    parent.send_signal(sent)
+    _, said = parent.communicate(timeout=30)
+    pids = [int(mark.read_text()) for mark in marks]
+    eventually(lambda: not any(map(psutil.pid_exists, pids)))
+    assert said.count(b"Traceback") == (sent == signal.SIGINT)  # the parent's own
+
+
+def eventually(condition, seconds=60):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+SLEEPS = """
+import os, time
+from pathlib import Path
+
+def sleep(number, part):
+    Path(f"{number}.pid").write_text(str(os.getpid()))
+    time.sleep(600)
+"""
+SLEEPER = """
+import sys
+from avengers_core.jobs.files import plan
+from avengers_core.jobs.workers import Workers
+from sleeping_jobs import sleep
+
+if __name__ == "__main__":
+    list(Workers("processes", 2).run(sleep, plan(sys.argv[1] + "/1.jsonl", 4000)[:2], "test"))
+"""
+
+
+def test_errors_come_home_from_other_processes():
+    error = pickle.loads(pickle.dumps(OptionalDependencyError("pyarrow", "parquet")))
+    assert isinstance(error, OptionalDependencyError)
+    assert str(error) == str(OptionalDependencyError("pyarrow", "parquet"))
+
+
+def test_a_script_that_starts_itself_again_is_told_so(folder, tmp_path):
+    lines = SLEEPER.replace('if __name__ == "__main__":', "if True:").replace("sleeping", "no")
+    (tmp_path / "no_jobs.py").write_text("sleep = print")
+    run = run_script(tmp_path, lines, folder)
+    assert run.returncode == 1
+    assert "put what it does under `if __name__ == '__main__':`" in run.stderr
+    assert run.stderr.count("Traceback") <= 2, "of the parent alone"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
+def test_the_part_that_kills_its_worker_is_named(folder, tmp_path):
+    (tmp_path / "killing_jobs.py").write_text(KILLS)
+    run = run_script(tmp_path, KILLER, folder)
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.split("|")[:2] == ["[0]", "worker processes died 4 times in a row at part 1"]
+
+
+KILLS = """
+import os, signal, time
+
+def kill(number, part):
+    if number == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    time.sleep(0.5)
+    return number
+"""
+KILLER = """
+import sys
+from avengers_core import AvengersError
+from avengers_core.jobs.files import plan
+from avengers_core.jobs.workers import Workers
+from killing_jobs import kill
+
+if __name__ == "__main__":
+    done = []
+    try:
+        parts = plan(sys.argv[1] + "/1.jsonl", 4000)[:4]
+        for number in Workers("processes", 2).run(kill, parts, "test"):
+            done.append(number)
+    except AvengersError as error:
+        print(done, str(error).split(" (")[0], "", sep="|")
+"""

@@ -1,0 +1,369 @@
+"""Reading, checking and splitting records."""
+
+from __future__ import annotations
+
+import gc
+import gzip
+import io
+import json
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from avengers_core import Record, RecordError, Records, load_records, split_records
+from avengers_core.records.outcomes import to_outcomes
+from avengers_core.records.record import MAX_LINE_BYTES
+from avengers_core.records.splitting import split_indices
+
+GOOD = {"query": "q", "records": {"a": 1, "b": 0.5}, "dataset": "d", "index": 3}
+
+
+def line(**changes):
+    return json.dumps({**GOOD, **changes})
+
+
+def read(content, **options):
+    data = content.encode() if isinstance(content, str) else content
+    return load_records(io.BytesIO(data), **options)
+
+
+@pytest.mark.parametrize(
+    ("score", "expected"),
+    [(True, 1.0), (False, 0.0), (0, 0.0), (1, 1.0), (0.25, 0.25), (None, None)],
+)
+def test_scores(score, expected):
+    assert read(line(records={"a": score}))[0].scores == {"a": expected}
+
+
+@pytest.mark.parametrize("score", [7, -0.1, 1.0001, "1", "NaN", [1], {}])
+def test_what_is_no_score(score):
+    records = read(line(records={"a": score}))
+    assert not records
+    assert "a number in [0, 1]" in records.problems[0].reason
+    assert records.problems[0].reason.startswith("records.a")
+
+
+@pytest.mark.parametrize("score", [np.float32(0.5), np.int64(1), np.bool_(True)])
+def test_numbers_of_numpy_are_scores(score):
+    assert load_records([{**GOOD, "records": {"a": score}}])[0].scores == {"a": float(score)}
+    assert len(load_records([{**GOOD, "records": {"a": np.complex64(1)}}]).problems) == 1
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity"])
+@pytest.mark.parametrize("field", ["score", "cost"])
+def test_nan_and_infinity_are_rejected(number, field):
+    score, cost = (number, "1") if field == "score" else ("1", number)
+    text = f'{{"query": "q", "records": {{"a": {score}}}, "usages": {{"a": {{"cost": {cost}}}}}}}'
+    assert len(read(text).problems) == 1
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        '{"query": "q", "records": {"a": 1}',
+        "[]",
+        "null",
+        '"text"',
+        "{}",
+        line(query=3),
+        line(query="  "),
+        line(records={}),
+        line(records=[1]),
+        line(usages={"a": {"cost": -1}}),
+        line(usages={"a": {"cost": "1"}}),
+        line(usages={"a": {"prompt_tokens": -5}}),
+        line(index=1.5),
+        "[" * 100_000,
+        '{"a":' * 100_000,
+        "\0\0\0",
+        line() + line(),
+        b'{"query": "\xff\xfe", "records": {"a": 1}}',
+    ],
+)
+def test_a_bad_line_is_listed_and_the_others_are_read(bad):
+    data = bad if isinstance(bad, bytes) else bad.encode()
+    good = line().encode()
+    records = read(b"\n".join([good, data, good]))
+    assert len(records) == 2
+    (problem,) = records.problems
+    assert problem.line == 2
+    assert problem.reason
+    assert len(problem.excerpt) <= 80
+    assert problem.excerpt.isprintable()
+    with pytest.raises(RecordError, match="line 2"):
+        read(b"\n".join([good, data, good]), strict=True)
+
+
+def test_line_ends_and_marks():
+    text = "\ufeff" + line() + "\r\n\r\n" + line(query="a\u2028b\u0085c\x0bd") + "\r\n" + line()
+    records = read(text)
+    assert not records.problems
+    assert [r.query for r in records] == ["q", "a\u2028b\u0085c\x0bd", "q"]
+
+
+def test_problems_are_printable():
+    (problem,) = read('{"query": "q", "records": {"\\u001b[31m\\n": 7}}\x1b').problems
+    assert str(problem).isprintable()
+    (problem,) = read('{"query": "q", "records": {"\\u001b[31m\\n": 7}}').problems
+    assert problem.reason.startswith("records. [31m : a score is")
+    assert str(problem).isprintable()
+
+
+def test_nul_inside_of_a_text_is_kept():
+    assert read(line(query="a\0b"))[0].query == "a\0b"
+
+
+def test_duplicates_are_evidence_each():
+    assert len(read("\n".join([line()] * 3))) == 3
+
+
+def test_a_long_line_is_read_and_a_huge_one_reported():
+    long = "x" * 10_000_000
+    records = read(line(query=long))
+    assert records[0].query == long
+    huge = b'{"query": "' + b"x" * MAX_LINE_BYTES + b'"}'
+    records = read(huge + b"\n" + line().encode())
+    assert len(records) == 1
+    assert "longer than" in records.problems[0].reason
+
+
+def test_empty_sources():
+    for source in ("", "\n\n  \n"):
+        records = read(source)
+        assert len(records) == 0
+        assert records.problems == ()
+    assert load_records([]).models == ()
+
+
+def test_paths_streams_and_iterables(tmp_path):
+    text = line() + "\n" + line(query="r")
+    plain, packed = tmp_path / "a.jsonl", tmp_path / "b.whatever"
+    plain.write_text(text)
+    packed.write_bytes(gzip.compress(text.encode()))
+    unseekable = io.BufferedReader(io.BytesIO(gzip.compress(text.encode())))
+    sources = [
+        plain,
+        str(plain),
+        packed,
+        io.StringIO(text),
+        io.BytesIO(text.encode()),
+        unseekable,
+        [GOOD, {**GOOD, "query": "r"}],
+        (Record.model_validate(r) for r in (GOOD, {**GOOD, "query": "r"})),
+    ]
+    for source in sources:
+        assert [r.query for r in load_records(source)] == ["q", "r"]
+
+
+def test_a_stream_of_the_caller_stays_open(tmp_path):
+    packed = gzip.compress(line().encode())
+    for stream in (io.BytesIO(line().encode()), io.BytesIO(packed), io.StringIO(line())):
+        assert len(load_records(stream)) == 1
+        gc.collect()
+        assert not stream.closed
+
+
+def test_what_is_not_utf8_in_a_text_stream_is_one_bad_line(tmp_path):
+    file = tmp_path / "r.jsonl"
+    file.write_bytes(b"\n".join([line().encode(), b'{"query": "\xff"}', line().encode()]))
+    with file.open(encoding="utf-8") as stream:
+        records = load_records(stream)
+    assert len(records) == 2
+    assert [p.line for p in records.problems] == [2]
+
+
+def test_a_truncated_compressed_file_keeps_what_was_read():
+    lines = "\n".join(line(query=f"q{i}" + "x" * 50) for i in range(20_000))
+    records = read(gzip.compress(lines.encode())[:-30_000])
+    assert 0 < len(records) < 20_000
+    assert "can not be read on from here" in records.problems[-1].reason
+
+
+def test_wrong_kinds_of_source():
+    with pytest.raises(TypeError, match="one mapping"):
+        load_records(GOOD)
+    with pytest.raises(OSError, match="nowhere"):
+        load_records("nowhere.jsonl")
+    with pytest.raises(ValueError, match="missing must be"):
+        load_records([], missing="no")
+
+
+@given(st.binary(max_size=400))
+def test_any_bytes_are_read_without_an_exception(data):
+    records = read(data + b"\n" + line().encode())
+    assert len(records) + len(records.problems) >= 1
+
+
+@given(st.lists(st.one_of(st.just(line()), st.text(max_size=30).filter(lambda t: "\n" not in t))))
+def test_every_line_is_a_record_a_problem_or_blank(lines):
+    data = "\n".join(lines).encode("utf-8", "surrogatepass")
+    if data[:2] == b"\x1f\x8b":
+        return
+    records = read(data)
+    filled = [part for part in data.removeprefix(b"\xef\xbb\xbf").split(b"\n") if part.strip()]
+    assert len(records) + len(records.problems) == len(filled)
+
+
+scores = st.dictionaries(
+    st.text(min_size=1, max_size=5), st.none() | st.floats(0, 1), min_size=1, max_size=3
+)
+
+
+@given(st.lists(st.tuples(st.text(min_size=1).filter(str.strip), scores), max_size=5))
+def test_round_trip(rows):
+    try:
+        lines = [Record(query=query, records=s).model_dump_json(by_alias=True) for query, s in rows]
+    except UnicodeError:
+        return  # half a surrogate pair is no JSON
+    records = read("\n".join(lines))
+    assert not records.problems
+    assert [(r.query, r.scores) for r in records] == rows
+
+
+def test_models_and_datasets_are_in_order_of_appearance():
+    rows = [
+        {"query": "1", "records": {"b": 1}, "dataset": "y"},
+        {"query": "2", "records": {"a": 1, "b": 1}, "dataset": "x"},
+    ]
+    records = load_records(rows)
+    assert records.models == ("b", "a")
+    assert records.datasets == ("y", "x")
+    assert records[1:].models == ("b", "a")
+    assert records.without_models(["b"]).models == ("a",)
+    assert len(records.without_models(["b"])) == 1
+
+
+def test_missing_is_nothing_or_zero():
+    rows = [{"query": "1", "records": {"a": 1, "b": None}}, {"query": "2", "records": {"b": 1}}]
+    skip = to_outcomes(load_records(rows)).scores
+    zero = to_outcomes(load_records(rows, missing="zero")).scores
+    np.testing.assert_array_equal(skip, [[1, math.nan], [math.nan, 1]])
+    np.testing.assert_array_equal(zero, [[1, 0], [0, 1]])
+
+
+# -- splitting -----------------------------------------------------------------------------------
+
+
+def sample(sizes):
+    return load_records(
+        [
+            {"query": f"{name}{i}", "records": {"a": 1, "b": 0}, "dataset": name, "index": i}
+            for name, n in sizes.items()
+            for i in range(n)
+        ]
+    )
+
+
+@given(
+    st.dictionaries(st.sampled_from("xyz"), st.integers(1, 12), min_size=1),
+    st.floats(0.05, 0.95),
+    st.integers(0, 1000),
+)
+def test_a_split_is_a_partition_in_the_same_ratio(sizes, ratio, seed):
+    records = sample(sizes)
+    train, test = split_records(records, ratio, seed)
+    assert sorted(r.query for r in (*train, *test)) == sorted(r.query for r in records)
+    for name, n in sizes.items():
+        assert sum(r.dataset == name for r in train) == int(n * ratio)
+    again = split_records(records, ratio, seed)
+    assert [r.query for r in again.train] == [r.query for r in train]
+
+
+@given(st.lists(st.integers(0, 9), min_size=1, max_size=60), st.integers(0, 1000))
+def test_repeated_queries_stay_together(numbers, seed):
+    rows = [
+        {"query": f"q{n}", "records": {"a": 1}, "dataset": "xyz"[i % 3]}
+        for i, n in enumerate(numbers)
+    ]
+    train, test = split_records(rows, 0.5, seed)
+    assert len(train) + len(test) == len(rows)
+    assert not {r.query for r in train} & {r.query for r in test}
+
+
+def test_another_seed_another_split():
+    records = sample({"x": 50})
+    assert [r.query for r in split_records(records, 0.5, 1).test] != [
+        r.query for r in split_records(records, 0.5, 2).test
+    ]
+
+
+def test_excluded_datasets_soft_and_hard():
+    records = sample({"x": 10, "y": 10})
+    soft = split_records(records, excluded_datasets=["y"])
+    assert (len(soft.train), len(soft.test)) == (17, 3)
+    assert soft.test.datasets == ("x",)
+    hard = split_records(records, excluded_datasets=["y"], dataset_exclusion_mode="hard")
+    assert hard.train.datasets == hard.test.datasets == ("x",)
+
+
+def test_excluded_models():
+    for left_out in (["a"], "a"):
+        split = split_records(sample({"x": 10}), excluded_models=left_out)
+        assert split.train.models == split.test.models == ("b",)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"train_ratio": 1}, "between 0 and 1"),
+        ({"train_ratio": 0}, "between 0 and 1"),
+        ({"dataset_exclusion_mode": "medium"}, "soft"),
+        ({"excluded_models": ["zzz"]}, r"\['zzz'\]; there are \['a', 'b'\]"),
+        ({"excluded_datasets": ["zzz"]}, r"no record has the dataset \['zzz'\]"),
+    ],
+)
+def test_a_split_that_can_not_be(options, message):
+    with pytest.raises(ValueError, match=message):
+        split_records(sample({"x": 10}), **options)
+
+
+def test_the_published_split(shared):
+    reference = np.load(shared / "reference" / "reference_uiuc9.npz")
+    records = load_records(shared / "data" / "uiuc9.jsonl.gz")
+    train, test = split_indices([r.query for r in records], [r.dataset for r in records], 0.7, 42)
+    names = [f"{r.dataset}|{r.index}" for r in records]
+    assert sorted(names[i] for i in train) == sorted(reference["train_index"].tolist())
+    assert [names[i] for i in test] == reference["test_index"].tolist()
+
+
+def test_records_say_what_they_are():
+    assert repr(read(line() + "\nx")) == ("<Records: 1 queries, 2 models, 1 datasets, 1 problems>")
+    assert isinstance(read(line())[:1], Records)
+
+
+@pytest.mark.parametrize(
+    ("content", "hint"),
+    [
+        (json.dumps([GOOD]).encode(), "looks like a JSON array: `avengers import"),
+        (json.dumps([GOOD], indent=1).encode(), "looks like a JSON array"),
+        (json.dumps(GOOD, indent=1).encode(), "looks like JSON over several lines"),
+        (b"prompt,a,b\nq,1,0\n", "looks like a table"),
+        (json.dumps(GOOD).encode("utf-16"), "looks like UTF-16: `iconv"),
+    ],
+)
+def test_a_file_of_another_kind_is_named_in_its_first_line(content, hint):
+    problems = read(content).problems
+    assert hint in problems[0].reason
+    assert "\0" not in problems[0].excerpt
+    assert not any("looks like" in p.reason for p in problems[1:])
+
+
+@pytest.mark.parametrize(
+    "line", [b'{"query": "q"}', b"broken", b'{"query": "a, b"', b'{"a": [1, 2]}']
+)
+def test_a_bad_first_line_is_no_other_kind_of_file(line):
+    assert "looks like" not in load_records(io.BytesIO(line)).problems[0].reason
+
+
+def test_paths_are_not_taken_for_records(tmp_path):
+    for paths in (["a.jsonl", "b.jsonl"], [tmp_path / "a.jsonl"]):
+        with pytest.raises(TypeError, match=r"expected records, got .*a\.jsonl"):
+            load_records(paths)
+
+
+def test_a_model_needs_a_name():
+    (problem,) = load_records([{"query": "q", "records": {"": 1}}]).problems
+    assert "a model without a name" in problem.reason

@@ -1,0 +1,477 @@
+"""Routing: constraints, batches, threads, and what a decision says."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import json
+import pickle
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from avengers_core import (
+    EmbedderError,
+    EmbedderMismatchError,
+    NoEligibleModelError,
+    Router,
+    fit,
+)
+from avengers_core.embedders import CallableEmbedder
+from avengers_core.routing.resolve import resolve_router
+
+QUERIES = ["alpha beta gamma", "zeta delta", "gamma", "epsilon epsilon", "nothing known"]
+
+
+@pytest.fixture(scope="module")
+def small(make_records, embedder):
+    """good: .5 at 0.001; cheap: at 0.002; odd: 0.003, and only where the topic is greek."""
+    rows = make_records(200)
+    for row in rows:
+        good = row["dataset"] == "other"
+        row["records"] = {"good": int(good), "cheap": int(not good), "odd": 0.4}
+        if row["dataset"] == "other":
+            del row["records"]["odd"]
+    artifact = fit(rows, embedder, n_clusters=2, note="made up")
+    return Router(artifact, embedder)
+
+
+@pytest.fixture(scope="module", params=["calibrated", "reference", "paper"])
+def each(request, make_records, embedder):
+    return Router(fit(make_records(120), embedder, n_clusters=4), embedder, scorer=request.param)
+
+
+# -- batches and their kin -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.3, 1.0])
+def test_every_way_to_route_gives_the_same_decisions(each, alpha):
+    one = [each.route(q, alpha=alpha) for q in QUERIES]
+    batch = each.route_batch(QUERIES, alpha=alpha)
+    assert asyncio.run(each.aroute_batch(QUERIES, alpha=alpha)) == batch
+    assert asyncio.run(each.aroute(QUERIES[0], alpha=alpha)) == one[0]
+    for single, among in zip(one, batch, strict=True):
+        assert [c.model for c in single.candidates] == [c.model for c in among.candidates]
+        for a, b in zip(single.candidates, among.candidates, strict=True):
+            assert a[1:] == pytest.approx(b[1:], rel=1e-5)
+    chosen = each.route_vectors(each.embed(QUERIES), alpha=alpha)
+    assert [each.models[i] for i in chosen] == [d.model for d in one]
+
+
+def test_limits_bind_vectors_as_they_bind_queries(each):
+    for limits in ({"max_cost": 0.0021}, {"exclude": ["good"]}, {"models": ["odd", "good"]}):
+        decisions = each.route_batch(QUERIES, alpha=0.9, **limits)
+        chosen = each.route_vectors(each.embed(QUERIES), alpha=0.9, **limits)
+        assert [each.models[i] for i in chosen] == [d.model for d in decisions]
+
+
+def test_nothing_in_nothing_out(each):
+    assert each.route_batch([]) == []
+    assert each.route_vectors(np.zeros((0, 8))).shape == (0,)
+
+
+def test_blank_text_is_decided_on_the_overall_means(each):
+    for text in ("", "  \n"):
+        decision = each.route(text)
+        assert decision.basis == "overall"
+        assert "no text" in str(decision)
+    mixed = each.route_batch(["", "alpha", " "])
+    assert [d.basis for d in mixed] == ["overall", "query", "overall"]
+
+
+def test_any_text_is_routed(each):
+    for text in ("x" * 200_000, "\0", "\ud800", "日本語 🎉"):
+        assert each.route(text).model in each.models
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda r: r.route("q", alpha=2), ValueError, r"alpha must lie in \[0, 1\], got 2"),
+        (lambda r: r.route("q", alpha=float("nan")), ValueError, "alpha must lie"),
+        (lambda r: r.route("q", n=0), ValueError, "n must be a whole number, at least 1"),
+        (lambda r: r.route("q", max_cost=-1), ValueError, "max_cost must be USD"),
+        (lambda r: r.route("q", min_score=2), ValueError, r"min_score must lie in \[0, 1\]"),
+        (lambda r: r.route("q", prompt_tokens=-1), ValueError, "prompt_tokens must not be"),
+        (lambda r: r.route("q", on_empty="shrug"), ValueError, "on_empty"),
+        (lambda r: r.route("q", models=["x"]), ValueError, r"has no model \['x'\]; it has"),
+        (lambda r: r.route("q", exclude="good"), ValueError, "exclude must be a list"),
+        (lambda r: r.route("q", alpha=0.1, performance_weight=1), ValueError, "not both"),
+        (lambda r: r.route("q", performance_weight=0, cost_sensitivity=0), ValueError, "both zero"),
+        (lambda r: r.route_batch("q"), TypeError, "expected a list of queries, got one text"),
+        (lambda r: r.route_vectors(np.zeros(8)), ValueError, r"shape \(n, 8\), or \(n, 19\)"),
+        (lambda r: r.route_vectors(np.zeros((2, 9))), ValueError, r"got \(2, 9\)"),
+    ],
+)
+def test_wrong_arguments(small, call, error, message):
+    with pytest.raises(error, match=message):
+        call(small)
+
+
+def test_the_weights_are_another_way_to_give_alpha(small):
+    decision = small.route("alpha", performance_weight=3, cost_sensitivity=1)
+    assert decision.alpha == 0.75
+    assert decision == small.route("alpha", alpha=0.75)
+    assert small.route("alpha").alpha == 0.5
+
+
+@pytest.mark.parametrize("query", [None, 3, b"alpha", ["alpha"]])
+def test_only_text_is_routed(small, query):
+    with pytest.raises((TypeError, AttributeError)):
+        small.route(query)
+
+
+# -- constraints ---------------------------------------------------------------------------------
+
+
+def test_who_has_no_records_near_is_not_eligible(small):
+    greek, other = small.route("alpha beta"), small.route("zeta delta epsilon")
+    assert "odd" not in greek.ineligible
+    assert other.ineligible["odd"].startswith("no records near this query")
+
+
+@pytest.mark.parametrize(
+    ("limits", "out", "reason"),
+    [
+        ({"exclude": ["good"]}, {"good"}, "named in exclude="),
+        ({"models": ["good"]}, {"cheap", "odd"}, "not among models="),
+        ({"max_cost": 0.0015}, {"cheap", "odd"}, "is over max_cost=0.0015"),
+        ({"min_score": 0.9}, {"good", "odd"}, "is under min_score=0.9"),
+        ({"unavailable": {"cheap": "no tools"}}, {"cheap"}, "no tools"),
+    ],
+)
+def test_each_constraint_removes_whom_it_should(small, limits, out, reason):
+    decision = small.route("alpha beta gamma", alpha=1, **limits)
+    assert set(decision.ineligible) == out
+    assert all(reason in text for text in decision.ineligible.values())
+    assert not decision.relaxed
+
+
+def test_when_nobody_is_left_the_error_says_which_constraint_removed_whom(small):
+    with pytest.raises(NoEligibleModelError) as caught:
+        small.route("alpha beta", exclude=["good"], max_cost=0.0001)
+    message = str(caught.value)
+    assert "good: named in exclude=" in message
+    assert "is over max_cost=0.0001" in message
+    assert "cheap" in message
+    assert 'on_empty="relax"' in message
+
+
+def test_relaxing_takes_the_nearest_but_never_who_was_ruled_out(small):
+    decision = small.route(
+        "alpha beta", exclude=["good"], max_cost=0.0019, min_score=0.3, on_empty="relax"
+    )
+    assert (decision.model, decision.relaxed) == ("cheap", False)
+    assert set(decision.ineligible) == {"good", "odd"}
+    tight = small.route("alpha beta", exclude=["good"], max_cost=0.0001, on_empty="relax")
+    assert tight.relaxed
+    assert tight.model == "cheap"
+    assert "good" in tight.ineligible
+    with pytest.raises(NoEligibleModelError) as caught:
+        small.route("alpha", exclude=small.models, on_empty="relax")
+    assert "relax" not in str(caught.value)
+
+
+@pytest.mark.parametrize("scorer", ["calibrated", "reference", "paper"])
+def test_relaxing_prefers_who_has_records(make_records, embedder, scorer):
+    rows = make_records(80)
+    for i, row in enumerate(rows):
+        if i % 2 == 0:  # no record of the topic; where there is none the published costs are 0
+            del row["records"]["odd"]
+        del row["usages"]["cheap"]
+    router = Router(fit(rows, embedder, n_clusters=4), embedder, scorer)
+    decision = router.route("alpha beta gamma", max_cost=0, on_empty="relax", n=3)
+    assert decision.models[0] == "good"
+    assert router.route("alpha beta gamma", min_score=1, on_empty="relax").model == "good"
+    with_costs_aside = router.route("alpha beta gamma", alpha=1, min_score=1, on_empty="relax")
+    assert with_costs_aside.model in ("good", "cheap")
+    assert router.route("alpha", models=["odd"], max_cost=0, on_empty="relax").model == "odd"
+
+
+def test_only_texts_are_routed(small):
+    for wrong in (None, 3, ["alpha"]):
+        with pytest.raises(
+            TypeError, match=f"expected a text to route, got {type(wrong).__name__}"
+        ):
+            small.route(wrong)
+        with pytest.raises(TypeError, match="expected a text to route"):
+            small.route_batch(["alpha", wrong])
+
+
+def test_constraints_together_name_each_its_own(small):
+    with pytest.raises(NoEligibleModelError) as caught:
+        small.route(
+            "alpha beta gamma",
+            alpha=1,
+            exclude=["cheap"],
+            unavailable={"odd": "has no tools"},
+            min_score=0.9,
+        )
+    message = str(caught.value)
+    assert "cheap: named in exclude=" in message
+    assert "odd: has no tools" in message
+    assert "is under min_score=0.9" in message
+    decision = small.route("alpha beta gamma", models=["cheap", "odd"], max_cost=0.0025)
+    assert decision.model == "cheap"
+    assert decision.ineligible["good"] == "not among models="
+    assert "over max_cost" in decision.ineligible["odd"]
+
+
+def test_a_model_that_costs_just_what_it_may_is_eligible(make_records, embedder):
+    rows = make_records(90)
+    for row in rows:
+        row["usages"] = {"good": {"cost": 0.01}, "cheap": {"cost": 0.003}, "odd": {"cost": 0.02}}
+        row["records"] = {"good": 0.7, "cheap": 0.1, "odd": 0.9}
+    router = Router(fit(rows, embedder, n_clusters=3), embedder)
+    for limits in ({"max_cost": 0.01}, {"max_cost": 0.01, "min_score": 0.7}):
+        assert router.route("alpha", alpha=1, **limits).model == "good"
+        chosen = router.route_vectors(router.embed(["alpha", "zeta"]), alpha=1, **limits)
+        assert [router.models[i] for i in chosen] == ["good", "good"]
+
+
+def test_a_model_without_costs_is_only_eligible_where_costs_play_no_part(make_records, embedder):
+    rows = make_records(90)
+    for row in rows:
+        del row["usages"]["odd"]
+        row["records"] = {"good": 0.7, "cheap": 0.6, "odd": 0.9}
+    router = Router(fit(rows, embedder, n_clusters=3), embedder)
+    decision = router.route("alpha", alpha=0.99)
+    assert decision.model == "good"
+    assert "its cost is unknown: no record has one" in decision.ineligible["odd"]
+    best = router.route("alpha", alpha=1)
+    assert (best.model, best.expected_cost) == ("odd", None)
+    with pytest.raises(NoEligibleModelError, match="can not be held to max_cost=5"):
+        router.route("alpha", alpha=1, models=["odd"], max_cost=5)
+    # The limit on the score holds for it, too, on every way to route.
+    low = {"alpha": 1, "min_score": 0.95, "models": ["odd"]}
+    with pytest.raises(NoEligibleModelError, match="is under min_score"):
+        router.route("alpha", **low)
+    with pytest.raises(NoEligibleModelError, match="is under min_score"):
+        router.route_vectors(router.embed(["alpha"]), **low)
+
+
+def test_where_no_cost_is_known_costs_play_no_part(make_records, embedder):
+    rows = [{**r, "usages": {}} for r in make_records(60)]
+    router = Router(fit(rows, embedder, n_clusters=2), embedder)
+    decision = router.route("alpha", alpha=0.2)
+    assert decision.expected_cost is None
+    assert "cost unknown" in str(decision)
+    assert not decision.ineligible
+
+
+def test_relaxed_limits_leave_others_to_fail_over_to(small):
+    decision = small.route("alpha beta", max_cost=1e-9, on_empty="relax", n=2)
+    assert decision.relaxed
+    assert len(decision.candidates) == 3
+    assert len(decision.models) == 2
+
+
+def test_relaxing_ranks_by_how_far_a_model_is_from_the_limits(small):
+    decision = small.route("alpha beta gamma", max_cost=0.0001, n=3, on_empty="relax")
+    costs = [c.expected_cost for c in decision.candidates]
+    assert costs == sorted(costs)
+    assert len(decision.models) == 3
+    assert (
+        decision
+        == small.route_batch(["alpha beta gamma"], max_cost=0.0001, n=3, on_empty="relax")[0]
+    )
+
+
+def test_n_models(small):
+    decision = small.route("alpha beta", n=2)
+    assert len(decision.models) == 2
+    assert decision.models[0] == decision.model
+    assert len(small.route("alpha beta", n=9).models) == 3
+
+
+# -- what a decision says ------------------------------------------------------------------------
+
+
+def test_a_decision_ranks_and_explains(small):
+    decision = small.route("zeta delta", alpha=0.8, max_cost=1)
+    utilities = [c.utility for c in decision.candidates]
+    assert utilities == sorted(utilities, reverse=True)
+    assert {c.model for c in decision.candidates} | set(decision.ineligible) == set(small.models)
+    assert decision.clusters[0].weight == max(c.weight for c in decision.clusters)
+    assert decision.clusters[0].topics[0] == "other"
+    assert str(decision).count("\n") == 0
+    for part in ("good", "score", "cost $", "alpha 0.8", "near other"):
+        assert part in str(decision)
+    table = decision.explain()
+    for part in ("utility", "support", "votes:", "not eligible: odd: no records near"):
+        assert part in table
+    assert json.loads(json.dumps(decision.to_dict()))["model"] == "good"
+    assert pickle.loads(pickle.dumps(decision)) == decision
+    assert copy.deepcopy(decision) == decision
+
+
+# -- the router itself ---------------------------------------------------------------------------
+
+
+def test_it_says_what_it_is(small):
+    assert repr(small).startswith("<Router: calibrated, <RouterArtifact: 200 records, 3 models")
+
+
+def test_copies_and_pickles_route_alike(small):
+    other = pickle.loads(pickle.dumps(small))
+    assert other.route("alpha") == small.route("alpha")
+    assert copy.deepcopy(small).route("alpha") == small.route("alpha")
+
+
+def test_an_embedder_of_another_space_is_refused(small):
+    foreign = CallableEmbedder(lambda t: np.ones((len(t), 8)), id="test/foreign", dim=8)
+    with pytest.raises(EmbedderMismatchError, match="can not be compared"):
+        Router(small.artifact, foreign)
+
+
+def test_an_embedder_that_can_not_be_made_from_its_name(small):
+    with pytest.raises(EmbedderError, match=r"'test/words'.*Pass it with embedder="):
+        Router(small.artifact).route("alpha")
+
+
+def test_swapping_is_for_the_same_embedder(small, make_records):
+    foreign = CallableEmbedder(lambda t: np.ones((len(t), 8)), id="test/foreign", dim=8)
+    with pytest.raises(EmbedderMismatchError, match="Make a new Router"):
+        small.swap(fit(make_records(), foreign, n_clusters=1))
+
+
+def test_swapping_under_load_never_mixes_artifacts(make_records, embedder):
+    one = fit(make_records(80), embedder, n_clusters=3)
+    other = one.select_models(["odd", "good"])
+    router = Router(one, embedder)
+    stop = threading.Event()
+    errors = []
+
+    def ask():
+        while not stop.is_set():
+            d = router.route("alpha beta")
+            known = {c.model for c in d.candidates} | set(d.ineligible)
+            if known not in ({"good", "cheap", "odd"}, {"odd", "good"}):
+                errors.append(known)
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for _ in range(100):
+        router.swap(other)
+        router.swap(one)
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert not errors
+
+
+def test_threads_get_what_one_thread_gets(small):
+    queries = [f"{q} {i}" for i in range(20) for q in QUERIES]
+    expected = [small.route(q, alpha=0.7) for q in queries]
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda q: small.route(q, alpha=0.7), queries))
+    assert found == expected
+
+
+def test_many_at_once_on_one_event_loop(small):
+    async def ask():
+        return await asyncio.gather(*(small.aroute(q, alpha=0.7) for q in QUERIES))
+
+    assert asyncio.run(ask()) == [small.route(q, alpha=0.7) for q in QUERIES]
+
+
+def test_routing_changes_nothing(small):
+    before = small.artifact.checksum, copy.deepcopy(small.scorer.options)
+    arrays = {k: a.copy() for k, a in small.artifact.statistics.arrays().items()}
+    vectors = small.embed(QUERIES)
+    kept = vectors.copy()
+    small.route_batch(QUERIES, alpha=0.1, exclude=["good"], prompt_tokens=500)
+    small.route_vectors(vectors, max_cost=1, prompt_tokens=500)
+    small.alpha_path(QUERIES)
+    np.testing.assert_array_equal(vectors, kept)
+    assert (small.artifact.checksum, small.scorer.options) == before
+    for name, array in small.artifact.statistics.arrays().items():
+        np.testing.assert_array_equal(array, arrays[name])
+
+
+def test_a_swap_keeps_scorer_and_embedder(make_records, embedder):
+    router = Router(fit(make_records(60), embedder, n_clusters=3), embedder, "reference", top_k=2)
+    other = fit(make_records(60, seed=2), embedder, n_clusters=4)
+    router.swap(other)
+    assert router.artifact is other
+    assert (router.scorer.name, router.scorer.options["top_k"]) == ("reference", 2)
+    assert router.route("alpha") == Router(other, embedder, "reference", top_k=2).route("alpha")
+
+
+def test_an_alpha_that_meets_a_target_is_remembered_until_a_swap(
+    make_records, embedder, monkeypatch
+):
+    one, other = (fit(make_records(60, seed=s), embedder, n_clusters=3) for s in (1, 2))
+    router, fresh = Router(one, embedder), Router(other, embedder)
+    traced = []
+    path = router._alpha_path
+    monkeypatch.setattr(router, "_alpha_path", lambda *a: traced.append(a) or path(*a))
+    first = [router.alpha_for(score=0.1, exclude=out) for out in ((), ("odd",), (), iter(["odd"]))]
+    assert first[:2] == first[2:]
+    assert len(traced) == 2
+    router.alpha_for(score=0.1, queries=["alpha"])
+    router.alpha_for(score=0.1, queries=["zeta"])
+    assert len(traced) == 4
+    router.swap(other)
+    assert router.alpha_for(score=0.1) == fresh.alpha_for(score=0.1)
+    assert len(traced) == 5
+
+
+@pytest.mark.parametrize("refine", [True, False])
+@pytest.mark.parametrize("scorer", ["calibrated", "reference", "paper"])
+def test_embedded_queries_get_the_very_decisions_of_texts(make_records, embedder, refine, scorer):
+    prices = {"good": 1e-4, "cheap": 1e-6, "odd": 1e-5}
+    artifact = fit(make_records(120), embedder, 4, refine=refine, input_prices=prices)
+    router = Router(artifact, embedder, scorer)
+    queries = [*QUERIES, "alpha beta " * 400, "zeta" * 900]
+    for alpha in (0.2, 0.5, 0.8):
+        decisions = router.route_batch(queries, alpha=alpha)
+        chosen = router.route_vectors(router.embed(queries), alpha=alpha)
+        assert [router.models[i] for i in chosen] == [d.model for d in decisions]
+
+
+def test_vectors_may_be_lists_or_of_other_precision(small):
+    vectors = small.embed(QUERIES)
+    expected = small.route_vectors(vectors).tolist()
+    assert small.route_vectors(vectors.tolist()).tolist() == expected
+    assert small.route_vectors(vectors.astype(np.float64)).tolist() == expected
+    assert small.route_vectors(np.asfortranarray(vectors)).tolist() == expected
+
+
+def test_vectors_that_hold_nan_are_refused(each):
+    vectors = each.embed(QUERIES)
+    vectors[3, 0] = np.nan
+    with pytest.raises(ValueError, match="the vector in row 3 holds NaN"):
+        each.route_vectors(vectors)
+
+
+def test_a_cluster_scorer_can_be_set_by_name_and_options(small, embedder):
+    router = Router(small.artifact, embedder, scorer="reference", top_k=1, beta=2.0)
+    assert router.scorer.options == {"top_k": 1, "beta": 2.0}
+    assert len(router.route("alpha").clusters) == 1
+    with pytest.raises(ValueError, match="no scorer 'best'"):
+        Router(small.artifact, embedder, scorer="best")
+
+
+def test_vectors_alone_are_enough(each, embedder):
+    chosen = each.route_vectors(embedder.embed(QUERIES), alpha=0.5)
+    assert chosen.shape == (5,)
+
+
+def test_what_a_router_is_made_of(small):
+    with pytest.raises(TypeError, match=r"expected a RouterArtifact.*Router\.load"):
+        Router("artifact/")
+    assert resolve_router(small) is small
+    assert resolve_router(small.artifact).artifact is small.artifact
+    with pytest.raises(TypeError, match="router must be a Router"):
+        resolve_router(3)
+    with pytest.raises(ValueError, match="empty path"):
+        resolve_router("")
+
+
+def test_queries_may_come_from_anywhere(small):
+    queries = ["alpha beta", "", "gamma"]
+    assert small.route_batch(q for q in queries) == small.route_batch(queries)
