@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import math
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, field, replace
 from multiprocessing import get_context
@@ -174,12 +174,12 @@ def run(
     output: str | os.PathLike[str] | None = None,
     cache: str | os.PathLike[str] | None = None,
 ) -> list[Row]:
-    """Run experiments in parallel processes; every query is embedded once.
+    """Run experiments, in parallel processes if ``jobs`` allows; every query is embedded once.
 
     Args:
         records: what :func:`avengers_core.load_records` returns or takes.
         settings: what to run, see :func:`settings_for`.
-        jobs: processes; default, the number of cores.
+        jobs: processes; default, the number of cores. With 1 this process does the work.
         output: CSV file that each row is added to as soon as it is there, so that what was done
             survives a crash.
         cache: SQLite file that keeps the embeddings for the next time, see
@@ -199,17 +199,12 @@ def run(
     vectors = _embed_all(records, {s.embedder for s in settings}, cache)
     options = sorted({name for s in settings for name in s.scorer_options})
     rows: dict[int, Row] = {}
-    context = get_context("spawn")
-    workers = max(1, min(jobs or os.cpu_count() or 1, len(settings)))
-    with ProcessPoolExecutor(workers, context, _start, (records, vectors)) as pool:
-        futures = {pool.submit(_experiment, s): i for i, s in enumerate(settings)}
-        done = progress(as_completed(futures), total=len(futures), desc="experiments")
-        for future in done:
-            given = settings[futures[future]].scorer_options
-            row = {**future.result(), **{name: given.get(name) for name in options}}
-            rows[futures[future]] = row
-            if output is not None:
-                _append(Path(output), row)
+    done = _experiments(records, vectors, settings, jobs or os.cpu_count() or 1)
+    for i, result in progress(done, total=len(settings), desc="experiments"):
+        given = settings[i].scorer_options
+        rows[i] = {**result, **{name: given.get(name) for name in options}}
+        if output is not None:
+            _append(Path(output), rows[i])
     return [rows[i] for i in range(len(settings))]
 
 
@@ -287,7 +282,26 @@ def _embed_all(
     return known
 
 
-_shared: tuple[Records, dict[str, LookupEmbedder]]
+_Shared = tuple[Records, dict[str, LookupEmbedder]]
+_shared: _Shared
+
+
+def _experiments(
+    records: Records, vectors: dict[str, LookupEmbedder], settings: Sequence[Setting], jobs: int
+) -> Iterator[tuple[int, Row]]:
+    """The row of each setting with its place among them, as it is done."""
+    workers = min(jobs, len(settings))
+    if workers <= 1:
+        for i, setting in enumerate(settings):
+            with one_thread():  # as the processes below, so that the sums are the same
+                row = _experiment((records, vectors), setting)
+            yield i, row
+        return
+    context = get_context("spawn")
+    with ProcessPoolExecutor(workers, context, _start, (records, vectors)) as pool:
+        futures = {pool.submit(_in_process, s): i for i, s in enumerate(settings)}
+        for future in as_completed(futures):
+            yield futures[future], future.result()
 
 
 def _start(records: Records, vectors: dict[str, LookupEmbedder]) -> None:
@@ -296,12 +310,16 @@ def _start(records: Records, vectors: dict[str, LookupEmbedder]) -> None:
     one_thread()  # the processes share the cores
 
 
-def _experiment(setting: Setting) -> Row:
+def _in_process(setting: Setting) -> Row:
+    return _experiment(_shared, setting)
+
+
+def _experiment(shared: _Shared, setting: Setting) -> Row:
     from avengers_core.evaluation.evaluate import evaluate
     from avengers_core.fitting.fit import fit
     from avengers_core.routing.router import Router
 
-    records, vectors = _shared
+    records, vectors = shared
     if setting.held_out is None:
         train, test = split_records(records, setting.train_ratio, setting.seed)
     else:

@@ -58,11 +58,10 @@ def test_run_is_tidy_deterministic_and_kept_on_disk(records, tmp_path):
     assert run(records, settings[:1], jobs=1) == rows[:1]
 
 
-def test_every_study_runs_in_this_process(records, monkeypatch):
-    monkeypatch.setattr(studies, "_shared", (records, {}), raising=False)
+def test_every_study_runs_in_this_process(records):
     for study in studies.STUDIES:
-        setting = settings_for(study, records, Setting(n_clusters=6), [0])[0]
-        row = studies._experiment(setting)
+        settings = settings_for(study, records, Setting(n_clusters=6), [0])[:1]
+        (row,) = run(records, settings, jobs=1)
         assert 0 < row["aiq"] < 1 + 1e-9, study
 
 

@@ -1,0 +1,103 @@
+"""The folder in which a newcomer stands: records, logs, results, and an endpoint that answers."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from stub_server import StubServer
+
+SAMPLE = Path(__file__).parents[2] / "examples" / "data" / "sample.jsonl"
+
+
+@pytest.fixture
+def folder(tmp_path: Path, server: StubServer, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An own folder with every file that a page names, and an environment with an endpoint."""
+    for prefix in ("AVENGERS", "OPENAI", "EMBEDDING"):
+        monkeypatch.setenv(f"{prefix}_BASE_URL", server.url)
+        monkeypatch.setenv(f"{prefix}_API_KEY", "k")
+    monkeypatch.setenv("OPENAI_API_BASE", server.url)  # what LlamaIndex reads
+    monkeypatch.chdir(tmp_path)
+    # A third of each kind of question: what is shown is that the commands work.
+    lines = SAMPLE.read_text(encoding="utf-8").splitlines()[::3]
+    for name in ("records.jsonl", "today.jsonl", "examples/data/sample.jsonl"):
+        write(tmp_path / name, "\n".join(lines))
+    write(tmp_path / "questions.txt", "What is 7 times 8?\nWrite a poem.\n")
+    logs(tmp_path, [json.loads(line) for line in lines])
+    results(tmp_path / "results" / "bench")
+    runs(tmp_path / "runs.jsonl")
+    export(tmp_path / "export")
+    hub(tmp_path / "hub", monkeypatch)
+    return tmp_path
+
+
+def write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+
+
+def logs(folder: Path, rows: list[dict[str, Any]]) -> None:
+    table = pa.Table.from_pylist(
+        [{**row, **{k: json.dumps(row[k]) for k in ("records", "usages")}} for row in rows]
+    )
+    for name in ("logs/monday.parquet", "held-out/sunday.parquet"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        pq.write_table(table, folder / name)
+    text = "\n".join(json.dumps(row) for row in rows[:40])
+    (folder / "logs" / "tuesday.jsonl.gz").write_bytes(gzip.compress(text.encode()))
+
+
+def results(folder: Path) -> None:
+    """Results as LLMRouterBench writes them."""
+    row = {"index": 1, "origin_query": "What is 7 times 8?", "score": 1.0, "cost": 0.001}
+    for model in ("small", "large"):
+        file = folder / "aime" / "test" / model / "20250101_000000.json"
+        write(file, json.dumps({"performance": 1.0, "records": [row]}))
+
+
+def runs(file: Path) -> None:
+    """Runs as LangSmith exports them, with a score of 1 to 5."""
+    run = {
+        "id": "1",
+        "run_type": "llm",
+        "session_name": "support",
+        "inputs": {"messages": [{"role": "user", "content": "Where is my parcel?"}]},
+        "outputs": {},
+        "extra": {"metadata": {"ls_model_name": "gpt-5"}},
+        "feedback_stats": {"helpfulness": {"n": 1, "avg": 4}},
+        "total_cost": "0.002",
+    }
+    write(file, json.dumps(run))
+
+
+def export(folder: Path) -> None:
+    """What the published code's ``--export_cluster`` writes."""
+    folder.mkdir()
+    np.save(folder / "cluster_centers.npy", np.eye(2, 8, dtype=np.float32))
+    cell = {"accuracy": 0.5, "avg_cost": 0.2, "total_cost": 2.0, "total_queries": 10}
+    write(folder / "balance_metrics.json", json.dumps({"0": {"a": cell}, "1": {"a": cell}}))
+    metadata = {
+        "available_models": ["a"],
+        "config": {"top_k": 1, "beta": 6.0, "seed": 42, "n_clusters": 2},
+        "embedding_model": "test/words",
+    }
+    write(folder / "metadata.json", json.dumps(metadata))
+
+
+def hub(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hub that is a folder."""
+    row = {"query": "q", "task_name": "t", "model_name": "m", "performance": 1}
+    table = pa.Table.from_pylist([row])
+    (folder / "data").mkdir(parents=True)
+    pq.write_table(table, folder / "data" / "scores.parquet")
+    results(folder / "bench")
+    monkeypatch.setattr("huggingface_hub.snapshot_download", lambda *_, **__: str(folder / "bench"))
+    monkeypatch.setattr(
+        "huggingface_hub.hf_hub_download", lambda _repo, filename, **_kw: str(folder / filename)
+    )
