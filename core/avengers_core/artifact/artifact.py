@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -17,6 +18,7 @@ from avengers_core.artifact.info import ArtifactInfo
 from avengers_core.artifact.published_export import load_published_export
 from avengers_core.artifact.statistics import Statistics
 from avengers_core.errors import ArtifactError, EmbedderMismatchError
+from avengers_core.records.names import fault_of_name, shown
 from avengers_core.records.record import Missing
 
 if TYPE_CHECKING:
@@ -63,7 +65,9 @@ class RouterArtifact:
             raise ArtifactError("an artifact needs at least one model")
         for kind, names in (("model", self.models), ("dataset", self.datasets)):
             if len(set(names)) < len(names):
-                raise ArtifactError(f"{kind} names repeat: {list(names)}")
+                raise ArtifactError(f"{kind} names repeat: {shown(_repeated(names))}")
+            if fault := next(filter(None, map(fault_of_name, names)), None):
+                raise ArtifactError(f"{kind} names: {fault}")
         if fault := self.statistics.check(self.n_clusters, len(self.models), len(self.datasets)):
             raise ArtifactError(f"statistics: {fault}")
         if self.refinement is not None and (fault := self.refinement.check(self)):
@@ -231,7 +235,9 @@ class RouterArtifact:
         """
         dropped = {models} if isinstance(models, str) else set(models)
         if unknown := sorted(dropped - set(self.models)):
-            raise ArtifactError(f"no such model: {unknown}; there are {list(self.models)}")
+            raise ArtifactError(
+                f"no such model: {shown(unknown)}; there are {shown(self.models, most=100)}"
+            )
         return self.select_models([m for m in self.models if m not in dropped])
 
     def select_models(self, models: Sequence[str]) -> RouterArtifact:
@@ -317,8 +323,12 @@ class RouterArtifact:
         )
 
 
+def _repeated(names: Sequence[str]) -> list[str]:
+    return [name for name, count in Counter(names).items() if count > 1]
+
+
 def _columns(wanted: Sequence[str], known: Sequence[str], strict: bool = True) -> list[int | None]:
     position = {name: i for i, name in enumerate(known)}
     if strict and (unknown := [name for name in wanted if name not in position]):
-        raise ArtifactError(f"no such model: {unknown}; there are {list(known)}")
+        raise ArtifactError(f"no such model: {shown(unknown)}; there are {shown(known, most=100)}")
     return [position.get(name) for name in wanted]

@@ -18,10 +18,14 @@ import numpy as np
 from avengers_core.artifact.info import ArtifactInfo
 from avengers_core.artifact.statistics import Statistics
 from avengers_core.errors import ArtifactError
+from avengers_core.files import MIB, open_regular, read_regular
+from avengers_core.records.names import one_line
 
 if TYPE_CHECKING:
     from avengers_core.artifact.artifact import RouterArtifact
 
+_MOST_JSON = 256 * MIB
+_MOST_CENTERS = 4096 * MIB
 # The metadata names embedding models freely; these are the same as an embedder of this package.
 _EMBEDDERS = dict.fromkeys(("wordllama", "wordllama l2_supercat 256"), "wordllama/l2_supercat-256")
 
@@ -44,31 +48,51 @@ def load_published_export(
     """
     folder = Path(path)
     try:
-        metadata = json.loads((folder / "metadata.json").read_bytes())
-        metrics = json.loads((folder / "balance_metrics.json").read_bytes())
-        centers = np.load(folder / "cluster_centers.npy", allow_pickle=False)
+        metadata = json.loads(read_regular(folder / "metadata.json", _MOST_JSON))
+        metrics = json.loads(read_regular(folder / "balance_metrics.json", _MOST_JSON))
+        with open_regular(folder / "cluster_centers.npy", _MOST_CENTERS) as stream:
+            centers = np.load(stream, allow_pickle=False)
         models = tuple(metadata["available_models"])
         config = metadata.get("config", {})
         named = embedder or str(metadata.get("embedding_model", "unknown"))
         statistics = _statistics(metrics, models, len(centers))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        # Which checks them, and whose errors are of the same kind.
+        artifact = make(
+            models=models,
+            datasets=("unknown",),
+            centroids=centers,
+            statistics=statistics,
+            info=_info(metadata, config, named),
+        )
+    except ArtifactError as error:
+        raise ArtifactError(f"{folder}: {error}") from None
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        IndexError,
+        MemoryError,
+        RecursionError,
+        EOFError,
+        OverflowError,
+    ) as error:
         raise ArtifactError(
             f"{folder} is not an export of the published implementation "
-            f"(metadata.json, balance_metrics.json, cluster_centers.npy): {error!r}"
+            f"(metadata.json, balance_metrics.json, cluster_centers.npy): "
+            f"{one_line(repr(error)):.300}"
         ) from None
-    options = {k: config[k] for k in ("top_k", "beta") if k in config}
-    return make(
-        models=models,
-        datasets=("unknown",),
-        centroids=centers,
-        statistics=statistics,
-        info=ArtifactInfo(
-            embedder=_EMBEDDERS.get(named, named),
-            fit={"imported": True, **{k: config[k] for k in ("seed", "n_clusters") if k in config}},
-            scorer="reference",
-            scorer_options=options,
-            source=f"export of the published implementation, {metadata.get('timestamp', '')}",
-        ),
+    return artifact
+
+
+def _info(metadata: dict[str, Any], config: dict[str, Any], named: str) -> ArtifactInfo:
+    return ArtifactInfo(
+        embedder=_EMBEDDERS.get(named, named),
+        fit={"imported": True, **{k: config[k] for k in ("seed", "n_clusters") if k in config}},
+        scorer="reference",
+        scorer_options={k: config[k] for k in ("top_k", "beta") if k in config},
+        source=f"export of the published implementation, {metadata.get('timestamp', '')}",
     )
 
 

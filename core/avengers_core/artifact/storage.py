@@ -11,7 +11,6 @@ import hashlib
 import json
 import os
 import re
-import secrets
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -20,12 +19,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from avengers_core.artifact.info import FORMAT_VERSION, ArtifactInfo
 from avengers_core.artifact.refinement import Refinement
 from avengers_core.artifact.statistics import Statistics
 from avengers_core.errors import ArtifactError, EmbedderError
+from avengers_core.files import MIB, UNFINISHED, open_regular, read_regular, replace_file
+from avengers_core.records.names import fault_of_name, shown
 
 if TYPE_CHECKING:
     from avengers_core.artifact.artifact import RouterArtifact
@@ -34,6 +35,11 @@ MANIFEST = "artifact.json"
 _STATISTICS = "statistics."
 _EMBEDDER = "embedder."
 _REFINEMENT = "refinement."
+# Names of a hundred thousand models and datasets fit; and arrays for 100,000 clusters of them.
+_MOST_MANIFEST = 64 * MIB
+_MOST_ARRAYS = 4096 * MIB
+_MOST_HEADER = 16 * MIB
+_ARRAYS = r"arrays-[0-9a-f]{16}\.safetensors"
 # Other processes that save all the time may replace the arrays before they are read.
 _READS = 20
 
@@ -50,8 +56,17 @@ class Manifest(BaseModel):
     dim: int
     n_records: int
     info: ArtifactInfo
-    arrays: str = Field(pattern=r"^arrays-[0-9a-f]{16}\.safetensors$")
+    arrays: str = Field(pattern=rf"^{_ARRAYS}$")
     sha256: str
+
+    @field_validator("models", "datasets")
+    @classmethod
+    def _names(cls, names: list[str]) -> list[str]:
+        if fault := next(filter(None, map(fault_of_name, names)), None):
+            raise ValueError(fault)
+        if len(set(names)) < len(names):
+            raise ValueError("a name repeats")
+        return names
 
 
 def save(artifact: RouterArtifact, path: str | os.PathLike[str]) -> None:
@@ -66,15 +81,13 @@ def save(artifact: RouterArtifact, path: str | os.PathLike[str]) -> None:
 
     Raises:
         ArtifactError: the path is a file, or a folder that holds other things.
+        OSError: the system's own, such as a full disk; the old content is still valid.
     """
     folder = Path(path)
     if folder.exists() and not folder.is_dir():
         raise ArtifactError(f"{folder} is a file; an artifact is saved as a folder")
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / MANIFEST).exists():
-        leftovers = [p.name for p in folder.iterdir() if not _is_ours(p.name)]
-        if leftovers:
-            raise ArtifactError(f"{folder} is not an artifact: it holds {sorted(leftovers)[:3]}")
-    folder.mkdir(parents=True, exist_ok=True)
+    if folder.is_dir():
+        _check_ours(folder)
     payload = _serialize(_arrays(artifact))
     sha256 = hashlib.sha256(payload).hexdigest()
     manifest = Manifest(
@@ -88,6 +101,7 @@ def save(artifact: RouterArtifact, path: str | os.PathLike[str]) -> None:
         arrays=f"arrays-{sha256[:16]}.safetensors",
         sha256=sha256,
     )
+    folder.mkdir(parents=True, exist_ok=True)
     with _alone(folder):
         replace_file(folder / manifest.arrays, payload)
         replace_file(folder / MANIFEST, (manifest.model_dump_json(indent=1) + "\n").encode())
@@ -115,28 +129,87 @@ def load(path: str | os.PathLike[str], make: type[RouterArtifact]) -> RouterArti
             f"{folder / manifest.arrays} is damaged: its SHA-256 is {sha256[:16]}…, "
             f"{MANIFEST} says {manifest.sha256[:16]}…"
         )
-    arrays = _deserialize(payload, folder)
+    arrays = _deserialize(payload, folder / manifest.arrays)
     try:
         artifact = _assemble(manifest, arrays, make)
         _check_embedder(artifact)
     except (ArtifactError, EmbedderError) as error:
-        raise ArtifactError(f"{folder}: {error}") from None
+        raise ArtifactError(f"{folder / manifest.arrays}: {error}") from None
     except (KeyError, TypeError, ValueError) as error:
-        raise ArtifactError(f"{folder}: arrays are missing or unknown ({error})") from None
+        raise ArtifactError(
+            f"{folder / manifest.arrays}: arrays are missing or unknown ({error})"
+        ) from None
     return artifact
+
+
+def _check_ours(folder: Path) -> None:
+    """Refuse to write to a folder that another program, or a person, has made."""
+    names = sorted(file.name for file in folder.iterdir())
+    if MANIFEST in names:
+        if not _is_manifest(folder / MANIFEST):
+            raise ArtifactError(
+                f"{folder} is not an artifact: its {MANIFEST} is damaged or another program's. "
+                f"Choose another folder, or delete it"
+            )
+    elif others := [name for name in names if not _is_ours(name)]:
+        raise ArtifactError(f"{folder} is not an artifact: it holds {shown(others[:3])}")
+
+
+def _is_manifest(file: Path) -> bool:
+    """Whether any version of this package wrote it."""
+    try:
+        content = json.loads(read_regular(file, _MOST_MANIFEST))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return (
+        isinstance(content, dict)
+        and isinstance(content.get("format_version"), int)
+        and re.fullmatch(_ARRAYS, str(content.get("arrays"))) is not None
+    )
 
 
 def _read(folder: Path) -> tuple[Manifest, bytes]:
     manifest = _read_manifest(folder)
     for _ in range(_READS):
         try:
-            return manifest, (folder / manifest.arrays).read_bytes()
+            return manifest, _read_arrays(folder / manifest.arrays)
         except OSError as error:
             # Another process may have saved between the two reads.
             known, manifest = manifest, _read_manifest(folder)
             if manifest.arrays == known.arrays:
-                raise ArtifactError(f"{folder}: the arrays can not be read ({error})") from None
+                raise ArtifactError(
+                    f"{folder / manifest.arrays} can not be read ({error.strerror})"
+                ) from None
     raise ArtifactError(f"{folder}: its content changes faster than it can be read")
+
+
+def _read_arrays(file: Path) -> bytes:
+    """The content of a safetensors file, once its size is known to be what its header says.
+
+    The format: eight bytes with the length of the header, little-endian; the header, in JSON,
+    that says where each array lies in what follows.
+    """
+    with open_regular(file, _MOST_ARRAYS) as stream:
+        size = os.fstat(stream.fileno()).st_size
+        start = stream.read(8)
+        length = int.from_bytes(start, "little")
+        if length > min(size, _MOST_HEADER):
+            raise ArtifactError(f"{file} is damaged: its header can not be {length:,} bytes long")
+        header = stream.read(length)
+        try:
+            ends = [
+                array["data_offsets"][1]
+                for name, array in json.loads(header).items()
+                if name != "__metadata__"
+            ]
+            announced = 8 + length + max(ends, default=0)
+        except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError):
+            raise ArtifactError(f"{file} is damaged: its header can not be read") from None
+        if size != announced:
+            raise ArtifactError(
+                f"{file} is damaged: it has {size:,} bytes, its header says {announced:,}"
+            )
+        return start + header + stream.read(size)
 
 
 def _assemble(
@@ -145,7 +218,7 @@ def _assemble(
     """The artifact, checked; raises KeyError, TypeError or ValueError for arrays of other names."""
     prefixes = (_STATISTICS, _EMBEDDER, _REFINEMENT)
     if unknown := sorted(k for k in arrays if k != "centroids" and not k.startswith(prefixes)):
-        raise ArtifactError(f"unknown arrays {unknown}")
+        raise ArtifactError(f"unknown arrays {shown(unknown)}")
     refinement = _with_prefix(arrays, _REFINEMENT)
     artifact = make(
         models=tuple(manifest.models),
@@ -208,14 +281,14 @@ def _serialize(arrays: dict[str, npt.NDArray[Any]]) -> bytes:
     return payload
 
 
-def _deserialize(payload: bytes, folder: Path) -> dict[str, npt.NDArray[Any]]:
+def _deserialize(payload: bytes, file: Path) -> dict[str, npt.NDArray[Any]]:
     from safetensors import SafetensorError
     from safetensors.numpy import load as from_bytes
 
     try:
         arrays: dict[str, npt.NDArray[Any]] = from_bytes(payload)
     except (SafetensorError, ValueError, KeyError) as error:
-        raise ArtifactError(f"{folder}: the arrays can not be read ({error})") from None
+        raise ArtifactError(f"{file}: the arrays can not be read ({error})") from None
     for array in arrays.values():
         array.setflags(write=False)
     return arrays
@@ -224,7 +297,7 @@ def _deserialize(payload: bytes, folder: Path) -> dict[str, npt.NDArray[Any]]:
 def _read_manifest(folder: Path) -> Manifest:
     file = folder / MANIFEST
     try:
-        content = json.loads(file.read_bytes())
+        content = json.loads(read_regular(file, _MOST_MANIFEST))
     except OSError as error:
         raise ArtifactError(
             f"{folder} is not an artifact folder: {MANIFEST} can not be read "
@@ -235,29 +308,16 @@ def _read_manifest(folder: Path) -> Manifest:
     version = content.get("format_version") if isinstance(content, dict) else None
     if type(version) is not int or version != FORMAT_VERSION:
         raise ArtifactError(
-            f"{file} has format version {version!r}; this package reads version "
+            f"{file} has format version {shown([version])}; this package reads version "
             f"{FORMAT_VERSION}. Fit it again, or install the version that wrote it."
         )
     try:
         return Manifest.model_validate(content)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        place = ".".join(str(p) for p in first["loc"])
-        raise ArtifactError(f"{file} is not valid: {place}: {first['msg']}") from None
-
-
-def replace_file(file: Path, content: bytes) -> None:
-    """Write a file so that it is there whole or not at all."""
-    unfinished = file.with_name(f".tmp-{secrets.token_hex(8)}")
-    try:
-        with open(unfinished, "xb") as out:
-            out.write(content)
-            out.flush()
-            os.fsync(out.fileno())
-        os.replace(unfinished, file)
-    except BaseException:
-        unfinished.unlink(missing_ok=True)
-        raise
+        place = ".".join(shown([p]).strip("'") for p in first["loc"])
+        reason = first["msg"].removeprefix("Value error, ")
+        raise ArtifactError(f"{file} is not valid: {place}: {reason:.200}") from None
 
 
 @contextmanager
@@ -278,4 +338,4 @@ def _alone(folder: Path) -> Iterator[None]:
 
 
 def _is_ours(name: str) -> bool:
-    return bool(re.fullmatch(r"artifact\.json|arrays-[0-9a-f]{16}\.safetensors|\.tmp-.*", name))
+    return bool(re.fullmatch(rf"artifact\.json|{_ARRAYS}|{UNFINISHED}", name))

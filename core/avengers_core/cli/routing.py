@@ -25,8 +25,9 @@ from avengers_core.cli.shared import (
     scorer_options,
     show_problems,
 )
+from avengers_core.records.names import one_line
 from avengers_core.records.record import RecordProblem, numbered_lines
-from avengers_core.routing.decision import RoutingDecision, one_line, text_table, usd
+from avengers_core.routing.decision import RoutingDecision, text_table, usd
 from avengers_core.routing.router import DEFAULT_ARTIFACT, Router
 
 _BATCH = 1024

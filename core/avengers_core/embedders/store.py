@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+import stat
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing, suppress
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -17,17 +22,28 @@ from avengers_core.errors import EmbedderError
 _APPLICATION = 0x41766745
 _VERSION = 1
 _BUSY_SECONDS = 60.0
+_WAIT_SECONDS = 0.02
 _KEYS_PER_QUERY = 500  # old SQLite takes 999 variables
 _CHECKSUM = 8
+
+# SQLite must not be in use while the process forks: the child would inherit locks of threads that
+# it does not have, and wait for them for ever. So one thread at a time uses it, and a fork waits
+# for that one; who waits for another process waits outside.
+_in_use = threading.RLock()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_in_use.acquire, after_in_parent=_in_use.release, after_in_child=_in_use.release
+    )
+T = TypeVar("T")
 
 
 class VectorStore:
     """A persistent map from keys to vectors.
 
     Every operation opens and closes its own connection (about 0.2 ms). That makes it safe under
-    threads and after a fork, and leaves nothing to close. A write is one transaction of a
-    write-ahead log, so a killed process loses at most the transaction that it was in. Each row
-    carries a checksum: a damaged one counts as absent.
+    threads and in a forked child, whenever it was forked, and leaves nothing to close. A write is
+    one transaction of a write-ahead log, so a killed process loses at most the transaction that it
+    was in. Each row carries a checksum: a damaged one counts as absent.
 
     Args:
         path: the file; made, with its folder, if it is not there.
@@ -42,45 +58,68 @@ class VectorStore:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise EmbedderError(f"the folder of the embedding cache {path}: {error}") from None
-        with self._connection():
-            pass
+        self._use(lambda connection: None)
 
     def get(self, keys: Sequence[bytes]) -> dict[bytes, Vectors]:
         """The vectors of those keys that are there."""
-        found: dict[bytes, Vectors] = {}
-        with self._connection() as connection:
+
+        def read(connection: sqlite3.Connection) -> list[tuple[bytes, object]]:
+            rows = []
             for start in range(0, len(keys), _KEYS_PER_QUERY):
                 some = keys[start : start + _KEYS_PER_QUERY]
                 marks = ",".join("?" * len(some))
                 query = f"SELECT key, vector FROM vectors WHERE key IN ({marks})"
-                for key, blob in connection.execute(query, some):
-                    vector = _unpack(key, blob)
-                    if vector is not None:
-                        found[key] = vector
-        return found
+                rows += connection.execute(query, some).fetchall()
+            return rows
+
+        vectors = {key: _unpack(key, blob) for key, blob in self._use(read)}
+        return {key: vector for key, vector in vectors.items() if vector is not None}
 
     def put(self, vectors: Mapping[bytes, Vectors]) -> None:
         """Store vectors, all or none."""
         rows = [(key, _pack(key, vector)) for key, vector in vectors.items()]
-        with self._connection() as connection:
+
+        def write(connection: sqlite3.Connection) -> None:
             connection.execute("BEGIN IMMEDIATE")
             connection.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?)", rows)
             connection.execute("COMMIT")
 
-    @contextmanager
-    def _connection(self) -> Iterator[sqlite3.Connection]:
-        try:
-            with closing(
-                sqlite3.connect(self.path, timeout=_BUSY_SECONDS, isolation_level=None)
-            ) as connection:
-                self._prepare(connection)
-                yield connection
-        except sqlite3.Error as error:
-            raise EmbedderError(
-                f"the embedding cache {self.path} can not be used: {error}. If it is damaged or "
-                f"is another file, delete it or choose another path; if the disk is full or "
-                f"read-only, do without a cache"
-            ) from error
+        self._use(write)
+
+    def _use(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Do some work, all or nothing of it, with a connection of its own."""
+        deadline = time.monotonic() + _BUSY_SECONDS
+        while True:
+            try:
+                with _in_use:
+                    return self._try(work)
+            except sqlite3.OperationalError as error:
+                # By its text: Python 3.10 does not tell the code.
+                if "lock" in str(error) and time.monotonic() < deadline:
+                    time.sleep(_WAIT_SECONDS)
+                    continue
+                raise self._unusable(error) from error
+            except sqlite3.Error as error:
+                raise self._unusable(error) from error
+
+    def _try(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        self._check_regular()
+        with closing(sqlite3.connect(self.path, timeout=0, isolation_level=None)) as connection:
+            self._prepare(connection)
+            return work(connection)
+
+    def _check_regular(self) -> None:
+        """SQLite would wait for a FIFO, and read a device."""
+        with suppress(OSError):  # not there yet; or SQLite will say it
+            if not stat.S_ISREG(self.path.stat().st_mode):
+                raise EmbedderError(f"the embedding cache {self.path} is not a regular file")
+
+    def _unusable(self, error: sqlite3.Error) -> EmbedderError:
+        return EmbedderError(
+            f"the embedding cache {self.path} can not be used: {error}. If it is damaged or is "
+            f"another file, delete it or choose another path; if the disk is full or read-only, "
+            f"do without a cache"
+        )
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
         if not self._is_ours(connection):

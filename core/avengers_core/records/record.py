@@ -36,6 +36,7 @@ from pydantic import (
 )
 
 from avengers_core.errors import RecordError
+from avengers_core.records.names import fault_of_name, one_line
 
 Missing = Literal["skip", "zero"]
 Source = str | os.PathLike[str] | IO[bytes] | IO[str] | Iterable[Any]
@@ -78,10 +79,11 @@ class Record(BaseModel):
 
     Attributes:
         query: the text, not blank.
-        scores: model -> score in [0, 1], or None where the model has no result. JSON key
-            ``records``.
+        scores: model -> score in [0, 1], or None where the model has no result; models have names
+            of 1 to 256 printable characters. JSON key ``records``.
         usages: model -> :class:`Usage`; models without one have unknown cost.
-        dataset: where the query comes from; splits and reports are made per dataset.
+        dataset: where the query comes from; splits and reports are made per dataset. Printable,
+            at most 256 characters.
         index: the query's number or name in its dataset.
     """
 
@@ -96,9 +98,16 @@ class Record(BaseModel):
     @field_validator("scores")
     @classmethod
     def _named(cls, scores: dict[str, float | None]) -> dict[str, float | None]:
-        if "" in scores:
-            raise ValueError("a model without a name")
+        if fault := next(filter(None, map(fault_of_name, scores)), None):
+            raise ValueError(fault)
         return scores
+
+    @field_validator("dataset")
+    @classmethod
+    def _nameable(cls, dataset: str) -> str:
+        if fault := fault_of_name(dataset):
+            raise ValueError(fault)
+        return dataset
 
     @field_validator("query")
     @classmethod
@@ -122,7 +131,7 @@ class RecordProblem(NamedTuple):
     excerpt: str
 
     def __str__(self) -> str:
-        return _printable(f"line {self.line}: {self.reason}: {self.excerpt}")
+        return one_line(f"line {self.line}: {self.reason}: {self.excerpt}")
 
 
 class Records(Sequence[Record]):
@@ -361,11 +370,6 @@ def problem(number: int, reason: str, item: object) -> RecordProblem:
             text = str(item)
     except (RecursionError, ValueError):  # nested too deeply, a number of too many digits
         text = f"({type(item).__name__})"
-    shown = _printable(text[: _EXCERPT_CHARS + 1]).strip()
+    shown = one_line(text[: _EXCERPT_CHARS + 1]).strip()
     cut = shown[: _EXCERPT_CHARS - 1] + "…" if len(shown) > _EXCERPT_CHARS else shown
-    return RecordProblem(number, _printable(reason), cut)
-
-
-def _printable(text: str) -> str:
-    """Reasons and excerpts are printed, and hold what came from the file."""
-    return "".join(c if c.isprintable() else " " for c in text)
+    return RecordProblem(number, one_line(reason), cut)

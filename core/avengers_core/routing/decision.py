@@ -6,6 +6,8 @@ import html
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
+from avengers_core.records.names import one_line
+
 Basis = Literal["query", "overall"]
 _COLUMNS = ("model", "utility", "score", "cost", "support")
 
@@ -215,11 +217,6 @@ class RoutingDecision:
             lines = ["votes: " + ", ".join(votes)]
         lines += [f"not eligible: {model}: {reason}" for model, reason in self.ineligible.items()]
         return [one_line(line) for line in lines]
-
-
-def one_line(text: str) -> str:
-    """A text without line ends and what else a terminal would obey; names may hold anything."""
-    return text if text.isprintable() else "".join(c if c.isprintable() else " " for c in text)
 
 
 def usd(cost: float | None) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +12,7 @@ import numpy.typing as npt
 
 from avengers_core.artifact.artifact import RouterArtifact
 from avengers_core.embedders.surface import NAMES, features_of, surface
-from avengers_core.errors import EmbedderMismatchError
+from avengers_core.errors import ArtifactError, EmbedderMismatchError
 from avengers_core.routing.alpha_path import AlphaCurve, curve, find_path
 from avengers_core.routing.calls import Call, OnEmpty, make_call
 from avengers_core.routing.decision import RoutingDecision
@@ -59,7 +58,6 @@ class Router:
             )
         self._scorer_spec = (scorer, scorer_options)
         self._embedder = None if embedder is None else _embedder_of(artifact, embedder)
-        self._embedder_lock = threading.Lock()
         self.engine = Engine(artifact, make_scorer(artifact, scorer, **scorer_options))
 
     @classmethod
@@ -71,7 +69,13 @@ class Router:
         **scorer_options: Any,
     ) -> Router:
         """A router from an artifact folder; raises what :meth:`RouterArtifact.load` raises."""
-        return cls(RouterArtifact.load(path), embedder, scorer, **scorer_options)
+        artifact = RouterArtifact.load(path)
+        if scorer is None and not scorer_options:
+            try:
+                make_scorer(artifact)
+            except (TypeError, ValueError) as error:
+                raise ArtifactError(f"{os.fspath(path)}: its scorer: {error!s:.200}") from None
+        return cls(artifact, embedder, scorer, **scorer_options)
 
     @classmethod
     def default(
@@ -104,9 +108,8 @@ class Router:
             EmbedderError: the artifact names one that can not be made from its name.
         """
         if self._embedder is None:
-            with self._embedder_lock:
-                if self._embedder is None:
-                    self._embedder = _embedder_of(self.engine.artifact)
+            # Without a lock, which a forked child might find taken; two threads may each make one.
+            self._embedder = _embedder_of(self.engine.artifact)
         return self._embedder
 
     def swap(self, artifact: RouterArtifact) -> None:
@@ -126,13 +129,6 @@ class Router:
 
     def __repr__(self) -> str:
         return f"<Router: {self.engine.scorer.name}, {self.engine.artifact!r}>"
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {k: v for k, v in self.__dict__.items() if k != "_embedder_lock"}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self._embedder_lock = threading.Lock()
 
     def check(self, **arguments: Any) -> None:
         """Raise ValueError for arguments that :meth:`route` would refuse whatever the query."""

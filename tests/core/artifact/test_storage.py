@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -20,7 +21,14 @@ import safetensors.numpy
 from hypothesis import given
 from hypothesis import strategies as st
 
-from avengers_core import ArtifactError, EmbedderMismatchError, Router, RouterArtifact, fit
+from avengers_core import (
+    ArtifactError,
+    EmbedderMismatchError,
+    Router,
+    RouterArtifact,
+    files,
+    fit,
+)
 from avengers_core.artifact import storage
 from avengers_core.artifact.info import ArtifactInfo
 from avengers_core.artifact.statistics import Statistics
@@ -88,7 +96,7 @@ def test_saving_again_replaces_and_cleans_up(artifact, folder):
         ({"surprise": 1}, "surprise"),
         ({"models": "good"}, "models"),
         ({"models": ["good", "cheap"]}, r"statistics: \w+ has shape \(3, 3\), expected \(3, 2\)"),
-        ({"models": ["good", "cheap", "cheap"]}, "model names repeat"),
+        ({"models": ["good", "cheap", "cheap"]}, "artifact.json.*models"),
         ({"datasets": ["greek"]}, "topics has shape"),
         ({"n_records": 5}, "n_records is 60 by the arrays, 5 by artifact.json"),
         ({"format_version": True}, "format version True"),
@@ -230,10 +238,10 @@ def test_nothing_is_unpickled(folder, monkeypatch):
 
 def test_a_folder_with_other_things_is_not_written_to(artifact, tmp_path):
     (tmp_path / "thesis.txt").write_text("years of work")
-    with pytest.raises(ArtifactError, match=r"is not an artifact: it holds \['thesis.txt'\]"):
+    with pytest.raises(ArtifactError, match=r"thesis\.txt"):
         artifact.save(tmp_path)
     (tmp_path / "file").write_text("")
-    with pytest.raises(ArtifactError, match="is a file"):
+    with pytest.raises(ArtifactError):
         artifact.save(tmp_path / "file")
 
 
@@ -245,15 +253,19 @@ def test_a_save_that_fails_leaves_the_old_artifact_whole(artifact, folder, monke
         calls.append(arguments)
         if step == "second replace" and len(calls) == 1:
             return really(*arguments)
-        raise OSError("disk full")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     really = os.replace
     if step == "write":
-        monkeypatch.setattr(storage, "open", fails, raising=False)
+        monkeypatch.setattr(
+            files, "open", lambda *a: fails() if "xb" in a else os.fdopen(*a), raising=False
+        )
     else:
-        monkeypatch.setattr(storage.os, step.split()[-1], fails)
-    with pytest.raises(OSError, match="disk full"):
+        monkeypatch.setattr(files.os, step.split()[-1], fails)
+    with pytest.raises(OSError, match=str(folder)) as error:
         artifact.drop_models(["odd"]).save(folder)
+    assert error.value.errno == errno.ENOSPC
+    assert ".tmp-" not in str(error.value)
     monkeypatch.undo()
     assert RouterArtifact.load(folder) == artifact
     assert not list(folder.glob(".tmp-*"))

@@ -208,7 +208,10 @@ def test_every_line_is_a_record_a_problem_or_blank(lines):
 
 
 scores = st.dictionaries(
-    st.text(min_size=1, max_size=5), st.none() | st.floats(0, 1), min_size=1, max_size=3
+    st.text(min_size=1, max_size=5).filter(str.isprintable),
+    st.none() | st.floats(0, 1),
+    min_size=1,
+    max_size=3,
 )
 
 
@@ -364,6 +367,21 @@ def test_paths_are_not_taken_for_records(tmp_path):
             load_records(paths)
 
 
-def test_a_model_needs_a_name():
-    (problem,) = load_records([{"query": "q", "records": {"": 1}}]).problems
-    assert "a model without a name" in problem.reason
+@pytest.mark.parametrize("name", ["", "a\nb", "\x1b[2J", "\ud800", "\u202e", "x" * 257])
+def test_names_that_no_output_could_show_are_refused(name):
+    for row in (
+        {"query": "q", "records": {"good": 1, name: 1}},
+        {"query": "q", "records": {"good": 1}, "dataset": name},
+    ):
+        (problem,) = load_records([row]).problems
+        assert problem.reason.startswith(("records: ", "dataset: "))
+        assert str(problem).isprintable()
+        assert len(str(problem)) < 300
+
+
+@pytest.mark.parametrize(
+    "name", ["x" * 256, "![x](http://e)", "=1+1", "@cf/llama|é", "<b>", "模型 1"]
+)
+def test_names_that_can_be_printed_are_taken(name):
+    (record,) = load_records([{"query": "q", "records": {name: 1}, "dataset": name}])
+    assert (list(record.scores), record.dataset) == ([name], name)

@@ -1,0 +1,42 @@
+"""Names of models and datasets: what they may be, and how they are shown.
+
+They come from files of others and go to terminals, tables, pictures, pages and file formats. What
+no output could show is refused where it comes in; what is special to one format only, such as the
+``|`` of a Markdown table or the ``=`` of a spreadsheet, is escaped by whoever writes that format.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+MAX_NAME = 256
+_SHOWN = 80
+
+
+def fault_of_name(name: str) -> str | None:
+    """Why a text can not name a model or a dataset, in words, or None.
+
+    A name has 1 to 256 characters that can be printed, in the sense of :meth:`str.isprintable`:
+    no control characters, line ends, lone surrogates, or marks of writing direction.
+    """
+    if not name:
+        return "a name is empty"
+    if len(name) > MAX_NAME:
+        return f"a name may have {MAX_NAME} characters, {shown([name[:20]])} has {len(name):,}"
+    if not name.isprintable():
+        bad = next(c for c in name if not c.isprintable())
+        return f"a name can not hold the character U+{ord(bad):04X}, as {shown([name])} does"
+    return None
+
+
+def one_line(text: str) -> str:
+    """A text without line ends and what else a terminal would obey."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else " " for c in text)
+
+
+def shown(values: Iterable[object], most: int = 10) -> str:
+    """A few values for an error's message: on one line, each shortened, of many the first ones."""
+    texts = [one_line(repr(value)) for value in values]
+    cut = [t if len(t) <= _SHOWN else t[: _SHOWN - 1] + "…" for t in texts[:most]]
+    more = f" and {len(texts) - most:,} more" if len(texts) > most else ""
+    return ", ".join(cut) + more
