@@ -70,6 +70,7 @@ class TestIntegration(ChatModelIntegrationTests):
             return httpx.Response(200, content=_PIXEL, request=httpx.Request("GET", url))
 
         monkeypatch.setattr(httpx, "get", fetched)
+        monkeypatch.setenv("LANGCHAIN_TESTS_USER_AGENT", "nobody is asked")
 
     @property
     def chat_model_class(self) -> type[BaseChatModel]:
