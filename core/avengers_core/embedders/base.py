@@ -8,6 +8,7 @@ from typing import Any, Protocol, TypeAlias, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
+from avengers_core.embedders.tokens import MAX_CHARS
 from avengers_core.errors import EmbedderError
 from avengers_core.redaction import describe
 
@@ -36,7 +37,8 @@ class Embedder(Protocol):
         """Embed texts.
 
         Args:
-            texts: n texts, any of which may be empty or ill-formed Unicode.
+            texts: n texts, any of which may be empty or ill-formed Unicode; of a longer one, the
+                first 100,000 characters count.
 
         Returns:
             (n, dim) float32, rows of L2 norm 1; the row of a text without content is zero.
@@ -57,7 +59,7 @@ EmbedderSpec: TypeAlias = str | Embedder | Callable[[list[str]], Any] | Any
 
 
 def as_texts(texts: Sequence[str]) -> list[str]:
-    """The texts as a list of well-formed strings.
+    """The texts as a list of well-formed strings of at most :data:`MAX_CHARS` characters.
 
     Half a surrogate pair, which JSON can smuggle in and UTF-8 can not carry, becomes U+FFFD.
 
@@ -70,9 +72,10 @@ def as_texts(texts: Sequence[str]) -> list[str]:
 
 
 def well_formed(text: str) -> str:
-    """A text that can be encoded as UTF-8; see :func:`as_texts`."""
+    """A text of bounded length that can be encoded as UTF-8; see :func:`as_texts`."""
     if not isinstance(text, str):
         raise TypeError(f"expected a text, got {type(text).__name__}")
+    text = text[:MAX_CHARS]
     if text.isascii():
         return text
     try:

@@ -58,6 +58,7 @@ class OpenAIEmbedder:
         batch_size: texts in one request, at least 1.
         max_concurrency: requests at once, at least 1.
         max_tokens: texts are cut to about so many tokens; 8191 is the limit of OpenAI's models.
+            More than 100,000 characters are never sent.
         timeout: seconds that one attempt may take.
         max_retries: attempts after the first.
 

@@ -15,7 +15,7 @@ from math import expm1, log1p, sqrt
 import numpy as np
 import numpy.typing as npt
 
-from avengers_core.embedders.tokens import BYTES_PER_TOKEN
+from avengers_core.embedders.tokens import BYTES_PER_TOKEN, MAX_CHARS, n_bytes
 
 Floats = npt.NDArray[np.floating]
 
@@ -61,12 +61,15 @@ def tokens_of(features: tuple[float, ...]) -> float:
 
 
 def features_of(text: str) -> tuple[float, ...]:
-    """The features named in :data:`NAMES` of one text."""
+    """The features named in :data:`NAMES` of one text.
+
+    Of a text longer than what is embedded, only the number of bytes is that of the whole.
+    """
     # On bytes, counting by deletion and searching for fixed strings run at memory speed, which one
     # expression for all lettered options or code markers does not.
-    raw = text.encode("utf-8", "replace")
-    size, words, lines = len(raw), raw.split(), raw.count(b"\n")
-    n = size or 1
+    raw = text[:MAX_CHARS].encode("utf-8", "replace")
+    words, lines, n = raw.split(), raw.count(b"\n"), len(raw) or 1
+    size = len(raw) if len(text) <= MAX_CHARS else n_bytes(text)
     options = int(_OPTION.match(raw) is not None)
     if lines:
         options += len(_OPTION_LINE.findall(raw))

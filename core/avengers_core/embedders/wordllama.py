@@ -29,7 +29,7 @@ ID_PREFIX = "wordllama/l2_supercat-"
 DIMS = (64, 128, 256)
 
 _BATCH_TEXTS = 256
-_BATCH_CHARS = 1_000_000
+_BATCH_CHARS = 250_000
 # Beyond this many tokens, counting them and one product with the table is faster, and needs no
 # copy of the rows.
 _MANY_TOKENS = 8_192

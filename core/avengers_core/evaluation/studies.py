@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from avengers_core.embedders.tokens import MAX_CHARS
 from avengers_core.errors import RecordError
 from avengers_core.parallel import one_thread
 from avengers_core.records.record import Records, Source, as_records
@@ -257,11 +258,11 @@ class LookupEmbedder:
     ) -> None:
         self.id, self.dim = id, int(vectors.shape[1])
         self._vectors = vectors
-        self._row = {text: i for i, text in enumerate(texts)}
+        self._row = {text[:MAX_CHARS]: i for i, text in enumerate(texts)}
 
     def embed(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         """(n, d) vectors of texts that are among the known ones."""
-        return self._vectors[[self._row[text] for text in texts]]
+        return self._vectors[[self._row[text[:MAX_CHARS]] for text in texts]]
 
     async def aembed(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         """:meth:`embed`."""

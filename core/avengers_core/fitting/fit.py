@@ -20,6 +20,7 @@ from avengers_core.artifact.refinement import Refinement
 from avengers_core.artifact.statistics import Statistics
 from avengers_core.artifact.sums import Sums
 from avengers_core.embedders.surface import surface
+from avengers_core.embedders.tokens import MAX_CHARS
 from avengers_core.errors import ArtifactError, EmbedderMismatchError, RecordError
 from avengers_core.fitting.refine import fit_refinement
 from avengers_core.fitting.sampling import sample_rows
@@ -277,7 +278,7 @@ def embed_distinct(
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
     """Vectors of the distinct queries, and the row of each query among them: (q, d), (n,)."""
     position: dict[str, int] = {}
-    row = [position.setdefault(q, len(position)) for q in queries]
+    row = [position.setdefault(q[:MAX_CHARS], len(position)) for q in queries]
     return encoder.embed(list(position)), np.array(row, dtype=np.int64)
 
 

@@ -75,8 +75,8 @@ async def test_batches_keep_their_order(
 
 
 async def test_a_request_has_a_bounded_size(make: Any, embed: Any, endpoint: Any) -> None:
-    await embed(make(max_tokens=10**6), ["x" * 150_000] * 5)
-    assert sorted(len(r["input"]) for r in endpoint.requests) == [1, 2, 2]
+    await embed(make(max_tokens=10**6), ["x" * 90_000] * 9)
+    assert sorted(len(r["input"]) for r in endpoint.requests) == [1, 4, 4]
 
 
 async def test_blank_texts_are_zero_and_not_sent(

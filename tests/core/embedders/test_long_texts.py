@@ -1,0 +1,65 @@
+"""Texts of any length: the first 100,000 characters are embedded, in bounded memory."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+
+from avengers_core import fit
+from avengers_core.embedders import CallableEmbedder, TfidfEmbedder, WordLlamaEmbedder
+from avengers_core.embedders.surface import NAMES, features_of
+from avengers_core.embedders.tokens import MAX_CHARS
+
+LONG = "word " * (MAX_CHARS // 5)
+
+
+@pytest.mark.parametrize(
+    "make", [WordLlamaEmbedder, lambda: TfidfEmbedder.fit(["word", "other", "third one"])]
+)
+def test_what_comes_after_does_not_count(make: Any) -> None:
+    vectors = make().embed([LONG, LONG + "other", LONG[:-5] + "other"])
+    assert (vectors[0] == vectors[1]).all()
+    assert (vectors[0] != vectors[2]).any()
+
+
+def test_a_function_of_the_user_is_given_no_more() -> None:
+    lengths: list[int] = []
+
+    def embed(texts: list[str]) -> Any:
+        lengths.extend(map(len, texts))
+        return np.ones((len(texts), 2))
+
+    embedder = CallableEmbedder(embed, id="lengths", dim=2)
+    fit([{"query": LONG * 2, "records": {"a": 1}}], embedder, n_clusters=1, refine=False)
+    assert lengths == [MAX_CHARS]
+
+
+def test_only_the_number_of_bytes_is_that_of_the_whole() -> None:
+    short, long = features_of(LONG), features_of(LONG + "é? " * 1000)
+    differing = {name for name, a, b in zip(NAMES, short, long, strict=True) if a != b}
+    assert differing == {"log bytes"}
+    assert np.isclose(np.expm1(long[0]), len(LONG) + 4000)
+
+
+HUGE = """
+import resource
+from avengers_core import Router
+router = Router.default()
+router.route("warm")
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+texts = ["\U0001f600" * 1_600_000, "x" * 20_000_000]
+for text in texts:
+    router.route(text)
+router.route_batch(texts)
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no resource module there")
+def test_memory_is_bounded() -> None:
+    used = subprocess.run([sys.executable, "-c", HUGE], capture_output=True, check=True).stdout
+    assert int(used) < 400  # MiB; 27 of them are the texts themselves
