@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import parse_qsl, unquote, urlsplit, urlunsplit
 
 from avengers_core.errors import EmbedderError
 from avengers_core.redaction import describe
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from openai import AsyncOpenAI, OpenAI
 
 DEFAULT_URL = "https://api.openai.com/v1"
+_VARIABLES = ("EMBEDDING_BASE_URL", "EMBEDDING_API_KEY", "OPENAI_BASE_URL", "OPENAI_API_KEY")
 _NO_KEY = "none"
 _MALFORMED = "(malformed URL)"
 
@@ -87,12 +88,12 @@ class Clients:
     def describe(self, error: Exception) -> str:
         """An error of the client on one line, without the key."""
         url, key = self._credentials()
-        secret = "" if key == _NO_KEY else key
-        cause = f" ({describe(error.__cause__, secret)})" if error.__cause__ else ""
+        secrets = [*_secrets(url), "" if key == _NO_KEY else key]
+        cause = f" ({describe(error.__cause__, *secrets)})" if error.__cause__ else ""
         hint = ""
         if getattr(error, "status_code", None) in (401, 403):
             hint = ". Check EMBEDDING_API_KEY, which belongs to EMBEDDING_BASE_URL"
-        text = f"{describe(error, secret)}{cause}{hint}"
+        text = f"{describe(error, *secrets)}{cause}{hint}"
         return text.replace(url, _public(url))
 
     def _options(self) -> dict[str, Any]:
@@ -107,6 +108,12 @@ class Clients:
                 f"no key for the embedding endpoint {_public(url)}: set EMBEDDING_API_KEY or "
                 f"OPENAI_API_KEY, or EMBEDDING_BASE_URL to an endpoint that needs none"
             )
+        if bad := next((c for c in key if not (c.isascii() and c.isprintable())), ""):
+            raise EmbedderError(
+                f"the key for the embedding endpoint {_public(url)} has the character "
+                f"U+{ord(bad):04X} at position {key.index(bad) + 1} of {len(key)}, which no header "
+                f"of HTTP can hold; copy the key again"
+            )
         return {
             "base_url": url,
             "api_key": key,
@@ -116,10 +123,11 @@ class Clients:
 
     def _credentials(self) -> tuple[str, str]:
         """URL and key; OpenAI's key is not sent to anybody else."""
-        environ = os.environ
+        # What is copied to a file of settings often ends with a line end.
+        environ = {name: os.environ.get(name, "").strip() for name in _VARIABLES}
         openai_url = environ.get("OPENAI_BASE_URL") or DEFAULT_URL
-        url = self._base_url or environ.get("EMBEDDING_BASE_URL") or openai_url
-        key = self._api_key or environ.get("EMBEDDING_API_KEY")
+        url = (self._base_url or "").strip() or environ.get("EMBEDDING_BASE_URL") or openai_url
+        key = (self._api_key or "").strip() or environ.get("EMBEDDING_API_KEY")
         if not key and url.rstrip("/") in (openai_url.rstrip("/"), DEFAULT_URL):
             key = environ.get("OPENAI_API_KEY")
         if not key and url.rstrip("/") != DEFAULT_URL:
@@ -146,9 +154,27 @@ class Clients:
 
 
 def _public(url: str) -> str:
+    """An address without what may be secret in it: user and password, query, fragment."""
     try:
         parts = urlsplit(url)
         _ = parts.port
     except ValueError:
         return _MALFORMED
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query=""))
+    # Without a scheme, user and password are no part of their own.
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        return _MALFORMED
+    path = "/".join("***" if "@" in unquote(step) else step for step in parts.path.split("/"))
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], path, "", ""))
+
+
+def _secrets(url: str) -> list[str]:
+    """What :func:`_public` leaves out, part by part, for a server may repeat each."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return []
+    users = [unquote(p).rpartition("@")[0] for p in (parts.netloc, *parts.path.split("/"))]
+    split = [part for user in users for part in user.split(":", 1)]
+    values = [value for _, value in parse_qsl(parts.query)]
+    found = [parts.netloc.rpartition("@")[0], *users, *split, parts.query, *values, parts.fragment]
+    return [form for secret in found if secret for form in {secret, unquote(secret)}]
