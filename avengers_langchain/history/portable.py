@@ -1,0 +1,46 @@
+"""The messages to send, for whichever backend is asked next."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from langchain_core.messages import AIMessage, BaseMessage
+
+from avengers_core.serving.history import Target, carried_over
+from avengers_langchain.history.reading import turn_of
+from avengers_langchain.history.writers import is_own, writer_of
+from avengers_langchain.history.writing import message_of
+
+
+def portable(
+    messages: Sequence[BaseMessage],
+    target: Target,
+    *,
+    writer_of: Callable[[BaseMessage], str | None] = writer_of,
+) -> list[BaseMessage]:
+    """A conversation as a backend accepts it, whoever wrote its answers.
+
+    What the target itself wrote goes to it untouched: the same objects, so that signatures and
+    prompt caches hold. What others wrote becomes text, media that the target takes, and tool calls
+    with identifiers that it accepts; what only the writer understands is left out, and what its
+    own tools left (search results, the output of code, sources) stays as text. The rules of each
+    kind of backend are :class:`avengers_core.serving.history.Dialect`'s.
+
+    Args:
+        messages: the conversation; neither it nor a message in it is changed.
+        target: who is asked (:func:`avengers_langchain.history.target_of`).
+        writer_of: tells which model wrote an answer, as the router calls it, or None.
+
+    Returns:
+        The messages to send.
+    """
+    dialect = target.dialect
+    turns = [
+        turn_of(
+            message,
+            dialect,
+            isinstance(message, AIMessage) and is_own(message, writer_of(message), target),
+        )
+        for message in messages
+    ]
+    return [message_of(turn) for turn in carried_over(turns, dialect)]

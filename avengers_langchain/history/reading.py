@@ -1,0 +1,214 @@
+"""LangChain messages as turns: whatever provider or version of content blocks they come from."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from langchain_core.messages import (
+    AIMessage,
+    BaseMessage,
+    ChatMessage,
+    FunctionMessage,
+    SystemMessage,
+    ToolMessage,
+)
+
+from avengers_core.serving.history import (
+    Call,
+    Dialect,
+    Media,
+    Part,
+    Raw,
+    Role,
+    Turn,
+    readable,
+    sources,
+    without_thoughts,
+)
+from avengers_langchain.history.media import goes_as_it_is, media_of
+
+_TEXTS = {"text", "output_text", "input_text"}
+_THOUGHTS = {
+    "thinking",
+    "redacted_thinking",
+    "reasoning",
+    "reasoning_content",
+    "reasoning_details",
+    "thought",
+}
+# Their calls stand in `tool_calls`; where they do not, the first three are read.
+_CALLS = {"tool_use", "tool_call", "function_call", "tool_call_chunk", "custom_tool_call"}
+_REMAINS = {"invalid_tool_call", "input_json_delta", "function_call_signature", "cachePoint"}
+_ROLES: dict[str, Role] = {
+    "assistant": "assistant",
+    "ai": "assistant",
+    "model": "assistant",
+    "system": "system",
+    "developer": "system",
+}
+NOT_IN_NAMES = re.compile(r"[\s<|\\/>]+")
+"""What OpenAI does not take in the name of a speaker."""
+
+
+def turn_of(message: BaseMessage, dialect: Dialect, own: bool) -> Turn:
+    """A message as a turn.
+
+    Args:
+        message: of any class.
+        dialect: of the target; what it takes as it is keeps the message as its ``source``.
+        own: the target itself wrote it.
+    """
+    if isinstance(message, AIMessage):
+        if own:
+            return Turn("assistant", calls=_calls(message), own=True, source=message)
+        name = message.name if dialect.name == "openai" else None
+        return Turn("assistant", tuple(_answer(message)), _calls(message), name=name)
+    role = _role(message)
+    parts, exact = _given(message.content, dialect, role)
+    exact &= not (message.name and NOT_IN_NAMES.search(message.name))
+    exact &= not isinstance(message, ChatMessage)
+    source = message if exact else None
+    if isinstance(message, ToolMessage):
+        failed = message.status == "error"
+        return Turn("tool", parts, (), message.tool_call_id, message.name, failed, source=source)
+    return Turn(role, parts, name=message.name, source=source)
+
+
+def _role(message: BaseMessage) -> Role:
+    if isinstance(message, ToolMessage | FunctionMessage):
+        return "tool"
+    if isinstance(message, ChatMessage):
+        return _ROLES.get(message.role, "user")
+    return "system" if isinstance(message, SystemMessage) else "user"
+
+
+def _given(content: Any, dialect: Dialect, role: Role) -> tuple[tuple[Part, ...], bool]:
+    """What the caller wrote, and whether it can be sent just so."""
+    if isinstance(content, str):
+        return (content,), True
+    exact = True
+    parts: list[Part] = []
+    for block in content:
+        if isinstance(block, str):
+            parts.append(block)
+            exact &= role == "user"
+            continue
+        told, as_it_is = _part(block, dialect)
+        exact &= as_it_is
+        if told:
+            parts.append(told)
+    exact &= dialect.empty_messages or all(p.strip() for p in parts if isinstance(p, str))
+    return tuple(p for p in parts if not isinstance(p, str) or p.strip()), exact
+
+
+def _part(block: Mapping[str, Any], dialect: Dialect) -> tuple[Part | None, bool]:
+    inner = block.get("value")
+    if block.get("type") == "non_standard" and isinstance(inner, Mapping):
+        return _part(inner, dialect)[0], False
+    as_it_is = goes_as_it_is(block, dialect)
+    if block.get("type") in _TEXTS and isinstance(text := block.get("text"), str):
+        marked = as_it_is and block.keys() != {"type", "text"} and text.strip()
+        return (Raw(block) if marked else text), as_it_is
+    if isinstance(media := media_of(block), Media):
+        return (replace(media, block=block) if as_it_is else media), as_it_is
+    if as_it_is and media is None:
+        return Raw(block), True
+    if block.keys() == {"cachePoint"}:
+        return None, False
+    return media or readable(block) or None, False
+
+
+# -- answers --
+
+
+def _answer(message: AIMessage) -> Iterator[Part]:
+    """What an answer says to anyone: text and media, without what only its writer understands."""
+    content = message.content
+    blocks: list[Any] = [content] if isinstance(content, str) else list(content)
+    cited: list[Mapping[str, Any]] = []
+    text = ""
+    for block in _with_kwargs(message, blocks):
+        told = _said(block, cited)
+        if isinstance(told, Media):
+            if text.strip():
+                yield without_thoughts(text)
+            text = ""
+            yield told
+        elif told:
+            apart = text and not isinstance(block, str) and block.get("type") not in _TEXTS
+            text += f"\n\n{told}\n\n" if apart else told
+    grounding = message.response_metadata.get("grounding_metadata")
+    if isinstance(grounding, Mapping):
+        cited += grounding.get("grounding_chunks") or grounding.get("groundingChunks") or ()
+    text = without_thoughts(text)
+    if line := sources(cited):
+        text += f"\n\n{line}"
+    if text.strip():
+        yield text.strip()
+
+
+def _with_kwargs(message: AIMessage, blocks: list[Any]) -> Iterator[Any]:
+    """The blocks, and what older forms keep beside them."""
+    kwargs = message.additional_kwargs
+    yield from kwargs.get("tool_outputs") or ()
+    yield from blocks
+    if refusal := kwargs.get("refusal"):
+        yield {"type": "refusal", "refusal": refusal}
+    if isinstance(audio := kwargs.get("audio"), Mapping) and audio.get("transcript"):
+        yield str(audio["transcript"])
+
+
+def _said(block: Any, cited: list[Mapping[str, Any]]) -> Part | None:
+    if isinstance(block, str):
+        return block
+    kind = block.get("type")
+    inner = block.get("value")
+    if kind == "non_standard" and isinstance(inner, Mapping):
+        return _said(inner, cited)
+    if kind in _TEXTS:
+        cited += block.get("annotations") or block.get("citations") or ()
+        return str(block.get("text") or "")
+    if kind == "refusal":
+        return str(block.get("refusal") or "")
+    if kind in _THOUGHTS or kind in _CALLS or kind in _REMAINS:
+        return None
+    if (media := media_of(block)) is not None:
+        return media
+    return readable(block) or None
+
+
+# -- calls --
+
+
+def _calls(message: AIMessage) -> tuple[Call, ...]:
+    calls = [Call(c["id"] or "", c["name"], c["args"]) for c in message.tool_calls]
+    for invalid in message.invalid_tool_calls:
+        if invalid.get("name"):
+            raw = invalid.get("args") or ""
+            arguments = {"arguments": raw} if raw else {}
+            calls.append(Call(invalid.get("id") or "", invalid["name"] or "", arguments))
+    if calls:
+        return tuple(calls)
+    if isinstance(message.content, list):
+        for block in message.content:
+            if isinstance(block, Mapping) and block.get("type") in _CALLS and block.get("name"):
+                given = block.get("input") or block.get("args") or block.get("arguments")
+                call_id = block.get("call_id") or block.get("id") or ""
+                calls.append(Call(call_id, block["name"], _arguments(given)))
+    legacy = message.additional_kwargs.get("function_call")
+    if not calls and isinstance(legacy, Mapping) and legacy.get("name"):
+        calls.append(Call("", legacy["name"], _arguments(legacy.get("arguments"))))
+    return tuple(calls)
+
+
+def _arguments(given: Any) -> Mapping[str, Any]:
+    if isinstance(given, str):
+        try:
+            given = json.loads(given)
+        except ValueError:
+            return {"arguments": given}
+    return given if isinstance(given, Mapping) else {}

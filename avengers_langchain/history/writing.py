@@ -1,0 +1,78 @@
+"""Turns as LangChain messages, in the blocks that every client of the framework takes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from langchain_core.messages import (
+    AIMessage,
+    BaseMessage,
+    HumanMessage,
+    SystemMessage,
+    ToolMessage,
+)
+
+from avengers_core.serving.history import Media, Part, Raw, Turn
+from avengers_langchain.history.reading import NOT_IN_NAMES
+
+
+def message_of(turn: Turn) -> BaseMessage:
+    """The message that says what a turn says: the one it was read from, or a new one.
+
+    A new one has no metadata, and no identifier: that belongs to the server that gave it.
+    """
+    if turn.source is not None:
+        message: BaseMessage = turn.source
+        return message
+    if turn.role == "assistant":
+        calls = [
+            {"type": "tool_call", "id": c.id, "name": c.name, "args": dict(c.arguments)}
+            for c in turn.calls
+        ]
+        return AIMessage(_joined(turn.parts), tool_calls=calls, name=_name(turn))
+    content = _content(turn.parts)
+    if turn.role == "tool":
+        status = "error" if turn.failed else "success"
+        return ToolMessage(content, tool_call_id=turn.call_id, name=turn.name, status=status)
+    if turn.role == "system":
+        return SystemMessage(content)
+    return HumanMessage(content, name=_name(turn))
+
+
+def _content(parts: tuple[Part, ...]) -> str | list[Any]:
+    if all(isinstance(part, str) for part in parts):
+        return _joined(parts)
+    return [{"type": "text", "text": p} if isinstance(p, str) else _block(p) for p in parts]
+
+
+def _joined(parts: tuple[Part, ...]) -> str:
+    return "\n\n".join(part for part in parts if isinstance(part, str))
+
+
+def _block(media: Media | Raw) -> dict[str, Any]:
+    if media.block is not None:
+        return dict(media.block)
+    assert isinstance(media, Media)
+    block: dict[str, Any] = {"type": media.kind}
+    if media.data is not None:
+        block["base64"] = media.data
+    elif media.url is not None:
+        block["url"] = media.url
+    else:
+        block["file_id"] = media.upload
+    mime = media.mime or (_guessed(media) if media.data is not None else None)
+    if mime:
+        block["mime_type"] = mime
+    if media.kind == "file" and media.data is not None:
+        block["filename"] = media.name or "file.pdf"
+    return block
+
+
+def _guessed(media: Media) -> str:
+    return {"image": "image/png", "file": "application/pdf", "audio": "audio/wav"}.get(
+        media.kind, "video/mp4"
+    )
+
+
+def _name(turn: Turn) -> str | None:
+    return NOT_IN_NAMES.sub("_", turn.name) if turn.name else None

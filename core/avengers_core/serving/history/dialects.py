@@ -1,0 +1,265 @@
+"""What each kind of backend accepts in a history that others wrote.
+
+Every rule is one that the provider's documentation gives or that users met as a refused request;
+``tests/providers/strict_server.py`` holds the same rules as a server, each with its source.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Set
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from avengers_core.serving.history.turns import Media, MediaKind
+
+_PICTURES = frozenset({"image/png", "image/jpeg", "image/jpg", "image/gif", "image/webp"})
+_GEMINI_PICTURES = frozenset(
+    {"image/png", "image/jpeg", "image/jpg", "image/webp", "image/heic", "image/heif"}
+)
+_PDF = frozenset({"application/pdf"})
+_SOUNDS = frozenset({"audio/wav", "audio/x-wav", "audio/wave", "audio/mp3", "audio/mpeg"})
+_ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+SystemInMiddle = Literal["anywhere", "before answers", "never"]
+ForeignCalls = Literal["kept", "told in the loop", "told"]
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """What one kind of backend accepts.
+
+    Attributes:
+        name: of the kind.
+        providers: what frameworks call those who write it.
+        call_id: pattern of the identifiers of tool calls.
+        tool_name: pattern of the names of tools.
+        images: MIME types, None for all; so too for ``files``, ``audio`` and ``video``.
+        by_url: kinds of media that may be given by their address.
+        upload: pattern of what it calls a file that was uploaded to it.
+        in_results: kinds of media that the result of a tool may hold.
+        system_in_middle: whether a system message may stand behind the beginning: anywhere, only
+            between the user and the assistant, or nowhere.
+        empty_messages: a message may say nothing.
+        begins_with_user: the first message has to be the user's.
+        alternates: the user and the assistant have to take turns.
+        user_after_tool: the user may speak directly after the result of a tool.
+        ends_with_assistant: the last message may be the assistant's.
+        foreign_calls: whether tool calls that others made stay calls (``"kept"``); where each
+            must carry reasoning that only the target could have written, they are told in words:
+            in the loop that is under way, or all of them.
+    """
+
+    name: str
+    providers: frozenset[str] = frozenset()
+    call_id: str = r".+"
+    tool_name: str = r"[a-zA-Z0-9_-]{1,64}"
+    images: Set[str] | None = None
+    files: Set[str] | None = None
+    audio: Set[str] | None = None
+    video: Set[str] | None = None
+    by_url: frozenset[MediaKind] = frozenset({"image"})
+    upload: str | None = None
+    in_results: frozenset[MediaKind] = frozenset()
+    system_in_middle: SystemInMiddle = "anywhere"
+    empty_messages: bool = True
+    begins_with_user: bool = False
+    alternates: bool = False
+    user_after_tool: bool = True
+    ends_with_assistant: bool = True
+    foreign_calls: ForeignCalls = "kept"
+
+    def takes(self, media: Media) -> bool:
+        """Whether a message of the user may hold this."""
+        if media.upload is not None:
+            return self.upload is not None and bool(re.match(self.upload, media.upload))
+        if media.url is not None and media.kind not in self.by_url:
+            return False
+        known = {
+            "image": self.images,
+            "file": self.files,
+            "audio": self.audio,
+            "video": self.video,
+        }[media.kind]
+        if media.mime is None:
+            return known is None or bool(known)
+        return known is None or media.mime.partition(";")[0].lower() in known
+
+    def takes_id(self, call_id: str) -> bool:
+        """Whether it is a valid identifier of a tool call."""
+        return re.fullmatch(self.call_id, call_id) is not None
+
+    def new_id(self, seed: str) -> str:
+        """A valid identifier that is always the same for the same seed, so that a history is
+        written alike each time and prompt caches hold."""
+        number = int.from_bytes(hashlib.sha256(seed.encode()).digest(), "big")
+        digits = ""
+        for _ in range(24):
+            number, digit = divmod(number, len(_ALPHABET))
+            digits += _ALPHABET[digit]
+        made = f"call_{digits}"
+        return made if self.takes_id(made) else digits[:9]
+
+    def tool(self, name: str) -> str:
+        """A valid name for a tool; itself, where it is one."""
+        if re.fullmatch(self.tool_name, name):
+            return name
+        return re.sub(r"[^a-zA-Z0-9_-]+", "_", name).strip("_")[:64] or "tool"
+
+
+@dataclass(frozen=True)
+class Target:
+    """The backend that a history is for.
+
+    Attributes:
+        model: what the router calls it, which is how answers say who gave them.
+        dialect: what it accepts.
+        remote_name: what its provider calls the model, for answers that it gave elsewhere.
+    """
+
+    model: str
+    dialect: Dialect
+    remote_name: str | None = None
+
+
+OPENAI = Dialect(
+    "openai",
+    frozenset({"openai", "azure", "azure_openai"}),
+    call_id=r"[^\s]{1,40}",
+    images=_PICTURES,
+    files=_PDF,
+    audio=_SOUNDS,
+    video=frozenset(),
+    upload=r"file-",
+)
+OPENAI_RESPONSES = replace(
+    OPENAI,
+    name="openai responses",
+    call_id=r"[^\s]{1,64}",
+    files=None,
+    audio=frozenset(),
+    by_url=frozenset({"image", "file"}),
+    in_results=frozenset({"image", "file"}),
+)
+OPENAI_COMPATIBLE = Dialect(
+    # What most servers behind OpenAI's protocol take: chat templates want the system message at
+    # the beginning and the roles in turn, and their parsers know less than OpenAI's.
+    "openai compatible",
+    call_id=r"[a-zA-Z0-9_-]{1,40}",
+    images=_PICTURES,
+    files=_PDF,
+    audio=_SOUNDS,
+    video=frozenset(),
+    system_in_middle="never",
+    empty_messages=False,
+    begins_with_user=True,
+    alternates=True,
+)
+OPENAI_COMPATIBLE_REASONING = replace(
+    OPENAI_COMPATIBLE, name="openai compatible, reasoning_content", foreign_calls="told"
+)
+MISTRAL = replace(
+    OPENAI_COMPATIBLE,
+    name="mistral",
+    providers=frozenset({"mistral", "mistralai"}),
+    call_id=r"[a-zA-Z0-9]{9}",
+    user_after_tool=False,
+    ends_with_assistant=False,
+)
+ANTHROPIC = Dialect(
+    "anthropic",
+    frozenset({"anthropic", "anthropic_vertex", "google_anthropic_vertex"}),
+    call_id=r"[a-zA-Z0-9_-]{1,128}",
+    images=_PICTURES,
+    files=_PDF,
+    audio=frozenset(),
+    video=frozenset(),
+    by_url=frozenset({"image", "file"}),
+    upload=r"file_",
+    in_results=frozenset({"image", "file"}),
+    system_in_middle="never",
+    empty_messages=False,
+    begins_with_user=True,
+    ends_with_assistant=False,
+)
+ANTHROPIC_THINKING = replace(
+    ANTHROPIC, name="anthropic, thinking", foreign_calls="told in the loop"
+)
+BEDROCK = replace(
+    ANTHROPIC,
+    name="bedrock",
+    providers=frozenset({"bedrock", "bedrock_converse", "amazon_bedrock"}),
+    call_id=r"[a-zA-Z0-9_-]{1,64}",
+    by_url=frozenset(),
+    upload=None,
+    alternates=True,
+)
+GEMINI = Dialect(
+    "gemini",
+    frozenset({"google_genai", "google_vertexai", "google-genai"}),
+    tool_name=r"[a-zA-Z_][a-zA-Z0-9_-]{0,63}",
+    images=_GEMINI_PICTURES,
+    by_url=frozenset({"image", "file", "audio", "video"}),
+    upload=r"gs://|https://generativelanguage\.googleapis\.com/|files/",
+    in_results=frozenset({"image", "file", "audio", "video"}),
+    system_in_middle="never",
+    empty_messages=False,
+    begins_with_user=True,
+    alternates=True,
+    ends_with_assistant=False,
+)
+OTHER = Dialect(
+    # Nothing is known of it: what others wrote becomes plain, all else goes as it is.
+    "other",
+    by_url=frozenset({"image", "file", "audio", "video"}),
+    upload=r"",
+    in_results=frozenset({"image", "file", "audio", "video"}),
+)
+TEXT_ONLY = replace(
+    OTHER,
+    name="text only",
+    images=frozenset(),
+    files=frozenset(),
+    audio=frozenset(),
+    video=frozenset(),
+    upload=None,
+    in_results=frozenset(),
+)
+
+_PREFILLED = re.compile(r"claude-(?:[123]|(?:opus|sonnet|haiku)-4(?:-[015])?(?:-\d{8})?$)")
+_REASONS = re.compile(
+    r"deepseek-(?:reasoner|v3\.2|v[4-9])|kimi-k2(?:\.\d+)?-thinking|kimi-k(?:2\.[5-9]|[3-9])"
+    r"|mimo-v|glm-(?:4\.[6-9]|[5-9])-thinking",
+    re.IGNORECASE,
+)
+_MISTRAL = re.compile(r"mistral|mixtral|codestral|devstral|magistral|pixtral", re.IGNORECASE)
+
+
+def anthropic_dialect(model: str, thinking: bool) -> Dialect:
+    """What a Claude accepts.
+
+    Args:
+        model: Anthropic's name of it. Up to Claude 4.5 they go on with an answer that the caller
+            began; later ones, and those that think first, refuse it.
+        thinking: whether it is told to think first with a budget of its own (``"enabled"``), and
+            then a loop of tool calls has to begin with its own thinking. ``"adaptive"`` asks for
+            no such thing.
+    """
+    if thinking:
+        return ANTHROPIC_THINKING
+    prefilled = _PREFILLED.search(model.lower()) is not None
+    return replace(ANTHROPIC, ends_with_assistant=True) if prefilled else ANTHROPIC
+
+
+def compatible_dialect(model: str) -> Dialect:
+    """What a model behind an OpenAI-compatible endpoint accepts, by its name."""
+    if _REASONS.search(model):
+        return OPENAI_COMPATIBLE_REASONING
+    return MISTRAL if _MISTRAL.search(model) else OPENAI_COMPATIBLE
+
+
+def is_gemini_3_or_later(model: str) -> bool:
+    """Whether it wants a signature with each first call of a tool."""
+    found = re.search(r"gemini-(\d+)", model.lower())
+    return found is not None and int(found[1]) >= 3

@@ -1,0 +1,273 @@
+"""A history that others wrote, as a backend accepts it: the rules, step by step."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from avengers_core.serving.history.dialects import Dialect
+from avengers_core.serving.history.turns import Call, Media, Part, Turn
+
+_NO_RESULT = "No result of this call was recorded."
+_EMPTY = "(an empty message)"
+_FIRST = "(The assistant spoke first.)"
+_GO_ON = "Go on."
+_UNDERSTOOD = "Understood."
+
+
+def carried_over(turns: Sequence[Turn], dialect: Dialect) -> list[Turn]:
+    """The turns as the backend accepts them.
+
+    Args:
+        turns: the conversation. Where ``source`` is set, a turn says just what the framework's
+            message says, in a form that the backend's client understands.
+        dialect: what the backend accepts.
+
+    Returns:
+        The turns to send: the same object where a turn can go as it is; one without ``source``
+        where it has to be written anew. What the target itself wrote is never changed.
+    """
+    steps = _answered(turns, dialect)
+    if dialect.foreign_calls != "kept":
+        steps = _told(steps, dialect)
+    return _arranged(_fitted(steps, dialect), dialect)
+
+
+# -- tool calls: each with its result directly behind it, by an identifier that is accepted --
+
+
+def _answered(turns: Sequence[Turn], dialect: Dialect) -> list[Turn]:
+    if not any(turn.calls or turn.role == "tool" for turn in turns):
+        return list(turns)
+    taken = {call.id for turn in turns if turn.own for call in turn.calls}
+    result_of: set[int] = set()
+    answered: list[Turn] = []
+    for i, turn in enumerate(turns):
+        if i in result_of:
+            continue
+        if turn.role == "tool":
+            answered.append(_lone_result(turn))
+            continue
+        if not turn.calls:
+            answered.append(turn)
+            continue
+        found = _results(turns, i, result_of)
+        calls = turn.calls if turn.own else tuple(_valid(c, dialect, taken) for c in turn.calls)
+        answered.append(turn if calls == turn.calls else replace(turn, calls=calls, source=None))
+        for call, result in zip(calls, found, strict=True):
+            answered.append(_result(call, result))
+    return answered
+
+
+def _results(turns: Sequence[Turn], at: int, result_of: set[int]) -> list[Turn | None]:
+    """The results of the calls of a turn, which are then in ``result_of``."""
+    candidates = []
+    for j in range(at + 1, len(turns)):
+        if turns[j].calls:
+            break
+        if turns[j].role == "tool" and j not in result_of:
+            candidates.append(j)
+    found: list[Turn | None] = []
+    for call in turns[at].calls:
+        fits = [j for j in candidates if turns[j].call_id == call.id]
+        if not fits and not call.id:  # a provider that gives none: by name, else in order
+            fits = [j for j in candidates if turns[j].name == call.name] or candidates
+        if fits:
+            candidates.remove(fits[0])
+            result_of.add(fits[0])
+        found.append(turns[fits[0]] if fits else None)
+    return found
+
+
+def _valid(call: Call, dialect: Dialect, taken: set[str]) -> Call:
+    """The call with a name and an identifier that are accepted, the latter not yet ``taken``."""
+    call_id, n = call.id, 0
+    while not call_id or not dialect.takes_id(call_id) or call_id in taken:
+        # Some give every call the same identifier, or none: where it stands tells them apart.
+        call_id, n = dialect.new_id(f"{call.id}:{len(taken)}:{n}"), n + 1
+    taken.add(call_id)
+    name = dialect.tool(call.name)
+    return call if (call_id, name) == (call.id, call.name) else Call(call_id, name, call.arguments)
+
+
+def _result(call: Call, result: Turn | None) -> Turn:
+    if result is None:
+        return Turn("tool", (_NO_RESULT,), call_id=call.id, name=call.name, failed=True)
+    renamed = result.name not in (None, call.name)
+    if result.call_id == call.id and not renamed:
+        return result
+    return replace(result, call_id=call.id, name=call.name, source=None)
+
+
+def _lone_result(turn: Turn) -> Turn:
+    """The result of a call that is not there."""
+    return Turn("user", (f"The tool {turn.name or ''} returned:".replace("  ", " "), *turn.parts))
+
+
+# -- loops that only their own model can go on with: told in words --
+
+
+def _told(turns: Sequence[Turn], dialect: Dialect) -> list[Turn]:
+    start = 0 if dialect.foreign_calls == "told" else _loop_start(turns)
+    told: list[Turn] = []
+    open_calls: dict[str, Call] = {}
+    for i, turn in enumerate(turns):
+        if turn.role == "tool" and turn.call_id in open_calls:
+            told.append(Turn("user", _story(open_calls.pop(turn.call_id), turn)))
+        elif turn.calls and not turn.own and i >= start:
+            open_calls = {call.id: call for call in turn.calls}
+            told.append(replace(turn, calls=(), source=None))
+        else:
+            told.append(turn)
+    return told
+
+
+def _loop_start(turns: Sequence[Turn]) -> int:
+    """Where the loop of tool calls begins that is under way: behind the last answer."""
+    answers = [i for i, t in enumerate(turns) if t.role == "assistant" and not t.calls]
+    return answers[-1] + 1 if answers else 0
+
+
+def _story(call: Call, result: Turn) -> tuple[Part, ...]:
+    arguments = json.dumps(dict(call.arguments), ensure_ascii=False, default=str)
+    what = "failed with" if result.failed else "returned"
+    return (f"The tool {call.name} was called with {arguments} and {what}:", *result.parts)
+
+
+# -- text and media: only what the backend takes, where it takes it --
+
+
+def _fitted(turns: Sequence[Turn], dialect: Dialect) -> list[Turn]:
+    fitted: list[Turn] = []
+    moved: list[Part] = []  # what has to wait for the next message of the user
+    for turn in turns:
+        if turn.role == "user":
+            parts = _taken(turn.parts, dialect)
+            if moved or parts != turn.parts:
+                turn = replace(turn, parts=(*moved, *parts), source=None)  # noqa: PLW2901
+                moved = []
+            fitted.append(turn)
+            continue
+        if moved and turn.role != "tool":
+            fitted.append(Turn("user", tuple(moved)))
+            moved = []
+        if turn.own or not any(isinstance(part, Media) for part in turn.parts):
+            fitted.append(turn)
+            continue
+        parts, put_off = _split(turn, dialect)
+        moved += put_off
+        changed = parts != turn.parts
+        fitted.append(replace(turn, parts=parts, source=None) if changed else turn)
+    if moved:
+        fitted.append(Turn("user", tuple(moved)))
+    return fitted
+
+
+def _taken(parts: tuple[Part, ...], dialect: Dialect) -> tuple[Part, ...]:
+    return tuple(
+        _left_out(part) if isinstance(part, Media) and not dialect.takes(part) else part
+        for part in parts
+    )
+
+
+def _split(turn: Turn, dialect: Dialect) -> tuple[tuple[Part, ...], list[Part]]:
+    """What of a turn can stay in it, and what has to go into a message of the user."""
+    allowed = dialect.in_results if turn.role == "tool" else frozenset()
+    stay: list[Part] = []
+    leave: list[Part] = []
+    for part in turn.parts:
+        if not isinstance(part, Media):
+            stay.append(part)
+        elif not dialect.takes(part):
+            stay.append(_left_out(part))
+        elif part.kind in allowed:
+            stay.append(part)
+        else:
+            stay.append(f"[{part.kind}, shown in the next message]")
+            origin = f"The tool {turn.name or ''}".strip() if turn.role == "tool" else "You"
+            leave += [f"{origin} made this {part.kind}:", part]
+    return tuple(stay), leave
+
+
+def _left_out(media: Media) -> str:
+    told = ", ".join(filter(None, (media.name, media.mime)))
+    return f"[{media.kind} left out{': ' if told else ''}{told}]"
+
+
+# -- the order of messages --
+
+
+def _arranged(turns: Sequence[Turn], dialect: Dialect) -> list[Turn]:
+    leading = 0
+    while leading < len(turns) and turns[leading].role == "system":
+        leading += 1
+    arranged = _said(turns[:leading], dialect)
+    if dialect.alternates and len(arranged) > 1:
+        arranged = [_joined(arranged)]
+    rest = _in_turn(_said(_noted(turns[leading:], dialect), dialect), dialect)
+    if rest and dialect.begins_with_user and rest[0].role == "assistant":
+        rest.insert(0, Turn("user", (_FIRST,)))
+    if rest and not dialect.ends_with_assistant and rest[-1].role == "assistant":
+        rest.append(Turn("user", (_GO_ON,)))
+    return arranged + rest
+
+
+def _said(turns: Iterable[Turn], dialect: Dialect) -> list[Turn]:
+    """Without messages that say nothing."""
+    said = []
+    for turn in turns:
+        if turn.own or turn.role == "tool" or not turn.is_empty:
+            said.append(turn)
+        elif turn.role == "user" and not dialect.empty_messages:
+            said.append(replace(turn, parts=(_EMPTY,), source=None))
+        elif turn.role == "user" or (turn.role == "system" and dialect.empty_messages):
+            said.append(turn)
+    return said
+
+
+def _noted(turns: Sequence[Turn], dialect: Dialect) -> Sequence[Turn]:
+    """With system messages as notes of the user's where they can not stand."""
+    if dialect.system_in_middle == "anywhere" or all(turn.role != "system" for turn in turns):
+        return turns
+    noted: list[Turn] = []
+    for i, turn in enumerate(turns):
+        asked = bool(noted) and noted[-1].role in ("user", "tool")
+        answer_next = i + 1 == len(turns) or turns[i + 1].role == "assistant"
+        stays = dialect.system_in_middle == "before answers" and asked and answer_next
+        if turn.role != "system" or stays:
+            noted.append(turn)
+        else:
+            noted.append(Turn("user", ("System note:", *turn.parts)))
+    return noted
+
+
+def _in_turn(turns: Iterable[Turn], dialect: Dialect) -> list[Turn]:
+    ordered: list[Turn] = []
+    for turn in turns:
+        last = ordered[-1] if ordered else None
+        if last is None:
+            ordered.append(turn)
+        elif last.role == turn.role == "assistant" and not last.calls:
+            if not (last.own or turn.own):
+                ordered[-1] = _joined([last, turn])
+            elif dialect.alternates and not (last.own and turn.own):
+                ordered += [Turn("user", (_GO_ON,)), turn]
+            else:
+                ordered.append(turn)
+        elif last.role == turn.role == "user" and dialect.alternates:
+            ordered[-1] = _joined([last, turn])
+        elif (last.role, turn.role) == ("tool", "user") and not dialect.user_after_tool:
+            ordered += [Turn("assistant", (_UNDERSTOOD,)), turn]
+        else:
+            ordered.append(turn)
+    return ordered
+
+
+def _joined(turns: Sequence[Turn]) -> Turn:
+    parts: list[Any] = []
+    for turn in turns:
+        parts += turn.parts
+    calls = tuple(call for turn in turns for call in turn.calls)
+    return replace(turns[0], parts=tuple(parts), calls=calls, source=None)

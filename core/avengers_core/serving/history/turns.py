@@ -1,0 +1,91 @@
+"""A conversation as no framework in particular has it: turns of text, media and tool calls."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+Role = Literal["system", "user", "assistant", "tool"]
+MediaKind = Literal["image", "file", "audio", "video"]
+
+
+@dataclass(frozen=True)
+class Media:
+    """A picture, file, sound or video.
+
+    Attributes:
+        kind: which of these.
+        mime: its MIME type, where that is known.
+        data: its bytes in base64, or
+        url: where it is to be found, or
+        upload: its id or address at the provider that it was uploaded to.
+        name: a file's name.
+        block: what the framework had it in, where that can be sent on as it is.
+    """
+
+    kind: MediaKind
+    mime: str | None = None
+    data: str | None = None
+    url: str | None = None
+    upload: str | None = None
+    name: str | None = None
+    block: Any = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True)
+class Raw:
+    """A block of the caller's that means something to the target's client alone, such as a text
+    with a cache mark: it goes as it is."""
+
+    block: Any
+
+
+Part: TypeAlias = str | Media | Raw
+
+
+@dataclass(frozen=True)
+class Call:
+    """A call of a tool.
+
+    Attributes:
+        id: what its result refers to; may be empty where a provider gives none.
+        name: of the tool.
+        arguments: by name.
+    """
+
+    id: str
+    name: str
+    arguments: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One message.
+
+    Attributes:
+        role: who speaks.
+        parts: text and media, in order; not read of an assistant's own message.
+        calls: the tools that the assistant calls.
+        call_id: of the call that this is the result of.
+        name: of the tool that this is the result of, or of the one who speaks.
+        failed: the result is an error.
+        own: the target itself wrote it, so it goes as it is.
+        source: the framework's message, as long as it says just this.
+    """
+
+    role: Role
+    parts: tuple[Part, ...] = ()
+    calls: tuple[Call, ...] = ()
+    call_id: str = ""
+    name: str | None = None
+    failed: bool = False
+    own: bool = False
+    source: Any = field(default=None, compare=False, repr=False)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it says nothing."""
+        return not self.calls and not any(
+            part.strip() if isinstance(part, str) else part for part in self.parts
+        )

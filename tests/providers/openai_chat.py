@@ -1,0 +1,207 @@
+"""Chat completions: what OpenAI, and servers that speak its protocol, refuse and answer.
+
+The name of a model says whose rules hold: ``mistral...`` Mistral's, ``deepseek...`` those of a
+server that wants its reasoning back, ``qwen...`` those of a chat template on a local server,
+any other OpenAI's.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from strict_answers import Answer, RefusalError, asked, require
+
+Json = dict[str, Any]
+
+# https://platform.openai.com/docs/api-reference/chat/create: content parts by role.
+_PARTS = {
+    "system": {"text"},
+    "developer": {"text"},
+    "user": {"text", "image_url", "input_audio", "file"},
+    "assistant": {"text", "refusal"},
+    "tool": {"text"},
+}
+_PART_KEYS = {
+    "text": {"type", "text", "prompt_cache_breakpoint"},
+    "image_url": {"type", "image_url"},
+    "input_audio": {"type", "input_audio"},
+    "file": {"type", "file"},
+    "refusal": {"type", "refusal"},
+}
+_MESSAGE_KEYS = {"role", "content", "name", "tool_calls", "tool_call_id", "refusal", "audio"}
+
+
+def check(body: Json, model: str) -> None:
+    """Refuse what the real servers refuse."""
+    messages = body["messages"]
+    require(messages, "[] is too short - 'messages'")
+    reasons = "deepseek" in model
+    for i, message in enumerate(messages):
+        _check_message(message, f"messages[{i}]", reasons)
+    _check_calls(messages)
+    if reasons:
+        _check_reasoning(messages)
+    if "mistral" in model:
+        _check_mistral(messages)
+    if "qwen" in model or "mistral" in model:
+        _check_template(messages)
+
+
+def _check_message(message: Json, where: str, reasons: bool) -> None:
+    allowed = _MESSAGE_KEYS | ({"reasoning_content"} if reasons else set())
+    require(not set(message) - allowed, f"Unrecognized key at {where}: {set(message) - allowed}")
+    role, content = message["role"], message.get("content")
+    # https://github.com/langchain-ai/langchain/issues/35054: names without spaces.
+    name = message.get("name")
+    require(name is None or re.fullmatch(r"[^\s<|\\/>]+", name), f"Invalid '{where}.name'")
+    if content is None:
+        told = message.get("tool_calls") or message.get("refusal") or message.get("audio")
+        require(role == "assistant" and told, f"Invalid value for '{where}.content': got null")
+    if isinstance(content, list):
+        require(content, f"Invalid '{where}.content': empty array")
+        for part in content:
+            require(isinstance(part, dict), f"{where}.content: expected an object")
+            kind = part.get("type")
+            require(kind in _PARTS[role], f"Invalid value: '{kind}' at {where}.content")
+            require(not set(part) - _PART_KEYS[kind], f"Unknown parameter in {where}.content")
+            _check_part(part, where)
+    if not content and role == "assistant":
+        require(message.get("tool_calls"), f"{where}: an assistant message without content")
+
+
+def _check_part(part: Json, where: str) -> None:
+    if part["type"] == "image_url":
+        url = part["image_url"]["url"]
+        fits = re.match(r"https?://|data:image/(png|jpeg|jpg|gif|webp);base64,", url)
+        require(fits, f"{where}: unsupported image")
+    if part["type"] == "file":
+        file = part["file"]
+        data = str(file.get("file_data", ""))
+        fits = data.startswith("data:application/pdf;base64,") and file.get("filename")
+        known = str(file.get("file_id", "")).startswith("file-")
+        require(fits or known, f"{where}: Invalid file data, or a missing filename")
+    if part["type"] == "input_audio":
+        fits = part["input_audio"].get("format") in ("wav", "mp3")
+        require(fits, f"{where}: unsupported audio format")
+
+
+def _check_calls(messages: list[Json]) -> None:
+    """Each call is followed by its result, each result follows its call.
+
+    https://github.com/anomalyco/opencode/issues/12653: identifiers of at most 40 characters.
+    """
+    open_calls: list[str] = []
+    for i, message in enumerate(messages):
+        if message["role"] == "tool":
+            call_id = message.get("tool_call_id")
+            require(
+                call_id in open_calls,
+                f"messages[{i}]: messages with role 'tool' must be a response to a preceding "
+                f"message with 'tool_calls'",
+            )
+            open_calls.remove(call_id)
+            continue
+        require(not open_calls, f"tool_call_ids did not have response messages: {open_calls}")
+        for call in message.get("tool_calls") or ():
+            where = f"messages[{i}].tool_calls"
+            require(isinstance(call["id"], str) and call["id"], f"Invalid '{where}.id'")
+            require(len(call["id"]) <= 40, f"Invalid '{where}.id': string too long")
+            require(call["id"] not in open_calls, f"Duplicate '{where}.id'")
+            function = call["function"]
+            named = re.fullmatch(r"[a-zA-Z0-9_-]{1,64}", function["name"])
+            require(named, f"Invalid '{where}.function.name': string does not match pattern")
+            require(isinstance(function["arguments"], str), f"Invalid '{where}': not a string")
+            open_calls.append(call["id"])
+    require(not open_calls, f"tool_call_ids did not have response messages: {open_calls}")
+
+
+def _check_reasoning(messages: list[Json]) -> None:
+    """https://api-docs.deepseek.com/guides/thinking_mode: turns with tool calls carry theirs."""
+    for i, message in enumerate(messages):
+        missing = message.get("tool_calls") and "reasoning_content" not in message
+        require(not missing, f"Missing `reasoning_content` field in the assistant message at {i}")
+
+
+def _check_mistral(messages: list[Json]) -> None:
+    """https://github.com/anomalyco/opencode/issues/1680, .../datapizza-ai/issues/98."""
+    for before, message in zip([None, *messages], messages, strict=False):
+        require("name" not in message, "Extra inputs are not permitted: name")
+        for call in message.get("tool_calls") or ():
+            fits = re.fullmatch(r"[a-zA-Z0-9]{9}", call["id"])
+            require(fits, f"Tool call id was {call['id']} but must be a-z, A-Z, 0-9, length 9")
+        after_tool = before is not None and before["role"] == "tool" and message["role"] == "user"
+        require(not after_tool, "Unexpected role 'user' after role 'tool'")
+    require(messages[-1]["role"] in ("user", "tool"), "Expected last role User or Tool")
+
+
+def _check_template(messages: list[Json]) -> None:
+    """https://github.com/vllm-project/vllm/issues/41114 and .../issues/6862."""
+    for message in messages[1:]:
+        require(message["role"] != "system", "System message must be at the beginning.")
+    spoken = [m["role"] for m in messages if m["role"] in ("user", "assistant")]
+    calls = any(m.get("tool_calls") for m in messages)
+    require(spoken[:1] == ["user"], "Conversation roles must alternate user/assistant")
+    twice = any(a == b for a, b in itertools.pairwise(spoken))
+    require(calls or not twice, "Conversation roles must alternate user/assistant")
+    require(all(m.get("content") for m in messages if m["role"] == "user"), "empty message")
+
+
+def wants_call(body: Json) -> str | None:
+    """The tool to call: the first, where the user says please."""
+    tools = body.get("tools")
+    return tools[0]["function"]["name"] if tools and asked(body["messages"]) else None
+
+
+def whole(body: Json, model: str, answer: Answer) -> Json:
+    """The answer in one piece."""
+    message: Json = {"role": "assistant", "content": answer.text or None}
+    if "deepseek" in model:
+        message["reasoning_content"] = answer.thought
+    if answer.call:
+        message["tool_calls"] = [_call(answer, model)]
+    finish = "tool_calls" if answer.call else "stop"
+    return {
+        "id": f"chatcmpl-{answer.number}",
+        "object": "chat.completion",
+        "created": 1,
+        "model": model,
+        "choices": [{"index": 0, "message": message, "finish_reason": finish}],
+        "usage": {"prompt_tokens": 5, "completion_tokens": 3, "total_tokens": 8},
+    }
+
+
+def stream(body: Json, model: str, answer: Answer) -> Iterator[str]:
+    """The answer as events."""
+    deltas: list[Json] = [{"role": "assistant", "content": ""}]
+    if "deepseek" in model:
+        deltas.append({"reasoning_content": answer.thought})
+    deltas += [{"content": word} for word in re.findall(r"\S+\s*", answer.text)]
+    if answer.call:
+        deltas.append({"tool_calls": [{"index": 0, **_call(answer, model)}]})
+    finish = "tool_calls" if answer.call else "stop"
+    base = {"id": f"chatcmpl-{answer.number}", "object": "chat.completion.chunk", "created": 1}
+    for delta, reason in [*((d, None) for d in deltas), ({}, finish)]:
+        choice = {"index": 0, "delta": delta, "finish_reason": reason}
+        yield _event({**base, "model": model, "choices": [choice]})
+    yield "data: [DONE]\n\n"
+
+
+def _call(answer: Answer, model: str) -> Json:
+    call_id = f"c{answer.number:08d}" if "mistral" in model else f"call_{answer.number}"
+    if "odd" in model:  # such as Kimi's
+        call_id = f"functions.{answer.call}:{answer.number}"
+    function = {"name": answer.call, "arguments": json.dumps({"query": "x"})}
+    return {"id": call_id, "type": "function", "function": function}
+
+
+def _event(event: Json) -> str:
+    return f"data: {json.dumps(event)}\n\n"
+
+
+def refusal(error: RefusalError) -> Json:
+    """How it says no."""
+    return {"error": {"message": str(error), "type": "invalid_request_error", "code": None}}

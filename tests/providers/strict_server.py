@@ -1,0 +1,131 @@
+"""A server on 127.0.0.1 that refuses histories as the real providers do.
+
+It speaks OpenAI chat completions, OpenAI Responses, Anthropic messages and Gemini
+generateContent, plain and streamed. With tools, a question with "please" in it is answered with a
+call of the first; one with "look it up" in it is answered with what a provider's own tools leave::
+
+    with StrictServer() as server:
+        ChatAnthropic(model="claude-sonnet-4-5", base_url=server.url, api_key="any").invoke("Hi")
+        assert server.refused == []
+
+Each rule stands beside its source in the module of its protocol.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from types import TracebackType
+from typing import Any
+
+import anthropic_messages
+import gemini_content
+import openai_chat
+import openai_responses
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+from strict_answers import Answer, RefusalError
+
+Json = dict[str, Any]
+
+
+class StrictServer:
+    """The server, in a thread of its own; a context manager.
+
+    Attributes:
+        requests: model and JSON of every request so far.
+        refused: the models of those that were refused, and why.
+        failing: models that answer with status 503.
+    """
+
+    def __init__(self) -> None:
+        self.requests: list[tuple[str, Json]] = []
+        self.refused: list[tuple[str, str]] = []
+        self.failing: set[str] = set()
+        self._responses = openai_responses.Responses()
+        routes = [
+            Route("/v1/chat/completions", self._chat, methods=["POST"]),
+            Route("/v1/responses", self._respond, methods=["POST"]),
+            Route("/v1/messages", self._message, methods=["POST"]),
+            Route("/{version}/models/{call}", self._generate, methods=["POST"]),
+        ]
+        config = uvicorn.Config(
+            Starlette(routes=routes),
+            host="127.0.0.1",
+            port=0,
+            log_level="critical",
+            lifespan="off",
+            ws="none",
+        )
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._server.run, daemon=True)
+
+    @property
+    def url(self) -> str:
+        """Where it is; OpenAI's clients add ``/v1`` themselves."""
+        port = self._server.servers[0].sockets[0].getsockname()[1]
+        return f"http://127.0.0.1:{port}"
+
+    def reset(self) -> None:
+        """Forget requests, refusals and who fails."""
+        self.requests.clear()
+        self.refused.clear()
+        self.failing.clear()
+
+    def __enter__(self) -> StrictServer:
+        self._thread.start()
+        deadline = time.monotonic() + 10
+        while not self._server.started:
+            if time.monotonic() > deadline:
+                raise RuntimeError("the strict server did not start within 10 s")
+            time.sleep(0.005)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._server.should_exit = True
+        self._server.force_exit = True
+        self._thread.join(timeout=5)
+
+    async def _chat(self, request: Request) -> Response:
+        body = await request.json()
+        return self._answer(openai_chat, body["model"], body, body.get("stream"))
+
+    async def _respond(self, request: Request) -> Response:
+        body = await request.json()
+        return self._answer(self._responses, body["model"], body, body.get("stream"))
+
+    async def _message(self, request: Request) -> Response:
+        body = await request.json()
+        return self._answer(anthropic_messages, body["model"], body, body.get("stream"))
+
+    async def _generate(self, request: Request) -> Response:
+        model, _, method = request.path_params["call"].partition(":")
+        streamed = method.startswith("stream")
+        return self._answer(gemini_content, model, await request.json(), streamed)
+
+    def _answer(self, protocol: Any, model: str, body: Json, streamed: Any) -> Response:
+        self.requests.append((model, body))
+        if model in self.failing:
+            return JSONResponse({"error": {"message": "overloaded"}}, status_code=503)
+        try:
+            protocol.check(body, model)
+        except RefusalError as error:
+            self.refused.append((model, str(error)))
+            return JSONResponse(protocol.refusal(error), status_code=400)
+        call = protocol.wants_call(body)
+        history = body.get("messages") or body.get("input") or body.get("contents")
+        looked_up = not call and "look it up" in json.dumps(history[-1])
+        answer = Answer("" if call else f"I am {model}.", call, looked_up)
+        if streamed:
+            events = protocol.stream(body, model, answer)
+            return StreamingResponse(events, media_type="text/event-stream")
+        return JSONResponse(protocol.whole(body, model, answer))
