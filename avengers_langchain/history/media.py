@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from avengers_core.serving.history import Dialect, Media, Part
+from avengers_core.serving.history import Dialect, Media
 
 _Kind = Literal["image", "file", "audio", "video"]
 _KINDS: dict[str, _Kind] = {
@@ -61,7 +61,7 @@ def goes_as_it_is(block: Mapping[str, Any], dialect: Dialect) -> bool:
     return kind in ("image", "file", "audio", "video") and _is_standard(block)
 
 
-def media_of(block: Mapping[str, Any]) -> Part | None:
+def media_of(block: Mapping[str, Any]) -> Media | str | None:
     """The media in a block, text where it is a text's file; None where it holds none."""
     kind = block.get("type")
     if kind == "text-plain":
@@ -92,7 +92,7 @@ def _is_standard(block: Mapping[str, Any]) -> bool:
     return block.keys() <= _STANDARD and any(k in block for k in ("base64", "url", "file_id"))
 
 
-def _standard(kind: _Kind, block: Mapping[str, Any]) -> Part | None:
+def _standard(kind: _Kind, block: Mapping[str, Any]) -> Media | str | None:
     """LangChain's blocks, new (``base64``) and old (``source_type``)."""
     if block.get("source_type") == "text":
         return _text(block.get("text"), _name(block))
@@ -107,7 +107,7 @@ def _standard(kind: _Kind, block: Mapping[str, Any]) -> Part | None:
     )
 
 
-def _openai(block: Mapping[str, Any]) -> Part | None:
+def _openai(block: Mapping[str, Any]) -> Media | str | None:
     kind = block["type"]
     if kind in ("image_url", "video_url"):
         given = block.get(kind)
@@ -124,7 +124,7 @@ def _openai(block: Mapping[str, Any]) -> Part | None:
     return _media("file", None, url=url, upload=inner.get("file_id"), name=inner.get("filename"))
 
 
-def _anthropic(kind: _Kind, block: Mapping[str, Any]) -> Part | None:
+def _anthropic(kind: _Kind, block: Mapping[str, Any]) -> Media | str | None:
     source = block["source"]
     name = block.get("title")
     mime = source.get("media_type")
@@ -149,7 +149,7 @@ def _media(
     url: Any = None,
     upload: Any = None,
     name: str | None = None,
-) -> Part | None:
+) -> Media | str | None:
     if isinstance(data, bytes):
         data = base64.b64encode(data).decode()
     if isinstance(url, str) and (found := _DATA_URL.fullmatch(url)):
@@ -159,7 +159,7 @@ def _media(
     return Media(kind, mime, data=data, url=url, upload=upload, name=name)
 
 
-def _as_text(media: Media) -> Part:
+def _as_text(media: Media) -> Media | str:
     """A file of text as text, which every kind of backend reads."""
     mime = media.mime or ""
     if media.kind != "file" or media.data is None or not mime.startswith(("text/", "application/")):

@@ -69,13 +69,14 @@ def turn_of(message: BaseMessage, dialect: Dialect, own: bool) -> Turn:
         return Turn("assistant", tuple(_answer(message)), _calls(message), name=name)
     role = _role(message)
     parts, exact = _given(message.content, dialect, role)
-    exact &= not (message.name and NOT_IN_NAMES.search(message.name))
+    name = message.name if dialect.speakers or role == "tool" else None
+    exact &= name == message.name and not (name and NOT_IN_NAMES.search(name))
     exact &= not isinstance(message, ChatMessage)
     source = message if exact else None
     if isinstance(message, ToolMessage):
         failed = message.status == "error"
-        return Turn("tool", parts, (), message.tool_call_id, message.name, failed, source=source)
-    return Turn(role, parts, name=message.name, source=source)
+        return Turn("tool", parts, (), message.tool_call_id, name, failed, source=source)
+    return Turn(role, parts, name=name, source=source)
 
 
 def _role(message: BaseMessage) -> Role:
@@ -162,7 +163,7 @@ def _with_kwargs(message: AIMessage, blocks: list[Any]) -> Iterator[Any]:
         yield str(audio["transcript"])
 
 
-def _said(block: Any, cited: list[Mapping[str, Any]]) -> Part | None:
+def _said(block: Any, cited: list[Mapping[str, Any]]) -> str | Media | None:
     if isinstance(block, str):
         return block
     kind = block.get("type")
@@ -176,9 +177,7 @@ def _said(block: Any, cited: list[Mapping[str, Any]]) -> Part | None:
         return str(block.get("refusal") or "")
     if kind in _THOUGHTS or kind in _CALLS or kind in _REMAINS:
         return None
-    if (media := media_of(block)) is not None:
-        return media
-    return readable(block) or None
+    return media_of(block) or readable(block) or None
 
 
 # -- calls --

@@ -40,6 +40,7 @@ def message_of(turn: Turn) -> BaseMessage:
 
 
 def _content(parts: tuple[Part, ...]) -> str | list[Any]:
+    parts = tuple(part for part in parts if not isinstance(part, str) or part.strip())
     if all(isinstance(part, str) for part in parts):
         return _joined(parts)
     return [{"type": "text", "text": p} if isinstance(p, str) else _block(p) for p in parts]

@@ -22,8 +22,10 @@ def require(fits: Any, problem: str) -> None:
 
 
 def asked(history: Any) -> bool:
-    """Whether the last message, of any protocol, asks for a tool: with a please."""
-    return "please" in json.dumps(history[-1] if isinstance(history, list) else history)
+    """Whether the last message, of any protocol, asks for a tool: it says please, and that a tool
+    returned something was said before, if at all."""
+    last = json.dumps(history[-1] if isinstance(history, list) else history)
+    return last.rfind("please") > last.rfind("returned")
 
 
 @dataclass

@@ -35,6 +35,7 @@ class Dialect:
         providers: what frameworks call those who write it.
         call_id: pattern of the identifiers of tool calls.
         tool_name: pattern of the names of tools.
+        speakers: whether messages may carry the name of who speaks.
         images: MIME types, None for all; so too for ``files``, ``audio`` and ``video``.
         by_url: kinds of media that may be given by their address.
         upload: pattern of what it calls a file that was uploaded to it.
@@ -55,6 +56,7 @@ class Dialect:
     providers: frozenset[str] = frozenset()
     call_id: str = r".+"
     tool_name: str = r"[a-zA-Z0-9_-]{1,64}"
+    speakers: bool = True
     images: Set[str] | None = None
     files: Set[str] | None = None
     audio: Set[str] | None = None
@@ -164,6 +166,7 @@ MISTRAL = replace(
     name="mistral",
     providers=frozenset({"mistral", "mistralai"}),
     call_id=r"[a-zA-Z0-9]{9}",
+    speakers=False,
     user_after_tool=False,
     ends_with_assistant=False,
 )

@@ -74,10 +74,13 @@ def _results(turns: Sequence[Turn], at: int, result_of: set[int]) -> list[Turn |
         fits = [j for j in candidates if turns[j].call_id == call.id]
         if not fits and not call.id:  # a provider that gives none: by name, else in order
             fits = [j for j in candidates if turns[j].name == call.name] or candidates
-        if fits:
-            candidates.remove(fits[0])
-            result_of.add(fits[0])
-        found.append(turns[fits[0]] if fits else None)
+        if not fits:
+            found.append(None)
+            continue
+        first = fits[0]
+        candidates.remove(first)
+        result_of.add(first)
+        found.append(turns[first])
     return found
 
 
@@ -126,7 +129,8 @@ def _told(turns: Sequence[Turn], dialect: Dialect) -> list[Turn]:
 
 def _loop_start(turns: Sequence[Turn]) -> int:
     """Where the loop of tool calls begins that is under way: behind the last answer."""
-    answers = [i for i, t in enumerate(turns) if t.role == "assistant" and not t.calls]
+    said = [i for i, turn in enumerate(turns) if turn.own or not turn.is_empty]
+    answers = [i for i in said if turns[i].role == "assistant" and not turns[i].calls]
     return answers[-1] + 1 if answers else 0
 
 
@@ -218,8 +222,10 @@ def _said(turns: Iterable[Turn], dialect: Dialect) -> list[Turn]:
     """Without messages that say nothing."""
     said = []
     for turn in turns:
-        if turn.own or turn.role == "tool" or not turn.is_empty:
+        if turn.own or not turn.is_empty or (turn.role == "tool" and turn.parts in ((), ("",))):
             said.append(turn)
+        elif turn.role == "tool":  # blank, which is refused where nothing at all is not
+            said.append(replace(turn, parts=(), source=None))
         elif turn.role == "user" and not dialect.empty_messages:
             said.append(replace(turn, parts=(_EMPTY,), source=None))
         elif turn.role == "user" or (turn.role == "system" and dialect.empty_messages):
@@ -238,7 +244,7 @@ def _noted(turns: Sequence[Turn], dialect: Dialect) -> Sequence[Turn]:
         stays = dialect.system_in_middle == "before answers" and asked and answer_next
         if turn.role != "system" or stays:
             noted.append(turn)
-        else:
+        elif not turn.is_empty:
             noted.append(Turn("user", ("System note:", *turn.parts)))
     return noted
 

@@ -1,0 +1,284 @@
+"""Every kind of backend goes on with what every other began: LangChain's own clients, against a
+server that refuses what the real ones refuse."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import (
+    AIMessage,
+    AIMessageChunk,
+    BaseMessage,
+    HumanMessage,
+    SystemMessage,
+    ToolMessage,
+)
+from langchain_core.tools import tool
+from langchain_openai import ChatOpenAI
+from strict_server import StrictServer
+
+from avengers_langchain.history import portable, target_of
+
+PICTURE = (
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk"
+    "+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
+ChatAnthropic = pytest.importorskip(
+    "langchain_anthropic", reason="langchain-anthropic is not installed"
+).ChatAnthropic
+ChatGoogleGenerativeAI = pytest.importorskip(
+    "langchain_google_genai", reason="langchain-google-genai is not installed"
+).ChatGoogleGenerativeAI
+
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
+
+
+@tool
+def search(query: str) -> str:
+    """Search."""
+    return query
+
+
+def _openai(model: str, **options: Any) -> Callable[[str, str], BaseChatModel]:
+    def make(url: str, version: str) -> BaseChatModel:
+        return ChatOpenAI(
+            model=model,
+            base_url=f"{url}/v1",
+            api_key="any",
+            max_retries=0,
+            output_version=version,
+            **options,
+        )
+
+    return make
+
+
+def _claude(model: str, **options: Any) -> Callable[[str, str], BaseChatModel]:
+    def make(url: str, version: str) -> BaseChatModel:
+        return ChatAnthropic(
+            model=model,
+            base_url=url,
+            api_key="any",
+            max_retries=0,
+            max_tokens=4096,
+            output_version=version,
+            **options,
+        )
+
+    return make
+
+
+def _gemini(model: str, **options: Any) -> Callable[[str, str], BaseChatModel]:
+    def make(url: str, version: str) -> BaseChatModel:
+        return ChatGoogleGenerativeAI(
+            model=model,
+            base_url=url,
+            api_key="any",
+            max_retries=1,
+            output_version=version,
+            **options,
+        )
+
+    return make
+
+
+BUDGET = {"type": "enabled", "budget_tokens": 1024}
+KINDS: dict[str, Callable[[str, str], BaseChatModel]] = {
+    "openai": _openai("gpt-4o"),
+    "compatible, odd identifiers": _openai("odd-model"),
+    "compatible, a chat template": _openai("qwen3-8b"),
+    "compatible, mistral": _openai("mistral-large"),
+    "compatible, reasoning_content": _openai("deepseek-v4"),
+    "responses": _openai("gpt-5", use_responses_api=True),
+    "responses, another model": _openai("gpt-5-mini", use_responses_api=True),
+    "claude": _claude("claude-sonnet-4-5"),
+    "claude, thinking": _claude("claude-opus-4-5", thinking=BUDGET),
+    "claude, adaptive": _claude("claude-opus-4-6", thinking={"type": "adaptive"}),
+    "gemini": _gemini("gemini-2.5-flash"),
+    "gemini 3, thoughts": _gemini("gemini-3-pro", include_thoughts=True),
+}
+
+
+@cache
+def model_of(kind: str, url: str, version: str) -> BaseChatModel:
+    return KINDS[kind](url, version)
+
+
+class Conversation:
+    """One conversation that several models take part in."""
+
+    def __init__(self, url: str, version: str, streamed: bool) -> None:
+        self._url = url
+        self._version = version
+        self._streamed = streamed
+        self.messages: list[BaseMessage] = []
+
+    def say(self, text: str) -> None:
+        self.messages.append(HumanMessage(text))
+
+    def give_result(self) -> None:
+        picture = {"type": "image", "base64": PICTURE, "mime_type": "image/png"}
+        text = {"type": "text", "text": "found"}
+        for call in self.messages[-1].tool_calls:  # type: ignore[attr-defined]
+            self.messages.append(ToolMessage([text, picture], tool_call_id=call["id"]))
+
+    def answer(self, kind: str) -> AIMessage:
+        model = model_of(kind, self._url, self._version)
+        before = [message.model_copy(deep=True) for message in self.messages]
+        sent = portable(self.messages, target_of(kind, model))
+        assert self.messages == before
+        answer = _asked(model.bind_tools([search]), sent, self._streamed)
+        marked = {**answer.response_metadata, "avengers": {"model": kind}}
+        answer = answer.model_copy(update={"response_metadata": marked})
+        self.messages.append(answer)
+        return answer
+
+
+def _asked(model: Any, messages: Sequence[BaseMessage], streamed: bool) -> AIMessage:
+    if not streamed:
+        return model.invoke(messages)
+    whole: AIMessageChunk | None = None
+    for chunk in model.stream(messages):
+        whole = chunk if whole is None else whole + chunk
+    assert whole is not None
+    return whole
+
+
+@pytest.fixture(params=["v0", "v1"])
+def version(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@pytest.fixture(params=[False, True], ids=["plain", "streamed"])
+def streamed(request: pytest.FixtureRequest) -> bool:
+    return request.param
+
+
+@pytest.mark.parametrize("writer", KINDS)
+def test_text_that_one_wrote_is_read_by_all(
+    strict: StrictServer, writer: str, version: str, streamed: bool
+) -> None:
+    first = Conversation(strict.url, version, streamed)
+    first.say("Who are you? Then look it up.")
+    first.answer(writer)
+    for reader in KINDS:
+        conversation = Conversation(strict.url, version, streamed)
+        conversation.messages = [*first.messages]
+        conversation.say("And you?")
+        assert conversation.answer(reader).text.startswith("I am ")
+        conversation.say("And you again?")
+        conversation.answer(writer)
+    assert strict.refused == []
+
+
+@pytest.mark.parametrize("writer", KINDS)
+def test_a_loop_that_one_began_is_gone_on_with_by_all(
+    strict: StrictServer, writer: str, version: str, streamed: bool
+) -> None:
+    first = Conversation(strict.url, version, streamed)
+    first.say("Search, please.")
+    assert first.answer(writer).tool_calls
+    first.give_result()
+    for reader in KINDS:
+        conversation = Conversation(strict.url, version, streamed)
+        conversation.messages = [*first.messages]
+        assert conversation.answer(reader).text.startswith("I am ")
+        conversation.say("Search again, please.")
+        assert conversation.answer(reader).tool_calls
+        conversation.give_result()
+        assert conversation.answer(writer).text.startswith("I am ")
+    assert strict.refused == []
+
+
+# -- histories of any shape --
+
+_IDS = st.sampled_from(["", "a", "call_1", "functions.search:0", "x" * 60, "tool 1", "id|fc_2"])
+_NAMES = st.sampled_from(["search", "my search", "ns.search:v1", "", "näme", "t" * 80])
+_TEXTS = st.sampled_from(["", " ", "Hi", "<think>hm</think>Hi"])
+_BLOCKS = st.lists(
+    st.sampled_from(
+        [
+            {"type": "text", "text": "Hi"},
+            {"type": "text", "text": ""},
+            {"type": "text", "text": "Hi", "cache_control": {"type": "ephemeral"}, "index": 0},
+            {"type": "thinking", "thinking": "hm", "signature": "from elsewhere"},
+            {"type": "redacted_thinking", "data": "x"},
+            {"type": "reasoning", "id": "rs_0", "summary": [{"type": "summary_text", "text": "m"}]},
+            {"type": "web_search_call", "id": "ws_0", "action": {"query": "weather"}},
+            {"type": "server_tool_use", "id": "srv", "name": "web_search", "input": {"query": "q"}},
+            {"type": "executable_code", "executable_code": "1+1", "language": "PYTHON"},
+            {"type": "image", "base64": PICTURE, "mime_type": "image/png"},
+            {"type": "image_url", "image_url": {"url": f"data:image/gif;base64,{PICTURE}"}},
+            {"type": "non_standard", "value": {"type": "something", "of": "somebody"}},
+            {"type": "refusal", "refusal": "No."},
+        ]
+    ),
+    max_size=3,
+)
+_GIVEN = st.lists(
+    st.sampled_from(
+        [
+            {"type": "text", "text": "Hi"},
+            {"type": "text", "text": "Hi", "cache_control": {"type": "ephemeral"}, "id": "lc_1"},
+            {"type": "image", "base64": PICTURE, "mime_type": "image/png"},
+            {
+                "type": "image",
+                "source": {"type": "base64", "media_type": "image/png", "data": PICTURE},
+            },
+            {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PICTURE}"}},
+            {"type": "file", "base64": "JVBERi0=", "mime_type": "application/pdf"},
+            {
+                "type": "document",
+                "source": {"type": "text", "media_type": "text/plain", "data": "Hi"},
+                "title": "note",
+            },
+            {"type": "file", "file_id": "file_somewhere"},
+            {"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}},
+            {"type": "text-plain", "text": "Hi", "mime_type": "text/plain"},
+            {"type": "media", "mime_type": "video/mp4", "data": "AAAA"},
+        ]
+    ),
+    min_size=1,
+    max_size=3,
+)
+_CALLS = st.lists(
+    st.builds(
+        lambda i, n: {"type": "tool_call", "id": i, "name": n, "args": {"query": "x"}}, _IDS, _NAMES
+    ),
+    max_size=3,
+)
+_MESSAGES = st.one_of(
+    st.builds(HumanMessage, _TEXTS | _GIVEN, name=st.sampled_from([None, "Ann Lee"])),
+    st.builds(SystemMessage, st.sampled_from(["Be kind.", ""])),
+    st.builds(
+        AIMessage,
+        _TEXTS | _BLOCKS,
+        tool_calls=_CALLS,
+        id=st.sampled_from([None, "msg_1", "run-1"]),
+        name=st.sampled_from([None, "An Agent"]),
+    ),
+    st.builds(ToolMessage, _TEXTS | _GIVEN, tool_call_id=_IDS, name=st.none() | _NAMES),
+)
+
+
+@pytest.mark.parametrize("reader", KINDS)
+@settings(
+    max_examples=60, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(history=st.lists(_MESSAGES, max_size=8))
+def test_no_kind_refuses_what_others_left(
+    strict: StrictServer, reader: str, history: list[BaseMessage]
+) -> None:
+    strict.refused.clear()
+    messages = [*history, HumanMessage("Go on.")]
+    before = [message.model_copy(deep=True) for message in messages]
+    model = model_of(reader, strict.url, "v0")
+    model.invoke(portable(messages, target_of(reader, model)))
+    assert messages == before
+    assert strict.refused == []
