@@ -269,7 +269,7 @@ _MESSAGES = st.one_of(
 
 @pytest.mark.parametrize("reader", KINDS)
 @settings(
-    max_examples=60, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=25, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(history=st.lists(_MESSAGES, max_size=8))
 def test_no_kind_refuses_what_others_left(
