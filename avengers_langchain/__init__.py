@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from avengers_core.errors import OptionalDependencyError
 from avengers_core.serving.capabilities import Capabilities
-from avengers_core.serving.routing_text import routing_hint
+from avengers_core.serving.question import routing_hint
 
 try:
     import langchain_core  # noqa: F401
@@ -14,7 +14,7 @@ except ModuleNotFoundError as error:
     raise OptionalDependencyError("langchain-core", "langchain") from error
 
 from avengers_langchain.chat_models import AvengersChatModel
-from avengers_langchain.embeddings import AvengersEmbeddings, as_embedder
+from avengers_langchain.embeddings import AvengersEmbeddings
 from avengers_langchain.runnables import AvengersRouter
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ __all__ = [
     "AvengersMiddleware",
     "AvengersRouter",
     "Capabilities",
-    "as_embedder",
     "routing_hint",
 ]
 

@@ -1,106 +1,74 @@
-"""One call answered: by the first candidate that can, with the decision in the answer."""
+"""How a chat model is asked, and how its answer says who gave it and why."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
-from langchain_core.messages import AIMessageChunk
+from langchain_core.messages import AIMessage, AIMessageChunk
+from langchain_core.messages.ai import add_usage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_core.tracers.base import BaseTracer
 
-from avengers_core.errors import EmptyResponseError
 from avengers_core.routing.decision import RoutingDecision
-from avengers_core.serving.failover import Attempt, Failover
-from avengers_langchain.calls import Call, Target, closing
-from avengers_langchain.runtime import Runtime
-from avengers_langchain.structured import ANSWERED_BY
+from avengers_core.serving.answering import Answering, Vote, answering, text_key
+from avengers_core.serving.failover import Attempt
+from avengers_core.serving.settings import Plan
+from avengers_langchain.backends import Backends
+from avengers_langchain.calls import Call, as_chunk
+from avengers_langchain.tools import ANSWERED_BY
 
-logger = logging.getLogger(__name__)
+Method = Literal["generate", "agenerate", "stream", "astream"]
+# A vote is on whole answers.
+_WHOLE: dict[Method, Method] = {"stream": "generate", "astream": "agenerate"}
 
 
-@dataclass
-class Answering:
-    """A call under way.
-
-    The four methods are one loop in four forms: the next candidate takes over from one that
-    fails, in a stream until the first chunk has gone out.
+@dataclass(frozen=True)
+class Asked:
+    """A call under way, to be decided and answered.
 
     Attributes:
-        call: what is asked.
-        decision: who is to answer.
-        runtime: where they are found.
+        call: what it brings.
+        plan: how it is to be decided.
+        backends: who can answer.
+        method: of :class:`avengers_langchain.calls.Target`, and of what answers.
+        run_manager: of the router's run.
     """
 
     call: Call
-    decision: RoutingDecision
-    runtime: Runtime
+    plan: Plan
+    backends: Backends
+    method: Method
+    run_manager: Any
 
-    def __post_init__(self) -> None:
-        self._failover = Failover(
-            self.decision, self.runtime.health, max_attempts=self.call.max_attempts
-        )
-        source = self.call.request.question.source
-        logger.debug("%s; question from %s", self.decision, source)
+    def answering(self, decision: RoutingDecision) -> Answering | Vote:
+        """Who answers, once it is decided."""
+        return answering(lambda d, one_of: ChatAnswering(self, d, one_of), self.plan, decision)
 
-    def generate(self, run_manager: Any) -> ChatResult:
-        """The answer of the first backend that gives one.
 
-        Raises:
-            AllBackendsFailedError: none did.
-            Exception: what a backend raised that no other could help, such as a bad request.
-        """
-        for attempt in self._failover:
-            with attempt:
-                result = self._target(attempt).generate(run_manager)
-                return self._tagged(result, attempt.model, run_manager)
-        raise self._failover.exhausted()
+class ChatAnswering(Answering):
+    """One answer of a chat model.
 
-    async def agenerate(self, run_manager: Any) -> ChatResult:
-        """:meth:`generate`, asynchronously."""
-        for attempt in self._failover:
-            with attempt:
-                result = await self._target(attempt).agenerate(run_manager)
-                return self._tagged(result, attempt.model, run_manager)
-        raise self._failover.exhausted()
+    Args:
+        asked: the call.
+        decision: who is to answer.
+        one_of_several: it is a ballot, whose run is the vote's.
+    """
 
-    def stream(self, run_manager: Any) -> Iterator[ChatGenerationChunk]:
-        """The chunks of the first backend that sends one."""
-        for attempt in self._failover:
-            with attempt:
-                marker = _Marker(self._facts(attempt.model), attempt)
-                for chunk in self._target(attempt).stream(run_manager):
-                    yield marker.mark(chunk)
-                yield from marker.rest()
-                return
-        raise self._failover.exhausted()
+    def __init__(self, asked: Asked, decision: RoutingDecision, one_of_several: bool) -> None:
+        super().__init__(asked.plan, decision, asked.backends)
+        self._asked = asked
+        self._streamed = asked.method in _WHOLE
+        self._method = _WHOLE.get(asked.method, asked.method) if one_of_several else asked.method
+        self._run_manager = None if one_of_several else asked.run_manager
 
-    async def astream(self, run_manager: Any) -> AsyncIterator[ChatGenerationChunk]:
-        """:meth:`stream`, asynchronously."""
-        for attempt in self._failover:
-            with attempt:
-                marker = _Marker(self._facts(attempt.model), attempt)
-                async for chunk in closing(self._target(attempt).astream(run_manager)):
-                    yield marker.mark(chunk)
-                for chunk in marker.rest():
-                    yield chunk
-                return
-        raise self._failover.exhausted()
+    def start(self, attempt: Attempt) -> Any:
+        target = self._asked.call.target(attempt.model, self._asked.backends)
+        return getattr(target, self._method)(self._run_manager)
 
-    def _target(self, attempt: Attempt) -> Target:
-        return self.call.target(attempt.model, self.runtime.backends)
-
-    def _facts(self, model: str) -> dict[str, Any]:
-        return {
-            **self._failover.report(model),
-            "question_from": self.call.request.question.source,
-        }
-
-    def _tagged(self, result: ChatResult, model: str, run_manager: Any) -> ChatResult:
-        """A backend's answer with the decision in it; a copy, for caches may hold the original."""
-        facts = self._facts(model)
+    def tag(self, result: ChatResult, facts: Mapping[str, Any]) -> ChatResult:
+        model = facts["model"]
         output = {"model_name": model, **(result.llm_output or {})}
         generations = []
         for generation in result.generations:
@@ -108,9 +76,35 @@ class Answering:
             metadata = {**output, **message.response_metadata, "avengers": facts}
             message = message.model_copy(update={"response_metadata": metadata})
             generations.append(generation.model_copy(update={"message": message}))
-        tag_run(run_manager, model)
+        tag_run(self._run_manager, model)
         output["avengers"] = facts
         return result.model_copy(update={"generations": generations, "llm_output": output})
+
+    def marker(self, facts: dict[str, Any]) -> ChunkMarker:
+        return ChunkMarker(facts)
+
+    def says(self, result: ChatResult) -> str:
+        message = result.generations[0].message
+        calls = message.tool_calls if isinstance(message, AIMessage) else []
+        return text_key(str(message.text), [(call["name"], call["args"]) for call in calls])
+
+    def merged(self, results: Sequence[ChatResult], winner: int, facts: dict[str, Any]) -> Any:
+        generation = results[winner].generations[0]
+        message = generation.message
+        metadata = {**message.response_metadata, "avengers": facts}
+        metadata.pop("token_usage", None)  # of the winner alone
+        update: dict[str, Any] = {"response_metadata": metadata}
+        usage = None
+        for result in results:
+            if isinstance(each := result.generations[0].message, AIMessage):
+                usage = add_usage(usage, each.usage_metadata)
+        if usage is not None:
+            update["usage_metadata"] = usage
+        generation = generation.model_copy(update={"message": message.model_copy(update=update)})
+        tag_run(self._asked.run_manager, facts["model"])
+        output = {"model_name": metadata["model_name"], "avengers": facts}
+        elected = ChatResult(generations=[generation], llm_output=output)
+        return as_chunk(elected) if self._streamed else elected
 
 
 def tag_run(run_manager: Any, model: str) -> None:
@@ -126,23 +120,22 @@ def tag_run(run_manager: Any, model: str) -> None:
                 run.tags = [*(run.tags or ()), tag]
 
 
-class _Marker:
-    """Marks one stream's chunks."""
+class ChunkMarker:
+    """Marks one stream's chunks: the first names who answers, the last has the decision."""
 
-    def __init__(self, facts: dict[str, Any], attempt: Attempt) -> None:
+    def __init__(self, facts: dict[str, Any]) -> None:
         self._facts = facts
-        self._attempt = attempt
-        self._content: str | list[Any] | None = None
+        self._empty: str | list[Any] | None = None
         self._named = False
         self._done = False
 
     def mark(self, chunk: ChatGenerationChunk) -> ChatGenerationChunk:
+        """The chunk, marked."""
         message = chunk.message
         extra: dict[str, Any] = {}
-        if self._content is None:
-            self._attempt.commit()  # it goes out: nobody else can take over now
-            extra[ANSWERED_BY] = self._attempt.model
-            self._content = "" if isinstance(message.content, str) else []
+        if self._empty is None:
+            extra[ANSWERED_BY] = self._facts["model"]
+            self._empty = "" if isinstance(message.content, str) else []
         info = {**(chunk.generation_info or {}), **message.response_metadata}
         self._named |= "model_name" in info
         if getattr(message, "chunk_position", None) == "last" and not self._done:
@@ -152,20 +145,16 @@ class _Marker:
         return chunk
 
     def rest(self) -> Iterator[ChatGenerationChunk]:
-        """A chunk for the decision, where the backend named none as its last.
-
-        Raises:
-            EmptyResponseError: it sent none at all.
-        """
-        if self._content is None:
-            raise EmptyResponseError
+        """A chunk for the decision, where the backend named none as its last."""
         if not self._done:
             message = AIMessageChunk(
-                content=self._content, response_metadata=self._final(), chunk_position="last"
+                content="" if self._empty is None else self._empty,
+                response_metadata=self._final(),
+                chunk_position="last",
             )
             yield ChatGenerationChunk(message=message)
 
     def _final(self) -> dict[str, Any]:
         self._done = True
-        name = {} if self._named else {"model_name": self._attempt.model}
+        name = {} if self._named else {"model_name": self._facts["model"]}
         return {**name, "avengers": self._facts}

@@ -1,4 +1,4 @@
-"""One call: what it is about, and what each backend is to be called with."""
+"""One call: what it brings, and what each backend is to be called with."""
 
 from __future__ import annotations
 
@@ -24,15 +24,18 @@ from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 
 from avengers_core.serving.capabilities import Needs
-from avengers_core.serving.voting import VoteOver
+from avengers_core.serving.question import Request
 from avengers_langchain.backends import Backends
-from avengers_langchain.routing_text import Request
-from avengers_langchain.structured import BoundTools, StructuredOutput
+from avengers_langchain.tools import BoundTools, StructuredOutput
 
 
 @dataclass
 class Target:
-    """A backend and all that it is to be called with."""
+    """A backend and all that it is to be called with.
+
+    Of a chat model it calls the four methods that its makers write (``_generate`` and its kin), so
+    that there is one run and one count of tokens: the router's own.
+    """
 
     backend: BaseChatModel
     messages: list[BaseMessage]
@@ -43,7 +46,7 @@ class Target:
     def streams(self) -> bool:
         """Whether it can stream, asynchronously at least through a thread."""
         kind = type(self.backend)
-        return not self.backend._streaming_disabled(**self.arguments) and (
+        return not self._streaming_disabled and (
             kind._stream is not BaseChatModel._stream or kind._astream is not BaseChatModel._astream
         )
 
@@ -52,9 +55,32 @@ class Target:
         """Whether it can stream without an event loop."""
         return self.streams and type(self.backend)._stream is not BaseChatModel._stream
 
+    @property
+    def _streaming_disabled(self) -> bool:
+        disabled = self.backend.disable_streaming
+        return (
+            disabled is True
+            or (disabled == "tool_calling" and bool(self.arguments.get("tools")))
+            or not self.arguments.get("stream", True)
+            or self._streaming is False
+        )
+
+    @property
+    def _streaming(self) -> bool | None:
+        """What the user says of it, in the chat models that let him."""
+        if "streaming" not in self.backend.model_fields_set:
+            return None
+        streaming: bool | None = getattr(self.backend, "streaming", None)
+        return streaming
+
+    @property
+    def _wants_stream(self) -> bool:
+        """Whether a whole answer is to be fetched as a stream."""
+        return bool(self.arguments.get("stream")) or self._streaming is True
+
     def generate(self, run_manager: Any) -> ChatResult:
-        """The backend's answer, under the router's own run: one run, one count of tokens."""
-        if self.backend._should_stream(async_api=False, **self.arguments):
+        """The backend's answer, under the router's own run."""
+        if self._wants_stream and self.streams_blocking:
             return generate_from_stream(self.stream(run_manager))
         self._acquire()
         return self.backend._generate(
@@ -64,7 +90,7 @@ class Target:
 
     async def agenerate(self, run_manager: Any) -> ChatResult:
         """:meth:`generate`, asynchronously."""
-        if self.backend._should_stream(async_api=True, **self.arguments):
+        if self._wants_stream and self.streams:
             return await agenerate_from_stream(self.astream(run_manager))
         await self._aacquire()
         return await self.backend._agenerate(
@@ -73,7 +99,7 @@ class Target:
         )
 
     def stream(self, run_manager: Any) -> Iterator[ChatGenerationChunk]:
-        """The backend's chunks; one, if it can not stream."""
+        """The backend's chunks; one, if it cannot stream."""
         if not self.streams_blocking:
             yield as_chunk(self.generate(run_manager))
             return
@@ -110,57 +136,42 @@ class Target:
 
 @dataclass
 class Call:
-    """One call.
+    """What one call brings.
 
     Attributes:
         messages: the whole prompt.
         stop: stop sequences.
-        request: what it is about.
         arguments: for the backend, whichever it is.
         defaults: arguments for the backend, where it is bound to no others.
         tools: to be turned into the backend's own format, if any.
         tool_choice: which of them the backend has to call, if the caller says so.
         structured: the schema of the answer, if any.
-        votes: how many answers to decide by majority of; None: one answer, no vote.
-        vote_over: who is asked for them.
-        max_attempts: how many candidates to try; None: all.
     """
 
     messages: list[BaseMessage]
     stop: list[str] | None
-    request: Request
     arguments: dict[str, Any]
     defaults: Mapping[str, Any] = field(default_factory=dict)
     tools: BoundTools | None = None
     tool_choice: Any = None
     structured: StructuredOutput | None = None
-    votes: int | None = None
-    vote_over: VoteOver = "samples"
-    max_attempts: int | None = None
 
-    @property
-    def tokens(self) -> int:
-        """Estimated length of the whole prompt, schemas included."""
-        tokens = self.request.tokens
-        tokens += self.tools.tokens if self.tools else 0
-        return tokens + (self.structured.tokens if self.structured is not None else 0)
+    def request(self, prompt: Request) -> Request:
+        """What it is about, its tools and its schema counted in.
 
-    @property
-    def needs(self) -> list[Needs]:
-        """What the model must be able to do: one of these."""
+        Args:
+            prompt: what the messages alone are about.
+        """
         ways = (Needs(),) if self.structured is None else self.structured.needs
         native = "response_format" in self.arguments or (
             self.tools is not None and self.tools.wants_schema
         )
-        return [
-            Needs(
-                tools=way.tools or bool(self.tools),
-                structured_output=way.structured_output or native,
-                images=self.request.images,
-                tokens=self.tokens,
-            )
-            for way in ways
-        ]
+        if self.tools or native:
+            own = Needs(tools=bool(self.tools), structured_output=native)
+            ways = tuple(way.along_with(own, 0) for way in ways)
+        tokens = self.tools.tokens if self.tools else 0
+        tokens += self.structured.tokens if self.structured is not None else 0
+        return prompt.needing(*ways, tokens=tokens)
 
     def target(self, model: str, backends: Backends) -> Target:
         """What is to be called for a model."""

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import Any, cast
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
@@ -14,44 +12,27 @@ from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_core.runnables import Runnable
 from langchain_core.tools import BaseTool
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import BaseModel
 
-from avengers_core import RoutingDecision
 from avengers_core.embedders.tokens import estimate_tokens
-from avengers_core.redaction import redacted
-from avengers_core.routing.calls import OnEmpty
-from avengers_core.routing.policy import FIELDS, OF_A_CALL, Policy
-from avengers_core.serving.capabilities import Needs
-from avengers_core.serving.routing_text import current_hint, question_from_variables
-from avengers_core.serving.voting import VoteOver, ballots
-from avengers_langchain.answers import Answering
+from avengers_core.serving.question import current_hint, question_from_variables
+from avengers_core.serving.settings import CONFIG, OF_A_CALL, ServingSettings, given
+from avengers_langchain.answers import Asked, Method
+from avengers_langchain.backends import Backends
 from avengers_langchain.calls import Call, closing, structured_of, tools_of
-from avengers_langchain.model_ids import ModelIds
-from avengers_langchain.polls import Poll
-from avengers_langchain.routing_text import ROUTING_QUERY, current_run, prompt_variables, read
-from avengers_langchain.runtime import (
-    Runtime,
-    Settings,
-    dump_models,
-    load_models,
-    plain_capabilities,
-)
-from avengers_langchain.structured import BoundTools, StructuredOutput, structured_chain
+from avengers_langchain.question import ROUTING_QUERY, current_run, prompt_variables, read
+from avengers_langchain.serialization import dump_models, load_models
+from avengers_langchain.tools import BoundTools, StructuredOutput, structured_chain
 
-# Whoever names a model wants that one, near the records or not.
-_FORCED = {"exclude": (), "max_cost": None, "min_score": None, "on_empty": "relax"}
-# What a pickle leaves out: keys, and what holds locks, files and connections.
-_KEYS = frozenset({"api_key", "base_url"})
-_LIVE = frozenset({"callbacks", "cache", "rate_limiter", "custom_get_token_ids", "runtime"})
 _TRACING = ("ls_structured_output_format", "structured_output_format")
 
 
-class AvengersChatModel(BaseChatModel):
+class AvengersChatModel(ServingSettings, BaseChatModel):
     """Answers each call with the model that has the best balance of expected score and cost.
 
     A drop-in for any LangChain chat model: every call is handed to the same method of the chosen
     backend, which builds its own tool schemas and structured outputs. What decides is the
-    question, not the retrieved text (:mod:`avengers_langchain.routing_text`). If a backend fails,
+    question, not the retrieved text (:mod:`avengers_langchain.question`). If a backend fails,
     the next candidate of the same decision answers.
 
     Setup:
@@ -108,39 +89,13 @@ class AvengersChatModel(BaseChatModel):
 
     In a stream the last chunk carries it; the first has ``"avengers_model"`` alone.
 
+    The settings are those of :class:`avengers_core.serving.settings.ServingSettings`, which
+    :class:`avengers_llamaindex.AvengersLLM` has too: ``alpha`` (or a target), ``router``,
+    ``models`` (chat models, also with arguments bound to them, or texts for ``init_chat_model``),
+    limits, votes, and what reaches the backends. All that says how a call is decided can be said
+    of one call (``llm.invoke(..., alpha=0.9)``), with ``bind`` and with ``configurable_fields``.
+
     Args:
-        alpha: weight of expected score against expected cost, 0 = cheapest, 1 = best; default 0.5.
-        target_cost: instead of alpha: the best score at no more than this mean cost, USD a call.
-        target_score: instead of alpha: the lowest cost at no less than this mean score, in [0, 1].
-        target_saving: instead of alpha: the best score at this share, in [0, 1), less than what
-            always asking the best model costs.
-        performance_weight: with ``cost_sensitivity``, another way to give alpha.
-        cost_sensitivity: see ``performance_weight``.
-        router: a :class:`avengers_core.Router`, the path of an artifact, or nothing for the
-            default artifact.
-        models: model id -> chat model (also with arguments bound to it) or a text for
-            ``init_chat_model``; or ids only, or nothing for all of the artifact's, to be reached
-            through the endpoint in the environment.
-        capabilities: model id -> what it can do, a
-            :class:`avengers_core.serving.capabilities.Capabilities` or a dict of its fields, where
-            its chat model's profile does not say it.
-        exclude: models not to use.
-        max_cost: highest expected cost, USD a call.
-        min_score: lowest expected score, in [0, 1].
-        on_empty: what to do when these limits leave no model: ``"raise"``, or ``"relax"`` to take
-            the one nearest to them.
-        max_attempts: how many candidates to try before giving up; default all.
-        votes: ask this many times and give the majority's answer, compared by what is said in the
-            end (:func:`avengers_core.serving.voting.answer_key`); tokens and expected cost add up.
-        vote_over: who is asked: ``"samples"``, the picked model each time (sensible with a
-            temperature over 0), or ``"models"``, the best so many models.
-        base_url: of the endpoint for backends that are made here; default, from the environment.
-        api_key: for that endpoint; default, ``AVENGERS_API_KEY``.
-        temperature: sampling temperature; default the backends' own.
-        max_tokens: longest answer, tokens; default the backends' own.
-        timeout: of backends that are made here, seconds; default 60.
-        max_retries: how often backends that are made here try again before the next candidate
-            does; default 0.
         stop: stop sequences of calls that bring none.
         streaming: fetch all answers as streams, also those of ``invoke``; False: fetch none so.
 
@@ -150,83 +105,22 @@ class AvengersChatModel(BaseChatModel):
         TypeError: a backend that is no chat model.
     """
 
-    model_config = ConfigDict(
-        arbitrary_types_allowed=True, extra="forbid", hide_input_in_errors=True
-    )
+    model_config = CONFIG
 
-    alpha: float | None = None
-    target_cost: float | None = None
-    target_score: float | None = None
-    target_saving: float | None = None
-    performance_weight: float | None = None
-    cost_sensitivity: float | None = None
-    router: Any = Field(default=None, repr=False)
-    models: Any = Field(default=None, repr=False)
-    capabilities: Mapping[str, Any] = Field(default_factory=dict)
-    exclude: ModelIds = ()
-    max_cost: float | None = None
-    min_score: float | None = None
-    on_empty: OnEmpty = "raise"
-    max_attempts: int | None = Field(default=None, ge=1)
-    votes: int | None = Field(default=None, ge=1)
-    vote_over: VoteOver = "samples"
-    base_url: str | None = Field(default=None, repr=False)
-    api_key: SecretStr | None = None
-    temperature: float | None = None
-    max_tokens: int | None = None
-    timeout: float | None = None
-    max_retries: int | None = None
     stop: list[str] | None = None
     streaming: bool | None = None
-    runtime: Any = Field(default=None, exclude=True, repr=False)
-    """Router, backends and their health; copies with other settings share it."""
 
-    @field_validator("router", mode="before")
-    @classmethod
-    def _path_as_text(cls, router: Any) -> Any:
-        return os.fspath(router) if isinstance(router, os.PathLike) else router
+    _STAY = frozenset({"callbacks", "cache", "rate_limiter", "custom_get_token_ids"})
 
-    @model_validator(mode="before")
-    @classmethod
-    def _no_model(cls, given: Any) -> Any:
-        if isinstance(given, dict) and "model" in given:
-            raise ValueError(
-                "model= is for one call: llm.invoke(..., model=...), or llm.bind(model=...); "
-                "models= names those to choose from"
-            )
-        return given
-
-    @field_validator("base_url")
-    @classmethod
-    def _no_key_in_url(cls, url: str | None) -> str | None:
-        if url and redacted(url) != url:
-            raise ValueError("base_url holds a key or password, which would show; pass api_key=")
-        return url
-
-    @field_validator("capabilities", mode="before")
-    @classmethod
-    def _plain_capabilities(cls, told: Mapping[str, Any] | None) -> dict[str, dict[str, Any]]:
-        return plain_capabilities(told or {})
-
-    @model_validator(mode="after")
-    def _prepare(self) -> AvengersChatModel:
-        before: Runtime | None = self.runtime
-        self.runtime = Runtime.of(before, self._settings())
-        Policy.of(self).check(self.runtime.router)
-        if self.profile is None or (before is not None and self.profile == before.profile):
-            self.profile = self.runtime.profile  # unless the user said otherwise
+    def _make_pool(self, existing: Any) -> Backends:
+        pool = Backends.of(existing, self._pool_settings())
+        fields = vars(self)
+        # What holds of the pool, unless the user said otherwise.
+        if self.profile is None or (existing is not None and self.profile == existing.profile):
+            fields["profile"] = pool.profile
         if self.output_version is None:
-            self.output_version = self.runtime.backends.output_version()
-        return self
-
-    def _settings(self) -> Settings:
-        options = {
-            "base_url": self.base_url,
-            "api_key": self.api_key,
-            "timeout": self.timeout,
-            "max_retries": self.max_retries,
-        }
-        return Settings(self.router, self.models, self.capabilities, options)
+            fields["output_version"] = pool.output_version()
+        return pool
 
     # -- what the framework calls --
 
@@ -237,9 +131,8 @@ class AvengersChatModel(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        call, text, routing = self._plan(messages, stop, kwargs)
-        decision = self.runtime.router.route(text, **routing)
-        return self._asked(call, decision).generate(run_manager)
+        asked = self._asked("generate", messages, stop, run_manager, kwargs)
+        return cast("ChatResult", asked.answering(asked.plan.decide()).run())
 
     async def _agenerate(
         self,
@@ -248,9 +141,8 @@ class AvengersChatModel(BaseChatModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        call, text, routing = self._plan(messages, stop, kwargs)
-        decision = await self.runtime.router.aroute(text, **routing)
-        return await self._asked(call, decision).agenerate(run_manager)
+        asked = self._asked("agenerate", messages, stop, run_manager, kwargs)
+        return cast("ChatResult", await asked.answering(await asked.plan.adecide()).arun())
 
     def _stream(
         self,
@@ -259,9 +151,8 @@ class AvengersChatModel(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
-        call, text, routing = self._plan(messages, stop, kwargs)
-        decision = self.runtime.router.route(text, **routing)
-        yield from self._asked(call, decision).stream(run_manager)
+        asked = self._asked("stream", messages, stop, run_manager, kwargs)
+        yield from asked.answering(asked.plan.decide()).stream()
 
     async def _astream(
         self,
@@ -270,57 +161,38 @@ class AvengersChatModel(BaseChatModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
-        call, text, routing = self._plan(messages, stop, kwargs)
-        decision = await self.runtime.router.aroute(text, **routing)
-        async for chunk in closing(self._asked(call, decision).astream(run_manager)):
+        asked = self._asked("astream", messages, stop, run_manager, kwargs)
+        chunks = await asked.answering(await asked.plan.adecide()).astream()
+        async for chunk in closing(chunks):
             yield chunk
 
     # -- routing --
 
-    def _plan(
-        self, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any]
-    ) -> tuple[Call, str, dict[str, Any]]:
-        """The call, the text to route on, and the arguments of :meth:`Router.route`."""
+    def _asked(
+        self,
+        method: Method,
+        messages: list[BaseMessage],
+        stop: list[str] | None,
+        run_manager: Any,
+        kwargs: dict[str, Any],
+    ) -> Asked:
         _, from_metadata = current_run()
-        query = kwargs.pop(ROUTING_QUERY, None) or from_metadata
-        request = read(messages, prompt_variables(messages), query)
-        forced = kwargs.pop("model", None)
-        policy = Policy.of(self)
-        if kwargs:
-            policy = policy.overlaid({k: kwargs.pop(k) for k in FIELDS if k in kwargs})
+        own = {k: kwargs.pop(k) for k in OF_A_CALL if k in kwargs} if kwargs else {}
+        query = own.get(ROUTING_QUERY) or from_metadata
         call = Call(
             messages,
             stop or self.stop,
-            request,
             tools=tools_of(kwargs.pop("tools", None)),
             tool_choice=kwargs.pop("tool_choice", None),
             structured=structured_of(kwargs.pop("structured_output", None)),
             arguments=kwargs,
             defaults=self._defaults(),
-            votes=kwargs.pop("votes", self.votes),
-            vote_over=kwargs.pop("vote_over", self.vote_over),
-            max_attempts=kwargs.pop("max_attempts", self.max_attempts),
         )
-        router, backends = self.runtime.router, self.runtime.backends
-        routing = policy.arguments(router, partial(backends.unavailable, Needs()))
-        if not isinstance(forced, str | None):
-            raise ValueError(f"model= names one model, got {forced!r}; models= takes several")
-        if forced is None:
-            unavailable = backends.unavailable(*call.needs)
-        else:
-            routing |= {**_FORCED, "models": [forced]}
-            unavailable = backends.absent()
-        routing |= {"unavailable": unavailable, "prompt_tokens": call.tokens}
-        return call, request.question.text, routing
-
-    def _asked(self, call: Call, decision: RoutingDecision) -> Answering | Poll:
-        if call.votes is None:
-            return Answering(call, decision, self.runtime)
-        each = ballots(decision, call.votes, call.vote_over)
-        return Poll([Answering(call, ballot, self.runtime) for ballot in each])
+        request = call.request(read(messages, prompt_variables(messages), query))
+        return Asked(call, self.plan(request, own), self.pool, method, run_manager)
 
     def _defaults(self) -> dict[str, Any]:
-        return _given(temperature=self.temperature, max_tokens=self.max_tokens)
+        return given(temperature=self.temperature, max_tokens=self.max_tokens)
 
     # -- tools and schemas: each backend makes its own of them --
 
@@ -362,9 +234,8 @@ class AvengersChatModel(BaseChatModel):
         llm = self.bind(structured_output=output, ls_structured_output_format=traced, **own)
 
         def parser_of(model: str) -> Runnable[Any, Any]:
-            backends = self.runtime.backends
-            no_native = backends.capabilities(model).structured_output is False
-            return output.parser(model, backends.get(model).model, no_native)
+            no_native = self.pool.capabilities(model).structured_output is False
+            return output.parser(model, self.pool.get(model).model, no_native)
 
         return structured_chain(llm, parser_of, include_raw)
 
@@ -380,11 +251,11 @@ class AvengersChatModel(BaseChatModel):
 
     @property
     def _identifying_params(self) -> dict[str, Any]:
-        router, models = self.runtime.router, self.models
-        engine = router.engine  # one look, for it can be swapped
-        policy = Policy.of(self)
+        engine, models = self.pool.router.engine, self.models  # one look, for it can be swapped
+        policy = self.policy
         return {
             "alpha": self.alpha,
+            "no_question_alpha": self.no_question_alpha,
             **policy.balance,
             **policy.limits,
             "artifact": engine.artifact.checksum,
@@ -401,7 +272,7 @@ class AvengersChatModel(BaseChatModel):
             "ls_model_type": "chat",
             "ls_model_name": kwargs.get("model") or "avengers",
             "avengers_alpha": kwargs.get("alpha", self.alpha),
-            **_given(
+            **given(
                 ls_temperature=kwargs.get("temperature", self.temperature),
                 ls_max_tokens=kwargs.get("max_tokens", self.max_tokens),
                 ls_stop=stop or self.stop,
@@ -415,8 +286,8 @@ class AvengersChatModel(BaseChatModel):
         variables = prompt_variables(messages)
         identity = {
             **self._identifying_params,
-            "pool": self.runtime.backends.fingerprint(),
-            "scorer_options": self.runtime.router.scorer.options,
+            "pool": self.pool.fingerprint,
+            "scorer_options": self.pool.router.scorer.options,
             "query": from_metadata or current_hint() or question_from_variables(variables),
         }
         return f"{sorted(identity.items())}---{sorted({**kwargs, 'stop': stop}.items())}"
@@ -431,32 +302,9 @@ class AvengersChatModel(BaseChatModel):
         """What serialised forms only name."""
         return {"api_key": "AVENGERS_API_KEY"}
 
-    def model_copy(
-        self, *, update: Mapping[str, Any] | None = None, deep: bool = False
-    ) -> AvengersChatModel:
-        """A copy with other settings, checked like those of a new one.
+    def _dump_models(self) -> Any:
+        return dump_models(self.models)
 
-        It shares the router, the backends and the memory of failures, unless the update is about
-        them.
-        """
-        if not update:
-            return super().model_copy()  # backends hold connections: never deep
-        own = {name: getattr(self, name) for name in (*self.model_fields_set, "runtime")}
-        return type(self)(**{**own, **update})
-
-    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> AvengersChatModel:
-        """A copy with the same router and backends: they hold connections, not values."""
-        return self.model_copy()
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        left = self.model_fields_set - _KEYS - _LIVE - {"models"}
-        fields = {k: v for k, v in self.__dict__.items() if k in left}
-        return _restored, (type(self), fields, dump_models(self.models))
-
-
-def _restored(cls: type[AvengersChatModel], fields: dict[str, Any], models: Any) -> Any:
-    return cls(**fields, models=load_models(models))
-
-
-def _given(**values: Any) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if value is not None}
+    @classmethod
+    def _load_models(cls, dumped: Any) -> Any:
+        return load_models(dumped)

@@ -1,11 +1,10 @@
-"""Embeddings across the border: LangChain's as the router's, the router's as LangChain's."""
+"""The router's embedder as LangChain's embeddings."""
 
 from __future__ import annotations
 
 from langchain_core.embeddings import Embeddings
 
-from avengers_core.embedders import CallableEmbedder, Embedder, EmbedderSpec, resolve_embedder
-from avengers_core.embedders.callables import from_langchain
+from avengers_core.embedders import Embedder, EmbedderSpec, resolve_embedder
 
 
 class AvengersEmbeddings(Embeddings):
@@ -46,14 +45,3 @@ class AvengersEmbeddings(Embeddings):
 
     def __repr__(self) -> str:
         return f"AvengersEmbeddings({self.embedder.id!r})"
-
-
-def as_embedder(embeddings: Embeddings) -> CallableEmbedder:
-    """Any LangChain embeddings as the router's embedder.
-
-    What takes an embedder takes such an object as it is, too::
-
-        fit(records, embedder=OpenAIEmbeddings())
-        Router.load("artifact/", embedder=OpenAIEmbeddings())
-    """
-    return from_langchain(embeddings)

@@ -10,22 +10,23 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 from langchain_core.callbacks import BaseCallbackHandler
-from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.messages import AIMessage
 from langchain_core.runnables.config import ensure_config
 from langchain_core.tracers.context import register_configure_hook
 
 from avengers_core import RoutingDecision
 from avengers_core.errors import OptionalDependencyError
-from avengers_core.serving.capabilities import Capabilities, Needs
-from avengers_core.serving.failover import Attempt, Failover
-from avengers_langchain.backends import Models
-from avengers_langchain.routing_text import ROUTING_QUERY, read
-from avengers_langchain.runnables import AvengersRouter
-from avengers_langchain.runtime import Runtime, Settings, plain_capabilities
-from avengers_langchain.structured import BoundTools
+from avengers_core.serving.answering import Answering
+from avengers_core.serving.capabilities import Needs
+from avengers_core.serving.failover import Attempt
+from avengers_core.serving.settings import Plan
+from avengers_langchain.backends import Backends
+from avengers_langchain.chat_models import AvengersChatModel
+from avengers_langchain.question import ROUTING_QUERY, read
+from avengers_langchain.tools import BoundTools
 
 try:
     from langchain.agents.middleware import AgentMiddleware, ModelRequest, ModelResponse
@@ -46,45 +47,32 @@ class AvengersMiddleware(AgentMiddleware[Any, Any, Any]):
     Args:
         models: as for :class:`avengers_langchain.AvengersChatModel`; default, all of the
             artifact's, through the endpoint in the environment.
-        router: as for :class:`avengers_langchain.AvengersChatModel`.
-        capabilities: as for :class:`avengers_langchain.AvengersChatModel`.
-        max_attempts: how many candidates to try before giving up; default all.
-        routing: settings of :class:`avengers_langchain.AvengersRouter`: ``alpha``, ``exclude``,
-            ``max_cost``, ``min_score``, ``on_empty``.
+        settings: other settings of :class:`avengers_langchain.AvengersChatModel`: ``router``,
+            ``alpha``, ``exclude``, ``max_cost``, ``max_attempts``, ``timeout`` and so on.
 
     Raises:
         ValueError: an argument out of range, or a model that the artifact does not have.
         TypeError: a backend that is no chat model.
     """
 
-    def __init__(
-        self,
-        models: Models = None,
-        *,
-        router: Any = None,
-        capabilities: Mapping[str, Capabilities | Mapping[str, Any]] | None = None,
-        max_attempts: int | None = None,
-        **routing: Any,
-    ) -> None:
+    def __init__(self, models: Any = None, **settings: Any) -> None:
         super().__init__()
-        told = plain_capabilities(capabilities or {})
-        self._runtime = Runtime(Settings(router, models, told, {}))
-        if max_attempts is not None and max_attempts < 1:
-            raise ValueError(f"max_attempts must be at least 1, got {max_attempts}")
-        self._settings = AvengersRouter(router=self._runtime.router, **routing)
-        self._max_attempts = max_attempts
+        if votes := [name for name in ("votes", "vote_over") if name in settings]:
+            raise ValueError(f"{', '.join(votes)}: an agent's model call is answered once")
+        self._settings = AvengersChatModel(models=models, **settings)
 
     def wrap_model_call(
         self, request: ModelRequest[Any], handler: Callable[[ModelRequest[Any]], ModelResponse[Any]]
     ) -> ModelResponse[Any]:
         """Hand a call to the model picked for it."""
-        messages, arguments, source = self._plan(request)
-        failover = self._failover(self._settings.invoke(messages, **arguments))
-        for attempt in failover:
-            with attempt, _committed_by_tokens(attempt):
-                response = handler(self._to(request, attempt))
-                return _tagged(response, failover.report(attempt.model), source)
-        raise failover.exhausted()
+        plan = self._plan(request)
+
+        def ask(to: ModelRequest[Any], attempt: Attempt) -> ModelResponse[Any]:
+            with _committed_by_tokens(attempt):
+                return handler(to)
+
+        answer = _AgentAnswering(plan, plan.decide(), self._settings.pool, request, ask)
+        return cast("ModelResponse[Any]", answer.run())
 
     async def awrap_model_call(
         self,
@@ -92,48 +80,64 @@ class AvengersMiddleware(AgentMiddleware[Any, Any, Any]):
         handler: Callable[[ModelRequest[Any]], Awaitable[ModelResponse[Any]]],
     ) -> ModelResponse[Any]:
         """:meth:`wrap_model_call`, asynchronously."""
-        messages, arguments, source = self._plan(request)
-        failover = self._failover(await self._settings.ainvoke(messages, **arguments))
-        for attempt in failover:
-            with attempt, _committed_by_tokens(attempt):
-                response = await handler(self._to(request, attempt))
-                return _tagged(response, failover.report(attempt.model), source)
-        raise failover.exhausted()
+        plan = self._plan(request)
 
-    def _plan(self, request: ModelRequest[Any]) -> tuple[list[BaseMessage], dict[str, Any], str]:
-        """The whole prompt, the arguments of routing, and where the question is from."""
+        async def ask(to: ModelRequest[Any], attempt: Attempt) -> ModelResponse[Any]:
+            with _committed_by_tokens(attempt):
+                return await handler(to)
+
+        answer = _AgentAnswering(plan, await plan.adecide(), self._settings.pool, request, ask)
+        return cast("ModelResponse[Any]", await answer.arun())
+
+    def _plan(self, request: ModelRequest[Any]) -> Plan:
         system = [] if request.system_message is None else [request.system_message]
-        messages: list[BaseMessage] = [*system, *request.messages]
         query = ensure_config().get("metadata", {}).get(ROUTING_QUERY)
-        about = read(messages, {}, query)
-        tokens = about.tokens + BoundTools(request.tools, {}).tokens
-        needs = Needs(tools=bool(request.tools), images=about.images, tokens=tokens)
-        by_tool, native = replace(needs, tools=True), replace(needs, structured_output=True)
-        ways = {
-            ToolStrategy: (by_tool,),
-            ProviderStrategy: (native,),
-            AutoStrategy: (native, by_tool),
-        }
-        unavailable = self._runtime.backends.unavailable(
-            *ways.get(type(request.response_format), (needs,))
-        )
-        arguments = {"unavailable": unavailable, "prompt_tokens": tokens}
-        return messages, arguments, about.question.source
-
-    def _failover(self, decision: RoutingDecision) -> Failover:
-        return Failover(decision, self._runtime.health, max_attempts=self._max_attempts)
-
-    def _to(self, request: ModelRequest[Any], attempt: Attempt) -> ModelRequest[Any]:
-        backend, arguments = self._runtime.backends.get(attempt.model)
-        settings = {**arguments, **request.model_settings}
-        return request.override(model=backend, model_settings=settings)
+        prompt = read([*system, *request.messages], {}, query)
+        tools = BoundTools(request.tools, {})
+        with_tools = Needs(tools=bool(request.tools))
+        ways = _WAYS.get(type(request.response_format), (Needs(),))
+        ways = tuple(way.along_with(with_tools, 0) for way in ways)
+        return self._settings.plan(prompt.needing(*ways, tokens=tools.tokens))
 
 
-def _tagged(response: ModelResponse[Any], facts: dict[str, Any], source: str) -> ModelResponse[Any]:
-    """The response with the decision in it; a copy, for caches may hold the original."""
-    extra = {"avengers": {**facts, "question_from": source}}
+# How an object is asked for, and what a model needs for it.
+_WAYS: dict[type, tuple[Needs, ...]] = {
+    ToolStrategy: (Needs(tools=True),),
+    ProviderStrategy: (Needs(structured_output=True),),
+    AutoStrategy: (Needs(structured_output=True), Needs(tools=True)),
+}
+
+
+class _AgentAnswering(Answering):
+    """One model call of an agent, which the agent's own handler makes."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        decision: RoutingDecision,
+        backends: Backends,
+        request: ModelRequest[Any],
+        ask: Callable[[ModelRequest[Any], Attempt], Any],
+    ) -> None:
+        super().__init__(plan, decision, backends)
+        self._backends = backends
+        self._request = request
+        self._ask = ask
+
+    def start(self, attempt: Attempt) -> Any:
+        backend, arguments = self._backends.get(attempt.model)
+        settings = {**arguments, **self._request.model_settings}
+        return self._ask(self._request.override(model=backend, model_settings=settings), attempt)
+
+    def tag(self, response: ModelResponse[Any], facts: Mapping[str, Any]) -> ModelResponse[Any]:
+        return _tagged(response, facts)
+
+
+def _tagged(response: ModelResponse[Any], facts: Mapping[str, Any]) -> ModelResponse[Any]:
     result = [
-        message.model_copy(update={"response_metadata": {**message.response_metadata, **extra}})
+        message.model_copy(
+            update={"response_metadata": {**message.response_metadata, "avengers": facts}}
+        )
         if isinstance(message, AIMessage)
         else message
         for message in response.result

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -17,18 +16,17 @@ from langchain_core.runnables import (
     RunnableSerializable,
 )
 from langchain_core.runnables.base import RunnableLike, coerce_to_runnable
-from pydantic import ConfigDict, Field, field_validator, model_validator
+from pydantic import model_validator
 
-from avengers_core import Router, RoutingDecision
+from avengers_core import RoutingDecision
 from avengers_core.embedders.tokens import estimate_tokens
-from avengers_core.routing.calls import OnEmpty
-from avengers_core.routing.policy import FIELDS, Policy
-from avengers_core.routing.resolve import resolve_router
-from avengers_langchain.model_ids import ModelIds
-from avengers_langchain.routing_text import ROUTING_QUERY, Request, prompt_variables, read
+from avengers_core.routing.policy import Policy
+from avengers_core.serving.question import Request
+from avengers_core.serving.settings import CONFIG, OF_ROUTING, RoutingSettings
+from avengers_langchain.question import ROUTING_QUERY, prompt_variables, read
 
 
-class AvengersRouter(RunnableSerializable[Any, RoutingDecision]):
+class AvengersRouter(RoutingSettings, RunnableSerializable[Any, RoutingDecision]):
     """Text, messages, a prompt value or a chain's variables in, a decision out.
 
     For those who want routing without a chat model around it::
@@ -40,21 +38,11 @@ class AvengersRouter(RunnableSerializable[Any, RoutingDecision]):
     Of a dict the question is what its variable for it holds (``question``, ``input``, ...), or
     the last human message of its ``messages``. In a chain behind a prompt it is the prompt's.
 
+    The settings are those of :class:`avengers_core.serving.settings.RoutingSettings`: ``alpha`` (or
+    a target), ``router``, ``exclude``, ``max_cost`` and the other limits.
+
     Args:
-        alpha: weight of expected score against expected cost, 0 = cheapest, 1 = best; default 0.5.
-        performance_weight: with ``cost_sensitivity``, another way to give alpha.
-        cost_sensitivity: see ``performance_weight``.
-        target_cost: instead of alpha: the best score at no more than this mean cost, USD a call.
-        target_score: instead of alpha: the lowest cost at no less than this mean score, in [0, 1].
-        target_saving: instead of alpha: the best score at this share, in [0, 1), less than what
-            always asking the best model costs.
-        router: a :class:`avengers_core.Router`, the path of an artifact, or nothing for the
-            default artifact.
         models: the only models allowed; default all.
-        exclude: models not allowed.
-        max_cost: highest expected cost, USD a call.
-        min_score: lowest expected score, in [0, 1].
-        on_empty: ``"raise"``, or ``"relax"`` to take the model nearest to the limits.
         n: how many models the decision is to name.
 
     Raises:
@@ -62,38 +50,20 @@ class AvengersRouter(RunnableSerializable[Any, RoutingDecision]):
             artifact at the path.
     """
 
-    model_config = ConfigDict(
-        arbitrary_types_allowed=True, extra="forbid", hide_input_in_errors=True
-    )
+    model_config = CONFIG
 
-    alpha: float | None = None
-    performance_weight: float | None = None
-    cost_sensitivity: float | None = None
-    target_cost: float | None = None
-    target_score: float | None = None
-    target_saving: float | None = None
-    router: Any = Field(default=None, repr=False)
-    models: ModelIds | None = None
-    exclude: ModelIds = ()
-    max_cost: float | None = None
-    min_score: float | None = None
-    on_empty: OnEmpty = "raise"
+    models: tuple[str, ...] | None = None
     n: int = 1
 
-    @field_validator("router", mode="before")
-    @classmethod
-    def _path_as_text(cls, router: Any) -> Any:
-        return os.fspath(router) if isinstance(router, os.PathLike) else router
+    @property
+    def policy(self) -> Policy:
+        """How score weighs against cost, and the limits."""
+        return super().policy._replace(models=self.models)
 
     @model_validator(mode="after")
-    def _check(self) -> AvengersRouter:
-        self._check_routing()
+    def _check_models(self) -> AvengersRouter:
+        self._resolved_router().check(models=self.models, n=self.n)
         return self
-
-    def _check_routing(self) -> None:
-        router = self._resolved()
-        Policy.of(self).check(router)
-        router.check(models=self.models, n=self.n)
 
     def invoke(
         self, input: Any, config: RunnableConfig | None = None, **kwargs: Any
@@ -104,7 +74,7 @@ class AvengersRouter(RunnableSerializable[Any, RoutingDecision]):
             value: Any, run_manager: CallbackManagerForChainRun, config: RunnableConfig
         ) -> RoutingDecision:
             text, arguments = self._plan(value, config, kwargs)
-            return self._resolved().route(text, **arguments)
+            return self._resolved_router().route(text, **arguments)
 
         return self._call_with_config(decide, input, config)
 
@@ -117,7 +87,7 @@ class AvengersRouter(RunnableSerializable[Any, RoutingDecision]):
             value: Any, run_manager: AsyncCallbackManagerForChainRun, config: RunnableConfig
         ) -> RoutingDecision:
             text, arguments = self._plan(value, config, kwargs)
-            return await self._resolved().aroute(text, **arguments)
+            return await self._resolved_router().aroute(text, **arguments)
 
         return await self._acall_with_config(decide, input, config)
 
@@ -129,12 +99,12 @@ class AvengersRouter(RunnableSerializable[Any, RoutingDecision]):
 
         Raises:
             ValueError: a model that the artifact does not have, or none.
-            TypeError: something that can not be run.
+            TypeError: something that cannot be run.
         """
         if not models:
             raise ValueError("expected at least one model to pick from")
-        choice = self.model_copy(update={"models": tuple(models)})
-        choice._check_routing()
+        known = {name: getattr(self, name) for name in self.model_fields_set}
+        choice = type(self)(**{**known, "models": tuple(models)})
         runnables: dict[str, Runnable[Any, Any]] = {
             model: coerce_to_runnable(given) for model, given in models.items()
         }
@@ -147,20 +117,18 @@ class AvengersRouter(RunnableSerializable[Any, RoutingDecision]):
 
         return RunnableLambda(pick, apick, name="AvengersPick")
 
-    def _resolved(self) -> Router:
-        return resolve_router(self.router)
-
     def _plan(
         self, value: Any, config: RunnableConfig, kwargs: Mapping[str, Any]
     ) -> tuple[str, dict[str, Any]]:
         """The text to route on, and the arguments of :meth:`Router.route`."""
         arguments: dict[str, Any] = {"n": self.n, **kwargs}
         query = arguments.pop(ROUTING_QUERY, None) or config.get("metadata", {}).get(ROUTING_QUERY)
-        own = Policy.of(self)._replace(models=self.models)
-        policy = own.overlaid({k: arguments.pop(k) for k in FIELDS if k in arguments})
-        routing = policy.arguments(self._resolved(), lambda: arguments.get("unavailable") or {})
         request = _request(value, query)
-        return request.question.text, {"prompt_tokens": request.tokens, **routing, **arguments}
+        own = {k: arguments.pop(k) for k in OF_ROUTING if k in arguments}
+        unavailable = arguments.get("unavailable") or {}
+        routing = self.routing(request.question, own, lambda: unavailable)
+        prompt = {"prompt_tokens": request.prompt_tokens}
+        return request.question.text, {**prompt, **routing, **arguments}
 
 
 def _request(value: Any, routing_query: str | None) -> Request:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from avengers_core.errors import OptionalDependencyError
 from avengers_core.serving.capabilities import Capabilities
-from avengers_core.serving.routing_text import routing_hint
+from avengers_core.serving.question import routing_hint
 
 try:
     import llama_index.core  # noqa: F401
 except ModuleNotFoundError as error:
     raise OptionalDependencyError("llama-index-core", "llamaindex") from error
 
-from avengers_llamaindex.embeddings import AvengersEmbedding, as_embedder
+from avengers_llamaindex.embeddings import AvengersEmbedding
 from avengers_llamaindex.events import RoutingEvent, collect_events
 from avengers_llamaindex.llm import AvengersLLM
 
@@ -20,7 +20,6 @@ __all__ = [
     "AvengersLLM",
     "Capabilities",
     "RoutingEvent",
-    "as_embedder",
     "collect_events",
     "routing_hint",
 ]

@@ -1,169 +1,141 @@
-"""One call handed to the chosen backend's same method, and to the next one if that fails.
-
-Four forms of the same loop, for plain and streamed answers, blocking and asynchronous. A stream
-counts as answered with its first chunk: before that the next candidate can take over unnoticed,
-after that an error is the caller's.
-"""
+"""How a backend's method is asked, and how its answer says who gave it and why."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, Mapping
-from contextlib import aclosing, closing, nullcontext
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from llama_index.core.base.llms.types import ChatResponse, CompletionResponse
+from llama_index.core.base.llms.types import (
+    ChatResponse,
+    CompletionResponse,
+    ToolCallBlock,
+)
+from llama_index.core.bridge.pydantic import BaseModel
 
-from avengers_core.errors import AllBackendsFailedError, EmptyResponseError
 from avengers_core.routing.decision import RoutingDecision
-from avengers_core.routing.policy import OF_A_CALL
-from avengers_core.serving.failover import Attempt, Failover
+from avengers_core.serving.answering import Answering, Vote, answering, text_key
+from avengers_core.serving.failover import Attempt
+from avengers_core.serving.settings import OF_A_CALL, Plan
 from avengers_llamaindex.backends import Backends
 from avengers_llamaindex.events import announce
-from avengers_llamaindex.routing_text import Request
 
-logger = logging.getLogger(__name__)
-
-_NOTHING = object()
-_SETTINGS = frozenset(OF_A_CALL)
 # What is given to these by name are the template's variables.
 _OF_TEMPLATES = frozenset(
     prefix + name
     for prefix in ("", "a")
-    for name in (
-        "predict",
-        "stream",
-        "structured_predict",
-        "stream_structured_predict",
-    )
+    for name in ("predict", "stream", "structured_predict", "stream_structured_predict")
 )
+# A vote is on whole answers.
+_WHOLE = {
+    prefix + stream: prefix + whole
+    for prefix in ("", "a")
+    for stream, whole in (
+        ("stream_chat", "chat"),
+        ("stream_complete", "complete"),
+        ("stream", "predict"),
+        ("stream_structured_predict", "structured_predict"),
+        ("stream_chat_with_tools", "chat_with_tools"),
+    )
+}
 
 
-@dataclass
-class Call:
-    """One routed call.
+def own_settings(method: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    """What a call's arguments by name say about who answers; taken out of them."""
+    if method in _OF_TEMPLATES:
+        return {}
+    return {name: arguments.pop(name) for name in OF_A_CALL if name in arguments}
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A call under way, to be decided and answered.
 
     Attributes:
         method: name of the backend's method.
-        request: what the call is about.
-        decision: who is to answer.
-        backends: where they are found.
-        failover: the attempts.
+        args: its arguments by position.
+        kwargs: its arguments by name.
+        plan: how it is to be decided.
+        backends: who can answer.
     """
 
     method: str
-    request: Request
-    decision: RoutingDecision
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+    plan: Plan
     backends: Backends
-    failover: Failover
 
-    def run(self, *args: Any, **kwargs: Any) -> Any:
-        """The answer of the first backend that gives one.
+    def answering(self, decision: RoutingDecision) -> Answering | Vote:
+        """Who answers, once it is decided."""
+        return answering(lambda d, one_of: LLMAnswering(self, d, one_of), self.plan, decision)
 
-        Raises:
-            AllBackendsFailedError: none did.
-            Exception: what a backend raised that the next one could not help either, such as a
-                bad request.
-        """
-        for attempt in self.failover:
-            with attempt:
-                answer = self._start(attempt, args, kwargs)
-                return _tag(answer, self._answered_by(attempt))
-        raise self._exhausted()
 
-    async def arun(self, *args: Any, **kwargs: Any) -> Any:
-        """:meth:`run`, asynchronously."""
-        for attempt in self.failover:
-            with attempt:
-                answer = await self._start(attempt, args, kwargs)
-                return _tag(answer, self._answered_by(attempt))
-        raise self._exhausted()
+class LLMAnswering(Answering):
+    """One answer of an LLM.
 
-    def stream(self, *args: Any, **kwargs: Any) -> Generator[Any, None, None]:
-        """The chunks of the first backend that sends one; the first is awaited here."""
-        for attempt in self.failover:
-            with attempt:
-                chunks = iter(self._start(attempt, args, kwargs))
-                first = _there(next(chunks, _NOTHING))
-                attempt.commit(handed_on=True)
-                return _replay(attempt, first, chunks, self._answered_by(attempt))
-        raise self._exhausted()
+    Args:
+        asked: the call.
+        decision: who is to answer.
+        one_of_several: it is a ballot.
+    """
 
-    async def astream(self, *args: Any, **kwargs: Any) -> AsyncGenerator[Any, None]:
-        """:meth:`stream`, asynchronously."""
-        for attempt in self.failover:
-            with attempt:
-                chunks = aiter(await self._start(attempt, args, kwargs))
-                first = _there(await anext(chunks, _NOTHING))
-                attempt.commit(handed_on=True)
-                return _areplay(attempt, first, chunks, self._answered_by(attempt))
-        raise self._exhausted()
+    def __init__(self, asked: Asked, decision: RoutingDecision, one_of_several: bool) -> None:
+        super().__init__(asked.plan, decision, asked.backends)
+        self._asked = asked
+        whole = _WHOLE.get(asked.method, asked.method)
+        self._method = whole if one_of_several else asked.method
 
-    def _start(self, attempt: Attempt, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    def start(self, attempt: Attempt) -> Any:
         # Some LLMs extend the lists and dicts they are given: the next attempt needs them as they
         # were.
-        if self.method not in _OF_TEMPLATES and (misplaced := sorted(_SETTINGS & kwargs.keys())):
-            raise TypeError(
-                f"{', '.join(misplaced)}: settings of AvengersLLM, not of a call; for one call: "
-                f"llm.model_copy(update={{...}}).{self.method}(...), and for one model: exclude= "
-                f"all others, or ask that LLM itself"
-            )
-        fresh = {key: _copied(value) for key, value in kwargs.items()}
-        method = getattr(self.backends.llm(attempt.model), self.method)
-        return method(*map(_copied, args), **fresh)
+        asked = self._asked
+        kwargs = {key: _copied(value) for key, value in asked.kwargs.items()}
+        method = getattr(asked.backends.get(attempt.model), self._method)
+        return method(*map(_copied, asked.args), **kwargs)
 
-    def _answered_by(self, attempt: Attempt) -> dict[str, Any]:
-        facts = self._facts(attempt.model)
-        logger.debug("%s: %s, asked of %s", self.method, self.decision, attempt.model)
-        announce(self.method, attempt.model, facts)
-        return facts
+    def tag(self, answer: Any, facts: Mapping[str, Any]) -> Any:
+        # Texts and objects of the user's classes stay as they are.
+        if not isinstance(answer, ChatResponse | CompletionResponse):
+            return answer
+        tagged = {**answer.additional_kwargs, "avengers": facts}
+        return answer.model_copy(update={"additional_kwargs": tagged})
 
-    def _exhausted(self) -> AllBackendsFailedError:
-        announce(self.method, None, self._facts(self.decision.model))
-        return self.failover.exhausted()
+    def marker(self, facts: dict[str, Any]) -> _Marker:
+        return _Marker(self, facts)
 
-    def _facts(self, model: str) -> dict[str, Any]:
-        return {**self.failover.report(model), "question_from": self.request.question.source}
+    def says(self, answer: Any) -> str:
+        if isinstance(answer, ChatResponse):
+            calls = [b for b in answer.message.blocks if isinstance(b, ToolCallBlock)]
+            given = [(block.tool_name, block.tool_kwargs) for block in calls]
+            return text_key(answer.message.content or "", given)
+        if isinstance(answer, BaseModel) and not isinstance(answer, CompletionResponse):
+            return str(answer.model_dump_json())
+        return text_key(str(answer))
+
+    def merged(self, answers: Sequence[Any], winner: int, facts: dict[str, Any]) -> Any:
+        answer = self.tag(answers[winner], facts)
+        if self._asked.method in _WHOLE and isinstance(answer, ChatResponse | CompletionResponse):
+            text = answer.message.content if isinstance(answer, ChatResponse) else answer.text
+            answer = answer.model_copy(update={"delta": text})
+        return answer
+
+    def announce(self, model: str | None, facts: dict[str, Any]) -> None:
+        announce(self._asked.method, model, facts)
 
 
-def _there(first: Any) -> Any:
-    if first is _NOTHING:
-        raise EmptyResponseError
-    return first
+@dataclass
+class _Marker:
+    """Every chunk has the decision."""
+
+    answering: LLMAnswering
+    facts: dict[str, Any]
+
+    def mark(self, chunk: Any) -> Any:
+        return self.answering.tag(chunk, self.facts)
+
+    def rest(self) -> Iterable[Any]:
+        return ()
 
 
 def _copied(value: Any) -> Any:
     return value.copy() if isinstance(value, list | dict) else value
-
-
-def _tag(answer: Any, facts: dict[str, Any]) -> Any:
-    """The answer with the decision in it; texts and objects of the user's classes stay as they are.
-
-    A copy: the backend's callbacks have seen the original, and it may be one that a cache keeps.
-    """
-    if not isinstance(answer, ChatResponse | CompletionResponse):
-        return answer
-    tagged = {**answer.additional_kwargs, "avengers": facts}
-    return answer.model_copy(update={"additional_kwargs": tagged})
-
-
-def _replay(
-    attempt: Attempt, first: Any, rest: Iterator[Any], facts: dict[str, Any]
-) -> Generator[Any, None, None]:
-    # Whoever stops reading early must not leave the backend's connection open; and a stream that
-    # breaks is remembered against its backend.
-    with closing(rest) if isinstance(rest, Generator) else nullcontext(), attempt:
-        yield _tag(first, facts)
-        for chunk in rest:
-            yield _tag(chunk, facts)
-
-
-async def _areplay(
-    attempt: Attempt, first: Any, rest: AsyncIterator[Any], facts: dict[str, Any]
-) -> AsyncGenerator[Any, None]:
-    async with aclosing(rest) if isinstance(rest, AsyncGenerator) else nullcontext():
-        with attempt:
-            yield _tag(first, facts)
-            async for chunk in rest:
-                yield _tag(chunk, facts)

@@ -26,10 +26,10 @@ from llama_index.core.prompts import BasePromptTemplate, PromptTemplate
 from llama_index.core.tools import BaseTool
 from llama_index.core.types import Model, TokenAsyncGen, TokenGen
 
-from avengers_llamaindex.calls import Call
+from avengers_llamaindex.calls import Asked
 from avengers_llamaindex.events import span_if_heard
-from avengers_llamaindex.routing_text import (
-    Request,
+from avengers_llamaindex.question import (
+    Prompt,
     from_messages,
     from_template,
     from_text,
@@ -38,7 +38,7 @@ from avengers_llamaindex.routing_text import (
 
 
 class DelegatingLLM(FunctionCallingLLM):
-    """An LLM that does nothing itself: :meth:`_route` finds out who does.
+    """An LLM that does nothing itself: :meth:`_asked` finds out who does.
 
     Not decorated with the framework's callbacks: the backend's methods are, and a second layer
     would count every token twice.
@@ -47,13 +47,34 @@ class DelegatingLLM(FunctionCallingLLM):
     # The framework would open a span for each implementation of an abstract method, which takes
     # half as long as routing: so these three are plain.
 
-    def _route(self, method: str, request: Request) -> Call:
-        """Decide who answers a call."""
+    def _asked(
+        self, method: str, request: Prompt, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Asked:
+        """A call, with how it is to be decided.
+
+        Args:
+            method: name of the backend's method.
+            request: what it is about.
+            args: for that method, by position.
+            kwargs: for it by name, and what is said of this call alone, such as ``alpha``.
+        """
         raise NotImplementedError
 
-    async def _aroute(self, method: str, request: Request) -> Call:
-        """:meth:`_route`, asynchronously."""
-        raise NotImplementedError
+    def _run(self, method: str, request: Prompt, /, *args: Any, **kwargs: Any) -> Any:
+        asked = self._asked(method, request, args, kwargs)
+        return asked.answering(asked.plan.decide()).run()
+
+    async def _arun(self, method: str, request: Prompt, /, *args: Any, **kwargs: Any) -> Any:
+        asked = self._asked(method, request, args, kwargs)
+        return await asked.answering(await asked.plan.adecide()).arun()
+
+    def _stream(self, method: str, request: Prompt, /, *args: Any, **kwargs: Any) -> Any:
+        asked = self._asked(method, request, args, kwargs)
+        return asked.answering(asked.plan.decide()).stream()
+
+    async def _astream(self, method: str, request: Prompt, /, *args: Any, **kwargs: Any) -> Any:
+        asked = self._asked(method, request, args, kwargs)
+        return await asked.answering(await asked.plan.adecide()).astream()
 
     def _backend_of(self, response: ChatResponse) -> FunctionCallingLLM | None:
         """Who gave a response, if that is known and it can call tools."""
@@ -62,61 +83,60 @@ class DelegatingLLM(FunctionCallingLLM):
     # -- messages --
 
     def chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
-        return self._route("chat", from_messages(messages, kwargs)).run(messages, **kwargs)
+        return self._run("chat", from_messages(messages, kwargs), messages, **kwargs)
 
     def stream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseGen:
-        call = self._route("stream_chat", from_messages(messages, kwargs))
-        return call.stream(messages, **kwargs)
+        return self._stream("stream_chat", from_messages(messages, kwargs), messages, **kwargs)
 
     async def achat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
-        call = await self._aroute("achat", from_messages(messages, kwargs))
-        return await call.arun(messages, **kwargs)
+        return await self._arun("achat", from_messages(messages, kwargs), messages, **kwargs)
 
     async def astream_chat(
         self, messages: Sequence[ChatMessage], **kwargs: Any
     ) -> ChatResponseAsyncGen:
-        call = await self._aroute("astream_chat", from_messages(messages, kwargs))
-        return await call.astream(messages, **kwargs)
+        return await self._astream(
+            "astream_chat", from_messages(messages, kwargs), messages, **kwargs
+        )
 
     # -- a bare prompt --
 
     def complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:
-        return self._route("complete", from_text(prompt)).run(prompt, formatted, **kwargs)
+        return self._run("complete", from_text(prompt), prompt, formatted, **kwargs)
 
     def stream_complete(
         self, prompt: str, formatted: bool = False, **kwargs: Any
     ) -> CompletionResponseGen:
-        call = self._route("stream_complete", from_text(prompt))
-        return call.stream(prompt, formatted, **kwargs)
+        return self._stream("stream_complete", from_text(prompt), prompt, formatted, **kwargs)
 
     async def acomplete(
         self, prompt: str, formatted: bool = False, **kwargs: Any
     ) -> CompletionResponse:
-        call = await self._aroute("acomplete", from_text(prompt))
-        return await call.arun(prompt, formatted, **kwargs)
+        return await self._arun("acomplete", from_text(prompt), prompt, formatted, **kwargs)
 
     async def astream_complete(
         self, prompt: str, formatted: bool = False, **kwargs: Any
     ) -> CompletionResponseAsyncGen:
-        call = await self._aroute("astream_complete", from_text(prompt))
-        return await call.astream(prompt, formatted, **kwargs)
+        return await self._astream(
+            "astream_complete", from_text(prompt), prompt, formatted, **kwargs
+        )
 
     # -- a prompt template --
 
     def predict(self, prompt: BasePromptTemplate, **prompt_args: Any) -> str:
-        return self._route("predict", from_template(prompt, prompt_args)).run(prompt, **prompt_args)
+        return self._run("predict", from_template(prompt, prompt_args), prompt, **prompt_args)
 
     def stream(self, prompt: BasePromptTemplate, **prompt_args: Any) -> TokenGen:
-        call = self._route("stream", from_template(prompt, prompt_args))
-        return call.stream(prompt, **prompt_args)
+        return self._stream("stream", from_template(prompt, prompt_args), prompt, **prompt_args)
 
     async def apredict(self, prompt: BasePromptTemplate, **prompt_args: Any) -> str:
-        call = await self._aroute("apredict", from_template(prompt, prompt_args))
-        return await call.arun(prompt, **prompt_args)
+        return await self._arun(
+            "apredict", from_template(prompt, prompt_args), prompt, **prompt_args
+        )
 
     async def astream(self, prompt: BasePromptTemplate, **prompt_args: Any) -> TokenAsyncGen:
-        call = await self._aroute("astream", from_template(prompt, prompt_args))
-        return await call.astream(prompt, **prompt_args)
+        return await self._astream(
+            "astream", from_template(prompt, prompt_args), prompt, **prompt_args
+        )
 
     # -- a prompt template and a class to fill --
 
@@ -127,8 +147,14 @@ class DelegatingLLM(FunctionCallingLLM):
         llm_kwargs: dict[str, Any] | None = None,
         **prompt_args: Any,
     ) -> Model:
-        call = self._route("structured_predict", from_template(prompt, prompt_args, output_cls))
-        return call.run(output_cls, prompt, llm_kwargs, **prompt_args)
+        return self._run(
+            "structured_predict",
+            from_template(prompt, prompt_args, output_cls),
+            output_cls,
+            prompt,
+            llm_kwargs,
+            **prompt_args,
+        )
 
     def stream_structured_predict(
         self,
@@ -137,10 +163,14 @@ class DelegatingLLM(FunctionCallingLLM):
         llm_kwargs: dict[str, Any] | None = None,
         **prompt_args: Any,
     ) -> Generator[Model | FlexibleModel, None, None]:
-        call = self._route(
-            "stream_structured_predict", from_template(prompt, prompt_args, output_cls)
+        return self._stream(
+            "stream_structured_predict",
+            from_template(prompt, prompt_args, output_cls),
+            output_cls,
+            prompt,
+            llm_kwargs,
+            **prompt_args,
         )
-        return call.stream(output_cls, prompt, llm_kwargs, **prompt_args)
 
     async def astructured_predict(
         self,
@@ -149,10 +179,14 @@ class DelegatingLLM(FunctionCallingLLM):
         llm_kwargs: dict[str, Any] | None = None,
         **prompt_args: Any,
     ) -> Model:
-        call = await self._aroute(
-            "astructured_predict", from_template(prompt, prompt_args, output_cls)
+        return await self._arun(
+            "astructured_predict",
+            from_template(prompt, prompt_args, output_cls),
+            output_cls,
+            prompt,
+            llm_kwargs,
+            **prompt_args,
         )
-        return await call.arun(output_cls, prompt, llm_kwargs, **prompt_args)
 
     async def astream_structured_predict(
         self,
@@ -161,27 +195,30 @@ class DelegatingLLM(FunctionCallingLLM):
         llm_kwargs: dict[str, Any] | None = None,
         **prompt_args: Any,
     ) -> AsyncGenerator[Model | FlexibleModel, None]:
-        call = await self._aroute(
-            "astream_structured_predict", from_template(prompt, prompt_args, output_cls)
+        return await self._astream(
+            "astream_structured_predict",
+            from_template(prompt, prompt_args, output_cls),
+            output_cls,
+            prompt,
+            llm_kwargs,
+            **prompt_args,
         )
-        return await call.astream(output_cls, prompt, llm_kwargs, **prompt_args)
 
     # -- tools: (tools, user_msg=None, chat_history=None, ...), see FunctionCallingLLM --
 
     def chat_with_tools(self, *args: Any, **kwargs: Any) -> ChatResponse:
-        return self._route("chat_with_tools", from_tools(*args, **kwargs)).run(*args, **kwargs)
+        return self._run("chat_with_tools", from_tools(*args, **kwargs), *args, **kwargs)
 
     def stream_chat_with_tools(self, *args: Any, **kwargs: Any) -> ChatResponseGen:
-        call = self._route("stream_chat_with_tools", from_tools(*args, **kwargs))
-        return call.stream(*args, **kwargs)
+        return self._stream("stream_chat_with_tools", from_tools(*args, **kwargs), *args, **kwargs)
 
     async def achat_with_tools(self, *args: Any, **kwargs: Any) -> ChatResponse:
-        call = await self._aroute("achat_with_tools", from_tools(*args, **kwargs))
-        return await call.arun(*args, **kwargs)
+        return await self._arun("achat_with_tools", from_tools(*args, **kwargs), *args, **kwargs)
 
     async def astream_chat_with_tools(self, *args: Any, **kwargs: Any) -> ChatResponseAsyncGen:
-        call = await self._aroute("astream_chat_with_tools", from_tools(*args, **kwargs))
-        return await call.astream(*args, **kwargs)
+        return await self._astream(
+            "astream_chat_with_tools", from_tools(*args, **kwargs), *args, **kwargs
+        )
 
     def _prepare_chat_with_tools(  # noqa: PLR0917 (the framework's signature)
         self,
@@ -202,8 +239,9 @@ class DelegatingLLM(FunctionCallingLLM):
             "tool_required": tool_required,
             **kwargs,
         }
-        call = self._route("_prepare_chat_with_tools_compat", from_tools(tools, **options))
-        return call.run(tools, **options)
+        return self._run(
+            "_prepare_chat_with_tools_compat", from_tools(tools, **options), tools, **options
+        )
 
     def get_tool_calls_from_response(
         self, response: ChatResponse, error_on_no_tool_call: bool = True, **kwargs: Any

@@ -1,4 +1,4 @@
-"""Embeddings, both ways: the router's embedder for LlamaIndex, and LlamaIndex's for the router."""
+"""The router's embedder as an embedding of LlamaIndex."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from typing import Any
 from llama_index.core.base.embeddings.base import BaseEmbedding
 from llama_index.core.bridge.pydantic import Field, PrivateAttr, field_serializer
 
-from avengers_core.embedders import CallableEmbedder, Embedder, resolve_embedder
-from avengers_core.embedders.callables import from_llamaindex
-from avengers_llamaindex.pickling import refuse_key, refuse_unpicklable
+from avengers_core.embedders import Embedder, resolve_embedder
+from avengers_core.redaction import refuse_key, refuse_unpicklable
 
 _EMBEDDER_THERE = "Make the AvengersEmbedding on the other side."
 
@@ -73,17 +72,6 @@ class AvengersEmbedding(BaseEmbedding):
 
     async def _aget_text_embeddings(self, texts: Sequence[str]) -> list[list[float]]:
         return _lists(await self._embedder.aembed(texts))
-
-
-def as_embedder(embedding: BaseEmbedding) -> CallableEmbedder:
-    """Any LlamaIndex embedding as the router's embedder.
-
-    What takes an embedder takes such an object as it is, too::
-
-        fit(records, embedder=HuggingFaceEmbedding(...))
-        Router.load("artifact/", embedder=HuggingFaceEmbedding(...))
-    """
-    return from_llamaindex(embedding)
 
 
 def _restore(cls: type[AvengersEmbedding], arguments: dict[str, Any]) -> AvengersEmbedding:

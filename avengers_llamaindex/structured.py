@@ -11,8 +11,8 @@ from llama_index.core.llms.llm import LLM
 from llama_index.core.llms.structured_llm import StructuredLLM
 from llama_index.core.prompts import BasePromptTemplate
 
-from avengers_core.serving.routing_text import current_hint, routing_hint
-from avengers_llamaindex.routing_text import from_template
+from avengers_core.serving.question import current_hint, routing_hint
+from avengers_llamaindex.question import from_template
 
 
 class AvengersStructuredLLM(StructuredLLM):

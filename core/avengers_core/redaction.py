@@ -8,12 +8,17 @@ masked too much does less harm than what is masked too little.
 from __future__ import annotations
 
 import json
+import pickle
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from typing import Any
 from urllib.parse import quote, quote_plus
 
+from pydantic import SecretStr
+
 _MASK = "***"
+_DEEPEST = 4  # mappings in mappings
 _SHOWN = 300  # characters of a foreign error text in ours
 _SEARCHED = 20_000  # and of it, where patterns are looked for
 _WHOLE_WORD = 8  # characters; a shorter secret may be a part of an ordinary word
@@ -162,3 +167,40 @@ def _keys_sent(error: object) -> list[str]:
         # What servers that need no key are sent is an ordinary word.
         return [key for key in keys if key.lower() not in _NOTHING]
     return []
+
+
+def refuse_key(what: str, subject: object, instead: str) -> None:
+    """Raise if an object holds what looks like a key, which a pickle would write in clear.
+
+    Args:
+        what: names the object in the error.
+        subject: any object; its own attributes are looked at.
+        instead: what to do instead, a sentence.
+
+    Raises:
+        TypeError: it holds one.
+    """
+    for name, value in getattr(subject, "__dict__", {}).items():
+        if _is_key(name, value):
+            raise TypeError(
+                f"{what} holds a key ({name}), which a pickle would write in clear. {instead}"
+            )
+
+
+def refuse_unpicklable(what: str, subject: object, instead: str) -> None:
+    """Raise if an object cannot be pickled, with what to do instead; arguments as above.
+
+    Raises:
+        TypeError: it cannot.
+    """
+    try:
+        pickle.dumps(subject)
+    except Exception as error:
+        raise TypeError(f"{what} cannot be pickled ({describe(error)}). {instead}") from error
+
+
+def _is_key(name: str, value: Any, depth: int = 0) -> bool:
+    if isinstance(value, Mapping):
+        # Headers may be among other options. What is deeper may hold itself.
+        return depth < _DEEPEST and any(_is_key(str(k), v, depth + 1) for k, v in value.items())
+    return bool(isinstance(value, str | bytes | SecretStr) and value and names_key(name))

@@ -26,7 +26,7 @@ def test_from_the_environment(router: Router, environment: StubServer) -> None:
     assert llm.invoke("Prove").content == f"{HARD} says: Prove"
     request = environment.requests[0]
     assert (request.key, request.body["temperature"]) == ("env-key", 0.5)
-    assert llm.runtime.backends.get(HARD).model.request_timeout == 7  # type: ignore[attr-defined]
+    assert llm.pool.get(HARD).model.request_timeout == 7
 
 
 def test_streams_count_their_tokens(router: Router, environment: StubServer) -> None:
@@ -51,7 +51,6 @@ def test_two_event_loops_in_a_row(router: Router, environment: StubServer) -> No
     assert asyncio.run(call()) == expected
     assert llm.invoke("hello").content == expected[-1]
     assert environment.asked == environment.answered_by
-    assert len(llm.runtime.backends._endpoint._clients) == 1
 
 
 def test_ids_restrict_the_pool(router: Router, environment: StubServer) -> None:
@@ -79,11 +78,11 @@ def test_an_endpoint_given_here_gets_its_own_key_only(
 
 def test_openai_alone_reaches_its_own_models_only(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "k")
-    backends = AvengersChatModel().runtime.backends
-    absent = backends.unavailable()
+    backends = AvengersChatModel().pool
+    absent = backends.unable()
     assert all("not reachable" in reason for reason in absent.values())
     assert all(not model.startswith("openai/") for model in absent)
-    assert backends.get("openai/gpt-5").model.model_name == "gpt-5"  # type: ignore[attr-defined]
+    assert backends.get("openai/gpt-5").model.model_name == "gpt-5"
     with pytest.raises(BackendConfigError):
         backends.get(next(iter(absent)))
 
@@ -118,11 +117,7 @@ def test_why_no_model_could_be_made_is_said_without_keys(
     assert "a-key-of-no-shape" not in str(caught.value)
 
 
-def test_own_chat_models_keep_their_timeout(
-    router: Router, backends: Any, caplog: pytest.LogCaptureFixture
-) -> None:
-    AvengersChatModel(router=router, models=backends, timeout=3)
-    assert "timeout" in caplog.text
-    caplog.clear()
-    AvengersChatModel(router=router, models=backends)
-    assert caplog.text == ""
+@pytest.mark.parametrize("setting", ["timeout", "max_retries"])
+def test_own_chat_models_keep_what_they_have(router: Router, backends: Any, setting: str) -> None:
+    with pytest.raises(ValueError, match=setting):
+        AvengersChatModel(router=router, models=backends, **{setting: 3})

@@ -8,7 +8,7 @@ from langchain_core.vectorstores import InMemoryVectorStore
 
 from avengers_core import Router, fit
 from avengers_core.errors import EmbedderMismatchError
-from avengers_langchain import AvengersEmbeddings, as_embedder
+from avengers_langchain import AvengersEmbeddings
 
 
 async def test_the_routers_embedder_as_embeddings() -> None:
@@ -33,11 +33,10 @@ def test_the_default_needs_no_key() -> None:
 
 async def test_embeddings_as_the_routers_embedder() -> None:
     embeddings = DeterministicFakeEmbedding(size=8)
-    artifact = fit(keyword_records()[:40], as_embedder(embeddings), n_clusters=2)
-    for given in (embeddings, as_embedder(embeddings)):
-        router = Router(artifact, embedder=given)
-        decision = router.route("capital 0")
-        assert decision.candidates
-        assert (await router.aroute("capital 0")).model == decision.model
+    artifact = fit(keyword_records()[:40], embeddings, n_clusters=2)
+    router = Router(artifact, embedder=embeddings)
+    decision = router.route("capital 0")
+    assert decision.candidates
+    assert (await router.aroute("capital 0")).model == decision.model
     with pytest.raises(EmbedderMismatchError):
         Router(artifact, embedder=keyword_embedder())

@@ -185,7 +185,7 @@ def test_reading_on_is_optional(llm: AvengersChatModel, server: StubServer) -> N
     stream = llm.stream(QUESTION)
     next(stream)
     stream.close()  # type: ignore[attr-defined]
-    assert llm.runtime.health.available(HARD)
+    assert llm.pool.health.available(HARD)
     assert server.asked == [HARD]
 
 
@@ -198,4 +198,4 @@ async def test_a_cancelled_call_is_no_failure(llm: AvengersChatModel, server: St
     with pytest.raises(asyncio.CancelledError):
         await task
     assert server.asked == [HARD]
-    assert llm.runtime.health.available(HARD)
+    assert llm.pool.health.available(HARD)

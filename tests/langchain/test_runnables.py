@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from keyword_router import EASY, HARD, MODELS
-from langchain_core.messages import HumanMessage
+from langchain_core.messages import HumanMessage, SystemMessage
 from langchain_core.prompt_values import ChatPromptValue, StringPromptValue
 from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.runnables import ConfigurableField, RunnableLambda
@@ -50,7 +50,10 @@ def test_a_dict_is_as_long_as_the_prompt_that_it_fills(route: AvengersRouter) ->
     long = route.invoke({"question": "Prove this", "context": "word " * 4000, "k": 3})
     assert long.prompt_tokens == 5000 + 3
     messages = [HumanMessage("Prove this")]
-    assert route.invoke({"messages": messages, "context": "word " * 4000}).prompt_tokens == 3
+    given = {"messages": messages, "context": "word " * 4000}
+    assert route.invoke(given).prompt_tokens is None  # no longer than the question
+    given["messages"] = [SystemMessage("Be exact."), *messages]
+    assert route.invoke(given).prompt_tokens == 3 + 3
 
 
 def test_targets(route: AvengersRouter, router: Router) -> None:

@@ -34,11 +34,18 @@ from avengers_langchain import AvengersChatModel, routing_hint
 MARKER = "the-marker-key-4711"
 
 
-@pytest.fixture
-def secretive(router: Router, backend: Callable[..., ChatOpenAI]) -> AvengersChatModel:
-    """A chat model whose backends, and own settings, hold the marker."""
+@pytest.fixture(params=["backends", "own"])
+def secretive(
+    request: pytest.FixtureRequest,
+    router: Router,
+    server: StubServer,
+    backend: Callable[..., ChatOpenAI],
+) -> AvengersChatModel:
+    """A chat model whose backends, or own settings, hold the marker."""
+    if request.param == "own":
+        return AvengersChatModel(router=router, base_url=server.url, api_key=MARKER)
     models = {m: backend(m, api_key=MARKER) for m in MODELS}
-    return AvengersChatModel(router=router, models=models, api_key=MARKER)
+    return AvengersChatModel(router=router, models=models)
 
 
 class Traces(BaseTracer):
@@ -57,7 +64,7 @@ def test_keys_are_in_no_text(secretive: AvengersChatModel) -> None:
         dumps(secretive),
         str(secretive.asdict()),
         secretive._get_llm_string(),
-        repr(secretive.runtime.router),
+        repr(secretive.pool.router),
         repr(secretive.bind_tools([])),
         repr(secretive.with_structured_output({"title": "X", "type": "object"})),
     ]
@@ -116,13 +123,19 @@ def test_keys_are_in_no_pickle(
     backend: Callable[..., ChatOpenAI], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     models = {"openai/gpt-5": backend("gpt-5", api_key=MARKER, http_async_client=None).bind(seed=1)}
-    data = pickle.dumps(AvengersChatModel(models=models, api_key=MARKER))
+    data = pickle.dumps(AvengersChatModel(models=models))
     assert MARKER.encode() not in data
     monkeypatch.setenv("OPENAI_API_KEY", "another")
-    inner, arguments = pickle.loads(data).runtime.backends.get("openai/gpt-5")
+    inner, arguments = pickle.loads(data).pool.get("openai/gpt-5")
     assert inner.openai_api_key.get_secret_value() == "another"
     assert inner.model_name == "gpt-5"
     assert arguments == {"seed": 1}
+
+
+def test_a_key_of_its_own_is_not_pickled() -> None:
+    with pytest.raises(TypeError, match="api_key") as caught:
+        pickle.dumps(AvengersChatModel(base_url="http://127.0.0.1:9/v1", api_key=MARKER))
+    assert MARKER not in str(caught.value)
 
 
 # -- forms --
@@ -178,8 +191,8 @@ def test_pickle_and_copies(router: Router, monkeypatch: pytest.MonkeyPatch) -> N
     llm = AvengersChatModel(router=None, alpha=0.3, models=["openai/gpt-5"], stop=["x"])
     again = pickle.loads(pickle.dumps(llm))
     assert again.asdict() == llm.asdict()
-    assert copy.deepcopy(llm).runtime is llm.runtime
-    assert copy.copy(llm).runtime is llm.runtime
+    assert copy.deepcopy(llm).pool is llm.pool
+    assert copy.copy(llm).pool is llm.pool
 
 
 def test_a_pickle_works_in_another_process(tmp_path: Path) -> None:

@@ -63,7 +63,7 @@ class TestIntegration(ChatModelIntegrationTests):
             # The stock client is shared with the next test, which has another event loop.
             "http_async_client": DefaultAsyncHttpxClient(),
         }
-        self._backends = {m: ChatOpenAI(model=m, **options) for m in MODELS}
+        self.pool = {m: ChatOpenAI(model=m, **options) for m in MODELS}
 
         def fetched(url: str, **_: Any) -> httpx.Response:
             # Some tests fetch a picture, a text or a sound from the web first; there is none here.
@@ -78,7 +78,7 @@ class TestIntegration(ChatModelIntegrationTests):
 
     @property
     def chat_model_params(self) -> dict[str, Any]:
-        return {"router": keyword_router(), "models": self._backends}
+        return {"router": keyword_router(), "models": self.pool}
 
     @property
     def model_override_value(self) -> str:

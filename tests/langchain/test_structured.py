@@ -233,7 +233,7 @@ def test_only_models_that_call_tools_get_tools(router: Router, backends: Any) ->
     assert picked(llm) == HARD
     message = llm.bind_tools([multiply]).invoke("Prove 3")
     facts = message.response_metadata["avengers"]
-    assert (facts["model"], facts["ineligible"][HARD]) == (SPARE, "it can not call tools")
+    assert (facts["model"], facts["ineligible"][HARD]) == (SPARE, "it cannot call tools")
 
 
 def test_a_class_without_bind_tools_gets_none(router: Router, backends: Any) -> None:
@@ -283,5 +283,5 @@ def test_when_nobody_is_able_the_error_says_why(router: Router, backends: Any) -
         models={HARD: backends[HARD]},
         capabilities={HARD: Capabilities(tools=False)},
     )
-    with pytest.raises(NoEligibleModelError, match="can not call tools"):
+    with pytest.raises(NoEligibleModelError, match="cannot call tools"):
         llm.bind_tools([multiply]).invoke("hello")

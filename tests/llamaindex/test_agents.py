@@ -155,7 +155,7 @@ def test_only_models_that_can_call_tools_are_asked(
     response = llm.chat_with_tools([TOOL], user_msg="prove it")
     decision = response.additional_kwargs["avengers"]
     assert decision["model"] == server.answered_by[-1] == "test/spare"
-    assert decision["ineligible"] == {HARD: "it can not call tools"}
+    assert decision["ineligible"] == {HARD: "it cannot call tools"}
     assert llm.complete("prove it").additional_kwargs["avengers"]["model"] == HARD
 
 

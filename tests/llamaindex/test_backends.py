@@ -20,7 +20,7 @@ from stub_server import StubServer
 from avengers_core import Router, fit
 from avengers_core.errors import AllBackendsFailedError, BackendConfigError
 from avengers_llamaindex import AvengersLLM, Capabilities
-from avengers_llamaindex.routing_text import from_text
+from avengers_llamaindex.question import from_text
 
 EASY, HARD, SPARE = "test/easy", "test/hard", "test/spare"
 KEY = "sk-from-the-environment"
@@ -44,7 +44,7 @@ def test_settings_reach_the_backends(router: Router, endpoint: StubServer) -> No
     assert request.body["temperature"] == 0.7
     assert request.body["max_tokens"] == 99
     assert [m["content"] for m in request.body["messages"]] == ["Be kind.", "Prove it"]
-    assert llm._backends.llm(HARD).timeout == 9.0
+    assert llm.pool.get(HARD).timeout == 9.0
     assert llm.metadata.num_output == 99
 
 
@@ -103,9 +103,9 @@ def test_openai_alone_shrinks_the_pool(monkeypatch: pytest.MonkeyPatch) -> None:
         {"query": f"some words {i}", "records": {"openai/a": 0.1, "other/b": 1.0}} for i in range(4)
     ]
     llm = AvengersLLM(router=Router(fit(records, embedder="tfidf", n_clusters=1)))
-    call = llm._route("chat", from_text("words"))
-    assert call.decision.models == ("openai/a",)
-    backend = llm._backends.llm("openai/a")
+    call = llm._asked("chat", from_text("words"), (), {})
+    assert call.plan.decide().models == ("openai/a",)
+    backend = llm.pool.get("openai/a")
     assert (backend.model, backend.api_base) == ("a", "https://api.openai.com/v1")
 
 
@@ -136,7 +136,7 @@ def test_one_after_another_event_loop(
     for _ in range(3):
         assert all(HARD in answer for answer in asyncio.run(ask()))
     assert endpoint.answered_by == [HARD] * 15
-    assert len(llm._backends.llm(HARD)._aclients) == 1, "clients of closed loops are dropped"
+    assert not llm.pool.clients.asynchronous._by_loop, "a client is closed with its loop"
     assert "Event loop is closed" not in caplog.text
 
 
@@ -186,9 +186,9 @@ def test_capabilities_shape_the_backends(router: Router, endpoint: StubServer) -
     assert endpoint.answered_by == [HARD, EASY]
     assert "response_format" in endpoint.requests[0].body
     assert "tools" in endpoint.requests[1].body
-    assert llm._backends.llm(HARD).metadata.context_window == 200_000
-    assert llm._backends.llm(SPARE).metadata.is_function_calling_model is False
-    assert llm.metadata.context_window == llm._backends.llm(EASY).metadata.context_window
+    assert llm.pool.get(HARD).metadata.context_window == 200_000
+    assert llm.pool.get(SPARE).metadata.is_function_calling_model is False
+    assert llm.metadata.context_window == llm.pool.get(EASY).metadata.context_window
 
 
 def test_backends_made_later_count_tokens_too(router: Router, endpoint: StubServer) -> None:
@@ -206,7 +206,7 @@ def test_backends_made_later_count_tokens_too(router: Router, endpoint: StubServ
 def test_no_key_is_shown(router: Router, endpoint: StubServer) -> None:
     llm = AvengersLLM(router=router)
     llm.complete("prove it")
-    backend = llm._backends.llm(HARD)
+    backend = llm.pool.get(HARD)
     for form in (repr(backend), str(backend.to_dict()), repr(llm), str(llm.to_dict())):
         assert KEY not in form
     endpoint.fail("test/easy", status=401)
@@ -249,11 +249,16 @@ def test_a_key_without_its_endpoint_is_sent_nowhere(
         AvengersLLM(router=router, api_key="mine").complete("hello")
 
 
-def test_a_copy_does_not_change_the_backends_of_its_original(endpoint: StubServer) -> None:
-    llm = AvengersLLM()
+def test_a_copy_does_not_change_the_backends_of_its_original(
+    router: Router, endpoint: StubServer
+) -> None:
+    llm = AvengersLLM(router=router)
     copy = llm.model_copy(update={"alpha": 0.9})
-    with pytest.raises(ValueError, match="system_prompt: a copy shares the backends"):
-        copy.system_prompt = "Be brief."
-    assert (llm.system_prompt, copy.system_prompt) == (None, None)
+    assert copy.pool is llm.pool
+    copy.system_prompt = "Be brief."
+    assert (llm.system_prompt, copy.system_prompt) == (None, "Be brief.")
+    for asked in (llm, copy):
+        asked.predict(PromptTemplate("Prove"))
+    assert [len(r.body["messages"]) for r in endpoint.requests] == [1, 2]
     copy.alpha = 0.1
     assert llm.model_copy().alpha is None

@@ -295,7 +295,7 @@ async def test_a_cancelled_call_is_not_a_failure(llm: AvengersLLM, server: StubS
         with pytest.raises(asyncio.CancelledError):
             await task
     assert server.asked == [HARD] * 4
-    assert repr(llm._health) == "<BackendHealth: all well>"
+    assert repr(llm.pool.health) == "<BackendHealth: all well>"
 
 
 async def test_collectors_see_their_own_calls_only(llm: AvengersLLM) -> None:

@@ -88,9 +88,12 @@ async def test_failures(method: str, make_llm: Any, server: StubServer) -> None:
         await finished(getattr(llm, method)(MESSAGES))
 
 
-def test_streams_are_answered_once(make_llm: Any, server: StubServer) -> None:
-    list(make_llm(votes=3).stream_chat(MESSAGES))
-    assert server.answered_by == [HARD]
+def test_a_stream_is_the_winner_in_one_chunk(make_llm: Any, server: StubServer) -> None:
+    server.replies[HARD] = in_turn("5", "4", "4")
+    (chunk,) = make_llm(votes=3).stream_chat(MESSAGES)
+    assert (chunk.delta, chunk.message.content) == ("4", "4")
+    assert chunk.additional_kwargs["avengers"]["votes"] == 2
+    assert server.answered_by == [HARD] * 3
 
 
 def test_wrong_arguments(make_llm: Any) -> None:

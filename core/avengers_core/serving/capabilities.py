@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
-from typing import Any
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, NamedTuple
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Capabilities:
         """Capabilities, from themselves or from a dict of them.
 
         Raises:
-            ValueError: no such capability, or a value that can not be.
+            ValueError: no such capability, or a value that cannot be.
         """
         if isinstance(told, Capabilities):
             return told
@@ -52,8 +52,21 @@ class Capabilities:
         return replace(self, **{name: value for name, value in known.items() if value is not None})
 
 
-@dataclass(frozen=True)
-class Needs:
+def plain_capabilities(
+    told: Mapping[str, Capabilities | Mapping[str, Any]],
+) -> dict[str, dict[str, Any]]:
+    """Capabilities by model as plain JSON types, checked; what is not known is left out.
+
+    Raises:
+        ValueError: no such capability, or a value that cannot be.
+    """
+    if not isinstance(told, Mapping):
+        raise ValueError(f"capabilities= maps model ids to what they can do, got {told!r:.60}")
+    checked = {m: Capabilities.of(c) for m, c in told.items()}
+    return {m: {k: v for k, v in asdict(c).items() if v is not None} for m, c in checked.items()}
+
+
+class Needs(NamedTuple):
     """What one call needs of the model.
 
     Attributes:
@@ -68,11 +81,20 @@ class Needs:
     images: bool = False
     tokens: int = 0
 
+    def along_with(self, other: Needs, tokens: int) -> Needs:
+        """What a prompt of so many tokens with both needs."""
+        return Needs(
+            self.tools or other.tools,
+            self.structured_output or other.structured_output,
+            self.images or other.images,
+            tokens,
+        )
+
 
 def unmet(needs: Needs, capabilities: Capabilities) -> str | None:
-    """Why a model can not serve a call, in words, or None if it can."""
+    """Why a model cannot serve a call, in words, or None if it can."""
     if needs.tools and capabilities.tools is False:
-        return "it can not call tools"
+        return "it cannot call tools"
     if needs.structured_output and capabilities.structured_output is False:
         return "it has no structured output"
     if needs.images and capabilities.images is False:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NoReturn
 from urllib.parse import urlsplit
@@ -33,10 +33,15 @@ class Endpoint:
     prefix: str | None = None
 
     def remote_name(self, model: str) -> str | None:
-        """What a model is called at this endpoint; None if it can not be reached through it."""
+        """What a model is called at this endpoint; None if it cannot be reached through it."""
         if self.prefix is None:
             return model
         return model.removeprefix(self.prefix) if model.startswith(self.prefix) else None
+
+    def unreachable(self, models: Iterable[str]) -> dict[str, str]:
+        """model -> reason, for the models that cannot be reached through it."""
+        reason = "not reachable through the endpoint"
+        return {model: reason for model in models if self.remote_name(model) is None}
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("an Endpoint holds a key and is not pickled; call endpoint_from_env() anew")

@@ -65,6 +65,14 @@ def elect(keys: Sequence[str]) -> Election:
     return Election(keys.index(best), votes, len(keys))
 
 
+def check_votes(votes: int | None, over: VoteOver) -> None:
+    """Raise ValueError for a vote that cannot be."""
+    if votes is not None and (not isinstance(votes, int) or votes < 1):
+        raise ValueError(f"votes must be a whole number, at least 1, or None, got {votes!r}")
+    if over not in ("samples", "models"):
+        raise ValueError(f'vote_over must be "samples" or "models", got {over!r}')
+
+
 def ballots(decision: RoutingDecision, votes: int, over: VoteOver) -> list[RoutingDecision]:
     """One decision for each answer that is wanted.
 
@@ -77,12 +85,9 @@ def ballots(decision: RoutingDecision, votes: int, over: VoteOver) -> list[Routi
     Raises:
         ValueError: an argument out of range.
     """
-    if not isinstance(votes, int) or votes < 1:
-        raise ValueError(f"votes must be a whole number, at least 1, got {votes!r}")
+    check_votes(votes, over)
     if over == "samples":
         return [decision] * votes
-    if over != "models":
-        raise ValueError(f'vote_over must be "samples" or "models", got {over!r}')
     return [
         RoutingDecision(
             (candidate,),

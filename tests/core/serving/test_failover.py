@@ -13,7 +13,8 @@ import pytest
 from avengers_core.errors import AllBackendsFailedError
 from avengers_core.redaction import describe
 from avengers_core.routing.decision import Candidate, RoutingDecision
-from avengers_core.serving.failover import Failover, Failure, classify
+from avengers_core.serving.failover import Failover
+from avengers_core.serving.faults import Failure, classify
 from avengers_core.serving.health import BackendHealth
 
 REQUEST = httpx.Request(

@@ -2,7 +2,7 @@
 
 Retrieved text must not decide the route, so the question is looked for, in this order:
 
-1. an explicit :func:`avengers_core.serving.routing_text.routing_hint`;
+1. an explicit :func:`avengers_core.serving.question.routing_hint`;
 2. the prompt's own variable for it (``query_str``, ``question``, ...), given with the call or by
    ``partial_format`` before;
 3. the prompt's template with its context variables left empty;
@@ -15,9 +15,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 from llama_index.core.base.llms.types import ChatMessage, ImageBlock, MessageRole
 from llama_index.core.bridge.pydantic import BaseModel
@@ -28,12 +28,13 @@ from llama_index.core.utils import get_tokenizer
 
 from avengers_core.embedders.tokens import estimate_tokens
 from avengers_core.serving.capabilities import Needs
-from avengers_core.serving.routing_text import (
+from avengers_core.serving.question import (
     CONTEXT_VARIABLES,
+    Request,
     RoutingText,
-    current_hint,
     is_observation,
     question_from_variables,
+    routed_on,
 )
 
 # What the framework fills with documents where it has no question: extractors, graph builders;
@@ -63,40 +64,35 @@ _SAID = re.compile(r"\t\t<message>(.*?)</message>\n", re.DOTALL)
 _PICTURE = re.compile(r"(\w*)[^\s{|]*\s*\|\s*image\b")
 
 
-class Request(NamedTuple):
-    """What routing has to know of one call.
+_CLASS = (Needs(structured_output=True), Needs(tools=True))
+"""An object of a class can be given in a JSON schema, or through a tool call."""
+
+
+@dataclass(frozen=True)
+class Prompt(Request):
+    """A call whose prompt can be counted.
 
     Attributes:
-        question: the text that decides, and where it was found; blank if there is none.
-        prompt_tokens: estimated length of the whole prompt, where it holds more than the
-            question; else None.
-        needs: what the model must be able to do.
         whole: the whole prompt.
-        fills_class: the answer is an object of a class, which a model can give through a tool call
-            or in a JSON schema.
     """
 
-    question: RoutingText
-    prompt_tokens: int | None
-    needs: Needs
-    whole: str
-    fills_class: bool = False
+    whole: str = ""
 
-    def counted(self) -> Request:
+    def counted(self) -> Prompt:
         """The same with the prompt's tokens counted as the framework counts them to fill windows.
 
         A prompt that it made to fit must not be taken for too long because of an estimate.
         """
-        tokens = len(get_tokenizer()(self.whole))
-        return self._replace(needs=replace(self.needs, tokens=int(tokens * _SURE)))
+        tokens = int(len(get_tokenizer()(self.whole)) * _SURE)
+        return replace(self, needs=tuple(need._replace(tokens=tokens) for need in self.needs))
 
 
-def from_text(prompt: str) -> Request:
+def from_text(prompt: str) -> Prompt:
     """A call with a bare prompt."""
     return _request(RoutingText(prompt, "prompt"), prompt)
 
 
-def from_messages(messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> Request:
+def from_messages(messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> Prompt:
     """A call with messages; raw tool schemas may be among its other arguments."""
     tools = [json.dumps(tool, default=str) for tool in kwargs.get("tools") or ()]
     return _conversation(messages, tools, structured_output=bool(kwargs.get("response_format")))
@@ -108,7 +104,7 @@ def from_tools(
     chat_history: Sequence[ChatMessage] | None = None,
     *_: Any,
     **__: Any,
-) -> Request:
+) -> Prompt:
     """A call with tools; the arguments of ``chat_with_tools``."""
     last = ChatMessage(content=user_msg) if isinstance(user_msg, str) else user_msg
     messages = [*(chat_history or ()), *([] if last is None else [last])]
@@ -117,7 +113,7 @@ def from_tools(
 
 def from_template(
     prompt: BasePromptTemplate, arguments: Mapping[str, Any], output_cls: type | None = None
-) -> Request:
+) -> Prompt:
     """A call with a prompt template and its arguments.
 
     Args:
@@ -134,12 +130,13 @@ def from_template(
     whole = "\n".join([prompt.get_template(), *values, *texts, *schema])
     question = _question_of(prompt, variables)
     images = _has_images(messages) or _shows_images(prompt, variables)
-    return _request(question, whole, fills_class=output_cls is not None, images=images)
+    ways = (Needs(),) if output_cls is None else _CLASS
+    return _request(question, whole, ways, images=images)
 
 
 def _conversation(
     messages: Sequence[ChatMessage], tools: Sequence[str], structured_output: bool = False
-) -> Request:
+) -> Prompt:
     # What the tools' schemas say is part of the prompt.
     whole = "\n".join([*(message.content or "" for message in messages), *tools])
     return _request(
@@ -152,16 +149,12 @@ def _conversation(
 
 
 def _request(
-    question: RoutingText, whole: str, fills_class: bool = False, **needs: bool
-) -> Request:
-    if hint := current_hint():
-        question = RoutingText(hint, "hint")
-    elif not question.text.strip():
-        question = RoutingText("", "none")
+    question: RoutingText, whole: str, ways: tuple[Needs, ...] = (Needs(),), **needs: bool
+) -> Prompt:
+    question = routed_on(question)
     tokens = estimate_tokens(whole)
-    longer = tokens > estimate_tokens(question.text)
-    prompt_tokens = tokens if longer else None
-    return Request(question, prompt_tokens, Needs(tokens=tokens, **needs), whole, fills_class)
+    each = tuple(Needs(**needs).along_with(way, tokens) for way in ways)
+    return Prompt(question, tokens, each, whole)
 
 
 def _messages_in(values: Iterable[Any]) -> Iterator[ChatMessage]:

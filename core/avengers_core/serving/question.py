@@ -1,4 +1,6 @@
-"""What a call is routed on: the question, not the retrieved text around it.
+"""What a call is about: the question that it is routed on, its length, and what it needs.
+
+The question decides, not the retrieved text around it.
 
 The order of precedence, shared by the plugins:
 
@@ -14,7 +16,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
+
+from avengers_core.embedders.tokens import estimate_tokens
+from avengers_core.serving.capabilities import Needs
 
 QUESTION_VARIABLES = (
     "query_str",
@@ -60,6 +66,42 @@ class RoutingText(NamedTuple):
     source: str
 
 
+@dataclass(frozen=True)
+class Request:
+    """What routing has to know of one call.
+
+    Attributes:
+        question: the text that decides, and where it was found; blank if there is none.
+        tokens: estimated length of the whole prompt.
+        needs: what the model must be able to do: any one of these.
+    """
+
+    question: RoutingText
+    tokens: int
+    needs: tuple[Needs, ...]
+
+    @classmethod
+    def of(cls, question: RoutingText, tokens: int, **needs: bool) -> Request:
+        """A call that can be served in one way."""
+        return cls(question, tokens, (Needs(**needs, tokens=tokens),))
+
+    @property
+    def prompt_tokens(self) -> int | None:
+        """What costs are scaled to; None where the prompt is no longer than the question."""
+        return self.tokens if self.tokens > estimate_tokens(self.question.text) else None
+
+    def needing(self, *ways: Needs, tokens: int = 0) -> Request:
+        """The same call with what its tools and schemas add.
+
+        Args:
+            ways: what they need of a model; any one of these will do.
+            tokens: how much longer they make the prompt.
+        """
+        total = self.tokens + tokens
+        needs = tuple(own.along_with(way, total) for own in self.needs for way in ways)
+        return replace(self, tokens=total, needs=needs)
+
+
 @contextmanager
 def routing_hint(text: str) -> Iterator[None]:
     """Route all calls made inside on this text, in whatever framework they are made.
@@ -76,6 +118,18 @@ def routing_hint(text: str) -> Iterator[None]:
 def current_hint() -> str | None:
     """The text that :func:`routing_hint` gave, or None."""
     return _hint.get()
+
+
+def routed_on(found: RoutingText, query: str | None = None) -> RoutingText:
+    """What a call is routed on: what its caller says, else what was found in it.
+
+    Args:
+        found: in the prompt.
+        query: what the call itself names.
+    """
+    if hint := query or current_hint():
+        return RoutingText(hint, "hint")
+    return found if found.text.strip() else RoutingText("", "none")
 
 
 def question_from_variables(variables: Mapping[str, Any]) -> str | None:

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from avengers_core.serving.routing_text import (
+from avengers_core.serving.question import (
     QUESTION_VARIABLES,
     current_hint,
     is_observation,

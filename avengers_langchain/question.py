@@ -3,7 +3,7 @@
 Retrieved text must not decide the route, so the question is looked for, in this order:
 
 1. an explicit routing query: ``routing_query=`` of the call (or of ``bind``), ``routing_query`` in
-   the config's metadata, :func:`avengers_core.serving.routing_text.routing_hint`;
+   the config's metadata, :func:`avengers_core.serving.question.routing_hint`;
 2. the variable for it (``question``, ``input``, ...) of the prompt template that made the
    messages. A callback handler, installed for all runs, notes what templates make of what; the
    model knows its messages among that, whatever runnables they came through;
@@ -30,12 +30,13 @@ from langchain_core.prompt_values import PromptValue
 from langchain_core.tracers.context import register_configure_hook
 
 from avengers_core.embedders.tokens import estimate_tokens
-from avengers_core.serving.routing_text import (
+from avengers_core.serving.question import (
     CONTEXT_VARIABLES,
+    Request,
     RoutingText,
-    current_hint,
     is_observation,
     question_from_variables,
+    routed_on,
 )
 
 ROUTING_QUERY = "routing_query"
@@ -44,21 +45,6 @@ _MOST_PROMPTS = 10_000  # remembered at a time; they are forgotten when the oute
 _MOST_COMPARED = 100  # of them with a text that none of them made as it is
 _TELLING = 20  # characters of a question that are not there by chance
 _IMAGE_TYPES = frozenset({"image", "image_url", "input_image"})
-
-
-@dataclass(frozen=True)
-class Request:
-    """What routing has to know of one call.
-
-    Attributes:
-        question: the text that decides, and where it was found; blank if there is none.
-        tokens: estimated length of all messages.
-        images: whether there are images in them.
-    """
-
-    question: RoutingText
-    tokens: int
-    images: bool
 
 
 @dataclass
@@ -222,22 +208,17 @@ def read(
         if not isinstance(message.content, str)
         for block in message.content
     )
-    question = _question(messages, texts, variables, routing_query)
+    question = routed_on(_found(messages, texts, variables), routing_query)
     tokens = sum(map(estimate_tokens, texts))
     for message in messages:
         if isinstance(message, AIMessage) and message.tool_calls:
             tokens += estimate_tokens(json.dumps(message.tool_calls, default=str))
-    return Request(question, tokens, images)
+    return Request.of(question, tokens, images=images)
 
 
-def _question(
-    messages: Sequence[BaseMessage],
-    texts: Sequence[str],
-    variables: Mapping[str, Any],
-    routing_query: str | None,
+def _found(
+    messages: Sequence[BaseMessage], texts: Sequence[str], variables: Mapping[str, Any]
 ) -> RoutingText:
-    if query := routing_query or current_hint():
-        return RoutingText(query, "hint")
     if (question := question_from_variables(variables)) is not None:
         return RoutingText(question, "variable")
     human = _last_human(messages, texts)
@@ -246,8 +227,6 @@ def _question(
         value = variables.get(name)
         if value and (text := value if isinstance(value, str) else str(value)) in bare:
             bare = bare.replace(text, "")
-    if not bare.strip():
-        return RoutingText("", "none")
     return RoutingText(bare, "message" if bare is human else "template")
 
 

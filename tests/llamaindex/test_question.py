@@ -26,8 +26,8 @@ from llama_index.core.prompts.default_prompts import DEFAULT_HYDE_PROMPT
 from llama_index.core.tools import FunctionTool
 from pydantic import BaseModel, Field
 
-from avengers_core.serving.routing_text import routing_hint
-from avengers_llamaindex.routing_text import from_messages, from_template, from_text, from_tools
+from avengers_core.serving.question import routing_hint
+from avengers_llamaindex.question import from_messages, from_template, from_text, from_tools
 
 USER, ASSISTANT, TOOL = MessageRole.USER, MessageRole.ASSISTANT, MessageRole.TOOL
 
@@ -116,18 +116,18 @@ def test_the_new_message_comes_last() -> None:
 def test_pictures_alone_have_no_question() -> None:
     picture = ImageBlock(image=base64.b64encode(b"x"))
     request = from_messages([ChatMessage(blocks=[picture])], {})
-    assert (request.question.text, request.needs.images) == ("", True)
+    assert (request.question.text, request.needs[0].images) == ("", True)
     both = from_messages([ChatMessage(blocks=[picture, TextBlock(text="What is it?")])], {})
-    assert (both.question.text, both.needs.images) == ("What is it?", True)
+    assert (both.question.text, both.needs[0].images) == ("What is it?", True)
 
 
 def test_pictures_in_templates() -> None:
     picture = ImageBlock(image=base64.b64encode(b"x"))
     fixed = ChatPromptTemplate([ChatMessage(blocks=[TextBlock(text="{x}"), picture])])
-    assert from_template(fixed, {"x": "q"}).needs.images
+    assert from_template(fixed, {"x": "q"}).needs[0].images
     given = RichPromptTemplate("{% chat role='user' %}{{ x }} {{ pic | image }}{% endchat %}")
-    assert from_template(given, {"x": "q", "pic": "https://example.org/a.png"}).needs.images
-    assert not from_template(given, {"query_str": "q"}).needs.images
+    assert from_template(given, {"x": "q", "pic": "https://example.org/a.png"}).needs[0].images
+    assert not from_template(given, {"query_str": "q"}).needs[0].images
 
 
 @pytest.mark.parametrize(
@@ -141,13 +141,13 @@ def test_pictures_in_templates() -> None:
 )
 def test_pictures_wherever_a_template_has_them(template: str) -> None:
     prompt = RichPromptTemplate(template + " {{ ask }}")
-    assert from_template(prompt, {"ask": "q", "images": ["a.png"]}).needs.images
+    assert from_template(prompt, {"ask": "q", "images": ["a.png"]}).needs[0].images
 
 
 def test_pictures_inside_other_blocks() -> None:
     picture = ImageBlock(image=base64.b64encode(b"x"))
     block = CitableBlock(title="t", source="s", content=[picture])
-    assert from_messages([ChatMessage(blocks=[block])], {}).needs.images
+    assert from_messages([ChatMessage(blocks=[block])], {}).needs[0].images
 
 
 def test_documents_of_any_shape_are_left_out() -> None:
@@ -176,10 +176,10 @@ def test_retrieved_messages_are_context() -> None:
     picture = ImageBlock(image=base64.b64encode(b"x"))
     found = [ChatMessage(content="x" * 4000), ChatMessage(blocks=[picture])]
     request = from_template(CHAT_TEXT_QA_PROMPT, {"context_messages": found, "query_str": "q"})
-    assert (request.question.text, request.needs.images) == ("q", True)
-    assert request.needs.tokens >= 1000
+    assert (request.question.text, request.needs[0].images) == ("q", True)
+    assert request.needs[0].tokens >= 1000
     plain = from_template(CHAT_TEXT_QA_PROMPT, {"context_messages": found[:1], "query_str": "q"})
-    assert not plain.needs.images
+    assert not plain.needs[0].images
 
 
 def test_length_counts_where_there_is_more_than_the_question() -> None:
@@ -188,8 +188,8 @@ def test_length_counts_where_there_is_more_than_the_question() -> None:
     request = from_template(prompt, {"context_str": "x" * 4000, "query_str": "q"})
     assert request.prompt_tokens is not None
     assert 1000 <= request.prompt_tokens <= 1020
-    assert request.needs.tokens == request.prompt_tokens
-    assert from_messages(messages((USER, "x" * 4000), (USER, "q")), {}).needs.tokens >= 1000
+    assert request.needs[0].tokens == request.prompt_tokens
+    assert from_messages(messages((USER, "x" * 4000), (USER, "q")), {}).needs[0].tokens >= 1000
 
 
 class Song(BaseModel):
@@ -200,19 +200,19 @@ class Song(BaseModel):
 
 def test_schemas_count_as_prompt() -> None:
     structured = from_template(PromptTemplate("q"), {}, Song)
-    assert structured.fills_class
-    assert not structured.needs.structured_output
-    assert structured.needs.tokens > 1000
+    ways = [(need.structured_output, need.tools) for need in structured.needs]
+    assert ways == [(True, False), (False, True)]
+    assert structured.needs[0].tokens > 1000
     tool = FunctionTool.from_defaults(lambda title: title, name="sing", fn_schema=Song)
     with_tools = from_tools([tool], "q")
-    assert with_tools.needs.tools
-    assert with_tools.needs.tokens > 1000
+    assert with_tools.needs[0].tools
+    assert with_tools.needs[0].tokens > 1000
     raw = from_messages(messages((USER, "q")), {"tools": [{"parameters": "t" * 4000}]})
-    assert raw.needs.tools
-    assert raw.needs.tokens > 1000
-    assert not from_messages(messages((USER, "q")), {"tools": None}).needs.tools
+    assert raw.needs[0].tools
+    assert raw.needs[0].tokens > 1000
+    assert not from_messages(messages((USER, "q")), {"tools": None}).needs[0].tools
     schema = from_messages(messages((USER, "q")), {"response_format": {"type": "json_object"}})
-    assert schema.needs.structured_output
+    assert schema.needs[0].structured_output
 
 
 def test_a_hint_comes_first() -> None:

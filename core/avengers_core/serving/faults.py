@@ -1,0 +1,144 @@
+"""Whose fault an error is: the caller's, or a backend's that the next one may make good."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
+from typing import Any, NamedTuple
+
+_DEEPEST_CAUSE = 4
+_STATUS_KINDS = {
+    401: "authentication",
+    402: "quota",
+    403: "authentication",
+    404: "not_found",
+    408: "timeout",
+    409: "server_error",
+    425: "server_error",
+    429: "rate_limit",
+}
+# Names of exception classes, for those without a status: openai, anthropic, httpx, httpcore,
+# requests, aiohttp, botocore, google and grpc name theirs alike.
+_CLASS_KINDS: dict[str, tuple[str, ...]] = {
+    "timeout": ("Timeout", "DeadlineExceeded"),
+    "rate_limit": ("RateLimit", "ResourceExhausted", "Throttl", "TooManyRequests"),
+    "authentication": ("Authentication", "Unauthenticated", "PermissionDenied", "NoCredentials"),
+    "server_error": ("InternalServerError", "ServiceUnavailable", "Overloaded", "ServerError"),
+    "connection": (
+        "ConnectionError",
+        "ConnectError",
+        "ConnectorError",
+        "NetworkError",
+        "ProtocolError",
+        "TransportError",
+        "ServerDisconnected",
+        "SSLError",
+        "gaierror",
+    ),
+    "bad_response": (
+        "JSONDecodeError",
+        "ResponseValidationError",
+        "DecodingError",
+        "EmptyResponse",
+    ),
+}
+# How a 403 that is about the prompt differs from one that is about the key.
+_REFUSED = re.compile(r"moderation|flagged|content[ _-]?(policy|filter)", re.IGNORECASE)
+
+
+class Failure(NamedTuple):
+    """What an error means for the call.
+
+    Attributes:
+        kind: ``"rate_limit"``, ``"timeout"``, ``"server_error"``, ``"connection"``,
+            ``"authentication"``, ``"quota"``, ``"not_found"``, ``"bad_response"``,
+            ``"bad_request"`` or ``"unknown"``.
+        fail_over: whether another model may do better; else the error is the caller's.
+        retry_after: how long the server asks to be left alone, seconds, or None.
+    """
+
+    kind: str
+    fail_over: bool
+    retry_after: float | None = None
+
+
+def classify(error: BaseException) -> Failure:
+    """What an error of a backend means, whichever library it comes from.
+
+    The status of the response decides, else the class and its bases, else the cause that the
+    error was raised from. What is not recognised is not failed over: it may be a bug.
+    """
+    try:
+        return _classified(error)
+    except Exception:  # an attribute that raises, a status that is no number
+        return Failure("unknown", False)
+
+
+def _classified(error: BaseException) -> Failure:
+    cause: BaseException | None = error
+    for _ in range(_DEEPEST_CAUSE):
+        if not isinstance(cause, Exception):
+            break
+        status = _status(cause)
+        if status is not None and status >= 400:
+            return _by_status(status, cause)
+        if kind := _kind_by_class(cause):
+            return Failure(kind, True)
+        cause = cause.__cause__
+    return Failure("unknown", False)
+
+
+def _by_status(status: int, error: Exception) -> Failure:
+    kind = _STATUS_KINDS.get(status)
+    if status == 403 and _REFUSED.search(str(error)):
+        kind = "bad_request"
+    if kind is None:
+        kind = "server_error" if status >= 500 else "bad_request"
+    return Failure(kind, kind != "bad_request", _retry_after(error))
+
+
+def _status(error: Exception) -> int | None:
+    response = getattr(error, "response", None)
+    places: list[Any] = [
+        getattr(error, "status_code", None),
+        getattr(response, "status_code", None),
+        getattr(error, "http_status", None),
+        getattr(error, "status", None),
+        getattr(error, "code", None),
+    ]
+    if isinstance(response, Mapping):  # botocore
+        places.append((response.get("ResponseMetadata") or {}).get("HTTPStatusCode"))
+    if error.args and isinstance(error.args[0], Mapping):  # an error sent with status 200
+        places.append(error.args[0].get("code"))
+    for place in places:
+        with suppress(TypeError, ValueError, OverflowError):
+            if not isinstance(place, bool) and 100 <= int(place) < 600:
+                return int(place)
+    return None
+
+
+def _kind_by_class(error: Exception) -> str | None:
+    names = [cls.__name__ for cls in type(error).__mro__]
+    for kind, marks in _CLASS_KINDS.items():
+        if any(mark in name for name in names for mark in marks):
+            return kind
+    # What openai raises for an error that the server reports inside a stream.
+    return "server_error" if names[0] == "APIError" else None
+
+
+def _retry_after(error: Exception) -> float | None:
+    """Seconds, from the response's headers: ``Retry-After`` is a number of them, or a date."""
+    headers: Any = getattr(getattr(error, "response", None), "headers", None)
+    if not hasattr(headers, "get"):
+        return None
+    with suppress(TypeError, ValueError):
+        return float(headers.get("retry-after-ms")) / 1000
+    value = headers.get("retry-after") or headers.get("Retry-After")
+    with suppress(TypeError, ValueError):
+        return float(value)
+    with suppress(TypeError, ValueError):
+        return (parsedate_to_datetime(value) - datetime.now(timezone.utc)).total_seconds()
+    return None

@@ -1,0 +1,328 @@
+"""The backends that a plugin can hand a call to: who is wanted, absent, unable, and made when."""
+
+from __future__ import annotations
+
+import math
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Hashable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from pydantic import SecretStr
+
+from avengers_core.errors import BackendConfigError
+from avengers_core.redaction import describe
+from avengers_core.routing.resolve import resolve_router
+from avengers_core.routing.router import Router
+from avengers_core.serving.capabilities import Capabilities, Needs, unmet
+from avengers_core.serving.endpoints import Endpoint, find_endpoint
+from avengers_core.serving.health import BackendHealth
+
+if TYPE_CHECKING:
+    from avengers_core.serving.clients import Clients
+
+B = TypeVar("B")
+P = TypeVar("P", bound="Pool[Any]")
+
+TIMEOUT = 60.0
+"""Seconds that a backend made here waits for an answer, unless told otherwise."""
+
+_OF_MADE = ("timeout", "max_retries")
+_OF_ENDPOINT = ("base_url", "api_key")
+
+
+@dataclass(frozen=True)
+class PoolSettings:
+    """What a pool is made from.
+
+    Attributes:
+        router: a router, an artifact or its path, or None for the default artifact.
+        models: model id -> backend, or text that names one; or ids only, or None for all known
+            models, to be reached through an endpoint.
+        capabilities: model id -> what it can do, where its backend does not say so itself.
+        base_url: the endpoint in place of the environment's.
+        api_key: for that endpoint.
+        options: arguments of the backends that are made here.
+        health: arguments of :class:`avengers_core.serving.health.BackendHealth`.
+    """
+
+    router: Any = None
+    models: Any = None
+    capabilities: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    base_url: str | None = None
+    api_key: SecretStr | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    health: Mapping[str, Any] = field(default_factory=dict)
+
+    def same(self, other: PoolSettings) -> bool:
+        """Whether a pool made from the other can be used; backends are told by identity."""
+        return (
+            _same(self.router, other.router)
+            and _same(self.models, other.models)
+            and self.capabilities == other.capabilities
+            and self.base_url == other.base_url
+            and self.api_key == other.api_key
+            and self.health == other.health
+            and self.options.keys() == other.options.keys()
+            and all(_same(v, other.options[k]) for k, v in self.options.items())
+        )
+
+
+class Pool(ABC, Generic[B]):
+    """The router, the backends that can answer, by model id, and their health.
+
+    Copies of a plugin's model share one pool. A plugin says what its framework's backends are
+    (the abstract methods); who is wanted, who is absent or unable, and when a backend is made are
+    the same for both. A backend that is made here is made when it is first needed.
+
+    Attributes:
+        settings: what it was made from.
+        router: whose artifact has the models; another one may be swapped in.
+        health: which backends to leave alone for a while.
+
+    Raises:
+        ValueError: a model that the artifact does not have, or no model; a setting of backends that
+            are made here where none is.
+        TypeError: something that is no backend.
+        ArtifactError: no artifact at the path.
+    """
+
+    def __init__(self, settings: PoolSettings) -> None:
+        self.settings = settings
+        self.router: Router = resolve_router(settings.router)
+        self.health = BackendHealth(**settings.health)
+        models = _checked(settings.models)
+        given = models if isinstance(models, Mapping) else {}
+        self._only = None if models is None else tuple(models)
+        self._from_endpoint = not isinstance(models, Mapping)
+        self._told = {m: Capabilities(**told) for m, told in settings.capabilities.items()}
+        self._check_names()
+        self.named = {m: b for m, b in given.items() if isinstance(b, str)}
+        self._check_settings()
+        self.given: dict[str, B] = {
+            m: self._accept(m, b) for m, b in given.items() if m not in self.named
+        }
+        self._ready = dict(self.given)
+        self._lock = threading.RLock()
+        self._absent: tuple[tuple[str, ...], dict[str, str]] | None = None
+        self._capabilities: dict[str, Capabilities] = {}
+        self._unable: dict[Hashable, dict[str, str]] = {}
+
+    @classmethod
+    def of(cls: type[P], existing: Any, settings: PoolSettings) -> P:
+        """The existing one, if it was made from the same settings, else a new one."""
+        if not isinstance(existing, cls):
+            return cls(settings)
+        if existing.settings.same(settings):
+            return existing
+        pool = cls(settings)
+        before = existing.settings
+        if _same(before.models, settings.models) and before.health == settings.health:
+            pool.health = existing.health  # what failed there fails here
+        return pool
+
+    # -- what a framework's backends are --
+
+    @abstractmethod
+    def _accept(self, model: str, given: Any) -> B:
+        """A backend as the user gave it; raises TypeError for what is none."""
+
+    @abstractmethod
+    def _connect(self, model: str, name: str, endpoint: Endpoint) -> B:
+        """A backend for a model that an endpoint knows under a name."""
+
+    @abstractmethod
+    def _make(self, text: str) -> B:
+        """A backend from a text such as ``"anthropic:claude-sonnet-4-5"``."""
+
+    @abstractmethod
+    def _says(self, backend: B) -> Capabilities:
+        """What a backend says of itself."""
+
+    # -- who can answer --
+
+    @property
+    def wanted(self) -> tuple[str, ...]:
+        """The models that are to be used, if they can be."""
+        return self.router.models if self._only is None else self._only
+
+    @cached_property
+    def endpoint(self) -> Endpoint | None:
+        """Where requests of backends made here go, found at the first call; None: all were given.
+
+        Raises:
+            BackendConfigError: none is given and the environment names none.
+        """
+        if not self._from_endpoint:
+            return None
+        return find_endpoint(self.settings.base_url, self.settings.api_key)
+
+    @cached_property
+    def clients(self) -> Clients:
+        """The HTTP clients of the backends that are made for the endpoint."""
+        from avengers_core.serving.clients import Clients
+
+        return Clients()
+
+    def get(self, model: str) -> B:
+        """The backend of a model, made on first use.
+
+        Raises:
+            BackendConfigError: it cannot be made.
+        """
+        ready = self._ready.get(model)
+        if ready is None:
+            with self._lock:
+                ready = self._ready.get(model)
+                if ready is None:
+                    ready = self._ready[model] = self._made(model)
+        return ready
+
+    def made(self) -> dict[str, B]:
+        """The backends that are there by now."""
+        with self._lock:
+            return dict(self._ready)
+
+    def absent(self) -> dict[str, str]:
+        """model -> reason, for the models that no backend was given for or can be reached.
+
+        Raises:
+            BackendConfigError: the environment names no endpoint, or a backend cannot be made.
+        """
+        known = self.router.models
+        if self._absent is None or self._absent[0] is not known:
+            absent = {m: "no backend given for it" for m in known if m not in self.wanted}
+            if self.endpoint is not None:
+                absent |= self.endpoint.unreachable(self.wanted)
+            for model in self.named:  # what is wrong with one shows at the first call
+                self.get(model)
+            self._unable.clear()
+            self._absent = known, absent
+        return self._absent[1]
+
+    def unable(self, *needs: Needs) -> dict[str, str]:
+        """model -> reason, for the models that are absent or cannot serve a call.
+
+        Args:
+            needs: the ways in which it can be served, any of which will do.
+        """
+        absent = self.absent()
+        # Most calls need what calls before them needed, and fit everywhere.
+        fits = all(need.tokens <= self.smallest_window for need in needs)
+        key = tuple(need[:-1] for need in needs) if fits else None
+        known = None if key is None else self._unable.get(key)
+        if known is None:
+            known = dict(absent)
+            for model in self.wanted:
+                if model not in absent and (reason := self._unmet(model, needs)):
+                    known[model] = reason
+            if key is not None:
+                self._unable[key] = known
+        return known
+
+    @cached_property
+    def smallest_window(self) -> float:
+        """The shortest of the context windows that are known, tokens."""
+        each = (self.capabilities(m).context_window for m in self.wanted if m not in self.absent())
+        return min((window for window in each if window is not None), default=math.inf)
+
+    def capabilities(self, model: str) -> Capabilities:
+        """What a model can do: what the user says, and where that is nothing, its backend."""
+        known = self._capabilities.get(model)
+        if known is None:
+            # What a backend that is made here says of itself, it says by the name of its model,
+            # which means something to OpenAI's own endpoint only.
+            foreign = self.endpoint is not None and self.endpoint.prefix is None
+            own = Capabilities() if foreign else self._says(self.get(model))
+            known = self._capabilities[model] = own.overlaid(self.told(model))
+        return known
+
+    def told(self, model: str) -> Capabilities:
+        """What the user says that a model can do."""
+        return self._told.get(model, Capabilities())
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Arguments of backends that are made for the endpoint; they leave retries to failover."""
+        return {"timeout": TIMEOUT, "max_retries": 0, **self.settings.options}
+
+    # -- the end --
+
+    def close(self) -> None:
+        """Close the connections of the backends that are made here."""
+        if "clients" in vars(self):
+            self.clients.close()
+
+    async def aclose(self) -> None:
+        """:meth:`close`, from inside an event loop."""
+        if "clients" in vars(self):
+            await self.clients.aclose()
+
+    # -- details --
+
+    def _made(self, model: str) -> B:
+        if self.endpoint is not None:
+            name = self.endpoint.remote_name(model)
+            if name is None:
+                raise BackendConfigError(f"{model} is not reachable through the endpoint")
+            return self._connect(model, name, self.endpoint)
+        text = self.named[model]
+        try:
+            return self._make(text)
+        except ImportError:
+            raise
+        except Exception as error:
+            raise BackendConfigError(
+                f"models[{model!r}]: no backend could be made from {text!r}: {describe(error)}"
+            ) from error
+
+    def _unmet(self, model: str, needs: Collection[Needs]) -> str | None:
+        able = self.capabilities(model)
+        reasons = [unmet(need, able) for need in needs]
+        known = [reason for reason in reasons if reason is not None]
+        return " and ".join(dict.fromkeys(known)) if needs and len(known) == len(reasons) else None
+
+    def _check_names(self) -> None:
+        if not self.wanted:
+            raise ValueError("models= names no model; leave it out to use all of the artifact's")
+        known = self.router.models
+        for argument, names in (("models", self.wanted), ("capabilities", self._told)):
+            if unknown := sorted(set(names) - set(known)):
+                raise ValueError(
+                    f"{argument}= names {unknown}, which the artifact does not have; "
+                    f"it has {list(known)}"
+                )
+
+    def _check_settings(self) -> None:
+        """Raise ValueError for settings that would have no effect."""
+        if self._from_endpoint:
+            return
+        given = [name for name in _OF_ENDPOINT if getattr(self.settings, name) is not None]
+        if not self.named:
+            given += [name for name in _OF_MADE if name in self.settings.options]
+        if given:
+            raise ValueError(
+                f"{', '.join(given)}: for backends that are made here; set it on those in models="
+            )
+
+
+def _checked(models: Any) -> Any:
+    if models is None or (
+        isinstance(models, Collection)
+        and not isinstance(models, str)
+        and all(isinstance(model, str) for model in models)
+    ):
+        return models
+    # Of anything else only the class is named: it may be a backend that shows its key.
+    got = f"a text: write models=[{models!r}]" if isinstance(models, str) else type(models).__name__
+    raise TypeError(f"models= must map model ids to backends, or be a list of model ids, got {got}")
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Whether two settings are the same; what may hold connections is told by identity."""
+    if one is other:
+        return True
+    plain = (str, int, float, bool, list, tuple, set, frozenset)
+    return isinstance(one, plain) and type(one) is type(other) and bool(one == other)

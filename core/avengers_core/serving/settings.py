@@ -1,0 +1,430 @@
+"""The settings that both plugins have: what they are called, take, refuse and mean."""
+
+from __future__ import annotations
+
+import os
+from abc import abstractmethod
+from collections.abc import Mapping, Set
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    field_serializer,
+    field_validator,
+    model_validator,
+)
+from typing_extensions import Self
+
+from avengers_core.redaction import redacted, refuse_unpicklable
+from avengers_core.routing.calls import OnEmpty
+from avengers_core.routing.decision import RoutingDecision
+from avengers_core.routing.policy import FIELDS, Policy, Unavailable
+from avengers_core.routing.resolve import resolve_router
+from avengers_core.routing.router import Router
+from avengers_core.serving.capabilities import Needs, plain_capabilities
+from avengers_core.serving.pool import Pool, PoolSettings
+from avengers_core.serving.question import Request, RoutingText, routed_on
+from avengers_core.serving.voting import VoteOver, check_votes
+
+OF_ROUTING = (*FIELDS, "no_question_alpha")
+"""What is said of a call about how its model is chosen."""
+
+OF_A_CALL = (
+    *OF_ROUTING,
+    "model",
+    "votes",
+    "vote_over",
+    "max_attempts",
+    "routing_query",
+)
+"""What is said of a call to a plugin, and not meant for the backend."""
+
+# Whoever names a model wants that one, near the records or not.
+_FORCED = {"exclude": (), "max_cost": None, "min_score": None, "on_empty": "relax"}
+_ROUTER_BY_PATH = (
+    "Mostly its embedder is in the way: save the artifact and give router= as its path, or make "
+    "the model on the other side."
+)
+_ONE_ALPHA = "instead of alpha: "
+
+
+CONFIG = ConfigDict(arbitrary_types_allowed=True, extra="forbid", hide_input_in_errors=True)
+"""For the plugins' own classes, whose frameworks' bases say otherwise."""
+
+
+class RoutingSettings(BaseModel):
+    """How the model of a call is chosen."""
+
+    model_config = CONFIG
+
+    alpha: float | None = Field(
+        default=None,
+        description="weight of expected score against expected cost, 0 = cheapest, 1 = best; "
+        "default 0.5",
+    )
+    target_cost: float | None = Field(
+        default=None,
+        description=f"{_ONE_ALPHA}the best score at no more than this mean cost, USD a call",
+    )
+    target_score: float | None = Field(
+        default=None,
+        description=f"{_ONE_ALPHA}the lowest cost at no less than this mean score, in [0, 1]",
+    )
+    target_saving: float | None = Field(
+        default=None,
+        description=f"{_ONE_ALPHA}the best score at this share, in [0, 1), less than what always "
+        "asking the best model costs",
+    )
+    performance_weight: float | None = Field(
+        default=None, description="with cost_sensitivity, another way to give alpha"
+    )
+    cost_sensitivity: float | None = Field(default=None, description="see performance_weight")
+    no_question_alpha: float | None = Field(
+        default=None,
+        description="the alpha of calls without a question, such as metadata extraction over "
+        "documents, which are decided on the artifact's overall means; default, as for all calls",
+    )
+    router: Any = Field(
+        default=None,
+        repr=False,
+        description="a Router, an artifact or its path; default, the default artifact",
+    )
+    exclude: tuple[str, ...] = Field(default=(), description="models not to use")
+    max_cost: float | None = Field(
+        default=None, description="highest expected cost, USD a call, not negative"
+    )
+    min_score: float | None = Field(default=None, description="lowest expected score, in [0, 1]")
+    on_empty: OnEmpty = Field(
+        default="raise",
+        description='what to do when the limits leave no model: "raise", or "relax" to take the '
+        "one nearest to them",
+    )
+
+    @field_validator("router", mode="before")
+    @classmethod
+    def _path_as_text(cls, router: Any) -> Any:
+        router = os.fspath(router) if isinstance(router, os.PathLike) else router
+        if isinstance(router, str) and router.startswith("<"):
+            raise ValueError(
+                f"router={router!r} is the description of a router, not its path: pass the Router "
+                f"itself"
+            )
+        return router
+
+    @field_serializer("router")
+    def _router_name(self, router: Any) -> str | None:
+        return router if router is None or isinstance(router, str) else repr(router)
+
+    @model_validator(mode="after")
+    def _check_routing(self) -> Self:
+        router = self._resolved_router()
+        self.policy.check(router)
+        router.check(alpha=self.no_question_alpha)
+        return self
+
+    @property
+    def policy(self) -> Policy:
+        """How score weighs against cost, and the limits."""
+        return Policy.of(self)
+
+    def routing(
+        self, question: RoutingText, own: Mapping[str, Any], unavailable: Unavailable
+    ) -> dict[str, Any]:
+        """The arguments of :meth:`avengers_core.Router.route` for a call: alpha and the limits.
+
+        Args:
+            question: what it is decided on.
+            own: the call's own settings in place of these; others than :data:`OF_ROUTING` are
+                ignored.
+            unavailable: gives model -> reason, for the models that can answer no call at all.
+
+        Raises:
+            ValueError: alpha is given in more than one way, or a target is out of range.
+            AvengersError: no alpha meets the target.
+        """
+        policy = self.policy
+        if own and (given := {k: v for k, v in own.items() if k in FIELDS}):
+            policy = policy.overlaid(given)
+        arguments = policy.arguments(self._resolved_router(), unavailable)
+        no_question_alpha = own.get("no_question_alpha", self.no_question_alpha)
+        if no_question_alpha is not None and not question.text.strip():
+            arguments["alpha"] = no_question_alpha
+        return arguments
+
+    def _resolved_router(self) -> Router:
+        return resolve_router(self.router)
+
+
+class ServingSettings(RoutingSettings):
+    """How a call is answered: by which backends, and how often they are asked."""
+
+    models: Any = Field(
+        default=None,
+        repr=False,
+        description="model id -> backend, or a text that names one ('anthropic:claude-...'); or "
+        "ids only, or nothing for all of the artifact's, to be reached through the endpoint in "
+        "the environment",
+    )
+    capabilities: dict[str, Any] = Field(
+        default_factory=dict,
+        description="model id -> what it can do, Capabilities or a dict of its fields, where its "
+        "backend does not say so itself",
+    )
+    max_attempts: int | None = Field(
+        default=None, ge=1, description="how many candidates to try before giving up; default all"
+    )
+    votes: int | None = Field(
+        default=None,
+        ge=1,
+        description="ask this many times at once and give the majority's answer, compared by what "
+        "is said in the end; tokens and expected cost add up. None and 1: one answer, no vote",
+    )
+    vote_over: VoteOver = Field(
+        default="samples",
+        description='who is asked: "samples", the picked model each time (sensible with a '
+        'temperature over 0), or "models", the best so many models',
+    )
+    cooldown: float | None = Field(
+        default=None,
+        ge=0,
+        description="how long a backend that keeps failing is left alone, seconds, default 30; "
+        "each further rest is twice as long, up to ten times this",
+    )
+    failure_threshold: int | None = Field(
+        default=None,
+        ge=1,
+        description="failures in a row before a backend is left alone; default 3",
+    )
+    base_url: str | None = Field(
+        default=None,
+        repr=False,
+        description="endpoint of the backends that are made here; default, from the environment",
+    )
+    api_key: SecretStr | None = Field(
+        default=None,
+        repr=False,
+        description="for that endpoint; default, AVENGERS_API_KEY",
+    )
+    temperature: float | None = Field(
+        default=None, ge=0, description="sampling temperature; default the backends' own"
+    )
+    max_tokens: int | None = Field(
+        default=None, ge=1, description="longest answer, tokens; default the backends' own"
+    )
+    timeout: float | None = Field(
+        default=None, gt=0, description="of backends that are made here, seconds; default 60"
+    )
+    max_retries: int | None = Field(
+        default=None,
+        ge=0,
+        description="how often backends that are made here try again before the next candidate "
+        "does; default 0",
+    )
+    pool: Any = Field(default=None, exclude=True, repr=False)
+    """Router, backends and their health; copies share it."""
+
+    _STAY: ClassVar[Set[str]] = frozenset()
+    """Fields of the framework that hold locks, files and connections, and are not pickled."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_model(cls, given: Any) -> Any:
+        if isinstance(given, dict) and "model" in given:
+            raise ValueError(
+                "model= is for one call, llm.invoke(..., model=...) or llm.chat(..., model=...); "
+                "models= names those to choose from"
+            )
+        return given
+
+    @field_validator("base_url")
+    @classmethod
+    def _no_key_in_url(cls, url: str | None) -> str | None:
+        if url and redacted(url) != url:
+            raise ValueError("base_url holds a key or password, which would show; pass api_key=")
+        return url
+
+    @field_validator("capabilities", mode="before")
+    @classmethod
+    def _plain_capabilities(cls, told: Any) -> dict[str, dict[str, Any]]:
+        return plain_capabilities(told or {})
+
+    @field_serializer("models")
+    def _model_names(self, models: Any) -> list[str] | None:
+        return None if models is None else list(models)
+
+    @field_serializer("api_key")
+    def _no_key(self, key: SecretStr | None) -> None:
+        return None
+
+    @model_validator(mode="after")
+    def _prepare(self) -> Self:
+        vars(self)["pool"] = self._make_pool(self.pool)
+        return self
+
+    def _resolved_router(self) -> Router:
+        # Where it was changed, the router is not in the pool yet.
+        pool: Pool[Any] | None = self.pool
+        if pool is not None and pool.settings.router is self.router:
+            return pool.router
+        return resolve_router(self.router)
+
+    @abstractmethod
+    def _make_pool(self, existing: Pool[Any] | None) -> Pool[Any]:
+        """The existing pool, if it still is what these settings say, else a new one."""
+
+    def _pool_settings(self, **options: Any) -> PoolSettings:
+        """What the pool is made from.
+
+        Args:
+            options: further arguments of backends that are made here; None: not given.
+        """
+        options |= {"timeout": self.timeout, "max_retries": self.max_retries}
+        return PoolSettings(
+            router=self.router,
+            models=self.models,
+            capabilities=self.capabilities,
+            base_url=self.base_url,
+            api_key=self.api_key,
+            options=given(**options),
+            health=given(
+                threshold=self.failure_threshold,
+                cooldown=self.cooldown,
+                max_cooldown=None if self.cooldown is None else 10 * self.cooldown,
+            ),
+        )
+
+    # -- one call --
+
+    def plan(self, request: Request, own: Mapping[str, Any] | None = None) -> Plan:
+        """How one call is to be decided.
+
+        Args:
+            request: what it is about.
+            own: the call's own settings, any of :data:`OF_A_CALL`, in place of these.
+
+        Raises:
+            ValueError: one of them is out of range.
+            BackendConfigError: no backend can be made from the environment.
+        """
+        own = own or {}
+        pool = self.pool
+        if query := own.get("routing_query"):
+            request = replace(request, question=routed_on(request.question, query))
+        arguments = self.routing(request.question, own, lambda: pool.unable(Needs()))
+        forced = own.get("model")
+        if not isinstance(forced, str | None):
+            raise ValueError(f"model= names one model, got {forced!r}; models= takes several")
+        if forced is None:
+            arguments["unavailable"] = pool.unable(*request.needs)
+        else:
+            arguments |= {**_FORCED, "models": [forced], "unavailable": pool.absent()}
+        votes, over = own.get("votes", self.votes), own.get("vote_over", self.vote_over)
+        check_votes(votes, over)
+        return Plan(
+            router=pool.router,
+            question=request.question,
+            arguments={**arguments, "prompt_tokens": request.prompt_tokens},
+            votes=votes,
+            vote_over=over,
+            max_attempts=own.get("max_attempts", self.max_attempts),
+        )
+
+    # -- copies --
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """A copy with other settings, checked like those of a new one.
+
+        It shares the router, the backends and the memory of failures, unless the update is about
+        them; ``deep`` is ignored, for backends hold connections.
+
+        Raises:
+            ValueError: a setting that does not exist, is out of range or against another: ``alpha``
+                takes the place of a target that is set to None along with it.
+        """
+        if not update:
+            return super().model_copy()
+        own = {name: getattr(self, name) for name in (*self.model_fields_set, "pool")}
+        return type(self)(**{**own, **update})
+
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
+        """A copy with the same router and backends."""
+        return self.model_copy()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self.api_key is not None:
+            raise TypeError(
+                "api_key= would be written in clear. Let the key come from AVENGERS_API_KEY, or "
+                "make the model on the other side."
+            )
+        if isinstance(self.router, Router):
+            refuse_unpicklable("the router", self.router, _ROUTER_BY_PATH)
+        left = self.model_fields_set - self._STAY - {"models", "pool", "api_key"}
+        fields = {k: v for k, v in vars(self).items() if k in left}
+        return _restored, (type(self), fields, self._dump_models())
+
+    @abstractmethod
+    def _dump_models(self) -> Any:
+        """The models in a form that can be pickled, for :meth:`_load_models`.
+
+        Raises:
+            TypeError: one that would show its key, or that cannot be pickled.
+        """
+
+    @classmethod
+    def _load_models(cls, dumped: Any) -> Any:
+        """What :meth:`_dump_models` dumped."""
+        return dumped
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in ServingSettings.model_fields and vars(self).get("pool") is not None:
+            self._set(name, value)
+        else:
+            super().__setattr__(name, value)
+
+    def _set(self, name: str, value: Any) -> None:
+        # Raises if it does not go with the rest, before anything has changed.
+        checked = self.model_copy(update={name: value})
+        object.__setattr__(self, "__dict__", vars(checked))
+        self.model_fields_set.add(name)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How one call is to be decided and answered.
+
+    Attributes:
+        router: decides.
+        question: on what.
+        arguments: of :meth:`avengers_core.Router.route`.
+        votes: how many answers to decide by majority of; None or 1: no vote.
+        vote_over: who is asked for them.
+        max_attempts: how many candidates to try; None: all.
+    """
+
+    router: Router
+    question: RoutingText
+    arguments: Mapping[str, Any]
+    votes: int | None = None
+    vote_over: VoteOver = "samples"
+    max_attempts: int | None = None
+
+    def decide(self) -> RoutingDecision:
+        """Who is to answer; raises what :meth:`avengers_core.Router.route` raises."""
+        return self.router.route(self.question.text, **self.arguments)
+
+    async def adecide(self) -> RoutingDecision:
+        """:meth:`decide`, embedding asynchronously."""
+        return await self.router.aroute(self.question.text, **self.arguments)
+
+
+def _restored(cls: type[ServingSettings], fields: dict[str, Any], models: Any) -> ServingSettings:
+    return cls(**fields, models=cls._load_models(models))
+
+
+def given(**values: Any) -> dict[str, Any]:
+    """Those that are not None."""
+    return {name: value for name, value in values.items() if value is not None}

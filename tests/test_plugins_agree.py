@@ -1,0 +1,295 @@
+"""Both plugins mean the same by the same word: what they take, default to, refuse and do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from keyword_router import EASY, HARD, SPARE
+from langchain_core.language_models.fake_chat_models import FakeListChatModel
+from langchain_openai import ChatOpenAI
+from llama_index.core.llms.mock import MockLLM
+from llama_index.llms.openai_like import OpenAILike
+from pydantic import SecretStr, ValidationError
+from stub_server import StubServer
+
+from avengers_core import Router
+from avengers_core.routing.policy import FIELDS
+from avengers_core.serving.settings import OF_A_CALL, RoutingSettings, ServingSettings
+from avengers_langchain import AvengersChatModel, AvengersRouter, Capabilities
+from avengers_llamaindex import AvengersLLM
+
+Plugin = type[AvengersChatModel] | type[AvengersLLM]
+PLUGINS: tuple[Plugin, ...] = (AvengersChatModel, AvengersLLM)
+BACKENDS: dict[Plugin, Callable[[], Any]] = {
+    AvengersChatModel: lambda: FakeListChatModel(responses=["text"]),
+    AvengersLLM: lambda: MockLLM(max_tokens=1),
+}
+
+# setting -> (default, what is taken and kept as, what is refused with which error)
+ACCEPTED: dict[str, tuple[Any, list[tuple[Any, Any]], list[tuple[Any, type[Exception]]]]] = {
+    "alpha": (None, [(0, 0.0), ("0.3", 0.3), (None, None)], [(2, ValidationError)]),
+    "target_cost": (None, [(0.01, 0.01)], [(-1, ValidationError), ("x", ValidationError)]),
+    "target_score": (None, [(0.9, 0.9)], [(1.5, ValidationError)]),
+    "target_saving": (None, [(0.5, 0.5)], [(1, ValidationError)]),
+    "performance_weight": (None, [(2, 2.0)], [(-1, ValidationError)]),
+    "cost_sensitivity": (None, [(1, 1.0)], [(-1, ValidationError)]),
+    "no_question_alpha": (None, [(0, 0.0)], [(-1, ValidationError)]),
+    "exclude": (
+        (),
+        [([EASY], (EASY,)), ({EASY}, (EASY,)), ((), ())],
+        [(EASY, ValidationError), (["nobody"], ValidationError), (None, ValidationError)],
+    ),
+    "max_cost": (None, [(0, 0.0), (0.5, 0.5)], [(-1, ValidationError), ("x", ValidationError)]),
+    "min_score": (None, [(1, 1.0)], [(2, ValidationError)]),
+    "on_empty": ("raise", [("relax", "relax")], [("x", ValidationError)]),
+    "router": (None, [], [("", ValidationError), ("<Router: x>", ValidationError), (3, TypeError)]),
+    "models": (
+        None,
+        [([EASY], [EASY]), ((EASY, HARD), (EASY, HARD)), (None, None)],
+        [
+            (EASY, TypeError),
+            ([], ValidationError),
+            ({}, ValidationError),
+            (["nobody"], ValidationError),
+            ([1], TypeError),
+            (5, TypeError),
+            ({EASY: 5}, TypeError),
+            ({EASY: None}, TypeError),
+        ],
+    ),
+    "capabilities": (
+        {},
+        [
+            ({EASY: Capabilities(tools=True)}, {EASY: {"tools": True}}),
+            ({EASY: {"context_window": 9}}, {EASY: {"context_window": 9}}),
+            (None, {}),
+        ],
+        [
+            ({"nobody": {}}, ValidationError),
+            ({EASY: {"tool": True}}, ValidationError),
+            ({EASY: {"tools": "no"}}, ValidationError),
+            ([EASY], ValidationError),
+        ],
+    ),
+    "max_attempts": (None, [(1, 1)], [(0, ValidationError), ("x", ValidationError)]),
+    "votes": (None, [(1, 1), (5, 5), (None, None)], [(0, ValidationError), (2.5, ValidationError)]),
+    "vote_over": ("samples", [("models", "models")], [("all", ValidationError)]),
+    "cooldown": (None, [(5, 5.0), (0, 0.0)], [(-1, ValidationError)]),
+    "failure_threshold": (None, [(1, 1)], [(0, ValidationError)]),
+    "base_url": (
+        None,
+        [("http://host/v1", "http://host/v1")],
+        [("http://u:p@host/v1", ValidationError), ("http://h?key=abcdef12345", ValidationError)],
+    ),
+    "api_key": (None, [("k", SecretStr("k"))], [(5, ValidationError)]),
+    "temperature": (None, [(0, 0.0)], [(-1, ValidationError)]),
+    "max_tokens": (None, [(9, 9)], [(0, ValidationError)]),
+    "timeout": (None, [(5, 5.0)], [(0, ValidationError)]),
+    "max_retries": (None, [(0, 0)], [(-1, ValidationError)]),
+    "model": (..., [], [(EASY, ValidationError)]),
+    "no_such_setting": (..., [], [(1, ValidationError)]),
+}
+TAKEN = [(name, *case) for name, (_, taken, _) in ACCEPTED.items() for case in taken]
+REFUSED = [(name, *case) for name, (_, _, refused) in ACCEPTED.items() for case in refused]
+MADE_HERE = ("base_url", "api_key", "timeout", "max_retries")
+
+
+@pytest.mark.parametrize("plugin", PLUGINS)
+def test_every_setting_is_in_the_table(plugin: Plugin) -> None:
+    shared = set(ServingSettings.model_fields) - {"pool"}
+    assert shared == set(ACCEPTED) - {"model", "no_such_setting"}
+    assert shared <= set(plugin.model_fields)
+    for name in shared:
+        assert (
+            plugin.model_fields[name].description == ServingSettings.model_fields[name].description
+        )
+        assert plugin.model_fields[name].description
+
+
+def test_every_part_of_a_policy_is_a_setting() -> None:
+    assert set(FIELDS) - set(ServingSettings.model_fields) == set()
+    assert set(RoutingSettings.model_fields) <= set(AvengersRouter.model_fields)
+    assert set(FIELDS) <= set(OF_A_CALL)
+
+
+@pytest.mark.parametrize("plugin", PLUGINS)
+def test_defaults(plugin: Plugin, router: Router) -> None:
+    llm = plugin()
+    for name, (default, _, _) in ACCEPTED.items():
+        if default is not ...:
+            assert getattr(llm, name) == default
+
+
+@pytest.mark.parametrize(("name", "value", "kept"), TAKEN)
+@pytest.mark.parametrize("plugin", PLUGINS)
+def test_what_is_taken(plugin: Plugin, router: Router, name: str, value: Any, kept: Any) -> None:
+    llm = plugin(router=router, **{name: value})
+    assert getattr(llm, name) == kept
+    later, copied = plugin(router=router), plugin(router=router).model_copy(update={name: value})
+    setattr(later, name, value)
+    assert getattr(later, name) == getattr(copied, name) == kept
+
+
+@pytest.mark.parametrize(("name", "value", "error"), REFUSED)
+@pytest.mark.parametrize("plugin", PLUGINS)
+def test_what_is_refused(
+    plugin: Plugin, router: Router, name: str, value: Any, error: type[Exception]
+) -> None:
+    with pytest.raises(error) as at_first:
+        plugin(**{"router": router, name: value})
+    assert type(at_first.value) is error
+    llm = plugin(router=router)
+    before = vars(llm).copy()
+    with pytest.raises(error):
+        llm.model_copy(update={name: value})
+    with pytest.raises((error, ValueError)):  # what is no field at all, pydantic says in its way
+        setattr(llm, name, value)
+    assert vars(llm) == before
+
+
+@pytest.mark.parametrize("plugin", PLUGINS)
+def test_alpha_is_given_in_one_way_only(plugin: Plugin, router: Router) -> None:
+    for other in ("target_cost", "target_score", "target_saving", "cost_sensitivity"):
+        with pytest.raises(ValidationError, match=other):
+            plugin(router=router, alpha=0.5, **{other: 0.5})
+
+
+@pytest.mark.parametrize("name", MADE_HERE)
+@pytest.mark.parametrize("plugin", PLUGINS)
+def test_settings_of_backends_that_are_made_here(plugin: Plugin, router: Router, name: str) -> None:
+    value = {"base_url": "http://host/v1", "api_key": "k"}.get(name, 3)
+    with pytest.raises(ValidationError, match=name):
+        plugin(router=router, models={EASY: BACKENDS[plugin]()}, **{name: value})
+
+
+@pytest.mark.parametrize("plugin", PLUGINS)
+def test_backends_and_texts(
+    plugin: Plugin, router: Router, server: StubServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "k")
+    monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+    monkeypatch.setenv("OPENAI_API_BASE", server.url)
+    given = BACKENDS[plugin]()
+    llm = plugin(router=router, models={EASY: given, HARD: "openai:gpt-4o"}, temperature=0.5)
+    assert "gpt-4o" in ask(llm, "Prove it")
+    assert server.requests[0].body["temperature"] == 0.5
+    assert ask(llm, "hello") == "text"
+    with pytest.raises(Exception, match="nobody") as caught:
+        ask(plugin(router=router, models={EASY: "nobody:x"}), "hello")
+    assert type(caught.value).__name__ == "BackendConfigError"
+
+
+@pytest.mark.parametrize("plugin", PLUGINS)
+def test_temperature_and_length_hold_of_backends_that_are_given(
+    plugin: Plugin, router: Router, server: StubServer
+) -> None:
+    backend: Any = (
+        ChatOpenAI(model=EASY, base_url=server.url, api_key=SecretStr("k"))
+        if plugin is AvengersChatModel
+        else OpenAILike(model=EASY, api_base=server.url, api_key="k", is_chat_model=True)
+    )
+    ask(plugin(router=router, models={EASY: backend}, temperature=0.25, max_tokens=77), "hello")
+    body = server.requests[0].body
+    assert body["temperature"] == 0.25
+    assert 77 in (body.get("max_tokens"), body.get("max_completion_tokens"))
+    assert backend.max_tokens is None
+
+
+# What is said of one call: what it comes to, for a hard question.
+OF_ONE_CALL: list[tuple[dict[str, Any], str]] = [
+    ({"alpha": 0}, EASY),
+    ({"performance_weight": 0, "cost_sensitivity": 1}, EASY),
+    ({"target_cost": 0.0011}, EASY),
+    ({"target_score": 0.98}, HARD),
+    ({"target_saving": 0.9}, EASY),
+    ({"exclude": [HARD]}, SPARE),
+    ({"models": [EASY, SPARE]}, SPARE),
+    ({"max_cost": 0.015}, SPARE),
+    ({"min_score": 0.9}, HARD),
+    ({"max_cost": 0.0001, "on_empty": "relax"}, EASY),
+    ({"model": SPARE}, SPARE),
+    ({"votes": 2}, HARD),
+    ({"votes": 2, "vote_over": "models"}, HARD),
+    ({"max_attempts": 1}, HARD),
+    ({"routing_query": "hello"}, EASY),
+    ({"no_question_alpha": 0}, HARD),
+]
+
+
+@pytest.fixture(params=PLUGINS)
+def llm(
+    request: pytest.FixtureRequest,
+    router: Router,
+    server: StubServer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> AvengersChatModel | AvengersLLM:
+    monkeypatch.setenv("AVENGERS_BASE_URL", server.url)
+    made: AvengersChatModel | AvengersLLM = request.param(router=router)
+    return made
+
+
+def ask(llm: Any, question: str, **arguments: Any) -> str:
+    if isinstance(llm, AvengersChatModel):
+        return str(llm.invoke(question, **arguments).text)
+    return str(llm.complete(question, **arguments))
+
+
+def facts(llm: Any, question: str, **arguments: Any) -> dict[str, Any]:
+    if isinstance(llm, AvengersChatModel):
+        found: dict[str, Any] = llm.invoke(question, **arguments).response_metadata["avengers"]
+    else:
+        found = llm.complete(question, **arguments).additional_kwargs["avengers"]
+    return found
+
+
+def test_every_setting_of_a_call_is_in_the_table() -> None:
+    assert {name for arguments, _ in OF_ONE_CALL for name in arguments} == set(OF_A_CALL)
+
+
+@pytest.mark.parametrize(("arguments", "model"), OF_ONE_CALL)
+def test_settings_of_one_call(llm: Any, arguments: dict[str, Any], model: str) -> None:
+    found = facts(llm, "Prove it", **arguments)
+    assert found["model"] == model
+    assert ("votes" in found) is ("votes" in arguments)
+    assert facts(llm, "Prove it")["model"] == HARD
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"alpha": 2},
+        {"alpha": "high"},
+        {"alpha": 0.5, "target_cost": 1},
+        {"max_cost": "cheap"},
+        {"min_score": 2},
+        {"exclude": ["nobody"]},
+        {"models": ["nobody"]},
+        {"model": "nobody"},
+        {"model": [EASY]},
+        {"votes": 0},
+        {"votes": 2.5},
+        {"vote_over": "all"},
+        {"max_attempts": 0},
+        {"on_empty": "x"},
+    ],
+)
+def test_settings_of_one_call_that_are_refused(llm: Any, arguments: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=rf"{next(reversed(arguments))}|nobody|alpha"):
+        facts(llm, "Prove it", **arguments)
+
+
+def test_the_same_question_has_the_same_decision(
+    router: Router, server: StubServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AVENGERS_BASE_URL", server.url)
+    for question in ("Prove it", "hello", "", "What is the capital of the theorem?"):
+        settings: dict[str, Any] = {"router": router, "no_question_alpha": 0}
+        found = [facts(plugin(**settings), question or " ") for plugin in PLUGINS]
+        for report in found:
+            report["question_from"] = report["question_from"].replace("prompt", "message")
+        assert found[0] == found[1]
+        expected = router.route(question, alpha=None if question else 0)
+        assert found[0]["ranking"] == [c.model for c in expected.candidates]
+        assert found[0]["expected_cost"] == expected.expected_cost
