@@ -335,14 +335,6 @@ def test_arguments_are_checked_at_once(router: Router, arguments: dict[str, Any]
         AvengersChatModel(router=router, **arguments)
 
 
-@pytest.mark.parametrize(
-    "arguments", [{"models": {EASY: object()}}, {"models": EASY}, {"router": 3}]
-)
-def test_types_are_checked_at_once(router: Router, arguments: dict[str, Any]) -> None:
-    with pytest.raises(TypeError, match=r"chat model|Router|models="):
-        AvengersChatModel(**{"router": router, **arguments})
-
-
 def test_temperature_length_and_stop_reach_the_backends(
     router: Router, backends: dict[str, BaseChatModel], server: StubServer
 ) -> None:
