@@ -16,7 +16,7 @@ from avengers_core.artifact import storage
 from avengers_core.artifact.clusters import assign
 from avengers_core.artifact.info import ArtifactInfo
 from avengers_core.artifact.published_export import load_published_export
-from avengers_core.artifact.statistics import Statistics
+from avengers_core.artifact.statistics import Statistics, out_of_range
 from avengers_core.errors import ArtifactError, EmbedderMismatchError
 from avengers_core.records.names import fault_of_name, shown
 from avengers_core.records.record import Missing
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from avengers_core.artifact.refinement import Refinement
     from avengers_core.embedders import EmbedderSpec
     from avengers_core.records.record import Records, Source
+
+# Of a mean of unit vectors it is 1.
+_LARGEST = 1e3
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,12 +58,13 @@ class RouterArtifact:
     def __post_init__(self) -> None:
         object.__setattr__(self, "models", tuple(self.models))
         object.__setattr__(self, "datasets", tuple(self.datasets))
-        centroids = np.ascontiguousarray(self.centroids, dtype=np.float32)
+        with np.errstate(over="ignore"):  # what is too large is found below
+            centroids = np.ascontiguousarray(self.centroids, dtype=np.float32)
         object.__setattr__(self, "centroids", centroids)
         if centroids.ndim != 2 or 0 in centroids.shape:
             raise ArtifactError(f"centroids must be (clusters, dim), got {centroids.shape}")
-        if not np.isfinite(centroids).all():
-            raise ArtifactError("centroids hold NaN or infinite values")
+        if fault := out_of_range(centroids, _LARGEST):
+            raise ArtifactError(f"centroids: {fault}")
         if not self.models:
             raise ArtifactError("an artifact needs at least one model")
         for kind, names in (("model", self.models), ("dataset", self.datasets)):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timezone
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from avengers_core.records.record import Missing
 
@@ -14,6 +14,14 @@ FORMAT_VERSION = 1
 
 def _now() -> str:
     return datetime.now(timezone.utc).isoformat("T", "seconds")
+
+
+def _encodable(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()
+
+
+# Half a surrogate pair, which no JSON can hold, becomes a question mark.
+_Text = Annotated[str, AfterValidator(_encodable)]
 
 
 class ArtifactInfo(BaseModel):
@@ -35,15 +43,15 @@ class ArtifactInfo(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    embedder: str
+    embedder: _Text
     fit: dict[str, Any] = Field(default_factory=dict)
     missing: Missing = "skip"
-    scorer: str = "calibrated"
+    scorer: _Text = "calibrated"
     scorer_options: dict[str, Any] = Field(default_factory=dict)
     input_prices: dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]] = Field(
         default_factory=dict
     )
-    source: str = ""
-    note: str = ""
-    created: str = Field(default_factory=_now)
-    version: str = ""
+    source: _Text = ""
+    note: _Text = ""
+    created: _Text = Field(default_factory=_now)
+    version: _Text = ""

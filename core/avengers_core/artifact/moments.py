@@ -102,6 +102,8 @@ class Moments:
     def unpack(cls, arrays: Mapping[str, Floats]) -> Moments:
         """The inverse of :meth:`packed`."""
         d = len(arrays["vector"])
+        if arrays["gram"].shape != (d * (d + 1) // 2,):
+            raise ValueError(f"gram has shape {arrays['gram'].shape}, vector has length {d}")
         gram = np.zeros((d, d))
         upper = np.triu_indices(d)
         gram[upper] = arrays["gram"]

@@ -19,11 +19,12 @@ from avengers_core.artifact.info import ArtifactInfo
 from avengers_core.artifact.statistics import Statistics
 from avengers_core.errors import ArtifactError
 from avengers_core.files import MIB, open_regular, read_regular
-from avengers_core.records.names import one_line
+from avengers_core.records.names import one_line, shown
 
 if TYPE_CHECKING:
     from avengers_core.artifact.artifact import RouterArtifact
 
+_SETTINGS = ("seed", "n_clusters", "top_k", "beta")
 _MOST_JSON = 256 * MIB
 _MOST_CENTERS = 4096 * MIB
 # The metadata names embedding models freely; these are the same as an embedder of this package.
@@ -56,6 +57,8 @@ def load_published_export(
         config = metadata.get("config", {})
         named = embedder or str(metadata.get("embedding_model", "unknown"))
         statistics = _statistics(metrics, models, len(centers))
+        if not statistics.size.any():
+            raise ArtifactError("balance_metrics.json counts no query")
         # Which checks them, and whose errors are of the same kind.
         artifact = make(
             models=models,
@@ -87,11 +90,14 @@ def load_published_export(
 
 
 def _info(metadata: dict[str, Any], config: dict[str, Any], named: str) -> ArtifactInfo:
+    known = {k: v for k, v in config.items() if k in _SETTINGS and v is not None}
+    if odd := sorted(k for k, v in known.items() if type(v) not in (int, float)):
+        raise ArtifactError(f"metadata.json: the config has no number for {shown(odd)}")
     return ArtifactInfo(
         embedder=_EMBEDDERS.get(named, named),
-        fit={"imported": True, **{k: config[k] for k in ("seed", "n_clusters") if k in config}},
+        fit={"imported": True, **{k: known[k] for k in ("seed", "n_clusters") if k in known}},
         scorer="reference",
-        scorer_options={k: config[k] for k in ("top_k", "beta") if k in config},
+        scorer_options={k: known[k] for k in ("top_k", "beta") if k in known},
         source=f"export of the published implementation, {metadata.get('timestamp', '')}",
     )
 

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from avengers_core.artifact.clusters import assign
 from avengers_core.artifact.hyperparameters import Hyperparameters
 from avengers_core.artifact.moments import LinearMap, Moments
-from avengers_core.artifact.statistics import Statistics
+from avengers_core.artifact.statistics import LARGEST, Statistics, out_of_range
 from avengers_core.embedders.surface import NAMES, Augment
 from avengers_core.records.outcomes import Outcomes
 
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from avengers_core.records.record import Missing
 
 Floats = npt.NDArray[np.floating]
+# Of what is no sum: means, spreads, coefficients. Beyond these, single precision overflows.
+_LARGEST = 1e9
+_LEAST_SPREAD = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,13 +163,14 @@ class Refinement:
             arrays |= {f"linear.{k}": v for k, v in self.solved._asdict().items()}
             rank = self.solved.directions.shape[-1:]
             shapes |= {"linear.directions": (d, *rank), "linear.coefficients": (*rank, m)}
+        sums = [name for name in arrays if name.startswith(("statistics.", "moments."))]
         for name, array in arrays.items():
             if array.shape != shapes.get(name, array.shape):
                 return f"{name} has shape {array.shape}, expected {shapes[name]}"
-            if not np.isfinite(array).all():
-                return f"{name} holds NaN or infinite values"
-        if self.augment.spread.min() <= 0:
-            return "spread must be above zero"
+            if fault := out_of_range(array, LARGEST if name in sums else _LARGEST):
+                return f"{name} {fault}"
+        if self.augment.spread.min() < _LEAST_SPREAD:
+            return f"spread must be above {_LEAST_SPREAD:g}"
         weight, beta, m0, ridge, mix = arrays["settings"].tolist()
         if min(weight, beta, m0, ridge, mix) < 0 or mix > 1:
             return f"{self.hyperparameters} with a surface weight of {weight} is out of range"

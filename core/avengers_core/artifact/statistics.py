@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 Floats = npt.NDArray[np.float64]
 _ROUNDING = 1e-9
+# No sum over any number of records is larger; products of two of them are still finite.
+LARGEST = 1e30
+_LEAST_COUNT = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,6 +154,10 @@ class Statistics:
         shapes = {f: expected.get(f, (k, m)) for f in self.arrays()}
         if fault := check_arrays(self.arrays(), shapes):
             return fault
+        for name in ("topics", "n", "n_cost", "n_tokens"):
+            counts = getattr(self, name)
+            if ((counts > 0) & (counts < _LEAST_COUNT)).any():
+                return f"{name} holds counts below {_LEAST_COUNT:g}"
         if (self.score > self.n * (1 + _ROUNDING)).any():
             return "score holds sums of more than 1 a record"
         return None
@@ -215,6 +222,17 @@ class Statistics:
 _PER_MODEL = tuple(f.name for f in fields(Statistics) if f.name not in ("topics", "query_length"))
 
 
+def out_of_range(array: npt.NDArray[np.floating], largest: float) -> str | None:
+    """What an array holds that no numbers of this kind can be, in words, or None."""
+    if array.dtype not in (np.float32, np.float64):
+        return f"has the type {array.dtype}, expected float32 or float64"
+    if not np.isfinite(array).all():
+        return "holds NaN or infinite values"
+    if np.abs(array).max(initial=0.0) > largest:
+        return f"holds values above {largest:g}"
+    return None
+
+
 def check_arrays(
     arrays: Mapping[str, npt.NDArray[np.floating]], shapes: Mapping[str, tuple[int, ...]]
 ) -> str | None:
@@ -222,8 +240,8 @@ def check_arrays(
     for name, array in arrays.items():
         if array.shape != shapes[name]:
             return f"{name} has shape {array.shape}, expected {shapes[name]}"
-        if not np.isfinite(array).all():
-            return f"{name} holds NaN or infinite values"
+        if fault := out_of_range(array, LARGEST):
+            return f"{name} {fault}"
         if array.min(initial=0.0) < 0:
             return f"{name} holds negative values"
     return None

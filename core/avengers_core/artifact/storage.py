@@ -57,7 +57,7 @@ class Manifest(BaseModel):
     n_records: int
     info: ArtifactInfo
     arrays: str = Field(pattern=rf"^{_ARRAYS}$")
-    sha256: str
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
 
     @field_validator("models", "datasets")
     @classmethod
@@ -233,6 +233,8 @@ def _assemble(
         found, said = getattr(artifact, name), getattr(manifest, name)
         if found != said:
             raise ArtifactError(f"{name} is {found} by the arrays, {said} by {MANIFEST}")
+    if not artifact.statistics.size.any():
+        raise ArtifactError("the statistics hold no record")
     return artifact
 
 

@@ -88,7 +88,9 @@ class Clients:
     def describe(self, error: Exception) -> str:
         """An error of the client on one line, without the key."""
         url, key = self._credentials()
-        secrets = [*_secrets(url), "" if key == _NO_KEY else key]
+        secrets = ["" if key == _NO_KEY else key, *_secrets(url)]
+        # The longest first: of a secret that a shorter one is part of, nothing may be left.
+        secrets.sort(key=len, reverse=True)
         cause = f" ({describe(error.__cause__, *secrets)})" if error.__cause__ else ""
         hint = ""
         if getattr(error, "status_code", None) in (401, 403):

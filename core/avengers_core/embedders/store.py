@@ -17,6 +17,7 @@ import numpy as np
 
 from avengers_core.embedders.base import Vectors
 from avengers_core.errors import EmbedderError
+from avengers_core.records.names import one_line
 
 # "AvgE": marks the file as ours, see https://sqlite.org/pragma.html#pragma_application_id
 _APPLICATION = 0x41766745
@@ -99,7 +100,7 @@ class VectorStore:
                     time.sleep(_WAIT_SECONDS)
                     continue
                 raise self._unusable(error) from error
-            except sqlite3.Error as error:
+            except (sqlite3.Error, UnicodeDecodeError) as error:  # it may quote damaged names
                 raise self._unusable(error) from error
 
     def _try(self, work: Callable[[sqlite3.Connection], T]) -> T:
@@ -114,11 +115,11 @@ class VectorStore:
             if not stat.S_ISREG(self.path.stat().st_mode):
                 raise EmbedderError(f"the embedding cache {self.path} is not a regular file")
 
-    def _unusable(self, error: sqlite3.Error) -> EmbedderError:
+    def _unusable(self, error: Exception) -> EmbedderError:
         return EmbedderError(
-            f"the embedding cache {self.path} can not be used: {error}. If it is damaged or is "
-            f"another file, delete it or choose another path; if the disk is full or read-only, "
-            f"do without a cache"
+            f"the embedding cache {self.path} can not be used: {one_line(str(error)):.200}. If it "
+            f"is damaged or is another file, delete it or choose another path; if the disk is full "
+            f"or read-only, do without a cache"
         )
 
     def _prepare(self, connection: sqlite3.Connection) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from avengers_core.errors import OptionalDependencyError, RecordError
+from avengers_core.records.names import one_line
 
 _BUFFER = 1 << 20  # bytes
 
@@ -43,12 +44,18 @@ def parquet_file(file: str) -> Any:
         RecordError: it is not one.
     """
     try:
-        from pyarrow import ArrowInvalid
+        from pyarrow import ArrowException
         from pyarrow.parquet import ParquetFile
     except ImportError as error:
         raise OptionalDependencyError("pyarrow", "parquet") from error
+    stream = open_file(file)
     try:
         # Without a buffer it would hold a whole column of a row group.
-        return ParquetFile(open_file(file), buffer_size=_BUFFER)
-    except ArrowInvalid as error:
-        raise RecordError(f"{file}: not a readable Parquet file ({error})") from None
+        return ParquetFile(stream, buffer_size=_BUFFER)
+    except (ArrowException, OSError, ValueError, OverflowError) as error:
+        stream.close()
+        if "://" in file and not isinstance(error, ArrowException):
+            raise  # the network may have failed
+        raise RecordError(
+            f"{file}: not a readable Parquet file ({one_line(str(error)).strip():.200})"
+        ) from None

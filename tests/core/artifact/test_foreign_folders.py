@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
 import shutil
@@ -10,7 +11,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import safetensors.numpy
 
 from avengers_core import ArtifactError, Router, RouterArtifact, fit
 
@@ -105,6 +108,33 @@ def test_a_header_that_can_not_be(folder, header):
     refused(folder, file)
 
 
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    [
+        ("refinement.spread", lambda a: a * 1e-300),
+        ("refinement.centroids", lambda a: a.astype(np.float16)),
+        ("refinement.linear.directions", lambda a: a * 1e30),
+        ("refinement.moments.vector", lambda a: np.zeros(10**6)),
+        ("statistics.n", lambda a: a.astype(np.int64)),
+        ("statistics.n", lambda a: a * 1e-300),
+        ("statistics.cost", lambda a: a + 1e200),
+        ("statistics.topics", np.zeros_like),
+        ("centroids", lambda a: a.astype(np.float64) + 1e200),
+    ],
+)
+def test_numbers_that_can_not_be_are_found_at_load(folder, name, damage):
+    file = arrays_of(folder)
+    arrays = safetensors.numpy.load(file.read_bytes())
+    arrays[name] = damage(arrays[name])
+    content = safetensors.numpy.save(arrays)
+    sha256 = hashlib.sha256(content).hexdigest()
+    manifest = json.loads((folder / "artifact.json").read_text())
+    manifest |= {"sha256": sha256, "arrays": f"arrays-{sha256[:16]}.safetensors"}
+    (folder / manifest["arrays"]).write_bytes(content)
+    (folder / "artifact.json").write_text(json.dumps(manifest))
+    refused(folder, folder / manifest["arrays"])
+
+
 def test_messages_do_not_repeat_what_is_long(folder):
     file = folder / "artifact.json"
     content = json.loads(file.read_text())
@@ -113,6 +143,7 @@ def test_messages_do_not_repeat_what_is_long(folder):
         {"x\x1b[2J" * 10**5: 1},
         {"models": ["x" * 10**6] * 3},
         {"models": ["a\x1b[2J", "b", "c"]},
+        {"sha256": "\x1b[2J"},
         {"info": {**content["info"], "y" * 10**6: 1}},
         {"info": {**content["info"], "scorer_options": {"z" * 10**6: 1}}},
     ):

@@ -67,7 +67,7 @@ def test_any_artifact_round_trips(tmp_path_factory, k, m, d, seed):
     rng = np.random.default_rng(seed)
     s = Statistics.zeros(k, m, d)
     for values in s.arrays().values():
-        values[:] = rng.uniform(size=values.shape)
+        values[:] = rng.uniform(0.01, 1, size=values.shape)
     s.n[:] += s.score
     artifact = RouterArtifact(
         tuple(f"m{i}" for i in range(m)),
@@ -175,7 +175,7 @@ def test_a_spread_of_zero_and_settings_out_of_range(artifact, folder):
         RouterArtifact.load(folder)
     artifact.save(folder)
     forge(folder, lambda a: a["refinement.spread"].fill(0))
-    with pytest.raises(ArtifactError, match="spread must be above zero"):
+    with pytest.raises(ArtifactError, match="spread"):
         RouterArtifact.load(folder)
 
 
@@ -214,7 +214,7 @@ def test_scores_of_more_than_1_a_record(artifact, folder):
 def test_centroids_that_can_not_be(artifact):
     centroids = artifact.centroids.copy()
     centroids[0, 0] = np.nan
-    with pytest.raises(ArtifactError, match="centroids hold NaN"):
+    with pytest.raises(ArtifactError, match="centroids"):
         RouterArtifact(
             artifact.models, artifact.datasets, centroids, artifact.statistics, artifact.info
         )

@@ -193,6 +193,16 @@ class TestDamage:
         else:
             np.testing.assert_allclose(vectors, vectors_of(texts), atol=1e-6)
 
+    @pytest.mark.parametrize("name", [b"vec\xe3ors", b"vec\x1bors"])
+    def test_a_damaged_name_in_the_schema(
+        self, name: bytes, path: Path, counting: Counting
+    ) -> None:
+        CachedEmbedder(counting.embedder, path)
+        path.write_bytes(path.read_bytes().replace(b"vectors", name, 1))
+        with pytest.raises(EmbedderError, match=path.name) as error:
+            CachedEmbedder(counting.embedder, path)
+        assert str(error.value).isprintable()
+
     def test_a_file_deleted_meanwhile_is_made_again(
         self, path: Path, counting: Counting, vectors_of: Any
     ) -> None:
