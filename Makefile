@@ -29,7 +29,7 @@ fuzz: $(VENV)/installed
 
 lowest: $(VENV)/installed
 	$(BIN)/uv venv --quiet --clear --python $(OLDEST) $(LOWEST)
-	$(BIN)/uv pip install --quiet --python $(LOWEST)/bin/python --resolution lowest-direct --editable '.[dev]'
+	$(BIN)/uv pip install --quiet --python $(LOWEST)/bin/python --resolution lowest-direct --editable '.[all,test]'
 	$(LOWEST)/bin/python -m pytest -n auto -q
 
 bench: $(VENV)/installed
