@@ -6,19 +6,44 @@ import gzip
 import itertools
 import json
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import click
 
-from avengers_core.cli.shared import given, show_problems
-from avengers_core.records.record import Record, iter_records, load_records, parse_record
+from avengers_core.cli.shared import given, refuse, show_problems
+from avengers_core.records.record import (
+    Record,
+    Records,
+    iter_records,
+    load_records,
+    parse_record,
+)
 
 _HUB = "hub:"
+_EXPORT = "reference-export"
+# Options that have no meaning but for results of models.
+_OF_RESULTS = ("mapping", "feedback", "score_key", "scale")
 
 
-@click.command("import", short_help="Convert benchmark results or a published export.")
+class Mapping(click.ParamType):  # type: ignore[type-arg,unused-ignore]
+    """Fields and columns, ``query=question,score=scores``."""
+
+    name = "fields"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> dict[str, str]:
+        if isinstance(value, dict):
+            return value
+        # A comma ends a column's name only where another field follows.
+        pairs = [pair.partition("=") for pair in re.split(r",(?=[^,=]+=)", str(value))]
+        if not all(sign and field.strip() and column.strip() for field, sign, column in pairs):
+            self.fail(f"expected FIELD=COLUMN,FIELD=COLUMN, got {value!r}", param, ctx)
+        return {field.strip(): column.strip() for field, _, column in pairs}
+
+
+@click.command("import", short_help="Convert results, traces or a published export.")
 @click.argument("source")
 @click.option(
     "--output",
@@ -28,31 +53,48 @@ _HUB = "hub:"
     help="Artifact folder for an export of the published code, else a file of records.",
 )
 @click.option("--layout", help="Layout of the source; default: told by its content.")
-@click.option("--score-key", help="Name of the score (LangSmith, Langfuse).")
 @click.option(
-    "--scale", type=(float, float), help="Lowest and highest score (LangSmith, Langfuse)."
+    "--map",
+    "mapping",
+    type=Mapping(),
+    multiple=True,
+    help="Columns of a table or JSON of no layout: query=question,score=scores. Fields: query, "
+    "score, model, cost, prompt_tokens, completion_tokens, dataset, index; score.MODEL=COLUMN for "
+    "a column of each model. Repeatable.",
 )
+@click.option("--feedback", help="File or folder of ids and scores, joined with traced calls.")
+@click.option(
+    "--score-key",
+    multiple=True,
+    help="Name of the score, where there are several. Repeatable: the first that a result has.",
+)
+@click.option("--scale", type=(float, float), help="Lowest and highest score. Default: 0 1.")
 @click.option("--embedder", help="Id of the embedder that made an export's vectors.")
 def import_command(
     source: str,
     output: Path,
     layout: str | None,
-    score_key: str | None,
+    mapping: tuple[dict[str, str], ...],
+    feedback: str | None,
+    score_key: tuple[str, ...],
     scale: tuple[float, float] | None,
     embedder: str | None,
 ) -> None:
-    """Convert SOURCE: benchmark results to records, or a published router's export to an artifact.
+    """Convert SOURCE: results of models to records, or a published router's export to an artifact.
 
     \b
     avengers import export/ -o artifact/            the published code's --export_cluster
-    avengers import results/bench -o records.jsonl  LLMRouterBench, RouterBench, RouteLLM, ...
+    avengers import results/bench -o records.jsonl  a benchmark, an evaluation, traces
+    avengers import own.csv -o records.jsonl --map query=question,model=llm,score=grade
     avengers import runs.jsonl -o records.jsonl --score-key helpfulness --scale 1 5
+    avengers import spans.jsonl -o records.jsonl --feedback thumbs.csv
     avengers import hub:llmrouterbench -o records.jsonl
 
     A JSON array of records is written as lines, which the other commands read.
 
-    Layouts: reference-export, llmrouterbench, routerbench, routellm, llmrouter, langsmith,
-    langfuse.
+    Layouts: reference-export; llmrouterbench, routerbench, routerarena, routellm, llmrouter, helm;
+    lm-eval, inspect, promptfoo, openai-evals; langsmith, langfuse, litellm, mlflow, phoenix,
+    opentelemetry.
     """
     from avengers_core.artifact.artifact import RouterArtifact
     from avengers_core.importers import import_records
@@ -63,30 +105,52 @@ def import_command(
         path = download(source.removeprefix(_HUB))
     else:
         path = Path(source)
-    if layout == "reference-export" or (path / "cluster_centers.npy").exists():
+    _refuse_input(output, path, *([Path(feedback)] if feedback else []))
+    if layout == _EXPORT or (path / "cluster_centers.npy").exists():
+        refuse(_OF_RESULTS, "with an export of the published code")
         artifact = RouterArtifact.from_reference_export(path, embedder=embedder)
         artifact.save(output)
         click.echo(f"{output}: {artifact!r}")
         return
-    rows = _records_in(path) if layout is None and path.is_file() else None
+    refuse(["embedder"], "but with an export of the published code")
+    if output.is_dir():
+        raise click.ClickException(f"{output} is a folder; expected the name of a file of records")
+    if not output.parent.is_dir():
+        raise click.ClickException(f"{output}: there is no folder {output.parent}")
+    rows = _records_in(path) if layout is None and not mapping and path.is_file() else None
     if rows is None:
-        rows = import_records(path, layout, **given(score_key=score_key, scale=scale))
+        rows = import_records(
+            path,
+            layout,
+            **given(
+                mapping={field: column for m in mapping for field, column in m.items()} or None,
+                feedback=feedback,
+                score_key=score_key,
+                scale=scale,
+            ),
+        )
+    else:
+        refuse(_OF_RESULTS, "with records")
     records = load_records(rows)
     show_problems(len(records.problems), records.problems, source)
     if not records:
         raise click.ClickException(f"{source} holds no result that can be used")
-    unfinished = output.with_name(f".tmp-{os.getpid()}-{output.name}")
-    try:
-        opened: Any = gzip.open if output.suffix == ".gz" else open
-        with opened(unfinished, "wt", encoding="utf-8", newline="\n") as file:
-            for record in records:
-                row = record.model_dump(by_alias=True, exclude_none=True)
-                row["records"] = record.scores
-                file.write(json.dumps(row, ensure_ascii=False) + "\n")
-        unfinished.replace(output)
-    finally:
-        unfinished.unlink(missing_ok=True)
-    click.echo(f"{output}: {records!r}")
+    _write(records, output)
+    click.echo(f"{output}: {_summary(records)}")
+
+
+def _refuse_input(output: Path, *inputs: Path) -> None:
+    """Refuse an output that is an input, by whatever name, or a file in a folder of inputs."""
+    if not output.exists():
+        return
+    there = output.stat()
+    for path in inputs:
+        for file in [path, *path.rglob("*")] if path.is_dir() else [path]:
+            if file.exists() and os.path.samestat(file.stat(), there):
+                raise click.ClickException(
+                    f"{output} is {'in ' if file != path else ''}the input {path}; choose another "
+                    f"output"
+                )
 
 
 def _records_in(path: Path) -> Iterator[Any] | None:
@@ -95,7 +159,7 @@ def _records_in(path: Path) -> Iterator[Any] | None:
     Raises:
         click.ClickException: it is what this command would write.
     """
-    from avengers_core.importers import tables
+    from avengers_core.importers.reading import tables
 
     if isinstance(next(iter_records(path), None), Record):
         raise click.ClickException(
@@ -109,3 +173,37 @@ def _records_in(path: Path) -> Iterator[Any] | None:
     if not isinstance(parse_record(first, 1), Record):
         return None
     return itertools.chain([first], rows)
+
+
+def _write(records: Records, output: Path) -> None:
+    """Write records, one a line; the file is there whole or not at all."""
+    unfinished = output.with_name(f".tmp-{os.getpid()}-{output.name}")
+    opened: Any = gzip.open if output.suffix == ".gz" else open
+    try:
+        with opened(unfinished, "wt", encoding="utf-8", newline="\n") as file:
+            for record in records:
+                row = record.model_dump(by_alias=True, exclude_none=True)
+                row["records"] = record.scores
+                file.write(json.dumps(row, ensure_ascii=False) + "\n")
+        unfinished.replace(output)
+    except OSError as error:  # its text may name the unfinished file
+        raise click.ClickException(f"{output}: {error.strerror or error}") from error
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _summary(records: Records) -> str:
+    """How many records, how many each model has, and in what the scores lie."""
+    counts = dict.fromkeys(records.models, 0)
+    scores = []
+    for record in records:
+        for model, score in record.scores.items():
+            if score is not None:
+                counts[model] += 1
+                scores.append(score)
+    models = ", ".join(f"{model} ({count:,})" for model, count in counts.items())
+    lie = f"{min(scores):g} to {max(scores):g}" if scores else "none"
+    return (
+        f"{len(records):,} queries, {len(counts):,} models, {len(records.datasets):,} datasets; "
+        f"scores {lie}; {models}"
+    )

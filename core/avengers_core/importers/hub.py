@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from avengers_core.errors import OptionalDependencyError, RecordError
-from avengers_core.importers.archives import ARCHIVES
-from avengers_core.importers.tables import KINDS
+from avengers_core.importers.reading.archives import ARCHIVES
+from avengers_core.importers.reading.tables import KINDS
 from avengers_core.redaction import describe
 
 # Names for what is often asked for: the repository, and the files wanted of it.

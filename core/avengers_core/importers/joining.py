@@ -2,54 +2,67 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+import logging
+from collections import Counter
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from typing import Any
 
-Scale = tuple[float, float]
+from avengers_core.errors import RecordError
+from avengers_core.importers.layout import Result, Scale
+from avengers_core.records.record import RecordProblem
+
+logger = logging.getLogger(__name__)
 
 
-class Join:
-    """Collects results; a model's second result on the same query begins another row."""
+def joined(
+    found: Iterable[Result | RecordProblem],
+    source: object,
+    *,
+    score_key: Sequence[str] = (),
+    scale: Scale | None = None,
+    ranked: bool = True,
+) -> Iterator[Any]:
+    """Rows as ``load_records`` takes them, and the problems in their place.
 
-    def __init__(self) -> None:
-        self._rows: dict[Hashable, list[dict[str, Any]]] = {}
+    A model's second result on the same query begins another row.
 
-    def add(
-        self,
-        key: Hashable,
-        model: str,
-        score: float | None,
-        *,
-        query: str,
-        dataset: str,
-        index: int | str | None = None,
-        **usage: float | None,
-    ) -> None:
-        """Add one result.
+    Args:
+        found: results of single models.
+        source: what messages call it.
+        score_key: names of scores; of each result, the first that it has counts. Default: the
+            only one, or the first of the dataset where they are ranked.
+        scale: lowest and highest score, those beyond are rejected one by one. Default: [0, 1], and
+            a score beyond refuses all, for on a scale of 1 to 5 the worst would look like a 1.
+        ranked: whether the scores of a result are in the order in which they count.
 
-        Args:
-            key: equal for results on the same query.
-            model: whose it is.
-            score: in [0, 1], or None.
-            query: the text.
-            dataset: where it is from.
-            index: its number there.
-            usage: ``cost`` (USD), ``prompt_tokens``, ``completion_tokens``.
-        """
-        rows = self._rows.setdefault(key, [])
-        row = next((r for r in rows if model not in r["records"]), None)
-        if row is None:
-            row = {"query": query, "records": {}, "usages": {}, "dataset": dataset, "index": index}
-            rows.append(row)
-        row["records"][model] = score
-        known = {k: v for k, v in usage.items() if v is not None}
-        if known:
-            row["usages"][model] = known
-
-    def rows(self) -> Iterator[dict[str, Any]]:
-        """The rows, in order of first appearance."""
-        for rows in self._rows.values():
-            yield from rows
+    Raises:
+        RecordError: no such score, one of several that must be named, or scores on another scale.
+    """
+    items = list(found)
+    results = [item for item in items if isinstance(item, Result)]
+    chosen = _Choice(results, source, score_key, ranked)
+    if scale is None:
+        _refuse_other_scales(source, [chosen.score(result) for result in results])
+    join = _Join()
+    without = 0
+    for item in items:
+        if isinstance(item, RecordProblem):
+            yield item
+        elif (name := chosen.name(item)) is None:
+            without += 1
+        else:
+            try:
+                join.add(item, scaled(item.scores[name], scale))
+            except ValueError as error:
+                yield item.place.problem(error, item.query)
+    if without:
+        logger.warning(
+            "%d of %d results have no score%s and are left out",
+            without,
+            len(results),
+            f" {' or '.join(map(repr, score_key))}" if score_key else "",
+        )
+    yield from join.rows()
 
 
 def scaled(score: float | None, scale: Scale | None) -> float | None:
@@ -64,3 +77,96 @@ def scaled(score: float | None, scale: Scale | None) -> float | None:
     if not low <= score <= high:
         raise ValueError(f"the score {score:g} lies outside of [{low:g}, {high:g}]")
     return (score - low) / (high - low)
+
+
+class _Choice:
+    """Which of its scores counts for a result."""
+
+    def __init__(
+        self, results: Sequence[Result], source: object, wanted: Sequence[str], ranked: bool
+    ) -> None:
+        counts: dict[str, Counter[str]] = {}
+        for result in results:
+            counts.setdefault(result.dataset, Counter()).update(result.scores)
+        names = list(dict.fromkeys(name for counter in counts.values() for name in counter))
+        self._wanted = tuple(wanted)
+        self._first = {dataset: next(iter(counter), "") for dataset, counter in counts.items()}
+        if wanted and results and not any(map(self.name, results)):
+            raise RecordError(
+                f"{source}: no result has a score {' or '.join(map(repr, wanted))}; there are "
+                f"{sorted(names)}"
+            )
+        if results and not names:
+            raise RecordError(f"{source}: none of the {len(results):,} results has a score")
+        if not wanted and not ranked and len(names) > 1:
+            raise RecordError(
+                f"{source}: there are the scores {sorted(names)}; pick one with score_key= "
+                f"(--score-key)"
+            )
+        if not wanted and any(len(counter) > 1 for counter in counts.values()):
+            taken = sorted(set(self._first.values()))
+            logger.warning(
+                "%s: the score %s counts; there are also %s (score_key=, --score-key)",
+                source,
+                ", ".join(map(repr, taken)),
+                ", ".join(repr(name) for name in names if name not in taken) or "others of these",
+            )
+
+    def name(self, result: Result) -> str | None:
+        """The name of the score that counts, or None where the result has it not."""
+        if not self._wanted:
+            first = self._first[result.dataset]
+            return first if first in result.scores else None
+        for wanted in self._wanted:
+            if wanted in result.scores:
+                return wanted
+            # A metric may come with several filters of the answer, "exact_match,strict-match".
+            for name in result.scores:
+                if name.partition(",")[0] == wanted:
+                    return name
+        return None
+
+    def score(self, result: Result) -> float | None:
+        """The score that counts."""
+        name = self.name(result)
+        return None if name is None else result.scores[name]
+
+
+class _Join:
+    """Collects results; a model's second result on the same query begins another row."""
+
+    def __init__(self) -> None:
+        self._rows: dict[Hashable, list[dict[str, Any]]] = {}
+
+    def add(self, result: Result, score: float | None) -> None:
+        key = (result.dataset, result.query) if result.key is None else result.key
+        rows = self._rows.setdefault(key, [])
+        row = next((r for r in rows if result.model not in r["records"]), None)
+        if row is None:
+            row = {
+                "query": result.query,
+                "records": {},
+                "usages": {},
+                "dataset": result.dataset,
+                "index": result.index,
+            }
+            rows.append(row)
+        row["records"][result.model] = score
+        known = {unit: value for unit, value in result.usage.items() if value is not None}
+        if known:
+            row["usages"][result.model] = known
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """The rows, in order of first appearance."""
+        for rows in self._rows.values():
+            yield from rows
+
+
+def _refuse_other_scales(source: object, scores: Sequence[float | None]) -> None:
+    known = [score for score in scores if score is not None]
+    low, high = min(known, default=0.0), max(known, default=1.0)
+    if low < 0 or high > 1:
+        raise RecordError(
+            f"{source}: the scores lie in [{low:g}, {high:g}], expected [0, 1]; name the lowest "
+            f"and the highest that can be with scale= (--scale), or 0 and 1 to reject those beyond"
+        )

@@ -10,7 +10,7 @@ import pytest
 
 from avengers_core import load_records
 from avengers_core.importers import import_records
-from avengers_core.importers.tables import number
+from avengers_core.importers.values import number
 
 ROW = {"query": "q", "model_name": "m", "performance": 1}
 

@@ -9,7 +9,7 @@ import pytest
 
 from avengers_core import RecordError, load_records
 from avengers_core.importers import import_records
-from avengers_core.importers.traces import question_of
+from avengers_core.importers.questions import question_of
 
 
 def smith(question, model, score, **more):

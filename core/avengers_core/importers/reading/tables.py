@@ -7,23 +7,23 @@ import gzip
 import io
 import json
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 from avengers_core.errors import OptionalDependencyError, RecordError
+from avengers_core.importers.reading.zips import eval_log
+from avengers_core.importers.values import UNFIT
 from avengers_core.records.parquet import parquet_file
 from avengers_core.records.record import RecordProblem, problem
 
 Row = Mapping[str, Any]
-T = TypeVar("T")
 
-KINDS = {".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".parquet"}
-# What code that expects another type of value raises.
-UNFIT = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+KINDS = {".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".parquet", ".eval"}
 _NO_OBJECT = "expected an object"
 _LONGEST_CELL = 2**31 - 1  # characters; the most that a C long holds everywhere
+_LFS = "version https://git-lfs"
 
 
 class File(NamedTuple):
@@ -45,31 +45,6 @@ def endings(path: Path) -> set[str]:
     return {suffix.lower() for suffix in path.suffixes[-2:]}
 
 
-def taken(
-    files: Iterable[File], take: Callable[[Row, File, int], T]
-) -> Iterator[T | RecordProblem]:
-    """What ``take`` makes of each row; a problem in place of a row that does not fit.
-
-    Args:
-        files: in which order they are read.
-        take: called with the row, its file and its number there, from 1.
-
-    Raises:
-        RecordError: a whole file can not be read.
-    """
-    for file in files:
-        for i, row in enumerate(rows(file), 1):
-            if isinstance(row, RecordProblem):
-                yield row
-                continue
-            try:
-                result = take(row, file, i)
-            except UNFIT as error:
-                yield unfit(file, i, error, row)
-            else:
-                yield result
-
-
 def unfit(file: File, row: int, reason: Exception | str, item: object) -> RecordProblem:
     """The problem of a row: where it is, why it was not taken, how it begins."""
     if isinstance(reason, RecursionError):
@@ -87,71 +62,21 @@ def rows(file: File) -> Iterator[Row | RecordProblem]:
     Raises:
         RecordError: the whole file can not be.
     """
+    for _, row in numbered_rows(file):
+        yield row
+
+
+def numbered_rows(file: File) -> Iterator[tuple[int, Row | RecordProblem]]:
+    """Like :func:`rows`, with their numbers: lines of tables and JSON lines, else positions."""
     kinds = endings(file.name)
     if ".parquet" in kinds:
-        yield from _parquet(file)
+        yield from enumerate(_parquet(file), 1)
+    elif ".eval" in kinds:
+        yield from enumerate(eval_log(file.path, str(file.name)), 1)
     elif kinds & {".csv", ".tsv"}:
         yield from _table(file, "\t" if ".tsv" in kinds else ",")
     else:
         yield from _json(file)
-
-
-def first_row(file: File) -> Row | None:
-    """The first row that can be read, or None.
-
-    Raises:
-        RecordError: the whole file can not be.
-    """
-    return next((row for row in rows(file) if isinstance(row, Mapping)), None)
-
-
-def parsed(value: Any) -> Any:
-    """A value that may be JSON in text."""
-    if isinstance(value, str) and value.lstrip()[:1] in ("{", "["):
-        with suppress(ValueError):
-            return json.loads(value)
-    return value
-
-
-def mapping(value: Any, what: str) -> Mapping[str, Any]:
-    """An object, that may be JSON in text; empty where there is none.
-
-    Raises:
-        ValueError: something else, where ``what`` should be.
-    """
-    found = parsed(value) or {}
-    if not isinstance(found, Mapping):
-        raise ValueError(f"expected an object as {what}, got {str(value)[:40]!r}")
-    return found
-
-
-def text(value: Any, what: str) -> str:
-    """A text.
-
-    Raises:
-        ValueError: something else, or nothing, where ``what`` should be.
-    """
-    if not isinstance(value, str) or not value.strip():
-        raise ValueError(f"expected a text as {what}, got {str(value)[:40]!r}")
-    return value
-
-
-def number(value: Any) -> float | None:
-    """A number that may be text, or None where there is none.
-
-    Raises:
-        ValueError: something else.
-    """
-    word = value.strip().lower() if isinstance(value, str) else value
-    if word is None or (isinstance(word, str) and word in ("", "none", "nan", "null")):
-        return None
-    if isinstance(word, str) and word in ("true", "false"):
-        return float(word == "true")
-    try:
-        result = float(word)
-    except (OverflowError, TypeError, ValueError):
-        raise ValueError(f"expected a number, got {str(value)[:40]!r}") from None
-    return None if result != result else result  # noqa: PLR0124 -- NaN, a gap of pandas
 
 
 def _parquet(file: File) -> Iterator[Row]:
@@ -172,10 +97,15 @@ def _text(file: File) -> str:
             data = gzip.decompress(data)
         except (EOFError, OSError, zlib.error) as error:
             raise RecordError(f"{file.name}: not a readable gzip file ({error})") from error
-    return data.decode("utf-8-sig", "replace")
+    text = data.decode("utf-8-sig", "replace")
+    if text.startswith(_LFS):
+        raise RecordError(
+            f"{file.name}: holds no data but where Git LFS keeps it: `git lfs pull` fetches it"
+        )
+    return text
 
 
-def _table(file: File, delimiter: str) -> Iterator[Row | RecordProblem]:
+def _table(file: File, delimiter: str) -> Iterator[tuple[int, Row | RecordProblem]]:
     # The limit is the process's; somebody may have set a higher one.
     csv.field_size_limit(max(csv.field_size_limit(), _LONGEST_CELL))
     reader = csv.DictReader(
@@ -187,14 +117,15 @@ def _table(file: File, delimiter: str) -> Iterator[Row | RecordProblem]:
                 columns, extra = len(reader.fieldnames or ()), row.pop(None, None) or []
                 cells = [cell for cell in (*row.values(), *extra) if cell is not None]
                 reason = f"expected {columns} columns, got {len(cells)}"
-                yield unfit(file, reader.line_num, reason, ",".join(cells))
+                rejected = unfit(file, reader.line_num, reason, ",".join(cells))
+                yield reader.line_num, rejected
             else:
-                yield row
+                yield reader.line_num, row
     except csv.Error as error:
-        yield unfit(file, reader.line_num, str(error), "")
+        yield reader.line_num, unfit(file, reader.line_num, str(error), "")
 
 
-def _json(file: File) -> Iterator[Row | RecordProblem]:
+def _json(file: File) -> Iterator[tuple[int, Row | RecordProblem]]:
     text = _text(file)
     try:
         content = json.loads(text)
@@ -204,20 +135,36 @@ def _json(file: File) -> Iterator[Row | RecordProblem]:
     if isinstance(content, Mapping) and isinstance(content.get("data"), list):
         content = content["data"]
     if isinstance(content, Mapping):
-        yield content
-    elif isinstance(content, list):
+        content = [content]
+    if isinstance(content, list):
         for i, item in enumerate(content, 1):
-            yield item if isinstance(item, Mapping) else unfit(file, i, _NO_OBJECT, item)
+            yield i, item if isinstance(item, Mapping) else unfit(file, i, _NO_OBJECT, item)
     else:
-        for i, line in enumerate(text.split("\n"), 1):
-            if not line.strip():
-                continue
+        yield from _lines(file, text)
+
+
+def _lines(file: File, text: str) -> Iterator[tuple[int, Row | RecordProblem]]:
+    """One object a line, or several lines an object, as consoles print them."""
+    decoder = json.JSONDecoder()
+    number, start = 1, 0
+    while start < len(text):
+        end = text.find("\n", start)
+        end = len(text) if end < 0 else end
+        line, here = text[start:end], number
+        if line.strip():
+            item: Any
             try:
                 item = json.loads(line)
             except RecursionError as error:
-                yield unfit(file, i, error, line)
-                continue
+                item = unfit(file, here, error, line)
             except ValueError as error:
-                yield unfit(file, i, f"not JSON ({error})", line)
-                continue
-            yield item if isinstance(item, Mapping) else unfit(file, i, _NO_OBJECT, item)
+                item = unfit(file, here, f"not JSON ({error})", line)
+                if line.strip() == "{":
+                    with suppress(RecursionError, ValueError):
+                        item, stop = decoder.raw_decode(text, text.index("{", start))
+                        end = max(text.find("\n", stop), stop)
+            if not isinstance(item, Mapping | RecordProblem):
+                item = unfit(file, here, _NO_OBJECT, item)
+            yield here, item
+        number += text.count("\n", start, end) + 1
+        start = end + 1

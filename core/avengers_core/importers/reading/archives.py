@@ -1,18 +1,20 @@
-"""The files of rows that a source holds: itself, those of a folder, those in tar archives."""
+"""The files of rows that a source holds: itself, those of a folder, those in archives."""
 
 from __future__ import annotations
 
 import tarfile
 import tempfile
+import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from avengers_core.errors import RecordError
-from avengers_core.importers.tables import KINDS, File, endings
+from avengers_core.importers.reading import zips
+from avengers_core.importers.reading.tables import KINDS, File, endings
 
-ARCHIVES = {".tar", ".tgz", ".tbz2", ".txz"}
+ARCHIVES = {".tar", ".tgz", ".tbz2", ".txz", ".zip"}
 _PICKLES = {".pkl", ".pickle"}
 # The last two: links to what is not there, and names that no file can have.
 _DAMAGED: tuple[type[Exception], ...] = (
@@ -93,9 +95,13 @@ def _files(path: Path, name: Path, room: str, depth: int = 0) -> Iterator[tuple[
 def _unpacked(archive: Path, name: Path, room: str) -> Path:
     folder = tempfile.mkdtemp(dir=room)
     try:
-        with tarfile.open(archive) as content:
-            content.extractall(folder, filter="data")
-    except _DAMAGED as error:
+        if zipfile.is_zipfile(archive):
+            with zipfile.ZipFile(archive) as packed:
+                packed.extractall(folder)
+        else:
+            with tarfile.open(archive) as content:
+                content.extractall(folder, filter="data")
+    except (*_DAMAGED, *zips.DAMAGED) as error:
         raise RecordError(f"{name}: not an archive to be unpacked ({error})") from error
     return Path(folder)
 
@@ -105,7 +111,9 @@ def _is_called_archive(path: Path) -> bool:
 
 
 def _is_archive(path: Path) -> bool:
+    if endings(path) & {".eval", ".parquet"}:
+        return False
     try:
-        return tarfile.is_tarfile(path)
+        return tarfile.is_tarfile(path) or zipfile.is_zipfile(path)
     except _DAMAGED:
         return False  # a damaged gzip file, which the readers report

@@ -1,0 +1,125 @@
+"""Calls of traced runs, joined by id with what people, tests or judges thought of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from statistics import fmean
+from typing import Any
+
+from avengers_core.errors import RecordError
+from avengers_core.importers.layout import Call, Feedback, Found, Place, Result
+from avengers_core.importers.values import at, first, number, shown
+from avengers_core.records.record import RecordProblem
+
+# What feedback is of, the nearest first; "id" may be the feedback's own where it has another.
+_IDS = (
+    "span_id",
+    "spanId",
+    "context.span_id",
+    "observation_id",
+    "observationId",
+    "run_id",
+    "request_id",
+    "litellm_call_id",
+    "call_id",
+    "response_id",
+    "trace_id",
+    "traceId",
+    "context.trace_id",
+    "session_id",
+    "id",
+)
+_SCORES = ("score", "result.score", "value", "rating", "feedback.value")
+_NAMES = ("name", "key", "annotation_name", "assessment_name", "metric")
+
+
+def feedback_in(row: Mapping[str, Any], place: Place) -> Iterator[Feedback]:
+    """The feedback of a row that has an id and a score, as most tools and tables have it.
+
+    Raises:
+        ValueError: there is no id, or no score.
+    """
+    del place
+    of = first(*(at(row, key) for key in _IDS))
+    if of is None:
+        raise ValueError(f"expected feedback with one of {', '.join(_IDS)}, got {shown(dict(row))}")
+    if not any(at(row, key) is not None or key in row for key in _SCORES):
+        raise ValueError(f"expected feedback with a score or value, got {shown(dict(row))}")
+    value = number(first(*(at(row, key) for key in _SCORES)))
+    if value is not None:
+        yield Feedback(str(of), str(first(*(at(row, key) for key in _NAMES), "score")), value)
+
+
+def is_feedback(row: Mapping[str, Any]) -> bool:
+    """Whether a row has an id and a score."""
+    return any(at(row, key) is not None for key in _IDS) and any(
+        at(row, key) is not None for key in _SCORES
+    )
+
+
+def graded(found: Sequence[Found], source: object) -> Iterator[Result | RecordProblem]:
+    """A result of each call of a model; results and problems stay as they are.
+
+    A call's scores are those of its own feedback, else those of the steps above it, the nearest
+    first, else those of its trace. Several scores of one name on the same step count by their
+    mean.
+
+    Raises:
+        RecordError: there is no call of a model, or none has feedback.
+    """
+    calls = {item.id: item for item in found if isinstance(item, Call)}
+    asked = [call for call in calls.values() if call.model is not None]
+    scores = _means(item for item in found if isinstance(item, Feedback))
+    problems = [item for item in found if isinstance(item, RecordProblem)]
+    if not asked and not problems:
+        raise RecordError(f"{source} holds no call of a model")
+    results = {call.id: _result(call, _of(call, calls, scores)) for call in asked}
+    if asked and not any(result.scores for result in results.values()):
+        rejected = f"; rejected: {len(problems):,}, the first {problems[0]}" if problems else ""
+        raise RecordError(
+            f"{source}: none of the {len(asked):,} calls of a model has a score; feedback= "
+            f"(--feedback) takes a file of ids and scores{rejected}"
+        )
+    for item in found:
+        if isinstance(item, RecordProblem | Result):
+            yield item
+        elif isinstance(item, Call) and calls[item.id] is item and item.id in results:
+            yield results[item.id]
+
+
+def _means(feedback: Iterable[Feedback]) -> dict[str, dict[str, float]]:
+    values: dict[str, dict[str, list[float]]] = {}
+    for item in feedback:
+        values.setdefault(item.of, {}).setdefault(item.name, []).append(item.value)
+    return {
+        of: {name: fmean(found) for name, found in names.items()} for of, names in values.items()
+    }
+
+
+def _of(
+    call: Call, calls: Mapping[str, Call], scores: Mapping[str, Mapping[str, float]]
+) -> dict[str, float]:
+    """The scores of a call: its own, of those above it, of its trace."""
+    above: list[str] = []
+    step: Call | None = call
+    while step is not None and step.id not in above:  # a damaged trace may run in a circle
+        above.append(step.id)
+        last, step = step, calls.get(step.parent or "")
+        if step is None and last.parent:
+            above.append(last.parent)
+    found: dict[str, float] = {}
+    for of in [call.trace or "", *reversed(above)]:
+        found.update(scores.get(of, {}))
+    return found
+
+
+def _result(call: Call, scores: Mapping[str, float]) -> Result:
+    return Result(
+        call.query,
+        call.model or "",
+        scores,
+        call.dataset,
+        call.place,
+        index=call.id,
+        usage=call.usage,
+    )

@@ -1,0 +1,38 @@
+"""LLMRouter of ulab-uiuc."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from avengers_core.importers.layout import Place, Result, by_row, layout
+from avengers_core.importers.reading.tables import Row
+from avengers_core.importers.values import amount, number, text
+
+
+@layout(
+    "llmrouter",
+    "routing data of ulab-uiuc/LLMRouter: query, task_name, model_name, performance",
+    "query & model_name & performance",
+    "task_name & model_name & performance",
+)
+@by_row
+def llmrouter(row: Row, place: Place) -> Iterator[Result]:
+    """Routing data, one result a row: ``query``, ``task_name``, ``model_name``, ``performance``.
+
+    Costs are taken where the rows have them (``cost``), tokens from ``input_tokens`` and
+    ``output_tokens``.
+
+    Source: github.com/ulab-uiuc/LLMRouter.
+    """
+    yield Result(
+        text(row["query"], "query"),
+        text(row["model_name"], "model_name"),
+        {"performance": number(row["performance"])},
+        str(row.get("task_name") or place.dataset),
+        place,
+        usage={
+            "cost": amount(row.get("cost")),
+            "prompt_tokens": amount(row.get("input_tokens")),
+            "completion_tokens": amount(row.get("output_tokens")),
+        },
+    )

@@ -1,0 +1,97 @@
+"""inspect_ai."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from functools import partial
+from typing import Any
+
+from avengers_core.importers.layout import Found, Place, Result, by_row, layout, taken
+from avengers_core.importers.questions import question_of
+from avengers_core.importers.reading.tables import Row
+from avengers_core.importers.values import (
+    amount,
+    at,
+    first,
+    is_number,
+    mapping,
+    number,
+    sequence,
+    text,
+)
+
+# What inspect_ai itself counts these as: correct, partial, incorrect, no answer.
+_GRADES = {"C": 1.0, "P": 0.5, "I": 0.0, "N": 0.0, "yes": 1.0, "no": 0.0}
+_ATTACHMENT = re.compile(r"attachment://(\w+)")
+_MANIFESTS = ("logs.json", "eval-set.json", "listing.json")
+
+
+@layout("inspect", "logs of inspect_ai: .eval, or .json", "eval.task & eval.model")
+@by_row
+def inspect_ai(log: Row, place: Place) -> Iterator[Found]:
+    """Logs of evaluations; each sample's grades by scorer, C 1, P 0.5, I and N 0.
+
+    Samples that failed have no score. Epochs are results each.
+
+    Source: github.com/UKGovernmentBEIS/inspect_ai, src/inspect_ai/log.
+    """
+    if place.file.name.name in _MANIFESTS:
+        return
+    run = mapping(log["eval"], "eval")
+    model, task = text(run["model"], "eval.model"), text(run["task"], "eval.task")
+    samples = ((sample, place) for sample in sequence(log.get("samples"), "samples"))
+    yield from taken(samples, partial(_sample, model=model, task=task))
+
+
+def _sample(sample: Any, place: Place, model: str, task: str) -> Iterator[Result]:
+    attachments = mapping(sample.get("attachments"), "attachments")
+    index = sample.get("id")
+    index = index if isinstance(index, int | str) else str(index)
+    usage = mapping(sample.get("model_usage"), "model_usage")
+    used = mapping(first(usage.get(model), at(sample, "output.usage")), "usage")
+    prompt = [amount(used.get(f"input_tokens{kind}")) for kind in _INPUT]
+    yield Result(
+        question_of(_whole(sample["input"], attachments)),
+        model,
+        {} if sample.get("error") else _scores(sample),
+        task,
+        place,
+        (task, index),
+        index,
+        {
+            "cost": amount(used.get("total_cost")),
+            "prompt_tokens": sum(n or 0 for n in prompt) if any(prompt) else None,
+            "completion_tokens": amount(used.get("output_tokens")),
+        },
+    )
+
+
+_INPUT = ("", "_cache_read", "_cache_write")
+
+
+def _scores(sample: Mapping[str, Any]) -> dict[str, float | None]:
+    """Scorer -> score; of a scorer with several values, scorer/name -> score."""
+    scores = mapping(sample.get("scores"), "scores")
+    if not scores and sample.get("score"):  # of the first versions
+        scores = {"score": sample["score"]}
+    found: dict[str, float | None] = {}
+    for scorer, score in scores.items():
+        value = at(score, "value") if isinstance(score, Mapping) else score
+        values = value if isinstance(value, Mapping) else {"": value}
+        for name, inner in values.items():
+            grade = _GRADES.get(inner, inner) if isinstance(inner, str) else inner
+            if grade is not None and is_number(grade):
+                found[f"{scorer}/{name}" if name else str(scorer)] = number(grade)
+    return found
+
+
+def _whole(value: Any, attachments: Mapping[str, Any]) -> Any:
+    """An input with the long texts that the log keeps apart."""
+    if isinstance(value, str):
+        return _ATTACHMENT.sub(lambda ref: str(attachments.get(ref[1], ref[0])), value)
+    if isinstance(value, list):
+        return [_whole(item, attachments) for item in value]
+    if isinstance(value, Mapping):
+        return {key: _whole(item, attachments) for key, item in value.items()}
+    return value

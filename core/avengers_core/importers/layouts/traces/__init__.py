@@ -1,0 +1,1 @@
+"""Layouts of programs that trace calls of models, joined with feedback."""

@@ -1,0 +1,111 @@
+"""Langfuse."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from functools import partial
+from typing import Any
+
+from avengers_core.importers.feedback import feedback_in, is_feedback
+from avengers_core.importers.layout import Call, Feedback, Found, Place, by_row, layout, taken
+from avengers_core.importers.questions import question_of
+from avengers_core.importers.reading.tables import Row
+from avengers_core.importers.values import amount, first, mapping, number, parsed, sequence, text
+
+_DATASET = "langfuse"
+_WORDS = ("TEXT", "CATEGORICAL", "CORRECTION")  # types of scores that are no number
+_NO_ANSWER = ("EMBEDDING", "RETRIEVER", "TOOL", "EVALUATOR", "GUARDRAIL")
+
+
+@layout(
+    "langfuse",
+    "observations and scores exported from Langfuse",
+    "observations",
+    "provided_model_name",
+    "providedModelName",
+    "parent_observation_id",
+    "parentObservationId",
+    "observation_id",
+    "observationId",
+    "calculated_total_cost",
+    "calculatedTotalCost",
+    "usage_details & cost_details",
+    "usageDetails & costDetails",
+)
+@by_row
+def langfuse(row: Row, place: Place) -> Iterator[Found]:
+    """Observations and scores, in files of their own or inside of traces.
+
+    Only observations with a model count. A score of an observation is its own, a score of a trace
+    counts for all its observations that have none. Scores in words are none.
+
+    Source: langfuse.com/docs, blob storage export fields and public API.
+    """
+    yield from _found(_snake(row), place)
+
+
+def _found(row: Mapping[str, Any], place: Place) -> Iterator[Found]:
+    if "observations" in row:
+        told = parsed(row.get("trace"))
+        trace = told if isinstance(told, Mapping) and told else row
+        known = {"trace_id": trace.get("id"), "trace_name": trace.get("name")}
+        items = [
+            *sequence(row["observations"], "observations or scores"),
+            *sequence(row.get("scores"), "observations or scores"),
+        ]
+        take = partial(_inner, known=known)
+        yield from taken([(item, place) for item in items], take)
+    elif "value" in row and "name" in row and "model" not in row:
+        yield from _score(row)
+    elif "input" not in row and "type" not in row and is_feedback(row):
+        yield from feedback_in(row, place)
+    else:
+        yield from _observation(row, place)
+
+
+def _inner(item: Any, place: Place, known: Mapping[str, Any]) -> Iterator[Found]:
+    return _found({**known, **_snake(mapping(item, "observation or score"))}, place)
+
+
+def _observation(row: Mapping[str, Any], place: Place) -> Iterator[Found]:
+    id_ = str(row.get("id"))
+    trace, parent = row.get("trace_id"), row.get("parent_observation_id")
+    for score in sequence(row.get("scores"), "scores"):
+        yield from _score({"observation_id": id_, **_snake(mapping(score, "score"))})
+    model = first(row.get("provided_model_name"), row.get("model"))
+    asked: tuple[Any, ...] = ()
+    if model and row.get("type") not in _NO_ANSWER:
+        usage = mapping(row.get("usage_details") or row.get("usage"), "usage")
+        costs = mapping(row.get("cost_details"), "cost_details")
+        asked = (
+            text(model, "model"),
+            question_of(row.get("input")),
+            str(row.get("trace_name") or row.get("name") or _DATASET),
+            {
+                "cost": amount(
+                    row.get("total_cost")
+                    or row.get("calculated_total_cost")
+                    or costs.get("total")
+                    or usage.get("total_cost")
+                ),
+                "prompt_tokens": amount(usage.get("input", row.get("prompt_tokens"))),
+                "completion_tokens": amount(usage.get("output", row.get("completion_tokens"))),
+            },
+        )
+    above = str(parent) if parent else None
+    yield Call(id_, above, str(trace) if trace else None, place, *asked)
+
+
+def _score(row: Mapping[str, Any]) -> Iterator[Feedback]:
+    if str(row.get("data_type")).upper() in _WORDS:
+        return
+    value = number(row["value"])
+    if value is not None:
+        of = first(row.get("observation_id"), row.get("trace_id"))
+        yield Feedback(str(of), str(row["name"]), value)
+
+
+def _snake(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Keys of the web API (traceId) as the export writes them (trace_id)."""
+    return {re.sub(r"(?<=[a-z])([A-Z])", r"_\1", str(k)).lower(): v for k, v in row.items()}

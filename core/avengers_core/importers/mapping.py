@@ -1,0 +1,138 @@
+"""Any table or JSON, by the names of its columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import partial
+from typing import Any
+
+from avengers_core.errors import RecordError
+from avengers_core.importers.layout import Layout, Place, Read, Result, by_row
+from avengers_core.importers.questions import question_of
+from avengers_core.importers.reading.tables import Row
+from avengers_core.importers.values import amount, at, number, parsed, shown, text
+
+_UNITS = ("cost", "prompt_tokens", "completion_tokens")
+_OF_A_MODEL = ("score", *_UNITS)
+FIELDS = ("query", "model", *_OF_A_MODEL, "dataset", "index")
+# Names that columns often have; only for a proposal.
+_USUAL: dict[str, tuple[str, ...]] = {
+    "query": ("query", "question", "prompt", "input", "text", "instruction", "messages", "problem"),
+    "model": ("model", "model_name", "model_id", "llm", "provider"),
+    "score": ("score", "scores", "performance", "accuracy", "correct", "grade", "rating", "reward"),
+    "cost": ("cost", "cost_usd", "total_cost", "price", "costs"),
+    "prompt_tokens": ("prompt_tokens", "input_tokens", "tokens_in"),
+    "completion_tokens": ("completion_tokens", "output_tokens", "tokens_out"),
+    "dataset": ("dataset", "task", "task_name", "category", "benchmark"),
+}
+
+
+def mapped(mapping: Mapping[str, str]) -> Layout:
+    """A layout made of the names of columns.
+
+    Args:
+        mapping: field -> column, or a path of keys (``usage.cost``). Fields are ``query`` and
+            ``score``; ``model``; ``cost`` (USD), ``prompt_tokens``, ``completion_tokens``;
+            ``dataset``, ``index``. Without a column for the model, the score's holds an object
+            model -> score, or ``score.MODEL`` names the column of each model; likewise the costs
+            and tokens. ``*`` in a path stands for the model (``results.*.score``).
+
+    Raises:
+        RecordError: a field that is none, or one that is missing.
+    """
+    for field in mapping:
+        name, _, model = field.partition(".")
+        if field not in FIELDS and not (name in _OF_A_MODEL and model):
+            raise RecordError(
+                f"mapping= (--map) has no field {field!r}; there are {', '.join(FIELDS)}, and "
+                f"score.MODEL, cost.MODEL and so on for a column of each model"
+            )
+    scores = [field for field in mapping if field.partition(".")[0] == "score"]
+    if "query" not in mapping or not scores:
+        raise RecordError(
+            f"mapping= (--map) must name the columns of query and score, got "
+            f"{', '.join(f'{k}={v}' for k, v in mapping.items()) or 'nothing'}"
+        )
+    read: Read = by_row(partial(_results, mapping=mapping))
+    return Layout("mapping", "columns by name", (), read)
+
+
+def proposal(row: Row) -> str:
+    """What to give to ``--map`` for a row, as far as the names of its columns tell."""
+    columns = {str(key).lower(): str(key) for key in row}
+    found = {
+        field: columns[name]
+        for field, names in _USUAL.items()
+        for name in [next((n for n in names if n in columns), None)]
+        if name is not None
+    }
+    found = {"query": "COLUMN", "score": "COLUMN", **found}
+    if isinstance(parsed(row.get(found["score"])), Mapping):
+        found.pop("model", None)
+    return ",".join(f"{field}={found[field]}" for field in FIELDS if field in found)
+
+
+def _results(row: Row, place: Place, mapping: Mapping[str, str]) -> Iterator[Result]:
+    query = question_of(_column(row, mapping["query"]))
+    dataset = _column(row, mapping["dataset"]) if "dataset" in mapping else None
+    index = _column(row, mapping["index"]) if "index" in mapping else None
+    values = {field: _by_model(row, field, mapping) for field in _OF_A_MODEL}
+    key = None if index is None else (str(dataset), query, str(index))
+    for model, score in values["score"].items():
+        yield Result(
+            query,
+            text(model, "model"),
+            {"score": number(score)},
+            str(dataset) if dataset not in (None, "") else place.dataset,
+            place,
+            key,
+            index if isinstance(index, int | str) or index is None else str(index),
+            {unit: amount(values[unit].get(model)) for unit in _UNITS},
+        )
+
+
+def _by_model(row: Row, field: str, mapping: Mapping[str, str]) -> dict[str, Any]:
+    """Model -> value of a field in a row."""
+    found: dict[str, Any] = {}
+    for name, column in mapping.items():
+        head, _, model = name.partition(".")
+        if head != field:
+            continue
+        value = _column(row, column, needed=field == "score" and not model)
+        if model:
+            found[model] = value
+        elif "model" in mapping:
+            found.update(_named(_column(row, mapping["model"]), value))
+        elif isinstance(value, Mapping):
+            found.update({str(key): inner for key, inner in value.items()})
+        elif field == "score":
+            raise ValueError(
+                f"expected an object of models and scores as {column}, got {shown(value)}; "
+                f"name the column of the models (model=COLUMN), or score.MODEL={column}"
+            )
+    return found
+
+
+def _named(model: Any, value: Any) -> dict[str, Any]:
+    """One model and its value, or as many as two lists have."""
+    if isinstance(model, list) and isinstance(value, list):
+        return dict(zip(map(str, model), value, strict=True))
+    return {str(text(model, "model")): value}
+
+
+def _column(row: Row, path: str, needed: bool = True) -> Any:
+    """What lies in a column, or at a path of keys.
+
+    Raises:
+        ValueError: there is no such column.
+    """
+    head, star, tail = path.partition(".*")
+    value = parsed(at(row, head))
+    if value is None and needed and head not in row and head.partition(".")[0] not in row:
+        raise ValueError(f"no column {path!r}; there are {', '.join(map(str, row))}")
+    if star:
+        if not isinstance(value, Mapping):
+            raise ValueError(f"expected an object as {head}, got {shown(value)}")
+        tail = tail.removeprefix(".")
+        return {key: at(inner, tail) if tail else inner for key, inner in value.items()}
+    return value

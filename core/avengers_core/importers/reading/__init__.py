@@ -1,0 +1,1 @@
+"""Files of rows, alone, in folders and in archives."""
