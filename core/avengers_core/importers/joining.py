@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -85,12 +84,12 @@ class _Choice:
     def __init__(
         self, results: Sequence[Result], source: object, wanted: Sequence[str], ranked: bool
     ) -> None:
-        counts: dict[str, Counter[str]] = {}
+        found: dict[str, dict[str, None]] = {}  # dataset -> names, in the order in which they rank
         for result in results:
-            counts.setdefault(result.dataset, Counter()).update(result.scores)
-        names = list(dict.fromkeys(name for counter in counts.values() for name in counter))
+            found.setdefault(result.dataset, {}).update(dict.fromkeys(result.scores))
+        names = list(dict.fromkeys(name for own in found.values() for name in own))
         self._wanted = tuple(wanted)
-        self._first = {dataset: next(iter(counter), "") for dataset, counter in counts.items()}
+        self._first = {dataset: next(iter(own), "") for dataset, own in found.items()}
         if wanted and results and not any(map(self.name, results)):
             raise RecordError(
                 f"{source}: no result has a score {' or '.join(map(repr, wanted))}; there are "
@@ -103,7 +102,7 @@ class _Choice:
                 f"{source}: there are the scores {sorted(names)}; pick one with score_key= "
                 f"(--score-key)"
             )
-        if not wanted and any(len(counter) > 1 for counter in counts.values()):
+        if not wanted and any(len(own) > 1 for own in found.values()):
             taken = sorted(set(self._first.values()))
             logger.warning(
                 "%s: the score %s counts; there are also %s (score_key=, --score-key)",

@@ -139,7 +139,8 @@ def at(row: Any, path: str) -> Any:
     A key that holds dots itself goes before a path. In lists, of each item.
     """
     if isinstance(row, list):
-        return [at(item, path) for item in row]
+        found = [at(item, path) for item in row]
+        return found if any(value is not None for value in found) else None
     if not isinstance(row, Mapping):
         return None
     if path in row:

@@ -176,7 +176,7 @@ def test_routellm_takes_each_file_as_a_dataset(tmp_path):
 def test_routellm_leaves_out_columns_of_texts_and_reports_short_rows(tmp_path):
     file = tmp_path / "gsm8k.csv"
     file.write_text("prompt,gpt-4,gpt-4_answer\nHow many?,True,five\nbroken,True\nLast?,maybe,2\n")
-    records = load_records(import_records(file))
+    records = load_records(import_records(file, "routellm"))
     assert [dict(r.scores) for r in records] == [{"gpt-4": 1}]
     short, wrong = map(str, records.problems)
     assert "expected 3 columns, got 2: broken,True" in short
@@ -187,7 +187,7 @@ def test_routellm_reports_rows_without_a_column(tmp_path):
     file = tmp_path / "gsm8k.jsonl"
     rows = [{"prompt": "1+1?", "m": 1}, {"prompt": "2+2?"}, {"m": 1}, {"prompt": "3+3?", "m": 0}]
     file.write_text("\n".join(map(json.dumps, rows)))
-    records = load_records(import_records(file))
+    records = load_records(import_records(file, "routellm"))
     assert [r.query for r in records] == ["1+1?", "3+3?"]
     assert [(p.line, p.reason) for p in records.problems] == [
         (2, "gsm8k.jsonl: no 'm'"),
@@ -198,7 +198,7 @@ def test_routellm_reports_rows_without_a_column(tmp_path):
 def test_routellm_does_not_lose_a_model_that_has_no_result_at_first(tmp_path):
     file = tmp_path / "gsm8k.csv"
     file.write_text("prompt,gpt-4,mixtral,answer\n1+1?,,1,two\n2+2?,1,0,4\n")
-    records = load_records(import_records(file))
+    records = load_records(import_records(file, "routellm"))
     assert not records.problems
     assert [r.scores for r in records] == [{"mixtral": 1}, {"gpt-4": 1, "mixtral": 0}]
 

@@ -8,6 +8,7 @@ import json
 import tarfile
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -17,20 +18,28 @@ from hypothesis import strategies as st
 
 from avengers_core import RecordError, Records, load_records
 from avengers_core.importers import LAYOUTS, import_records
+from avengers_core.importers.reading import tables
+from avengers_core.importers.reading.archives import opened
+
+EXAMPLES = {path.name: path for path in Path(__file__).with_name("examples").glob("*/*/")}
+
+
+def keys(value: object) -> set[str]:
+    """All keys in a value, at any depth."""
+    if isinstance(value, list):
+        return set().union(*map(keys, value))
+    if isinstance(value, dict):
+        return {*value, *keys(list(value.values()))}
+    return set()
+
+
+def example(layout: str) -> list[dict[str, Any]]:
+    with opened(EXAMPLES[layout]) as files:
+        return [dict(row) for file in files for row in tables.rows(file) if isinstance(row, dict)]
+
 
 # The names that the importers look for, so that the values beneath them are reached.
-NAMES = {
-    "llmrouterbench": "records score origin_query prompt index cost model_name dataset_name",
-    "routerbench": "prompt eval_name sample_id m m|total_cost m|model_response",
-    "routellm": "prompt gpt-4 mixtral answer",
-    "llmrouter": "query task_name model_name performance cost input_tokens",
-    "langsmith": "id run_type inputs messages role type content kwargs extra metadata "
-    "ls_model_name invocation_params model feedback_stats avg feedback key score feedback.ok "
-    "extra.metadata extra.metadata.ls_model_name extra.metadata.ls_model_name.x inputs.question "
-    "total_cost",
-    "langfuse": "id trace_id traceId trace observations scores name value observationId model "
-    "input usage_details cost_details totalCost total provided_model_name messages content",
-}
+NAMES = {layout: sorted(keys(example(layout))) for layout in LAYOUTS}
 SCALARS = st.one_of(
     st.none(),
     st.booleans(),
@@ -55,14 +64,16 @@ def values(names: list[str]) -> st.SearchStrategy:
 
 
 def rows(layout: str) -> st.SearchStrategy:
-    names = NAMES[layout].split()
+    names = NAMES[layout]
     row = st.dictionaries(st.sampled_from(names), values(names), min_size=1, max_size=len(names))
     return st.lists(row | values(names), min_size=1, max_size=4)
 
 
 def imported(file: Path, layout: str | None) -> Records | None:
     try:
-        return load_records(import_records(file, layout))
+        records = load_records(import_records(file, layout))
+        assert all(s is None or 0 <= s <= 1 for r in records for s in r.scores.values())
+        return records
     except RecordError as error:
         assert str(error)  # noqa: PT017 -- an import may be refused, but has to say why
         return None
@@ -70,7 +81,7 @@ def imported(file: Path, layout: str | None) -> Records | None:
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("form", ["json", "jsonl", "data"])
-@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=8, suppress_health_check=[HealthCheck.too_slow])
 @given(content=st.data())
 def test_json(layout: str, form: str, content: st.DataObject) -> None:
     items = content.draw(rows(layout))
@@ -86,11 +97,36 @@ def test_json(layout: str, form: str, content: st.DataObject) -> None:
         imported(file, None)
 
 
+def changed(value: Any, draw: Any) -> Any:
+    """A value with something in it that was not there."""
+    if isinstance(value, dict | list) and value and draw(st.integers(0, 4)):
+        place = draw(st.sampled_from(list(value) if isinstance(value, dict) else range(len(value))))
+        inner = {**value} if isinstance(value, dict) else [*value]
+        inner[place] = changed(value[place], draw)
+        return inner
+    return draw(SCALARS | st.just([]) | st.just({}) | st.just([{}]))
+
+
 @pytest.mark.parametrize("layout", LAYOUTS)
-@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+@given(content=st.data())
+def test_examples_with_something_changed(layout: str, content: st.DataObject) -> None:
+    items = example(layout)
+    for _ in range(content.draw(st.integers(1, 3))):
+        at = content.draw(st.integers(0, len(items) - 1))
+        items[at] = changed(items[at], content.draw)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "rows.json"
+        file.write_text(json.dumps(items))
+        imported(file, layout)
+        imported(file, None)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@settings(max_examples=8, suppress_health_check=[HealthCheck.too_slow])
 @given(content=st.data())
 def test_tables(layout: str, content: st.DataObject) -> None:
-    names = NAMES[layout].split()
+    names = NAMES[layout]
     header = content.draw(st.lists(st.sampled_from(names), min_size=1, max_size=8))
     cell = values(names).map(lambda v: v if isinstance(v, str) else json.dumps(v))
     lines = content.draw(st.lists(st.lists(cell, max_size=9), max_size=4))
@@ -134,7 +170,7 @@ WHOLE = {
 
 
 @pytest.mark.parametrize("name", WHOLE)
-@settings(max_examples=50)
+@settings(max_examples=25)
 @given(changes=st.lists(st.tuples(st.integers(0, 20_000), st.binary(max_size=3)), max_size=3))
 def test_damaged_files(name: str, changes: list[tuple[int, bytes]]) -> None:
     data = bytearray(WHOLE[name])
@@ -152,7 +188,7 @@ def test_damaged_files(name: str, changes: list[tuple[int, bytes]]) -> None:
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("deep", ["[" * 100_000, '{"a":' * 100_000, "[" * 500 + "]" * 500])
 def test_what_is_nested_too_deeply_is_a_problem(tmp_path: Path, layout: str, deep: str) -> None:
-    keys = NAMES[layout].split()
+    keys = NAMES[layout]
     lines = [f'{{"{key}": {deep}}}' for key in keys] + [json.dumps({key: deep}) for key in keys]
     (tmp_path / "rows.jsonl").write_text("\n".join([*lines, '{"model": "m"}', "[1]"]))
     imported(tmp_path / "rows.jsonl", layout)
