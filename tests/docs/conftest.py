@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from stub_server import StubServer
 
+EXAMPLES = Path(__file__).parents[1] / "core" / "importers" / "examples"
 SAMPLE = Path(__file__).parents[2] / "examples" / "data" / "sample.jsonl"
 
 
@@ -32,6 +34,7 @@ def folder(tmp_path: Path, server: StubServer, monkeypatch: pytest.MonkeyPatch) 
     logs(tmp_path, [json.loads(line) for line in lines])
     results(tmp_path / "results" / "bench")
     runs(tmp_path / "runs.jsonl")
+    others(tmp_path)
     export(tmp_path / "export")
     hub(tmp_path / "hub", monkeypatch)
     return tmp_path
@@ -74,6 +77,14 @@ def runs(file: Path) -> None:
         "total_cost": "0.002",
     }
     write(file, json.dumps(run))
+
+
+def others(folder: Path) -> None:
+    """Results of lm-evaluation-harness, spans with feedback, and scores of no layout."""
+    shutil.copytree(EXAMPLES / "evaluations" / "lm-eval", folder / "lm_eval_output")
+    shutil.copy(EXAMPLES / "traces" / "opentelemetry" / "spans.jsonl", folder)
+    write(folder / "thumbs.csv", "span_id,name,score\n0a,correct,0\n")
+    write(folder / "own.json", json.dumps([{"question": "Why?", "scores": {"a": 1, "b": 0}}]))
 
 
 def export(folder: Path) -> None:

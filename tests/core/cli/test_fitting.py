@@ -179,3 +179,38 @@ def test_import_writes_gzip_where_the_name_says_so(run, records):
     run("import", "array.json", "-o", "out.jsonl.gz")
     assert Path("out.jsonl.gz").read_bytes()[:2] == b"\x1f\x8b"
     assert len(load_records("out.jsonl.gz")) == 1
+
+
+def test_import_refuses_an_output_that_is_an_input(run, tmp_path):
+    (tmp_path / "folder").mkdir()
+    file = tmp_path / "folder" / "a.csv"
+    file.write_text("prompt,a,b\nq,True,False\n")
+    content = file.read_bytes()
+    Path("link.csv").symlink_to(file)
+    Path("hard.csv").hardlink_to(file)
+    for source in ("folder/a.csv", "folder", "link.csv"):
+        for output in ("folder/a.csv", "./folder/../folder/a.csv", "link.csv", "hard.csv"):
+            failed = run("import", source, "-o", output, code=1)
+            assert str(Path(output)) in failed.stderr
+    assert file.read_bytes() == content
+    run("import", "folder", "-o", "folder/new.jsonl")
+
+
+def test_import_names_what_is_missing_and_what_has_no_effect(run, tmp_path, make_records):
+    Path("a.csv").write_text("prompt,a,b\nq,True,False\n")
+    failed = run("import", "a.csv", "-o", "nodir/z.jsonl", code=1)
+    assert "nodir" in failed.stderr
+    assert ".tmp-" not in failed.stderr
+    Path("array.json").write_text(json.dumps(make_records(2)))
+    for option in (("--scale", "1", "5"), ("--score-key", "x"), ("--feedback", "a.csv")):
+        assert option[0] in run("import", "array.json", "-o", "z", *option, code=2).stderr
+    assert "--embedder" in run("import", "a.csv", "-o", "z", "--embedder", "x", code=2).stderr
+    assert "query" in run("import", "a.csv", "-o", "z", "--map", "query", code=2).stderr
+
+
+def test_import_by_the_names_of_columns_says_what_came_of_it(run):
+    Path("own.json").write_text(json.dumps([{"q": "Why?", "a, b": {"m": 1, "n": 0.25}}]))
+    result = run("import", "own.json", "-o", "z.jsonl", "--map", "query=q,score=a, b")
+    assert {"m", "n"} <= set(result.stdout.replace("(", " ").split())
+    assert "0.25 to 1" in result.stdout
+    assert load_records("z.jsonl")[0].scores == {"m": 1, "n": 0.25}

@@ -80,10 +80,10 @@ def imported(file: Path, layout: str | None) -> Records | None:
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-@pytest.mark.parametrize("form", ["json", "jsonl", "data"])
 @settings(max_examples=8, suppress_health_check=[HealthCheck.too_slow])
 @given(content=st.data())
-def test_json(layout: str, form: str, content: st.DataObject) -> None:
+def test_json(layout: str, content: st.DataObject) -> None:
+    form = content.draw(st.sampled_from(["json", "jsonl", "data"]))
     items = content.draw(rows(layout))
     texts = {
         "json": lambda: json.dumps(items),
@@ -108,7 +108,7 @@ def changed(value: Any, draw: Any) -> Any:
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=20, suppress_health_check=[HealthCheck.too_slow])
 @given(content=st.data())
 def test_examples_with_something_changed(layout: str, content: st.DataObject) -> None:
     items = example(layout)
