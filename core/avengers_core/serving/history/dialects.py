@@ -118,11 +118,13 @@ class Target:
         model: what the router calls it, which is how answers say who gave them.
         dialect: what it accepts.
         remote_name: what its provider calls the model, for answers that it gave elsewhere.
+        copies: its client writes into the messages that it is given.
     """
 
     model: str
     dialect: Dialect
     remote_name: str | None = None
+    copies: bool = False
 
 
 OPENAI = Dialect(

@@ -1,0 +1,44 @@
+"""The messages to send, for whichever backend is asked next."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from llama_index.core.base.llms.types import ChatMessage
+
+from avengers_core.serving.history import Target, carried_over
+from avengers_llamaindex.history.reading import calls_of, reasoning_of, turn_of
+from avengers_llamaindex.history.writers import ANSWERS, writer_of
+from avengers_llamaindex.history.writing import message_of
+
+
+def portable(
+    messages: Sequence[ChatMessage],
+    target: Target,
+    *,
+    writer_of: Callable[[ChatMessage], str | None] = writer_of,
+) -> list[ChatMessage]:
+    """A conversation as a backend accepts it, whoever wrote its answers.
+
+    What the target itself wrote goes to it untouched, so that signatures and prompt caches hold.
+    What others wrote becomes text, media that the target takes, and tool calls with identifiers
+    that it accepts; what only the writer understands is left out, and what its own tools left
+    (search results, the output of code, sources) stays as text. The rules of each kind of backend
+    are :class:`avengers_core.serving.history.Dialect`'s.
+
+    Args:
+        messages: the conversation; neither it nor a message in it is changed.
+        target: who is asked (:func:`avengers_llamaindex.history.target_of`).
+        writer_of: tells which model wrote an answer, as the router calls it, or None.
+
+    Returns:
+        The messages to send.
+    """
+    dialect = target.dialect
+    turns = []
+    for message in messages:
+        own = message.role in ANSWERS and writer_of(message) == target.model
+        if own and dialect.foreign_calls == "told" and calls_of(message):
+            own = bool(reasoning_of(message))  # without it, its own call is refused too
+        turns.append(turn_of(message, dialect, own))
+    return [message_of(turn, target) for turn in carried_over(turns, dialect)]

@@ -1,0 +1,209 @@
+"""LlamaIndex messages as turns: every class of block, and what older forms keep beside them."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from llama_index.core.base.llms.types import (
+    AudioBlock,
+    CachePoint,
+    ChatMessage,
+    CitableBlock,
+    CitationBlock,
+    DocumentBlock,
+    ImageBlock,
+    MessageRole,
+    TextBlock,
+    ThinkingBlock,
+    ToolCallBlock,
+    VideoBlock,
+)
+
+from avengers_core.serving.history import (
+    Call,
+    Dialect,
+    Media,
+    Part,
+    Raw,
+    Role,
+    Turn,
+    readable,
+    sources,
+    without_thoughts,
+)
+from avengers_llamaindex.history.writers import ANSWERS
+
+_ROLES: dict[MessageRole, Role] = {
+    **dict.fromkeys(ANSWERS, "assistant"),
+    MessageRole.SYSTEM: "system",
+    MessageRole.DEVELOPER: "system",
+    MessageRole.TOOL: "tool",
+    MessageRole.FUNCTION: "tool",
+}
+_SENT = {MessageRole.SYSTEM, MessageRole.USER, MessageRole.TOOL}
+
+
+def turn_of(message: ChatMessage, dialect: Dialect, own: bool) -> Turn:
+    """A message as a turn.
+
+    Args:
+        message: of any role.
+        dialect: of the target; what it takes as it is keeps the message as its ``source``.
+        own: the target itself wrote it.
+    """
+    role = _ROLES.get(message.role, "user")
+    if role == "assistant":
+        if own:
+            return Turn(role, calls=_calls(message), own=True, source=message)
+        return Turn(role, tuple(_answer(message)), _calls(message))
+    parts: list[Part] = []
+    exact = message.role in _SENT
+    for block in message.blocks:
+        told, as_it_is = _part(block, dialect)
+        if isinstance(block, CachePoint) and not any(
+            not isinstance(p, str) or p.strip() for p in parts
+        ):
+            told, as_it_is = [], False  # there is nothing before it to be kept
+        exact &= as_it_is
+        parts += told
+    kwargs = message.additional_kwargs
+    call_id = kwargs.get("tool_call_id") or kwargs.get("call_id") or ""
+    exact &= role != "tool" or "tool_call_id" in kwargs
+    name = kwargs.get("name") if role == "tool" else None
+    source = message if exact else None
+    return Turn(role, tuple(parts), call_id=str(call_id), name=name, source=source)
+
+
+def reasoning_of(message: ChatMessage) -> str:
+    """The thoughts in a message."""
+    blocks = [block for block in message.blocks if isinstance(block, ThinkingBlock)]
+    return "\n".join(block.content for block in blocks if block.content)
+
+
+def calls_of(message: ChatMessage) -> tuple[Call, ...]:
+    """The tool calls in a message, in whichever form it has them."""
+    return _calls(message)
+
+
+def _part(block: Any, dialect: Dialect) -> tuple[list[Part], bool]:
+    """What the caller wrote in a block, and whether it can be sent just so."""
+    claude = dialect.name.startswith("anthropic")
+    if isinstance(block, TextBlock):
+        return [block.text], dialect.empty_messages or bool(block.text.strip())
+    if (media := _media(block)) is not None:
+        return [media], isinstance(media, Media)
+    if isinstance(block, CachePoint):
+        return ([Raw(block)], True) if claude else ([], False)
+    if isinstance(block, CitableBlock):
+        if claude and all(isinstance(inner, TextBlock) for inner in block.content):
+            return [Raw(block)], True
+        told = [part for inner in block.content for part in _part(inner, dialect)[0]]
+        return [f"{block.title} ({block.source}):", *told], False
+    if isinstance(block, CitationBlock):
+        told, _ = _part(block.cited_content, dialect)
+        return [*told, f"({block.title}, {block.source})"], False
+    if isinstance(block, ThinkingBlock | ToolCallBlock):
+        return [], False
+    return [text] if (text := readable(block.model_dump())) else [], False
+
+
+def _media(block: Any) -> Media | str | None:
+    if isinstance(block, ImageBlock):
+        return _found("image", block.image_mimetype, block.image, block)
+    if isinstance(block, AudioBlock):
+        mime = f"audio/{block.format}" if block.format else None
+        return _found("audio", mime, block.audio, block)
+    if isinstance(block, VideoBlock):
+        return _found("video", block.video_mimetype, block.video, block)
+    if isinstance(block, DocumentBlock):
+        mime = block.document_mimetype
+        if isinstance(block.data, bytes) and (mime or "").startswith("text/"):
+            try:
+                return f"{block.title}:\n{base64.b64decode(block.data).decode()}"
+            except (binascii.Error, UnicodeDecodeError):
+                pass
+        return _found("file", mime, block.data, block, block.title)
+    return None
+
+
+def _found(kind: Any, mime: str | None, data: Any, block: Any, name: str | None = None) -> Media:
+    # Clients read bytes and paths, and most fetch addresses, from the block itself.
+    return Media(kind, mime, data="" if data else None, name=name, block=block)
+
+
+# -- answers --
+
+
+def _answer(message: ChatMessage) -> Iterator[Part]:
+    """What an answer says to anyone: text and media, without what only its writer understands."""
+    kwargs = message.additional_kwargs
+    texts = [readable(_plain(used)) for used in kwargs.get("built_in_tool_calls") or ()]
+    cited: list[Mapping[str, Any]] = []
+    for block in message.blocks:
+        if isinstance(block, TextBlock):
+            texts.append(without_thoughts(block.text))
+        elif isinstance(block, CitationBlock):
+            cited.append({"title": block.title, "source": block.source})
+        elif isinstance(media := _media(block), Media):
+            yield media
+        elif isinstance(media, str):
+            texts.append(media)
+        elif isinstance(block, CitableBlock):
+            texts += [part for part in _part(block, _PLAIN)[0] if isinstance(part, str)]
+        elif not isinstance(block, ThinkingBlock | ToolCallBlock | CachePoint):
+            texts.append(readable(block.model_dump()))
+    if refusal := kwargs.get("refusal"):
+        texts.append(str(refusal))
+    cited += [_plain(annotation) for annotation in kwargs.get("annotations") or ()]
+    text = "\n\n".join(text.strip() for text in [*texts, sources(cited)] if text.strip())
+    if text:
+        yield text
+
+
+_PLAIN = Dialect("plain")
+
+
+# -- calls, in the form of each provider --
+
+
+def _calls(message: ChatMessage) -> tuple[Call, ...]:
+    blocks = [block for block in message.blocks if isinstance(block, ToolCallBlock)]
+    if blocks:
+        return tuple(
+            Call(b.tool_call_id or "", b.tool_name, _arguments(b.tool_kwargs)) for b in blocks
+        )
+    kwargs = message.additional_kwargs
+    given = list(kwargs.get("tool_calls") or ())
+    if not given and (legacy := kwargs.get("function_call")):
+        given = [legacy]
+    calls = []
+    for call in map(_plain, given):
+        function = call.get("function")
+        inner = function if isinstance(function, Mapping) else call
+        arguments = inner.get("arguments", inner.get("input", inner.get("args")))
+        if name := inner.get("name"):
+            call_id = call.get("call_id") or call.get("id") or ""
+            calls.append(Call(str(call_id), name, _arguments(arguments)))
+    return tuple(calls)
+
+
+def _arguments(given: Any) -> Mapping[str, Any]:
+    if isinstance(given, str):
+        try:
+            given = json.loads(given) if given.strip() else {}
+        except ValueError:
+            return {"arguments": given}
+    return given if isinstance(given, Mapping) else {}
+
+
+def _plain(given: Any) -> Mapping[str, Any]:
+    """A client's object as a dict."""
+    if isinstance(given, Mapping):
+        return given
+    dump = getattr(given, "model_dump", None)
+    plain: Mapping[str, Any] = dump() if dump is not None else vars(given)
+    return plain

@@ -1,0 +1,71 @@
+"""What kind of backend an LLM is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+from urllib.parse import urlsplit
+
+from llama_index.core.base.llms.base import BaseLLM
+
+from avengers_core.serving.history import (
+    BEDROCK,
+    GEMINI,
+    MISTRAL,
+    OPENAI,
+    OPENAI_RESPONSES,
+    OTHER,
+    TEXT_ONLY,
+    Dialect,
+    Target,
+    anthropic_dialect,
+    compatible_dialect,
+)
+
+_NOTHING: frozenset[str] = frozenset()
+
+
+def target_of(model: str, backend: BaseLLM) -> Target:
+    """A backend as the target of a history.
+
+    Args:
+        model: what the router calls it.
+        backend: the LLM; it is told by its classes, so that no package has to be installed.
+    """
+    name = getattr(backend, "model", None)
+    name = name.removeprefix("models/") if isinstance(name, str) else ""
+    dialect = _dialect(name, backend)
+    # These write into the messages that they are given.
+    writes = dialect.name == "gemini" or getattr(backend, "cache_idx", None) is not None
+    return Target(model, dialect, name or None, copies=writes)
+
+
+def _dialect(name: str, backend: Any) -> Dialect:
+    classes = {parent.__name__ for parent in type(backend).__mro__}
+    if "BedrockConverse" in classes:
+        return BEDROCK
+    if "Anthropic" in classes:
+        thinking = getattr(backend, "thinking_dict", None)
+        told = isinstance(thinking, Mapping) and thinking.get("type") == "enabled"
+        # The client fetches and encodes whatever it is given itself, and has no names of uploads.
+        return replace(anthropic_dialect(name, told), upload=None)
+    if classes & {"GoogleGenAI", "Gemini", "Vertex"}:
+        return replace(GEMINI, audio=_NOTHING, in_results=frozenset({"image"}))
+    if "MistralAI" in classes:
+        return MISTRAL
+    if "OpenAIResponses" in classes:
+        return OPENAI_RESPONSES
+    if not backend.metadata.is_chat_model:
+        return TEXT_ONLY
+    if "OpenAILike" in classes:
+        return compatible_dialect(name)
+    if "OpenAI" in classes:
+        return OPENAI if _is_openai(backend) else compatible_dialect(name)
+    return OTHER
+
+
+def _is_openai(backend: Any) -> bool:
+    """Whether a client for OpenAI's protocol asks OpenAI itself, or Azure."""
+    host = urlsplit(getattr(backend, "api_base", None) or "").hostname
+    return host is None or host.endswith((".openai.com", ".azure.com"))

@@ -1,0 +1,77 @@
+"""Turns as LlamaIndex messages, in the blocks that the target's client takes."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from llama_index.core.base.llms.types import (
+    ChatMessage,
+    MessageRole,
+    TextBlock,
+    ThinkingBlock,
+    ToolCallBlock,
+)
+
+from avengers_core.serving.history import Target, Turn, is_gemini_3_or_later
+from avengers_llamaindex.history.reading import calls_of, reasoning_of
+
+# What a Gemini takes in place of a signature of its own, for calls that others made:
+# https://ai.google.dev/gemini-api/docs/thought-signatures
+_NO_SIGNATURE = "skip_thought_signature_validator"
+_ROLES = {
+    "system": MessageRole.SYSTEM,
+    "user": MessageRole.USER,
+    "assistant": MessageRole.ASSISTANT,
+    "tool": MessageRole.TOOL,
+}
+
+
+def message_of(turn: Turn, target: Target) -> ChatMessage:
+    """The message that says what a turn says: the one it was read from, or a new one."""
+    if turn.source is not None:
+        return _sent(turn, target)
+    parts = [p for p in turn.parts if not isinstance(p, str) or p.strip()]
+    blocks: list[Any] = [TextBlock(text=p) if isinstance(p, str) else p.block for p in parts]
+    for call in turn.calls:
+        kwargs = dict(call.arguments)
+        blocks.append(ToolCallBlock(tool_call_id=call.id, tool_name=call.name, tool_kwargs=kwargs))
+    beside: dict[str, Any] = {}
+    if turn.role == "tool":
+        beside = {"tool_call_id": turn.call_id, "name": turn.name}
+        blocks = blocks or [TextBlock(text="")]
+    signed = turn.calls and target.dialect.name == "gemini"
+    if signed and is_gemini_3_or_later(target.remote_name or ""):
+        first = next(i for i, block in enumerate(blocks) if isinstance(block, ToolCallBlock))
+        beside = {"thought_signatures": [None] * first + [_NO_SIGNATURE]}
+    return ChatMessage(role=_ROLES[turn.role], blocks=blocks, additional_kwargs=beside)
+
+
+def _sent(turn: Turn, target: Target) -> ChatMessage:
+    """A message as it is; where its client would write into it, or leave something out, a copy."""
+    message: ChatMessage = turn.source
+    beside = message.additional_kwargs
+    if turn.own and turn.calls and target.dialect.foreign_calls == "told":
+        return _with_reasoning(message)
+    if "avengers" in beside and "tool_calls" in beside:  # it may be sent with all that is there
+        beside = {key: value for key, value in beside.items() if key != "avengers"}
+    if target.copies or beside is not message.additional_kwargs:
+        blocks = [*message.blocks]
+        return message.model_copy(update={"blocks": blocks, "additional_kwargs": {**beside}})
+    return message
+
+
+def _with_reasoning(message: ChatMessage) -> ChatMessage:
+    """A call with the reasoning that has to come back with it: OpenAI's client sends what stands
+    beside the blocks, but no thoughts."""
+    calls = [
+        {
+            "id": call.id,
+            "type": "function",
+            "function": {"name": call.name, "arguments": json.dumps(dict(call.arguments))},
+        }
+        for call in calls_of(message)
+    ]
+    blocks = [b for b in message.blocks if not isinstance(b, ToolCallBlock | ThinkingBlock)]
+    beside = {"tool_calls": calls, "reasoning_content": reasoning_of(message)}
+    return ChatMessage(role=message.role, blocks=blocks, additional_kwargs=beside)

@@ -1,0 +1,264 @@
+"""Every kind of backend goes on with what every other began: LlamaIndex's own clients, against a
+server that refuses what the real ones refuse."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from llama_index.core.base.llms.types import (
+    AudioBlock,
+    CachePoint,
+    ChatMessage,
+    CitableBlock,
+    CitationBlock,
+    DocumentBlock,
+    ImageBlock,
+    MessageRole,
+    TextBlock,
+    ThinkingBlock,
+    ToolCallBlock,
+    VideoBlock,
+)
+from llama_index.core.llms.function_calling import FunctionCallingLLM
+from llama_index.core.tools import FunctionTool
+from llama_index.llms.openai import OpenAI, OpenAIResponses
+from llama_index.llms.openai_like import OpenAILike
+from strict_server import StrictServer
+
+from avengers_llamaindex.history import portable, target_of
+
+Anthropic = pytest.importorskip(
+    "llama_index.llms.anthropic", reason="llama-index-llms-anthropic is not installed"
+).Anthropic
+GoogleGenAI = pytest.importorskip(
+    "llama_index.llms.google_genai", reason="llama-index-llms-google-genai is not installed"
+).GoogleGenAI
+
+PICTURE = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk"
+    "+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
+BUDGET = {"type": "enabled", "budget_tokens": 1024}
+Make = Callable[[str], FunctionCallingLLM]
+
+
+def search(query: str) -> str:
+    """Search."""
+    return query
+
+
+SEARCH = FunctionTool.from_defaults(search)
+
+
+def _like(model: str) -> Make:
+    return lambda url: OpenAILike(
+        model=model,
+        api_base=f"{url}/v1",
+        api_key="any",
+        is_chat_model=True,
+        is_function_calling_model=True,
+        max_retries=0,
+    )
+
+
+def _claude(model: str, **options: Any) -> Make:
+    return lambda url: Anthropic(
+        model=model, base_url=url, api_key="any", max_tokens=4096, max_retries=0, **options
+    )
+
+
+def _gemini(model: str) -> Make:
+    return lambda url: GoogleGenAI(
+        model=model,
+        api_key="any",
+        http_options={"base_url": url},
+        context_window=100_000,
+        max_tokens=4096,
+        max_retries=1,
+    )
+
+
+KINDS: dict[str, Make] = {
+    "openai": lambda url: OpenAI("gpt-4o", api_base=f"{url}/v1", api_key="any", max_retries=0),
+    "compatible, odd identifiers": _like("odd-model"),
+    "compatible, a chat template": _like("qwen3-8b"),
+    "compatible, mistral": _like("mistral-large"),
+    "compatible, reasoning_content": _like("deepseek-v4"),
+    "responses": lambda url: OpenAIResponses(
+        "gpt-5", api_base=f"{url}/v1", api_key="any", max_retries=0
+    ),
+    "claude": _claude("claude-sonnet-4-5"),
+    "claude, thinking": _claude("claude-opus-4-5", thinking_dict=BUDGET),
+    "gemini": _gemini("gemini-2.5-flash"),
+    "gemini 3": _gemini("gemini-3-pro"),
+}
+
+
+@cache
+def llm_of(kind: str, url: str) -> FunctionCallingLLM:
+    return KINDS[kind](url)
+
+
+class Conversation:
+    """One conversation that several models take part in."""
+
+    def __init__(self, url: str, streamed: bool) -> None:
+        self._url = url
+        self._streamed = streamed
+        self.messages: list[ChatMessage] = []
+
+    def say(self, text: str) -> None:
+        self.messages.append(ChatMessage(text))
+
+    def give_result(self) -> None:
+        for block in self.messages[-1].blocks:
+            if isinstance(block, ToolCallBlock):
+                result = ChatMessage(
+                    role=MessageRole.TOOL,
+                    blocks=[TextBlock(text="found"), ImageBlock(image=PICTURE)],
+                    additional_kwargs={"tool_call_id": block.tool_call_id},
+                )
+                self.messages.append(result)
+
+    def answer(self, kind: str) -> ChatMessage:
+        llm = llm_of(kind, self._url)
+        before = [message.model_copy(deep=True) for message in self.messages]
+        sent = portable(self.messages, target_of(kind, llm))
+        if self._streamed:
+            *_, response = llm.stream_chat_with_tools([SEARCH], chat_history=sent)
+        else:
+            response = llm.chat_with_tools([SEARCH], chat_history=sent)
+        assert self.messages == before
+        message = response.message
+        message.additional_kwargs = {**message.additional_kwargs, "avengers": {"model": kind}}
+        self.messages.append(message)
+        return message
+
+
+@pytest.fixture(params=[False, True], ids=["plain", "streamed"])
+def streamed(request: pytest.FixtureRequest) -> bool:
+    return request.param
+
+
+def _called(message: ChatMessage) -> bool:
+    return any(isinstance(block, ToolCallBlock) for block in message.blocks)
+
+
+@pytest.mark.parametrize("writer", KINDS)
+def test_text_that_one_wrote_is_read_by_all(
+    strict: StrictServer, writer: str, streamed: bool
+) -> None:
+    first = Conversation(strict.url, streamed)
+    first.say("Who are you? Then look it up.")
+    first.answer(writer)
+    for reader in KINDS:
+        conversation = Conversation(strict.url, streamed)
+        conversation.messages = [*first.messages]
+        conversation.say("And you?")
+        assert "I am " in str(conversation.answer(reader).content)
+        conversation.say("And you again?")
+        conversation.answer(writer)
+    assert strict.refused == []
+
+
+@pytest.mark.parametrize("writer", KINDS)
+def test_a_loop_that_one_began_is_gone_on_with_by_all(
+    strict: StrictServer, writer: str, streamed: bool
+) -> None:
+    first = Conversation(strict.url, streamed)
+    first.say("Search, please.")
+    assert _called(first.answer(writer))
+    first.give_result()
+    for reader in KINDS:
+        conversation = Conversation(strict.url, streamed)
+        conversation.messages = [*first.messages]
+        assert "I am " in str(conversation.answer(reader).content)
+        conversation.say("Search again, please.")
+        assert _called(conversation.answer(reader))
+        conversation.give_result()
+        assert "I am " in str(conversation.answer(writer).content)
+    assert strict.refused == []
+
+
+# -- histories of any shape --
+
+_IDS = st.sampled_from(["", "a", "call_1", "functions.search:0", "x" * 60, "tool 1"])
+_TEXTS = st.sampled_from(["", " ", "Hi", "<think>hm</think>Hi"]).map(lambda t: TextBlock(text=t))
+_FILE = DocumentBlock(data=b"%PDF-1.4", document_mimetype="application/pdf", title="a.pdf")
+_GIVEN = st.sampled_from(
+    [
+        ImageBlock(image=PICTURE),
+        _FILE,
+        DocumentBlock(data=b"Hi", document_mimetype="text/plain", title="a.txt"),
+        AudioBlock(audio=b"RIFF", format="wav"),
+        VideoBlock(video=b"mp4", video_mimetype="video/mp4"),
+        CitableBlock(title="A", source="a", content="Hi"),
+        CachePoint(cache_control={"type": "ephemeral"}),
+    ]
+)
+_WRITTEN = st.sampled_from(
+    [
+        ThinkingBlock(content="hm", additional_information={"signature": "from elsewhere"}),
+        ThinkingBlock(content="hm", additional_information={"id": "rs_0"}),
+        CitationBlock(cited_content="Hi", source="a", title="A", additional_location_info={}),
+        ImageBlock(image=PICTURE),
+    ]
+)
+_CALL_BLOCKS = st.builds(
+    ToolCallBlock,
+    tool_call_id=st.none() | _IDS,
+    tool_name=st.sampled_from(["search", "my search", ""]),
+    tool_kwargs=st.sampled_from([{"query": "x"}, '{"query": "x"}', "", '{"que']),
+)
+_OLD_CALLS = st.sampled_from(
+    [
+        {},
+        {"tool_calls": [{"id": "a", "function": {"name": "search", "arguments": "{}"}}]},
+        {"tool_calls": [{"type": "function_call", "call_id": "a", "name": "search", "id": "fc_0"}]},
+        {"tool_calls": [{"id": "a", "name": "search", "input": {"query": "x"}}]},
+        {"tool_calls": [{"name": "search", "args": {"query": "x"}, "thought_signature": "x"}]},
+        {"function_call": {"name": "search", "arguments": "{}"}},
+        {"refusal": "No."},
+    ]
+)
+_MESSAGES = st.one_of(
+    st.builds(lambda b: ChatMessage(role="user", blocks=b), st.lists(_TEXTS | _GIVEN, max_size=3)),
+    st.builds(
+        lambda r, b: ChatMessage(role=r, blocks=[b]),
+        st.sampled_from(["system", "developer"]),
+        _TEXTS,
+    ),
+    st.builds(
+        lambda b, k: ChatMessage(role="assistant", blocks=b, additional_kwargs=dict(k)),
+        st.lists(_TEXTS | _WRITTEN | _CALL_BLOCKS, max_size=4),
+        _OLD_CALLS,
+    ),
+    st.builds(
+        lambda b, i: ChatMessage(role="tool", blocks=b, additional_kwargs={"tool_call_id": i}),
+        st.lists(_TEXTS | _GIVEN, min_size=1, max_size=2),
+        _IDS,
+    ),
+)
+
+
+@pytest.mark.parametrize("reader", KINDS)
+@settings(
+    max_examples=25, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(history=st.lists(_MESSAGES, max_size=8))
+def test_no_kind_refuses_what_others_left(
+    strict: StrictServer, reader: str, history: list[ChatMessage]
+) -> None:
+    strict.refused.clear()
+    messages = [*history, ChatMessage("Go on.")]
+    before = [message.model_copy(deep=True) for message in messages]
+    llm = llm_of(reader, strict.url)
+    llm.chat(portable(messages, target_of(reader, llm)))
+    assert messages == before
+    assert strict.refused == []
