@@ -26,6 +26,7 @@ from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from avengers_core.serving.capabilities import Needs
 from avengers_core.serving.question import Request
 from avengers_langchain.backends import Backends
+from avengers_langchain.history import portable, target_of
 from avengers_langchain.tools import BoundTools, StructuredOutput
 
 
@@ -174,7 +175,7 @@ class Call:
         return prompt.needing(*ways, tokens=tokens)
 
     def target(self, model: str, backends: Backends) -> Target:
-        """What is to be called for a model."""
+        """What is to be called for a model, with the messages as it accepts them."""
         backend, bound = backends.get(model)
         arguments = {**self.defaults, **bound}
         if self.tools is not None:
@@ -186,7 +187,8 @@ class Call:
             arguments |= self.structured.arguments_for(model, backend, no_native)
         arguments |= self.arguments
         bound_stop = arguments.pop("stop", None)
-        return Target(backend, list(self.messages), self.stop or bound_stop, arguments)
+        messages = portable(self.messages, target_of(model, backend, arguments))
+        return Target(backend, messages, self.stop or bound_stop, arguments)
 
 
 @lru_cache(maxsize=256)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from llama_index.core.base.llms.types import (
+    ChatMessage,
     ChatResponse,
     CompletionResponse,
     ToolCallBlock,
@@ -16,9 +17,11 @@ from llama_index.core.bridge.pydantic import BaseModel
 from avengers_core.routing.decision import RoutingDecision
 from avengers_core.serving.answering import Answering, Vote, answering, text_key
 from avengers_core.serving.failover import Attempt
+from avengers_core.serving.history import Target
 from avengers_core.serving.settings import OF_A_CALL, Plan
 from avengers_llamaindex.backends import Backends
 from avengers_llamaindex.events import announce
+from avengers_llamaindex.history import portable, target_of
 
 # What is given to these by name are the template's variables.
 _OF_TEMPLATES = frozenset(
@@ -26,6 +29,8 @@ _OF_TEMPLATES = frozenset(
     for prefix in ("", "a")
     for name in ("predict", "stream", "structured_predict", "stream_structured_predict")
 )
+# The first arguments of those that take tools.
+_OF_TOOLS = ("tools", "user_msg", "chat_history")
 # A vote is on whole answers.
 _WHOLE = {
     prefix + stream: prefix + whole
@@ -90,15 +95,24 @@ class LLMAnswering(Answering):
         # were.
         asked = self._asked
         kwargs = {key: _copied(value) for key, value in asked.kwargs.items()}
-        method = getattr(asked.backends.get(attempt.model), self._method)
-        return method(*map(_copied, asked.args), **kwargs)
+        args = tuple(map(_copied, asked.args))
+        backend = asked.backends.get(attempt.model)
+        args, kwargs = _carried_over(self._method, args, kwargs, target_of(attempt.model, backend))
+        return getattr(backend, self._method)(*args, **kwargs)
 
     def tag(self, answer: Any, facts: Mapping[str, Any]) -> Any:
         # Texts and objects of the user's classes stay as they are.
         if not isinstance(answer, ChatResponse | CompletionResponse):
             return answer
-        tagged = {**answer.additional_kwargs, "avengers": facts}
-        return answer.model_copy(update={"additional_kwargs": tagged})
+        update: dict[str, Any] = {
+            "additional_kwargs": {**answer.additional_kwargs, "avengers": facts}
+        }
+        if isinstance(answer, ChatResponse):
+            # A memory keeps the message alone, and who wrote it matters to whoever reads it next.
+            message = answer.message
+            marked = {**message.additional_kwargs, "avengers": {"model": facts["model"]}}
+            update["message"] = message.model_copy(update={"additional_kwargs": marked})
+        return answer.model_copy(update=update)
 
     def marker(self, facts: dict[str, Any]) -> _Marker:
         return _Marker(self, facts)
@@ -135,6 +149,24 @@ class _Marker:
 
     def rest(self) -> Iterable[Any]:
         return ()
+
+
+def _carried_over(
+    method: str, args: tuple[Any, ...], kwargs: dict[str, Any], target: Target
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The arguments, with the conversation among them as the backend accepts it."""
+    if method.endswith("chat"):
+        return (portable(args[0], target), *args[1:]), kwargs
+    if "chat_with_tools" not in method:
+        return args, kwargs
+    given = {**dict(zip(_OF_TOOLS, args, strict=False)), **kwargs}
+    history = list(given.get("chat_history") or ())
+    if asked := given.get("user_msg"):  # it is the last message, and what is before depends on it
+        history.append(asked if isinstance(asked, ChatMessage) else ChatMessage(asked))
+    rest = args[len(_OF_TOOLS) :]
+    if rest:
+        return (given["tools"], None, portable(history, target), *rest), kwargs
+    return (), {**given, "user_msg": None, "chat_history": portable(history, target)}
 
 
 def _copied(value: Any) -> Any:

@@ -31,8 +31,7 @@ def message_of(turn: Turn, target: Target) -> ChatMessage:
     """The message that says what a turn says: the one it was read from, or a new one."""
     if turn.source is not None:
         return _sent(turn, target)
-    parts = [p for p in turn.parts if not isinstance(p, str) or p.strip()]
-    blocks: list[Any] = [TextBlock(text=p) if isinstance(p, str) else p.block for p in parts]
+    blocks = _blocks(turn)
     for call in turn.calls:
         kwargs = dict(call.arguments)
         blocks.append(ToolCallBlock(tool_call_id=call.id, tool_name=call.name, tool_kwargs=kwargs))
@@ -45,6 +44,19 @@ def message_of(turn: Turn, target: Target) -> ChatMessage:
         first = next(i for i, block in enumerate(blocks) if isinstance(block, ToolCallBlock))
         beside = {"thought_signatures": [None] * first + [_NO_SIGNATURE]}
     return ChatMessage(role=_ROLES[turn.role], blocks=blocks, additional_kwargs=beside)
+
+
+def _blocks(turn: Turn) -> list[Any]:
+    """The blocks of its parts: clients put the texts of neighbours together without a space."""
+    blocks: list[Any] = []
+    for part in turn.parts:
+        if not isinstance(part, str):
+            blocks.append(part.block)
+        elif part.strip() and blocks and isinstance(blocks[-1], TextBlock):
+            blocks[-1] = TextBlock(text=f"{blocks[-1].text}\n\n{part}")
+        elif part.strip():
+            blocks.append(TextBlock(text=part))
+    return blocks
 
 
 def _sent(turn: Turn, target: Target) -> ChatMessage:

@@ -1,7 +1,7 @@
 """Chat completions: what OpenAI, and servers that speak its protocol, refuse and answer.
 
 The name of a model says whose rules hold: ``mistral...`` Mistral's, ``deepseek...`` those of a
-server that wants its reasoning back, ``qwen...`` those of a chat template on a local server,
+server that wants its reasoning back, ``gemma...`` those of a chat template on a local server,
 any other OpenAI's.
 """
 
@@ -47,7 +47,7 @@ def check(body: Json, model: str) -> None:
         _check_reasoning(messages)
     if "mistral" in model:
         _check_mistral(messages)
-    if "qwen" in model or "mistral" in model:
+    if "gemma" in model or "mistral" in model:
         _check_template(messages)
 
 

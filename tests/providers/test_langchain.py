@@ -92,7 +92,7 @@ BUDGET = {"type": "enabled", "budget_tokens": 1024}
 KINDS: dict[str, Callable[[str, str], BaseChatModel]] = {
     "openai": _openai("gpt-4o"),
     "compatible, odd identifiers": _openai("odd-model"),
-    "compatible, a chat template": _openai("qwen3-8b"),
+    "compatible, a chat template": _openai("gemma-3-27b"),
     "compatible, mistral": _openai("mistral-large"),
     "compatible, reasoning_content": _openai("deepseek-v4"),
     "responses": _openai("gpt-5", use_responses_api=True),

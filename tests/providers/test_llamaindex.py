@@ -87,7 +87,7 @@ def _gemini(model: str) -> Make:
 KINDS: dict[str, Make] = {
     "openai": lambda url: OpenAI("gpt-4o", api_base=f"{url}/v1", api_key="any", max_retries=0),
     "compatible, odd identifiers": _like("odd-model"),
-    "compatible, a chat template": _like("qwen3-8b"),
+    "compatible, a chat template": _like("gemma-3-27b"),
     "compatible, mistral": _like("mistral-large"),
     "compatible, reasoning_content": _like("deepseek-v4"),
     "responses": lambda url: OpenAIResponses(

@@ -42,6 +42,7 @@ class Dialect:
         in_results: kinds of media that the result of a tool may hold.
         system_in_middle: whether a system message may stand behind the beginning: anywhere, only
             between the user and the assistant, or nowhere.
+        one_system: there may be only one.
         empty_messages: a message may say nothing.
         begins_with_user: the first message has to be the user's.
         alternates: the user and the assistant have to take turns.
@@ -65,6 +66,7 @@ class Dialect:
     upload: str | None = None
     in_results: frozenset[MediaKind] = frozenset()
     system_in_middle: SystemInMiddle = "anywhere"
+    one_system: bool = False
     empty_messages: bool = True
     begins_with_user: bool = False
     alternates: bool = False
@@ -147,8 +149,8 @@ OPENAI_RESPONSES = replace(
     in_results=frozenset({"image", "file"}),
 )
 OPENAI_COMPATIBLE = Dialect(
-    # What most servers behind OpenAI's protocol take: chat templates want the system message at
-    # the beginning and the roles in turn, and their parsers know less than OpenAI's.
+    # What most servers behind OpenAI's protocol take: chat templates want one system message, at
+    # the beginning, and their parsers know less than OpenAI's.
     "openai compatible",
     call_id=r"[a-zA-Z0-9_-]{1,40}",
     images=_PICTURES,
@@ -156,9 +158,9 @@ OPENAI_COMPATIBLE = Dialect(
     audio=_SOUNDS,
     video=frozenset(),
     system_in_middle="never",
+    one_system=True,
     empty_messages=False,
     begins_with_user=True,
-    alternates=True,
 )
 OPENAI_COMPATIBLE_REASONING = replace(
     OPENAI_COMPATIBLE, name="openai compatible, reasoning_content", foreign_calls="told"
@@ -169,6 +171,7 @@ MISTRAL = replace(
     providers=frozenset({"mistral", "mistralai"}),
     call_id=r"[a-zA-Z0-9]{9}",
     speakers=False,
+    alternates=True,
     user_after_tool=False,
     ends_with_assistant=False,
 )
@@ -209,6 +212,7 @@ GEMINI = Dialect(
     upload=r"gs://|https://generativelanguage\.googleapis\.com/|files/",
     in_results=frozenset({"image", "file", "audio", "video"}),
     system_in_middle="never",
+    one_system=True,
     empty_messages=False,
     begins_with_user=True,
     alternates=True,
@@ -238,6 +242,7 @@ _REASONS = re.compile(
     r"|mimo-v|glm-(?:4\.[6-9]|[5-9])-thinking",
     re.IGNORECASE,
 )
+_IN_TURN = re.compile(r"gemma|llama-?2", re.IGNORECASE)  # by their chat templates
 _MISTRAL = re.compile(r"mistral|mixtral|codestral|devstral|magistral|pixtral", re.IGNORECASE)
 
 
@@ -261,7 +266,10 @@ def compatible_dialect(model: str) -> Dialect:
     """What a model behind an OpenAI-compatible endpoint accepts, by its name."""
     if _REASONS.search(model):
         return OPENAI_COMPATIBLE_REASONING
-    return MISTRAL if _MISTRAL.search(model) else OPENAI_COMPATIBLE
+    if _MISTRAL.search(model):
+        return MISTRAL
+    strict = _IN_TURN.search(model) is not None
+    return replace(OPENAI_COMPATIBLE, alternates=True) if strict else OPENAI_COMPATIBLE
 
 
 def is_gemini_3_or_later(model: str) -> bool:

@@ -208,7 +208,7 @@ def _arranged(turns: Sequence[Turn], dialect: Dialect) -> list[Turn]:
     while leading < len(turns) and turns[leading].role == "system":
         leading += 1
     arranged = _said(turns[:leading], dialect)
-    if dialect.alternates and len(arranged) > 1:
+    if dialect.one_system and len(arranged) > 1:
         arranged = [_joined(arranged)]
     rest = _in_turn(_said(_noted(turns[leading:], dialect), dialect), dialect)
     if rest and dialect.begins_with_user and rest[0].role == "assistant":
@@ -262,7 +262,9 @@ def _in_turn(turns: Iterable[Turn], dialect: Dialect) -> list[Turn]:
                 ordered += [Turn("user", (_GO_ON,)), turn]
             else:
                 ordered.append(turn)
-        elif last.role == turn.role == "user" and dialect.alternates:
+        elif last.role == turn.role == "user" and (
+            dialect.alternates or None in (last.source, turn.source)
+        ):
             ordered[-1] = _joined([last, turn])
         elif (last.role, turn.role) == ("tool", "user") and not dialect.user_after_tool:
             ordered += [Turn("assistant", (_UNDERSTOOD,)), turn]
