@@ -26,7 +26,7 @@ from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from avengers_core.serving.capabilities import Needs
 from avengers_core.serving.question import Request
 from avengers_langchain.backends import Backends
-from avengers_langchain.history import portable, target_of
+from avengers_langchain.history import is_plain, portable, target_of
 from avengers_langchain.tools import BoundTools, StructuredOutput
 
 
@@ -187,7 +187,9 @@ class Call:
             arguments |= self.structured.arguments_for(model, backend, no_native)
         arguments |= self.arguments
         bound_stop = arguments.pop("stop", None)
-        messages = portable(self.messages, target_of(model, backend, arguments))
+        messages = list(self.messages)
+        if not is_plain(messages):
+            messages = portable(messages, target_of(model, backend, arguments))
         return Target(backend, messages, self.stop or bound_stop, arguments)
 
 

@@ -13,15 +13,15 @@ from llama_index.core.base.llms.types import (
     ToolCallBlock,
 )
 from llama_index.core.bridge.pydantic import BaseModel
+from llama_index.core.llms.llm import LLM
 
 from avengers_core.routing.decision import RoutingDecision
 from avengers_core.serving.answering import Answering, Vote, answering, text_key
 from avengers_core.serving.failover import Attempt
-from avengers_core.serving.history import Target
 from avengers_core.serving.settings import OF_A_CALL, Plan
 from avengers_llamaindex.backends import Backends
 from avengers_llamaindex.events import announce
-from avengers_llamaindex.history import portable, target_of
+from avengers_llamaindex.history import is_plain, portable, target_of
 
 # What is given to these by name are the template's variables.
 _OF_TEMPLATES = frozenset(
@@ -97,7 +97,7 @@ class LLMAnswering(Answering):
         kwargs = {key: _copied(value) for key, value in asked.kwargs.items()}
         args = tuple(map(_copied, asked.args))
         backend = asked.backends.get(attempt.model)
-        args, kwargs = _carried_over(self._method, args, kwargs, target_of(attempt.model, backend))
+        args, kwargs = _carried_over(self._method, args, kwargs, attempt.model, backend)
         return getattr(backend, self._method)(*args, **kwargs)
 
     def tag(self, answer: Any, facts: Mapping[str, Any]) -> Any:
@@ -152,21 +152,25 @@ class _Marker:
 
 
 def _carried_over(
-    method: str, args: tuple[Any, ...], kwargs: dict[str, Any], target: Target
+    method: str, args: tuple[Any, ...], kwargs: dict[str, Any], model: str, backend: LLM
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """The arguments, with the conversation among them as the backend accepts it."""
     if method.endswith("chat"):
-        return (portable(args[0], target), *args[1:]), kwargs
+        if not is_plain(args[0]):
+            args = (portable(args[0], target_of(model, backend)), *args[1:])
+        return args, kwargs
     if "chat_with_tools" not in method:
         return args, kwargs
     given = {**dict(zip(_OF_TOOLS, args, strict=False)), **kwargs}
-    history = list(given.get("chat_history") or ())
+    if not given.get("chat_history"):
+        return args, kwargs
+    history = list(given["chat_history"])
     if asked := given.get("user_msg"):  # it is the last message, and what is before depends on it
         history.append(asked if isinstance(asked, ChatMessage) else ChatMessage(asked))
-    rest = args[len(_OF_TOOLS) :]
-    if rest:
-        return (given["tools"], None, portable(history, target), *rest), kwargs
-    return (), {**given, "user_msg": None, "chat_history": portable(history, target)}
+    history = portable(history, target_of(model, backend))
+    if rest := args[len(_OF_TOOLS) :]:
+        return (given["tools"], None, history, *rest), kwargs
+    return (), {**given, "user_msg": None, "chat_history": history}
 
 
 def _copied(value: Any) -> Any:

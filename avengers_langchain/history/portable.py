@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 
 from avengers_core.serving.history import Target, carried_over
 from avengers_langchain.history.reading import turn_of
@@ -44,3 +44,21 @@ def portable(
         for message in messages
     ]
     return [message_of(turn) for turn in carried_over(turns, dialect)]
+
+
+def is_plain(messages: Sequence[BaseMessage]) -> bool:
+    """Whether it is one question, perhaps behind a system message: any backend takes that."""
+    if not messages:
+        return False
+    *before, question = messages
+    return (
+        type(question) is HumanMessage
+        and _is_text(question)
+        and (not before or (len(before) == 1 and type(before[0]) is SystemMessage))
+        and all(map(_is_text, before))
+    )
+
+
+def _is_text(message: BaseMessage) -> bool:
+    content = message.content
+    return isinstance(content, str) and bool(content.strip()) and message.name is None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from llama_index.core.base.llms.types import ChatMessage
+from llama_index.core.base.llms.types import ChatMessage, MessageRole, TextBlock
 
 from avengers_core.serving.history import Target, carried_over
 from avengers_llamaindex.history.reading import calls_of, reasoning_of, turn_of
@@ -42,3 +42,17 @@ def portable(
             own = bool(reasoning_of(message))  # without it, its own call is refused too
         turns.append(turn_of(message, dialect, own))
     return [message_of(turn, target) for turn in carried_over(turns, dialect)]
+
+
+def is_plain(messages: Sequence[ChatMessage]) -> bool:
+    """Whether it is one question, perhaps behind a system message: any backend takes that."""
+    roles = [message.role for message in messages]
+    return roles in (_ASKED, [MessageRole.SYSTEM, *_ASKED]) and all(
+        len(message.blocks) == 1
+        and isinstance(block := message.blocks[0], TextBlock)
+        and bool(block.text.strip())
+        for message in messages
+    )
+
+
+_ASKED = [MessageRole.USER]

@@ -6,12 +6,13 @@ python tests/benchmarks/bench.py
 from __future__ import annotations
 
 import bench_core
+import bench_history
 import bench_plugins
 from timing import show
 
 
 def main() -> None:
-    measures = (*bench_core.MEASURES, *bench_plugins.MEASURES)
+    measures = (*bench_core.MEASURES, *bench_plugins.MEASURES, *bench_history.MEASURES)
     show(row for measure in measures for row in measure())
 
 

@@ -17,6 +17,7 @@ for _name in (
     "anthropic_messages",
     "gemini_content",
     "strict_server",
+    "providers_router",
 ):
     if _name not in sys.modules:
         _spec = importlib.util.spec_from_file_location(

@@ -29,9 +29,10 @@ from llama_index.core.llms.function_calling import FunctionCallingLLM
 from llama_index.core.tools import FunctionTool
 from llama_index.llms.openai import OpenAI, OpenAIResponses
 from llama_index.llms.openai_like import OpenAILike
+from providers_router import router_of
 from strict_server import StrictServer
 
-from avengers_llamaindex.history import portable, target_of
+from avengers_llamaindex import AvengersLLM
 
 Anthropic = pytest.importorskip(
     "llama_index.llms.anthropic", reason="llama-index-llms-anthropic is not installed"
@@ -101,8 +102,8 @@ KINDS: dict[str, Make] = {
 
 
 @cache
-def llm_of(kind: str, url: str) -> FunctionCallingLLM:
-    return KINDS[kind](url)
+def router_over(kind: str, url: str) -> AvengersLLM:
+    return AvengersLLM(router=router_of(list(KINDS)), models={kind: KINDS[kind](url)})
 
 
 class Conversation:
@@ -127,18 +128,17 @@ class Conversation:
                 self.messages.append(result)
 
     def answer(self, kind: str) -> ChatMessage:
-        llm = llm_of(kind, self._url)
+        llm = router_over(kind, self._url)
         before = [message.model_copy(deep=True) for message in self.messages]
-        sent = portable(self.messages, target_of(kind, llm))
         if self._streamed:
-            *_, response = llm.stream_chat_with_tools([SEARCH], chat_history=sent)
+            *_, response = llm.stream_chat_with_tools([SEARCH], chat_history=self.messages)
         else:
-            response = llm.chat_with_tools([SEARCH], chat_history=sent)
+            response = llm.chat_with_tools([SEARCH], chat_history=self.messages)
         assert self.messages == before
-        message = response.message
-        message.additional_kwargs = {**message.additional_kwargs, "avengers": {"model": kind}}
-        self.messages.append(message)
-        return message
+        # A memory keeps the message, so it has to say who wrote it.
+        assert response.message.additional_kwargs["avengers"]["model"] == kind
+        self.messages.append(response.message)
+        return response.message
 
 
 @pytest.fixture(params=[False, True], ids=["plain", "streamed"])
@@ -162,8 +162,9 @@ def test_text_that_one_wrote_is_read_by_all(
         conversation.messages = [*first.messages]
         conversation.say("And you?")
         assert "I am " in str(conversation.answer(reader).content)
-        conversation.say("And you again?")
-        conversation.answer(writer)
+        if not streamed:
+            conversation.say("And you again?")
+            conversation.answer(writer)
     assert strict.refused == []
 
 
@@ -249,7 +250,7 @@ _MESSAGES = st.one_of(
 
 @pytest.mark.parametrize("reader", KINDS)
 @settings(
-    max_examples=25, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=15, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(history=st.lists(_MESSAGES, max_size=8))
 def test_no_kind_refuses_what_others_left(
@@ -258,7 +259,6 @@ def test_no_kind_refuses_what_others_left(
     strict.refused.clear()
     messages = [*history, ChatMessage("Go on.")]
     before = [message.model_copy(deep=True) for message in messages]
-    llm = llm_of(reader, strict.url)
-    llm.chat(portable(messages, target_of(reader, llm)))
+    router_over(reader, strict.url).chat(messages)
     assert messages == before
     assert strict.refused == []
