@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from concurrent.futures import ThreadPoolExecutor
+import runpy
 from pathlib import Path
 
 import nbclient
@@ -17,37 +14,36 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 SCRIPTS = ["langchain_drop_in.py", "langchain_rag.py", "langchain_agent.py"]
 
 
-def run(script: str, **environment: str) -> str:
-    done = subprocess.run(
-        [sys.executable, str(EXAMPLES / script)],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, **environment},
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+@pytest.fixture(autouse=True)
+def _beside_their_stand_ins(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As for a script that is started: the folder that it lies in comes first."""
+    monkeypatch.syspath_prepend(EXAMPLES)
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
-def test_without_a_key(script: str) -> None:
-    output = run(script)
-    assert output.splitlines()[0].startswith("No key in the environment: stand-ins answer")
-    last = output.splitlines()[-1]
+def test_without_a_key(script: str, capsys: pytest.CaptureFixture[str]) -> None:
+    runpy.run_path(str(EXAMPLES / script), run_name="__main__")
+    first, *_, last = capsys.readouterr().out.splitlines()
+    assert first.startswith("No key in the environment: stand-ins answer")
     assert "expected score" in last
     assert "cost $" in last
 
 
-def test_with_a_key(server: StubServer) -> None:
-    def on_stub(script: str) -> str:
-        return run(script, AVENGERS_BASE_URL=server.url, AVENGERS_API_KEY="k")
-
-    with ThreadPoolExecutor() as pool:
-        outputs = list(pool.map(on_stub, SCRIPTS))
-    for output in outputs:
-        assert output.splitlines()[0].startswith("Answers come from the endpoint")
-        assert "expected score" in output.splitlines()[-1]
-    assert len(server.answered_by) == 6 + 2 + 4
+@pytest.mark.parametrize(("script", "calls"), list(zip(SCRIPTS, [6, 2, 4], strict=True)))
+def test_with_a_key(
+    script: str,
+    calls: int,
+    server: StubServer,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("AVENGERS_BASE_URL", server.url)
+    monkeypatch.setenv("AVENGERS_API_KEY", "k")
+    runpy.run_path(str(EXAMPLES / script), run_name="__main__")
+    first, *_, last = capsys.readouterr().out.splitlines()
+    assert first.startswith("Answers come from the endpoint")
+    assert "expected score" in last
+    assert len(server.answered_by) == calls
 
 
 @pytest.mark.notebook

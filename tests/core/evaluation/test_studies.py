@@ -19,7 +19,7 @@ SAMPLE = Path(__file__).parents[3] / "examples" / "data" / "sample.jsonl"
 
 @pytest.fixture(scope="module")
 def records():
-    return load_records(SAMPLE)
+    return load_records(SAMPLE)[::3]  # of every dataset, and quick
 
 
 def test_settings_cross_values_and_seeds(records):
@@ -122,7 +122,7 @@ def test_limits_and_a_cache(records, tmp_path):
 
 
 def test_a_split_that_leaves_none_says_so(records):
-    with pytest.raises(RecordError, match=r"360 records with train_ratio=0.001 leave none to fit"):
+    with pytest.raises(RecordError, match=r"120 records with train_ratio=0.001 leave none to fit"):
         run(records, [Setting(train_ratio=0.001)], jobs=1)
     one = Setting(held_out=records.datasets[0])
     only = records.replace(r for r in records if r.dataset == one.held_out)
