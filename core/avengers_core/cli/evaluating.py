@@ -27,6 +27,7 @@ from avengers_core.cli.shared import (
     train_ratio_option,
     without,
 )
+from avengers_core.files import write_text
 from avengers_core.routing.decision import text_table
 
 if TYPE_CHECKING:
@@ -257,7 +258,7 @@ def _show(
 
     written = []
     if output is not None:
-        output.write_text(json.dumps(result.to_dict(), indent=1) + "\n", encoding="utf-8")
+        write_text(output, json.dumps(result.to_dict(), indent=1) + "\n")
     if report is not None:
         result.save(report)
         written.append(f"\nreport: {report}")

@@ -14,6 +14,7 @@ import click
 from click.core import ParameterSource
 
 from avengers_core.errors import AvengersError
+from avengers_core.records.names import one_line
 from avengers_core.records.record import Missing, Records, load_records
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -45,7 +46,8 @@ class Commands(click.Group):
             ctx.exit(_CLOSED_PIPE)
         except (AvengersError, ValueError, OSError) as error:
             command = self.get_command(ctx, ctx.invoked_subcommand or "")
-            raise click.ClickException(in_flags(str(error), command or self)) from error
+            lines = in_flags(str(error), command or self).split("\n")
+            raise click.ClickException("\n".join(map(one_line, lines))) from error
 
 
 def in_flags(text: str, command: click.Command) -> str:
@@ -297,9 +299,9 @@ def show_problems(count: int, first: Sequence[object], where: str) -> None:
     """Say on standard error how many rows were rejected, and show the first few."""
     if not count:
         return
-    click.echo(f"{where}: {count:,} lines rejected", err=True)
+    click.echo(one_line(f"{where}: {count:,} lines rejected"), err=True)
     for problem in first[:_SHOWN_PROBLEMS]:
-        click.echo(f"  {problem}", err=True)
+        click.echo(one_line(f"  {problem}"), err=True)
     if count > _SHOWN_PROBLEMS:
         click.echo(f"  ... and {count - _SHOWN_PROBLEMS:,} more", err=True)
 

@@ -38,7 +38,10 @@ th:first-child, td:first-child {{ text-align: left; position: sticky; left: 0;
   background: var(--page) }}
 th.words, td.words {{ text-align: left; white-space: normal }}
 tr:hover td {{ background: var(--hover) }}
-.wide {{ overflow-x: auto }}
+th {{ white-space: normal; vertical-align: bottom }}
+/* As wide as the table, up to the window's right edge; what is more scrolls, and prints smaller. */
+.wide {{ width: max-content; max-width: calc(50% + 50vw - 1.5rem); overflow-x: auto }}
+@media print {{ .wide {{ max-width: none; overflow: visible }} table {{ font-size: 7pt }} }}
 figure {{ margin: 1rem 0 }} svg {{ max-width: 100%; height: auto; border-radius: 4px }}
 </style>
 <h1>Held-out evaluation</h1><p>{summary}</p>{pictures}{tables}

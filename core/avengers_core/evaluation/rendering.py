@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -19,6 +20,8 @@ _METRICS = {
     "gap_to_oracle": ("Gap to oracle", "what choosing the best model for every query would add"),
     "pareto_dist": ("ParetoDist", "mean distance to the Pareto front; 0 is on it"),
 }
+# What Markdown takes for marks; in "://" it finds addresses, and inside a word "_" is none.
+_MARKED = re.compile(r"[\\`*\[\]~|]|:(?=//)|(?<!\w)_|_(?!\w)")
 ENDINGS = (".json", ".md", ".html")
 CONFIDENCE = (
     "Bootstrap: queries drawn anew inside each dataset. The lead is over the best single model, in "
@@ -231,8 +234,8 @@ def markdown_table(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> str
 
 
 def _plain(text: str) -> str:
-    """A text that Markdown shows as it is, inside a table, too."""
-    return " ".join(html.escape(text, quote=False).replace("|", "\\|").split())
+    """A text that Markdown shows as it is, inside a table, too: no link, picture or emphasis."""
+    return " ".join(_MARKED.sub(r"\\\g<0>", html.escape(text, quote=False)).split())
 
 
 def percent(value: float) -> str:

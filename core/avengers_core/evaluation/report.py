@@ -10,6 +10,7 @@ from avengers_core.evaluation import rendering
 from avengers_core.evaluation.html_page import to_html
 from avengers_core.evaluation.rendering import ENDINGS
 from avengers_core.evaluation.results import Results
+from avengers_core.files import write_text
 
 
 class Report(Results):
@@ -35,7 +36,7 @@ class Report(Results):
             text = self.to_markdown()
         else:
             text = to_html(self)
-        file.write_text(text, encoding="utf-8")
+        write_text(file, text)
 
     def __repr__(self) -> str:
         return rendering.one_line(self)

@@ -357,4 +357,11 @@ def _append(path: Path, row: Row) -> None:
         writer = csv.DictWriter(file, list(row))
         if new:
             writer.writeheader()
-        writer.writerow(row)
+        writer.writerow({name: _as_cell(value) for name, value in row.items()})
+
+
+def _as_cell(value: Any) -> Any:
+    """A value that a spreadsheet shows as it is: a name may begin as a formula does."""
+    return (
+        f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@")) else value
+    )

@@ -6,11 +6,15 @@ import json
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
+from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 
 from avengers_core import OptionalDependencyError, Router, evaluate, fit
+from avengers_core.embedders import CallableEmbedder
 from avengers_core.evaluation import rendering
+from avengers_core.evaluation.html_page import to_html
 from avengers_core.evaluation.plots import plots
 
 VILE = ("<b>bold</b>", "pipe|d & $x^2$")
@@ -229,3 +233,32 @@ def test_the_svg_of_a_picture_keeps_its_text(vile):
     assert "mean cost of a call, USD" in svg
     assert ">&lt;b&gt;bold&lt;/b&gt;<" in svg
     assert ">pipe|d &amp; $x^2$<" in svg
+
+
+NAMES = [
+    "![x](http://e/p.png)",
+    "[a](b)",
+    "*a*",
+    "_b_",
+    "`c`",
+    "~~d~~",
+    "a|b",
+    "<img src=x>",
+    "=1+1",
+]
+
+
+def test_names_are_shown_as_they_are_in_every_form():
+    rows = [
+        {"query": f"q{i}", "records": dict.fromkeys(NAMES, i % 2), "dataset": NAMES[i % 9]}
+        for i in range(36)
+    ]
+    embedder = CallableEmbedder(lambda t: np.ones((len(t), 2)), id="ones", dim=2)
+    artifact = fit(rows, embedder, n_clusters=1, refine=False)
+    report = evaluate(Router(artifact, embedder), rows, [0.5])
+    markdown, page = report.to_markdown(), to_html(report)
+    for live in ("![x](", "[a](b)", "http://", "| *a* ", "| _b_ ", "`c`", "<img"):
+        assert live not in markdown
+    assert r"\[a\](b)" in markdown
+    assert "<img" not in page
+    ElementTree.fromstring(re.search(r"<svg.*?</svg>", page, re.DOTALL)[0])

@@ -33,6 +33,14 @@ def test_leave_one_out_takes_every_dataset(records):
     assert [s.held_out for s in settings] == list(records.datasets)
 
 
+def test_no_cell_is_a_formula(tmp_path):
+    row = {"embedder": "@cf/model", "held_out": "=HYPERLINK(1)", "study": "a-b", "aiq": -0.5}
+    studies._append(tmp_path / "rows.csv", row)
+    with (tmp_path / "rows.csv").open(newline="") as file:
+        (kept,) = csv.reader(file.readlines()[1:])
+    assert kept == ["'@cf/model", "'=HYPERLINK(1)", "a-b", "-0.5"]
+
+
 def test_unknown_study(records):
     with pytest.raises(ValueError, match="no study 'depth'"):
         settings_for("depth", records, Setting(), [0])
