@@ -64,6 +64,10 @@ def turn_of(message: BaseMessage, dialect: Dialect, own: bool) -> Turn:
     """
     if isinstance(message, AIMessage):
         if own:
+            # The name is the caller's, such as an agent's, and the one thing that may be refused.
+            if message.name and NOT_IN_NAMES.search(message.name) and "openai" in dialect.name:
+                valid = {"name": NOT_IN_NAMES.sub("_", message.name)}
+                message = message.model_copy(update=valid)
             return Turn("assistant", calls=_calls(message), own=True, source=message)
         name = message.name if dialect.name == "openai" else None
         return Turn("assistant", tuple(_answer(message)), _calls(message), name=name)

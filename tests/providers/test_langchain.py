@@ -195,6 +195,30 @@ def test_a_loop_that_one_began_is_gone_on_with_by_all(
     assert strict.refused == []
 
 
+@pytest.mark.parametrize("writer", ["claude, thinking", "responses", "gemini 3, thoughts"])
+def test_a_loop_whose_model_fails_is_gone_on_with_by_another(
+    strict: StrictServer, writer: str
+) -> None:
+    conversation = Conversation(strict.url, "v0", streamed=False)
+    conversation.say("Search, please.")
+    conversation.answer(writer)
+    conversation.give_result()
+    strict.failing.add(strict.requests[-1][0])
+    llm = router_over(strict.url, "v0").bind_tools([search])
+    answer = llm.invoke(conversation.messages, models=[writer, "openai"])
+    assert answer.response_metadata["avengers"]["model"] == "openai"
+    assert strict.refused == []
+
+
+def test_an_agent_may_be_called_by_a_name_that_openai_does_not_take(strict: StrictServer) -> None:
+    conversation = Conversation(strict.url, "v0", streamed=False)
+    conversation.say("Who are you?")
+    conversation.answer("openai").name = "My Agent"
+    conversation.say("And you?")
+    conversation.answer("openai")
+    assert strict.refused == []
+
+
 # -- histories of any shape --
 
 _IDS = st.sampled_from(["", "a", "call_1", "functions.search:0", "x" * 60, "tool 1", "id|fc_2"])
