@@ -16,6 +16,7 @@ import codecs
 import gzip
 import io
 import itertools
+import logging
 import os
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -37,6 +38,8 @@ from pydantic import (
 
 from avengers_core.errors import RecordError
 from avengers_core.records.names import fault_of_name, one_line
+
+logger = logging.getLogger(__name__)
 
 Missing = Literal["skip", "zero"]
 Source = str | os.PathLike[str] | IO[bytes] | IO[str] | Iterable[Any]
@@ -234,6 +237,7 @@ def load_records(source: Source, *, strict: bool = False, missing: Missing = "sk
             raise RecordError(str(item))
         else:
             problems.append(item)
+    _notice_other_names(records)
     return Records(records, problems, missing)
 
 
@@ -255,6 +259,21 @@ def iter_records(source: Source) -> Iterator[Record | RecordProblem]:
                     f"avengers_core.jobs, or one by one"
                 )
             yield parse_record(item, number)
+
+
+def _notice_other_names(records: Sequence[Record]) -> None:
+    """Say where usages have names that no score has: those costs count for nobody."""
+    scored = dict.fromkeys(model for record in records for model in record.scores)
+    used = dict.fromkeys(model for record in records for model in record.usages)
+    others = [model for model in used if model not in scored]
+    without = [model for model in scored if model not in used]
+    if others and without:
+        logger.warning(
+            "the usages of %s count for no model, as no score has these names; the scores of %s "
+            "have no usage",
+            ", ".join(map(repr, others)),
+            ", ".join(map(repr, without)),
+        )
 
 
 def as_records(source: Records | Source) -> Records:

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from avengers_core import RecordError, load_records
+from avengers_core.cli import main
 from avengers_core.importers import LAYOUTS, import_records
 from avengers_core.importers.detection import layout_of
 from avengers_core.importers.reading.archives import opened
@@ -50,6 +52,14 @@ def test_a_single_file_of_an_example_is_known_with_what_lies_beside_it(name: str
         assert load_records(import_records(own[0].path))
     except RecordError as error:  # of traces and scores, each in a file of its own
         assert "has a score" in str(error) or "no call of a model" in str(error)  # noqa: PT017
+
+
+def test_help_and_page_name_every_layout() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "importing.md").read_text(encoding="utf-8")
+    told = CliRunner().invoke(main, ["import", "--help"]).output
+    words = set(told.replace(",", " ").replace(";", " ").replace(".", " ").split())
+    assert set(LAYOUTS) <= words
+    assert all(f"| `{name}` |" in page for name in LAYOUTS)
 
 
 def is_object(row: object) -> bool:

@@ -385,3 +385,12 @@ def test_names_that_no_output_could_show_are_refused(name):
 def test_names_that_can_be_printed_are_taken(name):
     (record,) = load_records([{"query": "q", "records": {name: 1}, "dataset": name}])
     assert (list(record.scores), record.dataset) == ([name], name)
+
+
+@pytest.mark.parametrize(
+    ("usages", "noticed"),
+    [({"openai/gpt-5": {"cost": 1}}, True), ({"gpt-5": {"cost": 1}, "x": {"cost": 1}}, False)],
+)
+def test_costs_under_other_names_than_scores_are_noticed(caplog, usages, noticed):
+    load_records([{"query": "q", "records": {"gpt-5": 1}, "usages": usages}])
+    assert ("'openai/gpt-5'" in caplog.text and "'gpt-5'" in caplog.text) is noticed
