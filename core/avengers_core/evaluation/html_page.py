@@ -29,7 +29,7 @@ _PAGE = """<!doctype html>
 @media (prefers-color-scheme: dark) {{
   :root {{ --ink: #e4e4e4; --page: #17181a; --line: #3a3b3e; --hover: #232427 }}
 }}
-body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem;
+body {{ font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto; padding: 0 1rem; max-width: 90rem;
   color: var(--ink); background: var(--page) }}
 table {{ border-collapse: collapse; font-size: 14px; font-variant-numeric: tabular-nums }}
 th, td {{ padding: .25rem .6rem; border-bottom: 1px solid var(--line); text-align: right;
@@ -39,9 +39,10 @@ th:first-child, td:first-child {{ text-align: left; position: sticky; left: 0;
 th.words, td.words {{ text-align: left; white-space: normal }}
 tr:hover td {{ background: var(--hover) }}
 th {{ white-space: normal; vertical-align: bottom }}
-/* As wide as the table, up to the window's right edge; what is more scrolls, and prints smaller. */
-.wide {{ width: max-content; max-width: calc(50% + 50vw - 1.5rem); overflow-x: auto }}
-@media print {{ .wide {{ max-width: none; overflow: visible }} table {{ font-size: 7pt }} }}
+p, figure {{ max-width: 60rem }}
+/* A table may take the window's width; what is more scrolls, and prints smaller. */
+.wide {{ overflow-x: auto }}
+@media print {{ .wide {{ overflow: visible }} table {{ font-size: 7pt }} }}
 figure {{ margin: 1rem 0 }} svg {{ max-width: 100%; height: auto; border-radius: 4px }}
 </style>
 <h1>Held-out evaluation</h1><p>{summary}</p>{pictures}{tables}
