@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -124,6 +126,12 @@ def shrunk_means(total: Floats, n: Floats, m0: float) -> Floats:
     overall = ratio(total.sum(axis=0), n.sum(axis=0))
     weight = n + m0
     return np.where(weight > 0, (total + m0 * overall) / np.where(weight > 0, weight, 1.0), overall)
+
+
+def sums_of_cells(values: npt.NDArray[Any], labels: npt.NDArray[np.int64], k: int) -> Floats:
+    """(k, M) sums of (n, M) values over the rows of each cluster."""
+    columns = [np.bincount(labels, weights=column, minlength=k) for column in values.T]
+    return np.stack(columns, axis=1)
 
 
 def ratio(total: Floats, n: Floats, empty: float = 0.0) -> Floats:

@@ -10,7 +10,8 @@ class Hyperparameters(NamedTuple):
 
     Attributes:
         beta: sharpness of the clusters' weights.
-        m0: records' worth of shrinkage of a cluster's means towards a model's overall mean.
+        m0: records' worth of shrinkage of a cluster's means, towards a model's overall mean or,
+            of costs in newer artifacts, towards the product of cluster and model.
         ridge: penalty of the linear map, in records' worth of unit vectors.
         mix: weight of the linear map against the clusters, in [0, 1].
     """

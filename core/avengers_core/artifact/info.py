@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timezone
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -33,6 +33,9 @@ class ArtifactInfo(BaseModel):
         missing: what a model without a result is in the sums: unknown (``"skip"``), or ``"zero"``.
         scorer: the scorer that a router uses unless told otherwise.
         scorer_options: and its options.
+        cells: how a model's results in a cluster are read: each model by itself (``"separate"``,
+            artifacts of older versions), or the models together (``"joint"``), see
+            :mod:`avengers_core.artifact.estimation.cells`.
         input_prices: USD per prompt token by model, where they were given and need not be
             estimated from token counts.
         source: what it was made from, in words.
@@ -47,6 +50,7 @@ class ArtifactInfo(BaseModel):
     fit: dict[str, Any] = Field(default_factory=dict)
     missing: Missing = "skip"
     scorer: _Text = "calibrated"
+    cells: Literal["separate", "joint"] = "separate"
     scorer_options: dict[str, Any] = Field(default_factory=dict)
     input_prices: dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]] = Field(
         default_factory=dict

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from avengers_core.artifact.clusters import assign
+from avengers_core.artifact.estimation.difficulty import Difficulty
 from avengers_core.artifact.hyperparameters import Hyperparameters
 from avengers_core.artifact.moments import LinearMap, Moments
 from avengers_core.artifact.statistics import LARGEST, Statistics, out_of_range
@@ -42,6 +43,8 @@ class Refinement:
         statistics: the sums per (cluster, model) of this clustering.
         moments: the sums that the linear map is made of.
         hyperparameters: chosen by cross-validation.
+        difficulty: how hard the queries are that each model was asked; None in artifacts of
+            versions that did not know it.
         solved: the linear map, where it is known already.
     """
 
@@ -50,6 +53,7 @@ class Refinement:
     statistics: Statistics
     moments: Moments
     hyperparameters: Hyperparameters
+    difficulty: Difficulty | None = None
     solved: LinearMap | None = None
 
     @cached_property
@@ -57,19 +61,25 @@ class Refinement:
         """The map from points to the models' scores, solved from the moments."""
         return self.solved or self.moments.spectrum().solve(self.hyperparameters.ridge)
 
-    def with_records(self, statistics: Statistics, moments: Moments) -> Refinement:
+    def with_records(
+        self, statistics: Statistics, moments: Moments, difficulty: Difficulty | None
+    ) -> Refinement:
         """The same space and clusters with other sums."""
-        return replace(self, statistics=statistics, moments=moments, solved=None)
+        return replace(
+            self, statistics=statistics, moments=moments, difficulty=difficulty, solved=None
+        )
 
     def emptied(self, models: int, datasets: int) -> Refinement:
         """The same space and clusters without records, for as many models and datasets."""
         k, d = self.centroids.shape
-        return self.with_records(Statistics.zeros(k, models, datasets), Moments.zeros(d, models))
+        return self.with_records(
+            Statistics.zeros(k, models, datasets),
+            Moments.zeros(d, models),
+            self.difficulty and self.difficulty.emptied(models),
+        )
 
-    def sums(
-        self, vectors: Floats, features: Floats, outcomes: Outcomes
-    ) -> tuple[Statistics, Moments]:
-        """What records add up to in this space.
+    def collect(self, vectors: Floats, features: Floats, outcomes: Outcomes) -> Refinement:
+        """The same space and clusters with the sums of records.
 
         Args:
             vectors: (n, d) unit vectors of the queries.
@@ -78,9 +88,11 @@ class Refinement:
         """
         points = self.augment(vectors, features)
         labels = assign(points, self.centroids)
-        return (
+        known = ~np.isnan(outcomes.scores)
+        return self.with_records(
             Statistics.collect(outcomes, labels, len(self.centroids)),
             Moments.collect(points, outcomes.scores),
+            self.difficulty and self.difficulty.collect(points, labels, known),
         )
 
     def select_models(self, columns: Sequence[int | None], missing: Missing = "skip") -> Refinement:
@@ -88,6 +100,7 @@ class Refinement:
         return self.with_records(
             self.statistics.select_models(columns, missing),
             self.moments.select_models(columns, missing),
+            self.difficulty and self.difficulty.select_models(columns, missing),
         )
 
     def select_datasets(self, columns: Sequence[int | None]) -> Refinement:
@@ -100,11 +113,16 @@ class Refinement:
             self,
             statistics=self.statistics.without_records(),
             moments=self.moments.without_records(),
+            difficulty=self.difficulty and self.difficulty.without_records(),
             solved=None,
         )
 
     def __add__(self, other: Refinement) -> Refinement:
-        return self.with_records(self.statistics + other.statistics, self.moments + other.moments)
+        return self.with_records(
+            self.statistics + other.statistics,
+            self.moments + other.moments,
+            self.difficulty and other.difficulty and self.difficulty + other.difficulty,
+        )
 
     @property
     def nbytes(self) -> int:
@@ -124,6 +142,10 @@ class Refinement:
             "settings": np.array([self.augment.weight, *self.hyperparameters]),
             **{f"statistics.{k}": v for k, v in self.statistics.arrays().items()},
             **{f"moments.{k}": v for k, v in self.moments.packed().items()},
+            **{
+                f"difficulty.{k}": v
+                for k, v in (self.difficulty.arrays() if self.difficulty else {}).items()
+            },
         }
 
     @classmethod
@@ -134,12 +156,14 @@ class Refinement:
             return {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
 
         weight, beta, m0, ridge, mix = arrays["settings"].tolist()
+        difficulty = part("difficulty.")
         return cls(
             Augment(arrays["mean"], arrays["spread"], weight),
             arrays["centroids"],
             Statistics(**part("statistics.")),
             Moments.unpack(part("moments.")),
             Hyperparameters(beta, m0, ridge, mix),
+            Difficulty(**difficulty) if difficulty else None,
             LinearMap(**part("linear.")),
         )
 
@@ -157,6 +181,9 @@ class Refinement:
             **dict.fromkeys(("moments.seen", "moments.cross"), (d, m)),
             "moments.count": (1,),
             "moments.gram": (d * (d + 1) // 2,),
+            "difficulty.direction": (d,),
+            "difficulty.asked": (len(self.centroids), m),
+            "difficulty.every": (len(self.centroids),),
         }
         arrays = self._own_arrays()
         if self.solved:
@@ -183,4 +210,11 @@ class Refinement:
             and np.array_equal(self.augment.mean, other.augment.mean)
             and np.array_equal(self.augment.spread, other.augment.spread)
             and self.augment.weight == other.augment.weight
+            and _same_direction(self.difficulty, other.difficulty)
         )
+
+
+def _same_direction(a: Difficulty | None, b: Difficulty | None) -> bool:
+    if a is None or b is None:
+        return a is b
+    return np.array_equal(a.direction, b.direction)

@@ -257,6 +257,7 @@ def digest(artifact: RouterArtifact) -> str:
             info.scorer,
             sorted(info.scorer_options.items()),
             sorted(info.input_prices.items()),
+            *([info.cells] if info.cells != "separate" else []),
         ]
     )
     return hashlib.sha256(names.encode() + _serialize(_arrays(artifact))).hexdigest()

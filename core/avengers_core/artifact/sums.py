@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from avengers_core.artifact.artifact import RouterArtifact
-from avengers_core.artifact.moments import Moments
+from avengers_core.artifact.refinement import Refinement
 from avengers_core.artifact.statistics import Statistics
 from avengers_core.records.outcomes import Outcomes
 
@@ -21,11 +21,11 @@ class Sums:
 
     Attributes:
         statistics: of the artifact's clusters.
-        refined: statistics and moments of its refinement, or None.
+        refined: its refinement with its sums, or None.
     """
 
     statistics: Statistics
-    refined: tuple[Statistics, Moments] | None
+    refined: Refinement | None
 
     @classmethod
     def collect(
@@ -46,20 +46,14 @@ class Sums:
             return cls(statistics, None)
         if features is None:
             raise ValueError("an artifact with a refinement needs the texts' surface features")
-        return cls(statistics, r.sums(vectors, features, outcomes))
+        return cls(statistics, r.collect(vectors, features, outcomes))
 
     def __add__(self, other: Sums) -> Sums:
         statistics = self.statistics + other.statistics
         if self.refined is None or other.refined is None:
             return Sums(statistics, None)
-        (a, b), (c, d) = self.refined, other.refined
-        return Sums(statistics, (a + c, b + d))
+        return Sums(statistics, self.refined + other.refined)
 
     def put_into(self, artifact: RouterArtifact) -> RouterArtifact:
         """The artifact with these sums in place of its own."""
-        r = artifact.refinement
-        return replace(
-            artifact,
-            statistics=self.statistics,
-            refinement=r and self.refined and r.with_records(*self.refined),
-        )
+        return replace(artifact, statistics=self.statistics, refinement=self.refined)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from itertools import product
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from avengers_core.artifact.clusters import posterior, shrunk_means
+from avengers_core.artifact.clusters import posterior, sums_of_cells
+from avengers_core.artifact.estimation.cells import expected_scores_of
 from avengers_core.artifact.hyperparameters import Hyperparameters
 from avengers_core.artifact.moments import Moments
 
@@ -17,7 +17,6 @@ Floats = npt.NDArray[np.floating]
 
 # A factor of two to three apart: between these the held-out error hardly moves.
 _BETAS = (10.0, 20.0, 40.0)
-_M0S = (2.0, 5.0, 15.0)
 _RIDGES = (10.0, 30.0, 100.0)
 _FOLDS = 5
 
@@ -28,20 +27,27 @@ def choose_hyperparameters(
     scores: Floats,
     centroids: npt.NDArray[np.float32],
     seed: int,
+    *,
+    easier: Floats | None = None,
 ) -> Hyperparameters:
     """The settings that predict held-out differences between models best.
 
     Five folds; each is predicted by clusters and by the linear map from the other four. Routing
     depends on nothing but the differences between the models, so their squared error is what
-    counts. For each of a few sharpnesses, shrinkages and penalties, the weight of the map against
+    counts. For each of a few sharpnesses and penalties, the weight of the map against
     the clusters that leaves the smallest error is found in closed form.
+
+    Where records are incomplete, the folds imitate how: of the cells (cluster, model) of the other
+    four, as large a share is hidden as has no records at all, so that held-out results are
+    predicted for models that have not been seen near them as often as they will be.
 
     Args:
         points: (n, D) unit vectors.
         labels: (n,) their clusters.
         scores: (n, M), NaN where missing.
         centroids: (K, D).
-        seed: of the folds.
+        seed: of the folds, and of what is hidden from them.
+        easier: (n,) by what score queries are easier than others of their clusters; default 0.
 
     Returns:
         The defaults where there is one model, or too little to validate on.
@@ -50,40 +56,54 @@ def choose_hyperparameters(
     if m < 2 or n < 2 * _FOLDS:
         return Hyperparameters()
     k = len(centroids)
-    draws = np.array(np.random.default_rng(seed).integers(_FOLDS, size=n))
+    rng = np.random.default_rng(seed)
+    draws = np.array(rng.integers(_FOLDS, size=n))
     fold = draws[_first_alike(points)]
     known = ~np.isnan(scores)
     values = np.where(known, scores, 0.0)
+    comparable = values if easier is None else values - easier[:, None]
     whole = Moments.collect(points, scores)
-    grid = list(product(_BETAS, _M0S, _RIDGES))
+    hidden_share = _share_unseen(known, labels, k)
+    grid = list(product(_BETAS, _RIDGES))
     errors = np.zeros((len(grid), 3))
     for f in range(_FOLDS):
         held, kept = fold == f, fold != f
         if not held.any() or not kept.any():
             continue
         seen = known[held]
-        n_kept = _per_cluster(known[kept], labels[kept], k)
-        total = _per_cluster(values[kept], labels[kept], k)
-        size = np.bincount(labels[kept], minlength=k).astype(np.float64)
-        spectrum = (whole - Moments.collect(points[held], scores[held])).spectrum()
+        near = labels[kept]
+        size = np.bincount(near, minlength=k).astype(np.float64)
+        if hidden_share > 0:
+            shown = known[kept] & (rng.random((k, m)) >= hidden_share)[near]
+            moments = Moments.collect(points[kept], np.where(shown, scores[kept], np.nan))
+        else:
+            shown = known[kept]
+            moments = whole - Moments.collect(points[held], scores[held])
+        n_shown = sums_of_cells(shown, near, k)
+        total = sums_of_cells(shown * comparable[kept], near, k)
+        spectrum = moments.spectrum()
         truth = _between_models(values[held], seen)
         weights = {b: posterior(points[held], centroids, size, b) for b in _BETAS}
-        means = {m0: shrunk_means(total, n_kept, m0) for m0 in _M0S}
+        table = expected_scores_of(total, n_shown, centroids)
         lines = {r: _between_models(spectrum.solve(r)(points[held]), seen) for r in _RIDGES}
-        steps = {
-            (b, m0): _between_models(weights[b] @ means[m0], seen)
-            for b, m0 in product(_BETAS, _M0S)
-        }
-        for i, (beta, m0, ridge) in enumerate(grid):
-            miss = truth - steps[beta, m0]
-            step = lines[ridge] - steps[beta, m0]
+        steps = {b: _between_models(weights[b] @ table, seen) for b in _BETAS}
+        for i, (beta, ridge) in enumerate(grid):
+            miss = truth - steps[beta]
+            step = lines[ridge] - steps[beta]
             errors[i] += np.vdot(miss, miss), np.vdot(step, miss), np.vdot(step, step)
     miss, agreement, strength = errors.T
     # Minimises |miss - mix step|^2 = miss - 2 mix agreement + mix^2 strength.
     mix = np.clip(agreement / np.where(strength > 0, strength, 1.0), 0.0, 1.0)
     left = miss - 2 * mix * agreement + mix**2 * strength
     best = int(np.argmin(left))
-    return Hyperparameters(*grid[best], float(mix[best]))
+    beta, ridge = grid[best]
+    return Hyperparameters(beta=beta, ridge=ridge, mix=float(mix[best]))
+
+
+def _share_unseen(known: npt.NDArray[np.bool_], labels: npt.NDArray[np.int64], k: int) -> float:
+    """The share of records that lie in clusters in which a model has none, mean over models."""
+    unseen = sums_of_cells(known, labels, k) == 0
+    return float((np.bincount(labels, minlength=k) @ unseen).mean() / len(labels))
 
 
 def _first_alike(points: Floats) -> npt.NDArray[np.int64]:
@@ -91,11 +111,6 @@ def _first_alike(points: Floats) -> npt.NDArray[np.int64]:
     first: dict[bytes, int] = {}
     alike = [first.setdefault(point.tobytes(), row) for row, point in enumerate(points)]
     return np.array(alike, dtype=np.int64)
-
-
-def _per_cluster(values: npt.NDArray[Any], labels: npt.NDArray[np.int64], k: int) -> Floats:
-    columns = [np.bincount(labels, weights=column, minlength=k) for column in values.T]
-    return np.stack(columns, axis=1)
 
 
 def _between_models(values: Floats, known: npt.NDArray[np.bool_]) -> Floats:

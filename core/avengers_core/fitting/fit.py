@@ -197,6 +197,7 @@ class Plan:
             missing=self.missing,
             scorer=self.scorer,
             scorer_options=dict(self.scorer_options),
+            cells="joint",
             input_prices={m: p for m, p in self.input_prices.items() if m in sample.models},
             source=self.source,
             note=self.note,

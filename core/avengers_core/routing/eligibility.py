@@ -29,6 +29,7 @@ class Constraints(NamedTuple):
         min_score: lowest expected score, in [0, 1].
         unavailable: model -> reason, models that can not serve this call.
         needs_cost: a model without a known cost can not be compared with the others.
+        min_support: lowest support, in [0, 1].
     """
 
     models: Collection[str] | None = None
@@ -37,6 +38,7 @@ class Constraints(NamedTuple):
     min_score: float | None = None
     unavailable: Mapping[str, str] | None = None
     needs_cost: bool = True
+    min_support: float = MIN_SUPPORT
 
     def check(self, known: Sequence[str]) -> None:
         """Raise ValueError for unknown models and numbers out of range."""
@@ -65,7 +67,7 @@ class Constraints(NamedTuple):
 
     def fault(self, c: Candidate) -> str | None:
         """Why a model is out for one query, or None."""
-        if c.support < MIN_SUPPORT:
+        if c.support < self.min_support:
             return f"no records near this query (support {c.support:.0%})"
         if c.expected_cost is None:
             if self.max_cost is not None:
@@ -81,11 +83,11 @@ class Constraints(NamedTuple):
     def is_guess(self, c: Candidate) -> bool:
         """Whether a model is out for want of records, which no looser limit makes up for."""
         asked = self.needs_cost or self.max_cost is not None
-        return c.support < MIN_SUPPORT or (asked and c.expected_cost is None)
+        return c.support < self.min_support or (asked and c.expected_cost is None)
 
     def violation(self, c: Candidate) -> float:
         """How far a model is from the limits, as the sum of relative excesses."""
-        total = max(0.0, MIN_SUPPORT - c.support)
+        total = max(0.0, self.min_support - c.support)
         if self.max_cost is not None:
             over = float("inf") if c.expected_cost is None else c.expected_cost - self.max_cost
             total += max(0.0, over) / max(self.max_cost, 1e-12)

@@ -15,7 +15,7 @@ from avengers_core.artifact.artifact import RouterArtifact
 from avengers_core.parallel import in_parallel
 from avengers_core.routing.calls import Call
 from avengers_core.routing.decision import Basis, Candidate, ClusterVote, RoutingDecision
-from avengers_core.routing.eligibility import MIN_SUPPORT, SLACK, Constraints, nobody
+from avengers_core.routing.eligibility import SLACK, Constraints, nobody
 from avengers_core.routing.scoring import Points, Scorer
 
 Floats = npt.NDArray[np.floating]
@@ -81,7 +81,7 @@ class Engine:
         self._sizes = [int(n) for n in s.size]
         self._any_cost = bool(s.n_cost.any())
         evidence = scorer.evidence_table[: self.n_clusters]
-        self._all_supported = bool((evidence >= MIN_SUPPORT).all())
+        self._all_supported = bool((evidence >= scorer.min_support).all())
         self._all_priced = not bool(np.isnan(scorer.cost_table).any())
         self._fixed = np.concatenate(
             [scorer.score_table, scorer.cost_table, scorer.evidence_table], axis=1
@@ -110,9 +110,10 @@ class Engine:
         limits = call.constraints
         limits.check(self.artifact.models)
         needs_cost = self._any_cost and call.alpha < 1
-        if limits.needs_cost == needs_cost:
+        min_support = self.scorer.min_support
+        if limits.needs_cost == needs_cost and limits.min_support == min_support:
             return limits
-        return limits._replace(needs_cost=needs_cost)
+        return limits._replace(needs_cost=needs_cost, min_support=min_support)
 
     def _limits(self, call: Call) -> tuple[Constraints, dict[str, str]]:
         """The call's constraints, and the models that they rule out whatever the query."""
@@ -153,7 +154,7 @@ class Engine:
         relaxed = False
         # Where every model is eligible, nothing need be ranked before somebody asks.
         if self._unlimited(limits, out) and (
-            self._all_supported or min(numbers[3 * m :]) >= MIN_SUPPORT
+            self._all_supported or min(numbers[3 * m :]) >= limits.min_support
         ):
             candidates = everyone
             model = models[numbers.index(max(numbers[:m]))]
@@ -275,7 +276,9 @@ class Engine:
         """(n, M) utility, -inf where a model is not eligible (:meth:`Constraints.fault`)."""
         limits, out = self._limits(call)
         e = self.estimate(features, alpha)
-        keep = (e.support >= MIN_SUPPORT) & np.array([m not in out for m in self.artifact.models])
+        keep = (e.support >= limits.min_support) & np.array(
+            [m not in out for m in self.artifact.models]
+        )
         if limits.needs_cost or limits.max_cost is not None:
             keep &= ~np.isnan(e.cost)
         if limits.max_cost is not None:

@@ -56,6 +56,8 @@ class Scorer(Protocol):
         cost_table: (F, M) likewise the expected cost, USD; NaN columns where no cost is known.
         evidence_table: (F, M) likewise the support: how far the model has records where the query
             lands, in [0, 1].
+        min_support: what a model needs of it to be eligible; 0 where the scorer knows what to
+            expect of models that have not been seen near a query.
     """
 
     name: str
@@ -67,6 +69,7 @@ class Scorer(Protocol):
     score_table: Floats
     cost_table: Floats
     evidence_table: Floats
+    min_support: float
 
     def features(self, points: Points, out: Floats | None = None) -> Floats:
         """(n, F) features of n queries; the first K are the votes of the clusters.
@@ -105,6 +108,8 @@ class ClusterScorer:
     linear: bool
     dtype: type[np.floating] = np.float64
     needs_surface = False
+    # With less, what is expected of a model is mostly its overall mean: no evidence.
+    min_support = 0.5
 
     def __init__(self, artifact: RouterArtifact, statistics: Statistics, **options: Any) -> None:
         self.options = options

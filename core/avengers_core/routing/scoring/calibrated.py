@@ -6,17 +6,21 @@ import numpy as np
 
 from avengers_core.artifact.artifact import RouterArtifact
 from avengers_core.artifact.clusters import Posterior, shrunk_means
+from avengers_core.artifact.estimation.cells import expected_costs, expected_scores
 from avengers_core.artifact.hyperparameters import Hyperparameters
 from avengers_core.embedders.surface import tokens, tokens_of
+from avengers_core.parallel import one_thread
 from avengers_core.routing.scoring.base import ClusterScorer, Floats, Point, Points, checked_beta
 
 
 class CalibratedScorer(ClusterScorer):
-    """Expected score and cost, weighed over all clusters and shrunk to where there is evidence.
+    """Expected score and cost, weighed over all clusters, also of models hardly seen near a query.
 
     The weight of cluster c for the query x is proportional to ``N_c exp(beta cos(x, mu_c))``. The
-    mean score of model m there is shrunk to its overall mean ``g_m``: ``(s + m0 g_m) / (n + m0)``,
-    and its mean cost likewise. Where the artifact holds a :class:`Refinement`, the clusters are
+    expected score and cost of a model there come from the sums of all clusters and models, see
+    :mod:`avengers_core.artifact.estimation.cells`; in artifacts of older versions they are its
+    means, shrunk to its overall mean ``g_m``: ``(s + m0 g_m) / (n + m0)``. Where the artifact
+    holds a :class:`Refinement`, the clusters are
     those of embedding and surface features together, and the expected score is averaged with that
     of a ridge regression in this space; the cost follows the length of the prompt. With p and c
     the expected score and cost, the utility is ``alpha p / r_p - (1 - alpha) c / r_c``, where
@@ -27,7 +31,8 @@ class CalibratedScorer(ClusterScorer):
     Args:
         artifact: the artifact.
         beta: sharpness of the weights, at least 0.
-        m0: records' worth of shrinkage towards the overall mean, at least 0.
+        m0: records' worth of shrinkage of costs (in artifacts of older versions of scores, too),
+            at least 0.
         mix: weight of the regression against the clusters, in [0, 1].
 
     What is not given was chosen by cross-validation when the artifact was fitted; without a
@@ -61,8 +66,15 @@ class CalibratedScorer(ClusterScorer):
         self.needs_surface = r is not None
         self._augment = None if r is None else r.augment
         self._centroids = artifact.centroids if r is None else r.centroids
-        score = shrunk_means(s.score, s.n, m0)
-        cost = shrunk_means(s.cost, s.n_cost, m0)
+        if artifact.info.cells == "joint":
+            self.min_support = 0.0
+            difficulty = None if r is None else r.difficulty
+            with one_thread():  # many small products: threads would wait for each other
+                score = expected_scores(s, self._centroids, difficulty)
+                cost = expected_costs(s, m0)
+        else:
+            score = shrunk_means(s.score, s.n, m0)
+            cost = shrunk_means(s.cost, s.n_cost, m0)
         directions = offset = None
         if r is None or mix == 0:
             self._tables(score, cost)

@@ -1,0 +1,223 @@
+"""What is believed of a model in a cluster, also where it has been seen little or never.
+
+Records are seldom complete: a log holds one model a query, a benchmark knows some models only. So
+a model's mean over what it happened to be asked says as much of the questions as of the model.
+Here the two are told apart: a cluster is a draw from a distribution over the skills of *all*
+models, found from the sums of the cells (cluster, model) that have been seen. What is known of
+some models in a cluster then says what to expect of the others there, and neighbouring clusters
+lend each other strength.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from avengers_core.artifact.clusters import ratio
+from avengers_core.artifact.estimation.difficulty import Difficulty
+from avengers_core.artifact.statistics import Statistics
+
+Floats = npt.NDArray[np.floating]
+
+# Share of the variance that varies smoothly from cluster to cluster; flat between .5 and .95.
+_SMOOTH = 0.8
+# Clusters' worth of the assumption that all models are alike in how they go together.
+_ALIKE = 50.0
+# Steps of Newton's method, and of EM inside each: predictions change by less than .002 after.
+_NEWTON_STEPS, _EM_STEPS = 6, 6
+# Residual at which the linear system counts as solved, relative to its right side.
+_TOLERANCE, _MOST_STEPS = 1e-9, 500
+
+
+def expected_scores(
+    statistics: Statistics,
+    centroids: Floats,
+    difficulty: Difficulty | None = None,
+) -> Floats:
+    """(K, M) expected scores of M models in K clusters, from the sums of the cells seen.
+
+    Args:
+        statistics: of the clusters.
+        centroids: (K, d).
+        difficulty: of the queries asked, which then takes no part in the comparison of models.
+    """
+    total, n = statistics.score, statistics.n
+    if difficulty is not None:
+        total = total - difficulty.head_start(n, statistics.size)
+    return expected_scores_of(total, n, centroids)
+
+
+def expected_scores_of(total: Floats, n: Floats, centroids: Floats) -> Floats:
+    """(K, M) expected scores, from sums and counts.
+
+    A Gaussian process over cells on the logit scale: prior mean mu_m, covariance
+    ``k(c, c') Sigma(m, m')``, with k linear in the centroids' cosines plus a part of each
+    cluster's own, and Sigma between models found by EM, shrunk towards equal variances and equal
+    covariances. Records are binomial; Laplace's approximation, by Newton's method.
+
+    Source: Rasmussen and Williams, Gaussian Processes for Machine Learning, 2006, 3.4; Bonilla,
+    Chai and Williams, Multi-task Gaussian Process Prediction, 2007.
+
+    Args:
+        total: (K, M) sums of scores.
+        n: (K, M) records in each.
+        centroids: (K, d).
+    """
+    if not n.any():
+        return np.zeros_like(n)
+    total = np.clip(total, 0.0, n)
+    mean = ratio(total, n)
+    kernel = _kernel(centroids)
+    p: Floats = np.clip(_main_effects(total, n), 0.05, 0.95)
+    mu: Floats = np.log(p / (1 - p)).mean(axis=0)
+    m = len(mu)
+    sigma: Floats = 0.7 + 0.3 * np.eye(m)
+    logit: Floats = np.tile(mu, (len(n), 1))
+    for _ in range(_NEWTON_STEPS):
+        p = 1 / (1 + np.exp(-logit))
+        # Where a score is all but certain, a step along the tangent would leap.
+        slope = np.maximum(p * (1 - p), 0.03)
+        target = logit + np.clip((mean - p) / slope, -4, 4)
+        precision = n * slope
+        mu, sigma = _fit_prior(target, precision, mu, sigma)
+        logit = _smooth(target, precision, mu, sigma, kernel)
+    expected: Floats = 1 / (1 + np.exp(-logit))
+    return expected
+
+
+def expected_costs(statistics: Statistics, m0: float) -> Floats:
+    """(K, M) expected costs in USD, from the sums of the cells seen.
+
+    What an answer costs is nearly a product: of the model's price and the length of the cluster's
+    answers. A cell's mean, brought from the length of the queries that the model was asked there
+    to that of all queries there, is shrunk to that product by ``m0`` records' worth.
+
+    Args:
+        statistics: of the clusters.
+        m0: at least 0; where there is neither record nor shrinkage, the product stands.
+    """
+    s, n = statistics, statistics.n_cost
+    usual = ratio(s.query_length, s.size)[:, None]
+    own = ratio(s.length, n)
+    known = (own > 0) & (usual > 0)
+    longer = np.where(known, usual, 1.0) / np.where(known, own, 1.0)
+    mean = ratio(s.cost, n) * longer ** _elasticity(s)
+    product = _product(mean, n)
+    weight = n + m0
+    return np.where(
+        weight > 0, (n * mean + m0 * product) / np.where(weight > 0, weight, 1.0), product
+    )
+
+
+def _kernel(centroids: Floats) -> Floats:
+    """(K, K) covariance of clusters, with a mean variance of 1."""
+    norm = np.linalg.norm(centroids, axis=1, keepdims=True)
+    unit = (centroids / np.where(norm > 0, norm, 1.0)).astype(np.float64)
+    unit -= unit.mean(axis=0)
+    smooth = unit @ unit.T
+    size = np.trace(smooth) / len(smooth)
+    share = _SMOOTH if size > 1e-12 else 0.0
+    kernel: Floats = share * smooth / max(size, 1e-12) + (1 - share) * np.eye(len(smooth))
+    return kernel
+
+
+def _main_effects(total: Floats, n: Floats, steps: int = 30) -> Floats:
+    """(K, M) a level for each cluster plus one for each model, by alternating ridge regression."""
+    mean = total.sum() / n.sum()
+    row, column = np.zeros((len(n), 1)), np.zeros((1, n.shape[1]))
+    for _ in range(steps):
+        left = total - n * (mean + column)
+        row = left.sum(axis=1, keepdims=True) / (n.sum(axis=1, keepdims=True) + 1)
+        left = total - n * (mean + row)
+        column = left.sum(axis=0, keepdims=True) / (n.sum(axis=0, keepdims=True) + 1)
+    effects: Floats = mean + row + column
+    return effects
+
+
+def _fit_prior(
+    target: Floats, precision: Floats, mu: Floats, sigma: Floats
+) -> tuple[Floats, Floats]:
+    """Mean and covariance between models of clusters as independent draws, by EM."""
+    k, m = target.shape
+    weighted = precision * target
+    identity = np.eye(m)
+    for _ in range(_EM_STEPS):
+        # Posterior of each cluster: (Sigma^-1 + diag(precision))^-1, without inverting Sigma.
+        inner = identity + precision[:, :, None] * sigma
+        covariance = np.linalg.solve(inner.transpose(0, 2, 1), np.broadcast_to(sigma, inner.shape))
+        shift = np.einsum("kij,kj->ki", covariance, weighted - precision * mu)
+        mean = mu + shift
+        mu = mean.mean(axis=0)
+        away = mean - mu
+        own = (away.T @ away + covariance.sum(axis=0)) / k
+        own = (own + own.T) / 2
+        alike = _exchangeable(own)
+        sigma = (k * own + _ALIKE * alike) / (k + _ALIKE) + 1e-6 * identity
+    return mu, sigma
+
+
+def _exchangeable(sigma: Floats) -> Floats:
+    """The same mean variance and mean covariance, alike for all models."""
+    m = len(sigma)
+    variance = np.trace(sigma) / m
+    covariance = (sigma.sum() - m * variance) / max(m * (m - 1), 1)
+    alike: Floats = covariance + (variance - covariance) * np.eye(m)
+    return alike
+
+
+def _smooth(target: Floats, precision: Floats, mu: Floats, sigma: Floats, kernel: Floats) -> Floats:
+    """Posterior mean of all cells, by conjugate gradients: the covariance is a Kronecker product.
+
+    Solves ``(I + R C R) x = R (target - mu)`` with R the root of the precision, which is 0 where
+    nothing was seen; the mean is then ``mu + C R x``.
+    """
+    root = np.sqrt(precision)
+    b = root * (target - mu)
+    x = np.zeros_like(b)
+    residual, direction = b.copy(), b.copy()
+    size = np.vdot(residual, residual)
+    enough = _TOLERANCE**2 * size
+    for _ in range(_MOST_STEPS):
+        if size <= enough:
+            break
+        image = direction + root * (kernel @ (root * direction) @ sigma)
+        step = size / np.vdot(direction, image)
+        x += step * direction
+        residual -= step * image
+        before, size = size, np.vdot(residual, residual)
+        direction = residual + (size / before) * direction
+    smoothed: Floats = mu + kernel @ (root * x) @ sigma
+    return smoothed
+
+
+def _elasticity(s: Statistics) -> float:
+    """By what share cost grows where a query is longer by 1 %, inside the cells, in [0, 1]."""
+    seen = (s.n_cost > 1) & (s.cost > 0) & (s.length > 0)
+    if not seen.any():
+        return 0.0
+    n, cost, length = s.n_cost[seen], s.cost[seen], s.length[seen]
+    together = n * (n * s.length_cost[seen] / (cost * length) - 1)
+    spread = n * (n * s.length_squared[seen] / length**2 - 1)
+    total = float(spread.sum())
+    return float(np.clip(together.sum() / total, 0.0, 1.0)) if total > 1e-9 * n.sum() else 0.0
+
+
+def _product(mean: Floats, n: Floats, steps: int = 30) -> Floats:
+    """(K, M) a factor for each cluster times one for each model, that the sums fit.
+
+    Each record counts alike whatever its model's price, as in a gamma regression with a log link.
+    """
+    column = ratio((n * mean).sum(axis=0), n.sum(axis=0))
+    typical = float((n * mean).sum() / max(n.sum(), 1.0)) or 1.0
+    priced = column > 0
+    row = np.ones((len(n), 1))
+    worth = np.where(priced, n, 0.0)
+    for _ in range(steps):
+        relative = mean / np.where(priced, column, typical)
+        # Two records' worth of a cluster like any other.
+        row = ((worth * relative).sum(axis=1, keepdims=True) + 2) / (
+            worth.sum(axis=1, keepdims=True) + 2
+        )
+        column = ratio((n * mean / row).sum(axis=0), n.sum(axis=0))
+    product = row * column
+    return product * ratio((n * mean).sum(axis=0), (n * product).sum(axis=0))

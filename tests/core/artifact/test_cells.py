@@ -1,0 +1,168 @@
+"""What is expected of models in clusters where they have been seen little or never."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from avengers_core import Router, fit
+from avengers_core.artifact.estimation.cells import (
+    expected_costs,
+    expected_scores,
+    expected_scores_of,
+)
+from avengers_core.artifact.estimation.difficulty import Difficulty
+from avengers_core.artifact.statistics import Statistics
+from avengers_core.records.outcomes import to_outcomes
+from avengers_core.records.record import as_records
+
+# Six unlike clusters, the later the harder, and three models, the later the better.
+CENTROIDS = np.eye(6, dtype=np.float32)
+SCORES = np.linspace(0.8, 0.3, 6)[:, None] + np.array([-0.1, 0.0, 0.1])
+PRICES = np.array([1.0, 3.0, 10.0]) * 1e-4
+LENGTHS = np.array([1, 2, 4, 8, 16, 32.0])[:, None]
+MANY = np.full((6, 3), 200.0)
+
+
+def seen_by(known):
+    """Statistics of records of the cells that are known; the queries' lengths all alike."""
+    n = np.where(known, MANY, 0.0)
+    zeros = np.zeros_like(n)
+    return Statistics(
+        topics=np.full((6, 1), 200.0),
+        query_length=np.full(6, 2000.0),
+        n=n,
+        score=n * SCORES,
+        n_cost=n,
+        cost=n * LENGTHS * PRICES,
+        n_tokens=zeros,
+        prompt_tokens=zeros,
+        completion_tokens=zeros,
+        token_cost=zeros,
+        length=n * 10,
+        length_squared=n * 100,
+        length_cost=n * 10 * LENGTHS * PRICES,
+    )
+
+
+def test_means_stand_where_there_are_many_records():
+    s = seen_by(np.ones((6, 3), dtype=bool))
+    np.testing.assert_allclose(expected_scores(s, CENTROIDS), SCORES, atol=0.035)
+    np.testing.assert_allclose(expected_costs(s, 5), LENGTHS * PRICES, rtol=0.02)
+
+
+def test_who_was_asked_only_easy_things_does_not_look_good_on_hard_ones():
+    # The best model is known on the hard half only, the worst on the easy one.
+    known = np.array([[1, 1, 0]] * 3 + [[0, 1, 1]] * 3, dtype=bool)
+    found = expected_scores(seen_by(known), CENTROIDS)
+    assert (np.diff(found, axis=1) > 0).all()
+    np.testing.assert_allclose(found, SCORES, atol=0.08)
+
+
+def test_who_was_asked_only_short_things_does_not_look_cheap_on_long_ones():
+    known = np.array([[1, 1, 0]] * 3 + [[0, 1, 1]] * 3, dtype=bool)
+    found = expected_costs(seen_by(known), 5)
+    np.testing.assert_allclose(found, LENGTHS * PRICES, rtol=0.1)
+
+
+def test_a_cell_without_records_is_between_what_its_cluster_and_its_model_say():
+    known = np.ones((6, 3), dtype=bool)
+    known[5, 2] = False
+    found = expected_scores(seen_by(known), CENTROIDS)
+    assert found[5, 1] < found[5, 2] < found[:5, 2].min()
+
+
+def test_longer_queries_do_not_make_a_model_dear():
+    # In the same clusters one model was asked queries of twice the length, at twice the cost.
+    rng = np.random.default_rng(0)
+    texts = ["x" * int(n) for n in rng.integers(10, 200, 2000)]
+    rows = [
+        {
+            "query": text,
+            "records": {(name := "ab"[int(len(text) + rng.normal() * 30 > 100)]): 1},
+            "usages": {name: {"cost": 1e-5 * len(text)}},
+            "dataset": "d",
+        }
+        for text in texts
+    ]
+    s = Statistics.collect(to_outcomes(as_records(rows)), np.zeros(2000, dtype=np.int64), 1)
+    a, b = expected_costs(s, 5)[0]
+    assert s.cost.sum(axis=0).max() / s.n.sum() > 0
+    assert max(a, b) / min(a, b) < 1.2
+
+
+def test_nothing_is_known_of_nothing():
+    none = Statistics.zeros(6, 3, 1)
+    assert not expected_scores(none, CENTROIDS).any()
+    assert not expected_costs(none, 5).any()
+
+
+@settings(max_examples=30)
+@given(st.integers(0, 10_000), st.integers(1, 5), st.integers(1, 4))
+def test_any_sums_give_scores_between_0_and_1_and_costs_in_reason(seed, k, m):
+    rng = np.random.default_rng(seed)
+    n = rng.integers(0, 40, (k, m)) * (rng.random((k, m)) < 0.6)
+    total = n * rng.choice([0.0, 1.0, rng.random()], (k, m))
+    found = expected_scores_of(total, n.astype(float), rng.normal(size=(k, 3)))
+    assert found.shape == (k, m)
+    assert ((found >= 0) & (found <= 1)).all()
+
+
+@settings(max_examples=20)
+@given(st.integers(0, 10_000), st.integers(0, 60))
+def test_difficulty_adds_up(seed, cut):
+    rng = np.random.default_rng(seed)
+    points, labels = rng.normal(size=(60, 4)), rng.integers(5, size=60)
+    scores = rng.random((60, 3))
+    scores[rng.random(scores.shape) < 0.4] = np.nan
+    empty = Difficulty.of(points, scores, 5)
+    known = ~np.isnan(scores)
+    whole = empty.collect(points, labels, known)
+    halves = [empty.collect(points[s], labels[s], known[s]) for s in (slice(cut), slice(cut, None))]
+    for name, values in (halves[0] + halves[1]).arrays().items():
+        np.testing.assert_allclose(values, whole.arrays()[name], atol=1e-9)
+    zero = whole.select_models([2, None], "zero")
+    np.testing.assert_array_equal(zero.asked[:, 1], whole.every)
+    np.testing.assert_array_equal(whole.select_models([None, 0]).asked[:, 1], whole.asked[:, 0])
+
+
+def test_the_direction_is_found_although_harder_queries_go_to_the_better_model():
+    rng = np.random.default_rng(0)
+    points = rng.normal(size=(4000, 3))
+    better = points[:, 0] + 0.5 * rng.normal(size=4000) > 0
+    scores = np.full((4000, 2), np.nan)
+    truth = 0.5 - 0.1 * points[:, 0]
+    scores[~better, 0], scores[better, 1] = truth[~better], truth[better] + 0.3
+    found = Difficulty.of(points, scores, 1)
+    np.testing.assert_allclose(found.direction, [-0.1, 0, 0], atol=0.01)
+    kept = found.collect(points, np.zeros(4000, dtype=np.int64), ~np.isnan(scores))
+    n = (~np.isnan(scores)).sum(axis=0)[None].astype(float)
+    level = (np.nansum(scores, axis=0) - kept.head_start(n, np.array([4000.0]))) / n
+    np.testing.assert_allclose(level, [[0.5, 0.8]], atol=0.01)
+
+
+def test_a_log_that_sends_hard_queries_to_the_better_model_is_read_right(embedder):
+    rng = np.random.default_rng(1)
+    rows = []
+    for i in range(1200):
+        hard = i % 2 == 0
+        words = rng.choice(["delta", "epsilon", "zeta"] if hard else ["alpha", "beta"], 4)
+        model = "strong" if rng.random() < (0.9 if hard else 0.1) else "weak"
+        chance = (0.3 if hard else 0.7) + (0.2 if model == "strong" else 0.0)
+        rows.append(
+            {
+                "query": " ".join([*words, str(i)]),
+                "records": {model: int(rng.random() < chance)},
+                "usages": {model: {"cost": (2.0 if model == "strong" else 1.0) * (1 + hard)}},
+                "dataset": "log",
+            }
+        )
+    router = Router(fit(rows, embedder, n_clusters=6), embedder)
+    for text in ("alpha beta alpha", "zeta delta epsilon"):
+        found = {c.model: c for c in router.route(text, alpha=1).candidates}
+        assert found["strong"].expected_score > found["weak"].expected_score
+        assert found["strong"].expected_cost == pytest.approx(
+            2 * found["weak"].expected_cost, rel=0.1
+        )
