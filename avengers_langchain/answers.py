@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from langchain_core.messages import AIMessage, AIMessageChunk
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, ToolMessage
 from langchain_core.messages.ai import add_usage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_core.tracers.base import BaseTracer
@@ -20,6 +20,8 @@ from avengers_langchain.calls import Call, as_chunk
 from avengers_langchain.tools import ANSWERED_BY
 
 Method = Literal["generate", "agenerate", "stream", "astream"]
+# What backends call the reason why a stream ended.
+_FINISH = ("finish_reason", "stop_reason", "done_reason", "status")
 # A vote is on whole answers.
 _WHOLE: dict[Method, Method] = {"stream": "generate", "astream": "agenerate"}
 
@@ -80,6 +82,14 @@ class ChatAnswering(Answering):
         output["avengers"] = facts
         return result.model_copy(update={"generations": generations, "llm_output": output})
 
+    def is_answer(self, result: ChatResult) -> bool:
+        # After the results of tools a model may well have nothing to add.
+        after_tools = isinstance(self._asked.call.messages[-1], ToolMessage)
+        return after_tools or _says_anything(result.generations[0].message)
+
+    def begins(self, chunk: ChatGenerationChunk) -> bool:
+        return _says_anything(chunk.message)
+
     def marker(self, facts: dict[str, Any]) -> ChunkMarker:
         return ChunkMarker(facts)
 
@@ -107,6 +117,26 @@ class ChatAnswering(Answering):
         return as_chunk(elected) if self._streamed else elected
 
 
+def _says_anything(message: BaseMessage) -> bool:
+    """Whether there is a word, a tool call or anything else in a message but marks of its end."""
+    if isinstance(message.content, str):
+        if message.content:
+            return True
+    elif any(block not in ("", {}) and _is_said(block) for block in message.content):
+        return True
+    if isinstance(message, AIMessage) and (message.tool_calls or message.invalid_tool_calls):
+        return True
+    if isinstance(message, AIMessageChunk) and message.tool_call_chunks:
+        return True
+    # Reasoning, a refusal, a function call of old, sound.
+    return any(value for key, value in message.additional_kwargs.items())
+
+
+def _is_said(block: Any) -> bool:
+    # Of a text only its words count; any other block is something.
+    return not isinstance(block, dict) or block.get("type") != "text" or bool(block.get("text"))
+
+
 def tag_run(run_manager: Any, model: str) -> None:
     """Tag a run with who answered it, also in the tracers that have begun it already."""
     if run_manager is None:
@@ -128,6 +158,7 @@ class ChunkMarker:
         self._empty: str | list[Any] | None = None
         self._named = False
         self._done = False
+        self._finished: bool | None = None  # None: nothing was said of it
 
     def mark(self, chunk: ChatGenerationChunk) -> ChatGenerationChunk:
         """The chunk, marked."""
@@ -138,6 +169,8 @@ class ChunkMarker:
             self._empty = "" if isinstance(message.content, str) else []
         info = {**(chunk.generation_info or {}), **message.response_metadata}
         self._named |= "model_name" in info
+        if info and not self._finished:
+            self._finished = any(info.get(name) for name in _FINISH)
         if getattr(message, "chunk_position", None) == "last" and not self._done:
             extra |= self._final()
         if extra:
@@ -156,5 +189,7 @@ class ChunkMarker:
 
     def _final(self) -> dict[str, Any]:
         self._done = True
+        if self._finished is False:
+            self._facts["truncated"] = True
         name = {} if self._named else {"model_name": self._facts["model"]}
         return {**name, "avengers": self._facts}

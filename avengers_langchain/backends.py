@@ -69,6 +69,9 @@ class Backends(Pool[Backend]):
     def _says(self, backend: Backend) -> Capabilities:
         return _own(backend.model)
 
+    def _class(self, backend: Backend) -> type:
+        return type(backend.model)
+
     # -- what holds of all of them --
 
     def output_version(self) -> str | None:

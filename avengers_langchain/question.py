@@ -19,13 +19,13 @@ import re
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
 from uuid import UUID
 
 from langchain_core.callbacks import BaseCallbackHandler
-from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
 from langchain_core.prompt_values import PromptValue
 from langchain_core.tracers.context import register_configure_hook
 
@@ -38,6 +38,7 @@ from avengers_core.serving.question import (
     question_from_variables,
     routed_on,
 )
+from avengers_langchain.history.writers import writer_of
 
 ROUTING_QUERY = "routing_query"
 
@@ -213,7 +214,18 @@ def read(
     for message in messages:
         if isinstance(message, AIMessage) and message.tool_calls:
             tokens += estimate_tokens(json.dumps(message.tool_calls, default=str))
-    return Request.of(question, tokens, images=images)
+    request = Request.of(question, tokens, images=images)
+    return replace(request, keeps=_loop_of(messages))
+
+
+def _loop_of(messages: Sequence[BaseMessage]) -> str | None:
+    """Who made the tool calls whose results are the latest news."""
+    for message in reversed(messages):
+        if isinstance(message, AIMessage):
+            return writer_of(message) if message.tool_calls else None
+        if not isinstance(message, ToolMessage):
+            return None
+    return None
 
 
 def _found(

@@ -10,6 +10,8 @@ from llama_index.core.base.llms.types import (
     ChatMessage,
     ChatResponse,
     CompletionResponse,
+    MessageRole,
+    TextBlock,
     ToolCallBlock,
 )
 from llama_index.core.bridge.pydantic import BaseModel
@@ -114,6 +116,15 @@ class LLMAnswering(Answering):
             update["message"] = message.model_copy(update={"additional_kwargs": marked})
         return answer.model_copy(update=update)
 
+    def is_answer(self, answer: Any) -> bool:
+        messages = self._asked.args[0] if self._asked.args else None
+        if isinstance(messages, Sequence) and messages and _is_of_tool(messages[-1]):
+            return True  # after the results of tools a model may well have nothing to add
+        return _says_anything(answer)
+
+    def begins(self, chunk: Any) -> bool:
+        return _says_anything(chunk)
+
     def marker(self, facts: dict[str, Any]) -> _Marker:
         return _Marker(self, facts)
 
@@ -143,11 +154,16 @@ class _Marker:
 
     answering: LLMAnswering
     facts: dict[str, Any]
+    finished: bool | None = None  # None: nothing was said of it
 
     def mark(self, chunk: Any) -> Any:
+        for choice in getattr(getattr(chunk, "raw", None), "choices", None) or ():
+            self.finished = self.finished or bool(getattr(choice, "finish_reason", None))
         return self.answering.tag(chunk, self.facts)
 
     def rest(self) -> Iterable[Any]:
+        if self.finished is False:
+            self.facts["truncated"] = True  # which all chunks share
         return ()
 
 
@@ -171,6 +187,27 @@ def _carried_over(
     if rest := args[len(_OF_TOOLS) :]:
         return (given["tools"], None, history, *rest), kwargs
     return (), {**given, "user_msg": None, "chat_history": history}
+
+
+def _says_anything(answer: Any) -> bool:
+    """Whether there is a word, a tool call or anything else in an answer, or a part of one."""
+    if isinstance(answer, str):
+        return bool(answer)
+    if isinstance(answer, CompletionResponse):
+        return bool(answer.text or answer.delta)
+    if isinstance(answer, ChatResponse):
+        message = answer.message
+        return (
+            bool(answer.delta)
+            or any(not isinstance(b, TextBlock) or b.text for b in message.blocks)
+            or bool(message.additional_kwargs.get("tool_calls"))
+            or bool(answer.additional_kwargs.get("thinking_delta"))
+        )
+    return True
+
+
+def _is_of_tool(message: Any) -> bool:
+    return isinstance(message, ChatMessage) and message.role == MessageRole.TOOL
 
 
 def _copied(value: Any) -> Any:

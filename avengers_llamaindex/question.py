@@ -36,6 +36,7 @@ from avengers_core.serving.question import (
     question_from_variables,
     routed_on,
 )
+from avengers_llamaindex.history.writers import ANSWERS, writer_of
 
 # What the framework fills with documents where it has no question: extractors, graph builders;
 # and what those are told to look for.
@@ -139,13 +140,26 @@ def _conversation(
 ) -> Prompt:
     # What the tools' schemas say is part of the prompt.
     whole = "\n".join([*(message.content or "" for message in messages), *tools])
-    return _request(
+    request = _request(
         RoutingText(_last_human(messages), "message"),
         whole,
         tools=bool(tools),
         structured_output=structured_output,
         images=_has_images(messages),
     )
+    return replace(request, keeps=_loop_of(messages))
+
+
+def _loop_of(messages: Sequence[ChatMessage]) -> str | None:
+    """Who made the tool calls whose results are the latest news."""
+    for message in reversed(messages):
+        if message.role in ANSWERS:
+            return writer_of(message)
+        if message.role not in (MessageRole.TOOL, MessageRole.FUNCTION) and not _is_result(
+            message.content or ""
+        ):
+            return None
+    return None
 
 
 def _request(
@@ -154,7 +168,7 @@ def _request(
     question = routed_on(question)
     tokens = estimate_tokens(whole)
     each = tuple(Needs(**needs).along_with(way, tokens) for way in ways)
-    return Prompt(question, tokens, each, whole)
+    return Prompt(question, tokens, each, whole=whole)
 
 
 def _messages_in(values: Iterable[Any]) -> Iterator[ChatMessage]:

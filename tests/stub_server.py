@@ -54,6 +54,8 @@ class Fault:
         delay: wait this long before answering, seconds.
         drop_after: break the connection after this many chunks of a stream (0: before the first).
         malformed: answer with broken JSON.
+        body: answer with this and status 200, whatever was asked for.
+        kind: the content type of that.
         code: the error's code, such as ``content_policy_violation``.
         times: how often; None: always.
         rate: only this share of the calls, at random with a fixed seed.
@@ -64,6 +66,8 @@ class Fault:
     delay: float = 0.0
     drop_after: int | None = None
     malformed: bool = False
+    body: str | None = None
+    kind: str = "application/json"
     code: str | None = None
     times: int | None = None
     rate: float = 1.0
@@ -175,6 +179,8 @@ class StubServer:
         fault = self._next_fault(recorded.model)
         if fault.delay:
             await asyncio.sleep(fault.delay)
+        if fault.body is not None:
+            return Response(fault.body, media_type=fault.kind)
         if fault.malformed:
             return Response('{"id": "chatcmpl-1", "choices": [{', media_type="application/json")
         if fault.status is not None:

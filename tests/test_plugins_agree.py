@@ -76,6 +76,7 @@ ACCEPTED: dict[str, tuple[Any, list[tuple[Any, Any]], list[tuple[Any, type[Excep
     "max_attempts": (None, [(1, 1)], [(0, ValidationError), ("x", ValidationError)]),
     "votes": (None, [(1, 1), (5, 5), (None, None)], [(0, ValidationError), (2.5, ValidationError)]),
     "vote_over": ("samples", [("models", "models")], [("all", ValidationError)]),
+    "on_refusal": ("raise", [("next", "next")], [("x", ValidationError)]),
     "cooldown": (None, [(5, 5.0), (0, 0.0)], [(-1, ValidationError)]),
     "failure_threshold": (None, [(1, 1)], [(0, ValidationError)]),
     "base_url": (
@@ -199,7 +200,7 @@ def test_temperature_and_length_hold_of_backends_that_are_given(
 OF_ONE_CALL: list[tuple[dict[str, Any], str]] = [
     ({"alpha": 0}, EASY),
     ({"performance_weight": 0, "cost_sensitivity": 1}, EASY),
-    ({"target_cost": 0.0011}, EASY),
+    ({"target_cost": 0.0012}, EASY),
     ({"target_score": 0.98}, HARD),
     ({"target_saving": 0.9}, EASY),
     ({"exclude": [HARD]}, SPARE),
@@ -211,6 +212,7 @@ OF_ONE_CALL: list[tuple[dict[str, Any], str]] = [
     ({"votes": 2}, HARD),
     ({"votes": 2, "vote_over": "models"}, HARD),
     ({"max_attempts": 1}, HARD),
+    ({"on_refusal": "next"}, HARD),
     ({"routing_query": "hello"}, EASY),
     ({"no_question_alpha": 0}, HARD),
 ]

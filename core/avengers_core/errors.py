@@ -10,7 +10,7 @@
     ├── NoEligibleModelError                 the constraints of a call leave no model
     ├── BackendConfigError                   no backend can be built from what is configured
     ├── AllBackendsFailedError               every candidate of a decision failed
-    ├── EmptyResponseError                   a backend streamed nothing; the next one is asked
+    ├── EmptyResponseError                   a backend said nothing; the next one is asked
     └── OptionalDependencyError (ImportError)  an extra is not installed
 """
 
@@ -66,10 +66,10 @@ class AllBackendsFailedError(AvengersError):
 
 
 class EmptyResponseError(AvengersError):
-    """A backend streamed nothing, which is what clients make of a response that is no stream."""
+    """A backend said nothing, which is what clients make of a response that is none."""
 
     def __init__(self) -> None:
-        super().__init__("the stream ended before its first chunk")
+        super().__init__("the answer ended before its first word")
 
 
 class OptionalDependencyError(AvengersError, ImportError):

@@ -108,14 +108,29 @@ async def test_a_stream_that_breaks_later_raises(
 
 
 @pytest.mark.parametrize("how", HOW)
-@pytest.mark.parametrize("code", [None, "content_policy_violation"])
-async def test_a_bad_request_is_the_callers(
-    llm: AvengersChatModel, server: StubServer, how: str, code: str | None
+async def test_a_bad_request_is_the_callers_if_two_say_so(
+    llm: AvengersChatModel, server: StubServer, how: str
 ) -> None:
-    server.fail(HARD, status=400, code=code)
-    with pytest.raises(openai.BadRequestError):
+    server.fail(HARD, status=400)
+    message = await call(llm, how)
+    assert message.response_metadata["avengers"]["model"] == SPARE
+    server.fail(SPARE, status=422)
+    with pytest.raises(openai.BadRequestError, match=f"{HARD} and {SPARE}"):
+        await call(llm, how)
+    assert server.asked == [HARD, SPARE] * 2
+
+
+@pytest.mark.parametrize("how", HOW)
+async def test_a_content_refusal_is_a_setting(
+    llm: AvengersChatModel, server: StubServer, how: str
+) -> None:
+    server.fail(HARD, status=400, code="content_policy_violation")
+    with pytest.raises(openai.BadRequestError, match=HARD):
         await call(llm, how)
     assert server.asked == [HARD]
+    other = llm.model_copy(update={"on_refusal": "next"})
+    message = await call(other, how)
+    assert message.response_metadata["avengers"]["model"] == SPARE
 
 
 @pytest.mark.parametrize("how", HOW)

@@ -105,14 +105,33 @@ async def test_every_fault(
 
 
 @pytest.mark.parametrize("method", ["chat", "achat", "stream_chat", "astream_chat"])
-@pytest.mark.parametrize("code", [None, "content_policy_violation"])
-async def test_bad_requests_are_the_callers(
-    method: str, code: str | None, llm: AvengersLLM, server: StubServer
+async def test_a_bad_request_is_the_callers_if_two_say_so(
+    method: str, llm: AvengersLLM, server: StubServer
 ) -> None:
-    server.fail(HARD, status=400, code=code)
-    with pytest.raises(openai.BadRequestError):
+    server.fail(HARD, status=400)
+    await finished(getattr(llm, method)(HARD_MESSAGE))
+    assert server.asked == [HARD, SPARE]
+    server.fail(SPARE, status=422)
+    with (
+        collect_events() as calls,
+        pytest.raises(openai.BadRequestError, match=f"{HARD} and {SPARE}"),
+    ):
+        await finished(getattr(llm, method)(HARD_MESSAGE))
+    assert [c.model for c in calls] == [None]
+    assert [t["model"] for t in calls[0].decision["tried"]] == [HARD, SPARE]
+
+
+@pytest.mark.parametrize("method", ["chat", "achat", "stream_chat", "astream_chat"])
+async def test_a_content_refusal_is_a_setting(
+    method: str, llm: AvengersLLM, server: StubServer
+) -> None:
+    server.fail(HARD, status=400, code="content_policy_violation")
+    with pytest.raises(openai.BadRequestError, match=HARD):
         await finished(getattr(llm, method)(HARD_MESSAGE))
     assert server.asked == [HARD]
+    other = llm.model_copy(update={"on_refusal": "next"})
+    await finished(getattr(other, method)(HARD_MESSAGE))
+    assert server.answered_by == [SPARE]
 
 
 @pytest.mark.parametrize("method", ["stream_chat", "astream_chat"])

@@ -21,6 +21,7 @@ from collections.abc import (
     Sequence,
 )
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from contextvars import copy_context
 from dataclasses import dataclass
 from inspect import isawaitable
@@ -60,7 +61,15 @@ class Answering(ABC):
         self.plan = plan
         self.decision = decision
         self.pool = pool
-        self.failover = Failover(decision, pool.health, max_attempts=plan.max_attempts)
+        self.failover = Failover(
+            decision,
+            pool.health,
+            max_attempts=plan.max_attempts,
+            kind_of=pool.kind,
+            window_of=pool.window,
+            on_refusal=plan.on_refusal,
+        )
+        self._wordless: tuple[Any, str] | None = None
         self.facts: dict[str, Any] = {}
 
     # -- what a plugin says --
@@ -94,6 +103,10 @@ class Answering(ABC):
         """
         return True
 
+    def is_answer(self, answer: Any) -> bool:
+        """Whether an answer says anything; what says nothing is only taken if nobody says more."""
+        return True
+
     def announce(self, model: str | None, facts: dict[str, Any]) -> None:  # noqa: B027
         """Tell observers who answers, or that nobody could."""
 
@@ -106,38 +119,64 @@ class Answering(ABC):
             AllBackendsFailedError: none did.
             Exception: what a backend raised that no other could help, such as a bad request.
         """
-        for attempt in self.failover:
-            with attempt:
-                return self.tag(self.start(attempt), self._answered(attempt))
-        raise self._exhausted()
+        with self._announced_if_failed():
+            for attempt in self.failover:
+                with attempt:
+                    answer = self._there(self.start(attempt), attempt)
+                    return self.tag(answer, self._answered(attempt.model))
+            return self._last_resort()
 
     async def arun(self) -> Any:
         """:meth:`run`, asynchronously."""
-        for attempt in self.failover:
-            with attempt:
-                return self.tag(await self.start(attempt), self._answered(attempt))
-        raise self._exhausted()
+        with self._announced_if_failed():
+            for attempt in self.failover:
+                with attempt:
+                    answer = self._there(await self.start(attempt), attempt)
+                    return self.tag(answer, self._answered(attempt.model))
+            return self._last_resort()
 
     def stream(self) -> Iterator[Any]:
-        """The chunks of the first backend that sends one, which is awaited here."""
-        for attempt in self.failover:
-            with attempt:
-                chunks = iter(self.start(attempt))
-                held = self._held(chunks)
-                attempt.commit(handed_on=True)
-                return self._sent(attempt, held, chunks)
-        raise self._exhausted()
+        """The chunks of the first backend that has a word to say, which is awaited here."""
+        with self._announced_if_failed():
+            for attempt in self.failover:
+                with attempt:
+                    chunks = iter(self.start(attempt))
+                    held = self._held(chunks)
+                    attempt.commit(handed_on=True)
+                    return self._sent(attempt, held, chunks)
+            raise self.failover.exhausted()
 
     async def astream(self) -> AsyncIterator[Any]:
         """:meth:`stream`, asynchronously."""
-        for attempt in self.failover:
-            with attempt:
-                started = self.start(attempt)
-                chunks = aiter(await started if isawaitable(started) else started)
-                held = await self._aheld(chunks)
-                attempt.commit(handed_on=True)
-                return self._asent(attempt, held, chunks)
-        raise self._exhausted()
+        with self._announced_if_failed():
+            for attempt in self.failover:
+                with attempt:
+                    started = self.start(attempt)
+                    chunks = aiter(await started if isawaitable(started) else started)
+                    held = await self._aheld(chunks)
+                    attempt.commit(handed_on=True)
+                    return self._asent(attempt, held, chunks)
+            raise self.failover.exhausted()
+
+    def _there(self, answer: Any, attempt: Attempt) -> Any:
+        if not self.is_answer(answer):
+            self._wordless = self._wordless or (answer, attempt.model)
+            raise EmptyResponseError
+        return answer
+
+    def _last_resort(self) -> Any:
+        if self._wordless is None:
+            raise self.failover.exhausted()
+        answer, model = self._wordless
+        return self.tag(answer, self._answered(model))
+
+    @contextmanager
+    def _announced_if_failed(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception:
+            self.announce(None, self._report(self.decision.model))
+            raise
 
     def _held(self, chunks: Iterator[Any]) -> list[Any]:
         """The chunks up to the first that has to go out."""
@@ -150,10 +189,15 @@ class Answering(ABC):
 
     async def _aheld(self, chunks: AsyncIterator[Any]) -> list[Any]:
         held = []
-        async for chunk in chunks:
-            held.append(chunk)
-            if self.begins(chunk):
-                return held
+        try:
+            async for chunk in chunks:
+                held.append(chunk)
+                if self.begins(chunk):
+                    return held
+        except BaseException:
+            if isinstance(chunks, AsyncGenerator):
+                await chunks.aclose()
+            raise
         raise EmptyResponseError
 
     # Whoever stops reading early must not leave the backend's connection open; and a stream that
@@ -164,7 +208,7 @@ class Answering(ABC):
     ) -> Generator[Any, None, None]:
         try:
             with attempt:
-                marker = self.marker(self._answered(attempt))
+                marker = self.marker(self._answered(attempt.model))
                 yield from map(marker.mark, held)
                 yield from map(marker.mark, chunks)
                 yield from marker.rest()
@@ -177,7 +221,7 @@ class Answering(ABC):
     ) -> AsyncGenerator[Any, None]:
         try:
             with attempt:
-                marker = self.marker(self._answered(attempt))
+                marker = self.marker(self._answered(attempt.model))
                 for chunk in held:
                     yield marker.mark(chunk)
                 async for chunk in chunks:
@@ -188,19 +232,16 @@ class Answering(ABC):
             if isinstance(chunks, AsyncGenerator):
                 await chunks.aclose()
 
-    def _answered(self, attempt: Attempt) -> dict[str, Any]:
-        self.facts = self._report(attempt.model)
+    def _answered(self, model: str) -> dict[str, Any]:
+        self.facts = self._report(model)
         source = self.plan.question.source
-        logger.debug("%s, asked of %s; question from %s", self.decision, attempt.model, source)
-        self.announce(attempt.model, self.facts)
+        logger.debug("%s, asked of %s; question from %s", self.decision, model, source)
+        self.announce(model, self.facts)
         return self.facts
 
-    def _exhausted(self) -> AllBackendsFailedError:
-        self.announce(None, self._report(self.decision.model))
-        return self.failover.exhausted()
-
     def _report(self, model: str) -> dict[str, Any]:
-        return {**self.failover.report(model), "question_from": self.plan.question.source}
+        kept = {"kept": "tool_loop"} if model == self.plan.keeps else {}
+        return {**self.failover.report(model), "question_from": self.plan.question.source, **kept}
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""The next candidate answers when a backend fails; what is the caller's own fault is raised.
+"""The next candidate answers when a backend fails; what two say is the caller's fault is raised.
 
 ::
 
@@ -15,17 +15,20 @@ first chunk has gone out.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import suppress
 from types import TracebackType
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from avengers_core.errors import AllBackendsFailedError
 from avengers_core.redaction import describe
 from avengers_core.routing.decision import Candidate, RoutingDecision
-from avengers_core.serving.faults import classify
+from avengers_core.serving.faults import Failure, classify
 from avengers_core.serving.health import BackendHealth
 
 logger = logging.getLogger(__name__)
+
+OnRefusal = Literal["raise", "next"]
 
 
 class FailedAttempt(NamedTuple):
@@ -39,18 +42,17 @@ class FailedAttempt(NamedTuple):
 class Attempt:
     """One candidate's turn: a context manager around the call.
 
-    An error that another model may do better with is noted and swallowed; any other is raised.
+    An error that another model may do better with is noted and swallowed; any other is raised, and
+    names the model.
 
     Attributes:
         candidate: whose turn it is.
     """
 
-    def __init__(
-        self, candidate: Candidate, health: BackendHealth, tried: list[FailedAttempt]
-    ) -> None:
+    def __init__(self, candidate: Candidate, failover: Failover) -> None:
         self.candidate = candidate
-        self._health = health
-        self._tried = tried
+        self._failover = failover
+        self._begun = failover.health.now()
         self._committed = False
         self._handed_on = False
 
@@ -78,46 +80,72 @@ class Attempt:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> bool:
+        health = self._failover.health
         if error is None:
             if not self._handed_on:
-                self._health.record_success(self.model)
+                health.record_success(self.model, self._begun)
             self._handed_on = False
             return False
         failure = classify(error)
-        if not failure.fail_over:
+        if failure.blame == "nobody" or not isinstance(error, Exception):
             if self._committed:  # nobody wants the rest of it, which is no fault of the model's
-                self._health.record_success(self.model)
+                health.record_success(self.model, self._begun)
+            else:
+                health.release(self.model)
             return False
-        self._health.record_failure(self.model, retry_after=failure.retry_after)
-        message = describe(error)
-        logger.info("%s failed (%s): %s", self.model, failure.kind, message)
-        self._tried.append(FailedAttempt(self.model, failure.kind, message))
-        return not self._committed
+        if failure.blame == "backend":
+            health.record_failure(self.model, retry_after=failure.retry_after, begun=self._begun)
+        else:
+            health.release(self.model)
+        self._failover.note(self.model, failure, error)
+        if self._committed:
+            _name(error, self.model)
+            return False
+        return self._failover.goes_on(failure, error)
 
 
 class Failover:
     """The attempts at one call: the candidates in order, those that are resting last.
 
-    A resting backend is a long shot, but better than no answer.
+    A resting backend is a long shot, but better than no answer. A request that a backend refuses
+    goes to one of another kind, if there is one; if that refuses too, the first error is raised:
+    two who say that it is the caller's fault are believed. One that is too long goes to larger
+    windows.
 
     Args:
         decision: whose candidates.
         health: of the backends.
         max_attempts: how many candidates to try; default all.
+        kind_of: model -> what kind of backend it has; default, all are of one.
+        window_of: model -> its context window, tokens, or None where it is not known.
+        on_refusal: what to do if a backend refuses a request for its content: ``"raise"``, or
+            ``"next"``.
 
     Raises:
         ValueError: ``max_attempts`` is under 1.
     """
 
     def __init__(
-        self, decision: RoutingDecision, health: BackendHealth, *, max_attempts: int | None = None
+        self,
+        decision: RoutingDecision,
+        health: BackendHealth,
+        *,
+        max_attempts: int | None = None,
+        kind_of: Callable[[str], Hashable] = lambda _: None,
+        window_of: Callable[[str], int | None] = lambda _: None,
+        on_refusal: OnRefusal = "raise",
     ) -> None:
         if max_attempts is not None and max_attempts < 1:
             raise ValueError(f"max_attempts must be at least 1, got {max_attempts}")
+        self.health = health
         self._decision = decision
-        self._health = health
         self._max_attempts = max_attempts
+        self._kind_of = kind_of
+        self._window_of = window_of
+        self._on_refusal = on_refusal
         self._tried: list[FailedAttempt] = []
+        self._last: Exception | None = None
+        self._refusals: list[tuple[str, str, Exception]] = []
 
     @property
     def tried(self) -> tuple[FailedAttempt, ...]:
@@ -125,21 +153,67 @@ class Failover:
         return tuple(self._tried)
 
     def __iter__(self) -> Iterator[Attempt]:
-        turns = self._turns()
-        limit = self._max_attempts
-        for n, candidate in enumerate(turns):
-            if n == limit:
+        left, resting = list(self._decision.candidates), set[str]()
+        while left and (self._max_attempts is None or len(self._tried) < self._max_attempts):
+            candidate = self._next(left, resting)
+            if candidate is None:
                 return
-            yield Attempt(candidate, self._health, self._tried)
+            left.remove(candidate)
+            yield Attempt(candidate, self)
 
-    def _turns(self) -> Iterator[Candidate]:
-        resting = []
-        for candidate in self._decision.candidates:
-            if self._health.admit(candidate.model):
-                yield candidate
-            else:
-                resting.append(candidate)
-        yield from resting
+    def _next(self, left: Sequence[Candidate], resting: set[str]) -> Candidate | None:
+        if self._refusals:
+            left = self._after_refusal(left)
+        for candidate in left:
+            if candidate.model not in resting and self.health.admit(candidate.model):
+                return candidate
+            resting.add(candidate.model)
+        return left[0] if left else None
+
+    def _after_refusal(self, left: Sequence[Candidate]) -> Sequence[Candidate]:
+        """Those that may see a request differently than those who refused it, best first."""
+        model, kind, _ = self._refusals[-1]
+        if kind == "too_long":
+            refused = [self._window_of(m) or 0 for m, k, _ in self._refusals if k == kind]
+            windows = {c.model: self._window_of(c.model) for c in left}
+            larger = [c for c in left if (windows[c.model] or 0) > max(refused)]
+            return larger + [c for c in left if windows[c.model] is None]
+        same = self._kind_of(model)
+        return sorted(left, key=lambda c: self._kind_of(c.model) == same)
+
+    def note(self, model: str, failure: Failure, error: Exception) -> None:
+        """Remember that an attempt failed."""
+        message = describe(error)
+        logger.info("%s failed (%s): %s", model, failure.kind, message)
+        self._tried.append(FailedAttempt(model, failure.kind, message))
+        self._last = error
+        if failure.blame == "request":
+            self._refusals.append((model, failure.kind, error))
+
+    def goes_on(self, failure: Failure, error: Exception) -> bool:
+        """Whether the next candidate gets a chance after an error.
+
+        Raises:
+            Exception: the first refusal, where this is the second.
+        """
+        if failure.blame != "request":
+            return True
+        if failure.kind == "too_long" and self._window_of(self._refusals[-1][0]) is not None:
+            return True  # as long as there are larger windows
+        if failure.kind == "content":
+            if self._on_refusal == "next":
+                return True
+            _name(error, self._refusals[-1][0])
+            return False
+        if len(self._refusals) < 2:
+            return True
+        raise self._refused()
+
+    def _refused(self) -> Exception:
+        """The first of the refusals; it names all who refused."""
+        first = self._refusals[0][2]
+        _name(first, *dict.fromkeys(model for model, _, _ in self._refusals))
+        return first
 
     def report(self, model: str) -> dict[str, Any]:
         """Who answered, what was expected of it, and who failed before, as plain JSON types.
@@ -163,10 +237,30 @@ class Failover:
             "tried": [t._asdict() for t in self._tried],
         }
 
-    def exhausted(self) -> AllBackendsFailedError:
-        """The error to raise when no attempt is left: each model and what it failed with."""
+    def exhausted(self) -> Exception:
+        """The error to raise when no attempt is left.
+
+        A refusal, if all who were asked refused; else an :class:`AllBackendsFailedError` that says
+        what each model failed with, and has the last error as its cause.
+        """
+        if self._refusals and len(self._refusals) == len(self._tried):
+            return self._refused()
         each = "".join(f"\n- {t.model}: {t.kind}: {t.message}" for t in self._tried)
         untried = len(self._decision.candidates) - len(self._tried)
-        rest = f"\n{untried} more were not tried (max_attempts)" if untried > 0 else ""
+        rest = f"\n{untried} more were not tried" if untried > 0 else ""
         message = f"every model that was tried failed:{each}{rest}"
-        return AllBackendsFailedError(message, self.tried)
+        error = AllBackendsFailedError(message, self.tried)
+        error.__cause__ = self._last
+        return error
+
+
+def _name(error: Exception, *models: str) -> None:
+    """Let an error of a backend say whose it is; its class and its attributes stay as they are."""
+    said = f"asked of {' and '.join(models)}"
+    with suppress(Exception):  # what an error is made of may be anything
+        if said in str(error):
+            return
+        if error.args and isinstance(error.args[0], str) and str(error) == error.args[0]:
+            error.args = (f"{error.args[0]} ({said})", *error.args[1:])
+        elif hasattr(error, "add_note"):
+            error.add_note(said)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 _DEEPEST_CAUSE = 4
 _STATUS_KINDS = {
@@ -45,8 +45,29 @@ _CLASS_KINDS: dict[str, tuple[str, ...]] = {
         "EmptyResponse",
     ),
 }
-# How a 403 that is about the prompt differs from one that is about the key.
-_REFUSED = re.compile(r"moderation|flagged|content[ _-]?(policy|filter)", re.IGNORECASE)
+# What those who refuse a request say of it, whatever its status.
+_REQUEST_KINDS = {
+    "quota": re.compile(r"credit balance|insufficient[ _]quota|exceeded your current quota", re.I),
+    "content": re.compile(
+        r"moderation|flagged|content[ _-]?(policy|filter|management)|responsibleai|safety system",
+        re.I,
+    ),
+    "too_long": re.compile(
+        r"context[ _-]?(length|window|overflow)|maximum context|too many (input )?tokens"
+        r"|(prompt|input|request|message)s? (is|are)? ?too (long|large)|reduce the length"
+        r"|token count.{0,40}exceeds",
+        re.I,
+    ),
+}
+# What clients make of an answer that is none: a list, a text, null, nothing.
+_NO_ANSWER = re.compile(
+    r"NoneType|object is not (subscriptable|iterable)|object has no attribute|null value"
+    r"|No generations? found|no (choices|message|candidates)|(unexpected|malformed) response",
+    re.I,
+)
+_NO_ANSWER_CLASSES = (AttributeError, KeyError, IndexError)
+
+Blame = Literal["backend", "request", "nobody"]
 
 
 class Failure(NamedTuple):
@@ -54,14 +75,17 @@ class Failure(NamedTuple):
 
     Attributes:
         kind: ``"rate_limit"``, ``"timeout"``, ``"server_error"``, ``"connection"``,
-            ``"authentication"``, ``"quota"``, ``"not_found"``, ``"bad_response"``,
-            ``"bad_request"`` or ``"unknown"``.
-        fail_over: whether another model may do better; else the error is the caller's.
+            ``"authentication"``, ``"quota"``, ``"not_found"``, ``"bad_response"`` (an answer that
+            is none): the backend's fault. ``"bad_request"``, ``"too_long"`` (for its context
+            window), ``"content"`` (refused for what it says), ``"refused"`` (by the client, or in a
+            way that is not known): the request's, as far as this backend can say. ``"stopped"``.
+        blame: ``"backend"``: the next may do better, and its health suffers. ``"request"``: the
+            next may see it differently. ``"nobody"``: the caller does not want the answer any more.
         retry_after: how long the server asks to be left alone, seconds, or None.
     """
 
     kind: str
-    fail_over: bool
+    blame: Blame
     retry_after: float | None = None
 
 
@@ -69,15 +93,18 @@ def classify(error: BaseException) -> Failure:
     """What an error of a backend means, whichever library it comes from.
 
     The status of the response decides, else the class and its bases, else the cause that the
-    error was raised from. What is not recognised is not failed over: it may be a bug.
+    error was raised from. What is not recognised counts as refused: it may be the request, a
+    client that cannot say it, or a bug.
     """
+    if not isinstance(error, Exception):
+        return Failure("stopped", "nobody")
     try:
         return _classified(error)
     except Exception:  # an attribute that raises, a status that is no number
-        return Failure("unknown", False)
+        return Failure("refused", "request")
 
 
-def _classified(error: BaseException) -> Failure:
+def _classified(error: Exception) -> Failure:
     cause: BaseException | None = error
     for _ in range(_DEEPEST_CAUSE):
         if not isinstance(cause, Exception):
@@ -86,18 +113,33 @@ def _classified(error: BaseException) -> Failure:
         if status is not None and status >= 400:
             return _by_status(status, cause)
         if kind := _kind_by_class(cause):
-            return Failure(kind, True)
+            return Failure(kind, "backend")
         cause = cause.__cause__
-    return Failure("unknown", False)
+    if isinstance(error, _NO_ANSWER_CLASSES) or _NO_ANSWER.search(str(error)):
+        return Failure("bad_response", "backend")
+    if error.args and isinstance(error.args[0], Mapping):  # an error sent with status 200
+        return Failure("server_error", "backend")
+    kind = _kind_of_request(f"{type(error).__name__} {error}") or "refused"
+    return Failure(kind, "backend" if kind == "quota" else "request")
 
 
 def _by_status(status: int, error: Exception) -> Failure:
+    said = _kind_of_request(f"{type(error).__name__} {getattr(error, 'code', '')} {error}")
     kind = _STATUS_KINDS.get(status)
-    if status == 403 and _REFUSED.search(str(error)):
-        kind = "bad_request"
-    if kind is None:
-        kind = "server_error" if status >= 500 else "bad_request"
-    return Failure(kind, kind != "bad_request", _retry_after(error))
+    if status == 413:
+        kind = "too_long"
+    elif (status == 403 and said == "content") or (kind is None and status < 500):
+        kind = said or "bad_request"
+    kind = kind or "server_error"
+    blame: Blame = "request" if kind in ("bad_request", "too_long", "content") else "backend"
+    return Failure(kind, blame, _retry_after(error))
+
+
+def _kind_of_request(text: str) -> str | None:
+    for kind, said in _REQUEST_KINDS.items():
+        if said.search(text):
+            return kind
+    return None
 
 
 def _status(error: Exception) -> int | None:

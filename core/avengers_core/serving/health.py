@@ -13,17 +13,25 @@ class _State:
     failures: int = 0  # in a row
     rests: int = 0  # of our own making, in a row, each twice as long as the one before
     length: float = 0.0  # of the rest, seconds; 0: there was none yet
+    since: float = 0.0  # when it began
     until: float = 0.0  # resting until then
-    on_trial: bool = False  # one caller was let in after the rest
+    room: int = 0  # how many callers at once are let in after the rest
+    inside: int = 0  # how many are
+    entered: float = 0.0  # when the last one was let in
+
+
+_RECOVERED = 8  # callers at once, all of whom were answered
 
 
 class BackendHealth:
     """Remembers which models failed lately; safe to share between threads.
 
     After ``threshold`` failures in a row a model rests for ``cooldown`` seconds. Then one caller
-    may try it: if that fails too it rests for twice as long, and so on up to ``max_cooldown``. One
-    success wipes the slate. A server that names a time to wait (``Retry-After``) is believed from
-    its first failure on, and rests for that long where it is more.
+    may try it: if that fails too it rests for twice as long, and so on up to ``max_cooldown``. Each
+    success after the rest lets one more in at a time, until all may come; so many callers at once
+    do not overrun a server that limits their rate. A server that names a time to wait
+    (``Retry-After``) is believed from its first failure on, and rests for that long where it is
+    more. What calls say that began before the rest is no news.
 
     Args:
         threshold: failures in a row before a model rests, at least 1.
@@ -56,16 +64,20 @@ class BackendHealth:
         self._lock = threading.Lock()
         self._states: dict[str, _State] = {}
 
+    def now(self) -> float:
+        """The clock's time, for the ``begun`` of what is recorded later."""
+        return self._clock()
+
     def available(self, model: str) -> bool:
         """Whether a model may be tried now; asking changes nothing."""
         state = self._states.get(model)
         return state is None or self._clock() >= state.until
 
     def admit(self, model: str) -> bool:
-        """:meth:`available`, for a caller that is about to try the model.
+        """:meth:`available`, for a caller that is about to try the model and will report back.
 
-        After a rest only one caller is let in; the others wait for how it fares, at most as long
-        as the rest was.
+        After a rest only some are let in; the others wait for how they fare, at most as long as the
+        rest was.
         """
         if model not in self._states:  # nothing to remember of most models: no lock for them
             return True
@@ -76,36 +88,68 @@ class BackendHealth:
             now = self._clock()
             if now < state.until:
                 return False
-            state.until = now + state.length
-            state.on_trial = True
+            if state.inside >= state.room:
+                if now < state.entered + state.length:
+                    return False
+                state.inside = 0  # whoever was let in never reported back
+            state.inside += 1
+            state.entered = now
             return True
 
-    def record_success(self, model: str) -> None:
-        """A model answered."""
-        if model in self._states:
-            with self._lock:
+    def record_success(self, model: str, begun: float | None = None) -> None:
+        """A model answered.
+
+        Args:
+            model: which.
+            begun: when it was asked; default, just now.
+        """
+        if model not in self._states:
+            return
+        with self._lock:
+            state = self._states.get(model)
+            if state is None or self._is_old(state, begun):
+                return
+            state.inside = max(state.inside - 1, 0)
+            state.room += 1
+            state.until = min(state.until, self._clock())  # it was asked though it rested
+            state.failures = state.rests = 0
+            if state.length == 0 or state.room > _RECOVERED:
                 self._states.pop(model, None)
 
-    def record_failure(self, model: str, *, retry_after: float | None = None) -> None:
+    def record_failure(
+        self, model: str, *, retry_after: float | None = None, begun: float | None = None
+    ) -> None:
         """A model failed.
 
         Args:
             model: which.
             retry_after: how long its server asks to be left alone, seconds.
+            begun: when it was asked; default, just now.
         """
         with self._lock:
             state = self._states.setdefault(model, _State())
             now = self._clock()
             rest = min(max(retry_after or 0.0, 0.0), self._max_cooldown)
             # Calls that were under way when the rest began say nothing new.
-            if now >= state.until or state.on_trial:
+            if now >= state.until and not self._is_old(state, begun):
                 state.failures += 1
-                state.on_trial = False
                 if state.failures >= self._threshold:
                     state.rests += 1
                     rest = max(rest, self._rest(state.rests))
-                state.length = rest
+                state.length, state.since = rest, now
+                state.room, state.inside = 1, 0
             state.until = max(state.until, now + rest)
+
+    def release(self, model: str) -> None:
+        """A call of the model ended, and says nothing of its health."""
+        if model in self._states:
+            with self._lock:
+                if (state := self._states.get(model)) is not None:
+                    state.inside = max(state.inside - 1, 0)
+
+    @staticmethod
+    def _is_old(state: _State, begun: float | None) -> bool:
+        return begun is not None and state.length > 0 and begun < state.since
 
     def _rest(self, rests: int) -> float:
         return min(self._cooldown * 2.0 ** min(rests - 1, 30), self._max_cooldown)

@@ -141,6 +141,9 @@ class Pool(ABC, Generic[B]):
     def _says(self, backend: B) -> Capabilities:
         """What a backend says of itself."""
 
+    def _class(self, backend: B) -> type:
+        return type(backend)
+
     # -- who can answer --
 
     @property
@@ -238,6 +241,15 @@ class Pool(ABC, Generic[B]):
             own = Capabilities() if foreign else self._says(self.get(model))
             known = self._capabilities[model] = own.overlaid(self.told(model))
         return known
+
+    def kind(self, model: str) -> Hashable:
+        """What kind of backend a model has: those of one kind refuse the same requests."""
+        provider = model.partition("/")[0]
+        return provider if self._from_endpoint else (self._class(self.get(model)), provider)
+
+    def window(self, model: str) -> int | None:
+        """A model's context window, tokens, or None where it is not known."""
+        return self.capabilities(model).context_window
 
     def told(self, model: str) -> Capabilities:
         """What the user says that a model can do."""

@@ -74,11 +74,13 @@ class Request:
         question: the text that decides, and where it was found; blank if there is none.
         tokens: estimated length of the whole prompt.
         needs: what the model must be able to do: any one of these.
+        keeps: the model that made the tool calls whose results are the latest news, if any.
     """
 
     question: RoutingText
     tokens: int
     needs: tuple[Needs, ...]
+    keeps: str | None = None
 
     @classmethod
     def of(cls, question: RoutingText, tokens: int, **needs: bool) -> Request:

@@ -19,6 +19,7 @@ from pydantic import (
 )
 from typing_extensions import Self
 
+from avengers_core.errors import NoEligibleModelError
 from avengers_core.redaction import redacted, refuse_unpicklable
 from avengers_core.routing.calls import OnEmpty
 from avengers_core.routing.decision import RoutingDecision
@@ -26,6 +27,7 @@ from avengers_core.routing.policy import FIELDS, Policy, Unavailable
 from avengers_core.routing.resolve import resolve_router
 from avengers_core.routing.router import Router
 from avengers_core.serving.capabilities import Needs, plain_capabilities
+from avengers_core.serving.failover import OnRefusal
 from avengers_core.serving.pool import Pool, PoolSettings
 from avengers_core.serving.question import Request, RoutingText, routed_on
 from avengers_core.serving.voting import VoteOver, check_votes
@@ -39,6 +41,7 @@ OF_A_CALL = (
     "votes",
     "vote_over",
     "max_attempts",
+    "on_refusal",
     "routing_query",
 )
 """What is said of a call to a plugin, and not meant for the backend."""
@@ -188,6 +191,11 @@ class ServingSettings(RoutingSettings):
         description='who is asked: "samples", the picked model each time (sensible with a '
         'temperature over 0), or "models", the best so many models',
     )
+    on_refusal: OnRefusal = Field(
+        default="raise",
+        description='what to do if a backend refuses a call for its content: "raise" its error, or '
+        'ask the "next" candidate',
+    )
     cooldown: float | None = Field(
         default=None,
         ge=0,
@@ -322,6 +330,15 @@ class ServingSettings(RoutingSettings):
             arguments["unavailable"] = pool.unable(*request.needs)
         else:
             arguments |= {**_FORCED, "models": [forced], "unavailable": pool.absent()}
+        keeps = request.keeps if forced is None else None
+        allowed = arguments.get("models")
+        if keeps is not None and (
+            keeps not in pool.router.models
+            or keeps in arguments["unavailable"]
+            or keeps in arguments["exclude"]
+            or (allowed is not None and keeps not in allowed)
+        ):
+            keeps = None
         votes, over = own.get("votes", self.votes), own.get("vote_over", self.vote_over)
         check_votes(votes, over)
         return Plan(
@@ -331,6 +348,8 @@ class ServingSettings(RoutingSettings):
             votes=votes,
             vote_over=over,
             max_attempts=own.get("max_attempts", self.max_attempts),
+            on_refusal=own.get("on_refusal", self.on_refusal),
+            keeps=keeps,
         )
 
     # -- copies --
@@ -403,6 +422,9 @@ class Plan:
         votes: how many answers to decide by majority of; None or 1: no vote.
         vote_over: who is asked for them.
         max_attempts: how many candidates to try; None: all.
+        on_refusal: what to do if a backend refuses the call for its content.
+        keeps: the model that goes on with a tool loop that it began, whatever the limits say by
+            now; it still is its turn first only.
     """
 
     router: Router
@@ -411,14 +433,65 @@ class Plan:
     votes: int | None = None
     vote_over: VoteOver = "samples"
     max_attempts: int | None = None
+    on_refusal: OnRefusal = "raise"
+    keeps: str | None = None
 
     def decide(self) -> RoutingDecision:
         """Who is to answer; raises what :meth:`avengers_core.Router.route` raises."""
-        return self.router.route(self.question.text, **self.arguments)
+        if self.keeps is None:
+            return self.router.route(self.question.text, **self.arguments)
+        try:
+            others = self.router.route(self.question.text, **self.arguments)
+        except NoEligibleModelError:
+            others = None
+        if others is not None and self.keeps in [c.model for c in others.candidates]:
+            return _led_by(self.keeps, others, others)
+        return _led_by(
+            self.keeps, self.router.route(self.question.text, **self._kept_arguments), others
+        )
 
     async def adecide(self) -> RoutingDecision:
         """:meth:`decide`, embedding asynchronously."""
-        return await self.router.aroute(self.question.text, **self.arguments)
+        if self.keeps is None:
+            return await self.router.aroute(self.question.text, **self.arguments)
+        try:
+            others = await self.router.aroute(self.question.text, **self.arguments)
+        except NoEligibleModelError:
+            others = None
+        if others is not None and self.keeps in [c.model for c in others.candidates]:
+            return _led_by(self.keeps, others, others)
+        own = await self.router.aroute(self.question.text, **self._kept_arguments)
+        return _led_by(self.keeps, own, others)
+
+    @property
+    def _kept_arguments(self) -> dict[str, Any]:
+        # The limits held where the loop began.
+        return {**self.arguments, **_FORCED, "models": [self.keeps]}
+
+
+def _led_by(model: str, own: RoutingDecision, others: RoutingDecision | None) -> RoutingDecision:
+    """A decision with one model first.
+
+    Args:
+        model: which.
+        own: a decision in which it is a candidate.
+        others: the decision that gives the other candidates, if there are any.
+    """
+    ranked = (others or own).candidates
+    first = next(c for c in own.candidates if c.model == model)
+    reasons = dict((others or own).ineligible)
+    reasons.pop(model, None)
+    return RoutingDecision(
+        (first, *(c for c in ranked if c.model != model)),
+        reasons,
+        own.clusters,
+        own.alpha,
+        own.scorer,
+        n=own.n,
+        basis=own.basis,
+        prompt_tokens=own.prompt_tokens,
+        relaxed=own.relaxed,
+    )
 
 
 def _restored(cls: type[ServingSettings], fields: dict[str, Any], models: Any) -> ServingSettings:

@@ -10,7 +10,7 @@ import httpx
 import openai
 import pytest
 
-from avengers_core.errors import AllBackendsFailedError
+from avengers_core.errors import AllBackendsFailedError, EmptyResponseError
 from avengers_core.redaction import describe
 from avengers_core.routing.decision import Candidate, RoutingDecision
 from avengers_core.serving.failover import Failover
@@ -68,33 +68,58 @@ class ServiceUnavailableError(Exception):
 )
 def test_another_model_may_do_better(error: Exception, kind: str) -> None:
     failure = classify(error)
-    assert (failure.kind, failure.fail_over) == (kind, True)
+    assert (failure.kind, failure.blame) == (kind, "backend")
 
 
-@pytest.mark.parametrize("status", [400, 405, 413, 422])
-def test_a_bad_request_is_the_callers(status: int) -> None:
-    assert classify(status_error(status)) == Failure("bad_request", False)
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (status_error(400), "bad_request"),
+        (status_error(405), "bad_request"),
+        (status_error(422), "bad_request"),
+        (status_error(413), "too_long"),
+        (status_error(400, text="maximum context length is 8192 tokens"), "too_long"),
+        (status_error(400, text="prompt is too long: 210000 tokens > 200000 maximum"), "too_long"),
+        (status_error(400, text="blocked by our content_policy"), "content"),
+        (status_error(403, text="Your input was flagged for 'violence'."), "content"),
+        (ValueError("bug"), "refused"),
+        (NotImplementedError("tools"), "refused"),
+        (TypeError("got an unexpected keyword argument 'x'"), "refused"),
+        (type("ContextOverflowError", (Exception,), {})("no"), "too_long"),
+    ],
+)
+def test_what_is_refused(error: Exception, kind: str) -> None:
+    failure = classify(error)
+    assert (failure.kind, failure.blame) == (kind, "request")
 
 
-def test_a_403_about_the_prompt_is_the_callers() -> None:
-    text = "openai/gpt-5 requires moderation. Your input was flagged for 'violence'."
-    assert classify(status_error(403, text=text)) == Failure("bad_request", False)
-
-
-@pytest.mark.parametrize("error", [ValueError("bug"), TypeError(), KeyError("x")])
-def test_what_is_not_known_is_not_failed_over(error: Exception) -> None:
-    assert not classify(error).fail_over
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (status_error(400, text="Your credit balance is too low"), "quota"),
+        (KeyError("choices"), "bad_response"),
+        (AttributeError("'str' object has no attribute 'choices'"), "bad_response"),
+        (TypeError("'NoneType' object is not subscriptable"), "bad_response"),
+        (TypeError("Received response with null value for `choices`"), "bad_response"),
+        (IndexError("list index out of range"), "bad_response"),
+        (EmptyResponseError(), "bad_response"),
+        (ValueError({"message": "upstream overloaded"}), "server_error"),
+    ],
+)
+def test_what_looks_like_a_refusal_and_is_none(error: Exception, kind: str) -> None:
+    failure = classify(error)
+    assert (failure.kind, failure.blame) == (kind, "backend")
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(503), GeneratorExit()])
-def test_what_stops_the_program_is_not_failed_over(error: BaseException) -> None:
-    assert not classify(error).fail_over
+def test_what_stops_the_program_is_nobodys_fault(error: BaseException) -> None:
+    assert classify(error).blame == "nobody"
 
 
 def test_the_cause_decides_where_the_error_says_nothing() -> None:
     error = RuntimeError("wrapped")
     error.__cause__ = status_error(429, {"retry-after": "3"})
-    assert classify(error) == Failure("rate_limit", True, 3)
+    assert classify(error) == Failure("rate_limit", "backend", 3)
 
 
 @pytest.mark.parametrize(
@@ -143,13 +168,56 @@ def test_the_next_candidate_answers() -> None:
     json.dumps(report)
 
 
-def test_the_callers_error_is_raised_as_it_is() -> None:
-    error = status_error(400)
-    failover = Failover(decision("a", "b"), BackendHealth())
+def test_what_two_refuse_is_the_callers_fault() -> None:
+    first, second = status_error(400), status_error(422)
+    health = BackendHealth(threshold=1)
+    failover = Failover(decision("a", "b", "c"), health)
     with pytest.raises(openai.APIStatusError) as caught:
-        call(failover, {"a": error})
+        call(failover, {"a": first, "b": second, "c": "answer"})
+    assert caught.value is first
+    assert "a and b" in str(first)
+    assert [t.model for t in failover.tried] == ["a", "b"]
+    assert health.available("a")
+
+
+def test_what_one_refuses_another_kind_may_take() -> None:
+    failover = Failover(decision("a1", "a2", "b"), BackendHealth(), kind_of=lambda m: m[0])
+    assert call(failover, {"a1": ValueError("no tools"), "a2": TimeoutError(), "b": "yes"}) == "yes"
+    assert [t.model for t in failover.tried] == ["a1"]
+
+
+def test_a_refusal_among_failures_is_one_of_them() -> None:
+    failover = Failover(decision("a", "b"), BackendHealth())
+    with pytest.raises(AllBackendsFailedError) as caught:
+        call(failover, {"a": status_error(400), "b": TimeoutError("late")})
+    assert isinstance(caught.value.__cause__, TimeoutError)
+    assert [t.kind for t in caught.value.tried] == ["bad_request", "timeout"]
+
+
+def test_the_only_ones_refusal_is_raised() -> None:
+    error = status_error(400)
+    with pytest.raises(openai.APIStatusError) as caught:
+        call(Failover(decision("a"), BackendHealth()), {"a": error})
     assert caught.value is error
-    assert failover.tried == ()
+
+
+def test_a_prompt_that_is_too_long_goes_to_larger_windows() -> None:
+    windows = {"a": 8, "b": 4, "c": 16, "d": 32, "e": None}
+    long = status_error(400, text="maximum context length")
+    failover = Failover(decision(*windows), BackendHealth(), window_of=windows.__getitem__)
+    assert call(failover, {"a": long, "c": long, "d": "yes"}) == "yes"
+    failover = Failover(decision("a", "b"), BackendHealth(), window_of=windows.__getitem__)
+    with pytest.raises(openai.APIStatusError) as caught:
+        call(failover, {"a": long})
+    assert caught.value is long
+
+
+def test_a_content_refusal_is_a_setting() -> None:
+    outcomes = {"a": status_error(403, text="flagged"), "b": "yes"}
+    with pytest.raises(openai.APIStatusError) as caught:
+        call(Failover(decision("a", "b"), BackendHealth()), outcomes)
+    assert "asked of a" in str(caught.value)
+    assert call(Failover(decision("a", "b"), BackendHealth(), on_refusal="next"), outcomes) == "yes"
 
 
 def test_all_failed_names_each_and_shows_no_key() -> None:
@@ -162,7 +230,7 @@ def test_all_failed_names_each_and_shows_no_key() -> None:
 
 def test_max_attempts() -> None:
     failover = Failover(decision("a", "b", "c"), BackendHealth(), max_attempts=2)
-    with pytest.raises(AllBackendsFailedError, match="1 more were not tried"):
+    with pytest.raises(AllBackendsFailedError, match="1 more"):
         call(failover, dict.fromkeys("abc", TimeoutError()))
     assert [t.model for t in failover.tried] == ["a", "b"]
     with pytest.raises(ValueError, match="max_attempts"):
@@ -218,7 +286,7 @@ def test_odd_errors_do_no_harm() -> None:
         response = SimpleNamespace(status_code="many", headers=3)
         request = None
 
-    assert not classify(OddError()).fail_over
+    assert classify(OddError()).blame == "request"
 
 
 class _OddError(Exception):
@@ -239,7 +307,7 @@ def _with(**attributes: object) -> Exception:
 @pytest.mark.parametrize(
     ("error", "kind"),
     [
-        (_OddError(), "unknown"),
+        (_OddError(), "refused"),
         (_with(code=float("inf")), "connection"),
         (_with(response={"ResponseMetadata": None}), "connection"),
     ],

@@ -54,6 +54,9 @@ def test_one_caller_tries_after_a_rest(health: BackendHealth, clock: Clock) -> N
     clock.now = 10
     assert [health.admit("m") for _ in range(3)] == [True, False, False]
     health.record_success("m")
+    assert [health.admit("m") for _ in range(3)] == [True, True, False]  # more, bit by bit
+    for _ in range(20):
+        health.record_success("m")
     assert [health.admit("m") for _ in range(3)] == [True, True, True]
 
 
@@ -87,6 +90,21 @@ def test_calls_under_way_when_the_rest_began_do_not_prolong_it(
     fail(health, 20)
     clock.now = 10
     assert health.available("m")
+
+
+def test_a_late_success_does_not_end_a_rest(health: BackendHealth, clock: Clock) -> None:
+    fail(health, 3)
+    clock.now = 5
+    health.record_success("m", begun=-1)
+    assert not health.available("m")
+    clock.now = 10
+    assert [health.admit("m") for _ in range(2)] == [True, False]
+    health.record_success("m", begun=-1)
+    assert not health.admit("m")
+    health.record_failure("m", begun=-1)
+    assert health.available("m")
+    health.release("m")
+    assert health.admit("m")
 
 
 def test_retry_after_is_believed_at_once(health: BackendHealth, clock: Clock) -> None:

@@ -1,0 +1,141 @@
+"""Answers that are none, and errors of many callers at once, are made good by both plugins."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from keyword_router import EASY, HARD, SPARE
+from llama_index.core.base.llms.types import ChatMessage
+from stub_server import StubServer
+
+from avengers_core import Router
+from avengers_langchain import AvengersChatModel
+from avengers_llamaindex import AvengersLLM
+
+QUESTION = "Prove it"
+EVENTS = "text/event-stream"
+_START = '{"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m", '
+_DELTA = '{"index": 0, "delta": {"role": "assistant", "content": ""}}'
+_ROLE = f'data: {_START}"choices": [{_DELTA}]}}'
+WHOLE: dict[str, tuple[str, str]] = {
+    "a page": ("<html><body>Please sign in</body></html>", "text/html"),
+    "a list": ("[]", "application/json"),
+    "null": ("null", "application/json"),
+    "nothing": ("", "application/json"),
+    "no choices": ('{"id": "c", "object": "chat.completion", "model": "m"}', "application/json"),
+    "null for choices": ('{"id": "c", "model": "m", "choices": null}', "application/json"),
+    "an empty list of choices": ('{"id": "c", "model": "m", "choices": []}', "application/json"),
+    "no message": ('{"choices": [{"index": 0, "message": null}]}', "application/json"),
+    "no text": (
+        '{"choices": [{"index": 0, "message": {"role": "assistant", "content": ""}}]}',
+        "application/json",
+    ),
+    "half a message": ('{"choices": [{"index": 0, "mess', "application/json"),
+    "an error": ('{"error": {"message": "upstream overloaded", "code": 502}}', "application/json"),
+}
+STREAMED: dict[str, str] = {
+    "nothing": "",
+    "only its end": "data: [DONE]\n\n",
+    "no choices": f'data: {_START}"choices": []}}\n\ndata: [DONE]\n\n',
+    "half a chunk": 'data: {"id": "c1", "choi\n\n',
+    "an error": 'data: {"error": {"message": "upstream overloaded", "code": 502}}\n\n',
+    "no word": f"{_ROLE}\n\ndata: [DONE]\n\n",
+    "an error before a word": f'{_ROLE}\n\ndata: {{"error": {{"message": "overloaded"}}}}\n\n',
+}
+
+
+@pytest.fixture(params=[AvengersChatModel, AvengersLLM])
+def llm(
+    request: pytest.FixtureRequest,
+    router: Router,
+    server: StubServer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Any:
+    monkeypatch.setenv("AVENGERS_BASE_URL", server.url)
+    return request.param(router=router)
+
+
+async def whole(llm: Any, blocking: bool) -> str:
+    if isinstance(llm, AvengersChatModel):
+        message = llm.invoke(QUESTION) if blocking else await llm.ainvoke(QUESTION)
+        return str(message.text)
+    messages = [ChatMessage(content=QUESTION)]
+    response = llm.chat(messages) if blocking else await llm.achat(messages)
+    return str(response.message.content or "")
+
+
+async def streamed(llm: Any, blocking: bool) -> str:
+    messages = [ChatMessage(content=QUESTION)]
+    if isinstance(llm, AvengersChatModel):
+        parts = list(llm.stream(QUESTION)) if blocking else [c async for c in llm.astream(QUESTION)]
+        return "".join(str(part.text) for part in parts)
+    if blocking:
+        return "".join(chunk.delta or "" for chunk in llm.stream_chat(messages))
+    return "".join([chunk.delta or "" async for chunk in await llm.astream_chat(messages)])
+
+
+async def made_good(
+    llm: Any, server: StubServer, ask: Callable[[Any, bool], Awaitable[str]]
+) -> None:
+    for blocking in (True, False):
+        assert await ask(llm, blocking) == f"{SPARE} says: {QUESTION}"
+    assert await ask(llm, True) == f"{SPARE} says: {QUESTION}"
+    assert server.asked == [HARD, SPARE] * 3
+    assert not llm.pool.health.available(HARD), "it counts against the backend"
+
+
+@pytest.mark.parametrize("answer", WHOLE)
+async def test_an_answer_that_is_none(llm: Any, server: StubServer, answer: str) -> None:
+    body, kind = WHOLE[answer]
+    server.fail(HARD, body=body, kind=kind)
+    await made_good(llm, server, whole)
+
+
+@pytest.mark.parametrize("answer", STREAMED)
+async def test_a_stream_without_a_word(llm: Any, server: StubServer, answer: str) -> None:
+    server.fail(HARD, body=STREAMED[answer], kind=EVENTS)
+    await made_good(llm, server, streamed)
+
+
+async def test_what_all_say_is_taken_for_an_answer(llm: Any, server: StubServer) -> None:
+    for model in (EASY, HARD, SPARE):
+        server.replies[model] = lambda _: ""
+    assert await whole(llm, True) == ""
+    assert server.asked == [HARD, SPARE, EASY]
+
+
+async def test_a_stream_that_is_cut_off_says_so(llm: Any, server: StubServer) -> None:
+    word = _ROLE.replace('"content": ""', '"content": "Yes"')
+    for end, cut in ((True, False), (False, True)):
+        choice = '{"index": 0, "delta": {}, "finish_reason": "stop"}'
+        last = f'data: {_START}"choices": [{choice}]}}'
+        body = "\n\n".join([word, last, ""] if end else [word, ""])
+        server.reset()
+        server.fail(HARD, body=body, kind=EVENTS)
+        if isinstance(llm, AvengersChatModel):
+            facts = list(llm.stream(QUESTION))[-1].response_metadata["avengers"]
+        else:
+            chunks = list(llm.stream_chat([ChatMessage(content=QUESTION)]))
+            facts = chunks[-1].additional_kwargs["avengers"]
+        assert facts["model"] == HARD
+        assert facts.get("truncated", False) is cut
+
+
+async def test_many_callers_at_once(llm: Any, server: StubServer) -> None:
+    server.fail(HARD, status=500)
+    server.fail(SPARE, status=429, retry_after=1, rate=1 / 3)
+    turns = asyncio.Semaphore(50)
+
+    async def one() -> str:
+        async with turns:
+            return await whole(llm, False)
+
+    answers = await asyncio.gather(*(one() for _ in range(200)))
+    assert {answer.partition(" ")[0] for answer in answers} <= {SPARE, EASY}
+    assert len(server.answered_by) == len(answers) == 200
+    # Its first callers come at once, and after a rest few at a time.
+    refused = server.asked.count(SPARE) - server.answered_by.count(SPARE)
+    assert refused < 40
