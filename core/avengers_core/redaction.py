@@ -108,6 +108,35 @@ def describe(error: object, *secrets: str) -> str:
     return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
 
 
+def mask(error: BaseException) -> bool:
+    """Let an error of another library, and those it came from, show no key that a server quoted.
+
+    Returns:
+        Whether their texts show none now; where one is made of other things than its first argument
+        it stays as it is.
+    """
+    chain, keys = [error], list[str]()
+    while (before := chain[-1].__cause__ or chain[-1].__context__) and before not in chain:
+        chain.append(before)
+    for each in chain:
+        keys += _keys_sent(each)
+    masked = [_mask(each, keys) for each in chain]  # each of them, whatever the others
+    return all(masked)
+
+
+def _mask(error: BaseException, keys: list[str]) -> bool:
+    with suppress(Exception):  # what an error is made of may be anything
+        text = str(error)
+        clean = text[:_SEARCHED]
+        for key in keys:
+            clean = _without(clean, key)
+        clean = redacted(clean)
+        if clean != text and error.args and error.args[0] == text:
+            error.args = (clean, *error.args[1:])
+        return str(error) == clean
+    return False
+
+
 def redacted(text: str) -> str:
     """A text with keys, and what URLs have as user and password, masked."""
     out, end = [], 0

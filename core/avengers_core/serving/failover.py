@@ -21,7 +21,7 @@ from types import TracebackType
 from typing import Any, Literal, NamedTuple
 
 from avengers_core.errors import AllBackendsFailedError
-from avengers_core.redaction import describe
+from avengers_core.redaction import describe, mask
 from avengers_core.routing.decision import Candidate, RoutingDecision
 from avengers_core.serving.faults import Failure, classify
 from avengers_core.serving.health import BackendHealth
@@ -186,7 +186,7 @@ class Failover:
         message = describe(error)
         logger.info("%s failed (%s): %s", model, failure.kind, message)
         self._tried.append(FailedAttempt(model, failure.kind, message))
-        self._last = error
+        self._last = error if mask(error) else None
         if failure.blame == "request":
             self._refusals.append((model, failure.kind, error))
 
