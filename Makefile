@@ -1,5 +1,6 @@
 # make demo    the router at work, offline, no key        make test    all tests
 # make check   lint, format, types                        make bench   speed, as ratios to the floor
+# make docs    the pages of docs/ and the API as a site in docs/_build
 # make fuzz    240,000 cases of damaged input (with FUZZ=1: 12,000)
 # make lowest  all tests with the lowest versions that pyproject.toml allows (OLDEST=python3.10)
 PYTHON ?= python3
@@ -9,7 +10,7 @@ OLDEST ?= $(PYTHON)
 LOWEST := $(VENV)-lowest
 export PYTHONDONTWRITEBYTECODE = 1
 
-.PHONY: demo test fuzz lowest check bench wheel clean
+.PHONY: demo test fuzz lowest check docs bench wheel clean
 
 demo: $(VENV)/installed
 	$(BIN)/python examples/demo.py
@@ -32,6 +33,9 @@ lowest: $(VENV)/installed
 	$(BIN)/uv pip install --quiet --python $(LOWEST)/bin/python --resolution lowest-direct --editable '.[all,test]'
 	$(LOWEST)/bin/python -m pytest -n auto -q
 
+docs: $(VENV)/installed
+	$(BIN)/sphinx-build -n -W --keep-going -q -b html docs docs/_build
+
 bench: $(VENV)/installed
 	$(BIN)/python tests/benchmarks/bench.py
 
@@ -39,7 +43,7 @@ wheel: $(VENV)/installed
 	$(BIN)/python -m build --outdir dist .
 
 clean:
-	rm -rf $(VENV) $(VENV)-* dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-* dist docs/_build .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 $(VENV)/installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)

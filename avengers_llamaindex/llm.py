@@ -132,7 +132,10 @@ class AvengersLLM(ServingSettings, DelegatingLLM):
 
     @property
     def metadata(self) -> LLMMetadata:
-        """What holds of whichever model answers; see :meth:`Backends.metadata`."""
+        """What holds of whichever model answers.
+
+        See :meth:`avengers_llamaindex.backends.Backends.metadata`.
+        """
         return cast("LLMMetadata", self.pool.metadata(self.exclude))
 
     def as_structured_llm(self, output_cls: type[BaseModel], **kwargs: Any) -> StructuredLLM:

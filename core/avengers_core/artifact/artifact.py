@@ -104,7 +104,8 @@ class RouterArtifact:
         """(M,) USD per prompt token, given to fit() or estimated; NaN where unknown.
 
         Args:
-            statistics: to estimate from, see :meth:`Statistics.token_prices`; default, the
+            statistics: to estimate from, see
+                :meth:`avengers_core.artifact.statistics.Statistics.token_prices`; default, the
                 artifact's own.
         """
         given = np.array([self.info.input_prices.get(m, np.nan) for m in self.models])
@@ -112,7 +113,7 @@ class RouterArtifact:
 
     @cached_property
     def checksum(self) -> str:
-        """SHA-256 of all that routing depends on: equal only if two artifacts route alike."""
+        """SHA-256 of all that routing depends on; equal only if two artifacts route alike."""
         return storage.digest(self)
 
     def __repr__(self) -> str:

@@ -25,7 +25,7 @@ class Embedder(Protocol):
 
     @property
     def id(self) -> str:
-        """Names the embedding space: two embedders with one id give the same vectors."""
+        """Names the embedding space; two embedders with one id give the same vectors."""
         ...
 
     @property

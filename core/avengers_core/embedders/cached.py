@@ -52,7 +52,7 @@ class CachedEmbedder:
 
     @property
     def id(self) -> str:
-        """The inner embedder's id: its vectors are these."""
+        """The inner embedder's id, whose vectors these are."""
         return self.embedder.id
 
     @property

@@ -14,7 +14,7 @@ from avengers_core.files import write_text
 
 
 class Report(Results):
-    """What :func:`avengers_core.evaluate` finds: :class:`Results` that can be read and saved."""
+    """What :func:`avengers_core.evaluate` finds, in forms that can be read and saved."""
 
     def to_markdown(self) -> str:
         """The report as Markdown: metrics, the table, selection shares."""

@@ -163,7 +163,7 @@ class Results:
 
     @property
     def table(self) -> list[dict[str, Any]]:
-        """The rows as flat dicts: name, alpha, ``accuracy.D`` for each dataset D, means, costs."""
+        """The rows as flat dicts; name, alpha, ``accuracy.D`` for each dataset D, means, costs."""
         return [
             {
                 "name": r.name,
@@ -252,7 +252,7 @@ class Results:
 
     @property
     def lone(self) -> tuple[str, ...]:
-        """The datasets with one query: drawn anew it is the same, so how it spreads is unknown.
+        """The datasets with one query; drawn anew it is the same, so how it spreads is unknown.
 
         Where there is one, no interval is, for it would be too narrow.
         """

@@ -187,8 +187,8 @@ def run(
             :class:`avengers_core.embedders.CachedEmbedder`.
 
     Returns:
-        One row a setting, in their order: the setting's fields, its scorer options and the metrics
-        of :class:`avengers_core.Report` (tidy: a row an observation, a column a variable).
+        One row a setting, in their order, with the setting's fields, its scorer options and the
+        metrics of :class:`avengers_core.Report` (tidy: a row an observation, a column a variable).
 
     Raises:
         RecordError: an experiment has no record to fit on.

@@ -61,8 +61,8 @@ def evaluate(
         part_bytes: as for :func:`avengers_core.jobs.fit`.
         excluded_datasets: datasets to leave out.
         missing: what a model without a result is.
-        constraints: as for :meth:`Router.route`: ``models``, ``exclude``, ``max_cost``,
-            ``min_score``, ``on_empty``.
+        constraints: as for :meth:`avengers_core.Router.route`: ``models``, ``exclude``,
+            ``max_cost``, ``min_score``, ``on_empty``.
 
     Returns:
         The report, and the rows that were rejected.

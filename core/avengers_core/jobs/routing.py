@@ -53,7 +53,7 @@ def route(
         engine: as for :func:`avengers_core.jobs.fit`.
         workers: as for :func:`avengers_core.jobs.fit`.
         part_bytes: as for :func:`avengers_core.jobs.fit`.
-        arguments: as for :meth:`Router.route`.
+        arguments: as for :meth:`avengers_core.Router.route`.
 
     Raises:
         RecordError: no input file.
