@@ -30,11 +30,11 @@ python_use_unqualified_type_names = True
 
 # Pieces of annotations: names without their module, and what Sphinx cuts at a comma.
 nitpick_ignore_regex = [
-    (r"py:class", r"(npt|np)\.\w+|Figure|Path|PydanticUndefined|NoneType|FieldInfo|_\w+"),
-    (r"py:class", r"StrictInt|TypeAliasForwardRef"),
-    (r"py:class", r"Ge|AllowInfNan|Missing|OnEmpty|Outcomes|Source|EmbedderSpec"),
+    (r"py:class", r"(np|npt)\.\w+|\w+\.Annotated|_\w+|TypeAliasForwardRef"),
+    (r"py:class", r"AllowInfNan|FieldInfo|Ge|NoneType|PydanticUndefined|StrictInt|Figure|Path"),
+    (r"py:class", r"EmbedderSpec|Missing|OnEmpty|Outcomes|Source"),
     (r"py:.*", r".*(Annotated|Literal)\[.*|(dict|tuple)\[str"),
-    (r"py:class", r"\(?n|d( \+ 11)?\)? ?.*|float32"),
+    (r"py:class", r"\(?[nd]( \+ 11)?\)?|float32"),
 ]
 
 
