@@ -293,3 +293,17 @@ def test_the_same_question_has_the_same_decision(
         expected = router.route(question, alpha=None if question else 0)
         assert found[0]["ranking"] == [c.model for c in expected.candidates]
         assert found[0]["expected_cost"] == pytest.approx(expected.expected_cost, rel=1e-3)
+
+
+async def test_what_was_made_here_is_closed(llm: Any) -> None:
+    with llm as blocking:
+        facts(blocking, "Prove it")
+        client = blocking.pool.clients.blocking
+    assert client.is_closed
+    async with type(llm)(router=llm.router) as awaited:
+        if isinstance(awaited, AvengersChatModel):
+            await awaited.ainvoke("Prove it")
+        else:
+            await awaited.acomplete("Prove it")
+        (own,) = awaited.pool.clients.asynchronous._by_loop.values()
+    assert own.is_closed

@@ -352,6 +352,28 @@ class ServingSettings(RoutingSettings):
             keeps=keeps,
         )
 
+    # -- the end --
+
+    def close(self) -> None:
+        """Close the connections of the backends that were made here, for copies of this too."""
+        self.pool.close()
+
+    async def aclose(self) -> None:
+        """:meth:`close`, from inside an event loop, whose connections are closed at the end."""
+        await self.pool.aclose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
     # -- copies --
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
