@@ -251,16 +251,16 @@ class AvengersChatModel(ServingSettings, BaseChatModel):
 
     @property
     def _identifying_params(self) -> dict[str, Any]:
-        engine, models = self.pool.router.engine, self.models  # one look, for it can be swapped
+        router, models = self.pool.router, self.models
         policy = self.policy
         return {
             "alpha": self.alpha,
             "no_question_alpha": self.no_question_alpha,
             **policy.balance,
             **policy.limits,
-            "artifact": engine.artifact.checksum,
-            "scorer": engine.scorer.name,
-            "models": list(engine.artifact.models if models is None else models),
+            "artifact": router.artifact.checksum,
+            "scorer": router.scorer.name,
+            "models": list(router.models if models is None else models),
             **self._defaults(),
             "stop": self.stop,
             **({} if self.votes is None else {"votes": self.votes, "vote_over": self.vote_over}),

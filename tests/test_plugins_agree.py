@@ -43,6 +43,7 @@ ACCEPTED: dict[str, tuple[Any, list[tuple[Any, Any]], list[tuple[Any, type[Excep
     ),
     "max_cost": (None, [(0, 0.0), (0.5, 0.5)], [(-1, ValidationError), ("x", ValidationError)]),
     "min_score": (None, [(1, 1.0)], [(2, ValidationError)]),
+    "min_support": (None, [(0, 0.0), (0.7, 0.7)], [(1.5, ValidationError), (-1, ValidationError)]),
     "on_empty": ("raise", [("relax", "relax")], [("x", ValidationError)]),
     "router": (None, [], [("", ValidationError), ("<Router: x>", ValidationError), (3, TypeError)]),
     "models": (
@@ -207,6 +208,7 @@ OF_ONE_CALL: list[tuple[dict[str, Any], str]] = [
     ({"models": [EASY, SPARE]}, SPARE),
     ({"max_cost": 0.015}, SPARE),
     ({"min_score": 0.9}, HARD),
+    ({"min_support": 0}, HARD),
     ({"max_cost": 0.0001, "on_empty": "relax"}, EASY),
     ({"model": SPARE}, SPARE),
     ({"votes": 2}, HARD),

@@ -17,7 +17,8 @@ from avengers_core import Router, RouterArtifact, fit, load_records
 from avengers_core.artifact.artifact import ArtifactInfo
 from avengers_core.artifact.statistics import Statistics
 from avengers_core.routing.alpha_path import find_path
-from avengers_core.routing.calls import make_call
+from avengers_core.routing.policy import RoutingCall
+from avengers_core.routing.queries import Queries
 
 N, K, M, D = 100_000, 60, 13, 256
 SAMPLE = Path(__file__).parents[2] / "examples" / "data" / "sample.jsonl"
@@ -122,8 +123,8 @@ def loading() -> Iterator[Row]:
 
 def alpha_path() -> Iterator[Row]:
     router, vectors = Router(random_artifact()), unit_vectors(10_000, 6)
-    features = router.scorer.features(router.points(vectors))
-    call = make_call()
+    features = router.scorer.features(Queries(vectors))
+    call = RoutingCall()
     traced, routed = in_turn(
         lambda: find_path(router.engine, features, call),
         lambda: router.route_vectors(vectors, alpha=0.4),

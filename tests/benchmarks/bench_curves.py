@@ -16,7 +16,7 @@ import numpy as np
 
 from avengers_core import Router
 from avengers_core.artifact.sums import Sums
-from avengers_core.embedders.surface import NAMES
+from avengers_core.embedders.surface import SURFACE_FEATURES
 from avengers_core.fitting.fit import Plan
 from avengers_core.records.outcomes import Outcomes
 from avengers_core.routing.decision import text_table
@@ -45,7 +45,7 @@ def measure(records: int, models: int, clusters: int, dimensions: int) -> list[s
     rng = np.random.default_rng(0)
     vectors = rng.normal(size=(records, dimensions)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    features = rng.normal(size=(records, len(NAMES))).astype(np.float32)
+    features = rng.normal(size=(records, len(SURFACE_FEATURES))).astype(np.float32)
     shape = (records, models)
     outcomes = Outcomes(
         queries=[f"a question of some length, number {i}" for i in range(records)],

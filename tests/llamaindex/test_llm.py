@@ -368,12 +368,3 @@ def test_settings_that_can_not_be_are_refused_when_they_change(
 def test_arguments_that_can_not_be(make_llm: Any, arguments: dict[str, Any], message: str) -> None:
     with pytest.raises((TypeError, ValueError), match=message):
         make_llm(**arguments)
-
-
-def test_a_model_that_is_swapped_in_has_no_backend(embedded: Any, server: StubServer) -> None:
-    router, backends, other = embedded
-    llm = AvengersLLM(router=router, models=backends)
-    llm.complete("prove")
-    router.swap(other)
-    llm.complete("prove")
-    assert server.answered_by == [HARD, SPARE]

@@ -96,24 +96,6 @@ class Posterior:
         weights /= (weights @ self._ones)[:, None]
         return out
 
-    def one(self, vector: npt.NDArray[np.float32], norm: float = 1.0) -> Floats:
-        """(d,) vector to (K + r + spare,), as for a row of many, in fewer and simpler steps.
-
-        Args:
-            vector: (d,).
-            norm: its norm, by which it is yet to be divided.
-        """
-        out: Floats = vector.dot(self._matrix)
-        if norm != 1.0:
-            out *= 1 / norm
-        out += self._bias
-        weights = out[: self._k]
-        if self._sharp:
-            weights -= weights.max()
-        np.exp(weights, out=weights)
-        weights *= 1 / weights.dot(self._ones)
-        return out
-
 
 def shrunk_means(total: Floats, n: Floats, m0: float) -> Floats:
     """(K, M) means, shrunk to each model's overall mean by ``m0`` records' worth.

@@ -20,7 +20,7 @@ from avengers_core.artifact.estimation.difficulty import Difficulty
 from avengers_core.artifact.hyperparameters import Hyperparameters
 from avengers_core.artifact.moments import LinearMap, Moments
 from avengers_core.artifact.statistics import LARGEST, Statistics, out_of_range
-from avengers_core.embedders.surface import NAMES, Augment
+from avengers_core.embedders.surface import SURFACE_FEATURES, Augment
 from avengers_core.records.outcomes import Outcomes
 
 if TYPE_CHECKING:
@@ -169,13 +169,13 @@ class Refinement:
 
     def check(self, artifact: RouterArtifact) -> str | None:
         """What does not fit the artifact, in words, or None."""
-        d, m = artifact.dim + len(NAMES), len(artifact.models)
+        d, m = artifact.dim + len(SURFACE_FEATURES), len(artifact.models)
         if self.centroids.ndim != 2 or self.centroids.shape[1] != d or not len(self.centroids):
             return f"centroids have shape {self.centroids.shape}, expected (clusters, {d})"
         if fault := self.statistics.check(len(self.centroids), m, len(artifact.datasets)):
             return f"statistics: {fault}"
         shapes: dict[str, tuple[int, ...]] = {
-            **dict.fromkeys(("mean", "spread"), (len(NAMES),)),
+            **dict.fromkeys(("mean", "spread"), (len(SURFACE_FEATURES),)),
             **dict.fromkeys(("moments.vector", "linear.center"), (d,)),
             **dict.fromkeys(("moments.n", "moments.score", "linear.offset"), (m,)),
             **dict.fromkeys(("moments.seen", "moments.cross"), (d, m)),

@@ -137,8 +137,6 @@ def evaluate_command(
     alpha: float | None,
     models: tuple[str, ...],
     exclude: tuple[str, ...],
-    max_cost: float | None,
-    min_score: float | None,
     excluded_datasets: tuple[str, ...],
     dataset_exclusion_mode: Any,
     scorer: str | None,
@@ -149,6 +147,7 @@ def evaluate_command(
     export_cluster: Path | None,
     engine: str | None,
     workers: int | None,
+    **limits: float | None,
 ) -> None:
     """Fit on a part of the records, route the rest, and compare with every baseline.
 
@@ -191,7 +190,7 @@ def evaluate_command(
             excluded_datasets=excluded_datasets,
             missing=missing,
             on_empty="relax",
-            **given(models=models, exclude=exclude, max_cost=max_cost, min_score=min_score),
+            **given(models=models, exclude=exclude, **limits),
         )
         show_problems(problems.count, problems.first, "input")
         _show(_told(result, records), router, output, report, pictures)
@@ -238,7 +237,7 @@ def evaluate_command(
         average=average,
         n=n,
         on_empty="relax",
-        **given(models=models, exclude=exclude, max_cost=max_cost, min_score=min_score),
+        **given(models=models, exclude=exclude, **limits),
     )
     split_by = {} if artifact else {"seed": seed, "train_ratio": train_ratio}
     _show(_told(result, records, **split_by), router, output, report, pictures)

@@ -173,7 +173,7 @@ def alpha_options(default: str) -> Callable[[F], F]:
 def _one_alpha(
     alpha: float | None, performance_weight: float | None, cost_sensitivity: float | None
 ) -> float | None:
-    from avengers_core.routing.calls import alpha_from_weights
+    from avengers_core.routing.policy import alpha_from_weights
 
     weights = {"--performance-weight": performance_weight, "--cost-sensitivity": cost_sensitivity}
     known = {flag: weight for flag, weight in weights.items() if weight is not None}
@@ -229,6 +229,11 @@ def constraint_options(function: F) -> F:
             "--min-accuracy-threshold",
             type=click.FloatRange(0, 1),
             help="Lowest expected score.",
+        ),
+        click.option(
+            "--min-support",
+            type=click.FloatRange(0, 1),
+            help="Lowest share of an expectation that rests on records of the model itself.",
         ),
         names("--exclude", "--excluded-models", "exclude", help="Models not to use."),
         names("--models", "models", help="The only models to use."),

@@ -90,14 +90,13 @@ def sweep_command(
     train_ratio: float,
     models: tuple[str, ...],
     exclude: tuple[str, ...],
-    max_cost: float | None,
-    min_score: float | None,
     excluded_datasets: tuple[str, ...],
     scorer: str | None,
     top_k: int | None,
     beta: float | None,
     output: Path | None,
     picture: Path | None,
+    **limits: float | None,
 ) -> None:
     """Vary one setting over repeated splits, in parallel, and report mean and spread.
 
@@ -138,8 +137,7 @@ def sweep_command(
         train_ratio=train_ratio,
         scorer=scorer or "calibrated",
         scorer_options=given(top_k=top_k, beta=beta),
-        max_cost=max_cost,
-        min_score=min_score,
+        limits=given(**limits),
     )
     seeds = range(seed, seed + repetitions)
     settings = studies.settings_for(study, loaded, base, seeds, values)

@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from math import expm1, log1p, sqrt
+from math import log1p
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +19,7 @@ from avengers_core.embedders.tokens import BYTES_PER_TOKEN, MAX_CHARS, n_bytes
 
 Floats = npt.NDArray[np.floating]
 
-NAMES = (
+SURFACE_FEATURES = (
     "log bytes",
     "log words",
     "share of digits",
@@ -45,8 +45,9 @@ _RETURN = re.compile(rb"\breturn\b")
 
 
 def surface(texts: Sequence[str]) -> npt.NDArray[np.float32]:
-    """The features named in :data:`NAMES` of n texts: (n, 11) float32; 3 to 12 µs a query."""
-    return np.array([features_of(text) for text in texts], dtype=np.float32).reshape(-1, len(NAMES))
+    """The :data:`SURFACE_FEATURES` of n texts: (n, S) float32; 3 to 12 µs a query."""
+    features = np.array([_features_of(text) for text in texts], dtype=np.float32)
+    return features.reshape(-1, len(SURFACE_FEATURES))
 
 
 def tokens(features: Floats) -> Floats:
@@ -55,13 +56,8 @@ def tokens(features: Floats) -> Floats:
     return estimate
 
 
-def tokens_of(features: tuple[float, ...]) -> float:
-    """:func:`tokens` of one text."""
-    return expm1(features[0]) / BYTES_PER_TOKEN
-
-
-def features_of(text: str) -> tuple[float, ...]:
-    """The features named in :data:`NAMES` of one text.
+def _features_of(text: str) -> tuple[float, ...]:
+    """The features named in :data:`SURFACE_FEATURES` of one text.
 
     Of a text longer than what is embedded, only the number of bytes is that of the whole.
     """
@@ -106,8 +102,8 @@ class Augment:
     the records' mean and spread and clipped to three spreads.
 
     Attributes:
-        mean: (11,) of the features among the records.
-        spread: (11,) standard deviation, or the least that counts.
+        mean: (S,) of the features among the records.
+        spread: (S,) standard deviation, or the least that counts.
         weight: of the features against the embedding.
     """
 
@@ -121,21 +117,16 @@ class Augment:
         scale = self.weight / self.spread
         return scale.astype(np.float32), (self.mean * scale).astype(np.float32)
 
-    @cached_property
-    def _lists(self) -> tuple[list[float], list[float]]:
-        scale, shift = self._line
-        return scale.tolist(), shift.tolist()
-
     @classmethod
     def of(cls, features: Floats, weight: float) -> Augment:
-        """The standardisation that fits (n, 11) features."""
+        """The standardisation that fits (n, S) features."""
         values = features.astype(np.float64)
         return cls(values.mean(axis=0), np.maximum(values.std(axis=0), _LEAST_SPREAD), weight)
 
     def __call__(self, vectors: Floats, features: Floats | None) -> npt.NDArray[np.float32]:
-        """(n, d) unit vectors and (n, 11) features, or None where unknown, to (n, d + 11)."""
+        """(n, d) unit vectors and (n, S) features, or None where unknown, to (n, d + S)."""
         n, d = vectors.shape
-        out = np.empty((n, d + len(NAMES)), dtype=np.float32)
+        out = np.empty((n, d + len(SURFACE_FEATURES)), dtype=np.float32)
         out[:, :d] = vectors
         if features is None:
             out[:, d:] = 0
@@ -149,21 +140,3 @@ class Augment:
             np.minimum(z, bound, out=z)
             out /= np.sqrt(np.einsum("ij,ij->i", out, out))[:, None]
         return out
-
-    def one(
-        self, vector: Floats, features: tuple[float, ...]
-    ) -> tuple[npt.NDArray[np.float32], float]:
-        """A (d,) unit vector and its 11 features to a (d + 11,) vector not yet normalised, and
-        its norm: for one query, numbers are quicker than arrays of eleven.
-        """
-        d = len(vector)
-        out = np.empty(d + len(NAMES), dtype=np.float32)
-        out[:d] = vector
-        scales, shifts = self._lists
-        high = self.weight * _CLIP
-        low = -high
-        out[d:] = [
-            low if (z := f * scale - shift) < low else high if z > high else z
-            for f, scale, shift in zip(features, scales, shifts, strict=True)
-        ]
-        return out, sqrt(out.dot(out)) or 1.0

@@ -19,8 +19,9 @@ from avengers_core.evaluation.tally import Tally
 from avengers_core.records.outcomes import Outcomes, to_outcomes
 from avengers_core.records.record import Records, Source, as_records
 from avengers_core.routing.alpha_path import curve, find_path
-from avengers_core.routing.calls import Call, make_call
 from avengers_core.routing.engine import Engine
+from avengers_core.routing.policy import NUMBERS, RoutingCall
+from avengers_core.routing.queries import Queries
 from avengers_core.routing.resolve import resolve_router
 from avengers_core.routing.router import Router
 
@@ -64,14 +65,14 @@ def evaluate(
     outcomes = to_outcomes(records, router.models)
     if not len(outcomes) or np.isnan(outcomes.scores).all():
         raise nothing_to_compare(router)
-    vectors = router.embed(outcomes.queries)
-    report = evaluate_vectors(router, vectors, outcomes, at, average=average, n=n, **constraints)
+    queries = router.embed(outcomes.queries)
+    report = evaluate_queries(router, queries, outcomes, at, average=average, n=n, **constraints)
     return replace(report, setup={**report.setup, "missing": records.missing})
 
 
-def evaluate_vectors(
+def evaluate_queries(
     router: Router,
-    vectors: Floats,
+    queries: Queries,
     outcomes: Outcomes,
     alphas: Iterable[float] = DEFAULT_ALPHAS,
     *,
@@ -83,7 +84,7 @@ def evaluate_vectors(
 
     Args:
         router: the router.
-        vectors: (n, d + 11) of the queries, from :meth:`Router.embed`.
+        queries: n queries, from :meth:`Router.embed`.
         outcomes: the n held-out records, with the router's models as columns.
         alphas: as for :func:`evaluate`.
         average: as for :func:`evaluate`.
@@ -91,7 +92,7 @@ def evaluate_vectors(
         constraints: as for :func:`evaluate`.
     """
     call, at = asked(router, alphas, n=n, **constraints)
-    engine, features = router.engine, features_of(router, vectors, call)
+    engine, features = router.engine, features_of(router, queries, call)
     choices = choose(engine, features, call, at)
     tally = tally_of(engine, features, call, outcomes, choices)
     path = find_path(engine, features, call)
@@ -109,20 +110,19 @@ def evaluate_vectors(
     )
 
 
-def setup_of(router: Router, call: Call) -> dict[str, Any]:
+def setup_of(router: Router, call: RoutingCall) -> dict[str, Any]:
     """How an evaluation is made, as plain JSON types.
 
     Args:
         router: the router, whose artifact says how it was fitted.
         call: what is asked of it; its own alpha does not matter.
     """
-    artifact, info, asked_for = router.artifact, router.artifact.info, call.constraints
+    artifact, info, policy = router.artifact, router.artifact.info, call.policy
     limits = {
-        "models": asked_for.models,
-        "exclude": asked_for.exclude or None,
-        "unavailable": asked_for.unavailable or None,
-        "max_cost": asked_for.max_cost,
-        "min_score": asked_for.min_score,
+        "models": policy.models,
+        "exclude": policy.exclude or None,
+        "unavailable": call.unavailable or None,
+        **{name: getattr(policy, name) for name in NUMBERS},
         "prompt_tokens": call.prompt_tokens,
     }
     made = {
@@ -136,7 +136,7 @@ def setup_of(router: Router, call: Call) -> dict[str, Any]:
         "scorer": router.scorer.name,
         "scorer_options": router.scorer.options,
         "limits": {k: v for k, v in limits.items() if v is not None},
-        "on_empty": call.on_empty,
+        "on_empty": policy.on_empty,
         "models_a_query": call.n,
     }
     return {key: _plain(value) for key, value in made.items()}
@@ -160,7 +160,7 @@ def nothing_to_compare(router: Router) -> RecordError:
 
 def asked(
     router: Router, alphas: Iterable[float], **arguments: Any
-) -> tuple[Call, tuple[float, ...]]:
+) -> tuple[RoutingCall, tuple[float, ...]]:
     """What is asked of a router at some alphas, checked.
 
     Args:
@@ -177,31 +177,31 @@ def asked(
     """
     if "alpha" in arguments:
         raise TypeError("evaluate() takes alphas=[...], several at once, not alpha=")
-    at = dict.fromkeys(make_call(alpha=float(alpha), **arguments).alpha for alpha in alphas)
+    call = RoutingCall.of(**arguments)
+    at = dict.fromkeys(call.policy._replace(alpha=float(alpha)).own_alpha for alpha in alphas)
     router.check(**arguments)
-    return make_call(**arguments), tuple(at)
+    return call, tuple(at)
 
 
-def features_of(router: Router, vectors: Floats, call: Call) -> Floats:
+def features_of(router: Router, queries: Queries, call: RoutingCall) -> Floats:
     """(n, F) what the router's scorer makes of queries, the same at every alpha.
 
     Args:
         router: the router.
-        vectors: (n, d + 11) from :meth:`Router.embed`.
+        queries: from :meth:`Router.embed`.
         call: which knows how long the prompts are.
 
     Raises:
         ValueError: a vector holds NaN or infinity.
     """
-    points = router.points(vectors, call.prompt_tokens)
-    finite = np.isfinite(vectors).all(axis=1)
+    finite = np.isfinite(queries.vectors).all(axis=1)
     if not finite.all():
         raise ValueError(f"the vector in row {finite.argmin()} holds NaN or infinite values")
-    return router.scorer.features(points)
+    return router.scorer.features(router.queries(queries, call))
 
 
 def choose(
-    engine: Engine, features: Floats, call: Call, alphas: Iterable[float]
+    engine: Engine, features: Floats, call: RoutingCall, alphas: Iterable[float]
 ) -> dict[float, Ints]:
     """alpha -> (n,) column of the model that is chosen for each of n queries.
 
@@ -214,13 +214,13 @@ def choose(
     Raises:
         NoEligibleModelError: the limits leave nobody for a query.
     """
-    return {alpha: engine.pick(features, call._replace(alpha=alpha)) for alpha in alphas}
+    return {alpha: engine.choose(features, alpha, call) for alpha in alphas}
 
 
 def tally_of(
     engine: Engine,
     features: Floats,
-    call: Call,
+    call: RoutingCall,
     outcomes: Outcomes,
     choices: Mapping[float, Ints],
 ) -> Tally:
@@ -234,17 +234,19 @@ def tally_of(
         choices: what :func:`choose` returns.
     """
     teams = {
-        alpha: _best_few(engine, features, choice, call._replace(alpha=alpha))
+        alpha: _best_few(engine, features, choice, alpha, call)
         for alpha, choice in choices.items()
         if call.n > 1
     }
-    nobody = np.isneginf(engine.eligible_utility(features, call.alpha, call)).all(axis=1)
-    return Tally.collect(outcomes, choices, teams, call.n, int(nobody.sum()))
+    relaxed = engine.rank(features, call.policy.own_alpha, call.relaxed).relaxed
+    return Tally.collect(outcomes, choices, teams, call.n, int(relaxed.sum()))
 
 
-def _best_few(engine: Engine, features: Floats, choice: Ints, call: Call) -> npt.NDArray[np.bool_]:
+def _best_few(
+    engine: Engine, features: Floats, choice: Ints, alpha: float, call: RoutingCall
+) -> npt.NDArray[np.bool_]:
     """(n, M) the best eligible models for each query, as many as the call wants."""
-    utility = engine.eligible_utility(features, call.alpha, call)
+    utility = engine.rank(features, alpha, call).eligible_utility
     few = np.zeros(utility.shape, dtype=np.bool_)
     order = np.argsort(-utility, axis=1, kind="stable")[:, : call.n]
     np.put_along_axis(few, order, True, axis=1)

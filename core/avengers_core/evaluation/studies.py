@@ -20,6 +20,7 @@ from avengers_core.errors import RecordError
 from avengers_core.parallel import one_thread
 from avengers_core.records.record import Records, Source, as_records
 from avengers_core.records.splitting import split_records
+from avengers_core.routing.policy import NUMBERS
 from avengers_core.routing.scoring import check_options
 
 Row = dict[str, Any]
@@ -39,9 +40,8 @@ class Setting:
         seed: of split and clustering.
         embedder: spec of the embedder.
         held_out: a dataset to leave out of fitting and to evaluate on alone, or None.
-        max_cost: highest expected cost, USD a call, or None. A query for which no model meets the
-            limits goes to the nearest model.
-        min_score: lowest expected score, or None.
+        limits: of :class:`~avengers_core.routing.policy.Policy` that are numbers. A query for which
+            no model meets them goes to the nearest model.
     """
 
     study: str = ""
@@ -53,8 +53,7 @@ class Setting:
     seed: int = 42
     embedder: str = "wordllama"
     held_out: str | None = None
-    max_cost: float | None = None
-    min_score: float | None = None
+    limits: dict[str, Any] = field(default_factory=dict)
 
 
 def settings_for(
@@ -343,12 +342,12 @@ def _experiment(shared: _Shared, setting: Setting) -> Row:
         router,
         test,
         [],
-        max_cost=setting.max_cost,
-        min_score=setting.min_score,
         on_empty="relax",
+        **setting.limits,
     )
-    fields = {k: v for k, v in asdict(setting).items() if k != "scorer_options"}
-    return {**fields, "n_train": len(train), "n_test": len(test), **report.metrics}
+    fields = {k: v for k, v in asdict(setting).items() if k not in ("scorer_options", "limits")}
+    limits = {name: setting.limits.get(name) for name in NUMBERS}
+    return {**fields, **limits, "n_train": len(train), "n_test": len(test), **report.metrics}
 
 
 def _append(path: Path, row: Row) -> None:

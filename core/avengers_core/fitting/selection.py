@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from avengers_core.artifact.artifact import RouterArtifact
-from avengers_core.routing.calls import make_call
+from avengers_core.routing.policy import RoutingCall
 from avengers_core.routing.resolve import resolve_router
 from avengers_core.routing.router import Router
 
@@ -107,15 +107,15 @@ def _tables(router: Router, alpha: float) -> tuple[Floats, Floats, Floats, Float
     """Utility, score and cost of each model at each cluster's center, and the clusters' shares."""
     engine, size = router.engine, router.scorer.statistics.size
     features = engine.scorer.center_features()[size > 0]
-    utility = engine.eligible_utility(features, alpha, make_call(alpha=alpha))
-    estimate = engine.estimate(features, alpha)
+    ranking = engine.rank(features, alpha, RoutingCall().relaxed)
+    utility = ranking.eligible_utility
     # A cluster that nobody in the pool can answer costs more than any choice of models gains.
     known = utility[np.isfinite(utility)]
     unanswered = known.min() - len(size) * (np.ptp(known) + 1) if len(known) else 0.0
     return (
         np.where(np.isfinite(utility), utility, unanswered),
-        estimate.score,
-        estimate.cost,
+        ranking.score,
+        ranking.cost,
         size[size > 0] / size.sum(),
     )
 

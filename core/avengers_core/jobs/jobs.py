@@ -6,10 +6,12 @@ sums, or counts and a file written.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple, TypeVar
 
+import numpy as np
+import numpy.typing as npt
 from pydantic_core import from_json
 
 from avengers_core.artifact.artifact import RouterArtifact
@@ -20,13 +22,14 @@ from avengers_core.errors import RecordError
 from avengers_core.evaluation.evaluate import choose, features_of, tally_of
 from avengers_core.fitting.fit import embed_distinct
 from avengers_core.jobs.files import BATCH_BYTES, Part, Row, read
-from avengers_core.jobs.sparing import Embed, Floats, embed_most
+from avengers_core.jobs.sparing import embed_most
 from avengers_core.records.outcomes import to_outcomes
 from avengers_core.records.record import Missing, Record, RecordProblem, Records, parse_record
-from avengers_core.routing.calls import Call
+from avengers_core.routing.policy import RoutingCall
 from avengers_core.routing.router import Router
 
 T = TypeVar("T")
+E = TypeVar("E")
 
 BATCH = 2048
 # More of a part's problems than this are counted only.
@@ -97,9 +100,9 @@ class RecordFilter:
         return {m: s for m, s in scores.items() if m not in self.excluded_models}
 
     def batches(
-        self, part: Part, problems: Problems, embed: Embed
-    ) -> Iterator[tuple[Records, Floats]]:
-        """The part's records, a few thousand at a time, and their vectors.
+        self, part: Part, problems: Problems, embed: Callable[[Sequence[str]], E]
+    ) -> Iterator[tuple[Records, E]]:
+        """The part's records, a few thousand at a time, and what ``embed`` makes of their queries.
 
         Rows that are rejected, or can not be embedded, go to the problems.
         """
@@ -175,7 +178,7 @@ class SumJob:
             n += len(records)
         return Summed(total, n, problems)
 
-    def _embed(self, queries: Sequence[str]) -> Floats:
+    def _embed(self, queries: Sequence[str]) -> npt.NDArray[np.float32]:
         vectors, row = embed_distinct(self.embedder, queries)
         return vectors[row]
 
@@ -194,7 +197,7 @@ class TallyJob:
 
     router: Router
     datasets: tuple[str, ...]
-    call: Call
+    call: RoutingCall
     alphas: Sequence[float]
     chosen: RecordFilter
     embeds: ClassVar[bool] = True
@@ -202,9 +205,9 @@ class TallyJob:
     def __call__(self, _number: int, part: Part) -> Summed:
         router, engine, call = self.router, self.router.engine, self.call
         total, n, problems = None, 0, Problems()
-        for records, vectors in self.chosen.batches(part, problems, router.embed):
+        for records, queries in self.chosen.batches(part, problems, router.embed):
             outcomes = to_outcomes(records, router.models, self.datasets)
-            features = features_of(router, vectors, call)
+            features = features_of(router, queries, call)
             choices = choose(engine, features, call, self.alphas)
             tally = tally_of(engine, features, call, outcomes, choices)
             total = tally if total is None else total + tally

@@ -22,7 +22,7 @@ from avengers_core.jobs.sparing import embed_most
 from avengers_core.jobs.surveying import count
 from avengers_core.jobs.workers import Engine, Workers
 from avengers_core.records.record import RecordProblem
-from avengers_core.routing.calls import make_call
+from avengers_core.routing.policy import RoutingCall
 from avengers_core.routing.resolve import resolve_router
 from avengers_core.routing.router import Router
 
@@ -64,8 +64,8 @@ def route(
     router = resolve_router(router)
     router.check(**arguments)
     _ = router.embedder  # made here: its endpoint is that of this process's environment
-    call = make_call(**arguments)
-    asked = call._asdict() | {"constraints": call.constraints._asdict()}
+    call = RoutingCall.of(**arguments)
+    asked = call._asdict() | {"policy": call.policy._asdict()}
     job = {
         "route": router.artifact.checksum,
         "scorer": [router.scorer.name, dict(router.scorer.options)],

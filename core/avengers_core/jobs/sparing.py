@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-
-import numpy as np
-import numpy.typing as npt
+from typing import Any, TypeVar
 
 from avengers_core.errors import EmbedderError
 from avengers_core.redaction import describe
 
-Floats = npt.NDArray[np.float32]
-Embed = Callable[[Sequence[str]], Floats]
+E = TypeVar("E")
 
 _HARMLESS = ["hello"]
 
 
-def embed_most(embed: Embed, texts: Sequence[str]) -> tuple[Floats, dict[str, str]]:
+def embed_most(
+    embed: Callable[[Sequence[str]], E], texts: Sequence[str]
+) -> tuple[E, dict[str, str]]:
     """Embed texts, but for those that fail by themselves.
 
     Args:
@@ -24,7 +23,7 @@ def embed_most(embed: Embed, texts: Sequence[str]) -> tuple[Floats, dict[str, st
         texts: n texts.
 
     Returns:
-        (m, d) vectors of the texts that did not fail, and why each of the others did.
+        What it makes of the texts that did not fail, and why each of the others did.
 
     Raises:
         EmbedderError: it fails on everything.
@@ -36,7 +35,9 @@ def embed_most(embed: Embed, texts: Sequence[str]) -> tuple[Floats, dict[str, st
     return embed([text for text in texts if text not in failed]), failed
 
 
-def _failing(embed: Embed, texts: list[str], error: EmbedderError) -> dict[str, str]:
+def _failing(
+    embed: Callable[[Sequence[str]], Any], texts: list[str], error: EmbedderError
+) -> dict[str, str]:
     """Which of some texts, that failed together, fail by themselves; found by halving."""
     try:
         embed(_HARMLESS)

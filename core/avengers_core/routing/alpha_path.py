@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from avengers_core.errors import AvengersError
-from avengers_core.routing.calls import Call
 from avengers_core.routing.engine import Engine
+from avengers_core.routing.policy import RoutingCall
 
 Floats = npt.NDArray[np.floating]
 Ints = npt.NDArray[np.int64]
@@ -223,7 +223,7 @@ def best_single(score: Floats, cost: Floats) -> int:
     return int(np.lexsort((cost, -score))[0])
 
 
-def find_path(engine: Engine, features: Floats, call: Call) -> AlphaPath:
+def find_path(engine: Engine, features: Floats, call: RoutingCall) -> AlphaPath:
     """The path of each query under the constraints of a call (its alpha does not matter).
 
     Args:
@@ -235,19 +235,17 @@ def find_path(engine: Engine, features: Floats, call: Call) -> AlphaPath:
         NoEligibleModelError: the constraints leave nobody for a query.
     """
     if engine.scorer.linear:
-        below = call._replace(alpha=0.0)
-        low = engine.eligible_utility(features, 0.0, below)
-        high = engine.eligible_utility(features, 1.0, below)
-        empty = np.flatnonzero((np.isneginf(low) | np.isneginf(high)).all(axis=1))
-        if len(empty):
-            # Says why, or takes the nearest, as if it were the same at every alpha.
-            nearest = engine.pick(features[empty], below)
-            low[empty, nearest] = high[empty, nearest] = 0.0
-        # A model without a known cost can be chosen at 1 alone, where costs play no part.
-        at_one = engine.pick(features, call._replace(alpha=1.0))
-        newly = np.isneginf(low[np.arange(len(low)), at_one])
-        return _envelope(low, high, np.where(newly, at_one, -1))
-    choices = np.stack([engine.pick(features, call._replace(alpha=float(a))) for a in GRID])
+        # Limits leave the same models at every alpha but 1, where unknown costs play no part.
+        at_zero, at_one = (engine.rank(features, alpha, call) for alpha in (0.0, 1.0))
+        low = at_zero.eligible_utility
+        high = np.where(np.isneginf(low), -np.inf, at_one.utility)
+        # The nearest model is taken as if it were the same at every alpha.
+        relaxed = np.flatnonzero(at_zero.relaxed)
+        low[relaxed, at_zero.best[relaxed]] = high[relaxed, at_zero.best[relaxed]] = 0.0
+        # A model without a known cost can be chosen at 1 alone.
+        newly = np.isneginf(low[np.arange(len(low)), at_one.best])
+        return _envelope(low, high, np.where(newly, at_one.best, -1))
+    choices = np.stack([engine.choose(features, float(alpha), call) for alpha in GRID])
     at, query = np.nonzero(choices[1:] != choices[:-1])
     edges = np.concatenate([[0.0], (GRID[1:] + GRID[:-1]) / 2, [1.0]])
     return AlphaPath(edges, choices[0], at + 1, query, choices[at + 1, query], exact=False)

@@ -78,7 +78,7 @@ class RoutingDecision:
     def __init__(
         self,
         candidates: tuple[Candidate, ...] | Callable[[], tuple[Candidate, ...]],
-        ineligible: Mapping[str, str],
+        ineligible: Mapping[str, str] | Callable[[], Mapping[str, str]],
         clusters: tuple[ClusterVote, ...] | Callable[[], tuple[ClusterVote, ...]],
         alpha: float,
         scorer: str,
@@ -91,7 +91,7 @@ class RoutingDecision:
     ) -> None:
         self._candidates = candidates
         self._clusters = clusters
-        self.ineligible = ineligible
+        self._ineligible = ineligible
         self.alpha = alpha
         self.scorer = scorer
         self.n = n
@@ -106,6 +106,13 @@ class RoutingDecision:
         if callable(self._candidates):
             self._candidates = self._candidates()
         return self._candidates
+
+    @property
+    def ineligible(self) -> Mapping[str, str]:
+        """model -> reason, for every other model of the artifact."""
+        if callable(self._ineligible):
+            self._ineligible = self._ineligible()
+        return self._ineligible
 
     @property
     def clusters(self) -> tuple[ClusterVote, ...]:
@@ -141,7 +148,12 @@ class RoutingDecision:
         return hash((self.model, self.alpha, self.scorer))
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_candidates": self.candidates, "_clusters": self.clusters}
+        return {
+            **self.__dict__,
+            "_candidates": self.candidates,
+            "_ineligible": self.ineligible,
+            "_clusters": self.clusters,
+        }
 
     def __repr__(self) -> str:
         return f"<RoutingDecision: {self}>"

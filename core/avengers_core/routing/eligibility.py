@@ -1,115 +1,188 @@
-"""Eligibility: which models may answer, and in words, why the others may not."""
+"""Which models may answer which query; why the others may not, as codes, and in words if asked."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import NamedTuple
+from enum import IntEnum
 
 import numpy as np
+import numpy.typing as npt
 
 from avengers_core.errors import NoEligibleModelError
-from avengers_core.routing.decision import Candidate
+from avengers_core.routing.policy import RoutingCall
 
-# Where less than this of a query's votes comes from clusters in which a model has its share of the
-# records, what is expected of the model is mostly its overall mean, no evidence about the query.
-MIN_SUPPORT = 0.5
+Floats = npt.NDArray[np.floating]
+Codes = npt.NDArray[np.int8]
 
 # Expected scores and costs are single precision: a model that costs just what it may must not fail
 # for the last digit.
 SLACK = 1e-5
 
 
-class Constraints(NamedTuple):
-    """What a call demands of the model that answers it.
+class Fault(IntEnum):
+    """Why a model is not eligible for a query; of several faults, the first in this order."""
+
+    NONE = 0
+    EXCLUDED = 1
+    NOT_ALLOWED = 2
+    UNAVAILABLE = 3
+    LITTLE_SUPPORT = 4
+    UNLIMITED_COST = 5
+    UNKNOWN_COST = 6
+    OVER_MAX_COST = 7
+    UNDER_MIN_SCORE = 8
+
+
+class Eligibility:
+    """The limits of one call on the M models of an artifact.
+
+    Args:
+        call: whose policy it is; checked here.
+        models: the M ids.
+        needs_cost: a model without a known cost cannot be compared with the others.
+        all_priced: every model has a known cost.
+        least_support: the lowest support that any model can have for any query.
+        min_support: lowest support that is demanded unless the call says otherwise.
 
     Attributes:
-        models: the only models allowed, or None for all.
-        exclude: models not allowed.
-        max_cost: highest expected cost, USD a call.
-        min_score: lowest expected score, in [0, 1].
-        unavailable: model -> reason, models that can not serve this call.
-        needs_cost: a model without a known cost can not be compared with the others.
-        min_support: lowest support, in [0, 1].
+        min_support: lowest support that is demanded.
+        limited: whether anything but want of support can rule a model out.
+        admits_all: whether nothing can, for any query.
+
+    Raises:
+        ValueError: a limit out of range, or an unknown model.
     """
 
-    models: Collection[str] | None = None
-    exclude: Collection[str] = ()
-    max_cost: float | None = None
-    min_score: float | None = None
-    unavailable: Mapping[str, str] | None = None
-    needs_cost: bool = True
-    min_support: float = MIN_SUPPORT
+    def __init__(
+        self,
+        call: RoutingCall,
+        models: Sequence[str],
+        *,
+        needs_cost: bool,
+        all_priced: bool,
+        least_support: float,
+        min_support: float,
+    ) -> None:
+        policy = call.policy
+        policy.check(models)
+        self._models = models
+        self._unavailable = call.unavailable or {}
+        self._max_cost = policy.max_cost
+        self._min_score = policy.min_score
+        self.min_support = min_support if policy.min_support is None else policy.min_support
+        self._needs_cost = needs_cost or policy.max_cost is not None
+        self._fixed: Codes | None = None
+        if policy.models is not None or policy.exclude or self._unavailable:
+            self._fixed = np.array(
+                [self._fixed_fault(m, policy.models, policy.exclude) for m in models], dtype=np.int8
+            )
+        self.limited = not (
+            self._fixed is None
+            and self._max_cost is None
+            and self._min_score is None
+            and (all_priced or not self._needs_cost)
+        )
+        self.admits_all = not self.limited and least_support >= self.min_support
 
-    def check(self, known: Sequence[str]) -> None:
-        """Raise ValueError for unknown models and numbers out of range."""
-        if self.models is not None or self.exclude:
-            for name, value in (("models", self.models), ("exclude", self.exclude)):
-                if isinstance(value, str):
-                    raise ValueError(f"{name} must be a list of model ids, got the text {value!r}")
-            named = {*(self.models or ()), *self.exclude}
-            if unknown := sorted(named - set(known)):
-                raise ValueError(f"the artifact has no model {unknown}; it has {list(known)}")
-        if self.max_cost is not None and not (_is_number(self.max_cost) and self.max_cost >= 0):
-            raise ValueError(f"max_cost must be USD a call, not negative, got {self.max_cost!r}")
-        if self.min_score is not None and not (
-            _is_number(self.min_score) and 0 <= self.min_score <= 1
-        ):
-            raise ValueError(f"min_score must lie in [0, 1], got {self.min_score!r}")
+    def _fixed_fault(
+        self, model: str, allowed: Collection[str] | None, excluded: Collection[str]
+    ) -> Fault:
+        if model in excluded:
+            return Fault.EXCLUDED
+        if allowed is not None and model not in allowed:
+            return Fault.NOT_ALLOWED
+        return Fault.UNAVAILABLE if model in self._unavailable else Fault.NONE
 
-    def ruled_out(self, known: Sequence[str]) -> dict[str, str]:
-        """model -> reason, for the models that are out whatever the query."""
-        if self.models is None and not self.exclude and not self.unavailable:
-            return {}
-        out = {m: r for m, r in (self.unavailable or {}).items() if m in known}
-        if self.models is not None:
-            out |= {m: "not among models=" for m in known if m not in self.models}
-        return out | {m: "named in exclude=" for m in known if m in self.exclude}
+    @property
+    def ruled_out(self) -> npt.NDArray[np.bool_]:
+        """(M,) the models that are out whatever the query."""
+        if self._fixed is None:
+            return np.zeros(len(self._models), dtype=np.bool_)
+        return self._fixed > 0
 
-    def fault(self, c: Candidate) -> str | None:
-        """Why a model is out for one query, or None."""
-        if c.support < self.min_support:
-            return f"no records near this query (support {c.support:.0%})"
-        if c.expected_cost is None:
-            if self.max_cost is not None:
-                return f"its cost is unknown, so it can not be held to max_cost={self.max_cost:g}"
-            if self.needs_cost:
+    def codes(self, score: Floats, cost: Floats, support: Floats) -> Codes:
+        """(n, M) a :class:`Fault` for each query and model.
+
+        Args:
+            score: (n, M) expected scores.
+            cost: (n, M) expected costs, USD; NaN where unknown.
+            support: (n, M) in [0, 1].
+        """
+        codes = np.zeros(score.shape, dtype=np.int8)
+        # From the last reason to the first, which has the last word.
+        if self._min_score is not None:
+            codes[score < self._min_score - SLACK] = Fault.UNDER_MIN_SCORE
+        if self._max_cost is not None:
+            codes[cost > self._max_cost * (1 + SLACK)] = Fault.OVER_MAX_COST
+        if self._needs_cost:
+            unknown = Fault.UNKNOWN_COST if self._max_cost is None else Fault.UNLIMITED_COST
+            codes[np.isnan(cost)] = unknown
+        if self.min_support > 0:
+            codes[support < self.min_support] = Fault.LITTLE_SUPPORT
+        if self._fixed is not None:
+            np.copyto(codes, self._fixed, where=self._fixed > 0)
+        return codes
+
+    def nearest_first(
+        self, utility: Floats, score: Floats, cost: Floats, support: Floats
+    ) -> npt.NDArray[np.intp]:
+        """(n, M) the models in the order in which relaxed limits take them.
+
+        Where a model has no records its score and cost are no more than a guess, which comes after
+        all others; among these, the sum of the relative excesses over the limits decides, then
+        utility, then the models' order. Models that are out whatever the query come last.
+        """
+        guess = (support < self.min_support) | (self._needs_cost & np.isnan(cost))
+        excess = np.maximum(self.min_support - support, 0.0).astype(np.float64)
+        if self._max_cost is not None:
+            over = np.where(np.isnan(cost), np.inf, cost - self._max_cost)
+            excess += np.maximum(over, 0.0) / max(self._max_cost, 1e-12)
+        if self._min_score:
+            excess += np.maximum(self._min_score - score, 0.0) / max(self._min_score, 1e-12)
+        rank = np.where(self.ruled_out, 2, guess)
+        return np.lexsort((-utility, excess, rank), axis=-1)
+
+    def explain(
+        self, model: str, code: int, score: float, cost: float | None, support: float
+    ) -> str:
+        """In words, why a model is not eligible for a query.
+
+        Args:
+            model: its id.
+            code: its :class:`Fault` there.
+            score: what is expected of it there; likewise the rest.
+            cost: USD, or None.
+            support: in [0, 1].
+        """
+        match code:
+            case Fault.EXCLUDED:
+                return "named in exclude="
+            case Fault.NOT_ALLOWED:
+                return "not among models="
+            case Fault.UNAVAILABLE:
+                return self._unavailable[model]
+            case Fault.LITTLE_SUPPORT:
+                return f"no records near this query (support {support:.0%})"
+            case Fault.UNLIMITED_COST:
+                return f"its cost is unknown, so it cannot be held to max_cost={self._max_cost:g}"
+            case Fault.UNKNOWN_COST:
                 return "its cost is unknown: no record has one; alpha=1 leaves costs out"
-        elif self.max_cost is not None and c.expected_cost > self.max_cost * (1 + SLACK):
-            return f"expected cost ${c.expected_cost:.3g} is over max_cost={self.max_cost:g}"
-        if self.min_score is not None and c.expected_score < self.min_score - SLACK:
-            return f"expected score {c.expected_score:.3f} is under min_score={self.min_score:g}"
-        return None
-
-    def is_guess(self, c: Candidate) -> bool:
-        """Whether a model is out for want of records, which no looser limit makes up for."""
-        asked = self.needs_cost or self.max_cost is not None
-        return c.support < self.min_support or (asked and c.expected_cost is None)
-
-    def violation(self, c: Candidate) -> float:
-        """How far a model is from the limits, as the sum of relative excesses."""
-        total = max(0.0, self.min_support - c.support)
-        if self.max_cost is not None:
-            over = float("inf") if c.expected_cost is None else c.expected_cost - self.max_cost
-            total += max(0.0, over) / max(self.max_cost, 1e-12)
-        if self.min_score:
-            total += max(0.0, self.min_score - c.expected_score) / self.min_score
-        return total
+            case Fault.OVER_MAX_COST:
+                return f"expected cost ${cost:.3g} is over max_cost={self._max_cost:g}"
+            case _:
+                return f"expected score {score:.3f} is under min_score={self._min_score:g}"
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, float | int | np.number)
-
-
-def nobody(reasons: Mapping[str, str], out: Collection[str]) -> NoEligibleModelError:
-    """The error for a call that leaves no model: which constraint removed whom.
+def nobody(reasons: Mapping[str, str], relaxable: bool) -> NoEligibleModelError:
+    """The error for a call that leaves no model: which limit removed whom.
 
     Args:
         reasons: model -> why it is not eligible.
-        out: those that no looser limit brings back.
+        relaxable: whether a looser limit would bring one back.
     """
     by_reason: dict[str, list[str]] = {}
     for model, reason in reasons.items():
         by_reason.setdefault(reason, []).append(model)
     listed = "; ".join(f"{', '.join(models)}: {reason}" for reason, models in by_reason.items())
-    hint = ', or pass on_empty="relax" to take the nearest model' if set(reasons) - set(out) else ""
+    hint = ', or pass on_empty="relax" to take the nearest model' if relaxable else ""
     return NoEligibleModelError(f"no model is eligible. {listed}. Loosen a constraint{hint}.")

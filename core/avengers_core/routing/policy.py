@@ -1,23 +1,50 @@
-"""The plugins' settings of routing: how score weighs against cost, and the limits."""
+"""What is asked of a router: how score weighs against cost, and the limits. One object for all."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from operator import attrgetter
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypedDict
 
-from avengers_core.routing.calls import OnEmpty, alpha_from_weights
-from avengers_core.routing.router import Router
+import numpy as np
 
+if TYPE_CHECKING:
+    from avengers_core.routing.router import Router
+
+OnEmpty = Literal["raise", "relax"]
 Unavailable = Callable[[], Mapping[str, str]]
+
+DEFAULT_ALPHA = 0.5
+_ONE_NAME_TYPES = (tuple, Collection)  # the first, the usual one, is the quicker to tell
+
+
+class PolicyArguments(TypedDict, total=False):
+    """The fields of :class:`Policy` as keyword arguments, none of them required."""
+
+    alpha: float | None
+    performance_weight: float | None
+    cost_sensitivity: float | None
+    target_cost: float | None
+    target_score: float | None
+    target_saving: float | None
+    exclude: Collection[str]
+    max_cost: float | None
+    min_score: float | None
+    min_support: float | None
+    on_empty: OnEmpty
+    models: Collection[str] | None
 
 
 class Policy(NamedTuple):
-    """What the plugins take as settings and for each call; ``Router.route`` says what they mean.
+    """How score weighs against cost, and which models will do.
+
+    The router's keywords, the plugins' settings and the command line's options all make one.
 
     Attributes:
-        alpha: weight of expected score against expected cost.
-        performance_weight: with ``cost_sensitivity``, another way to give alpha.
+        alpha: weight of expected score against expected cost, 0 = cheapest, 1 = best; None: 0.5,
+            unless one of the following five says it.
+        performance_weight: with ``cost_sensitivity``, another way to give alpha: only their ratio
+            matters, alpha = pw / (pw + cs).
         cost_sensitivity: see ``performance_weight``.
         target_cost: another: the best score at no more than this mean cost, USD a call.
         target_score: another: the lowest cost at no less than this mean score, in [0, 1].
@@ -26,7 +53,10 @@ class Policy(NamedTuple):
         exclude: models not allowed.
         max_cost: highest expected cost, USD a call.
         min_score: lowest expected score, in [0, 1].
-        on_empty: what to do when these limits leave nobody.
+        min_support: lowest share, in [0, 1], of what is expected of a model that rests on records
+            of the model itself near the query.
+        on_empty: ``"raise"``, or ``"relax"``: if the limits leave nobody, take the model nearest to
+            them (never one that ``models``, ``exclude`` or its availability rule out).
         models: the only models allowed, or None for all.
     """
 
@@ -39,6 +69,7 @@ class Policy(NamedTuple):
     exclude: Collection[str] = ()
     max_cost: float | None = None
     min_score: float | None = None
+    min_support: float | None = None
     on_empty: OnEmpty = "raise"
     models: Collection[str] | None = None
 
@@ -49,7 +80,7 @@ class Policy(NamedTuple):
 
     @property
     def limits(self) -> dict[str, Any]:
-        """The constraints, as arguments of :meth:`Router.route`."""
+        """The limits, as arguments of :meth:`Router.route`."""
         return dict(zip(_LIMITS, self[len(_BALANCE) :], strict=True))
 
     @property
@@ -58,46 +89,10 @@ class Policy(NamedTuple):
         given = {name: getattr(self, name) for name in _BALANCE}
         return {name: value for name, value in given.items() if value is not None}
 
-    def overlaid(self, given: Mapping[str, Any]) -> Policy:
-        """With a call's own settings in place of these.
-
-        Any way to give alpha takes the place of every other.
-        """
-        if any(name in given for name in _BALANCE):
-            return self._replace(**{**dict.fromkeys(_BALANCE), **given})
-        return self._replace(**given)
-
-    def check(self, router: Router) -> None:
-        """Raise ValueError for settings that no call could have."""
-        self._check_balance()
-        alpha = 0.0 if self.target is not None else self._own_alpha()
-        router.check(alpha=alpha, **self.limits)
-
-    def arguments(self, router: Router, unavailable: Unavailable) -> dict[str, Any]:
-        """The arguments of :meth:`Router.route`.
-
-        Args:
-            router: which is asked for the alpha that meets a target.
-            unavailable: gives model -> reason, for the models that can answer no call at all; asked
-                only where there is a target.
-
-        Raises:
-            ValueError: alpha is given in more than one way, or a target is out of range.
-            AvengersError: no alpha meets the target.
-        """
-        return {"alpha": self.alpha_for(router, unavailable), **self.limits}
-
-    def alpha_for(self, router: Router, unavailable: Unavailable) -> float | None:
-        """The alpha, whichever way it is given; arguments as of :meth:`arguments`."""
-        if self[1 : len(_BALANCE)] == _NO_OTHER:
-            return self.alpha
-        self._check_balance()
-        if self.target is None:
-            return self._own_alpha()
-        name, value = self.target
-        # Where nobody is within the limits, that is for the call itself to say.
-        arguments: dict[str, Any] = {**self.limits, "on_empty": "relax", name: value}
-        return router.alpha_for(unavailable=unavailable(), **arguments)
+    @property
+    def limits_nothing(self) -> bool:
+        """Whether every model will do."""
+        return self[len(_BALANCE) :] == _NO_LIMITS
 
     @property
     def target(self) -> tuple[str, float] | None:
@@ -108,10 +103,75 @@ class Policy(NamedTuple):
                 return name.removeprefix("target_"), value
         return None
 
-    def _own_alpha(self) -> float | None:
-        if self.performance_weight is None and self.cost_sensitivity is None:
-            return self.alpha
-        return alpha_from_weights(self.performance_weight, self.cost_sensitivity)
+    @property
+    def own_alpha(self) -> float:
+        """The alpha that is given, in itself or as two weights; else the default.
+
+        Raises:
+            ValueError: it is given in more than one way, or out of range.
+        """
+        if self[1 : len(_BALANCE)] != _NO_OTHER:
+            self._check_balance()
+            if self.performance_weight is not None or self.cost_sensitivity is not None:
+                return _in_range(alpha_from_weights(self.performance_weight, self.cost_sensitivity))
+        if self.alpha is None:
+            return DEFAULT_ALPHA
+        try:
+            alpha = float(self.alpha)
+        except (TypeError, ValueError):
+            raise ValueError(f"alpha must be a number in [0, 1], got {self.alpha!r}") from None
+        return _in_range(alpha)
+
+    def overlaid(self, given: Mapping[str, Any]) -> Policy:
+        """With a call's own settings in place of these.
+
+        Any way to give alpha takes the place of every other.
+        """
+        if any(name in given for name in _BALANCE):
+            return self._replace(**{**dict.fromkeys(_BALANCE), **given})
+        return self._replace(**given)
+
+    def check(self, models: Sequence[str]) -> None:
+        """Raise ValueError for what no call could have.
+
+        Args:
+            models: the ids of all models there are.
+        """
+        _ = self.own_alpha
+        if self.on_empty not in ("raise", "relax"):
+            raise ValueError(f'on_empty must be "raise" or "relax", got {self.on_empty!r}')
+        if self.models is not None or self.exclude:
+            for name, value in (("models", self.models), ("exclude", self.exclude)):
+                if isinstance(value, str):
+                    raise ValueError(f"{name} must be a list of model ids, got the text {value!r}")
+            named = {*(self.models or ()), *self.exclude}
+            if unknown := sorted(named - set(models)):
+                raise ValueError(f"the artifact has no model {unknown}; it has {list(models)}")
+        for name, most in _RANGES.items():
+            value = getattr(self, name)
+            if value is not None and not (_is_number(value) and 0 <= value <= most):
+                wanted = "USD a call, not negative" if most == np.inf else "in [0, 1]"
+                raise ValueError(f"{name} must be {wanted}, got {value!r}")
+
+    def arguments(self, router: Router, unavailable: Unavailable) -> dict[str, Any]:
+        """The arguments of :meth:`Router.route`, with the alpha that meets a target.
+
+        Args:
+            router: which is asked for it.
+            unavailable: gives model -> reason, for the models that can answer no call at all; asked
+                only where there is a target.
+
+        Raises:
+            ValueError: alpha is given in more than one way, or a target is out of range.
+            AvengersError: no alpha meets the target.
+        """
+        alpha = self.own_alpha
+        if self.target is not None:
+            name, value = self.target
+            # Where nobody is within the limits, that is for the call itself to say.
+            limits: dict[str, Any] = {**self.limits, "on_empty": "relax", name: value}
+            alpha = router.alpha_for(unavailable=unavailable(), **limits)
+        return {"alpha": alpha, **self.limits}
 
     def _check_balance(self) -> None:
         given = self.balance
@@ -133,9 +193,82 @@ class Policy(NamedTuple):
 _WEIGHTS = ("performance_weight", "cost_sensitivity")
 _TARGETS = ("target_cost", "target_score", "target_saving")
 _BALANCE = ("alpha", *_WEIGHTS, *_TARGETS)
-_LIMITS = ("exclude", "max_cost", "min_score", "on_empty", "models")
+_LIMITS = Policy._fields[len(_BALANCE) :]
+_NO_LIMITS = tuple(Policy._field_defaults[name] for name in _LIMITS)
 _NO_OTHER = (None,) * (len(_BALANCE) - 1)
+_RANGES = {"max_cost": np.inf, "min_score": 1, "min_support": 1}
+NUMBERS = tuple(_RANGES)
+"""The limits that are numbers."""
 FIELDS = Policy._fields
 _settings = attrgetter(*FIELDS[:-1])
-OF_A_CALL = (*FIELDS, "model", "votes", "vote_over", "max_attempts", "routing_query")
-"""What is said of a call to a plugin, and not meant for the backend."""
+
+
+class RoutingCall(NamedTuple):
+    """What is asked of a router for one or many queries.
+
+    Attributes:
+        policy: how to choose.
+        n: how many models are wanted, at least 1.
+        prompt_tokens: tokens of each query's whole prompt, or None for the query alone.
+        unavailable: model -> reason, models that cannot serve the call.
+    """
+
+    policy: Policy = Policy()
+    n: int = 1
+    prompt_tokens: int | None = None
+    unavailable: Mapping[str, str] | None = None
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        n: int = 1,
+        prompt_tokens: int | None = None,
+        unavailable: Mapping[str, str] | None = None,
+        **policy: Any,
+    ) -> RoutingCall:
+        """A call from the keywords of :meth:`Router.route`, checked but for the models' names."""
+        if not isinstance(n, int) or n < 1:
+            raise ValueError(f"n must be a whole number, at least 1, got {n!r}")
+        if prompt_tokens is not None and prompt_tokens < 0:
+            raise ValueError(f"prompt_tokens must not be negative, got {prompt_tokens}")
+        for name in ("models", "exclude"):
+            # An iterator would be used up by the first look at it.
+            if name in policy and not isinstance(policy[name], (*_ONE_NAME_TYPES, type(None))):
+                policy[name] = tuple(policy[name])
+        return cls(Policy(**policy), n, prompt_tokens, unavailable)
+
+    @property
+    def relaxed(self) -> RoutingCall:
+        """The same, with the nearest model where the limits leave nobody."""
+        return self._replace(policy=self.policy._replace(on_empty="relax"))
+
+
+def alpha_from_weights(
+    performance_weight: float | None = None, cost_sensitivity: float | None = None
+) -> float:
+    """alpha = pw / (pw + cs); a weight that is not given is 1 minus the other.
+
+    Raises:
+        ValueError: a negative weight, or both zero.
+    """
+    if performance_weight is None and cost_sensitivity is None:
+        return DEFAULT_ALPHA
+    pw = 1 - (cost_sensitivity or 0.0) if performance_weight is None else performance_weight
+    cs = 1 - pw if cost_sensitivity is None else cost_sensitivity
+    if not (pw >= 0 and cs >= 0 and pw + cs > 0):
+        raise ValueError(
+            f"performance_weight and cost_sensitivity must not be negative, nor both zero, "
+            f"got {performance_weight} and {cost_sensitivity}"
+        )
+    return pw / (pw + cs)
+
+
+def _in_range(alpha: float) -> float:
+    if not 0 <= alpha <= 1:
+        raise ValueError(f"alpha must lie in [0, 1], got {alpha}")
+    return alpha
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, float | int | np.number)

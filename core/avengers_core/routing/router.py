@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+from typing_extensions import Unpack
 
 from avengers_core.artifact.artifact import RouterArtifact
-from avengers_core.embedders.surface import NAMES, features_of, surface
-from avengers_core.errors import ArtifactError, EmbedderMismatchError
+from avengers_core.embedders.surface import surface
+from avengers_core.errors import ArtifactError
 from avengers_core.routing.alpha_path import AlphaCurve, curve, find_path
-from avengers_core.routing.calls import Call, OnEmpty, make_call
 from avengers_core.routing.decision import RoutingDecision
 from avengers_core.routing.engine import Engine
-from avengers_core.routing.scoring import Point, Points, Scorer, make_scorer
+from avengers_core.routing.policy import PolicyArguments, RoutingCall
+from avengers_core.routing.queries import Queries
+from avengers_core.routing.scoring import Scorer, make_scorer
 
 if TYPE_CHECKING:
     from avengers_core.embedders import Embedder, EmbedderSpec
@@ -30,7 +32,7 @@ _MOST_ALPHAS = 1000  # remembered for targets that were asked for
 class Router:
     """Picks a model for each query from an artifact.
 
-    Immutable but for :meth:`swap`, which is atomic; safe to share between threads.
+    Immutable; safe to share between threads. For another artifact, make another router.
 
     Args:
         artifact: what :func:`avengers_core.fit` returns.
@@ -56,8 +58,8 @@ class Router:
             raise TypeError(
                 f"expected a RouterArtifact, got {artifact!r:.60}; Router.load() takes a path"
             )
-        self._scorer_spec = (scorer, scorer_options)
         self._embedder = None if embedder is None else _embedder_of(artifact, embedder)
+        self._alphas: dict[str, float] = {}
         self.engine = Engine(artifact, make_scorer(artifact, scorer, **scorer_options))
 
     @classmethod
@@ -87,12 +89,12 @@ class Router:
 
     @property
     def artifact(self) -> RouterArtifact:
-        """The artifact in force."""
+        """The artifact."""
         return self.engine.artifact
 
     @property
     def scorer(self) -> Scorer:
-        """The scorer in force."""
+        """The scorer."""
         return self.engine.scorer
 
     @property
@@ -112,88 +114,45 @@ class Router:
             self._embedder = _embedder_of(self.engine.artifact)
         return self._embedder
 
-    def swap(self, artifact: RouterArtifact) -> None:
-        """Put another artifact of the same embedder in force, at once for all later calls.
-
-        Raises:
-            EmbedderMismatchError: it was fitted with another embedder.
-        """
-        current = self.engine.artifact.info.embedder
-        if artifact.info.embedder != current:
-            raise EmbedderMismatchError(
-                f"this router embeds with {current!r}; the new artifact was fitted with "
-                f"{artifact.info.embedder!r}. Make a new Router for it."
-            )
-        name, options = self._scorer_spec
-        self.engine = Engine(artifact, make_scorer(artifact, name, **options))
-
     def __repr__(self) -> str:
         return f"<Router: {self.engine.scorer.name}, {self.engine.artifact!r}>"
 
     def check(self, **arguments: Any) -> None:
         """Raise ValueError for arguments that :meth:`route` would refuse whatever the query."""
-        self.engine.constraints(make_call(**arguments))
+        call = RoutingCall.of(**arguments)
+        self.engine.eligibility(call.policy.own_alpha, call)
 
     def route(
         self,
         query: str,
         *,
-        alpha: float | None = None,
-        performance_weight: float | None = None,
-        cost_sensitivity: float | None = None,
-        models: Collection[str] | None = None,
-        exclude: Collection[str] = (),
-        max_cost: float | None = None,
-        min_score: float | None = None,
         n: int = 1,
         prompt_tokens: int | None = None,
         unavailable: Mapping[str, str] | None = None,
-        on_empty: OnEmpty = "raise",
+        **policy: Unpack[PolicyArguments],
     ) -> RoutingDecision:
         """Rank the models for one query.
 
         Args:
             query: the question; blank text is decided on the artifact's overall means.
-            alpha: weight of expected score against expected cost, 0 = cheapest, 1 = best;
-                default 0.5.
-            performance_weight: with ``cost_sensitivity``, another way to give alpha: only their
-                ratio matters, alpha = pw / (pw + cs).
-            cost_sensitivity: see ``performance_weight``.
-            models: the only models allowed; default all.
-            exclude: models not allowed.
-            max_cost: highest expected cost, USD a call.
-            min_score: lowest expected score, in [0, 1].
             n: how many models :attr:`RoutingDecision.models` is to name.
             prompt_tokens: length of the whole prompt in tokens where it is longer than the query
                 (retrieved text, history); costs are scaled to it where the artifact knows what a
                 prompt token costs.
-            unavailable: model -> reason, models that can not serve this call.
-            on_empty: ``"raise"``, or ``"relax"``: if the limits leave nobody, take the model
-                nearest to them, one with records near the query if there is one (never one that
-                ``models``, ``exclude`` or ``unavailable`` rule out).
+            unavailable: model -> reason, models that cannot serve this call.
+            policy: the fields of :class:`~avengers_core.routing.policy.Policy`: ``alpha``
+                (default 0.5), or in place of it ``performance_weight`` and ``cost_sensitivity``,
+                ``target_cost``, ``target_score`` or ``target_saving``; and the limits ``models``,
+                ``exclude``, ``max_cost``, ``min_score``, ``min_support`` and ``on_empty``.
 
         Raises:
-            NoEligibleModelError: nobody is left; the message says which constraint removed whom.
+            NoEligibleModelError: nobody is left; the message says which limit removed whom.
             ValueError: an argument out of range, or a model that the artifact does not have.
             EmbedderError: the embedder failed.
         """
-        call = make_call(
-            alpha=alpha,
-            performance_weight=performance_weight,
-            cost_sensitivity=cost_sensitivity,
-            models=models,
-            exclude=exclude,
-            max_cost=max_cost,
-            min_score=min_score,
-            n=n,
-            prompt_tokens=prompt_tokens,
-            unavailable=unavailable,
-            on_empty=on_empty,
-        )
-        if _is_blank(query):
-            return _overall(self.engine, call)
-        vectors = self.embedder.embed([query])
-        return _decide_one(self.engine, query, vectors, call)
+        call = RoutingCall.of(n=n, prompt_tokens=prompt_tokens, unavailable=unavailable, **policy)
+        known = _with_text([query])
+        return self._decide([query], self.embedder.embed(known) if known else None, call)[0]
 
     def route_batch(self, queries: Iterable[str], **arguments: Any) -> list[RoutingDecision]:
         """:meth:`route` for many queries: one embedding pass, one matrix product.
@@ -202,36 +161,28 @@ class Router:
             queries: n texts.
             arguments: as for :meth:`route`, the same for all.
         """
-        call = make_call(**arguments)
-        queries = _texts(queries)
-        known = [query for query in queries if not _is_blank(query)]
-        vectors = self.embedder.embed(known) if known else None
-        return _decide(self.engine, queries, known, vectors, call)
+        call, texts = RoutingCall.of(**arguments), _texts(queries)
+        known = _with_text(texts)
+        return self._decide(texts, self.embedder.embed(known) if known else None, call)
 
     async def aroute(self, query: str, **arguments: Any) -> RoutingDecision:
         """:meth:`route`, embedding asynchronously; same arguments."""
-        call = make_call(**arguments)
-        if _is_blank(query):
-            return _overall(self.engine, call)
-        vectors = await self.embedder.aembed([query])
-        return _decide_one(self.engine, query, vectors, call)
+        return (await self.aroute_batch([query], **arguments))[0]
 
     async def aroute_batch(self, queries: Iterable[str], **arguments: Any) -> list[RoutingDecision]:
         """:meth:`route_batch`, embedding asynchronously."""
-        call = make_call(**arguments)
-        queries = _texts(queries)
-        known = [query for query in queries if not _is_blank(query)]
-        vectors = await self.embedder.aembed(known) if known else None
-        return _decide(self.engine, queries, known, vectors, call)
+        call, texts = RoutingCall.of(**arguments), _texts(queries)
+        known = _with_text(texts)
+        return self._decide(texts, await self.embedder.aembed(known) if known else None, call)
 
     def route_vectors(
-        self, vectors: npt.NDArray[np.floating], **arguments: Any
+        self, vectors: Queries | npt.NDArray[np.floating], **arguments: Any
     ) -> npt.NDArray[np.int64]:
-        """The best model for each of many vectors; no Python loop over them.
+        """The best model for each of many queries; no Python loop over them.
 
         Args:
-            vectors: (n, d) unit vectors of the artifact's embedder, or (n, d + 11) from
-                :meth:`embed`, which add what the calibrated scorer wants to know of the texts.
+            vectors: what :meth:`embed` returns; or (n, d) unit vectors of the artifact's embedder,
+                without what the calibrated scorer wants to know of the texts.
             arguments: as for :meth:`route`, the same for all.
 
         Returns:
@@ -240,35 +191,66 @@ class Router:
         Raises:
             ValueError: wrong shape, and what :meth:`route` raises.
         """
-        call = make_call(**arguments)
-        return self.engine.choose(self.points(vectors, call.prompt_tokens), call)
+        call = RoutingCall.of(**arguments)
+        return self.engine.choose_many(self.queries(vectors, call), self._alpha(call), call)
 
-    def embed(self, queries: Sequence[str]) -> npt.NDArray[np.float32]:
+    def embed(self, queries: Sequence[str]) -> Queries:
         """What :meth:`route_vectors` takes for the very decisions of :meth:`route_batch`.
 
         Args:
             queries: n texts, none of them blank.
-
-        Returns:
-            (n, d + 11) float32: the embedder's unit vectors, and the texts' surface features.
         """
         texts = _texts(queries)
         vectors = self.embedder.embed(texts)
         self.artifact.check_dimension(vectors)
-        return np.concatenate([vectors, surface(texts)], axis=1)
+        return Queries(vectors, surface(texts))
 
-    def points(self, vectors: npt.NDArray[np.floating], prompt_tokens: int | None = None) -> Points:
-        """Vectors as :meth:`route_vectors` takes them, told apart into their parts."""
-        vectors = np.asarray(vectors)
-        dim = self.artifact.dim
-        if vectors.ndim == 2 and vectors.shape[1] == dim:
-            return Points(vectors, None, prompt_tokens)
-        if vectors.ndim == 2 and vectors.shape[1] == dim + len(NAMES):
-            return Points(vectors[:, :dim], vectors[:, dim:], prompt_tokens)
-        raise ValueError(
-            f"expected vectors of shape (n, {dim}), or (n, {dim + len(NAMES)}) from "
-            f"Router.embed(), got {vectors.shape}"
+    def queries(self, vectors: Queries | npt.NDArray[np.floating], call: RoutingCall) -> Queries:
+        """Queries as :meth:`route_vectors` takes them, checked, in prompts as the call says."""
+        given = vectors if isinstance(vectors, Queries) else Queries(np.asarray(vectors))
+        if given.vectors.shape[1] != self.artifact.dim:
+            raise ValueError(
+                f"expected vectors of shape (n, {self.artifact.dim}), or what Router.embed() "
+                f"returns, got {given.vectors.shape}"
+            )
+        return given.with_prompt_tokens(call.prompt_tokens)
+
+    def _decide(
+        self, texts: Sequence[str], vectors: npt.NDArray[np.float32] | None, call: RoutingCall
+    ) -> list[RoutingDecision]:
+        """Decide texts from the vectors of those that are not blank."""
+        scorer, alpha = self.engine.scorer, self._alpha(call)
+        blank = [not text.strip() for text in texts]
+        if vectors is not None:
+            self.artifact.check_dimension(vectors)
+            known = texts if len(vectors) == len(texts) else _with_text(texts)
+            of_texts = surface(known) if scorer.needs_surface else None
+            features = scorer.features(Queries(vectors, of_texts, call.prompt_tokens))
+        if vectors is None or len(vectors) < len(texts):
+            overall = scorer.overall(call.prompt_tokens)
+            every = np.repeat(overall, len(texts), axis=0)
+            if vectors is not None:
+                every[[not b for b in blank]] = features
+            features = every
+        decisions = self.engine.rank(features, alpha, call).decisions(
+            lambda i: self.engine.votes(features[i]),
+            alpha=alpha,
+            scorer=scorer.name,
+            n=call.n,
+            prompt_tokens=call.prompt_tokens,
         )
+        for decision, is_blank in zip(decisions, blank, strict=True):
+            if is_blank:
+                decision.basis = "overall"
+        return decisions
+
+    def _alpha(self, call: RoutingCall) -> float:
+        """The alpha that a call gives, or the one that meets its target."""
+        target = call.policy.target
+        if target is None:
+            return call.policy.own_alpha
+        _ = call.policy.own_alpha  # which checks that it is the only one
+        return self._alpha_meeting({target[0]: target[1]}, None, call)
 
     def alpha_path(self, queries: Sequence[str] | None = None, **constraints: Any) -> AlphaCurve:
         """Expected score and cost as functions of alpha, with every alpha at which they change.
@@ -286,25 +268,23 @@ class Router:
             ValueError: no queries, and what :meth:`route` raises.
             NoEligibleModelError: the constraints leave nobody for a query.
         """
-        return self._alpha_path(self.engine, queries, make_call(**constraints))
+        return self._alpha_path(queries, RoutingCall.of(**constraints))
 
-    def _alpha_path(self, engine: Engine, queries: Sequence[str] | None, call: Call) -> AlphaCurve:
-        """:meth:`alpha_path` with the engine that was in force when it was asked for."""
+    def _alpha_path(self, queries: Sequence[str] | None, call: RoutingCall) -> AlphaCurve:
+        engine = self.engine
         if queries is not None:
             if not len(queries):
                 raise ValueError("expected at least one query, got none")
             sizes = None
-            points = self.points(self.embed(_texts(queries)), call.prompt_tokens)
-            features = engine.scorer.features(points)
+            features = engine.scorer.features(self.queries(self.embed(_texts(queries)), call))
         else:
             sizes = engine.scorer.statistics.size
             features, sizes = engine.scorer.center_features()[sizes > 0], sizes[sizes > 0]
         path = find_path(engine, features, call)
-        estimate, models = engine.estimate(features, call.alpha), engine.artifact.models
-        out = call.constraints.ruled_out(models)
-        there = np.array([model not in out for model in models])
-        score, cost = (np.where(there, a, np.nan) for a in (estimate.score, estimate.cost))
-        return curve(path, models, score, cost, weight=sizes)
+        ranking = engine.rank(features, call.policy.own_alpha, call.relaxed)
+        there = ~engine.eligibility(1.0, call).ruled_out
+        score, cost = (np.where(there, a, np.nan) for a in (ranking.score, ranking.cost))
+        return curve(path, self.models, score, cost, weight=sizes)
 
     def alpha_for(
         self,
@@ -329,53 +309,25 @@ class Router:
             AvengersError: no alpha meets it; the message says what can be had.
             ValueError: not exactly one target.
         """
-        call, engine = make_call(**constraints), self.engine
-        # Found once for the artifact in force: it takes a pass over all clusters.
-        key = repr((cost, score, saving, call))
-        if queries is None and key in engine.alphas:
-            return engine.alphas[key]
-        path = self._alpha_path(engine, queries, call)
-        alpha = path.target(cost=cost, score=score, saving=saving).alpha
-        if queries is None and len(engine.alphas) < _MOST_ALPHAS:
-            engine.alphas[key] = alpha
-        return alpha
+        targets = {"cost": cost, "score": score, "saving": saving}
+        return self._alpha_meeting(targets, queries, RoutingCall.of(**constraints))
 
-
-def _decide_one(
-    engine: Engine, query: str, vectors: npt.NDArray[np.float32], call: Call
-) -> RoutingDecision:
-    """Decide one text, not blank, from its (1, d) vector."""
-    engine.artifact.check_dimension(vectors)
-    surface = features_of(query) if engine.scorer.needs_surface else None
-    features = engine.scorer.features_of_one(Point(vectors[0], surface, call.prompt_tokens))
-    return engine.decide_one(features, "query", call)
-
-
-def _overall(engine: Engine, call: Call) -> RoutingDecision:
-    """Decide blank text, on the artifact's overall means."""
-    return engine.decide_one(engine.scorer.overall(call.prompt_tokens)[0], "overall", call)
-
-
-def _decide(
-    engine: Engine,
-    queries: Sequence[str],
-    known: list[str],
-    vectors: npt.NDArray[np.float32] | None,
-    call: Call,
-) -> list[RoutingDecision]:
-    """Decide texts; the ``known`` among them are those with vectors, the others are blank."""
-    decided = []
-    if vectors is not None:
-        engine.artifact.check_dimension(vectors)
-        points = Points(
-            vectors, surface(known) if engine.scorer.needs_surface else None, call.prompt_tokens
-        )
-        decided = engine.decide(engine.scorer.features(points), "query", call)
-        if len(decided) == len(queries):
-            return decided
-    overall = _overall(engine, call)
-    rest = iter(decided)
-    return [next(rest) if q.strip() else overall for q in queries]
+    def _alpha_meeting(
+        self,
+        targets: Mapping[str, float | None],
+        queries: Sequence[str] | None,
+        call: RoutingCall,
+    ) -> float:
+        if queries is not None:
+            return self._alpha_path(queries, call).alpha_for(**targets)
+        # Found once: it takes a pass over all clusters.
+        key = repr((sorted(targets.items()), call))
+        if key not in self._alphas:
+            alpha = self._alpha_path(None, call).alpha_for(**targets)
+            if len(self._alphas) >= _MOST_ALPHAS:
+                return alpha
+            self._alphas[key] = alpha
+        return self._alphas[key]
 
 
 def _texts(queries: Iterable[str]) -> Sequence[str]:
@@ -384,11 +336,13 @@ def _texts(queries: Iterable[str]) -> Sequence[str]:
     return queries if isinstance(queries, Sequence) else list(queries)
 
 
-def _is_blank(query: str) -> bool:
+def _with_text(queries: Iterable[str]) -> list[str]:
+    """Those that are not blank."""
     try:
-        return not query.strip()
+        return [query for query in queries if query.strip()]
     except AttributeError:
-        raise TypeError(f"expected a text to route, got {type(query).__name__}") from None
+        odd = next(query for query in queries if not isinstance(query, str))
+        raise TypeError(f"expected a text to route, got {type(odd).__name__}") from None
 
 
 def _embedder_of(artifact: RouterArtifact, spec: EmbedderSpec | None = None) -> Embedder:

@@ -79,7 +79,7 @@ class Pool(ABC, Generic[B]):
 
     Attributes:
         settings: what it was made from.
-        router: whose artifact has the models; another one may be swapped in.
+        router: whose artifact has the models.
         health: which backends to leave alone for a while.
 
     Raises:

@@ -21,9 +21,8 @@ from typing_extensions import Self
 
 from avengers_core.errors import NoEligibleModelError
 from avengers_core.redaction import redacted, refuse_unpicklable
-from avengers_core.routing.calls import OnEmpty
 from avengers_core.routing.decision import RoutingDecision
-from avengers_core.routing.policy import FIELDS, Policy, Unavailable
+from avengers_core.routing.policy import FIELDS, NUMBERS, OnEmpty, Policy, Unavailable
 from avengers_core.routing.resolve import resolve_router
 from avengers_core.routing.router import Router
 from avengers_core.serving.capabilities import Needs, plain_capabilities
@@ -47,7 +46,7 @@ OF_A_CALL = (
 """What is said of a call to a plugin, and not meant for the backend."""
 
 # Whoever names a model wants that one, near the records or not.
-_FORCED = {"exclude": (), "max_cost": None, "min_score": None, "on_empty": "relax"}
+_FORCED = {"exclude": (), **dict.fromkeys(NUMBERS), "on_empty": "relax"}
 _ROUTER_BY_PATH = (
     "Mostly its embedder is in the way: save the artifact and give router= as its path, or make "
     "the model on the other side."
@@ -101,6 +100,11 @@ class RoutingSettings(BaseModel):
         default=None, description="highest expected cost, USD a call, not negative"
     )
     min_score: float | None = Field(default=None, description="lowest expected score, in [0, 1]")
+    min_support: float | None = Field(
+        default=None,
+        description="lowest share, in [0, 1], of what is expected of a model that rests on records "
+        "of the model itself near the query",
+    )
     on_empty: OnEmpty = Field(
         default="raise",
         description='what to do when the limits leave no model: "raise", or "relax" to take the '
@@ -125,7 +129,7 @@ class RoutingSettings(BaseModel):
     @model_validator(mode="after")
     def _check_routing(self) -> Self:
         router = self._resolved_router()
-        self.policy.check(router)
+        self.policy.check(router.models)
         router.check(alpha=self.no_question_alpha)
         return self
 

@@ -14,7 +14,7 @@ from avengers_core.artifact.estimation.cells import expected_scores_of
 from avengers_core.artifact.hyperparameters import Hyperparameters
 from avengers_core.artifact.moments import MAX_RANK, Moments
 from avengers_core.embedders import CallableEmbedder
-from avengers_core.embedders.surface import NAMES, Augment, features_of, surface, tokens
+from avengers_core.embedders.surface import SURFACE_FEATURES, Augment, surface, tokens
 from avengers_core.fitting.cross_validation import choose_hyperparameters
 
 RNG = np.random.default_rng(0)
@@ -29,7 +29,7 @@ def unit(values):
 
 def test_surface_features_of_a_known_text():
     text = "Is 42 = X? \\n\n(A) yes\n(B) no\n```def f"
-    found = dict(zip(NAMES, surface([text])[0].tolist(), strict=True))
+    found = dict(zip(SURFACE_FEATURES, surface([text])[0].tolist(), strict=True))
     n = len(text)
     assert found["log bytes"] == pytest.approx(np.log1p(n))
     assert found["log words"] == pytest.approx(np.log1p(len(text.split())))
@@ -55,14 +55,14 @@ def test_surface_features_of_a_known_text():
     ],
 )
 def test_code_is_told_by_its_marks(text, code):
-    assert features_of(text)[NAMES.index("code marker")] == code
+    assert surface([text])[0][SURFACE_FEATURES.index("code marker")] == code
 
 
 @pytest.mark.parametrize(
     ("text", "options"), [("A) x\n(B) y\nC. z", 3), ("A) x B) y", 1), ("\nD.\nd.", 1), ("x", 0)]
 )
 def test_lettered_options_stand_at_the_start_of_a_line(text, options):
-    assert features_of(text)[NAMES.index("log lettered options")] == pytest.approx(
+    assert surface([text])[0][SURFACE_FEATURES.index("log lettered options")] == pytest.approx(
         np.log1p(options)
     )
 
@@ -70,7 +70,7 @@ def test_lettered_options_stand_at_the_start_of_a_line(text, options):
 @given(st.lists(st.text(), max_size=5))
 def test_surface_takes_any_text(texts):
     features = surface(texts)
-    assert features.shape == (len(texts), len(NAMES))
+    assert features.shape == (len(texts), len(SURFACE_FEATURES))
     assert np.isfinite(features).all()
 
 
@@ -79,7 +79,7 @@ def test_tokens_are_a_quarter_of_the_bytes():
 
 
 def test_augmented_vectors_are_unit_vectors_that_keep_the_embedding_in_front():
-    features = RNG.normal(size=(20, len(NAMES)))
+    features = RNG.normal(size=(20, len(SURFACE_FEATURES)))
     augment = Augment.of(features, 0.2)
     vectors = unit(RNG.normal(size=(20, 5)))
     points = augment(vectors, features)

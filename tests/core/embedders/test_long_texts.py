@@ -11,7 +11,7 @@ import pytest
 
 from avengers_core import fit
 from avengers_core.embedders import CallableEmbedder, TfidfEmbedder, WordLlamaEmbedder
-from avengers_core.embedders.surface import NAMES, features_of
+from avengers_core.embedders.surface import SURFACE_FEATURES, surface
 from avengers_core.embedders.tokens import MAX_CHARS
 
 LONG = "word " * (MAX_CHARS // 5)
@@ -39,8 +39,8 @@ def test_a_function_of_the_user_is_given_no_more() -> None:
 
 
 def test_only_the_number_of_bytes_is_that_of_the_whole() -> None:
-    short, long = features_of(LONG), features_of(LONG + "é? " * 1000)
-    differing = {name for name, a, b in zip(NAMES, short, long, strict=True) if a != b}
+    short, long = surface([LONG, LONG + "é? " * 1000])
+    differing = {name for name, a, b in zip(SURFACE_FEATURES, short, long, strict=True) if a != b}
     assert differing == {"log bytes"}
     assert np.isclose(np.expm1(long[0]), len(LONG) + 4000)
 

@@ -20,7 +20,7 @@ from avengers_core import (
     load_records,
 )
 from avengers_core.errors import EmbedderError
-from avengers_core.evaluation.evaluate import evaluate_vectors
+from avengers_core.evaluation.evaluate import evaluate_queries
 from avengers_core.evaluation.tally import Tally
 from avengers_core.records.outcomes import to_outcomes
 
@@ -186,9 +186,9 @@ def test_what_can_not_be_evaluated(toy_router, toy_rows):
         evaluate(toy_router, toy_rows, alpha=0.5)
     outcomes = to_outcomes(load_records(toy_rows), toy_router.models)
     vectors = toy_router.embed(outcomes.queries)
-    vectors[3, 1] = np.nan
+    vectors.vectors[3, 1] = np.nan
     with pytest.raises(ValueError, match="the vector in row 3 holds NaN"):
-        evaluate_vectors(toy_router, vectors, outcomes)
+        evaluate_queries(toy_router, vectors, outcomes)
 
 
 def test_an_artifact_is_enough(make_records):

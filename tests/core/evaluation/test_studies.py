@@ -122,7 +122,7 @@ def test_a_scorer_without_the_option_is_found_before_the_work(records):
 
 def test_limits_and_a_cache(records, tmp_path):
     dear = Setting(n_clusters=4)
-    settings = [dear, dataclasses.replace(dear, max_cost=0.0)]
+    settings = [dear, dataclasses.replace(dear, limits={"max_cost": 0.0})]
     free, limited = run(records, settings, jobs=1, cache=tmp_path / "vectors.sqlite")
     assert limited["max_cost"] == 0
     assert limited["perf_gain"] < free["perf_gain"]

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from avengers_core import Router, fit
-from avengers_core.routing.policy import Policy
+from avengers_core.routing.policy import Policy, PolicyArguments, RoutingCall, alpha_from_weights
+
+NAN, INF = float("nan"), float("inf")
+weights = st.floats(0, 100)
 
 
 @pytest.fixture(scope="module")
@@ -31,16 +36,16 @@ def test_nothing_given_is_the_routers_own_default(router):
 )
 def test_ways_to_give_alpha(router, given, alpha):
     policy = Policy(**given)
-    policy.check(router)
-    assert policy.alpha_for(router, nobody) == pytest.approx(alpha)
+    policy.check(router.models)
+    assert policy.arguments(router, nobody)["alpha"] == pytest.approx(alpha)
 
 
 @pytest.mark.parametrize("target", [{"cost": 0.0015}, {"score": 0.3}, {"saving": 0.2}])
 def test_targets_are_met_within_the_limits(router, target):
     (name, value), limits = next(iter(target.items())), {"exclude": ("odd",)}
     policy = Policy(**{f"target_{name}": value}, **limits)
-    policy.check(router)
-    assert policy.alpha_for(router, nobody) == router.alpha_for(**target, **limits)
+    policy.check(router.models)
+    assert policy.arguments(router, nobody)["alpha"] == router.alpha_for(**target, **limits)
 
 
 def test_who_can_answer_nothing_is_asked_for_only_where_there_is_a_target(router):
@@ -52,29 +57,93 @@ def test_who_can_answer_nothing_is_asked_for_only_where_there_is_a_target(router
 
     Policy(alpha=0.4).arguments(router, unavailable)
     assert not asked
-    found = Policy(target_score=0.3).alpha_for(router, unavailable)
+    found = Policy(target_score=0.3).arguments(router, unavailable)["alpha"]
     assert found == router.alpha_for(score=0.3, unavailable={"good": "gone"})
     assert asked
 
 
 @pytest.mark.parametrize(
-    ("given", "message"),
+    ("given", "named"),
     [
-        ({"alpha": 0.5, "target_cost": 0.1}, "give one of alpha.*got alpha, target_cost"),
-        ({"alpha": 0.5, "cost_sensitivity": 0.1}, "give one of alpha"),
-        ({"target_score": 0.5, "target_cost": 0.1}, "give one of alpha"),
-        ({"alpha": 2}, "alpha must lie in"),
-        ({"performance_weight": -1}, "must not be negative"),
-        ({"target_saving": 1}, r"target_saving must lie in \[0, 1\), got 1"),
-        ({"target_score": 1.1}, "target_score must lie in"),
-        ({"target_cost": -1}, "target_cost must be USD"),
-        ({"exclude": ("nobody",)}, "no model"),
-        ({"max_cost": -1}, "max_cost"),
+        ({"alpha": 0.5, "target_cost": 0.1}, "alpha, target_cost"),
+        ({"alpha": 0.5, "cost_sensitivity": 0.1}, "alpha, cost_sensitivity"),
+        ({"target_score": 0.5, "target_cost": 0.1}, "target_cost, target_score"),
+        ({"alpha": 2}, "2"),
+        ({"alpha": -0.1}, "-0.1"),
+        ({"alpha": NAN}, "nan"),
+        ({"alpha": "much"}, "much"),
+        ({"performance_weight": -1}, "-1"),
+        ({"performance_weight": 2}, "2"),
+        ({"performance_weight": 0, "cost_sensitivity": 0}, "0 and 0"),
+        ({"performance_weight": INF, "cost_sensitivity": 1}, "nan"),
+        ({"target_saving": 1}, "target_saving"),
+        ({"target_score": 1.1}, "target_score"),
+        ({"target_cost": -1}, "target_cost"),
+        ({"exclude": ("nobody",)}, "nobody"),
+        ({"models": ("good", "x", "w")}, "'w', 'x'"),
+        ({"models": "good"}, "good"),
+        ({"exclude": "good"}, "good"),
+        ({"max_cost": -0.1}, "max_cost.*-0.1"),
+        ({"max_cost": NAN}, "max_cost"),
+        ({"max_cost": "cheap"}, "max_cost.*cheap"),
+        ({"min_score": 1.5}, "min_score.*1.5"),
+        ({"min_score": NAN}, "min_score"),
+        ({"min_support": 1.5}, "min_support.*1.5"),
+        ({"on_empty": "shrug"}, "shrug"),
     ],
 )
-def test_what_no_call_could_have(router, given, message):
-    with pytest.raises(ValueError, match=message):
-        Policy(**given).check(router)
+def test_what_no_call_could_have(router, given, named):
+    with pytest.raises(ValueError, match=named):
+        Policy(**given).check(router.models)
+    with pytest.raises(ValueError, match=named):
+        router.route("alpha", **given)
+
+
+def test_what_a_call_can_demand(router):
+    for limits in ({}, {"max_cost": 0}, {"max_cost": INF}, {"min_score": 0}, {"models": []}):
+        Policy(**limits).check(router.models)
+    # Whoever is unavailable need not be in the artifact.
+    router.route("alpha", unavailable={"elsewhere": "no key"})
+
+
+@pytest.mark.parametrize("given", [{"n": 0}, {"n": 1.5}, {"prompt_tokens": -1}])
+def test_what_is_out_of_range_of_a_call(given):
+    with pytest.raises(ValueError, match=f"{next(iter(given))}.*{next(iter(given.values()))}"):
+        RoutingCall.of(**given)
+
+
+def test_unknown_arguments_are_refused():
+    with pytest.raises(TypeError, match="temperature"):
+        RoutingCall.of(temperature=1)
+
+
+def test_names_may_come_from_an_iterator():
+    policy = RoutingCall.of(models=(m for m in "ab"), exclude=iter(["b"])).policy
+    assert (policy.models, policy.exclude) == (("a", "b"), ("b",))
+
+
+def test_the_arguments_are_the_fields():
+    assert tuple(PolicyArguments.__annotations__) == Policy._fields
+
+
+@given(weights, weights)
+def test_only_the_ratio_of_the_weights_matters(pw, cs):
+    if pw + cs < 1e-6:
+        return
+    alpha = alpha_from_weights(pw, cs)
+    assert alpha == pytest.approx(pw / (pw + cs))
+    assert alpha_from_weights(3 * pw, 3 * cs) == pytest.approx(alpha)
+    assert Policy(performance_weight=pw, cost_sensitivity=cs).own_alpha == alpha
+
+
+@given(st.floats(0, 1))
+def test_one_weight_is_one_minus_the_other(weight):
+    assert alpha_from_weights(weight) == pytest.approx(weight)
+    assert alpha_from_weights(None, weight) == pytest.approx(1 - weight)
+
+
+def test_targets_may_be_given_to_the_router(router):
+    assert router.route("alpha", target_score=0.3).alpha == router.alpha_for(score=0.3)
 
 
 def test_a_calls_own_settings_go_first():

@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from avengers_core import Router, RouterArtifact, evaluate, fit, load_records, split_records
 from avengers_core.artifact.artifact import ArtifactInfo
 from avengers_core.artifact.statistics import Statistics
-from avengers_core.embedders.surface import features_of, surface
+from avengers_core.embedders.surface import surface
 from avengers_core.records.outcomes import to_outcomes
-from avengers_core.routing.scoring import Point, Points, make_scorer
+from avengers_core.routing.queries import Queries
+from avengers_core.routing.scoring import make_scorer
 
 K, M, D = 5, 4, 6
 
@@ -116,7 +117,7 @@ def calibrated_scores(artifact, x, alpha, beta, m0):
 
 def utilities(artifact, x, alpha, name, **options):
     scorer = make_scorer(artifact, name, **options)
-    return scorer.features(Points(x)) @ scorer.table(alpha)
+    return scorer.features(Queries(x)) @ scorer.table(alpha)
 
 
 seeds, alphas = st.integers(0, 10_000), st.sampled_from([0.0, 0.1, 0.4, 0.53, 0.8, 1.0])
@@ -154,7 +155,7 @@ def test_calibrated_is_the_formula(seed, alpha, beta, m0):
 def test_expected_score_rises_and_cost_falls_with_alpha(seed):
     artifact, x = random_artifact(seed), unit(seed)
     scorer = make_scorer(artifact)
-    features = scorer.features(Points(x))
+    features = scorer.features(Queries(x))
     score, cost = features @ scorer.score_table, features @ scorer.cost_table
     rows = np.arange(len(x))
     before = None
@@ -171,7 +172,7 @@ def test_votes_sum_to_one_and_come_first(make_records, embedder):
     artifact = fit(make_records(), embedder, n_clusters=3)
     for name in ("calibrated", "reference", "paper"):
         scorer = make_scorer(artifact, name)
-        features = scorer.features(Points(embedder.embed(["alpha", "zeta delta"])))
+        features = scorer.features(Queries(embedder.embed(["alpha", "zeta delta"])))
         k = len(scorer.statistics.size)
         np.testing.assert_allclose(features[:, :k].sum(axis=1), 1, rtol=1e-5)
         assert features.shape[1] == scorer.score_table.shape[0] == scorer.table(0.5).shape[0]
@@ -230,8 +231,8 @@ def test_options_of_the_artifact_hold_for_its_own_scorer_only():
 @given(seeds, st.sampled_from(["reference", "paper", "calibrated"]))
 def test_one_query_scores_as_it_does_among_many(seed, name):
     scorer, x = make_scorer(random_artifact(seed), name), unit(seed)
-    together = scorer.features(Points(x))
-    alone = [scorer.features_of_one(Point(row)) for row in x]
+    together = scorer.features(Queries(x))
+    alone = [scorer.features(Queries(row[None]))[0] for row in x]
     np.testing.assert_allclose(alone, together, rtol=1e-5, atol=1e-7)
 
 
@@ -246,7 +247,7 @@ def test_linear_scorers_are_straight_lines_in_alpha(seed, alpha, name):
 def test_ends_of_alpha_are_the_best_and_the_cheapest():
     artifact, x = random_artifact(3), unit(3, n=50)
     scorer = make_scorer(artifact, "calibrated")
-    features = scorer.features(Points(x))
+    features = scorer.features(Queries(x))
     best = (features @ scorer.table(1.0)).argmax(axis=1)
     cheapest = (features @ scorer.table(0.0)).argmax(axis=1)
     np.testing.assert_array_equal(best, (features @ scorer.score_table).argmax(axis=1))
@@ -260,7 +261,7 @@ def test_expectations_are_means_over_the_records_where_there_is_no_shrinkage(see
     scorer = make_scorer(artifact, beta=1e4, m0=0)
     accuracy, cost = means(artifact)
     norms = np.linalg.norm(artifact.centroids, axis=1, keepdims=True)
-    features = scorer.features(Points(artifact.centroids / norms))
+    features = scorer.features(Queries(artifact.centroids / norms))
     seen = artifact.statistics.n > 0
     np.testing.assert_allclose((features @ scorer.score_table)[seen], accuracy[seen], rtol=1e-4)
     np.testing.assert_allclose((features @ scorer.cost_table)[seen], cost[seen], rtol=1e-4)
@@ -276,11 +277,11 @@ def test_support_is_the_share_of_votes_where_a_model_has_its_records():
     )
     for name, options in (("calibrated", {"beta": 200.0}), ("reference", {"beta": 200.0})):
         scorer = make_scorer(artifact, name, **options)
-        support = scorer.features(Points(np.eye(2, dtype=np.float32))) @ scorer.evidence_table
+        support = scorer.features(Queries(np.eye(2, dtype=np.float32))) @ scorer.evidence_table
         np.testing.assert_allclose(support, [[1, 1], [1, 0]], atol=1e-6)
     between = np.array([[1.0, 1.0]]) / math.sqrt(2)
     scorer = make_scorer(artifact)
-    support = scorer.features(Points(between)) @ scorer.evidence_table
+    support = scorer.features(Queries(between)) @ scorer.evidence_table
     np.testing.assert_allclose(support, [[1, 0.5]], atol=1e-5)
 
 
@@ -314,12 +315,12 @@ def test_features_of_texts_matter_only_to_the_refined(refined, embedder):
         scorer = make_scorer(artifact, name)
         assert not scorer.needs_surface
         np.testing.assert_array_equal(
-            scorer.features(Points(vectors, known)), scorer.features(Points(vectors))
+            scorer.features(Queries(vectors, known)), scorer.features(Queries(vectors))
         )
     scorer = make_scorer(refined)
     assert scorer.needs_surface
     assert not np.allclose(
-        scorer.features(Points(vectors, known)), scorer.features(Points(vectors)), atol=1e-3
+        scorer.features(Queries(vectors, known)), scorer.features(Queries(vectors)), atol=1e-3
     )
 
 
@@ -333,14 +334,14 @@ def test_one_text_scores_as_it_does_among_many(refined, embedder, name, options,
     texts = ["alpha beta 12?", "zeta delta " + "1 + 2 = ? " * 40, "```\nreturn {\n", "\u65e5"]
     vectors = embedder.embed(texts)
     vectors[-1] = 0  # a text without a known token
-    together = scorer.features(Points(vectors, surface(texts), prompt_tokens))
+    together = scorer.features(Queries(vectors, surface(texts), prompt_tokens))
     alone = [
-        scorer.features_of_one(Point(vector, features_of(text), prompt_tokens))
+        scorer.features(Queries(vector[None], surface([text]), prompt_tokens))[0]
         for vector, text in zip(vectors, texts, strict=True)
     ]
     np.testing.assert_allclose(alone, together, rtol=1e-4, atol=1e-5)
-    together = scorer.features(Points(vectors, None, prompt_tokens))
-    alone = [scorer.features_of_one(Point(vector, None, prompt_tokens)) for vector in vectors]
+    together = scorer.features(Queries(vectors, None, prompt_tokens))
+    alone = [scorer.features(Queries(vector[None], None, prompt_tokens))[0] for vector in vectors]
     np.testing.assert_allclose(alone, together, rtol=1e-4, atol=1e-5)
 
 
@@ -348,17 +349,16 @@ def test_one_text_scores_as_it_does_among_many(refined, embedder, name, options,
 def test_the_cost_of_a_prompt_is_linear_in_its_tokens(refined, embedder, name):
     scorer = make_scorer(refined, name)
     texts = ["alpha beta", "zeta"]
-    points = Points(embedder.embed(texts), surface(texts))
+    points = Queries(embedder.embed(texts), surface(texts))
     cost = [
-        scorer.features(points._replace(prompt_tokens=t)) @ scorer.cost_table
-        for t in (0, 1000, 3000)
+        scorer.features(points.with_prompt_tokens(t)) @ scorer.cost_table for t in (0, 1000, 3000)
     ]
     prices = refined.token_prices()
     np.testing.assert_allclose(cost[1] - cost[0], np.tile(1000 * prices, (2, 1)), rtol=1e-3)
     np.testing.assert_allclose(cost[2] - cost[1], 2 * (cost[1] - cost[0]), rtol=1e-3)
     # Score and support do not depend on it.
     for table in (scorer.score_table, scorer.evidence_table):
-        short, long = (scorer.features(points._replace(prompt_tokens=t)) @ table for t in (0, 3000))
+        short, long = (scorer.features(points.with_prompt_tokens(t)) @ table for t in (0, 3000))
         np.testing.assert_allclose(short, long, rtol=1e-5)
     overall = [scorer.overall(t) @ scorer.cost_table for t in (0, 1000)]
     np.testing.assert_allclose(overall[1] - overall[0], [1000 * prices], rtol=1e-3)
@@ -367,7 +367,7 @@ def test_the_cost_of_a_prompt_is_linear_in_its_tokens(refined, embedder, name):
 def test_refined_expectation_is_the_mean_of_clusters_and_regression(refined, embedder):
     texts = ["alpha beta 12?", "zeta delta", "epsilon"]
     r = refined.refinement
-    points = Points(embedder.embed(texts), surface(texts))
+    points = Queries(embedder.embed(texts), surface(texts))
     space = r.augment(points.vectors, points.surface)
     mix = 0.3
     clusters, both = (make_scorer(refined, mix=m) for m in (0.0, mix))

@@ -1,6 +1,6 @@
 """Scorers: how the statistics of the clusters near a query rank the models.
 
-All have one shape: the utility of every model for every query is ``features(points) @
+All have one shape: the utility of every model for every query is ``features(queries) @
 table(alpha)``. The features of a query say how much each cluster counts for it, and more where a
 scorer knows more; the table says how good each model is there at the alpha asked for. Expected
 score and cost are the same features times two tables that do not depend on alpha.
@@ -19,7 +19,7 @@ from inspect import signature
 from typing import Any
 
 from avengers_core.artifact.artifact import RouterArtifact
-from avengers_core.routing.scoring.base import Point, Points, Scorer
+from avengers_core.routing.scoring.base import Scorer
 from avengers_core.routing.scoring.calibrated import CalibratedScorer
 from avengers_core.routing.scoring.published import PaperScorer, ReferenceScorer
 
@@ -27,8 +27,6 @@ __all__ = [
     "SCORERS",
     "CalibratedScorer",
     "PaperScorer",
-    "Point",
-    "Points",
     "ReferenceScorer",
     "Scorer",
     "check_options",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -10,36 +10,9 @@ import numpy.typing as npt
 from avengers_core.artifact.artifact import RouterArtifact
 from avengers_core.artifact.statistics import Statistics
 from avengers_core.embedders.tokens import BYTES_PER_TOKEN
+from avengers_core.routing.queries import Queries
 
 Floats = npt.NDArray[np.floating]
-
-
-class Points(NamedTuple):
-    """Queries as a scorer sees them.
-
-    Attributes:
-        vectors: (n, d) unit vectors.
-        surface: (n, 11) surface features of the texts, or None where only vectors are known.
-        prompt_tokens: length of each query's whole prompt, or None for the query alone.
-    """
-
-    vectors: Floats
-    surface: Floats | None = None
-    prompt_tokens: int | None = None
-
-
-class Point(NamedTuple):
-    """:class:`Points` of one query.
-
-    Attributes:
-        vector: (d,) unit vector.
-        surface: its 11 surface features, or None where only the vector is known.
-        prompt_tokens: length of the whole prompt, or None for the query alone.
-    """
-
-    vector: Floats
-    surface: tuple[float, ...] | None = None
-    prompt_tokens: int | None = None
 
 
 class Scorer(Protocol):
@@ -71,17 +44,13 @@ class Scorer(Protocol):
     evidence_table: Floats
     min_support: float
 
-    def features(self, points: Points, out: Floats | None = None) -> Floats:
+    def features(self, queries: Queries, out: Floats | None = None) -> Floats:
         """(n, F) features of n queries; the first K are the votes of the clusters.
 
         Args:
-            points: the queries.
+            queries: the queries.
             out: memory of that shape and the scorer's dtype, which may be written to.
         """
-        ...
-
-    def features_of_one(self, point: Point) -> Floats:
-        """(F,) :meth:`features` of one query."""
         ...
 
     def center_features(self) -> Floats:
@@ -133,20 +102,14 @@ class ClusterScorer:
         self.cost_table: Floats = np.where(self._priced, self._cost, np.nan)
         self.evidence_table = np.concatenate([self.evidence_table, none])
 
-    def features(self, points: Points, out: Floats | None = None) -> Floats:
+    def features(self, queries: Queries, out: Floats | None = None) -> Floats:
         raise NotImplementedError
 
-    def features_of_one(self, point: Point) -> Floats:
-        vector, surface, prompt_tokens = point
-        known = None if surface is None else np.array([surface], dtype=np.float32)
-        row: Floats = self.features(Points(vector[None], known, prompt_tokens))[0]
-        return row
-
-    def _extra_tokens(self, votes: Floats, points: Points) -> Floats:
+    def _extra_tokens(self, votes: Floats, queries: Queries) -> Floats:
         """(n, 1) tokens of each prompt beyond the usual; 0 where its length is not known."""
-        if points.prompt_tokens is None:
+        if queries.prompt_tokens is None:
             return np.zeros((len(votes), 1), dtype=votes.dtype)
-        extra = points.prompt_tokens - votes @ self._usual_tokens
+        extra = queries.prompt_tokens - votes @ self._usual_tokens
         return extra[:, None].astype(votes.dtype)
 
     def overall(self, prompt_tokens: int | None = None) -> Floats:
@@ -154,7 +117,7 @@ class ClusterScorer:
         k = len(self._size)
         votes = (self._size / total if total else np.full(k, 1 / k))[None, :]
         votes = votes.astype(self.dtype)
-        extra = self._extra_tokens(votes, Points(votes, None, prompt_tokens))
+        extra = self._extra_tokens(votes, Queries(votes, None, prompt_tokens))
         between = np.zeros((1, len(self.score_table) - k - 1), dtype=self.dtype)
         return np.concatenate([votes, between, extra], axis=1)
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from avengers_core.artifact.artifact import RouterArtifact
 from avengers_core.artifact.clusters import Posterior, shrunk_means
 from avengers_core.artifact.estimation.cells import expected_costs, expected_scores
 from avengers_core.artifact.hyperparameters import Hyperparameters
-from avengers_core.embedders.surface import tokens, tokens_of
+from avengers_core.embedders.surface import tokens
 from avengers_core.parallel import one_thread
-from avengers_core.routing.scoring.base import ClusterScorer, Floats, Point, Points, checked_beta
+from avengers_core.routing.queries import Queries
+from avengers_core.routing.scoring.base import ClusterScorer, Floats, checked_beta
 
 
 class CalibratedScorer(ClusterScorer):
@@ -95,43 +98,26 @@ class CalibratedScorer(ClusterScorer):
         self._gain = self.score_table / _typical_range(score, s.size)
         self._loss = self._cost / _typical_range(cost[:, self._priced], s.size)
 
-    def features(self, points: Points, out: Floats | None = None) -> Floats:
-        space = points.vectors
+    def features(self, queries: Queries, out: Floats | None = None) -> Floats:
+        space = queries.vectors
         if self._augment is not None:
-            space = self._augment(points.vectors, points.surface)
-        return self._in_space(space, points, out)
+            space = self._augment(queries.vectors, queries.surface)
+        return self._in_space(space, queries, out)
 
-    def features_of_one(self, point: Point) -> Floats:
-        space, norm = np.asarray(point.vector, dtype=np.float32), 1.0
-        length: float | None = point.prompt_tokens
-        if self._augment is not None:
-            if point.surface is None:
-                return super().features_of_one(point)
-            space, norm = self._augment.one(space, point.surface)
-            if length is None:
-                length = tokens_of(point.surface)
-        features = self._project.one(space, norm)
-        if length is not None:
-            features[-1] = length - features[: len(self._usual_tokens)].dot(self._usual_tokens)
-        return features
-
-    def _in_space(self, space: Floats, points: Points, out: Floats | None = None) -> Floats:
+    def _in_space(self, space: Floats, queries: Queries, out: Floats | None = None) -> Floats:
         features = self._project(space, out)
-        if points.prompt_tokens is not None or (self.needs_surface and points.surface is not None):
-            self._add_extra_tokens(features, points)
+        length: Any = queries.prompt_tokens
+        if length is None and self.needs_surface and queries.surface is not None:
+            length = tokens(queries.surface)
+        if length is not None:
+            votes = features[:, : len(self._usual_tokens)]
+            np.subtract(length, votes @ self._usual_tokens, out=features[:, -1])
         return features
-
-    def _add_extra_tokens(self, features: Floats, points: Points) -> None:
-        if points.prompt_tokens is not None:
-            length: Floats | int = points.prompt_tokens
-        elif points.surface is not None:
-            length = tokens(points.surface)
-        features[:, -1] = length - features[:, : len(self._usual_tokens)] @ self._usual_tokens
 
     def center_features(self) -> Floats:
         norm = np.linalg.norm(self._centroids, axis=1, keepdims=True)
         unit = (self._centroids / np.where(norm > 0, norm, 1.0)).astype(np.float32)
-        return self._in_space(unit, Points(unit))
+        return self._in_space(unit, Queries(unit))
 
     def table(self, alpha: float) -> Floats:
         return alpha * self._gain - (1 - alpha) * self._loss

@@ -9,7 +9,8 @@ import numpy.typing as npt
 
 from avengers_core.artifact.artifact import RouterArtifact
 from avengers_core.artifact.clusters import ratio
-from avengers_core.routing.scoring.base import ClusterScorer, Floats, Points, checked_beta
+from avengers_core.routing.queries import Queries
+from avengers_core.routing.scoring.base import ClusterScorer, Floats, checked_beta
 
 
 class _PublishedScorer(ClusterScorer):
@@ -27,15 +28,15 @@ class _PublishedScorer(ClusterScorer):
         self._costs = ratio(s.cost, s.n_cost)
         self._tables(self._means, self._costs)
 
-    def features(self, points: Points, out: Floats | None = None) -> Floats:
-        distance = 1 - points.vectors.astype(np.float64) @ self._centroids.T
+    def features(self, queries: Queries, out: Floats | None = None) -> Floats:
+        distance = 1 - queries.vectors.astype(np.float64) @ self._centroids.T
         # Clusters without records have no ranking and can not vote.
         distance[:, self._size == 0] = np.inf
         nearest = np.argsort(distance, axis=1, kind="stable")[:, : self._top_k]
         votes = np.zeros(distance.shape)
         shares = self._shares(np.take_along_axis(distance, nearest, axis=1))
         np.put_along_axis(votes, nearest, shares, axis=1)
-        return np.concatenate([votes, self._extra_tokens(votes, points)], axis=1)
+        return np.concatenate([votes, self._extra_tokens(votes, queries)], axis=1)
 
     def _shares(self, distance: Floats) -> Floats:
         """(n, top_k) votes of the nearest clusters from their distances."""
@@ -43,7 +44,7 @@ class _PublishedScorer(ClusterScorer):
 
     def center_features(self) -> Floats:
         norm = np.linalg.norm(self._centroids, axis=1, keepdims=True)
-        return self.features(Points(self._centroids / np.where(norm > 0, norm, 1.0)))
+        return self.features(Queries(self._centroids / np.where(norm > 0, norm, 1.0)))
 
     def _with_token_row(self, utility: Floats) -> Floats:
         return np.concatenate([utility, np.zeros((1, utility.shape[1]))])

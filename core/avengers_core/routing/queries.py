@@ -1,0 +1,58 @@
+"""Queries as a scorer sees them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from avengers_core.embedders.surface import SURFACE_FEATURES
+
+Floats = npt.NDArray[np.floating]
+
+
+@dataclass(frozen=True, eq=False)
+class Queries:
+    """n queries: what their embedder and their texts say of them.
+
+    Attributes:
+        vectors: (n, d) unit vectors.
+        surface: (n, S) the :data:`~avengers_core.embedders.surface.SURFACE_FEATURES` of the texts,
+            or None where only vectors are known.
+        prompt_tokens: tokens of each query's whole prompt, one number for all or (n,), or None for
+            the query alone.
+
+    Raises:
+        ValueError: the shapes do not fit each other.
+    """
+
+    vectors: Floats
+    surface: Floats | None = None
+    prompt_tokens: int | npt.NDArray[np.integer] | None = None
+
+    def __post_init__(self) -> None:
+        n = len(self.vectors)
+        if self.vectors.ndim != 2:
+            raise ValueError(f"expected vectors of shape (n, d), got {self.vectors.shape}")
+        if self.surface is not None and self.surface.shape != (n, len(SURFACE_FEATURES)):
+            raise ValueError(
+                f"expected surface features of shape {(n, len(SURFACE_FEATURES))}, got "
+                f"{self.surface.shape}"
+            )
+
+    def __len__(self) -> int:
+        return len(self.vectors)
+
+    def __getitem__(self, rows: slice) -> Queries:
+        """Some of the queries."""
+        tokens = self.prompt_tokens
+        return Queries(
+            self.vectors[rows],
+            None if self.surface is None else self.surface[rows],
+            tokens if tokens is None or isinstance(tokens, int) else tokens[rows],
+        )
+
+    def with_prompt_tokens(self, prompt_tokens: int | None) -> Queries:
+        """The same queries in prompts of this length; None leaves them as they are."""
+        return self if prompt_tokens is None else replace(self, prompt_tokens=prompt_tokens)

@@ -1,0 +1,156 @@
+"""What is expected of every model on every query, as arrays; a decision is a view of one row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from operator import attrgetter
+
+import numpy as np
+import numpy.typing as npt
+
+from avengers_core.routing.decision import Candidate, ClusterVote, RoutingDecision
+from avengers_core.routing.eligibility import Codes, Eligibility, Fault, nobody
+
+Floats = npt.NDArray[np.floating]
+
+_UTILITY = attrgetter("utility")
+# Thirteen calls of Candidate itself would take longer than all else that a decision needs.
+_as_candidate = partial(tuple.__new__, Candidate)
+
+
+class Ranking:
+    """M models on n queries.
+
+    Args:
+        models: the M ids.
+        estimate: (n, 4M) utility, expected score, expected cost (USD, NaN where unknown) and
+            support side by side; it is changed in place where it leaves what can be: a score below
+            0 or over 1, a cost below 0, a support over 1.
+        eligibility: the limits.
+        relax: take the nearest model where the limits leave nobody, instead of raising.
+
+    Attributes:
+        utility: (n, M) what the ranking is by.
+        score: (n, M) expected score, in [0, 1].
+        cost: (n, M) expected cost, USD; NaN where unknown.
+        support: (n, M) in [0, 1].
+        codes: (n, M) :class:`~avengers_core.routing.eligibility.Fault`, or None where all are
+            eligible for every query.
+        best: (n,) the column of the model that is chosen.
+
+    Raises:
+        NoEligibleModelError: nobody is eligible for a query, and limits may not be relaxed.
+    """
+
+    def __init__(
+        self,
+        models: tuple[str, ...],
+        estimate: Floats,
+        eligibility: Eligibility,
+        relax: bool,
+    ) -> None:
+        m = len(models)
+        self.models = models
+        self._estimate = estimate
+        self.utility = estimate[:, :m]
+        self.score = estimate[:, m : 2 * m]
+        self.cost = estimate[:, 2 * m : 3 * m]
+        self.support = estimate[:, 3 * m :]
+        # A regression can leave [0, 1], and a short query take its tokens off the usual cost.
+        low = estimate[:, m : 3 * m]
+        np.maximum(low, 0.0, out=low)
+        np.minimum(self.score, 1.0, out=self.score)
+        np.minimum(self.support, 1.0, out=self.support)
+        self._eligibility = eligibility
+        self.codes: Codes | None = None
+        self._nearest: dict[int, npt.NDArray[np.intp]] = {}
+        if eligibility.admits_all or (
+            not eligibility.limited and self.support.min() >= eligibility.min_support
+        ):
+            self.best: npt.NDArray[np.intp] = self.utility.argmax(axis=1)
+            return
+        self.codes = eligibility.codes(self.score, self.cost, self.support)
+        masked = self.eligible_utility
+        self.best = masked.argmax(axis=1)
+        empty = np.flatnonzero(np.isneginf(masked[np.arange(len(masked)), self.best]))
+        if len(empty):
+            self._take_nearest(empty, relax)
+
+    def _take_nearest(self, empty: npt.NDArray[np.intp], relax: bool) -> None:
+        ruled_out = self._eligibility.ruled_out
+        if not relax or ruled_out.all():
+            raise nobody(self.ineligible(int(empty[0])), relaxable=not ruled_out.all())
+        order = self._eligibility.nearest_first(
+            self.utility[empty], self.score[empty], self.cost[empty], self.support[empty]
+        )[:, : int((~ruled_out).sum())]
+        self.best[empty] = order[:, 0]
+        self._nearest = dict(zip(empty.tolist(), order, strict=True))
+
+    @property
+    def eligible_utility(self) -> Floats:
+        """(n, M) utility, -inf where a model is not eligible."""
+        if self.codes is None:
+            return self.utility.copy()
+        return np.where(self.codes == Fault.NONE, self.utility, -np.inf)
+
+    @property
+    def relaxed(self) -> npt.NDArray[np.bool_]:
+        """(n,) whether the limits left nobody, and the nearest model was taken."""
+        relaxed = np.zeros(len(self.utility), dtype=np.bool_)
+        relaxed[list(self._nearest)] = True
+        return relaxed
+
+    def decisions(
+        self, votes: Callable[[int], tuple[ClusterVote, ...]], **facts: object
+    ) -> list[RoutingDecision]:
+        """The decision for each query.
+
+        Args:
+            votes: gives the clusters that voted on a row.
+            facts: arguments of :class:`RoutingDecision` that are the same for all.
+        """
+        models = self.models
+        return [
+            RoutingDecision(
+                partial(self.candidates, i),
+                partial(self.ineligible, i),
+                partial(votes, i),
+                relaxed=i in self._nearest,
+                model=models[best],
+                **facts,  # type: ignore[arg-type]
+            )
+            for i, best in enumerate(self.best.tolist())
+        ]
+
+    def candidates(self, i: int) -> tuple[Candidate, ...]:
+        """The eligible models for query i, best first, ties in the models' order."""
+        ranked = self._row(i)
+        if i in self._nearest:
+            return tuple(ranked[j] for j in self._nearest[i])
+        if self.codes is not None:
+            codes = self.codes[i].tolist()
+            ranked = [c for c, code in zip(ranked, codes, strict=True) if code == Fault.NONE]
+        ranked.sort(key=_UTILITY, reverse=True)
+        return tuple(ranked)
+
+    def ineligible(self, i: int) -> dict[str, str]:
+        """model -> reason, for the models that are not eligible for query i."""
+        if self.codes is None:
+            return {}
+        taken = set(self._nearest[i].tolist()) if i in self._nearest else set()
+        return {
+            c.model: self._eligibility.explain(
+                c.model, code, c.expected_score, c.expected_cost, c.support
+            )
+            for j, (c, code) in enumerate(zip(self._row(i), self.codes[i].tolist(), strict=True))
+            if code != Fault.NONE and j not in taken
+        }
+
+    def _row(self, i: int) -> list[Candidate]:
+        """All models for query i, in their order."""
+        m = len(self.models)
+        numbers = self._estimate[i].tolist()
+        cost = [None if c != c else c for c in numbers[2 * m : 3 * m]]  # noqa: PLR0124 -- NaN
+        columns = (self.models, numbers[:m], numbers[m : 2 * m], cost, numbers[3 * m :])
+        return list(map(_as_candidate, zip(*columns, strict=True)))
