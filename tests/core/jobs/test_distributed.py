@@ -11,7 +11,8 @@ import sys
 import numpy as np
 import pytest
 
-from avengers_core import AvengersError, RouterArtifact, bulk, distributed, fit
+from avengers_core import AvengersError, RouterArtifact, bulk, fit
+from avengers_core.jobs import on_ray
 
 pytest.importorskip("ray")
 
@@ -47,12 +48,13 @@ import json, os
 from pathlib import Path
 import ray
 from avengers_core import RouterArtifact, distributed
+from avengers_core.jobs import on_ray
 from avengers_core.jobs.files import plan
 from dying_jobs import Dies, KillsTask, Raises
 
 def error_of(job):
     try:
-        list(distributed.run_on_ray(job, plan("../logs", 4000)[:5], 2))
+        list(on_ray.run_on_ray(job, plan("../logs", 4000)[:5], 2))
     except Exception as error:
         return [type(error).__name__, str(error)]
 
@@ -66,7 +68,7 @@ if __name__ == "__main__":
     fitted.artifact.save("../artifact")
     routed = distributed.route(fitted.artifact, "../logs", "../out", alpha=0.7, **size)
     report, _ = distributed.evaluate(fitted.artifact, "../logs", [0.5], **size)
-    survived = list(distributed.run_on_ray(Dies("mark"), plan("../logs", 4000)[:5], 2))
+    survived = list(on_ray.run_on_ray(Dies("mark"), plan("../logs", 4000)[:5], 2))
     Path("../figures.json").write_text(json.dumps({
         "problems": [[p.row, p.reason] for p in fitted.problems.first],
         "routed": [routed.rows, routed.rejected],
@@ -170,4 +172,4 @@ def test_an_address_that_nobody_answers_at_fails_at_once(monkeypatch):
         port = free.getsockname()[1]
     monkeypatch.setenv("RAY_ADDRESS", f"127.0.0.1:{port}")
     with pytest.raises(AvengersError, match=rf"RAY_ADDRESS='127.0.0.1:{port}'.*refused"):
-        distributed.start()
+        on_ray.start()
