@@ -65,7 +65,10 @@ def route(
     router.check(**arguments)
     _ = router.embedder  # made here: its endpoint is that of this process's environment
     call = RoutingCall.of(**arguments)
-    asked = call._asdict() | {"policy": call.policy._asdict()}
+    policy = call.policy
+    # However alpha was given, and also where it is the default that is meant.
+    plain = policy._replace(alpha=policy.own_alpha, performance_weight=None, cost_sensitivity=None)
+    asked = call._asdict() | {"policy": plain._asdict()}
     job = {
         "route": router.artifact.checksum,
         "scorer": [router.scorer.name, dict(router.scorer.options)],
