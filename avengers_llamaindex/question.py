@@ -220,7 +220,7 @@ def _question_of(prompt: BasePromptTemplate, variables: Mapping[str, Any]) -> Ro
 def _worded(prompt: BasePromptTemplate, variables: Mapping[str, Any], documents: Set[str]) -> str:
     """What the template asks, without the documents."""
     empty = {name: _empty(variables.get(name, "")) for name in documents}
-    # What is computed from the variables may be dear, or fail without its documents.
+    # What is computed from the variables may be expensive, or fail without its documents.
     computed = dict.fromkeys(prompt.function_mappings or {}, "")
     plain = prompt.model_copy(update={"function_mappings": None})
     try:

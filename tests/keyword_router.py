@@ -35,7 +35,7 @@ def keyword_embedder() -> CallableEmbedder:
 
 
 def keyword_records() -> list[dict[str, Any]]:
-    """The cheap model is best at easy questions, the dear one at hard ones."""
+    """The cheap model is best at easy questions, the expensive one at hard ones."""
     costs = (0.001, 0.02, 0.01)
     kinds = (
         ("easy", EASY_WORDS, (1.0, 0.7, 0.8)),

@@ -28,7 +28,7 @@ def open_regular(file: Path, most: int) -> Iterator[BinaryIO]:
         most: bytes that it may have.
 
     Raises:
-        OSError: it is something else, or larger, or can not be opened.
+        OSError: it is something else, or larger, or cannot be opened.
     """
     # Opening a device may already do something, so it is looked at before as well as after.
     _check_regular(os.stat(file), file, most)

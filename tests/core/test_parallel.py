@@ -21,7 +21,7 @@ def four_blas_threads():
     np.ones((2, 2)) @ np.ones((2, 2))
     with threadpool_limits(4, user_api="blas"):
         if blas_threads() != [4] * len(blas_threads()):
-            pytest.skip("this machine's products can not use four threads")
+            pytest.skip("this machine's products cannot use four threads")
         yield
 
 

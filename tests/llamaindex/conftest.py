@@ -73,7 +73,7 @@ def _index(text: str) -> VectorStoreIndex:
 
 @pytest.fixture(scope="session")
 def hard_documents() -> VectorStoreIndex:
-    """Texts that a router that reads them would send to the dear model."""
+    """Texts that a router that reads them would send to the expensive model."""
     return _index("To prove the theorem, integrate; the integral proves the next theorem.")
 
 

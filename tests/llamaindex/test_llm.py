@@ -233,7 +233,7 @@ def test_dict_round_trip(llm: AvengersLLM, router: Router, backends: dict[str, L
 
 
 def test_deepcopy_shares_router_and_backends(llm: AvengersLLM, server: StubServer) -> None:
-    llm.complete("hello")  # clients hold locks, which can not be copied
+    llm.complete("hello")  # clients hold locks, which cannot be copied
     twin = copy.deepcopy(llm)
     twin.alpha = 0.0
     assert twin.complete("prove it").additional_kwargs["avengers"]["model"] == EASY

@@ -8,7 +8,7 @@ from avengers_core import Router, fit
 
 
 def router_of(models: list[str]) -> Router:
-    """A router over these models, all as good and as dear as each other."""
+    """A router over these models, all as good and as expensive as each other."""
     records = [
         {
             "query": f"hello {i}",

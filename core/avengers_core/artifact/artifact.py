@@ -273,31 +273,31 @@ class RouterArtifact:
         """Add another's sums; what a model has scored in records that do not know it is given."""
         if self.info.embedder != other.info.embedder:
             raise ArtifactError(
-                f"can not merge artifacts of different embedders: "
+                f"cannot merge artifacts of different embedders: "
                 f"{self.info.embedder!r} and {other.info.embedder!r}"
             )
         mine, others = self.info, other.info
         if mine.missing != others.missing:
             raise ArtifactError(
-                f"can not merge an artifact in which a missing result counts as 0 with one in "
+                f"cannot merge an artifact in which a missing result counts as 0 with one in "
                 f"which it is unknown: fit both with the same missing=, got {mine.missing!r} and "
                 f"{others.missing!r}"
             )
         if not np.array_equal(self.centroids, other.centroids):
             raise ArtifactError(
-                f"can not merge artifacts with different centroids "
+                f"cannot merge artifacts with different centroids "
                 f"({self.centroids.shape} and {other.centroids.shape}): fit one, and make the "
                 f"others from it with update(), or with fit(..., centroids=artifact)"
             )
         r, s = self.refinement, other.refinement
         if (r is None) != (s is None) or (r and s and not r.same_space(s)):
             raise ArtifactError(
-                "can not merge: one artifact has another refinement than the other, or none"
+                "cannot merge: one artifact has another refinement than the other, or none"
             )
         prices = mine.input_prices, others.input_prices
         if differing := [m for m, price in prices[0].items() if prices[1].get(m, price) != price]:
             raise ArtifactError(
-                f"can not merge: the input_prices of {differing} differ between the artifacts"
+                f"cannot merge: the input_prices of {differing} differ between the artifacts"
             )
         models = tuple(dict.fromkeys((*self.models, *other.models)))
         datasets = tuple(dict.fromkeys((*self.datasets, *other.datasets)))

@@ -23,7 +23,7 @@ def embedder_of(artifact: RouterArtifact, spec: EmbedderSpec | None = None) -> E
 
     Raises:
         EmbedderMismatchError: the embedder is another one, or the arrays are those of another.
-        EmbedderError: it can not be made from its name (it was a callable, say), or the arrays
+        EmbedderError: it cannot be made from its name (it was a callable, say), or the arrays
             are damaged.
     """
     if spec is None:
@@ -32,7 +32,7 @@ def embedder_of(artifact: RouterArtifact, spec: EmbedderSpec | None = None) -> E
     if embedder.id != artifact.info.embedder:
         raise EmbedderMismatchError(
             f"the artifact was fitted with the embedder {artifact.info.embedder!r}, got "
-            f"{embedder.id!r}. Vectors of different embedders can not be compared: pass the "
+            f"{embedder.id!r}. Vectors of different embedders cannot be compared: pass the "
             f"artifact's own, or fit again with this one."
         )
     return embedder
@@ -54,6 +54,6 @@ def _named(artifact: RouterArtifact) -> Embedder:
         return resolve_embedder(name)
     except (EmbedderError, ValueError) as error:
         raise EmbedderError(
-            f"the artifact was fitted with the embedder {name!r}, which can not be made from its "
+            f"the artifact was fitted with the embedder {name!r}, which cannot be made from its "
             f"name ({error}). Pass it with embedder=."
         ) from error

@@ -178,7 +178,7 @@ def _read(folder: Path) -> tuple[Manifest, bytes]:
             known, manifest = manifest, _read_manifest(folder)
             if manifest.arrays == known.arrays:
                 raise ArtifactError(
-                    f"{folder / manifest.arrays} can not be read ({error.strerror})"
+                    f"{folder / manifest.arrays} cannot be read ({error.strerror})"
                 ) from None
     raise ArtifactError(f"{folder}: its content changes faster than it can be read")
 
@@ -194,7 +194,7 @@ def _read_arrays(file: Path) -> bytes:
         start = stream.read(8)
         length = int.from_bytes(start, "little")
         if length > min(size, _MOST_HEADER):
-            raise ArtifactError(f"{file} is damaged: its header can not be {length:,} bytes long")
+            raise ArtifactError(f"{file} is damaged: its header cannot be {length:,} bytes long")
         header = stream.read(length)
         try:
             ends = [
@@ -204,7 +204,7 @@ def _read_arrays(file: Path) -> bytes:
             ]
             announced = 8 + length + max(ends, default=0)
         except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError):
-            raise ArtifactError(f"{file} is damaged: its header can not be read") from None
+            raise ArtifactError(f"{file} is damaged: its header cannot be read") from None
         if size != announced:
             raise ArtifactError(
                 f"{file} is damaged: it has {size:,} bytes, its header says {announced:,}"
@@ -291,7 +291,7 @@ def _deserialize(payload: bytes, file: Path) -> dict[str, npt.NDArray[Any]]:
     try:
         arrays: dict[str, npt.NDArray[Any]] = from_bytes(payload)
     except (SafetensorError, ValueError, KeyError) as error:
-        raise ArtifactError(f"{file}: the arrays can not be read ({error})") from None
+        raise ArtifactError(f"{file}: the arrays cannot be read ({error})") from None
     for array in arrays.values():
         array.setflags(write=False)
     return arrays
@@ -303,7 +303,7 @@ def _read_manifest(folder: Path) -> Manifest:
         content = json.loads(read_regular(file, _MOST_MANIFEST))
     except OSError as error:
         raise ArtifactError(
-            f"{folder} is not an artifact folder: {MANIFEST} can not be read "
+            f"{folder} is not an artifact folder: {MANIFEST} cannot be read "
             f"({error.strerror}). Make one with `avengers fit` or RouterArtifact.save()."
         ) from None
     except (ValueError, RecursionError) as error:

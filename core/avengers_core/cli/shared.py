@@ -267,7 +267,7 @@ def refuse(names: Collection[str], why: str) -> None:
 
     Args:
         names: of their parameters.
-        why: what follows "can not be used".
+        why: what follows "cannot be used".
 
     Raises:
         click.UsageError: one of them was given.
@@ -280,7 +280,7 @@ def refuse(names: Collection[str], why: str) -> None:
         and ctx.get_parameter_source(option.name) is ParameterSource.COMMANDLINE
     ]
     if flags:
-        raise click.UsageError(f"{', '.join(flags)} can not be used {why}")
+        raise click.UsageError(f"{', '.join(flags)} cannot be used {why}")
 
 
 def in_parts(engine: str | None, *memory_only: str) -> bool:

@@ -61,7 +61,7 @@ EmbedderSpec: TypeAlias = str | Embedder | Callable[[list[str]], Any] | Any
 def as_texts(texts: Sequence[str]) -> list[str]:
     """The texts as a list of well-formed strings of at most :data:`MAX_CHARS` characters.
 
-    Half a surrogate pair, which JSON can smuggle in and UTF-8 can not carry, becomes U+FFFD.
+    Half a surrogate pair, which JSON can smuggle in and UTF-8 cannot carry, becomes U+FFFD.
 
     Raises:
         TypeError: a single text was given, or something that is not a text.

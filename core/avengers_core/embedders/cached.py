@@ -69,7 +69,7 @@ class CachedEmbedder:
         """See :meth:`avengers_core.embedders.Embedder.embed`.
 
         Raises:
-            EmbedderError: the embedder failed, or the file can not be used.
+            EmbedderError: the embedder failed, or the file cannot be used.
         """
         texts = as_texts(texts)
         if not texts:

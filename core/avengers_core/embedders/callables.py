@@ -28,7 +28,7 @@ class CallableEmbedder:
         afn: the asynchronous form of ``fn``; default, ``fn`` in a thread.
 
     Raises:
-        TypeError: ``fn`` can not be called, or is asynchronous.
+        TypeError: ``fn`` cannot be called, or is asynchronous.
     """
 
     def __init__(

@@ -42,7 +42,7 @@ class Clients:
         self._max_retries = max_retries
         # By process: a connection shared with a forked child would mix up the answers.
         self._sync: dict[int, OpenAI] = {}
-        # By event loop: a connection can not outlive the loop that it was opened in.
+        # By event loop: a connection cannot outlive the loop that it was opened in.
         self._async: dict[asyncio.AbstractEventLoop, AsyncOpenAI] = {}
 
     @property

@@ -50,7 +50,7 @@ class VectorStore:
         path: the file; made, with its folder, if it is not there.
 
     Raises:
-        EmbedderError: the file is something else, or can not be opened.
+        EmbedderError: the file is something else, or cannot be opened.
     """
 
     def __init__(self, path: Path) -> None:
@@ -117,7 +117,7 @@ class VectorStore:
 
     def _unusable(self, error: Exception) -> EmbedderError:
         return EmbedderError(
-            f"the embedding cache {self.path} can not be used: {one_line(str(error)):.200}. If it "
+            f"the embedding cache {self.path} cannot be used: {one_line(str(error)):.200}. If it "
             f"is damaged or is another file, delete it or choose another path; if the disk is full "
             f"or read-only, do without a cache"
         )

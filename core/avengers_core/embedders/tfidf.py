@@ -84,7 +84,7 @@ class TfidfEmbedder:
             weights = vectorizer.fit_transform(texts)
         except ValueError as error:
             raise EmbedderError(
-                f"TF-IDF can not be fitted: none of the {len(texts)} texts has a word of two "
+                f"TF-IDF cannot be fitted: none of the {len(texts)} texts has a word of two "
                 f"characters or more ({error})"
             ) from None
         # What TruncatedSVD does, which refuses a single word.

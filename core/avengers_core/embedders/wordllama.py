@@ -147,7 +147,7 @@ def _load(dim: int) -> tuple[Tokenizer, Vectors]:
             table = arrays.get_tensor("embedding.weight")[:, :dim].astype(np.float32, order="C")
         tokenizer = Tokenizer.from_file(str(vocabulary))
     except Exception as error:  # tokenizers raises nothing more specific
-        raise EmbedderError(f"the files in {package} can not be read: {error}") from error
+        raise EmbedderError(f"the files in {package} cannot be read: {error}") from error
     if tokenizer.get_vocab_size() > len(table):
         raise EmbedderError(
             f"the files in {package} do not fit each other: {tokenizer.get_vocab_size()} tokens, "

@@ -39,7 +39,7 @@ def cost_save(
         keep: share of its accuracy to keep, in (0, 1].
 
     Returns:
-        The saving, at most 1, negative where the router is dearer; NaN where no alpha keeps that
+        The saving, at most 1, negative where the router costs more; NaN where no alpha keeps that
         accuracy.
     """
     enough = (accuracy >= keep * best_single - 1e-12) & ~np.isnan(cost)
@@ -59,7 +59,7 @@ def aiq(accuracy: Floats, cost: Floats, low: float, high: float) -> float:
         accuracy: (B,) accuracy at each alpha.
         cost: (B,) cost at each alpha.
         low: lower end of the costs, usually that of the cheapest single model.
-        high: upper end, usually that of the dearest single model.
+        high: upper end, usually that of the most expensive single model.
     """
     accuracy, cost = _known(accuracy, cost)
     if not len(cost):

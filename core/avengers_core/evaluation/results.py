@@ -118,7 +118,7 @@ class Results:
     def aiq(self) -> float:
         """Mean, over costs, of the best accuracy reachable at or under that cost (AIQ).
 
-        Costs run from the cheapest to the dearest single model's.
+        Costs run from the cheapest to the most expensive single model's.
         """
         costs = self.curve.single_cost[~np.isnan(self.curve.single_cost)]
         if not len(costs):
@@ -208,7 +208,7 @@ class Results:
 
         Returns:
             ``accuracy``, ``mean_cost`` and ``lead`` (accuracy points over the best single model):
-            lower and upper end of each, NaN where it can not be known (see :attr:`lone`).
+            lower and upper end of each, NaN where it cannot be known (see :attr:`lone`).
 
         Raises:
             ValueError: only sums of the records are known, or another alpha.

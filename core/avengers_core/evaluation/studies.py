@@ -70,7 +70,7 @@ def settings_for(
         values: what to try; default, the study's own list. Numbers may be text.
 
     Raises:
-        ValueError: no such study, a value that can not be tried in it, or a scorer without one of
+        ValueError: no such study, a value that cannot be tried in it, or a scorer without one of
             the options.
     """
     if study not in STUDIES:
@@ -117,7 +117,7 @@ class Study(NamedTuple):
     Attributes:
         values: tried by default; none, the datasets of the records.
         expected: what a value must be, in words.
-        made: a value of what was given; raises ValueError where it can not be tried.
+        made: a value of what was given; raises ValueError where it cannot be tried.
         vary: a setting with such a value.
     """
 

@@ -153,7 +153,7 @@ class Tally:
             relaxed: how many of the queries no model meets the limits for.
         """
         n, m = outcomes.scores.shape
-        # Unknown scores and costs are sorted last: worse, and dearer, than any.
+        # Unknown scores and costs are sorted last: worse, and more expensive, than any.
         best = np.lexsort((outcomes.costs, -outcomes.scores), axis=1)[:, 0]
         singles = tuple(Sum.of_choice(outcomes, np.full(n, j)) for j in range(m))
         counts = np.bincount(outcomes.dataset, minlength=len(outcomes.datasets))

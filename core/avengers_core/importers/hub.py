@@ -38,7 +38,7 @@ def download(name: str, *, revision: str | None = None) -> Path:
 
     Raises:
         OptionalDependencyError: huggingface_hub is not installed.
-        RecordError: no such name, or the hub can not be reached.
+        RecordError: no such name, or the hub cannot be reached.
     """
     try:
         from huggingface_hub import hf_hub_download, snapshot_download
@@ -65,5 +65,5 @@ def download(name: str, *, revision: str | None = None) -> Path:
                 repository, repo_type="dataset", revision=revision, allow_patterns=list(patterns)
             )
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
-        raise RecordError(f"{name!r} can not be had from the hub: {describe(error)}") from error
+        raise RecordError(f"{name!r} cannot be had from the hub: {describe(error)}") from error
     return Path(path)

@@ -67,7 +67,7 @@ def plan(inputs: Inputs, part_bytes: int = PART_BYTES) -> list[Part]:
 
     Raises:
         RecordError: a pattern or folder without files.
-        OSError: a file can not be read.
+        OSError: a file cannot be read.
     """
     if part_bytes < 1:
         raise ValueError(f"part_bytes must be at least 1, got {part_bytes}")
@@ -112,7 +112,7 @@ def read(part: Part) -> Iterator[tuple[int, Row]]:
     """The rows of a part with their numbers in the file, from 1, blank lines left out.
 
     A row is a line of bytes, a mapping from a Parquet file, or a problem in place of a row that
-    can not be read.
+    cannot be read.
     """
     if part.kind == "parquet":
         yield from _parquet_numbered(part)
@@ -238,11 +238,11 @@ def _parquet_numbered(part: Part) -> Iterator[tuple[int, Row]]:
     except (OSError, ValueError) as error:
         if "://" in part.file:  # the network may have failed, and will be there again
             raise RecordError(
-                f"{part.file}: can not be read from row {number + 1} on ({error})"
+                f"{part.file}: cannot be read from row {number + 1} on ({error})"
             ) from error
-        # A damaged page: what was read so far is good, the rest of the part can not be.
+        # A damaged page: what was read so far is good, the rest of the part cannot be.
         last = part.first_row + part.stop - part.start
-        reason = f"the file can not be read from here to row {last} ({error})"
+        reason = f"the file cannot be read from here to row {last} ({error})"
         yield number + 1, RecordProblem(number + 1, reason, "")
 
 

@@ -104,7 +104,7 @@ class RecordFilter:
     ) -> Iterator[tuple[Records, E]]:
         """The part's records, a few thousand at a time, and what ``embed`` makes of their queries.
 
-        Rows that are rejected, or can not be embedded, go to the problems.
+        Rows that are rejected, or cannot be embedded, go to the problems.
         """
         for rows in _batched(read(part)):
             good: dict[int, Record] = {}

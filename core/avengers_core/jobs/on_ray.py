@@ -36,7 +36,7 @@ def run_on_ray(
 
     Raises:
         Exception: what the job raised.
-        AvengersError: workers keep dying, or can not start.
+        AvengersError: workers keep dying, or cannot start.
     """
     if not parts:
         return
@@ -81,7 +81,7 @@ def run_on_ray(
             yield result
     except ray.exceptions.RayError as error:
         raise AvengersError(
-            f"Ray workers can not do the work: {describe(error)}. Each needs this package, and the "
+            f"Ray workers cannot do the work: {describe(error)}. Each needs this package, and the "
             f"embedder's modules, where it runs."
         ) from error
 
@@ -103,10 +103,10 @@ def start() -> Any:
                 ray.init(log_to_driver=False, include_dashboard=False, logging_level=logging.ERROR)
         except (RuntimeError, OSError) as error:
             raise AvengersError(
-                f"Ray can not be joined at RAY_ADDRESS={address!r}: {describe(error)}. If it runs "
+                f"Ray cannot be joined at RAY_ADDRESS={address!r}: {describe(error)}. If it runs "
                 f"there and wants a token, set RAY_AUTH_MODE=token."
                 if address
-                else f"Ray can not be started: {describe(error)}"
+                else f"Ray cannot be started: {describe(error)}"
             ) from error
     return ray
 

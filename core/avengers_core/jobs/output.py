@@ -1,7 +1,7 @@
 """An output folder that a killed job can go on with.
 
 Each part of the input becomes one file, which is there whole or not at all, and beside it, hidden,
-one that says how many rows it has. ``job.json`` says what the job is, so that another can not be
+one that says how many rows it has. ``job.json`` says what the job is, so that another cannot be
 mixed in.
 """
 

@@ -42,12 +42,12 @@ def run_in_processes(job: Job[R], parts: Sequence[Part], workers: int | None) ->
         payload = pickle.dumps(job)
     except (pickle.PicklingError, AttributeError, TypeError) as error:
         raise AvengersError(
-            f"the work can not be sent to other processes ({error}). An embedder that is a local "
-            f"function or lambda can not; define it at the top of a module."
+            f"the work cannot be sent to other processes ({error}). An embedder that is a local "
+            f"function or lambda cannot; define it at the top of a module."
         ) from error
     done = crashes = suspected = 0
     while done < len(parts):
-        # Which of several parts at a time has killed its worker can not be told: after a crash
+        # Which of several parts at a time has killed its worker cannot be told: after a crash
         # those that were in hand are done one by one.
         alone = done < suspected
         team = 1 if alone else min(workers, len(parts) - done)
@@ -77,7 +77,7 @@ def too_many_crashes(number: int, part: Part) -> AvengersError:
 def _pool(
     payload: bytes, parts: Sequence[Part], start: int, workers: int, ahead: int
 ) -> Iterator[Any]:
-    # A fork of a process with threads may hang; a fresh one can not.
+    # A fork of a process with threads may hang; a fresh one cannot.
     context = get_context("spawn")
     here, there = context.Pipe(duplex=False)
     pool = ProcessPoolExecutor(workers, context, initializer=_begin, initargs=(payload, here))

@@ -14,7 +14,7 @@ _SHOWN = 80
 
 
 def fault_of_name(name: str) -> str | None:
-    """Why a text can not name a model or a dataset, in words, or None.
+    """Why a text cannot name a model or a dataset, in words, or None.
 
     A name has 1 to 256 characters that can be printed, in the sense of :meth:`str.isprintable`:
     no control characters, line ends, lone surrogates, or marks of writing direction.
@@ -25,7 +25,7 @@ def fault_of_name(name: str) -> str | None:
         return f"a name may have {MAX_NAME} characters, {shown([name[:20]])} has {len(name):,}"
     if not name.isprintable():
         bad = next(c for c in name if not c.isprintable())
-        return f"a name can not hold the character U+{ord(bad):04X}, as {shown([name])} does"
+        return f"a name cannot hold the character U+{ord(bad):04X}, as {shown([name])} does"
     return None
 
 

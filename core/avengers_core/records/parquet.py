@@ -20,7 +20,7 @@ def open_file(file: str) -> IO[bytes]:
 
     Raises:
         OptionalDependencyError: an address, and pyarrow is not installed.
-        OSError: it can not be opened.
+        OSError: it cannot be opened.
     """
     if "://" not in file:
         return Path(file).open("rb")

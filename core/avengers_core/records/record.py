@@ -224,7 +224,7 @@ def load_records(source: Source, *, strict: bool = False, missing: Missing = "sk
 
     Raises:
         RecordError: ``strict`` and a line is bad.
-        OSError: the file can not be opened.
+        OSError: the file cannot be opened.
     """
     if missing not in ("skip", "zero"):
         raise ValueError(f'missing must be "skip" or "zero", got {missing!r}')
@@ -282,7 +282,7 @@ def as_records(source: Records | Source) -> Records:
 
 
 def read_lines(stream: IO[Any]) -> Iterator[bytes | RecordProblem]:
-    """The lines of a plain or compressed stream; a problem in place of one that can not be read.
+    """The lines of a plain or compressed stream; a problem in place of one that cannot be read.
 
     Split at ``\\n`` only: U+2028 and friends are legal inside JSON strings.
     """
@@ -317,8 +317,8 @@ def _lines(stream: IO[Any]) -> Iterator[bytes | RecordProblem]:
                 tail = stream.readline(MAX_LINE_BYTES)
             yield problem(number, f"longer than {MAX_LINE_BYTES:,} bytes", line)
     except (EOFError, zlib.error, gzip.BadGzipFile, UnicodeDecodeError) as error:
-        # A damaged compressed file: what was read so far is good, the rest can not be.
-        yield problem(number + 1, f"the file can not be read on from here ({error})", b"")
+        # A damaged compressed file: what was read so far is good, the rest cannot be.
+        yield problem(number + 1, f"the file cannot be read on from here ({error})", b"")
 
 
 def numbered_lines(stream: IO[Any], before: int = 0) -> Iterator[tuple[int, bytes | RecordProblem]]:

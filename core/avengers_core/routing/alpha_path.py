@@ -218,7 +218,7 @@ def best_single(score: Floats, cost: Floats) -> int:
 
     Args:
         score: (M,) mean scores, NaN where unknown.
-        cost: (M,) mean costs, NaN where unknown, which is dearer than any.
+        cost: (M,) mean costs, NaN where unknown, which counts as more than any.
     """
     return int(np.lexsort((cost, -score))[0])
 

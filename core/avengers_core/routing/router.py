@@ -107,7 +107,7 @@ class Router:
         """The embedder, made on first use.
 
         Raises:
-            EmbedderError: the artifact names one that can not be made from its name.
+            EmbedderError: the artifact names one that cannot be made from its name.
         """
         if self._embedder is None:
             # Without a lock, which a forked child might find taken; two threads may each make one.

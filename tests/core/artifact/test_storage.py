@@ -101,7 +101,7 @@ def test_saving_again_replaces_and_cleans_up(artifact, folder):
         ({"n_records": 5}, "n_records is 60 by the arrays, 5 by artifact.json"),
         ({"format_version": True}, "format version True"),
         ({"arrays": "../../etc/passwd"}, "arrays"),
-        ({"arrays": "arrays-0123456789abcdef.safetensors"}, "can not be read"),
+        ({"arrays": "arrays-0123456789abcdef.safetensors"}, "cannot be read"),
         ({"sha256": "0" * 64}, "is damaged"),
     ],
 )

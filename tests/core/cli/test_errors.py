@@ -24,7 +24,7 @@ import pytest
         (
             ["fit", "records.jsonl", "-o", "x", "--embedder", "tfidf", "--cache", "c"],
             2,
-            "--cache can not be used with --embedder tfidf",
+            "--cache cannot be used with --embedder tfidf",
         ),
         (["route", "q", "-a", "nowhere"], 1, "nowhere is not an artifact folder"),
         (["route", "q", "-f", "nowhere.txt"], 2, "No such file"),
@@ -43,7 +43,7 @@ import pytest
         (["route", "q", "--top-k", "3"], 1, 'give --scorer "reference" or --scorer "paper"'),
         (["route", "q", "--beta", "nan"], 1, "beta must be a finite number"),
         (["route", "two", "words"], 2, "one QUERY, please, in quotation marks; got 2"),
-        (["route", "q", "--engine", "serial"], 2, "--engine can not be used without --output"),
+        (["route", "q", "--engine", "serial"], 2, "--engine cannot be used without --output"),
         (["route", "q", "-f", "records.jsonl"], 2, "not both"),
         (["route", "--output", "x"], 2, "give the files as arguments"),
         (["inspect", "records.jsonl"], 1, "not an artifact folder"),
@@ -139,14 +139,14 @@ ARTIFACT = f"{EVALUATE} -a artifact"
 def test_an_option_that_would_be_ignored_is_refused(run, command, refused, why):
     flag = refused.split()[0]
     failed = run(*command.split(), *refused.split(), code=2)
-    assert f"Error: {flag} can not be used {why}" in failed.stderr
+    assert f"Error: {flag} cannot be used {why}" in failed.stderr
     assert not Path("out").exists()
 
 
 @pytest.mark.usefixtures("records")
 def test_all_options_that_would_be_ignored_are_named(run):
     failed = run(*FIT.split(), "--engine", "serial", "--strict", "--cache", "c", code=2)
-    assert "Error: --cache, --strict can not be used with --engine serial" in failed.stderr
+    assert "Error: --cache, --strict cannot be used with --engine serial" in failed.stderr
 
 
 @pytest.mark.parametrize(

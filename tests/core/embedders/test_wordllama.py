@@ -179,5 +179,5 @@ class TestBrokenInstallation:
             (tmp_path / name).parent.mkdir()
             (tmp_path / name).write_bytes(b"not what it should be")
         self._package(monkeypatch, tmp_path)
-        with pytest.raises(EmbedderError, match="can not be read"):
+        with pytest.raises(EmbedderError, match="cannot be read"):
             WordLlamaEmbedder()

@@ -302,7 +302,7 @@ def test_queries_that_nobody_meets_the_limits_for_are_counted(each, make_records
 
 def test_what_is_evaluated_may_be_a_path(toy_router, toy_rows, tmp_path):
     toy_router.artifact.save(tmp_path / "a")
-    with pytest.raises(EmbedderError, match="can not be made from its name"):  # a callable
+    with pytest.raises(EmbedderError, match="cannot be made from its name"):  # a callable
         evaluate(tmp_path / "a", toy_rows)
     with pytest.raises(TypeError, match=r"takes alphas=\[\.\.\.\]"):
         evaluate(toy_router, toy_rows, alpha=0.2)

@@ -136,8 +136,8 @@ def test_a_saving_says_why_it_is_not_there(toy_router, toy_rows):
     assert shown_metrics(evaluate(toy_router, free))["CostSave"] == "nothing to save"
     only_worse = evaluate(toy_router, toy_rows, models=["b"])
     assert shown_metrics(only_worse)["CostSave"] == "not reached"
-    dearer = [{**r, "usages": {"b": {"cost": 1.0}}} for r in toy_rows]
-    assert shown_metrics(evaluate(toy_router, dearer))["CostSave"] == "unknown"
+    costlier = [{**r, "usages": {"b": {"cost": 1.0}}} for r in toy_rows]
+    assert shown_metrics(evaluate(toy_router, costlier))["CostSave"] == "unknown"
 
 
 def test_a_mean_over_fewer_datasets_says_so(toy_router, toy_rows):

@@ -305,9 +305,9 @@ def test_prices_are_merged_and_must_agree(make_records, embedder):
     assert whole.merge(other).info.input_prices == {"a": 1e-6, "c": 2e-6}
     assert other.merge(whole).info.input_prices == {"a": 1e-6, "c": 2e-6}
     assert whole.merge(other).drop_models(["c"]).info.input_prices == {"a": 1e-6}
-    dearer = fit(first, embedder, centroids=whole, input_prices={"a": 3e-6})
+    costlier = fit(first, embedder, centroids=whole, input_prices={"a": 3e-6})
     with pytest.raises(ArtifactError, match=r"the input_prices of \['a'\] differ"):
-        whole.merge(dearer)
+        whole.merge(costlier)
 
 
 def test_the_embedder_may_be_given_as_to_fit(make_records):

@@ -83,5 +83,5 @@ def test_a_hub_that_can_not_be_reached_is_one_clear_error(monkeypatch):
         raise OSError("no network")
 
     monkeypatch.setattr("huggingface_hub.snapshot_download", fails)
-    with pytest.raises(RecordError, match="can not be had from the hub: OSError: no network"):
+    with pytest.raises(RecordError, match="cannot be had from the hub: OSError: no network"):
         hub.download("llmrouterbench")

@@ -1,4 +1,4 @@
-"""Whatever a file holds, an import gives records and problems, or says why it can not be read."""
+"""Whatever a file holds, an import gives records and problems, or says why it cannot be read."""
 
 from __future__ import annotations
 

@@ -129,7 +129,7 @@ def test_a_damaged_page_of_parquet_ends_its_part_alone(tmp_path):
     rows = [row for part in parts for row in read(part)]
     problems = [row for _, row in rows if isinstance(row, RecordProblem)]
     assert problems
-    assert all(problem.reason.startswith("the file can not be read from") for problem in problems)
+    assert all(problem.reason.startswith("the file cannot be read from") for problem in problems)
     good = {number for number, row in rows if not isinstance(row, RecordProblem)}
     assert {*range(1, 2001), *range(3001, 4001)} <= good
 

@@ -130,5 +130,5 @@ def test_what_can_not_be_fitted(folder, tmp_path):
         bulk.fit(folder, engine="steam")
     with pytest.raises(ValueError, match="workers must be at least 1"):
         bulk.fit(folder, workers=0)
-    with pytest.raises(AvengersError, match="can not be sent to other processes"):
+    with pytest.raises(AvengersError, match="cannot be sent to other processes"):
         bulk.fit(folder, lambda texts: np.ones((len(texts), 2)), engine="processes", workers=1)

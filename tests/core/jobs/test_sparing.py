@@ -1,4 +1,4 @@
-"""Texts that can not be embedded do not end a job."""
+"""Texts that cannot be embedded do not end a job."""
 
 from __future__ import annotations
 

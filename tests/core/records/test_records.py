@@ -179,7 +179,7 @@ def test_a_truncated_compressed_file_keeps_what_was_read():
     lines = "\n".join(line(query=f"q{i}" + "x" * 50) for i in range(20_000))
     records = read(gzip.compress(lines.encode())[:-30_000])
     assert 0 < len(records) < 20_000
-    assert "can not be read on from here" in records.problems[-1].reason
+    assert "cannot be read on from here" in records.problems[-1].reason
 
 
 def test_wrong_kinds_of_source():

@@ -145,10 +145,10 @@ def random_curve(seed):
 def test_targets_are_the_best_by_trying_every_alpha(seed, cost, score, saving):
     curve = random_curve(seed)
     every = list(zip(curve.score.tolist(), curve.cost.tolist(), strict=True))
-    dearest = curve.single_cost[curve.single_score.argmax()] * (1 - saving)
+    most_expensive = curve.single_cost[curve.single_score.argmax()] * (1 - saving)
     for target, within in (
         ({"cost": cost}, [s for s, c in every if c <= cost]),
-        ({"saving": saving}, [s for s, c in every if c <= dearest]),
+        ({"saving": saving}, [s for s, c in every if c <= most_expensive]),
         ({"score": score}, [-c for s, c in every if s >= score]),
     ):
         if not within:

@@ -383,7 +383,7 @@ def test_copies_and_pickles_route_alike(small):
 
 def test_an_embedder_of_another_space_is_refused(small):
     foreign = CallableEmbedder(lambda t: np.ones((len(t), 8)), id="test/foreign", dim=8)
-    with pytest.raises(EmbedderMismatchError, match="can not be compared"):
+    with pytest.raises(EmbedderMismatchError, match="cannot be compared"):
         Router(small.artifact, foreign)
 
 

@@ -30,7 +30,7 @@ _MOST_MODELS = 8
 _MOST_FLAT_LABELS = 8
 # Models named as left out, and characters of such a line.
 _MOST_NAMED, _LINE = 6, 100
-# Steps drawn along alpha: more can not be told apart on a page.
+# Steps drawn along alpha: more cannot be told apart on a page.
 _MOST_STEPS = 150
 _NO_METADATA = dict.fromkeys(("Creator", "Date", "Format", "Type"))
 _PATH = re.compile(r' d="[^"]*"')

@@ -25,7 +25,7 @@ _DAMAGED: tuple[type[Exception], ...] = (
     LookupError,
     ValueError,
 )
-with suppress(ImportError):  # a Python built without it can not read such archives at all
+with suppress(ImportError):  # a Python built without it cannot read such archives at all
     from lzma import LZMAError
 
     _DAMAGED += (LZMAError,)
@@ -40,7 +40,7 @@ def opened(source: Path) -> Iterator[Sequence[File]]:
     same every time.
 
     Raises:
-        RecordError: there are none, only pickles, or an archive that can not be unpacked.
+        RecordError: there are none, only pickles, or an archive that cannot be unpacked.
     """
     with tempfile.TemporaryDirectory() as room:
         found = [

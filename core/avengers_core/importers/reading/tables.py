@@ -57,10 +57,10 @@ def unfit(file: File, row: int, reason: Exception | str, item: object) -> Record
 
 
 def rows(file: File) -> Iterator[Row | RecordProblem]:
-    """The rows of one file; a problem in place of a row that can not be read.
+    """The rows of one file; a problem in place of a row that cannot be read.
 
     Raises:
-        RecordError: the whole file can not be.
+        RecordError: the whole file cannot be.
     """
     for _, row in numbered_rows(file):
         yield row

@@ -30,7 +30,7 @@ class _PublishedScorer(ClusterScorer):
 
     def features(self, queries: Queries, out: Floats | None = None) -> Floats:
         distance = 1 - queries.vectors.astype(np.float64) @ self._centroids.T
-        # Clusters without records have no ranking and can not vote.
+        # Clusters without records have no ranking and cannot vote.
         distance[:, self._size == 0] = np.inf
         nearest = np.argsort(distance, axis=1, kind="stable")[:, : self._top_k]
         votes = np.zeros(distance.shape)

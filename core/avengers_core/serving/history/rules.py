@@ -234,7 +234,7 @@ def _said(turns: Iterable[Turn], dialect: Dialect) -> list[Turn]:
 
 
 def _noted(turns: Sequence[Turn], dialect: Dialect) -> Sequence[Turn]:
-    """With system messages as notes of the user's where they can not stand."""
+    """With system messages as notes of the user's where they cannot stand."""
     if dialect.system_in_middle == "anywhere" or all(turn.role != "system" for turn in turns):
         return turns
     noted: list[Turn] = []
