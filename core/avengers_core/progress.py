@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator
-from typing import TypeVar
+from contextlib import contextmanager
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 
@@ -42,3 +43,14 @@ def _watched() -> bool:
         return sys.stderr is not None and sys.stderr.isatty()
     except ValueError:
         return False
+
+
+@contextmanager
+def progress_bar(desc: str, total: int, unit: str) -> Iterator[Any]:
+    """A bar to be moved by hand: ``update(n)``, ``set_postfix_str(text)``; see :func:`progress`."""
+    from tqdm import tqdm
+
+    with tqdm(
+        desc=desc, total=total, unit=unit, delay=_DELAY_SECONDS, leave=False, disable=not _watched()
+    ) as bar:
+        yield bar

@@ -224,7 +224,7 @@ class Plan:
         else:
             first = dict(zip(reversed(sample.queries), range(len(sample))[::-1], strict=True))
             distinct = vectors[sorted(first.values())]
-            centers = _cluster(distinct, self.n_clusters, self.seed, self.n_init)
+            centers = cluster(distinct, self.n_clusters, self.seed, self.n_init)
             if (n := len(centers)) < self.n_clusters:
                 logger.warning(
                     "only %d distinct queries, so %d clusters, not %d", n, n, self.n_clusters
@@ -232,8 +232,8 @@ class Plan:
         if features is None:
             return centers, None
         # One start will do: this clustering is averaged over, not reported.
-        cluster = partial(_cluster, n_clusters=self.n_clusters, seed=self.seed, n_init=1)
-        return centers, fit_refinement(vectors, features, sample, cluster, self.seed)
+        again = partial(cluster, n_clusters=self.n_clusters, seed=self.seed, n_init=1)
+        return centers, fit_refinement(vectors, features, sample, again, self.seed)
 
 
 def columns_of(
@@ -283,7 +283,7 @@ def embed_distinct(
     return encoder.embed(list(position)), np.array(row, dtype=np.int64)
 
 
-def _cluster(
+def cluster(
     vectors: npt.NDArray[np.float32], n_clusters: int, seed: int, n_init: int
 ) -> npt.NDArray[np.float32]:
     from sklearn.cluster import KMeans

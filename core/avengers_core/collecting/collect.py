@@ -1,0 +1,119 @@
+"""From questions and models to records: ask, grade, write down, within a budget."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import Any, get_args
+
+from avengers_core.collecting.adaptive import Adaptive
+from avengers_core.collecting.answers import asker
+from avengers_core.collecting.graders import as_grader
+from avengers_core.collecting.journal import Journal
+from avengers_core.collecting.questions import as_questions
+from avengers_core.collecting.running import Budget, FailedCall, Worker, run
+from avengers_core.collecting.strategies import Full, RandomPicks, Strategy, StrategyName
+from avengers_core.records.prices import Prices, find_prices
+from avengers_core.records.record import Records
+
+
+class Collected(Records):
+    """The records that were collected.
+
+    Attributes:
+        failures: the calls of this run that brought no score.
+        calls: answers in the records and the journal, of this run and those before.
+        spent: USD for them and for grading, as far as it is known.
+    """
+
+    def __init__(
+        self, records: Records, failures: Iterable[FailedCall], calls: int, spent: float
+    ) -> None:
+        super().__init__(records, order=records.models)
+        self.failures = tuple(failures)
+        self.calls = calls
+        self.spent = spent
+
+
+def collect(
+    questions: Iterable[str | Mapping[str, Any]],
+    models: Mapping[str, Any],
+    grade: Any,
+    *,
+    strategy: StrategyName = "adaptive",
+    max_calls: int | None = None,
+    max_usd: float | None = None,
+    concurrency: int = 8,
+    path: str | PathLike[str] | None = None,
+    seed: int = 0,
+    prices: Prices | None = None,
+) -> Collected:
+    """Ask models questions, grade the answers, and make records of them.
+
+    Args:
+        questions: texts, or rows with ``query``, and optionally ``reference``, ``dataset``,
+            ``index`` and what else the grader needs.
+        models: id -> a LangChain chat model, a LlamaIndex LLM, or a function from a text to a text
+            or an :class:`Answer`.
+        grade: ``(row, answer) -> score in [0, 1]``, or None for an answer that cannot be graded;
+            or anything else that :func:`avengers_core.collecting.as_grader` takes.
+        strategy: ``"adaptive"``, ask first what teaches a router most, and stop where its choices
+            stand; ``"full"``, every model every question; ``"random"``.
+        max_calls: most answers, those of earlier runs included; default no limit.
+        max_usd: most USD, those of earlier runs included; passed at most by the calls in flight.
+        concurrency: calls in flight.
+        path: file of records (JSON lines), written as it goes. Beside it, in ``<path>.journal``,
+            stands each answer and grade; a run that finds them there goes on where the other
+            stopped, and asks for nothing twice. Default: nothing is written.
+        seed: of the order in which questions are asked.
+        prices: what a token costs, for models that do not say what a call cost; see
+            :data:`avengers_core.records.prices.Prices`.
+
+    Returns:
+        One record for each question with a score. Failed calls are missing, never zero, and
+        listed.
+
+    Raises:
+        RecordError: no questions, or a journal that is damaged or in use.
+        ValueError: an argument out of range; or ``max_usd`` with a model whose cost is unknown.
+        TypeError: a model or a grader that is none.
+        OSError: the files cannot be written.
+    """
+    _check(models, max_calls, max_usd, concurrency)
+    rows = as_questions(questions)
+    names = list(models)
+    askers = [asker(name, model) for name, model in models.items()]
+    price = find_prices(names, prices)
+    grader = as_grader(grade)
+    plan = _strategy(strategy, [row.query for row in rows], seed)
+    file = None if path is None else Path(path)
+    with Journal(file) as journal:
+        worker = Worker(rows, names, askers, [price.get(n) for n in names], grader, journal)
+        budget = Budget(max_calls, max_usd, journal)
+        run(worker, plan, budget, concurrency)
+        records = journal.records(rows, names)
+        journal.write(records)
+        return Collected(records, worker.failures, len(journal.entries), journal.spent)
+
+
+def _check(
+    models: Mapping[str, Any], max_calls: int | None, max_usd: float | None, concurrency: int
+) -> None:
+    if not models:
+        raise ValueError("models= names nobody to ask")
+    for name, value in (("max_calls", max_calls), ("concurrency", concurrency)):
+        if value is not None and (not isinstance(value, int) or value < 1):
+            raise ValueError(f"{name} must be a whole number, at least 1, got {value!r}")
+    if max_usd is not None and not max_usd > 0:
+        raise ValueError(f"max_usd must be above 0, got {max_usd}")
+
+
+def _strategy(name: str, queries: Sequence[str], seed: int) -> Strategy:
+    if name == "full":
+        return Full(seed)
+    if name == "random":
+        return RandomPicks(seed)
+    if name == "adaptive":
+        return Adaptive(queries, seed)
+    raise ValueError(f"strategy must be one of {get_args(StrategyName)}, got {name!r}")

@@ -1,0 +1,212 @@
+"""What has been asked, answered and graded: nothing that was paid for is lost or doubled.
+
+Beside the file of records, in ``<records>.journal``, stands one line for each answer, written
+before it is graded, and one for each grade. A run that is killed leaves at most one line that is
+cut short, which the next run takes away.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any
+
+from filelock import FileLock, Timeout
+
+from avengers_core.artifact.storage import replace_file
+from avengers_core.collecting.answers import Answer
+from avengers_core.collecting.graders import Graded
+from avengers_core.collecting.questions import Question
+from avengers_core.errors import RecordError
+from avengers_core.records.record import Record, Records, Usage
+
+Place = tuple[str, str]
+"""A question's key and a model."""
+
+_SECONDS_BETWEEN_WRITES = 5.0
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An answer, and its grade where it has been graded.
+
+    Attributes:
+        answer: what the model answered.
+        graded: None: not yet.
+    """
+
+    answer: Answer
+    graded: Graded | None = None
+
+    @property
+    def spent(self) -> float:
+        """USD, as far as it is known."""
+        return (self.answer.cost or 0.0) + (self.graded.cost if self.graded else 0.0)
+
+
+class Journal:
+    """The answers and grades so far; in memory, and in a file where there is one.
+
+    A context manager. Threads may share it; another process is kept out.
+
+    Args:
+        records: the file of records beside which the journal lies, or None.
+
+    Attributes:
+        entries: by question and model.
+
+    Raises:
+        RecordError: the journal is damaged or in use, or there are records without a journal.
+        OSError: a file cannot be read or written.
+    """
+
+    def __init__(self, records: Path | None) -> None:
+        self.entries: dict[Place, Entry] = {}
+        self._records = records
+        self._mutex = threading.Lock()
+        self._file: IO[bytes] | None = None
+        self._written = time.monotonic()
+        self._process_lock: FileLock | None = None
+        if records is None:
+            return
+        path = records.with_name(f"{records.name}.journal")
+        if records.exists() and not path.exists():
+            raise RecordError(
+                f"{records} holds records that were not collected here; name another file"
+            )
+        self._process_lock = FileLock(f"{path}.lock", blocking=False)
+        try:
+            self._process_lock.acquire()
+        except Timeout:
+            raise RecordError(f"{records}: another run is collecting into it") from None
+        try:
+            self._file = path.open("ab+")
+            self._read(self._file, path)
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def spent(self) -> float:
+        """USD of all answers and grades, as far as they are known."""
+        with self._mutex:
+            return sum(entry.spent for entry in self.entries.values())
+
+    @property
+    def unpriced(self) -> set[str]:
+        """The models with an answer of which it is not known what it cost."""
+        with self._mutex:
+            entries = list(self.entries.items())
+        return {model for (_, model), entry in entries if entry.answer.cost is None}
+
+    def answered(self, place: Place, answer: Answer) -> None:
+        """Note an answer."""
+        with self._mutex:
+            self._append({"question": place[0], "model": place[1], "answer": asdict(answer)})
+            self.entries[place] = Entry(answer)
+
+    def graded(self, place: Place, graded: Graded) -> None:
+        """Note the grade of an answer that was noted before."""
+        with self._mutex:
+            line = {"question": place[0], "model": place[1], "graded": graded._asdict()}
+            self._append(line)
+            self.entries[place] = replace(self.entries[place], graded=graded)
+
+    def records(self, questions: Sequence[Question], models: Sequence[str]) -> Records:
+        """The records that answers and grades make: one for each question with a score."""
+        with self._mutex:
+            entries = dict(self.entries)
+        each = (_record(question, models, entries) for question in questions)
+        return Records((record for record in each if record is not None), order=models)
+
+    def write(self, records: Records) -> None:
+        """Put the file of records in place, whole."""
+        if self._records is not None:
+            lines = (r.model_dump_json(by_alias=True, exclude_none=True) for r in records)
+            replace_file(self._records, "".join(f"{line}\n" for line in lines).encode())
+        self._written = time.monotonic()
+
+    def write_now_and_then(self, questions: Sequence[Question], models: Sequence[str]) -> None:
+        """:meth:`write`, unless that was a moment ago."""
+        if time.monotonic() - self._written > _SECONDS_BETWEEN_WRITES:
+            self.write(self.records(questions, models))
+
+    def close(self) -> None:
+        """Close the file; another process may then go on with it."""
+        if self._file is not None:
+            self._file.close()
+        if self._process_lock is not None:
+            self._process_lock.release()
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _append(self, line: Mapping[str, Any]) -> None:
+        if self._file is not None:
+            self._file.write(json.dumps(line).encode() + b"\n")
+            self._file.flush()
+            os.fsync(self._file.fileno())
+
+    def _read(self, file: IO[bytes], path: Path) -> None:
+        file.seek(0)
+        whole = 0
+        for number, line in enumerate(file, 1):
+            if not line.endswith(b"\n"):
+                break
+            whole += len(line)
+            try:
+                self._take(json.loads(line))
+            except (ValueError, KeyError, TypeError) as error:
+                raise RecordError(
+                    f"{path}, line {number}: not a line of a journal of answers "
+                    f"({type(error).__name__}: {error})"
+                ) from None
+        file.truncate(whole)
+
+    def _take(self, line: Mapping[str, Any]) -> None:
+        place = line["question"], line["model"]
+        if "answer" in line:
+            self.entries[place] = Entry(Answer(**line["answer"]))
+        else:
+            self.entries[place] = replace(self.entries[place], graded=Graded(**line["graded"]))
+
+
+def _record(
+    question: Question, models: Sequence[str], entries: Mapping[Place, Entry]
+) -> Record | None:
+    scores: dict[str, float | None] = {}
+    usages: dict[str, Usage | None] = {}
+    for model in models:
+        entry = entries.get((question.key, model))
+        if entry is None or entry.graded is None or entry.graded.score is None:
+            continue
+        answer = entry.answer
+        scores[model] = entry.graded.score
+        usages[model] = Usage(
+            cost=answer.cost,
+            prompt_tokens=answer.prompt_tokens,
+            completion_tokens=answer.completion_tokens,
+        )
+    if not scores:
+        return None
+    return Record(
+        query=question.query,
+        scores=scores,
+        usages=usages,
+        dataset=question.dataset,
+        index=question.index,
+    )

@@ -1,0 +1,67 @@
+"""The questions that models are asked, and what is known of a right answer."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from avengers_core.errors import RecordError
+
+
+@dataclass(frozen=True)
+class Question:
+    """A question.
+
+    Attributes:
+        query: what the models are asked.
+        dataset: where it comes from; see :class:`avengers_core.records.Record`.
+        index: its number or name there, or None.
+        row: all that was given with it, for the grader: ``query``, ``reference``, ``dataset`` and
+            whatever else.
+    """
+
+    query: str
+    dataset: str
+    index: int | str | None
+    row: Mapping[str, Any]
+
+    @property
+    def key(self) -> str:
+        """What tells it from other questions, from run to run."""
+        identity = json.dumps([self.dataset, self.index, self.query])
+        return hashlib.blake2b(identity.encode(), digest_size=12).hexdigest()
+
+
+def as_questions(given: Iterable[str | Mapping[str, Any]]) -> list[Question]:
+    """Questions from texts, or from rows with ``query`` and what else is known of them.
+
+    Args:
+        given: texts, or mappings with ``query``, and optionally ``reference``, ``dataset``,
+            ``index`` and what a grader needs. Repeated ones are asked once.
+
+    Raises:
+        RecordError: one that is neither, or blank; the message says which.
+        TypeError: one text in place of several.
+    """
+    if isinstance(given, str | Mapping):
+        raise TypeError("questions must be several: pass a list of texts or of rows")
+    questions: dict[str, Question] = {}
+    for number, item in enumerate(given, 1):
+        row: Mapping[str, Any] = {"query": item} if isinstance(item, str) else item
+        query = row.get("query") if isinstance(row, Mapping) else None
+        if not isinstance(query, str) or not query.strip():
+            raise RecordError(
+                f"question {number}: expected a text, or a row with a text as `query`, got "
+                f"{item!r:.80}"
+            )
+        index = row.get("index")
+        if index is not None and (isinstance(index, bool) or not isinstance(index, int | str)):
+            raise RecordError(f"question {number}: index must be a number or a name, got {index!r}")
+        question = Question(query, str(row.get("dataset") or "default"), index, dict(row))
+        questions.setdefault(question.key, question)
+    if not questions:
+        raise RecordError("there are no questions to ask")
+    return list(questions.values())

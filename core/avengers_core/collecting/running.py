@@ -1,0 +1,197 @@
+"""The calls: so many at a time, within the budget, each noted before the next thing is done."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter, deque
+from collections.abc import Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+
+from avengers_core.collecting.answers import Ask
+from avengers_core.collecting.graders import Grade, grade_with
+from avengers_core.collecting.journal import Journal
+from avengers_core.collecting.questions import Question
+from avengers_core.collecting.strategies import Cell, Strategy, Table
+from avengers_core.progress import progress_bar
+from avengers_core.records.prices import Price
+from avengers_core.redaction import describe
+
+# A model that fails this often in a row is not asked again in this run.
+_MOST_FAILURES = 8
+
+
+class FailedCall(NamedTuple):
+    """A call that brought no score; the records lack it, and the next run asks again.
+
+    Attributes:
+        model: who was asked.
+        query: what.
+        reason: the error, without keys.
+    """
+
+    model: str
+    query: str
+    reason: str
+
+
+@dataclass
+class Worker:
+    """Asks and grades, and notes both.
+
+    Attributes:
+        questions: n questions.
+        models: M ids.
+        askers: how to ask each model.
+        prices: and its price, or None.
+        grader: the grader.
+        journal: where answers and grades are noted.
+        failures: the calls that brought no score.
+        given_up: models that failed too often in a row.
+    """
+
+    questions: Sequence[Question]
+    models: Sequence[str]
+    askers: Sequence[Ask]
+    prices: Sequence[Price | None]
+    grader: Grade
+    journal: Journal
+    failures: list[FailedCall] = field(default_factory=list)
+    given_up: set[int] = field(default_factory=set)
+    _in_a_row: Counter[int] = field(default_factory=Counter)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def do(self, cell: Cell) -> None:
+        """Ask a model a question, unless it has answered it already, and grade the answer."""
+        row, column = cell
+        question, place = self.questions[row], (self.questions[row].key, self.models[column])
+        try:
+            entry = self.journal.entries.get(place)
+            if entry is None:
+                answer = self.askers[column](question.query).priced(self.prices[column])
+                self.journal.answered(place, answer)
+            else:
+                answer = entry.answer
+            self.journal.graded(place, grade_with(self.grader, question.row, answer.text))
+        except Exception as error:
+            self._failed(cell, describe(error))
+        else:
+            with self._lock:
+                self._in_a_row[column] = 0
+
+    def table(self) -> Table:
+        """What is known: scores and costs, and whom it is no use to ask."""
+        n, m = len(self.questions), len(self.models)
+        scores, costs = np.full((n, m), np.nan), np.full((n, m), np.nan)
+        done = np.zeros((n, m), dtype=bool)
+        for i, question in enumerate(self.questions):
+            for j, model in enumerate(self.models):
+                entry = self.journal.entries.get((question.key, model))
+                if entry is None or entry.graded is None:
+                    continue
+                done[i, j] = True
+                if entry.graded.score is not None:
+                    scores[i, j] = entry.graded.score
+                if entry.answer.cost is not None:
+                    costs[i, j] = entry.answer.cost
+        position = {question.query: i for i, question in enumerate(self.questions)}
+        with self._lock:
+            for failure in self.failures:
+                done[position[failure.query], self.models.index(failure.model)] = True
+            done[:, sorted(self.given_up)] = True
+        return Table(scores, costs, done)
+
+    def _failed(self, cell: Cell, reason: str) -> None:
+        row, column = cell
+        with self._lock:
+            self.failures.append(FailedCall(self.models[column], self.questions[row].query, reason))
+            self._in_a_row[column] += 1
+            if self._in_a_row[column] >= _MOST_FAILURES:
+                self.given_up.add(column)
+
+
+@dataclass
+class Budget:
+    """How much may be spent, earlier runs included.
+
+    Attributes:
+        max_calls: most answers, or None.
+        max_usd: most USD, or None.
+        journal: where it stands what has been spent.
+    """
+
+    max_calls: int | None
+    max_usd: float | None
+    journal: Journal
+
+    def left(self, flying: int) -> int | None:
+        """How many more answers may be asked for while some are in flight; None: no limit.
+
+        Calls in flight are expected to cost what others did on average, so that the last of them
+        hardly passes the limit.
+
+        Raises:
+            ValueError: USD are limited, and a call has no known cost.
+        """
+        answers = len(self.journal.entries)
+        by_calls = None if self.max_calls is None else self.max_calls - answers - flying
+        if self.max_usd is None:
+            return by_calls
+        unpriced = self.journal.unpriced
+        if unpriced:
+            raise ValueError(
+                f"max_usd cannot be held: what calls of {sorted(unpriced)} cost is not known; "
+                f"pass prices="
+            )
+        mean = self.journal.spent / answers if answers else 0.0
+        room = self.max_usd - self.journal.spent - flying * mean
+        by_usd = 0 if room <= 0 else max(1, int(room / mean)) if mean else 1
+        return by_usd if by_calls is None else min(by_calls, by_usd)
+
+
+def run(worker: Worker, strategy: Strategy, budget: Budget, concurrency: int) -> None:
+    """Ask what the strategy wants, until it wants nothing more or the budget is spent."""
+    journal = worker.journal
+    keys = {question.key: i for i, question in enumerate(worker.questions)}
+    ungraded = [
+        (keys[key], worker.models.index(model))
+        for (key, model), entry in journal.entries.items()
+        if entry.graded is None and key in keys and model in worker.models
+    ]
+    total = len(worker.questions) * len(worker.models)
+    pool = ThreadPoolExecutor(concurrency, thread_name_prefix="collect")
+    flying: set[Future[None]] = set()
+    queue: deque[Cell] = deque()
+    try:
+        for _ in pool.map(worker.do, ungraded):
+            pass
+        with progress_bar("collect", min(budget.max_calls or total, total), "call") as bar:
+            bar.update(len(journal.entries))
+            while True:
+                left = budget.left(len(flying))
+                if not queue and not flying and left != 0:
+                    queue.extend(strategy.choose(worker.table(), left))
+                while queue and len(flying) < concurrency and (left is None or left > 0):
+                    cell = queue.popleft()
+                    if cell[1] not in worker.given_up:
+                        flying.add(pool.submit(worker.do, cell))
+                        left = budget.left(len(flying))
+                if not flying:
+                    break
+                done, flying = wait(flying, return_when=FIRST_COMPLETED)
+                bar.update(len(done))
+                bar.set_postfix_str(_money(budget))
+                journal.write_now_and_then(worker.questions, worker.models)
+    finally:
+        # What is in flight is paid for: it is waited for, and noted.
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _money(budget: Budget) -> str:
+    spent = f"${budget.journal.spent:.4f} spent"
+    if budget.max_usd is None:
+        return spent
+    return f"{spent}, ${max(0.0, budget.max_usd - budget.journal.spent):.4f} left"

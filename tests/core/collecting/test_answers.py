@@ -1,0 +1,64 @@
+"""One way to ask any model."""
+
+from __future__ import annotations
+
+import pytest
+
+from avengers_core.collecting import Answer
+from avengers_core.collecting.answers import asker, endpoint_asker
+from avengers_core.records.prices import Price
+from avengers_core.serving.endpoints import find_endpoint
+
+
+def test_functions_plain_and_asynchronous():
+    async def later(text):
+        return Answer(text.upper(), cost=1.0)
+
+    assert asker("m", str.upper)("hi") == Answer("HI")
+    assert asker("m", later)("hi") == Answer("HI", cost=1.0)
+    with pytest.raises(TypeError, match="m"):
+        asker("m", len)("hi")
+    with pytest.raises(TypeError, match="m"):
+        asker("m", 3)
+
+
+def test_langchain_chat_models(server):
+    langchain_openai = pytest.importorskip("langchain_openai")
+    model = langchain_openai.ChatOpenAI(model="a/b", base_url=server.url, api_key="k")
+    answer = asker("a/b", model)("Hello")
+    assert answer.text == server.requests[-1].body["messages"][-1]["content"] or answer.text
+    usage = server.requests[-1].usage
+    assert (answer.prompt_tokens, answer.completion_tokens) == (
+        usage["prompt_tokens"],
+        usage["completion_tokens"],
+    )
+
+
+def test_llamaindex_llms(server):
+    openai_like = pytest.importorskip("llama_index.llms.openai_like")
+    llm = openai_like.OpenAILike(model="a/b", api_base=server.url, api_key="k", is_chat_model=True)
+    answer = asker("a/b", llm)("Hello")
+    usage = server.requests[-1].usage
+    assert answer.text
+    assert (answer.prompt_tokens, answer.completion_tokens) == (
+        usage["prompt_tokens"],
+        usage["completion_tokens"],
+    )
+
+
+def test_an_endpoint(server):
+    endpoint = find_endpoint(server.url)
+    answer = endpoint_asker(endpoint, "a/b", {"max_tokens": 5})("Hello")
+    request = server.requests[-1]
+    assert request.model == "a/b"
+    assert request.body["max_tokens"] == 5
+    assert answer.text
+    assert answer.prompt_tokens == request.usage["prompt_tokens"]
+
+
+def test_price():
+    answer = Answer("x", prompt_tokens=1000, completion_tokens=100)
+    assert answer.priced(Price(1e-6, 5e-6)).cost == pytest.approx(0.0015)
+    assert answer.priced(None) == answer
+    assert Answer("x", cost=0.0, prompt_tokens=1, completion_tokens=1).priced(Price(1, 1)).cost == 0
+    assert Answer("x", prompt_tokens=1000).priced(Price(1, 1)).cost is None

@@ -1,0 +1,271 @@
+"""Collecting records: nothing lost, nothing doubled, money counted."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+
+import pytest
+
+from avengers_core import RecordError, fit, load_records
+from avengers_core.collecting import Answer, collect
+
+QUESTIONS = [{"query": f"What is {i} + {i}?", "reference": str(2 * i)} for i in range(12)]
+
+
+def adds(query: str) -> Answer:
+    i = int(query.split()[2])
+    return Answer(str(2 * i), cost=0.01, prompt_tokens=6, completion_tokens=1)
+
+
+def errs(query: str) -> str:
+    return "no idea"
+
+
+@pytest.mark.parametrize("strategy", ["full", "random", "adaptive"])
+def test_without_a_limit_every_model_is_asked_every_question(strategy):
+    records = collect(QUESTIONS, {"right": adds, "wrong": errs}, "exact", strategy=strategy)
+    assert len(records) == len(QUESTIONS)
+    assert records.models == ("right", "wrong")
+    if strategy != "adaptive":
+        assert all(r.scores == {"right": 1.0, "wrong": 0.0} for r in records)
+    assert records[0].usages["right"].cost == 0.01
+    assert records.failures == ()
+
+
+def test_records_can_be_fitted_on_and_are_on_disk(tmp_path):
+    path = tmp_path / "records.jsonl"
+    records = collect(
+        QUESTIONS, {"right": adds, "wrong": errs}, "exact", strategy="full", path=path
+    )
+    assert list(load_records(path)) == list(records)
+    assert fit(path, n_clusters=2).models == ("right", "wrong")
+
+
+def test_failed_calls_are_listed_and_missing_and_asked_again(tmp_path):
+    down = {3, 7}
+
+    def flaky(query: str) -> Answer:
+        if int(query.split()[2]) in down:
+            raise ConnectionError("nobody there")
+        return adds(query)
+
+    path = tmp_path / "records.jsonl"
+    first = collect(QUESTIONS, {"flaky": flaky}, "exact", strategy="full", path=path)
+    assert len(first) == 10
+    assert {f.query for f in first.failures} == {QUESTIONS[3]["query"], QUESTIONS[7]["query"]}
+    assert all("nobody there" in f.reason and f.model == "flaky" for f in first.failures)
+    asked = Counter()
+
+    def mended(query: str) -> Answer:
+        asked[query] += 1
+        return adds(query)
+
+    second = collect(QUESTIONS, {"flaky": mended}, "exact", strategy="full", path=path)
+    assert len(second) == 12
+    assert asked == Counter(QUESTIONS[i]["query"] for i in down)
+    assert second.spent == pytest.approx(0.12)
+
+
+def test_a_model_that_always_fails_is_given_up():
+    asked = Counter()
+
+    def broken(query: str) -> str:
+        asked["broken"] += 1
+        raise RuntimeError("out of order")
+
+    questions = [f"question {i}" for i in range(100)]
+    records = collect(
+        questions, {"broken": broken, "works": errs}, lambda row, answer: 0.5, strategy="full"
+    )
+    assert asked["broken"] < 40
+    assert len(records) == 100
+
+
+@pytest.mark.parametrize("strategy", ["full", "random", "adaptive"])
+def test_limit_of_calls(strategy, tmp_path):
+    path = tmp_path / "r.jsonl"
+    models = {"right": adds, "wrong": errs}
+    for most in (7, 13):
+        records = collect(QUESTIONS, models, "exact", strategy=strategy, max_calls=most, path=path)
+        assert records.calls == most == sum(len(r.scores) for r in records)
+
+
+def test_limit_of_money_holds_within_the_calls_in_flight():
+    records = collect(
+        QUESTIONS, {"right": adds}, "exact", strategy="full", max_usd=0.055, concurrency=2
+    )
+    assert records.spent == pytest.approx(0.06)
+    assert records.calls == 6
+
+
+def test_limit_of_money_needs_to_know_costs():
+    with pytest.raises(ValueError, match="wrong"):
+        collect(QUESTIONS, {"wrong": errs}, "exact", max_usd=1.0)
+
+
+def test_costs_by_price():
+    def counted(query: str) -> Answer:
+        return Answer("0", prompt_tokens=10, completion_tokens=5)
+
+    records = collect(QUESTIONS, {"m": counted}, "exact", prices={"m": (1e-6, 4e-6)})
+    assert records[0].usages["m"].cost == pytest.approx(30e-6)
+
+
+def test_an_answer_is_not_paid_twice_when_its_grading_failed(tmp_path):
+    path, asked = tmp_path / "r.jsonl", Counter()
+
+    def once(query: str) -> Answer:
+        asked[query] += 1
+        return adds(query)
+
+    def fails(row, answer):
+        raise KeyError("rubric")
+
+    first = collect(QUESTIONS, {"m": once}, fails, strategy="full", path=path)
+    assert len(first) == 0
+    assert 8 <= first.calls == len(first.failures)  # given up after as many failures in a row
+    second = collect(QUESTIONS, {"m": once}, "exact", strategy="full", path=path)
+    assert len(second) == 12
+    assert set(asked.values()) == {1}
+
+
+def test_what_cannot_be_graded_is_missing_and_not_asked_again(tmp_path):
+    path = tmp_path / "r.jsonl"
+    records = collect(QUESTIONS, {"m": adds}, lambda row, answer: None, path=path)
+    assert len(records) == 0
+    assert records.calls == 12
+    again = collect(QUESTIONS, {"m": errs}, lambda row, answer: None, path=path)
+    assert again.spent == pytest.approx(0.12)
+
+
+def test_two_runs_do_not_write_into_one_file(tmp_path):
+    path, entered, leave = tmp_path / "r.jsonl", threading.Event(), threading.Event()
+
+    def slow(query: str) -> str:
+        entered.set()
+        leave.wait(30)
+        return "x"
+
+    run = threading.Thread(target=collect, args=(["q"], {"m": slow}, len), kwargs={"path": path})
+    run.start()
+    try:
+        assert entered.wait(30)
+        with pytest.raises(RecordError, match=str(path)):
+            collect(["q"], {"m": slow}, "exact", path=path)
+    finally:
+        leave.set()
+        run.join()
+
+
+def test_records_of_others_are_left_alone(tmp_path):
+    path = tmp_path / "r.jsonl"
+    path.write_text('{"query": "mine", "records": {"m": 1}}\n')
+    with pytest.raises(RecordError):
+        collect(QUESTIONS, {"m": adds}, "exact", path=path)
+    assert "mine" in path.read_text()
+
+
+def test_a_damaged_journal_is_named(tmp_path):
+    path = tmp_path / "r.jsonl"
+    journal = tmp_path / "r.jsonl.journal"
+    journal.write_text('{"question": "k", "model": "m"}\n')
+    with pytest.raises(RecordError, match="line 1"):
+        collect(QUESTIONS, {"m": adds}, "exact", path=path)
+
+
+def test_a_line_cut_short_is_done_again(tmp_path):
+    path = tmp_path / "r.jsonl"
+    collect(QUESTIONS, {"m": adds}, "exact", strategy="full", path=path)
+    journal = tmp_path / "r.jsonl.journal"
+    whole = journal.read_bytes()
+    journal.write_bytes(whole[:-15])
+    records = collect(QUESTIONS, {"m": adds}, "exact", strategy="full", path=path)
+    assert len(records) == 12
+    assert records.spent == pytest.approx(0.12)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        ({"questions": []}, RecordError),
+        ({"questions": ["  "]}, RecordError),
+        ({"questions": "one"}, TypeError),
+        ({"questions": [{"question": "misspelt"}]}, RecordError),
+        ({"models": {}}, ValueError),
+        ({"models": {"m": 3}}, TypeError),
+        ({"grade": "spelling"}, ValueError),
+        ({"grade": 3}, TypeError),
+        ({"strategy": "all"}, ValueError),
+        ({"max_calls": 0}, ValueError),
+        ({"max_usd": -1.0}, ValueError),
+        ({"concurrency": 0}, ValueError),
+        ({"prices": {"m": (1, -1)}}, ValueError),
+    ],
+)
+def test_bad_arguments_are_refused_before_anything_is_asked(arguments, error):
+    def never(query: str) -> str:
+        raise AssertionError
+
+    good = {"questions": ["q"], "models": {"m": never}, "grade": "exact"}
+    given = {**good, **arguments}
+    with pytest.raises(error):
+        collect(given.pop("questions"), given.pop("models"), given.pop("grade"), **given)
+
+
+KILLED = """
+import sys, time
+from pathlib import Path
+from avengers_core.collecting import Answer, collect
+
+asked = open(sys.argv[2], "a", buffering=1)
+
+def ask(name):
+    def answer(query):
+        time.sleep(0.002)
+        if hash((name, query)) % 20 == 0 and not Path(sys.argv[3]).exists():
+            raise ConnectionError("flaky")
+        asked.write(f"{name} {query}\\n")
+        return Answer("42", cost=0.001)
+    return answer
+
+questions = [{"query": f"q{i}", "reference": "42"} for i in range(60)]
+print("ready", flush=True)
+records = collect(questions, {m: ask(m) for m in "abc"}, "exact", strategy="full", path=sys.argv[1])
+print(records.calls, round(records.spent, 6), flush=True)
+"""
+
+
+def test_killed_runs_lose_and_double_nothing(tmp_path):
+    path, asked, mended = tmp_path / "r.jsonl", tmp_path / "asked", tmp_path / "mended"
+    command = [sys.executable, "-c", KILLED, str(path), str(asked), str(mended)]
+    environment = {**os.environ, "PYTHONHASHSEED": "1"}
+    killed = 0
+    for least in (20, 60, 110):
+        run = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+        assert run.stdout.readline() == "ready\n"
+        while (asked.read_text().count("\n") if asked.exists() else 0) < least:
+            assert run.poll() is None, "it ended before it could be killed"
+            time.sleep(0.001)
+        run.send_signal(signal.SIGKILL)
+        killed += run.wait() == -signal.SIGKILL
+        run.stdout.close()
+    assert killed == 3
+    mended.touch()
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
+    assert done.stdout.split()[1:] == ["180", "0.18"]
+    records = load_records(path)
+    assert len(records) == 60
+    assert all(r.scores == dict.fromkeys("abc", 1.0) for r in records)
+    # Asked twice were at most the calls in flight when it was killed.
+    twice = [line for line, n in Counter(asked.read_text().splitlines()).items() if n > 1]
+    assert len(twice) <= 3 * 8
+    lines = [json.loads(line) for line in (tmp_path / "r.jsonl.journal").read_text().splitlines()]
+    places = Counter((x["question"], x["model"]) for x in lines if "answer" in x)
+    assert set(places.values()) == {1}
