@@ -7,6 +7,7 @@ import logging
 import click
 
 from avengers_core import __version__
+from avengers_core.cli.collecting import collect_command
 from avengers_core.cli.evaluating import evaluate_command
 from avengers_core.cli.fitting import fit_command, merge_command, update_command
 from avengers_core.cli.importing import import_command
@@ -33,6 +34,7 @@ def main() -> None:
 
 for command in (
     calibrate_command,
+    collect_command,
     evaluate_command,
     fit_command,
     import_command,

@@ -1,0 +1,182 @@
+"""The command that makes records: collect."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from avengers_core.cli.shared import names, show_problems
+from avengers_core.records.record import RecordProblem
+
+_JUDGE = "judge:"
+_ANSWER_TOKENS = 400
+
+
+@click.command("collect", short_help="Ask models your questions, grade, and write records.")
+@click.argument("questions", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@names("--models", "models", help="Whom to ask, by the ids of the endpoint in the environment.")
+@click.option(
+    "--grade",
+    required=True,
+    help="exact, normalised, contains, number, choice, regex[:PATTERN], json[:SCHEMA], "
+    "MODULE:FUNCTION, or judge:MODEL.",
+)
+@click.option("--rubric", help="What a judge's score means, in words.")
+@click.option(
+    "--output", "-o", type=click.Path(path_type=Path, dir_okay=False), help="File of records."
+)
+@click.option(
+    "--strategy",
+    type=click.Choice(["adaptive", "full", "random"]),
+    default="adaptive",
+    show_default=True,
+    help="adaptive: ask first what teaches most, and stop where choices stand.",
+)
+@click.option("--max-usd", type=click.FloatRange(0, min_open=True), help="Most USD, in all.")
+@click.option("--max-calls", type=click.IntRange(1), help="Most answers, in all.")
+@click.option("--concurrency", type=click.IntRange(1), default=8, show_default=True)
+@click.option("--max-tokens", type=click.IntRange(1), help="Longest answer, tokens.")
+@click.option(
+    "--prices",
+    help="genai-prices, or a JSON file of {model: [input, output]} in USD a token. Default: "
+    "what the endpoint says a call cost, else genai-prices if it is installed.",
+)
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--dry-run", is_flag=True, help="Say how many calls it would be, and about how much.")
+def collect_command(
+    questions: Path,
+    models: tuple[str, ...],
+    grade: str,
+    rubric: str | None,
+    output: Path | None,
+    strategy: Any,
+    max_usd: float | None,
+    max_calls: int | None,
+    concurrency: int,
+    max_tokens: int | None,
+    prices: str | None,
+    seed: int,
+    dry_run: bool,
+) -> None:
+    """Ask models the QUESTIONS of a file, grade the answers, and write records to fit on.
+
+    QUESTIONS are JSON lines, a JSON array, CSV or Parquet with `query`, and optionally `reference`,
+    `dataset` and `index`; or a .txt file of one question a line. Answers are noted beside the
+    output, in OUTPUT.journal: the same command goes on after a kill, and asks for nothing twice.
+
+    \b
+    export OPENROUTER_API_KEY=...
+    avengers collect questions.jsonl --models openai/gpt-5-mini,qwen/qwen3-8b \\
+        --grade normalised --max-usd 5 -o records.jsonl
+    avengers fit records.jsonl -o artifact/
+    """
+    from avengers_core.collecting import as_grader, collect, judge
+    from avengers_core.collecting.answers import endpoint_asker
+    from avengers_core.serving.endpoints import find_endpoint
+
+    if not models:
+        raise click.UsageError("--models names nobody to ask")
+    rows = _read(questions)
+    priced = _prices(prices, models)
+    if dry_run:
+        click.echo(_estimate(rows, models, priced, max_tokens))
+        return
+    if output is None:
+        raise click.UsageError("give --output, the file of records to write")
+    if output.exists() and output.samefile(questions):
+        raise click.UsageError(f"{output} is the file of questions; name another for the records")
+    endpoint = find_endpoint()
+    arguments = {} if max_tokens is None else {"max_tokens": max_tokens}
+
+    def reach(model: str) -> Any:
+        name = endpoint.remote_name(model)
+        if name is None:
+            raise click.ClickException(f"{model} cannot be reached through the endpoint")
+        return endpoint_asker(endpoint, name, arguments)
+
+    grader = (
+        judge(reach(grade.removeprefix(_JUDGE)), **({} if rubric is None else {"rubric": rubric}))
+        if grade.startswith(_JUDGE)
+        else as_grader(grade)
+    )
+    records = collect(
+        rows,
+        {model: reach(model) for model in models},
+        grader,
+        strategy=strategy,
+        max_calls=max_calls,
+        max_usd=max_usd,
+        concurrency=concurrency,
+        path=output,
+        seed=seed,
+        prices=priced,
+    )
+    answered = {m: sum(m in record.scores for record in records) for m in models}
+    each = ", ".join(f"{model} {n:,}" for model, n in answered.items())
+    click.echo(f"{output}: {len(records):,} records, ${records.spent:.4f} spent ({each})")
+    show_problems(
+        len(records.failures),
+        [f"{f.model}: {f.reason}" for f in records.failures],
+        "calls without a score; run the command again for them",
+    )
+
+
+def _read(path: Path) -> list[str | Mapping[str, Any]]:
+    from avengers_core.importers.reading.tables import File, rows
+
+    if path.suffix == ".txt":
+        lines = path.read_text(encoding="utf-8").splitlines()
+        return [line for line in lines if line.strip()]
+    good: list[str | Mapping[str, Any]] = []
+    bad: list[RecordProblem] = []
+    for row in rows(File(path, path, Path(path.name))):
+        if isinstance(row, RecordProblem):
+            bad.append(row)
+        else:
+            good.append(row)
+    show_problems(len(bad), bad, str(path))
+    return good
+
+
+def _prices(prices: str | None, models: Sequence[str]) -> Any:
+    from avengers_core.errors import OptionalDependencyError
+    from avengers_core.records.prices import find_prices
+
+    if prices is None:
+        try:
+            return find_prices(models, "genai-prices")
+        except OptionalDependencyError:
+            return None
+    if prices == "genai-prices":
+        return find_prices(models, "genai-prices")
+    return find_prices(models, json.loads(Path(prices).read_bytes()))
+
+
+def _estimate(
+    rows: Sequence[str | Mapping[str, Any]],
+    models: Sequence[str],
+    prices: Mapping[str, Any] | None,
+    max_tokens: int | None,
+) -> str:
+    """How many calls a full table is, and about what it costs."""
+    from avengers_core.collecting.questions import as_questions
+    from avengers_core.embedders.tokens import estimate_tokens
+
+    questions = as_questions(rows)
+    prompt = sum(estimate_tokens(question.query) for question in questions)
+    answers = len(questions) * min(_ANSWER_TOKENS, max_tokens or _ANSWER_TOKENS)
+    n, m = len(questions), len(models)
+    lines = [f"{n:,} questions x {m} models: {n * m:,} calls"]
+    known = prices or {}
+    for model in models:
+        price = known.get(model)
+        cost = "price unknown" if price is None else f"${price.cost(prompt, answers):.4f}"
+        lines.append(f"  {model}: {cost}")
+    total = sum(known[model].cost(prompt, answers) for model in models if model in known)
+    per = answers // len(questions)
+    lines.append(f"about ${total:.4f} in all, at {per} tokens an answer; adaptive asks less of it")
+    return "\n".join(lines)

@@ -1,0 +1,90 @@
+"""The command collect, against the stub server."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from avengers_core import load_records
+from avengers_core.cli import main
+
+
+@pytest.fixture
+def questions(tmp_path):
+    rows = [{"query": f"What is {i}?", "reference": f"It is {i}"} for i in range(5)]
+    file = tmp_path / "questions.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return file
+
+
+def run(*arguments: object, code: int = 0) -> str:
+    done = CliRunner().invoke(main, ["collect", *map(str, arguments)])
+    assert done.exit_code == code, done.output
+    return done.output
+
+
+def test_questions_become_records(questions, tmp_path, server, monkeypatch):
+    monkeypatch.setenv("AVENGERS_BASE_URL", server.url)
+    server.replies["a/right"] = lambda body: f"It is {body['messages'][-1]['content'][8:-1]}"
+    server.replies["b/wrong"] = lambda body: "no idea"
+    prices = tmp_path / "prices.json"
+    prices.write_text(json.dumps({"a/right": [1e-6, 2e-6], "b/wrong": [1e-7, 1e-7]}))
+    out = tmp_path / "records.jsonl"
+    arguments = (questions, "--models", "a/right,b/wrong", "--grade", "exact", "-o", out)
+    printed = run(*arguments, "--strategy", "full", "--prices", prices)
+    assert "5 records" in printed
+    records = load_records(out)
+    assert [r.scores for r in records] == [{"a/right": 1.0, "b/wrong": 0.0}] * 5
+    assert all(r.usages["a/right"].cost > 0 for r in records)
+    asked = len(server.requests)
+    run(*arguments, "--strategy", "full", "--prices", prices)
+    assert len(server.requests) == asked == 10
+
+
+def test_a_judge_grades(questions, tmp_path, server, monkeypatch):
+    monkeypatch.setenv("AVENGERS_BASE_URL", server.url)
+    server.replies["judge"] = lambda body: 'Fine.\n{"score": 0.5}'
+    out = tmp_path / "records.jsonl"
+    run(questions, "--models", "m", "--grade", "judge:judge", "--rubric", "any", "-o", out)
+    assert {s for r in load_records(out) for s in r.scores.values()} == {0.5}
+
+
+def test_a_dry_run_asks_nobody(questions, server):
+    printed = run(questions, "--models", "openai/gpt-5,x/unknown", "--grade", "exact", "--dry-run")
+    assert "10 calls" in printed
+    assert server.requests == []
+
+
+def test_text_files_and_tables(tmp_path, server, monkeypatch):
+    monkeypatch.setenv("AVENGERS_BASE_URL", server.url)
+    text, table = tmp_path / "q.txt", tmp_path / "q.csv"
+    text.write_text("one\n\ntwo\n")
+    table.write_text("query,pattern\none,.\ntwo,.\n")
+    for file, grade in ((text, "regex:."), (table, "regex")):
+        out = tmp_path / f"{file.name}.records"
+        run(file, "--models", "m", "--grade", grade, "-o", out)
+        assert [r.query for r in load_records(out)] == ["one", "two"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (("--grade", "exact"), 2),
+        (("--models", "m"), 2),
+        (("--models", "m", "--grade", "exact"), 2),
+        (("--models", "m", "--grade", "spelling", "-o", "out"), 1),
+        (("--models", "m", "--grade", "exact", "-o", "out"), 1),  # no endpoint in the environment
+    ],
+)
+def test_what_cannot_be_collected(questions, arguments, code, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run(questions, *arguments, code=code)
+
+
+def test_the_questions_are_not_overwritten(questions, server, monkeypatch):
+    monkeypatch.setenv("AVENGERS_BASE_URL", server.url)
+    before = questions.read_text()
+    run(questions, "--models", "m", "--grade", "exact", "-o", questions, code=2)
+    assert questions.read_text() == before
