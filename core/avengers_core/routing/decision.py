@@ -1,4 +1,4 @@
-"""Decisions: which models could answer a query, how good and how expensive each is expected to be."""
+"""Decisions: which models could answer a query, and what score and cost are expected of each."""
 
 from __future__ import annotations
 
