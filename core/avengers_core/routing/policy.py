@@ -80,7 +80,7 @@ class Policy(NamedTuple):
 
     @property
     def limits(self) -> dict[str, Any]:
-        """The limits, as arguments of :meth:`Router.route`."""
+        """The limits, as arguments of :meth:`avengers_core.Router.route`."""
         return dict(zip(_LIMITS, self[len(_BALANCE) :], strict=True))
 
     @property
@@ -154,7 +154,7 @@ class Policy(NamedTuple):
                 raise ValueError(f"{name} must be {wanted}, got {value!r}")
 
     def arguments(self, router: Router, unavailable: Unavailable) -> dict[str, Any]:
-        """The arguments of :meth:`Router.route`, with the alpha that meets a target.
+        """The arguments of :meth:`avengers_core.Router.route`, with the alpha that meets a target.
 
         Args:
             router: which is asked for it.
@@ -227,7 +227,7 @@ class RoutingCall(NamedTuple):
         unavailable: Mapping[str, str] | None = None,
         **policy: Any,
     ) -> RoutingCall:
-        """A call from the keywords of :meth:`Router.route`, checked but for the models' names."""
+        """A call from the keywords of ``Router.route``, checked but for the models' names."""
         if not isinstance(n, int) or n < 1:
             raise ValueError(f"n must be a whole number, at least 1, got {n!r}")
         if prompt_tokens is not None and prompt_tokens < 0:
