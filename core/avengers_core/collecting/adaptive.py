@@ -112,21 +112,24 @@ class Adaptive:
         share *= (weight * lost)[:, None] ** 0.5
         room = np.array([np.bincount(labels, ~table.done[:, j], k) for j in range(m)]).T
         share = np.where(room > 0, share, 0.0)
-        if share.sum() == 0:
-            share = np.where(room > 0, weight[:, None], 0.0)
-        want = np.minimum(np.floor(share / share.sum() * size + self._random.random((k, m))), room)
+        # Half of them anywhere: what is learnt from many different questions serves all clusters.
+        anywhere = np.where(room > 0, weight[:, None], 0.0)
+        share = _normalised(share, anywhere) / 2 + _normalised(anywhere, anywhere) / 2
+        want = np.minimum(np.floor(share * size + self._random.random((k, m))), room)
         return want.astype(np.int64), float(weight @ lost)
 
     def _pick(self, table: Table, want: npt.NDArray[np.int64], most: int) -> list[Cell]:
-        """Cells for what is wanted: questions that others have answered first, for models that
-        answered the same questions are told apart by fewer of them."""
+        """Cells for what is wanted: of each cluster, the questions with the fewest answers first.
+
+        Models are asked the same ones, for fewer answers tell apart who answered the same questions.
+        """
         labels = self._labels
-        assert labels is not None
+        assert labels is not None  # noqa: S101
         chosen: list[Cell] = []
-        order = self._random.permutation(len(labels))
+        answers = table.done.sum(axis=1) + self._random.random(len(labels))
         for c in np.flatnonzero(want.sum(axis=1)):
-            rows = order[labels[order] == c]
-            rows = rows[np.argsort(-table.done[rows].sum(axis=1), kind="stable")]
+            rows = np.flatnonzero(labels == c)
+            rows = rows[np.argsort(answers[rows])]
             for j in np.flatnonzero(want[c]):
                 open_rows = rows[~table.done[rows, j]][: want[c, j]]
                 chosen += [(int(i), int(j)) for i in open_rows]
@@ -168,3 +171,9 @@ def _expected_cost(costs: Floats, labels: npt.NDArray[np.int64]) -> Floats:
     n = _per_cluster(known.astype(float), labels)
     sums = _per_cluster(np.where(known, np.log(np.where(known, costs, 1.0)), 0.0), labels)
     return np.exp(_additive(sums, n))
+
+
+def _normalised(share: Floats, otherwise: Floats) -> Floats:
+    """Shares that sum to 1; of ``otherwise`` where there are none."""
+    total = share.sum()
+    return share / total if total > 0 else otherwise / max(otherwise.sum(), 1e-12)
