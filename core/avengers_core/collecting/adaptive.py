@@ -121,10 +121,10 @@ class Adaptive:
     def _pick(self, table: Table, want: npt.NDArray[np.int64], most: int) -> list[Cell]:
         """Cells for what is wanted: of each cluster, the questions with the fewest answers first.
 
-        Models are asked the same ones, for fewer answers tell apart who answered the same questions.
+        Models are asked the same ones: fewer answers tell apart who answered the same questions.
         """
         labels = self._labels
-        assert labels is not None  # noqa: S101
+        assert labels is not None
         chosen: list[Cell] = []
         answers = table.done.sum(axis=1) + self._random.random(len(labels))
         for c in np.flatnonzero(want.sum(axis=1)):
@@ -176,4 +176,5 @@ def _expected_cost(costs: Floats, labels: npt.NDArray[np.int64]) -> Floats:
 def _normalised(share: Floats, otherwise: Floats) -> Floats:
     """Shares that sum to 1; of ``otherwise`` where there are none."""
     total = share.sum()
-    return share / total if total > 0 else otherwise / max(otherwise.sum(), 1e-12)
+    one: Floats = share / total if total > 0 else otherwise / max(otherwise.sum(), 1e-12)
+    return one

@@ -113,7 +113,8 @@ class Eligibility:
         if self._min_score is not None:
             codes[score < self._min_score - SLACK] = Fault.UNDER_MIN_SCORE
         if self._max_cost is not None:
-            codes[cost > self._max_cost * (1 + SLACK)] = Fault.OVER_MAX_COST
+            # In double precision, which a limit beyond the single one does not leave.
+            codes[cost > np.float64(self._max_cost) * (1 + SLACK)] = Fault.OVER_MAX_COST
         if self._needs_cost:
             unknown = Fault.UNKNOWN_COST if self._max_cost is None else Fault.UNLIMITED_COST
             codes[np.isnan(cost)] = unknown

@@ -21,6 +21,8 @@ Floats = npt.NDArray[np.floating]
 
 # Votes reported in a decision: the largest few, none below this share.
 _MOST_VOTES, _LEAST_VOTE = 5, 0.02
+# Beyond any amount of money; what is more, of damaged sums, would overflow single precision.
+_LARGEST = 1e18
 # Queries per block: their features stay in the processor's cache.
 _BLOCK = 4096
 
@@ -56,7 +58,7 @@ class Engine:
     def _make_tables(self, alpha: float) -> Floats:
         """(F, 4M) utility, score, cost and support side by side: one product gives all."""
         tables = np.concatenate([self.scorer.table(alpha), self._fixed], axis=1)
-        narrow: Floats = tables.astype(self.scorer.dtype)
+        narrow: Floats = np.clip(tables, -_LARGEST, _LARGEST).astype(self.scorer.dtype)
         return narrow
 
     def _make_eligibility(self, needs_cost: bool, call: RoutingCall) -> Eligibility:

@@ -15,6 +15,8 @@ OnEmpty = Literal["raise", "relax"]
 Unavailable = Callable[[], Mapping[str, str]]
 
 DEFAULT_ALPHA = 0.5
+# Of a prompt: far beyond any model, and well inside single precision.
+_MOST_TOKENS = 10**12
 _ONE_NAME_TYPES = (tuple, Collection)  # the first, the usual one, is the quicker to tell
 
 
@@ -230,8 +232,12 @@ class RoutingCall(NamedTuple):
         """A call from the keywords of ``Router.route``, checked but for the models' names."""
         if not isinstance(n, int) or n < 1:
             raise ValueError(f"n must be a whole number, at least 1, got {n!r}")
-        if prompt_tokens is not None and prompt_tokens < 0:
-            raise ValueError(f"prompt_tokens must not be negative, got {prompt_tokens}")
+        if prompt_tokens is not None and not (
+            _is_number(prompt_tokens) and 0 <= prompt_tokens <= _MOST_TOKENS
+        ):
+            raise ValueError(
+                f"prompt_tokens must be a number in [0, {_MOST_TOKENS:.0e}], got {prompt_tokens!r}"
+            )
         for name in ("models", "exclude"):
             # An iterator would be used up by the first look at it.
             if name in policy and not isinstance(policy[name], (*_ONE_NAME_TYPES, type(None))):

@@ -99,7 +99,7 @@ def expected_costs(statistics: Statistics, m0: float) -> Floats:
     s, n = statistics, statistics.n_cost
     usual = ratio(s.query_length, s.size)[:, None]
     own = ratio(s.length, n)
-    known = (own > 0) & (usual > 0)
+    known = (own >= 1) & (usual >= 1)  # a query has at least one byte
     longer = np.where(known, usual, 1.0) / np.where(known, own, 1.0)
     mean = ratio(s.cost, n) * longer ** _elasticity(s)
     product = _product(mean, n)
@@ -192,7 +192,7 @@ def _smooth(target: Floats, precision: Floats, mu: Floats, sigma: Floats, kernel
 
 def _elasticity(s: Statistics) -> float:
     """By what share cost grows where a query is longer by 1 %, inside the cells, in [0, 1]."""
-    seen = (s.n_cost > 1) & (s.cost > 0) & (s.length > 0)
+    seen = (s.n_cost > 1) & (s.cost > 1e-12 * s.cost.max(initial=0.0)) & (s.length >= s.n_cost)
     if not seen.any():
         return 0.0
     n, cost, length = s.n_cost[seen], s.cost[seen], s.length[seen]

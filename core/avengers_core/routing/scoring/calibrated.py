@@ -131,4 +131,6 @@ def _typical_range(table: Floats, size: Floats) -> float:
     order = np.argsort(spread)
     mass = np.cumsum(size[order])
     middle = spread[order[np.searchsorted(mass, mass[-1] / 2)]]
-    return float(middle) if middle > 0 else float(spread.max()) or 1.0
+    # A range that is nothing beside the numbers themselves would make them infinite.
+    least = 1e-12 * float(np.abs(table).max())
+    return float(middle) if middle > least else float(spread.max()) or 1.0
