@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from avengers_core.cli.shared import names, show_problems
+from avengers_core.cli.shared import names, refuse_input, show_problems
 from avengers_core.records.record import RecordProblem
 
 _JUDGE = "judge:"
@@ -87,8 +87,7 @@ def collect_command(
         return
     if output is None:
         raise click.UsageError("give --output, the file of records to write")
-    if output.exists() and output.samefile(questions):
-        raise click.UsageError(f"{output} is the file of questions; name another for the records")
+    refuse_input(output, questions)
     endpoint = find_endpoint()
     arguments = {} if max_tokens is None else {"max_tokens": max_tokens}
 

@@ -22,6 +22,7 @@ from avengers_core.cli.shared import (
     names,
     read_records,
     refuse,
+    refuse_input,
     scorer_options,
     show_problems,
     train_ratio_option,
@@ -168,6 +169,8 @@ def evaluate_command(
     from avengers_core.records.splitting import split_records
     from avengers_core.routing.router import Router
 
+    for written in (output, report):
+        refuse_input(written, *records)
     alphas = DEFAULT_ALPHAS if alpha is None else [alpha]
     if pictures is not None or (report is not None and report.suffix == ".html"):
         require_matplotlib()

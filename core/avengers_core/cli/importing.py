@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from avengers_core.cli.shared import given, refuse, show_problems
+from avengers_core.cli.shared import given, refuse, refuse_input, show_problems
 from avengers_core.records.record import (
     Record,
     Records,
@@ -105,7 +105,7 @@ def import_command(
         path = download(source.removeprefix(_HUB))
     else:
         path = Path(source)
-    _refuse_input(output, path, *([Path(feedback)] if feedback else []))
+    refuse_input(output, path, *([Path(feedback)] if feedback else []))
     if layout == _EXPORT or (path / "cluster_centers.npy").exists():
         refuse(_OF_RESULTS, "with an export of the published code")
         artifact = RouterArtifact.from_reference_export(path, embedder=embedder)
@@ -137,20 +137,6 @@ def import_command(
         raise click.ClickException(f"{source} holds no result that can be used")
     _write(records, output)
     click.echo(f"{output}: {_summary(records)}")
-
-
-def _refuse_input(output: Path, *inputs: Path) -> None:
-    """Refuse an output that is an input, by whatever name, or a file in a folder of inputs."""
-    if not output.exists():
-        return
-    there = output.stat()
-    for path in inputs:
-        for file in [path, *path.rglob("*")] if path.is_dir() else [path]:
-            if file.exists() and os.path.samestat(file.stat(), there):
-                raise click.ClickException(
-                    f"{output} is {'in ' if file != path else ''}the input {path}; choose another "
-                    f"output"
-                )
 
 
 def _records_in(path: Path) -> Iterator[Any] | None:

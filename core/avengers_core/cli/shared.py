@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Callable, Collection, Sequence
 from functools import wraps
+from glob import glob
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -281,6 +282,32 @@ def refuse(names: Collection[str], why: str) -> None:
     ]
     if flags:
         raise click.UsageError(f"{', '.join(flags)} cannot be used {why}")
+
+
+def refuse_input(output: Path | None, *inputs: Path | str) -> None:
+    """Refuse an output that is an input, by whatever name, or a file in a folder of inputs.
+
+    Args:
+        output: the file to be written; None, or one that is not there, is no input.
+        inputs: files, folders, patterns; an address is never a local file.
+
+    Raises:
+        click.ClickException: it is one.
+    """
+    if output is None or not output.exists():
+        return
+    there = output.stat()
+    for given_path in inputs:
+        path = Path(given_path)
+        files = [path, *path.rglob("*")] if path.is_dir() else [path]
+        if not path.exists():
+            files = [Path(found) for found in glob(str(given_path), recursive=True)]
+        for file in files:
+            if file.exists() and os.path.samestat(file.stat(), there):
+                raise click.ClickException(
+                    f"{output} is {'in ' if file != path else ''}the input {given_path}; choose "
+                    f"another output"
+                )
 
 
 def in_parts(engine: str | None, *memory_only: str) -> bool:

@@ -16,6 +16,7 @@ from avengers_core.cli.shared import (
     names,
     read_records,
     refuse,
+    refuse_input,
     scorer_options,
     train_ratio_option,
     without,
@@ -112,6 +113,8 @@ def sweep_command(
     from avengers_core.evaluation.plots.plots import require_matplotlib
     from avengers_core.records.splitting import known_names
 
+    for written in (output, picture):
+        refuse_input(written, *records)
     if picture is not None:
         if picture.suffix not in (".png", ".svg"):
             raise click.UsageError(

@@ -141,12 +141,17 @@ def _create(manifest: Path, content: bytes) -> None:
     """Write the manifest, unless another job that begins just now was faster."""
     written = manifest.with_name(f"{_UNFINISHED}{uuid4().hex}-{manifest.name}")
     try:
-        written.write_bytes(content)
-        os.link(written, manifest)
-    except FileExistsError:
-        pass
-    except OSError:  # a file system without links
-        written.replace(manifest)
+        # Whole before it is put in place: a full disk is an error here, and leaves nothing behind.
+        with written.open("xb") as out:
+            out.write(content)
+            out.flush()
+            os.fsync(out.fileno())
+        try:
+            os.link(written, manifest)
+        except FileExistsError:
+            pass
+        except OSError:  # a file system without links
+            written.replace(manifest)
     finally:
         written.unlink(missing_ok=True)
 

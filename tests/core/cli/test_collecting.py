@@ -86,5 +86,5 @@ def test_what_cannot_be_collected(questions, arguments, code, tmp_path, monkeypa
 def test_the_questions_are_not_overwritten(questions, server, monkeypatch):
     monkeypatch.setenv("AVENGERS_BASE_URL", server.url)
     before = questions.read_text()
-    run(questions, "--models", "m", "--grade", "exact", "-o", questions, code=2)
+    run(questions, "--models", "m", "--grade", "exact", "-o", questions, code=1)
     assert questions.read_text() == before

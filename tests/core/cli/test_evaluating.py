@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -205,3 +206,21 @@ def test_a_split_that_leaves_nothing_to_fit_on_says_so(run, tmp_path, make_recor
     (tmp_path / "r.jsonl").write_text("\n".join(map(json.dumps, make_records(2))))
     failed = run("evaluate", "-i", "r.jsonl", "--train-ratio", ratio, code=1)
     assert f"--train-ratio {ratio} of 2 records leaves none to fit on" in failed.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("evaluate", "--input", "records.jsonl", "--output", "records.jsonl"),
+        ("evaluate", "--input", "records.jsonl", "--output", "link.json"),
+        ("evaluate", "--input", "*.jsonl", "--report", "records.md"),
+        ("sweep", "--input", "records.jsonl", "--study", "clusters", "--output", "records.jsonl"),
+    ],
+)
+def test_an_output_that_is_an_input_is_refused(run, records, arguments):
+    Path("link.json").symlink_to(records)
+    os.link(records, "records.md")
+    before = records.read_bytes()
+    printed = run(*arguments, code=1).output
+    assert arguments[-1] in printed
+    assert records.read_bytes() == before

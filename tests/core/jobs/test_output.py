@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -11,7 +13,7 @@ from avengers_core import AvengersError, bulk
 from avengers_core.jobs import files as module
 from avengers_core.jobs import output
 from avengers_core.jobs.files import plan
-from avengers_core.jobs.output import clean, whole, write_part
+from avengers_core.jobs.output import clean, prepare, whole, write_part
 
 
 def test_what_killed_workers_left_is_removed_and_missed_by_nobody(folder, in_memory, tmp_path):
@@ -77,3 +79,16 @@ def test_of_two_jobs_that_begin_at_once_in_a_folder_one_is_refused(folder, in_me
     (winner,) = [r for r in results if isinstance(r, int)]
     assert json.loads((tmp_path / "out" / "job.json").read_text())["job"] == winner
     assert all("other job" in r for r in results if r != winner)
+
+
+def test_a_full_disk_leaves_no_half_of_a_manifest(tmp_path, monkeypatch):
+    def full(_descriptor):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    out = tmp_path / "out"
+    with monkeypatch.context() as patch:
+        patch.setattr("avengers_core.jobs.output.os.fsync", full)
+        with pytest.raises(OSError, match=os.strerror(errno.ENOSPC)):
+            prepare(out, {"job": "a"}, [], ".jsonl")
+    assert list(out.iterdir()) == []
+    assert prepare(out, {"job": "a"}, [], ".jsonl") == []
