@@ -8,6 +8,7 @@ from typing import Any, cast
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel, LanguageModelInput
 from langchain_core.language_models.base import LangSmithParams
+from langchain_core.load.serializable import SerializedConstructor, SerializedNotImplemented
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_core.runnables import Runnable
@@ -21,7 +22,7 @@ from avengers_langchain.answers import Asked, Method
 from avengers_langchain.backends import Backends
 from avengers_langchain.calls import Call, closing, structured_of, tools_of
 from avengers_langchain.question import ROUTING_QUERY, current_run, prompt_variables, read
-from avengers_langchain.serialization import dump_models, load_models
+from avengers_langchain.serialization import dump_models, load_models, without_secrets
 from avengers_langchain.tools import BoundTools, StructuredOutput, structured_chain
 
 _TRACING = ("ls_structured_output_format", "structured_output_format")
@@ -301,6 +302,13 @@ class AvengersChatModel(ServingSettings, BaseChatModel):
     def lc_secrets(self) -> dict[str, str]:
         """What serialised forms only name."""
         return {"api_key": "AVENGERS_API_KEY"}
+
+    def to_json(self) -> SerializedConstructor | SerializedNotImplemented:
+        """The framework's serialised form, which traces hold: nothing secret in clear."""
+        form = super().to_json()
+        if form["type"] == "constructor" and "models" in form["kwargs"]:
+            form["kwargs"]["models"] = without_secrets(form["kwargs"]["models"])
+        return form
 
     def _dump_models(self) -> Any:
         return dump_models(self.models)

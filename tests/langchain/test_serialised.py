@@ -297,3 +297,27 @@ def test_an_answer_is_not_replayed_for_who_knows_more_of_the_backends(
     assert llm.invoke("hello").response_metadata["avengers"]["model"] == EASY
     told = llm.model_copy(update={"capabilities": {EASY: {"context_window": 1}}})
     assert told.invoke("hello").response_metadata["avengers"]["model"] != EASY
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("default_headers", {"X-Tenant": MARKER}),
+        ("default_query", {"code": MARKER}),
+        ("base_url", f"http://user:{MARKER}@127.0.0.1:9/v1"),
+    ],
+)
+def test_what_is_sent_along_shows_nowhere(
+    router: Router, backend: Callable[..., ChatOpenAI], field: str, value: Any
+) -> None:
+    models = {m: backend(m, **{field: value}) for m in MODELS}
+    llm = AvengersChatModel(router=router, models=models)
+    with pytest.raises(TypeError, match=r"default_|base") as raised:
+        pickle.dumps(llm)
+    assert MARKER not in str(raised.value)
+    traces = Traces()
+    with suppress(Exception):  # nobody answers at the URL
+        llm.invoke("hello", config={"callbacks": [traces]})
+    assert traces.text
+    for text in (dumps(llm), llm.model_dump_json(), repr(llm), traces.text):
+        assert MARKER not in text
