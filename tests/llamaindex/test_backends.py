@@ -262,3 +262,15 @@ def test_a_copy_does_not_change_the_backends_of_its_original(
     assert [len(r.body["messages"]) for r in endpoint.requests] == [1, 2]
     copy.alpha = 0.1
     assert llm.model_copy().alpha is None
+
+
+def test_backends_made_here_send_no_temperature_unless_told(
+    router: Router, server: StubServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AVENGERS_BASE_URL", server.url)
+    AvengersLLM(router=router).complete("hello")
+    assert "temperature" not in server.requests[-1].body
+    AvengersLLM(router=router, temperature=0.7).complete("hello")
+    assert server.requests[-1].body["temperature"] == 0.7
+    AvengersLLM(router=router, temperature=0.0).complete("hello")
+    assert server.requests[-1].body["temperature"] == 0.0
