@@ -15,6 +15,8 @@ from avengers_langchain.backends import unwrapped
 
 # What is sent along with each request, under whatever names, is taken for secret.
 _SENT_ALONG = ("header", "cookie", "query")
+_ADDRESSES = ("url", "base", "proxy", "endpoint", "host")
+_NO_FORM = '"type": "not_implemented"'
 _OTHER_SIDE = (
     "Give models= as ids, or as texts for init_chat_model, so that the backends are made from the "
     "environment on the other side."
@@ -42,7 +44,7 @@ def load_models(dumped: Any) -> Any:
 def _dumped(model: str, given: Any) -> tuple[type[BaseChatModel], str, dict[str, Any]]:
     backend, arguments = unwrapped(model, given)
     text = dumps(backend)
-    if '"type": "not_implemented"' in text:
+    if _NO_FORM in text:
         raise TypeError(
             f"the backend of {model!r} cannot be pickled without writing what it holds in clear. "
             f"{_OTHER_SIDE}"
@@ -78,8 +80,11 @@ def without_secrets(models: Any) -> Any:
 
 def _shown(model: str, given: Any) -> Any:
     backend, arguments = unwrapped(model, given)
-    field = _field_that_shows(dumps(backend), arguments)
-    return f"{type(backend).__name__}, left out for its {field}" if field else given
+    text, kind = dumps(backend), type(backend).__name__
+    if _NO_FORM in text:  # the framework would write its repr
+        return f"{kind}, left out for it has no serialised form"
+    field = _field_that_shows(text, arguments)
+    return f"{kind}, left out for its {field}" if field else given
 
 
 def _field_that_shows(dumped: str, arguments: Mapping[str, Any]) -> str | None:
@@ -89,11 +94,20 @@ def _field_that_shows(dumped: str, arguments: Mapping[str, Any]) -> str | None:
 
 
 def _shows(name: str, value: Any) -> bool:
+    if not value or (isinstance(value, Mapping) and value.get("type") == "secret"):
+        return False  # of a secret the framework writes the name alone
+    if _among(_SENT_ALONG, name):
+        return True
     if isinstance(value, Mapping):
-        if value.get("type") == "secret":  # its name alone
-            return False
-        sent = any(part in name.lower() for part in _SENT_ALONG)
-        return bool(value) and (sent or any(_shows(str(k), v) for k, v in value.items()))
+        return any(_shows(str(k), v) for k, v in value.items())
     if isinstance(value, list | tuple):
         return any(_shows(name, one) for one in value)
-    return isinstance(value, str) and bool(value) and (names_key(name) or redacted(value) != value)
+    if not isinstance(value, str):
+        return False
+    # An address may have a user and a password also where it has no scheme.
+    has_user = _among(_ADDRESSES, name) and "@" in value
+    return has_user or names_key(name) or redacted(value) != value
+
+
+def _among(parts: tuple[str, ...], name: str) -> bool:
+    return any(part in name.lower() for part in parts)

@@ -305,14 +305,19 @@ def test_an_answer_is_not_replayed_for_who_knows_more_of_the_backends(
         ("default_headers", {"X-Tenant": MARKER}),
         ("default_query", {"code": MARKER}),
         ("base_url", f"http://user:{MARKER}@127.0.0.1:9/v1"),
+        ("base_url", f"user:{MARKER}@127.0.0.1:9/v1"),
+        ("openai_proxy", f"http://user:{MARKER}@127.0.0.1:9"),
+        ("model_kwargs", {"extra_headers": {"X-Tenant": MARKER}}),
+        ("model_kwargs", {"extra_headers": [["X-Tenant", MARKER]]}),
+        ("model_kwargs", {"extra_query": MARKER}),
     ],
 )
 def test_what_is_sent_along_shows_nowhere(
     router: Router, backend: Callable[..., ChatOpenAI], field: str, value: Any
 ) -> None:
-    models = {m: backend(m, **{field: value}) for m in MODELS}
+    models = {m: backend(m, http_async_client=None, **{field: value}) for m in MODELS}
     llm = AvengersChatModel(router=router, models=models)
-    with pytest.raises(TypeError, match=r"default_|base") as raised:
+    with pytest.raises(TypeError, match=r"default_|base|proxy|model_kwargs") as raised:
         pickle.dumps(llm)
     assert MARKER not in str(raised.value)
     traces = Traces()
@@ -321,3 +326,19 @@ def test_what_is_sent_along_shows_nowhere(
     assert traces.text
     for text in (dumps(llm), llm.model_dump_json(), repr(llm), traces.text):
         assert MARKER not in text
+
+
+def test_backends_without_a_serialised_form_do_not_show_their_repr(router: Router) -> None:
+    class Own(FakeListChatModel):
+        header: str
+
+    models = {m: Own(responses=[], header=MARKER) for m in MODELS}
+    llm = AvengersChatModel(router=router, models=models)
+    assert MARKER not in dumps(llm)
+
+
+def test_what_holds_nothing_secret_is_written(
+    router: Router, backend: Callable[..., ChatOpenAI]
+) -> None:
+    llm = AvengersChatModel(router=router, models={m: backend(m) for m in MODELS})
+    assert dumps(llm).count('"ChatOpenAI"') >= len(MODELS)
