@@ -31,6 +31,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
+from typing_extensions import Self
 
 Json = dict[str, Any]
 EMBEDDING_DIM = 32
@@ -96,8 +97,54 @@ class Recorded:
     usage: Json | None = None
 
 
-class StubServer:
-    """The server, in a thread of its own; a context manager.
+class ThreadedServer:
+    """A server on 127.0.0.1 in a thread of its own; a context manager.
+
+    Args:
+        routes: what it serves.
+    """
+
+    def __init__(self, routes: list[Route]) -> None:
+        config = uvicorn.Config(
+            Starlette(routes=routes),
+            host="127.0.0.1",
+            port=0,
+            log_level="critical",
+            timeout_keep_alive=60,
+            lifespan="off",
+            ws="none",
+        )
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._server.run, daemon=True)
+
+    @property
+    def origin(self) -> str:
+        """Where it is, without a path."""
+        port = self._server.servers[0].sockets[0].getsockname()[1]
+        return f"http://127.0.0.1:{port}"
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        deadline = time.monotonic() + 10
+        while not self._server.started:
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"{type(self).__name__} did not start within 10 s")
+            time.sleep(0.005)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._server.should_exit = True
+        self._server.force_exit = True
+        self._thread.join(timeout=5)
+
+
+class StubServer(ThreadedServer):
+    """The server.
 
     Attributes:
         requests: every request so far.
@@ -114,23 +161,12 @@ class StubServer:
             Route("/v1/chat/completions", self._chat, methods=["POST"]),
             Route("/v1/embeddings", self._embed, methods=["POST"]),
         ]
-        config = uvicorn.Config(
-            Starlette(routes=routes),
-            host="127.0.0.1",
-            port=0,
-            log_level="critical",
-            timeout_keep_alive=60,
-            lifespan="off",
-            ws="none",
-        )
-        self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(target=self._server.run, daemon=True)
+        super().__init__(routes)
 
     @property
     def url(self) -> str:
         """Base URL for clients."""
-        port = self._server.servers[0].sockets[0].getsockname()[1]
-        return f"http://127.0.0.1:{port}/v1"
+        return f"{self.origin}/v1"
 
     @property
     def answered_by(self) -> list[str]:
@@ -152,25 +188,6 @@ class StubServer:
         self.replies.clear()
         self._faults.clear()
         self._random.seed(0)
-
-    def __enter__(self) -> StubServer:
-        self._thread.start()
-        deadline = time.monotonic() + 10
-        while not self._server.started:
-            if time.monotonic() > deadline:
-                raise RuntimeError("the stub server did not start within 10 s")
-            time.sleep(0.005)
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._server.should_exit = True
-        self._server.force_exit = True
-        self._thread.join(timeout=5)
 
     # -- handlers --
 

@@ -14,27 +14,23 @@ Each rule stands beside its source in the module of its protocol.
 from __future__ import annotations
 
 import json
-import threading
-import time
-from types import TracebackType
 from typing import Any
 
 import anthropic_messages
 import gemini_content
 import openai_chat
 import openai_responses
-import uvicorn
-from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 from strict_answers import Answer, RefusalError
+from stub_server import ThreadedServer
 
 Json = dict[str, Any]
 
 
-class StrictServer:
-    """The server, in a thread of its own; a context manager.
+class StrictServer(ThreadedServer):
+    """The server.
 
     Attributes:
         requests: model and JSON of every request so far.
@@ -53,47 +49,18 @@ class StrictServer:
             Route("/v1/messages", self._message, methods=["POST"]),
             Route("/{version}/models/{call}", self._generate, methods=["POST"]),
         ]
-        config = uvicorn.Config(
-            Starlette(routes=routes),
-            host="127.0.0.1",
-            port=0,
-            log_level="critical",
-            lifespan="off",
-            ws="none",
-        )
-        self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(target=self._server.run, daemon=True)
+        super().__init__(routes)
 
     @property
     def url(self) -> str:
         """Where it is; OpenAI's clients add ``/v1`` themselves."""
-        port = self._server.servers[0].sockets[0].getsockname()[1]
-        return f"http://127.0.0.1:{port}"
+        return self.origin
 
     def reset(self) -> None:
         """Forget requests, refusals and who fails."""
         self.requests.clear()
         self.refused.clear()
         self.failing.clear()
-
-    def __enter__(self) -> StrictServer:
-        self._thread.start()
-        deadline = time.monotonic() + 10
-        while not self._server.started:
-            if time.monotonic() > deadline:
-                raise RuntimeError("the strict server did not start within 10 s")
-            time.sleep(0.005)
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._server.should_exit = True
-        self._server.force_exit = True
-        self._thread.join(timeout=5)
 
     async def _chat(self, request: Request) -> Response:
         body = await request.json()

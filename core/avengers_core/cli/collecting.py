@@ -145,14 +145,14 @@ def _prices(prices: str | None, models: Sequence[str]) -> Any:
     from avengers_core.errors import OptionalDependencyError
     from avengers_core.records.prices import find_prices
 
-    if prices is None:
-        try:
-            return find_prices(models, "genai-prices")
-        except OptionalDependencyError:
-            return None
-    if prices == "genai-prices":
+    if prices not in (None, "genai-prices"):
+        return find_prices(models, json.loads(Path(str(prices)).read_bytes()))
+    try:
         return find_prices(models, "genai-prices")
-    return find_prices(models, json.loads(Path(prices).read_bytes()))
+    except OptionalDependencyError:
+        if prices is not None:
+            raise
+        return None
 
 
 def _estimate(

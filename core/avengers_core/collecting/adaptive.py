@@ -19,6 +19,7 @@ from avengers_core.embedders.wordllama import WordLlamaEmbedder
 from avengers_core.fitting.fit import cluster
 
 Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
 
 # Answers of each model in each cluster before it is asked where decisions are open.
 _FIRST = 3
@@ -46,7 +47,7 @@ class Adaptive:
         self._queries = queries
         self._random = np.random.default_rng(seed)
         self._seed = seed
-        self._labels: npt.NDArray[np.int64] | None = None
+        self._labels: Ints | None = None
 
     def choose(self, table: Table, most: int | None) -> Sequence[Cell]:
         n, m = table.done.shape
@@ -56,37 +57,27 @@ class Adaptive:
             return []
         if self._labels is None:
             self._labels = self._clusters(n, m, room)
+        labels = self._labels
         answered = int(np.isfinite(table.scores).sum())
-        want = self._first_answers(table)
+        want = _first_answers(table, labels)
         if want.any():
-            return self._pick(table, want, room)
+            return self._pick(table, labels, want, room)
         size = max(m, (answered + room) // _ROUNDS if most is not None else answered // 4)
-        want, regret = self._open(table, min(size, room))
+        want, regret = self._open(table, labels, min(size, room))
         enough = answered >= min(_AT_LEAST, n) * m
         if most is None and enough and regret < _TOLERANCE:
             return []
-        return self._pick(table, want, room)
+        return self._pick(table, labels, want, room)
 
-    def _clusters(self, n: int, m: int, room: int) -> npt.NDArray[np.int64]:
-
+    def _clusters(self, n: int, m: int, room: int) -> Ints:
         # A third of what may be asked goes into the first answers, in clusters of ten or more.
         k = int(np.clip(min(room // (3 * _FIRST * m), n // 10), 1, 60))
         vectors = WordLlamaEmbedder().embed(list(self._queries))
         distinct = np.unique(vectors, axis=0)
         return assign(vectors, cluster(distinct, k, self._seed, 1))
 
-    def _first_answers(self, table: Table) -> npt.NDArray[np.int64]:
-        """(K, M) answers wanted so that each cluster has the first few of every model."""
-        labels = self._labels
-        assert labels is not None
-        size = np.bincount(labels)
-        have = _per_cluster(table.done, labels)
-        return np.maximum(np.minimum(_FIRST, size)[:, None] - have, 0).astype(np.int64)
-
-    def _open(self, table: Table, size: int) -> tuple[npt.NDArray[np.int64], float]:
+    def _open(self, table: Table, labels: Ints, size: int) -> tuple[Ints, float]:
         """(K, M) how many answers to ask for where, and the score that decisions lose as yet."""
-        labels = self._labels
-        assert labels is not None
         k, m = int(labels.max()) + 1, table.done.shape[1]
         weight = np.bincount(labels, minlength=k) / len(labels)
         mean, spread = _estimate(table.scores, labels)
@@ -118,13 +109,11 @@ class Adaptive:
         want = np.minimum(np.floor(share * size + self._random.random((k, m))), room)
         return want.astype(np.int64), float(weight @ lost)
 
-    def _pick(self, table: Table, want: npt.NDArray[np.int64], most: int) -> list[Cell]:
+    def _pick(self, table: Table, labels: Ints, want: Ints, most: int) -> list[Cell]:
         """Cells for what is wanted: of each cluster, the questions with the fewest answers first.
 
         Models are asked the same ones: fewer answers tell apart who answered the same questions.
         """
-        labels = self._labels
-        assert labels is not None
         chosen: list[Cell] = []
         answers = table.done.sum(axis=1) + self._random.random(len(labels))
         for c in np.flatnonzero(want.sum(axis=1)):
@@ -137,7 +126,14 @@ class Adaptive:
         return chosen[:most]
 
 
-def _per_cluster(values: npt.NDArray[np.generic], labels: npt.NDArray[np.int64]) -> Floats:
+def _first_answers(table: Table, labels: Ints) -> Ints:
+    """(K, M) answers wanted so that each cluster has the first few of every model."""
+    size = np.bincount(labels)
+    have = _per_cluster(table.done, labels)
+    return np.maximum(np.minimum(_FIRST, size)[:, None] - have, 0).astype(np.int64)
+
+
+def _per_cluster(values: npt.NDArray[np.generic], labels: Ints) -> Floats:
     return np.stack([np.bincount(labels, weights=v) for v in values.T], axis=1)
 
 
@@ -153,7 +149,7 @@ def _additive(sums: Floats, n: Floats, rounds: int = 20) -> Floats:
     return fitted
 
 
-def _estimate(scores: Floats, labels: npt.NDArray[np.int64]) -> tuple[Floats, Floats]:
+def _estimate(scores: Floats, labels: Ints) -> tuple[Floats, Floats]:
     """(K, M) expected scores, shrunk to an additive table, and their standard deviations."""
     known = np.isfinite(scores)
     n = _per_cluster(known.astype(float), labels)
@@ -163,7 +159,7 @@ def _estimate(scores: Floats, labels: npt.NDArray[np.int64]) -> tuple[Floats, Fl
     return mean, np.sqrt(np.clip(mean * (1 - mean), 0.02, None) / (n + _PSEUDO_COUNT))
 
 
-def _expected_cost(costs: Floats, labels: npt.NDArray[np.int64]) -> Floats:
+def _expected_cost(costs: Floats, labels: Ints) -> Floats:
     """(K, M) expected costs, a product of cluster and model; all 0 where none is known."""
     known = np.isfinite(costs) & (costs > 0)
     if not known.any():

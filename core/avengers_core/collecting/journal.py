@@ -44,11 +44,6 @@ class Entry:
     answer: Answer
     graded: Graded | None = None
 
-    @property
-    def spent(self) -> float:
-        """USD, as far as it is known."""
-        return (self.answer.cost or 0.0) + (self.graded.cost if self.graded else 0.0)
-
 
 class Journal:
     """The answers and grades so far; in memory, and in a file where there is one.
@@ -60,6 +55,8 @@ class Journal:
 
     Attributes:
         entries: by question and model.
+        spent: USD of all answers and grades, as far as they are known.
+        unpriced: the models with an answer of which it is not known what it cost.
 
     Raises:
         RecordError: the journal is damaged or in use, or there are records without a journal.
@@ -68,6 +65,8 @@ class Journal:
 
     def __init__(self, records: Path | None) -> None:
         self.entries: dict[Place, Entry] = {}
+        self.spent = 0.0
+        self.unpriced: set[str] = set()
         self._records = records
         self._mutex = threading.Lock()
         self._file: IO[bytes] | None = None
@@ -92,31 +91,18 @@ class Journal:
             self.close()
             raise
 
-    @property
-    def spent(self) -> float:
-        """USD of all answers and grades, as far as they are known."""
-        with self._mutex:
-            return sum(entry.spent for entry in self.entries.values())
-
-    @property
-    def unpriced(self) -> set[str]:
-        """The models with an answer of which it is not known what it cost."""
-        with self._mutex:
-            entries = list(self.entries.items())
-        return {model for (_, model), entry in entries if entry.answer.cost is None}
-
     def answered(self, place: Place, answer: Answer) -> None:
         """Note an answer."""
         with self._mutex:
             self._append({"question": place[0], "model": place[1], "answer": asdict(answer)})
-            self.entries[place] = Entry(answer)
+            self._add_answer(place, answer)
 
     def graded(self, place: Place, graded: Graded) -> None:
         """Note the grade of an answer that was noted before."""
         with self._mutex:
             line = {"question": place[0], "model": place[1], "graded": graded._asdict()}
             self._append(line)
-            self.entries[place] = replace(self.entries[place], graded=graded)
+            self._add_grade(place, graded)
 
     def records(self, questions: Sequence[Question], models: Sequence[str]) -> Records:
         """The records that answers and grades make: one for each question with a score."""
@@ -180,9 +166,20 @@ class Journal:
     def _take(self, line: Mapping[str, Any]) -> None:
         place = line["question"], line["model"]
         if "answer" in line:
-            self.entries[place] = Entry(Answer(**line["answer"]))
+            self._add_answer(place, Answer(**line["answer"]))
         else:
-            self.entries[place] = replace(self.entries[place], graded=Graded(**line["graded"]))
+            self._add_grade(place, Graded(**line["graded"]))
+
+    def _add_answer(self, place: Place, answer: Answer) -> None:
+        self.entries[place] = Entry(answer)
+        if answer.cost is None:
+            self.unpriced.add(place[1])
+        else:
+            self.spent += answer.cost
+
+    def _add_grade(self, place: Place, graded: Graded) -> None:
+        self.entries[place] = replace(self.entries[place], graded=graded)
+        self.spent += graded.cost
 
 
 def _record(

@@ -61,6 +61,7 @@ class Worker:
     journal: Journal
     failures: list[FailedCall] = field(default_factory=list)
     given_up: set[int] = field(default_factory=set)
+    _failed_cells: set[Cell] = field(default_factory=set)
     _in_a_row: Counter[int] = field(default_factory=Counter)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -97,10 +98,9 @@ class Worker:
                     scores[i, j] = entry.graded.score
                 if entry.answer.cost is not None:
                     costs[i, j] = entry.answer.cost
-        position = {question.query: i for i, question in enumerate(self.questions)}
         with self._lock:
-            for failure in self.failures:
-                done[position[failure.query], self.models.index(failure.model)] = True
+            for cell in self._failed_cells:
+                done[cell] = True
             done[:, sorted(self.given_up)] = True
         return Table(scores, costs, done)
 
@@ -108,6 +108,7 @@ class Worker:
         row, column = cell
         with self._lock:
             self.failures.append(FailedCall(self.models[column], self.questions[row].query, reason))
+            self._failed_cells.add(cell)
             self._in_a_row[column] += 1
             if self._in_a_row[column] >= _MOST_FAILURES:
                 self.given_up.add(column)
@@ -140,11 +141,10 @@ class Budget:
         by_calls = None if self.max_calls is None else self.max_calls - answers - flying
         if self.max_usd is None:
             return by_calls
-        unpriced = self.journal.unpriced
-        if unpriced:
+        if self.journal.unpriced:
             raise ValueError(
-                f"max_usd cannot be held: what calls of {sorted(unpriced)} cost is not known; "
-                f"pass prices="
+                f"max_usd cannot be held: what calls of {sorted(self.journal.unpriced)} cost is "
+                f"not known; pass prices="
             )
         mean = self.journal.spent / answers if answers else 0.0
         room = self.max_usd - self.journal.spent - flying * mean

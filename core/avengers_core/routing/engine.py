@@ -89,20 +89,27 @@ class Engine:
             NoEligibleModelError: nobody is eligible for one of them.
             ValueError: a limit out of range.
         """
-        return Ranking(
-            self.artifact.models,
-            features @ self._tables(alpha),
-            self.eligibility(alpha, call),
-            call.policy.on_empty == "relax",
-        )
+        return self._rank(features, alpha, call, self.eligibility(alpha, call))
+
+    def _rank(
+        self, features: Floats, alpha: float, call: RoutingCall, eligibility: Eligibility
+    ) -> Ranking:
+        estimate = features @ self._tables(alpha)
+        relax = call.policy.on_empty == "relax"
+        return Ranking(self.artifact.models, estimate, eligibility, relax)
 
     def choose(self, features: Floats, alpha: float, call: RoutingCall) -> npt.NDArray[np.intp]:
         """(n,) the columns of the models that :meth:`rank` finds best; raises as it does."""
-        if self.eligibility(alpha, call).admits_all:
+        return self._choose(features, alpha, call, self.eligibility(alpha, call))
+
+    def _choose(
+        self, features: Floats, alpha: float, call: RoutingCall, eligibility: Eligibility
+    ) -> npt.NDArray[np.intp]:
+        if eligibility.admits_all:
             table = self._tables(alpha)[:, : len(self.artifact.models)]
             best: npt.NDArray[np.intp] = np.argmax(features @ table, axis=1)
             return best
-        return self.rank(features, alpha, call).best
+        return self._rank(features, alpha, call, eligibility).best
 
     def choose_many(
         self, queries: Queries, alpha: float, call: RoutingCall
@@ -115,6 +122,7 @@ class Engine:
         """
         chosen = np.empty(len(queries), dtype=np.int64)
         width = len(self.scorer.score_table)
+        eligibility = self.eligibility(alpha, call)
 
         def choose_blocks(starts: Iterator[int]) -> None:
             # New memory for each block would take longer to get than to fill.
@@ -126,7 +134,7 @@ class Engine:
                 if not np.isfinite(features.sum()):
                     bad = at + int(np.flatnonzero(~np.isfinite(features).all(axis=1))[0])
                     raise ValueError(f"the vector in row {bad} holds NaN or infinite values")
-                chosen[at : at + _BLOCK] = self.choose(features, alpha, call)
+                chosen[at : at + _BLOCK] = self._choose(features, alpha, call, eligibility)
 
         in_parallel(choose_blocks, range(0, len(chosen), _BLOCK))
         return chosen

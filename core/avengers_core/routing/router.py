@@ -72,12 +72,15 @@ class Router:
     ) -> Router:
         """A router from an artifact folder; raises what :meth:`RouterArtifact.load` raises."""
         artifact = RouterArtifact.load(path)
-        if scorer is None and not scorer_options:
-            try:
-                make_scorer(artifact)
-            except (TypeError, ValueError) as error:
-                raise ArtifactError(f"{os.fspath(path)}: its scorer: {error!s:.200}") from None
-        return cls(artifact, embedder, scorer, **scorer_options)
+        try:
+            router = cls(artifact, None, scorer, **scorer_options)
+        except (TypeError, ValueError) as error:
+            if scorer is not None or scorer_options:  # the caller's, not the artifact's
+                raise
+            raise ArtifactError(f"{os.fspath(path)}: its scorer: {error!s:.200}") from None
+        if embedder is not None:
+            router._embedder = _embedder_of(artifact, embedder)
+        return router
 
     @classmethod
     def default(
