@@ -80,10 +80,11 @@ def runs(file: Path) -> None:
 
 
 def others(folder: Path) -> None:
-    """Results of lm-evaluation-harness, spans with feedback, and scores of no layout."""
+    """Results of lm-evaluation-harness, spans with feedback, prices, and scores of no layout."""
     shutil.copytree(EXAMPLES / "evaluations" / "lm-eval", folder / "lm_eval_output")
     shutil.copy(EXAMPLES / "traces" / "opentelemetry" / "spans.jsonl", folder)
     write(folder / "thumbs.csv", "span_id,name,score\n0a,correct,0\n")
+    write(folder / "prices.json", json.dumps({"made-up/tiny": [1e-7, 4e-7]}))
     write(folder / "own.json", json.dumps([{"question": "Why?", "scores": {"a": 1, "b": 0}}]))
 
 

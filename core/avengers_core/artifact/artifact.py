@@ -14,11 +14,17 @@ import numpy.typing as npt
 
 from avengers_core.artifact import storage
 from avengers_core.artifact.clusters import assign
+from avengers_core.artifact.estimation.pricing import (
+    at_prices,
+    estimated_input_prices,
+    notice_prices,
+)
 from avengers_core.artifact.info import ArtifactInfo
 from avengers_core.artifact.published_export import load_published_export
 from avengers_core.artifact.statistics import Statistics, out_of_range
 from avengers_core.errors import ArtifactError, EmbedderMismatchError
 from avengers_core.records.names import fault_of_name, shown
+from avengers_core.records.prices import Price, Prices, find_prices
 from avengers_core.records.record import Missing
 
 if TYPE_CHECKING:
@@ -105,11 +111,43 @@ class RouterArtifact:
 
         Args:
             statistics: to estimate from, see
-                :meth:`avengers_core.artifact.statistics.Statistics.token_prices`; default, the
-                artifact's own.
+                :func:`avengers_core.artifact.estimation.pricing.estimated_input_prices`; default,
+                the artifact's own.
         """
-        given = np.array([self.info.input_prices.get(m, np.nan) for m in self.models])
-        return np.where(np.isnan(given), (statistics or self.statistics).token_prices(), given)
+        prices = {m: price.input for m, price in self.info.prices.items()}
+        known = {**self.info.input_prices, **prices}
+        given = np.array([known.get(m, np.nan) for m in self.models])
+        return np.where(
+            np.isnan(given), estimated_input_prices(statistics or self.statistics), given
+        )
+
+    def priced(self, statistics: Statistics) -> Statistics:
+        """Sums over these models, with costs at the artifact's prices where it has some."""
+        return at_prices(statistics, self.models, self.info.prices)
+
+    def reprice(self, prices: Prices) -> RouterArtifact:
+        """The artifact at other prices; its sums stay as they are.
+
+        Costs are tokens times price where the records had tokens, also those that had no cost.
+        See :func:`avengers_core.artifact.estimation.pricing.at_prices` for the others.
+
+        Args:
+            prices: model -> (input, output) or (input, output, cached input), USD per token, or
+                ``"genai-prices"`` for the list prices of today (extra ``prices``). What it does
+                not name keeps its price, and is logged where it has none.
+
+        Raises:
+            ArtifactError: none of the models has a price there.
+            ValueError: a price that is no finite amounts of at least 0.
+            OptionalDependencyError: ``"genai-prices"`` is not installed.
+        """
+        found = find_prices(self.models, prices)
+        if not found:
+            raise ArtifactError(f"prices name none of the models {shown(self.models)}")
+        known = {**self.info.prices, **found}
+        new = replace(self, info=self.info.model_copy(update={"prices": known}))
+        notice_prices(new.statistics, self.models, known)
+        return new
 
     @cached_property
     def checksum(self) -> str:
@@ -253,7 +291,10 @@ class RouterArtifact:
             models=tuple(models),
             statistics=self.statistics.select_models(columns),
             refinement=self.refinement and self.refinement.select_models(columns),
-            info=self._priced({m: p for m, p in self.info.input_prices.items() if m in models}),
+            info=self._with_prices(
+                {m: p for m, p in self.info.input_prices.items() if m in models},
+                {m: p for m, p in self.info.prices.items() if m in models},
+            ),
         )
 
     def merge(self, *others: RouterArtifact) -> RouterArtifact:
@@ -294,11 +335,13 @@ class RouterArtifact:
             raise ArtifactError(
                 "cannot merge: one artifact has another refinement than the other, or none"
             )
-        prices = mine.input_prices, others.input_prices
-        if differing := [m for m, price in prices[0].items() if prices[1].get(m, price) != price]:
-            raise ArtifactError(
-                f"cannot merge: the input_prices of {differing} differ between the artifacts"
-            )
+        for name in ("input_prices", "prices"):
+            ours, theirs = getattr(mine, name), getattr(others, name)
+            if differing := [m for m, price in ours.items() if theirs.get(m, price) != price]:
+                raise ArtifactError(
+                    f"cannot merge: the {name} of {differing} differ between the artifacts; "
+                    f"reprice() one of them first"
+                )
         models = tuple(dict.fromkeys((*self.models, *other.models)))
         datasets = tuple(dict.fromkeys((*self.datasets, *other.datasets)))
         a, b = (x._widen(models, datasets, missing) for x in (self, other))
@@ -306,11 +349,17 @@ class RouterArtifact:
             a,
             statistics=a.statistics + b.statistics,
             refinement=a.refinement and b.refinement and a.refinement + b.refinement,
-            info=self._priced({**prices[0], **prices[1]}),
+            info=self._with_prices(
+                {**mine.input_prices, **others.input_prices}, {**mine.prices, **others.prices}
+            ),
         )
 
-    def _priced(self, input_prices: Mapping[str, float]) -> ArtifactInfo:
-        return self.info.model_copy(update={"input_prices": dict(input_prices)})
+    def _with_prices(
+        self, input_prices: Mapping[str, float], prices: Mapping[str, Price]
+    ) -> ArtifactInfo:
+        return self.info.model_copy(
+            update={"input_prices": dict(input_prices), "prices": dict(prices)}
+        )
 
     def _widen(
         self, models: tuple[str, ...], datasets: tuple[str, ...], missing: Missing

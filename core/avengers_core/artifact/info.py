@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import datetime, timezone
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 
+from avengers_core.records.prices import Price, as_price
 from avengers_core.records.record import Missing
 
 FORMAT_VERSION = 1
@@ -38,6 +39,7 @@ class ArtifactInfo(BaseModel):
             :mod:`avengers_core.artifact.estimation.cells`.
         input_prices: USD per prompt token by model, where they were given and need not be
             estimated from token counts.
+        prices: USD per token by model, at which costs are counted where tokens are known.
         source: what it was made from, in words.
         note: anything a user must know about its numbers.
         created: when, ISO 8601, UTC.
@@ -55,7 +57,15 @@ class ArtifactInfo(BaseModel):
     input_prices: dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]] = Field(
         default_factory=dict
     )
+    prices: dict[str, Price] = Field(default_factory=dict)
     source: _Text = ""
     note: _Text = ""
     created: _Text = Field(default_factory=_now)
     version: _Text = ""
+
+    @field_validator("prices", mode="before")
+    @classmethod
+    def _prices(cls, given: Any) -> Any:
+        if not isinstance(given, dict):
+            return given
+        return {model: as_price(price, str(model)) for model, price in given.items()}

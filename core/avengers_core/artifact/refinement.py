@@ -160,7 +160,7 @@ class Refinement:
         return cls(
             Augment(arrays["mean"], arrays["spread"], weight),
             arrays["centroids"],
-            Statistics(**part("statistics.")),
+            Statistics.from_arrays(part("statistics.")),
             Moments.unpack(part("moments.")),
             Hyperparameters(beta, m0, ridge, mix),
             Difficulty(**difficulty) if difficulty else None,

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from avengers_core.embedders.tokens import BYTES_PER_TOKEN, n_bytes
+from avengers_core.artifact.clusters import ratio
+from avengers_core.embedders.tokens import n_bytes
 
 if TYPE_CHECKING:
     from avengers_core.records.outcomes import Outcomes
@@ -38,13 +39,18 @@ class Statistics:
         score: (K, M) sum of scores.
         n_cost: (K, M) records with a known cost.
         cost: (K, M) sum of known costs, USD.
-        n_tokens: (K, M) records with a score, a known cost and known prompt and completion tokens.
+        n_tokens: (K, M) records with a score and known prompt and completion tokens.
         prompt_tokens: (K, M) sum of prompt tokens over those.
         completion_tokens: (K, M) sum of completion tokens over those.
-        token_cost: (K, M) sum of costs over those, USD.
+        n_token_cost: (K, M) records among those with a known cost.
+        token_cost: (K, M) sum of their costs, USD.
         length: (K, M) sum of the queries' lengths over the records with a known cost.
         length_squared: (K, M) likewise of their squares.
         length_cost: (K, M) likewise of lengths times cost.
+        token_length: (K, M) sum of the queries' lengths over the records with known tokens.
+        token_length_squared: (K, M) likewise of their squares.
+        prompt_length: (K, M) likewise of lengths times prompt tokens.
+        completion_length: (K, M) likewise of lengths times completion tokens.
     """
 
     topics: Floats
@@ -56,10 +62,15 @@ class Statistics:
     n_tokens: Floats
     prompt_tokens: Floats
     completion_tokens: Floats
+    n_token_cost: Floats
     token_cost: Floats
     length: Floats
     length_squared: Floats
     length_cost: Floats
+    token_length: Floats
+    token_length_squared: Floats
+    prompt_length: Floats
+    completion_length: Floats
 
     @classmethod
     def collect(cls, outcomes: Outcomes, labels: npt.NDArray[np.integer], k: int) -> Statistics:
@@ -86,7 +97,9 @@ class Statistics:
         scored = ~np.isnan(outcomes.scores)
         # What a model without a score cost says nothing of what its answers cost.
         priced = ~np.isnan(outcomes.costs) & scored
-        counted = priced & ~np.isnan(outcomes.prompt_tokens) & ~np.isnan(outcomes.completion_tokens)
+        counted = scored & ~np.isnan(outcomes.prompt_tokens) & ~np.isnan(outcomes.completion_tokens)
+        prompt = np.where(counted, outcomes.prompt_tokens, 0.0)
+        completion = np.where(counted, outcomes.completion_tokens, 0.0)
         length = np.array([n_bytes(q) for q in outcomes.queries], dtype=np.float64)
         column = length[:, None]
         n_datasets = len(outcomes.datasets)
@@ -99,12 +112,38 @@ class Statistics:
             n_cost=per_cluster(priced),
             cost=per_cluster(np.where(priced, outcomes.costs, 0.0)),
             n_tokens=per_cluster(counted),
-            prompt_tokens=per_cluster(np.where(counted, outcomes.prompt_tokens, 0.0)),
-            completion_tokens=per_cluster(np.where(counted, outcomes.completion_tokens, 0.0)),
-            token_cost=per_cluster(np.where(counted, outcomes.costs, 0.0)),
+            prompt_tokens=per_cluster(prompt),
+            completion_tokens=per_cluster(completion),
+            n_token_cost=per_cluster(counted & priced),
+            token_cost=per_cluster(np.where(counted & priced, outcomes.costs, 0.0)),
             length=per_cluster(priced * column),
             length_squared=per_cluster(priced * column**2),
             length_cost=per_cluster(np.where(priced, outcomes.costs, 0.0) * column),
+            token_length=per_cluster(counted * column),
+            token_length_squared=per_cluster(counted * column**2),
+            prompt_length=per_cluster(prompt * column),
+            completion_length=per_cluster(completion * column),
+        )
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, Floats]) -> Statistics:
+        """The inverse of :meth:`arrays`; raises KeyError or TypeError for missing ones.
+
+        Older versions knew tokens only where the cost was known, and not how they go with the
+        queries' lengths: as the costs do is then the best guess.
+        """
+        if any(name in arrays for name in _OF_TOKENS):
+            return cls(**arrays)
+        n, n_cost, cost = arrays["n_tokens"], arrays["n_cost"], arrays["cost"]
+        share = ratio(n, n_cost)
+        usual = ratio(arrays["length_cost"], cost)
+        return cls(
+            **arrays,
+            n_token_cost=n,
+            token_length=arrays["length"] * share,
+            token_length_squared=arrays["length_squared"] * share,
+            prompt_length=arrays["prompt_tokens"] * usual,
+            completion_length=arrays["completion_tokens"] * usual,
         )
 
     @classmethod
@@ -154,7 +193,7 @@ class Statistics:
         shapes = {f: expected.get(f, (k, m)) for f in self.arrays()}
         if fault := check_arrays(self.arrays(), shapes):
             return fault
-        for name in ("topics", "n", "n_cost", "n_tokens"):
+        for name in ("topics", "n", "n_cost", "n_tokens", "n_token_cost"):
             counts = getattr(self, name)
             if ((counts > 0) & (counts < _LEAST_COUNT)).any():
                 return f"{name} holds counts below {_LEAST_COUNT:g}"
@@ -178,47 +217,15 @@ class Statistics:
         order = np.argsort(-counts, kind="stable")[:most]
         return tuple(datasets[i] for i in order if counts[i] > 0)
 
-    def token_prices(self) -> Floats:
-        """(M,) estimated USD per prompt token of each model, NaN where the sums do not tell.
 
-        Where token counts are known: least squares of cost on prompt and completion tokens over
-        the clusters' means, weighted by their records, with neither price below zero; where cost
-        is tokens times list price it recovers the list price. Elsewhere: least squares of cost on
-        the query's length inside the clusters, at four bytes a token.
-        """
-        by_length = self._price_by_length()
-        by_tokens = [self._price_by_tokens(m) for m in range(self.n.shape[1])]
-        return np.where(np.isnan(by_tokens), by_length, by_tokens)
-
-    def _price_by_length(self) -> Floats:
-        n = np.maximum(self.n_cost, 1.0)
-        together = (self.length_cost - self.length * self.cost / n).sum(axis=0)
-        spread = (self.length_squared - self.length**2 / n).sum(axis=0)
-        # Lengths that hardly differ (a spread of a byte a record) tell nothing of a price.
-        told = spread > self.n_cost.sum(axis=0)
-        slope = np.divide(together, spread, out=np.full(len(spread), np.nan), where=told)
-        prices: Floats = np.maximum(slope, 0.0) * BYTES_PER_TOKEN
-        return prices
-
-    def _price_by_tokens(self, model: int) -> float:
-        n = self.n_tokens[:, model]
-        seen = n > 0
-        if seen.sum() < 2:
-            return float("nan")
-        weight = 1 / np.sqrt(n[seen])
-        prompt, completion, cost = (
-            a[seen, model] * weight
-            for a in (self.prompt_tokens, self.completion_tokens, self.token_cost)
-        )
-        design = np.stack([prompt, completion], axis=1)
-        if np.linalg.matrix_rank(design) < 2:
-            return float("nan")
-        price, output_price = np.linalg.lstsq(design, cost, rcond=None)[0]
-        if output_price < 0:
-            price = prompt @ cost / (prompt @ prompt)
-        return float(max(price, 0.0))
-
-
+# In the artifacts of this version and later.
+_OF_TOKENS = (
+    "n_token_cost",
+    "token_length",
+    "token_length_squared",
+    "prompt_length",
+    "completion_length",
+)
 _PER_MODEL = tuple(f.name for f in fields(Statistics) if f.name not in ("topics", "query_length"))
 
 

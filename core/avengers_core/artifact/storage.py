@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from avengers_core.artifact.estimation.pricing import notice_unpriced
 from avengers_core.artifact.info import FORMAT_VERSION, ArtifactInfo
 from avengers_core.artifact.refinement import Refinement
 from avengers_core.artifact.statistics import Statistics
@@ -139,6 +140,7 @@ def load(path: str | os.PathLike[str], make: type[RouterArtifact]) -> RouterArti
         raise ArtifactError(
             f"{folder / manifest.arrays}: arrays are missing or unknown ({error})"
         ) from None
+    notice_unpriced(artifact.statistics, artifact.models, artifact.info.prices)
     return artifact
 
 
@@ -224,7 +226,7 @@ def _assemble(
         models=tuple(manifest.models),
         datasets=tuple(manifest.datasets),
         centroids=arrays["centroids"],
-        statistics=Statistics(**_with_prefix(arrays, _STATISTICS)),
+        statistics=Statistics.from_arrays(_with_prefix(arrays, _STATISTICS)),
         info=manifest.info,
         embedder_arrays=_with_prefix(arrays, _EMBEDDER),
         refinement=Refinement.from_arrays(refinement) if refinement else None,
@@ -258,6 +260,7 @@ def digest(artifact: RouterArtifact) -> str:
             sorted(info.scorer_options.items()),
             sorted(info.input_prices.items()),
             *([info.cells] if info.cells != "separate" else []),
+            *([sorted(info.prices.items())] if info.prices else []),
         ]
     )
     return hashlib.sha256(names.encode() + _serialize(_arrays(artifact))).hexdigest()

@@ -11,6 +11,7 @@ from avengers_core.cli.collecting import collect_command
 from avengers_core.cli.evaluating import evaluate_command
 from avengers_core.cli.fitting import fit_command, merge_command, update_command
 from avengers_core.cli.importing import import_command
+from avengers_core.cli.pricing import reprice_command
 from avengers_core.cli.routing import calibrate_command, inspect_command, route_command
 from avengers_core.cli.shared import CONTEXT_SETTINGS, Commands
 from avengers_core.cli.studying import sweep_command
@@ -40,6 +41,7 @@ for command in (
     import_command,
     inspect_command,
     merge_command,
+    reprice_command,
     route_command,
     sweep_command,
     update_command,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
+from avengers_core.cli.pricing import prices_option
 from avengers_core.cli.shared import names, refuse_input, show_problems
 from avengers_core.records.record import RecordProblem
 
@@ -40,11 +40,7 @@ _ANSWER_TOKENS = 400
 @click.option("--max-calls", type=click.IntRange(1), help="Most answers, in all.")
 @click.option("--concurrency", type=click.IntRange(1), default=8, show_default=True)
 @click.option("--max-tokens", type=click.IntRange(1), help="Longest answer, tokens.")
-@click.option(
-    "--prices",
-    help="genai-prices, or a JSON file of {model: [input, output]} in USD a token. Default: "
-    "what the endpoint says a call cost, else genai-prices if it is installed.",
-)
+@prices_option("Default: what the endpoint says a call cost, else genai-prices if it is installed.")
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--dry-run", is_flag=True, help="Say how many calls it would be, and about how much.")
 def collect_command(
@@ -58,7 +54,7 @@ def collect_command(
     max_calls: int | None,
     concurrency: int,
     max_tokens: int | None,
-    prices: str | None,
+    prices: Any,
     seed: int,
     dry_run: bool,
 ) -> None:
@@ -141,17 +137,15 @@ def _read(path: Path) -> list[str | Mapping[str, Any]]:
     return good
 
 
-def _prices(prices: str | None, models: Sequence[str]) -> Any:
+def _prices(prices: Any, models: Sequence[str]) -> Any:
     from avengers_core.errors import OptionalDependencyError
     from avengers_core.records.prices import find_prices
 
-    if prices not in (None, "genai-prices"):
-        return find_prices(models, json.loads(Path(str(prices)).read_bytes()))
+    if prices is not None:
+        return find_prices(models, prices)
     try:
         return find_prices(models, "genai-prices")
     except OptionalDependencyError:
-        if prices is not None:
-            raise
         return None
 
 

@@ -8,6 +8,7 @@ from typing import Any, TypeVar, cast
 
 import click
 
+from avengers_core.cli.pricing import prices_option
 from avengers_core.cli.shared import (
     InputPath,
     engine_options,
@@ -111,6 +112,7 @@ def make_embedder(name: Any, cache: Path | None) -> Any:
     type=click.Path(path_type=Path),
     help="Artifact whose clusters (and embedder) to take: what `merge` can add to it.",
 )
+@prices_option("Costs are then tokens times price where records have tokens.")
 @click.option("--no-refine", is_flag=True, help="Clusters only: a smaller artifact.")
 @engine_options
 def fit_command(
@@ -127,6 +129,7 @@ def fit_command(
     excluded_datasets: tuple[str, ...],
     note: str,
     centroids: Path | None,
+    prices: Any,
     no_refine: bool,
     engine: str | None,
     workers: int | None,
@@ -168,7 +171,7 @@ def fit_command(
             refine=not no_refine,
             source=", ".join(Path(path).name for path in records),
             note=note,
-            **given(models=models, centroids=base),
+            **given(models=models, centroids=base, prices=prices),
         )
         show_problems(fitted.problems.count, fitted.problems.first, "input")
         fitted.artifact.save(output)
@@ -183,7 +186,7 @@ def fit_command(
         refine=not no_refine,
         source=", ".join(Path(path).name for path in records),
         note=note,
-        **given(models=models, centroids=base),
+        **given(models=models, centroids=base, prices=prices),
     )
     artifact.save(output)
     click.echo(f"{output}: {artifact!r}")

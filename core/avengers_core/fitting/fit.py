@@ -15,6 +15,7 @@ import numpy.typing as npt
 from avengers_core import __version__
 from avengers_core.artifact.artifact import RouterArtifact
 from avengers_core.artifact.clusters import assign
+from avengers_core.artifact.estimation.pricing import notice_prices
 from avengers_core.artifact.info import ArtifactInfo
 from avengers_core.artifact.refinement import Refinement
 from avengers_core.artifact.statistics import Statistics
@@ -26,6 +27,7 @@ from avengers_core.fitting.refine import fit_refinement
 from avengers_core.fitting.sampling import sample_rows
 from avengers_core.parallel import one_thread
 from avengers_core.records.outcomes import Outcomes, to_outcomes
+from avengers_core.records.prices import Price, Prices, find_prices
 from avengers_core.records.record import Missing, Records, Source, as_records
 from avengers_core.routing.scoring import check_options
 
@@ -50,6 +52,7 @@ def fit(
     centroids: RouterArtifact | npt.NDArray[np.floating] | None = None,
     refine: bool = True,
     input_prices: Mapping[str, float] | None = None,
+    prices: Prices | None = None,
     scorer: str = "calibrated",
     scorer_options: Mapping[str, Any] | None = None,
     source: str = "",
@@ -76,6 +79,9 @@ def fit(
         refine: also fit what the calibrated scorer knows beyond the clusters, see
             :class:`avengers_core.artifact.refinement.Refinement`; the artifact is smaller without.
         input_prices: USD per prompt token by model, where the records' token counts do not tell.
+        prices: model -> (input, output) or (input, output, cached input), USD per token, or
+            ``"genai-prices"`` for the list prices of today: costs are then tokens times price
+            where records have tokens, as by :meth:`RouterArtifact.reprice`.
         scorer: the scorer that routers use for this artifact unless told otherwise.
         scorer_options: and its options.
         source: what the records are, in words; kept in the artifact.
@@ -89,9 +95,6 @@ def fit(
     records = as_records(records)
     base = centroids if isinstance(centroids, RouterArtifact) else None
     outcomes = columns_of(records, models, base)
-    unpriced = _absent(outcomes.costs, outcomes.models)
-    if unpriced and len(unpriced) < len(outcomes.models):
-        logger.warning("no record has a cost of %s: they are eligible only at alpha 1", unpriced)
     names = [outcomes.datasets[d] for d in outcomes.dataset]
     rows = sample_rows(outcomes.queries, names, MAX_SAMPLE, seed)
     plan = Plan(
@@ -103,6 +106,7 @@ def fit(
         refine=refine,
         centroids=centroids,
         input_prices=dict(input_prices or {}),
+        prices=prices,
         scorer=scorer,
         scorer_options=dict(scorer_options or {}),
         source=source,
@@ -118,7 +122,9 @@ def fit(
         encoder.id,
         embedder_arrays,
     )
-    return Sums.collect(artifact, vectors[row], features, outcomes).put_into(artifact)
+    fitted = Sums.collect(artifact, vectors[row], features, outcomes).put_into(artifact)
+    notice_prices(fitted.statistics, fitted.models, fitted.info.prices)
+    return fitted
 
 
 @dataclass(frozen=True)
@@ -133,6 +139,7 @@ class Plan:
     refine: bool
     centroids: RouterArtifact | npt.NDArray[np.floating] | None
     input_prices: Mapping[str, float]
+    prices: Prices | None
     scorer: str
     scorer_options: Mapping[str, Any]
     source: str
@@ -199,6 +206,7 @@ class Plan:
             scorer_options=dict(self.scorer_options),
             cells="joint",
             input_prices={m: p for m, p in self.input_prices.items() if m in sample.models},
+            prices=self._prices(sample.models, base),
             source=self.source,
             note=self.note,
             version=__version__,
@@ -212,6 +220,12 @@ class Plan:
             embedder_arrays=embedder_arrays,
             refinement=refinement,
         )
+
+    def _prices(self, models: Sequence[str], base: RouterArtifact | None) -> dict[str, Price]:
+        """Those given, else those of the artifact that these records may be added to."""
+        if self.prices is not None:
+            return find_prices(models, self.prices)
+        return {m: p for m, p in (base.info.prices if base else {}).items() if m in models}
 
     def _clusters(
         self,

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from avengers_core.artifact.artifact import RouterArtifact
+from avengers_core.artifact.estimation.pricing import notice_prices
 from avengers_core.embedders import EmbedderSpec
 from avengers_core.embedders.surface import surface
 from avengers_core.errors import RecordError
@@ -21,6 +22,7 @@ from avengers_core.jobs.sparing import embed_most
 from avengers_core.jobs.surveying import Counted, Draw, Survey, count, survey
 from avengers_core.jobs.workers import Engine, Workers
 from avengers_core.records.outcomes import to_outcomes
+from avengers_core.records.prices import Prices
 from avengers_core.records.record import Missing, Records
 
 logger = logging.getLogger(__name__)
@@ -57,6 +59,7 @@ def fit(
     centroids: RouterArtifact | npt.NDArray[np.floating] | None = None,
     refine: bool = True,
     input_prices: Mapping[str, float] | None = None,
+    prices: Prices | None = None,
     scorer: str = "calibrated",
     scorer_options: Mapping[str, Any] | None = None,
     source: str = "",
@@ -85,6 +88,7 @@ def fit(
         centroids: as for :func:`avengers_core.fit`.
         refine: as for :func:`avengers_core.fit`.
         input_prices: as for :func:`avengers_core.fit`.
+        prices: as for :func:`avengers_core.fit`.
         scorer: as for :func:`avengers_core.fit`.
         scorer_options: as for :func:`avengers_core.fit`.
         source: as for :func:`avengers_core.fit`.
@@ -106,6 +110,7 @@ def fit(
         refine=refine,
         centroids=centroids,
         input_prices=dict(input_prices or {}),
+        prices=prices,
         scorer=scorer,
         scorer_options=dict(scorer_options or {}),
         source=source,
@@ -130,7 +135,9 @@ def fit(
     clusters = how.artifact(sample, vectors[row], features, encoder.id, embedder_arrays)
     job = SumJob(clusters, encoder, chosen)
     total, n, problems = added(team.run(job, files.parts, "fit"))
-    return Fitted(total.put_into(clusters), n, problems)
+    fitted = total.put_into(clusters)
+    notice_prices(fitted.statistics, fitted.models, fitted.info.prices)
+    return Fitted(fitted, n, problems)
 
 
 def _surveyed(files: Counted, chosen: RecordFilter, seed: int, team: Workers) -> Survey:

@@ -7,6 +7,8 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
+import numpy as np
+
 from avengers_core.errors import OptionalDependencyError
 
 Prices = Mapping[str, Any] | Literal["genai-prices"]
@@ -72,15 +74,21 @@ def as_price(given: Any, model: str) -> Price:
             price = Price(*given)
         else:
             raise TypeError
-        numbers = [float(number) for number in price if number is not None]
-    except (TypeError, ValueError):
+        numbers = [number for number in price if number is not None]
+    except TypeError:
         numbers = []
-    if len(numbers) < 2 or not all(0 <= number < math.inf for number in numbers):
+    if len(numbers) < 2 or not all(map(_is_amount, numbers)):
         raise ValueError(
             f"the price of {model!r} must be (input, output) or (input, output, cached_input), "
             f"USD a token, got {given!r:.60}"
         )
-    return Price(*numbers)
+    return Price(*map(float, numbers))
+
+
+def _is_amount(number: object) -> bool:
+    if isinstance(number, bool) or not isinstance(number, float | int | np.number):
+        return False
+    return 0 <= float(number) < math.inf
 
 
 def _from_library(model: str, on: datetime | None) -> Price | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -29,18 +31,14 @@ MANY = np.full((6, 3), 200.0)
 def seen_by(known):
     """Statistics of records of the cells that are known; the queries' lengths all alike."""
     n = np.where(known, MANY, 0.0)
-    zeros = np.zeros_like(n)
-    return Statistics(
+    return replace(
+        Statistics.zeros(6, 3, 1),
         topics=np.full((6, 1), 200.0),
         query_length=np.full(6, 2000.0),
         n=n,
         score=n * SCORES,
         n_cost=n,
         cost=n * LENGTHS * PRICES,
-        n_tokens=zeros,
-        prompt_tokens=zeros,
-        completion_tokens=zeros,
-        token_cost=zeros,
         length=n * 10,
         length_squared=n * 100,
         length_cost=n * 10 * LENGTHS * PRICES,

@@ -214,3 +214,14 @@ def test_import_by_the_names_of_columns_says_what_came_of_it(run):
     assert {"m", "n"} <= set(result.stdout.replace("(", " ").split())
     assert "0.25 to 1" in result.stdout
     assert load_records("z.jsonl")[0].scores == {"m": 1, "n": 0.25}
+
+
+def test_prices_are_put_in_when_fitting_or_later(run, records, tmp_path):
+    prices = tmp_path / "prices.json"
+    prices.write_text(json.dumps({"good": [1e-6, 2e-6], "cheap": {"input": 1e-7, "output": 4e-7}}))
+    run("fit", records, "-o", tmp_path / "at", "--prices", prices)
+    run("fit", records, "-o", tmp_path / "plain")
+    run("reprice", tmp_path / "plain", "-o", tmp_path / "later", "--prices", prices)
+    at, later = (RouterArtifact.load(tmp_path / name) for name in ("at", "later"))
+    assert at == later
+    assert at.info.prices["cheap"].output == 4e-7

@@ -58,7 +58,12 @@ def test_the_statistics_are_what_a_loop_over_the_records_gives(make_records, emb
             expected.n_tokens[c, j] += 1
             expected.prompt_tokens[c, j] += usage["prompt_tokens"]
             expected.completion_tokens[c, j] += usage["completion_tokens"]
+            expected.n_token_cost[c, j] += 1
             expected.token_cost[c, j] += usage["cost"]
+            expected.token_length[c, j] += length
+            expected.token_length_squared[c, j] += length**2
+            expected.prompt_length[c, j] += length * usage["prompt_tokens"]
+            expected.completion_length[c, j] += length * usage["completion_tokens"]
             expected.length[c, j] += length
             expected.length_squared[c, j] += length**2
             expected.length_cost[c, j] += length * usage["cost"]

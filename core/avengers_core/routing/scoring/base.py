@@ -82,14 +82,13 @@ class ClusterScorer:
 
     def __init__(self, artifact: RouterArtifact, statistics: Statistics, **options: Any) -> None:
         self.options = options
-        self.statistics = statistics
-        s = statistics
+        self.statistics = s = artifact.priced(statistics)
         self._size = s.size
         usual = s.query_length / np.maximum(s.size, 1.0) / BYTES_PER_TOKEN
         self._usual_tokens = usual.astype(self.dtype)
         # A model without a known cost has no cost; where no model has one, cost plays no part.
         self._priced = s.n_cost.any(axis=0)
-        self._token_prices = np.nan_to_num(artifact.token_prices(statistics))
+        self._token_prices = np.nan_to_num(artifact.token_prices(s))
         self.evidence_table = _evidence(s.n, s.size)
 
     def _tables(self, score: Floats, cost: Floats, linear: Floats | None = None) -> None:

@@ -65,7 +65,7 @@ class CalibratedScorer(ClusterScorer):
         if not (0 <= mix <= 1 and 0 <= m0 < np.inf):
             raise ValueError(f"mix must lie in [0, 1] and m0 not be negative, got {mix}, {m0}")
         super().__init__(artifact, statistics, beta=beta, m0=m0, mix=mix)
-        s = statistics
+        s = self.statistics
         self.needs_surface = r is not None
         self._augment = None if r is None else r.augment
         self._centroids = artifact.centroids if r is None else r.centroids

@@ -20,7 +20,7 @@ class _PublishedScorer(ClusterScorer):
         super().__init__(artifact, artifact.statistics, top_k=top_k, **options)
         if not isinstance(top_k, int) or top_k < 1:
             raise ValueError(f"top_k must be a whole number, at least 1, got {top_k}")
-        s = artifact.statistics
+        s = self.statistics
         self._centroids = artifact.centroids.astype(np.float64)
         self._top_k = min(top_k, artifact.n_clusters)
         self._seen = s.n > 0

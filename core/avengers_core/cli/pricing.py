@@ -1,0 +1,69 @@
+"""Prices on the command line: the option, and the command that applies new ones."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+LIBRARY = "genai-prices"
+
+
+class PriceList(click.ParamType):  # type: ignore[type-arg,unused-ignore]
+    """The name of the library of list prices, or a JSON file, read."""
+
+    name = "prices"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        from avengers_core.records.prices import as_price
+
+        if value == LIBRARY or isinstance(value, dict):
+            return value
+        try:
+            content = json.loads(Path(str(value)).read_bytes())
+        except OSError as error:
+            self.fail(f"{value}: {error.strerror}; give {LIBRARY} or a JSON file", param, ctx)
+        except (ValueError, RecursionError):
+            self.fail(f"{value} is not JSON", param, ctx)
+        if not isinstance(content, dict):
+            self.fail(f"{value} must hold an object of model: [input, output]", param, ctx)
+        try:
+            return {model: as_price(price, model) for model, price in content.items()}
+        except ValueError as error:
+            self.fail(f"{value}: {error}", param, ctx)
+
+
+def prices_option(help: str, required: bool = False) -> Callable[[F], F]:
+    """``--prices``."""
+    return click.option(
+        "--prices",
+        type=PriceList(),
+        required=required,
+        help=f"{LIBRARY}, or a JSON file of {{model: [input, output]}} or [input, output, cached "
+        f"input], in USD a token. {help}",
+    )
+
+
+@click.command("reprice", short_help="Put other prices into an artifact.")
+@click.argument("artifact", type=click.Path(path_type=Path))
+@click.option("--output", "-o", type=click.Path(path_type=Path), help="Default: in place.")
+@prices_option("Models that it does not name keep theirs.", required=True)
+def reprice_command(artifact: Path, output: Path | None, prices: Any) -> None:
+    """Count the costs of an ARTIFACT at other prices, without its records.
+
+    Costs are tokens times price where the records had tokens.
+
+    \b
+    avengers reprice artifact/ -o repriced/ --prices genai-prices
+    avengers reprice artifact/ --prices prices.json
+    """
+    from avengers_core.artifact.artifact import RouterArtifact
+
+    new = RouterArtifact.load(artifact).reprice(prices)
+    new.save(output or artifact)
+    click.echo(f"{output or artifact}: {new!r}, {len(new.info.prices)} prices")
