@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from avengers_core.errors import EmbedderError as EmbedderError
     from avengers_core.errors import EmbedderMismatchError as EmbedderMismatchError
     from avengers_core.errors import NoEligibleModelError as NoEligibleModelError
+    from avengers_core.errors import NoRecordsError as NoRecordsError
     from avengers_core.errors import OptionalDependencyError as OptionalDependencyError
     from avengers_core.errors import RecordError as RecordError
     from avengers_core.evaluation.evaluate import evaluate as evaluate
@@ -23,9 +24,9 @@ if TYPE_CHECKING:
     from avengers_core.fitting.fit import fit as fit
     from avengers_core.fitting.update import add_model as add_model
     from avengers_core.fitting.update import update as update
+    from avengers_core.records.loading import load_records as load_records
     from avengers_core.records.record import Record as Record
     from avengers_core.records.record import Records as Records
-    from avengers_core.records.record import load_records as load_records
     from avengers_core.records.splitting import split_records as split_records
     from avengers_core.routing.decision import Candidate as Candidate
     from avengers_core.routing.decision import ClusterVote as ClusterVote
@@ -40,6 +41,7 @@ _ERRORS = (
     "EmbedderError",
     "EmbedderMismatchError",
     "NoEligibleModelError",
+    "NoRecordsError",
     "OptionalDependencyError",
     "RecordError",
 )
@@ -56,7 +58,7 @@ _HOME = {
     "add_model": "fitting.update",
     "evaluate": "evaluation.evaluate",
     "fit": "fitting.fit",
-    "load_records": "records.record",
+    "load_records": "records.loading",
     "split_records": "records.splitting",
     "update": "fitting.update",
     **dict.fromkeys(_ERRORS, "errors"),

@@ -2,11 +2,11 @@
 
 from functools import partial
 
-from avengers_core import jobs
+from avengers_core import bulk
 
-fit = partial(jobs.fit, engine="ray")
-route = partial(jobs.route, engine="ray")
-evaluate = partial(jobs.evaluate, engine="ray")
-embed = partial(jobs.embed, engine="ray")
+fit = partial(bulk.fit, engine="ray")
+route = partial(bulk.route, engine="ray")
+evaluate = partial(bulk.evaluate, engine="ray")
+embed = partial(bulk.embed, engine="ray")
 
 __all__ = ["embed", "evaluate", "fit", "route"]

@@ -4,6 +4,7 @@
 
     AvengersError
     ├── RecordError (ValueError)             a record is malformed
+    │   └── NoRecordsError                   there is no row at all, neither good nor bad
     ├── ArtifactError (ValueError)           an artifact is damaged, foreign or does not fit
     ├── EmbedderError                        an embedder failed or returned nonsense
     │   └── EmbedderMismatchError            not the one the artifact was fitted with
@@ -28,6 +29,10 @@ class AvengersError(Exception):
 
 class RecordError(AvengersError, ValueError):
     """A record is malformed; the message names the line and the reason."""
+
+
+class NoRecordsError(RecordError):
+    """What should hold records is empty: not a single row, neither good nor bad."""
 
 
 class ArtifactError(AvengersError, ValueError):

@@ -3,7 +3,6 @@
 from avengers_core.evaluation.studies import (
     METRICS,
     STUDIES,
-    LookupEmbedder,
     Setting,
     Study,
     run,
@@ -14,7 +13,6 @@ from avengers_core.evaluation.studies import (
 __all__ = [
     "METRICS",
     "STUDIES",
-    "LookupEmbedder",
     "Setting",
     "Study",
     "run",

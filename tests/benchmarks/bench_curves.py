@@ -57,10 +57,23 @@ def measure(records: int, models: int, clusters: int, dimensions: int) -> list[s
         prompt_tokens=np.full(shape, 80.0),
         completion_tokens=np.full(shape, 200.0),
     )
-    how = Plan("none", clusters, 0, 1, "skip", True, None, {}, "calibrated", {}, "", "")
+    how = Plan(
+        embedder="none",
+        n_clusters=clusters,
+        seed=0,
+        n_init=1,
+        refine=True,
+        centroids=None,
+        input_prices={},
+        prices=None,
+        scorer="calibrated",
+        scorer_options={},
+        source="",
+        note="",
+    )
     sample = np.arange(min(records, 5_000))
     empty = how.artifact(
-        outcomes.take(sample), vectors[sample], features[sample], "none", embedder_arrays={}
+        outcomes.take(sample), vectors[sample], features[sample], "none", {}, missing="skip"
     )
     artifact = Sums.collect(empty, vectors, features, outcomes).put_into(empty)
     router = Router(artifact)

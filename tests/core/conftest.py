@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from avengers_core import Report, Router, evaluate, fit
@@ -102,3 +106,41 @@ def toy_router(toy_rows: list[dict[str, Any]]) -> Router:
 def toy_report(toy_router: Router, toy_rows: list[dict[str, Any]]) -> Report:
     """The toy's router on its own records, at both ends of alpha."""
     return evaluate(toy_router, toy_rows, [0.0, 1.0])
+
+
+@pytest.fixture(scope="session")
+def rows(make_records):
+    return make_records(240)
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory, rows):
+    """The rows as plain, compressed and Parquet files, with two bad rows among them."""
+    path = tmp_path_factory.mktemp("logs")
+    lines = [json.dumps(r) for r in rows]
+    plain = [*lines[:60], '{"query": "cut', "", *lines[60:100]]
+    (path / "1.jsonl").write_text("\ufeff" + "\r\n".join(plain))
+    (path / "2.jsonl.gz").write_bytes(gzip.compress("\n".join(lines[100:160]).encode()))
+    table = [
+        {**r, "records": json.dumps(r["records"]), "usages": json.dumps(r["usages"])}
+        for r in rows[160:200]
+    ]
+    table.append({**table[0], "records": '{"good": 7}'})
+    pq.write_table(pa.Table.from_pylist(table), path / "3.parquet", row_group_size=13)
+    pq.write_table(pa.Table.from_pylist(rows[200:]), path / "4.parquet", row_group_size=50)
+    return path
+
+
+@pytest.fixture(scope="session")
+def in_memory(rows):
+    return fit(rows, n_clusters=6)
+
+
+@pytest.fixture(scope="session")
+def decisions():
+    """Reads back what a job of routing wrote."""
+
+    def read(written):
+        return [json.loads(line) for file in written.files for line in file.open()]
+
+    return read

@@ -30,7 +30,8 @@ from avengers_core.records.record import Missing
 if TYPE_CHECKING:
     from avengers_core.artifact.refinement import Refinement
     from avengers_core.embedders import EmbedderSpec
-    from avengers_core.records.record import Records, Source
+    from avengers_core.records.loading import Source
+    from avengers_core.records.record import Records
 
 # Of a mean of unit vectors it is 1.
 _LARGEST = 1e3
@@ -216,7 +217,7 @@ class RouterArtifact:
     # -- operations on the statistics, without clustering again ------------------------------
 
     def update(
-        self, records: Records | Source, embedder: EmbedderSpec | None = None
+        self, records: Records | Source, embedder: EmbedderSpec | None = None, **options: Any
     ) -> RouterArtifact:
         """Add further records: exactly what a fit over all of them with these centroids gives.
 
@@ -224,16 +225,22 @@ class RouterArtifact:
             records: what :func:`avengers_core.load_records` returns or takes.
             embedder: anything that :func:`avengers_core.embedders.resolve_embedder` takes;
                 default, the one that the artifact names.
+            options: ``engine``, ``workers``, ``part_bytes``, ``strict``, ``excluded_models`` and
+                ``excluded_datasets``, as for :func:`avengers_core.fit`.
 
         Raises:
             EmbedderMismatchError: the embedder is not the artifact's.
         """
         from avengers_core import update
 
-        return update(self, records, embedder)
+        return update(self, records, embedder, **options)
 
     def add_model(
-        self, model: str, records: Records | Source, embedder: EmbedderSpec | None = None
+        self,
+        model: str,
+        records: Records | Source,
+        embedder: EmbedderSpec | None = None,
+        **options: Any,
     ) -> RouterArtifact:
         """Add one model, or more evidence of it, from records that score it.
 
@@ -243,13 +250,14 @@ class RouterArtifact:
             model: the model; other models in the records are ignored.
             records: as for :meth:`update`; a few hundred will do.
             embedder: as for :meth:`update`.
+            options: as for :meth:`update`.
 
         Raises:
             ArtifactError: no record scores the model.
         """
         from avengers_core import add_model
 
-        return add_model(self, model, records, embedder)
+        return add_model(self, model, records, embedder, **options)
 
     def emptied(self, models: Sequence[str], datasets: Sequence[str]) -> RouterArtifact:
         """The same clusters without records, for these models and datasets."""

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -18,7 +18,6 @@ from avengers_core.cli.shared import (
     constraint_options,
     engine_options,
     given,
-    in_parts,
     names,
     read_records,
     refuse,
@@ -26,7 +25,6 @@ from avengers_core.cli.shared import (
     scorer_options,
     show_problems,
     train_ratio_option,
-    without,
 )
 from avengers_core.files import write_text
 from avengers_core.routing.decision import text_table
@@ -64,8 +62,7 @@ def _known_ending(_ctx: object, _param: object, value: Path | None) -> Path | No
     type=InputPath(),
     multiple=True,
     required=True,
-    help="Records, JSON lines, plain or gzip; repeat for several files. With --engine also "
-    "folders, patterns and Parquet.",
+    help="Records: a file, folder, pattern or address, as `fit` takes them; repeat for several.",
 )
 @click.option(
     "--output",
@@ -121,7 +118,7 @@ def _known_ending(_ctx: object, _param: object, value: Path | None) -> Path | No
 @click.option(
     "--export-cluster", type=click.Path(path_type=Path), help="Save the fitted artifact here."
 )
-@engine_options
+@engine_options("memory")
 def evaluate_command(
     records: tuple[Path | str, ...],
     output: Path | None,
@@ -146,7 +143,7 @@ def evaluate_command(
     average: Any,
     n: int,
     export_cluster: Path | None,
-    engine: str | None,
+    engine: Any,
     workers: int | None,
     **limits: float | None,
 ) -> None:
@@ -160,12 +157,13 @@ def evaluate_command(
     A query for which no model meets the limits goes to the nearest model; such queries are counted.
 
     With --artifact nothing is fitted and all records are held out. Then --engine evaluates files
-    of any size.
+    of any size; to be split, records are held in memory.
     """
     from avengers_core.artifact.artifact import RouterArtifact
-    from avengers_core.evaluation.evaluate import DEFAULT_ALPHAS, evaluate
+    from avengers_core.evaluation.evaluate import DEFAULT_ALPHAS, evaluate_records
     from avengers_core.evaluation.plots.plots import require_matplotlib
-    from avengers_core.fitting.fit import fit
+    from avengers_core.fitting.fit import fit_records
+    from avengers_core.records.loading import Source
     from avengers_core.records.splitting import split_records
     from avengers_core.routing.router import Router
 
@@ -176,33 +174,16 @@ def evaluate_command(
         require_matplotlib()
     if artifact is not None:
         refuse(_OF_FITTING, "with --artifact, for which nothing is fitted")
-    if in_parts(engine, "strict"):
-        from avengers_core import jobs as bulk
-
-        if artifact is None:
-            raise click.UsageError("--engine needs --artifact: fit one with `avengers fit` first")
-        router = Router.load(artifact, None, scorer, **given(top_k=top_k, beta=beta))
-        result, problems = bulk.evaluate(
-            router,
-            records,
-            alphas,
-            average=average,
-            n=n,
-            engine=cast("bulk.Engine", engine),
-            workers=workers,
-            excluded_datasets=excluded_datasets,
-            missing=missing,
-            on_empty="relax",
-            **given(models=models, exclude=exclude, **limits),
-        )
-        show_problems(problems.count, problems.first, "input")
-        _show(_told(result, records), router, output, report, pictures)
-        return
-    loaded = read_records(records, strict=strict, missing=missing)
+    if engine == "ray":
+        refuse(["cache"], "with --engine ray, whose workers may not see the file")
+    held_out: Source = list(records)
+    options: dict[str, Any] = {"engine": engine, "workers": workers}
+    left_out: dict[str, Any] = {}
     if artifact is not None:
         fitted, encoder = RouterArtifact.load(artifact), None
-        test = without(loaded, excluded_datasets)
+        left_out = {"excluded_datasets": excluded_datasets, "missing": missing, "strict": strict}
     else:
+        loaded = read_records(records, strict=strict, missing=missing)
         split = split_records(
             loaded,
             train_ratio,
@@ -218,30 +199,34 @@ def evaluate_command(
                 f"--artifact to evaluate one on all of them"
             )
         encoder = make_embedder(embedder, cache)
-        fitted = fit(
+        fitted = fit_records(
             split.train,
             encoder,
             clusters,
             seed,
             source=", ".join(Path(path).name for path in records),
+            **options,
             **given(models=models),
-        )
-        test = split.test
+        ).artifact
+        held_out = split.test
         exclude = models = ()
         if embedder == "tfidf":
             encoder = None
     if export_cluster is not None:
         fitted.save(export_cluster)
     router = Router(fitted, encoder, scorer, **given(top_k=top_k, beta=beta))
-    result = evaluate(
+    result, problems = evaluate_records(
         router,
-        test,
+        held_out,
         alphas,
         average=average,
         n=n,
         on_empty="relax",
+        **options,
+        **left_out,
         **given(models=models, exclude=exclude, **limits),
     )
+    show_problems(problems.count, problems.first, "input")
     split_by = {} if artifact else {"seed": seed, "train_ratio": train_ratio}
     _show(_told(result, records, **split_by), router, output, report, pictures)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import click
 
@@ -13,13 +13,11 @@ from avengers_core.cli.shared import (
     InputPath,
     engine_options,
     given,
-    in_parts,
     names,
-    read_records,
     refuse,
     show_problems,
-    without,
 )
+from avengers_core.errors import NoRecordsError
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -114,7 +112,7 @@ def make_embedder(name: Any, cache: Path | None) -> Any:
 )
 @prices_option("Costs are then tokens times price where records have tokens.")
 @click.option("--no-refine", is_flag=True, help="Clusters only: a smaller artifact.")
-@engine_options
+@engine_options("memory")
 def fit_command(
     records: tuple[Path | str, ...],
     output: Path,
@@ -131,63 +129,48 @@ def fit_command(
     centroids: Path | None,
     prices: Any,
     no_refine: bool,
-    engine: str | None,
+    engine: Any,
     workers: int | None,
 ) -> None:
-    """Fit a router from RECORDS (JSON lines, plain or gzip; several files are taken together).
+    """Fit a router from RECORDS: files, folders, patterns, addresses (s3://...); several together.
 
-    With --engine, RECORDS may also be folders, patterns and Parquet files, of any size.
+    They hold JSON lines, a JSON array or a table (CSV), plain or gzip, or Parquet; their content
+    tells.
 
     \b
     avengers fit records.jsonl -o artifact/
-    avengers fit monday.jsonl.gz tuesday.jsonl.gz -o artifact/ --clusters 100
+    avengers fit monday.jsonl.gz "other/*.csv" -o artifact/ --clusters 100
     avengers fit --engine processes "logs/*.parquet" -o artifact/
     avengers fit tuesday.jsonl --centroids monday/ -o tuesday/      then: avengers merge
     """
     from avengers_core.artifact.artifact import RouterArtifact
     from avengers_core.artifact.embedder import embedder_of
-    from avengers_core.fitting.fit import fit
+    from avengers_core.fitting.fit import fit_records
 
-    parts = in_parts(engine, "strict", "cache")
+    if engine == "ray":
+        refuse(["cache"], "with --engine ray, whose workers may not see the file")
     if centroids is not None:
         refuse(
             ("embedder", "clusters", "seed"), "with --centroids, whose clusters and embedder count"
         )
     base = RouterArtifact.load(centroids) if centroids else None
-    encoder = embedder_of(base) if base else embedder
-    if parts:
-        from avengers_core import jobs as bulk
-
-        fitted = bulk.fit(
-            records,
-            encoder,
-            clusters,
-            seed,
-            engine=cast("bulk.Engine", engine),
-            workers=workers,
-            excluded_models=excluded_models,
-            excluded_datasets=excluded_datasets,
-            missing=missing,
-            refine=not no_refine,
-            source=", ".join(Path(path).name for path in records),
-            note=note,
-            **given(models=models, centroids=base, prices=prices),
-        )
-        show_problems(fitted.problems.count, fitted.problems.first, "input")
-        fitted.artifact.save(output)
-        click.echo(f"{output}: {fitted.artifact!r}")
-        return
-    loaded = read_records(records, strict=strict, missing=missing)
-    artifact = fit(
-        without(loaded, excluded_datasets, excluded_models),
-        make_embedder(encoder, cache),
+    artifact, _, problems = fit_records(
+        list(records),
+        make_embedder(embedder_of(base) if base else embedder, cache),
         clusters,
         seed,
+        engine=engine,
+        workers=workers,
+        excluded_models=excluded_models,
+        excluded_datasets=excluded_datasets,
+        missing=missing,
+        strict=strict,
         refine=not no_refine,
         source=", ".join(Path(path).name for path in records),
         note=note,
         **given(models=models, centroids=base, prices=prices),
     )
+    show_problems(problems.count, problems.first, "input")
     artifact.save(output)
     click.echo(f"{output}: {artifact!r}")
 
@@ -198,60 +181,39 @@ def fit_command(
 @click.option("--output", "-o", type=click.Path(path_type=Path), help="Default: in place.")
 @click.option("--model", help="Add just this model, from a few hundred records that score it.")
 @click.option("--strict", is_flag=True, help="Stop at the first bad line.")
-@engine_options
+@engine_options("memory")
 def update_command(
     artifact: Path,
     records: tuple[Path | str, ...],
     output: Path | None,
     model: str | None,
     strict: bool,
-    engine: str | None,
+    engine: Any,
     workers: int | None,
 ) -> None:
-    """Add RECORDS to an ARTIFACT without clustering again. Files without a line change nothing.
+    """Add RECORDS, as `fit` takes them, to an ARTIFACT, without clustering again.
 
-    With --engine, RECORDS may also be folders, patterns and Parquet files, of any size.
+    Files without a line change nothing.
 
     \b
     avengers update artifact/ today.jsonl                     more evidence, in place
     avengers update artifact/ new.jsonl --model new/model     one model more
     """
     from avengers_core.artifact.artifact import RouterArtifact
-    from avengers_core.artifact.embedder import embedder_of
+    from avengers_core.fitting.update import collect, with_model
 
-    parts = in_parts(engine, "strict", "model")
     old = RouterArtifact.load(artifact)
-    if _no_line(records):  # a day without calls is no error to who updates every day
+    try:
+        found = collect(old, list(records), engine=engine, workers=workers, strict=strict)
+    except NoRecordsError:  # a day without calls is no error to who updates every day
         if output is not None:
             old.save(output)
         click.echo(f"{output or artifact}: no records, nothing changed")
         return
-    if parts:
-        from avengers_core import jobs as bulk
-
-        fitted = bulk.fit(
-            records,
-            embedder_of(old),
-            engine=cast("bulk.Engine", engine),
-            workers=workers,
-            centroids=old,
-            refine=old.refinement is not None,
-            missing=old.info.missing,  # as in the records that it was fitted on
-        )
-        show_problems(fitted.problems.count, fitted.problems.first, "input")
-        new = old.merge(fitted.artifact)
-    else:
-        loaded = read_records(records, strict=strict, missing=old.info.missing)
-        new = old.add_model(model, loaded) if model else old.update(loaded)
+    show_problems(found.problems.count, found.problems.first, "input")
+    new = with_model(old, model, found.artifact) if model else old.merge(found.artifact)
     new.save(output or artifact)
     click.echo(f"{output or artifact}: {new!r}")
-
-
-def _no_line(paths: tuple[Path | str, ...]) -> bool:
-    """Whether files hold nothing at all, neither good nor bad."""
-    from avengers_core.jobs.files import plan, read
-
-    return not any(True for part in plan(paths) for _ in read(part))
 
 
 @click.command("merge", short_help="Add up artifacts with the same clusters.")

@@ -14,13 +14,10 @@ from typing import Any
 import click
 
 from avengers_core.cli.shared import given, refuse, refuse_input, show_problems
-from avengers_core.records.record import (
-    Record,
-    Records,
-    iter_records,
-    load_records,
-    parse_record,
-)
+from avengers_core.records.loading import iter_records, load_records
+from avengers_core.records.record import Record, Records, parse_record
+from avengers_core.records.sources.files import open_file
+from avengers_core.records.sources.streams import CHUNK, decompressed, kind_of
 
 _HUB = "hub:"
 _EXPORT = "reference-export"
@@ -148,6 +145,9 @@ def _records_in(path: Path) -> Iterator[Any] | None:
     from avengers_core.importers.reading import tables
 
     if isinstance(next(iter_records(path), None), Record):
+        with open_file(str(path)) as file, decompressed(file) as data:
+            if kind_of(data.read(CHUNK)) != "lines":
+                return iter_records(path)
         raise click.ClickException(
             f"{path} holds records already, nothing is to be imported: avengers fit {path} -o "
             f"artifact/"

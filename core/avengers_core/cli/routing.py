@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, Any
 
 import click
 import numpy as np
@@ -26,7 +26,8 @@ from avengers_core.cli.shared import (
     show_problems,
 )
 from avengers_core.records.names import one_line
-from avengers_core.records.record import RecordProblem, numbered_lines
+from avengers_core.records.record import RecordProblem
+from avengers_core.records.sources.streams import decompressed, numbered_lines
 from avengers_core.routing.decision import RoutingDecision, text_table, usd
 from avengers_core.routing.router import DEFAULT_ARTIFACT, Router
 
@@ -66,7 +67,7 @@ def open_router(artifact: Path | None, **options: Any) -> Router:
     help="Folder for decisions on whole files, which then stand in place of QUERY. A job that was "
     "killed goes on where it was.",
 )
-@engine_options
+@engine_options("processes")
 def route_command(
     query: tuple[str, ...],
     source: Any,
@@ -77,7 +78,7 @@ def route_command(
     explain: bool,
     as_json: bool,
     output: Path | None,
-    engine: str | None,
+    engine: Any,
     workers: int | None,
     **arguments: Any,
 ) -> None:
@@ -97,8 +98,6 @@ def route_command(
         if source is not None or not query:
             raise click.UsageError("with --output, give the files as arguments")
         refuse(("explain", "as_json"), "with --output, which writes files of JSON lines")
-        if engine == "memory":
-            raise click.UsageError("--output needs --engine serial, processes or ray")
         router = open_router(artifact, scorer=scorer, top_k=top_k, beta=beta)
         _route_files(router, query, output, call, engine, workers)
         return
@@ -152,13 +151,12 @@ def _route_files(
     inputs: tuple[str, ...],
     output: Path,
     call: dict[str, Any],
-    engine: str | None,
+    engine: Any,
     workers: int | None,
 ) -> None:
-    from avengers_core import jobs as bulk
+    from avengers_core.jobs.routing import route
 
-    chosen = cast("bulk.Engine", engine or "processes")
-    done = bulk.route(router, inputs, output, engine=chosen, workers=workers, **call)
+    done = route(router, inputs, output, engine=engine, workers=workers, **call)
     again = f", {done.skipped} of them there already" if done.skipped else ""
     click.echo(f"{output}: {done.rows:,} decisions in {len(done.files)} files{again}")
     if done.rejected:
@@ -167,10 +165,11 @@ def _route_files(
 
 def _rows(stream: IO[bytes]) -> Iterator[tuple[int, str | RecordProblem]]:
     """The lines that are not blank, by their number from 1: the query, or what is wrong."""
-    from avengers_core.jobs.jobs import query_of
+    from avengers_core.jobs.queries import query_of
 
-    for number, line in numbered_lines(stream):
-        yield number, query_of(line, number)
+    with decompressed(stream) as data:
+        for number, line in numbered_lines(data):
+            yield number, query_of(line, number)
 
 
 @click.command("inspect", short_help="Show clusters, topics and best models.")

@@ -15,8 +15,9 @@ import click
 from click.core import ParameterSource
 
 from avengers_core.errors import AvengersError
+from avengers_core.records.loading import load_records
 from avengers_core.records.names import one_line
-from avengers_core.records.record import Missing, Records, load_records
+from avengers_core.records.record import Missing, Records
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -31,7 +32,6 @@ _SHOWN_PROBLEMS = 5
 _CLOSED_PIPE = 141
 # name=value, or name= alone; not where the message gives the option itself.
 _ARGUMENT = re.compile(r"""\b(?P<name>[a-z_]+)=(?! \(--)(?P<value>"[^"]*"|'[^']*'|[\w.+-]*\w)?""")
-_ENGINES = "--engine serial, processes or ray"
 
 
 class Commands(click.Group):
@@ -243,24 +243,42 @@ def constraint_options(function: F) -> F:
     return function
 
 
-def engine_options(function: F) -> F:
+def engine_options(default: str) -> Callable[[F], F]:
     """``--engine`` and ``--workers``."""
-    for option in (
-        click.option(
-            "--workers",
-            type=click.IntRange(1),
-            help="How many at a time. Default: one a processor.",
-        ),
-        click.option(
-            "--engine",
-            type=click.Choice(["memory", "serial", "processes", "ray"]),
-            help="memory: all records at once. Else in constant memory, for files of any number "
-            "and size, JSON lines or Parquet: serial (one process), processes, or ray (a cluster; "
-            "$RAY_ADDRESS).",
-        ),
-    ):
-        function = option(function)
-    return function
+
+    def decorate(function: F) -> F:
+        for option in (
+            click.option(
+                "--workers",
+                type=click.IntRange(1),
+                callback=_workers,
+                help="Processes or actors at a time. Default: one a processor.",
+            ),
+            click.option(
+                "--engine",
+                type=click.Choice(["memory", "serial", "processes", "ray"]),
+                default=default,
+                show_default=True,
+                is_eager=True,
+                help="Who does the work. memory: this process, with all at once. In parts, files "
+                "of any size in constant memory: serial (this process), processes (of this "
+                "machine), ray (a cluster; $RAY_ADDRESS).",
+            ),
+        ):
+            function = option(function)
+        return function
+
+    return decorate
+
+
+def _workers(ctx: click.Context, _param: object, value: int | None) -> int | None:
+    engine = ctx.params.get("engine")
+    if value is not None and engine in ("memory", "serial"):
+        raise click.UsageError(
+            f"--workers cannot be used with --engine {engine}, where one process does the work; "
+            f"give --engine processes or ray"
+        )
+    return value
 
 
 def refuse(names: Collection[str], why: str) -> None:
@@ -310,28 +328,11 @@ def refuse_input(output: Path | None, *inputs: Path | str) -> None:
                 )
 
 
-def in_parts(engine: str | None, *memory_only: str) -> bool:
-    """Whether ``--engine`` asks to read files in parts.
-
-    Args:
-        engine: what was given.
-        memory_only: names of the parameters that have no meaning then.
-
-    Raises:
-        click.UsageError: an option was given that has no meaning with this engine.
-    """
-    if engine in (None, "memory"):
-        refuse(["workers"], "with --engine memory (the default), only with another")
-        return False
-    refuse(memory_only, f"with --engine {engine}, only with --engine memory")
-    return True
-
-
 def show_problems(count: int, first: Sequence[object], where: str) -> None:
     """Say on standard error how many rows were rejected, and show the first few."""
     if not count:
         return
-    click.echo(one_line(f"{where}: {count:,} lines rejected"), err=True)
+    click.echo(one_line(f"{where}: {count:,} rows rejected"), err=True)
     for problem in first[:_SHOWN_PROBLEMS]:
         click.echo(one_line(f"  {problem}"), err=True)
     if count > _SHOWN_PROBLEMS:
@@ -341,11 +342,6 @@ def show_problems(count: int, first: Sequence[object], where: str) -> None:
 def given(**options: Any) -> dict[str, Any]:
     """The options that were given."""
     return {k: v for k, v in options.items() if v is not None and v != ()}
-
-
-def _is_parquet(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(4) == b"PAR1"
 
 
 class InputPath(click.ParamType):  # type: ignore[type-arg]  # in newer releases only
@@ -358,22 +354,11 @@ class InputPath(click.ParamType):  # type: ignore[type-arg]  # in newer releases
 
 
 def read_records(
-    paths: tuple[Path | str, ...], *, strict: bool, missing: Missing = "skip"
+    paths: Sequence[Path | str], *, strict: bool, missing: Missing = "skip"
 ) -> Records:
-    """All records of some files; bad lines are counted on standard error, the first few shown."""
-    # A file that is named twice is read once, as with any engine.
-    paths = tuple({os.path.realpath(path): path for path in reversed(paths)}.values())[::-1]
-    for path in paths:
-        if isinstance(path, str):
-            raise click.ClickException(f"{path}: an address needs {_ENGINES}")
-        if path.is_dir() or (any(c in str(path) for c in "*?[") and not path.exists()):
-            raise click.ClickException(f"{path}: a folder or pattern needs {_ENGINES}")
-        if path.is_file() and _is_parquet(path):
-            raise click.ClickException(f"{path}: a Parquet file needs {_ENGINES}")
-    parts = [load_records(path, strict=strict, missing=missing) for path in paths]
-    for path, part in zip(paths, parts, strict=True):
-        show_problems(len(part.problems), part.problems, str(path))
-    records = Records((r for part in parts for r in part), missing=missing)
+    """All records of some files; bad rows are counted on standard error, the first few shown."""
+    records = load_records(list(paths), strict=strict, missing=missing)
+    show_problems(len(records.problems), records.problems, "input")
     if not records:
         raise click.ClickException(f"no record in {', '.join(map(str, paths))}")
     return records

@@ -10,6 +10,7 @@ import click
 
 from avengers_core.cli.fitting import cluster_options, no_cache_of, record_options
 from avengers_core.cli.shared import (
+    InputPath,
     NewFile,
     constraint_options,
     given,
@@ -41,10 +42,10 @@ class _Study(click.Choice):  # type: ignore[type-arg,unused-ignore]
     "--input",
     "-i",
     "records",
-    type=click.Path(path_type=Path, exists=True),
+    type=InputPath(),
     multiple=True,
     required=True,
-    help="Records, JSON lines, plain or gzip; repeat for several files.",
+    help="Records: a file, folder, pattern or address, as `fit` takes them; repeat for several.",
 )
 @click.option(
     "--study",
@@ -58,7 +59,21 @@ class _Study(click.Choice):  # type: ignore[type-arg,unused-ignore]
 @names("--values", "values", help="What to try instead of the study's own list.")
 @click.option("--repetitions", type=click.IntRange(1), default=5, show_default=True)
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the first repetition.")
-@click.option("--jobs", "-j", type=click.IntRange(1), help="Processes. Default: all cores.")
+@click.option(
+    "--jobs",
+    "-j",
+    "--workers",
+    "jobs",
+    type=click.IntRange(1),
+    help="Experiments at a time. Default: one a processor.",
+)
+@click.option(
+    "--engine",
+    type=click.Choice(["memory", "serial", "processes", "ray"]),
+    default="processes",
+    show_default=True,
+    help="Who does them: this process (memory, serial), several of this machine, or a Ray cluster.",
+)
 @cluster_options
 @record_options
 @train_ratio_option
@@ -77,12 +92,13 @@ class _Study(click.Choice):  # type: ignore[type-arg,unused-ignore]
     help="A picture, .png or .svg.",
 )
 def sweep_command(
-    records: tuple[Path, ...],
+    records: tuple[Path | str, ...],
     study: str,
     values: tuple[str, ...],
     repetitions: int,
     seed: int,
     jobs: int | None,
+    engine: Any,
     clusters: int,
     embedder: str,
     cache: Path | None,
@@ -113,6 +129,8 @@ def sweep_command(
     from avengers_core.evaluation.plots.plots import require_matplotlib
     from avengers_core.records.splitting import known_names
 
+    if engine in ("memory", "serial"):
+        refuse(["jobs"], f"with --engine {engine}, where one process does the work")
     for written in (output, picture):
         refuse_input(written, *records)
     if picture is not None:
@@ -146,7 +164,7 @@ def sweep_command(
     settings = studies.settings_for(study, loaded, base, seeds, values)
     if output is not None:
         output.unlink(missing_ok=True)
-    results = studies.run(loaded, settings, jobs=jobs, output=output, cache=cache)
+    results = studies.run(loaded, settings, engine=engine, jobs=jobs, output=output, cache=cache)
     summary = studies.summarise(results)
     shown = ("perf_gain", "cost_save_95", "aiq")
     rows = [

@@ -2,45 +2,112 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from avengers_core import __version__
 from avengers_core.artifact.artifact import RouterArtifact
 from avengers_core.errors import RecordError
+from avengers_core.evaluation.choosing import TallyJob, choose, features_of, tally_of
+from avengers_core.evaluation.grid import GRID_ALPHAS, grid_curve
 from avengers_core.evaluation.report import Report
 from avengers_core.evaluation.results import Average
-from avengers_core.evaluation.tally import Tally
+from avengers_core.records.loading import Source
 from avengers_core.records.outcomes import Outcomes, to_outcomes
-from avengers_core.records.record import Records, Source, as_records
+from avengers_core.records.record import Missing, Records
+from avengers_core.records.sources.parts import PART_BYTES
 from avengers_core.routing.alpha_path import curve, find_path
-from avengers_core.routing.engine import Engine
 from avengers_core.routing.policy import NUMBERS, RoutingCall
 from avengers_core.routing.queries import Queries
 from avengers_core.routing.resolve import resolve_router
 from avengers_core.routing.router import Router
+from avengers_core.scanning.batches import Problems, added
+from avengers_core.scanning.scan import Scan, open_records
+from avengers_core.scanning.signatures import same_arguments
+from avengers_core.scanning.surveying import survey
+from avengers_core.scanning.workers import Engine
 
-Floats = npt.NDArray[np.floating]
-Ints = npt.NDArray[np.integer]
+logger = logging.getLogger(__name__)
 
 DEFAULT_ALPHAS = (0.0, 0.25, 0.4, 0.53, 0.8, 1.0)
 
 
-def evaluate(
+class Evaluated(NamedTuple):
+    """What :func:`evaluate_records` gives.
+
+    Attributes:
+        report: the report.
+        problems: the rows that were rejected.
+    """
+
+    report: Report
+    problems: Problems
+
+
+def evaluate_records(
     router: Router | RouterArtifact | str | os.PathLike[str],
     records: Records | Source,
     alphas: Iterable[float] = DEFAULT_ALPHAS,
     *,
     average: Average = "dataset",
     n: int = 1,
+    engine: Engine = "memory",
+    workers: int | None = None,
+    part_bytes: int = PART_BYTES,
+    excluded_datasets: Collection[str] = (),
+    missing: Missing | None = None,
+    strict: bool = False,
     **constraints: Any,
-) -> Report:
+) -> Evaluated:
+    """:func:`evaluate`, with the rows that were rejected beside the report."""
+    router = resolve_router(router)
+    call, at = asked(router, alphas, n=n, **constraints)  # before the work, not after it
+    _ = router.embedder  # made here: its endpoint is that of this process's environment
+    scan = open_records(
+        records,
+        engine,
+        workers,
+        part_bytes,
+        missing=missing,
+        excluded_datasets=excluded_datasets,
+        strict=strict,
+    )
+    found = survey(scan)
+    if scan.chosen.missing == "skip" and found.kept.scored.isdisjoint(router.models):
+        raise RecordError(
+            f"there are no records that score any of the router's models {list(router.models)}"
+        )
+    if scan.in_memory:
+        report = _with_all_in_memory(scan, router, call, at, average)
+    else:
+        job = TallyJob(router, found.datasets, call, (*at, *GRID_ALPHAS), scan.chosen)
+        tally, n_records, problems = added(scan.run(job, "evaluate"))
+        scan.problems.__iadd__(problems)
+        report = Report(
+            rows=tally.only(at).rows(average),
+            curve=grid_curve(tally, average),
+            average=average,
+            scorer=router.scorer.name,
+            n_queries=n_records,
+            relaxed=tally.relaxed,
+            setup=setup_of(router, call),
+        )
+    setup = {**report.setup, "missing": scan.chosen.missing}
+    return Evaluated(replace(report, setup=setup), scan.problems)
+
+
+@same_arguments(evaluate_records)
+def evaluate(*arguments: Any, **options: Any) -> Report:
     """Route held-out records and add up what the chosen models scored and cost.
+
+    The rows of the report are exact whoever does the work. In memory the curve over alpha is, too,
+    and there are confidence intervals; where records are read in parts, the curve, and the metrics
+    made from it, are taken at 51 alphas, and there is nothing to resample.
 
     Args:
         router: the router; or an artifact or its path, for a router with its defaults.
@@ -52,22 +119,34 @@ def evaluate(
         n: how many models answer each query (the published ``max_router``). Above 1, each alpha
             has a further row, ``"best of n"``: the best score among the n best models, at the cost
             of all of them.
-        constraints: as for :meth:`Router.route`: ``models``, ``exclude``, ``max_cost``,
-            ``min_score``, ``on_empty``.
+        engine: who does the work, as for :func:`avengers_core.fit`.
+        workers: as for :func:`avengers_core.fit`.
+        part_bytes: as for :func:`avengers_core.fit`.
+        excluded_datasets: datasets to leave out.
+        missing: what a model without a result is, as for :func:`avengers_core.fit`.
+        strict: as for :func:`avengers_core.fit`.
+        constraints: as for :meth:`avengers_core.Router.route`: ``models``, ``exclude``,
+            ``max_cost``, ``min_score``, ``on_empty``.
 
     Raises:
-        RecordError: no records, or none that scores the router's models.
+        RecordError: no input file, no records, or none that scores the router's models.
         NoEligibleModelError: the constraints leave nobody.
+        ValueError: an argument out of range, or a dataset is to be left out that no record has.
+        EmbedderError: the embedder fails on everything.
     """
-    router = resolve_router(router)
-    _, at = asked(router, alphas, n=n, **constraints)  # before the work, not after it
-    records = as_records(records)
-    outcomes = to_outcomes(records, router.models)
-    if not len(outcomes) or np.isnan(outcomes.scores).all():
-        raise nothing_to_compare(router)
-    queries = router.embed(outcomes.queries)
-    report = evaluate_queries(router, queries, outcomes, at, average=average, n=n, **constraints)
-    return replace(report, setup={**report.setup, "missing": records.missing})
+    report, problems = evaluate_records(*arguments, **options)
+    if problems.count:
+        logger.warning("%s", problems)
+    return report
+
+
+def _with_all_in_memory(
+    scan: Scan, router: Router, call: RoutingCall, alphas: tuple[float, ...], average: Average
+) -> Report:
+    for records, queries in scan.chosen.batches(scan.parts[0], scan.problems, router.embed):
+        outcomes = to_outcomes(records, router.models)
+        return _report(router, queries, outcomes, call, alphas=alphas, average=average)
+    raise RecordError(f"there is no record that can be used; {scan.problems}")
 
 
 def evaluate_queries(
@@ -92,8 +171,20 @@ def evaluate_queries(
         constraints: as for :func:`evaluate`.
     """
     call, at = asked(router, alphas, n=n, **constraints)
+    return _report(router, queries, outcomes, call, alphas=at, average=average)
+
+
+def _report(
+    router: Router,
+    queries: Queries,
+    outcomes: Outcomes,
+    call: RoutingCall,
+    *,
+    alphas: tuple[float, ...],
+    average: Average,
+) -> Report:
     engine, features = router.engine, features_of(router, queries, call)
-    choices = choose(engine, features, call, at)
+    choices = choose(engine, features, call, alphas)
     tally = tally_of(engine, features, call, outcomes, choices)
     path = find_path(engine, features, call)
     group = outcomes.dataset if average == "dataset" else None
@@ -151,13 +242,6 @@ def _plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
-def nothing_to_compare(router: Router) -> RecordError:
-    """What is raised where records say nothing of a router's models."""
-    return RecordError(
-        f"there are no records that score any of the router's models {list(router.models)}"
-    )
-
-
 def asked(
     router: Router, alphas: Iterable[float], **arguments: Any
 ) -> tuple[RoutingCall, tuple[float, ...]]:
@@ -181,75 +265,3 @@ def asked(
     at = dict.fromkeys(call.policy._replace(alpha=float(alpha)).own_alpha for alpha in alphas)
     router.check(**arguments)
     return call, tuple(at)
-
-
-def features_of(router: Router, queries: Queries, call: RoutingCall) -> Floats:
-    """(n, F) what the router's scorer makes of queries, the same at every alpha.
-
-    Args:
-        router: the router.
-        queries: from :meth:`Router.embed`.
-        call: which knows how long the prompts are.
-
-    Raises:
-        ValueError: a vector holds NaN or infinity.
-    """
-    finite = np.isfinite(queries.vectors).all(axis=1)
-    if not finite.all():
-        raise ValueError(f"the vector in row {finite.argmin()} holds NaN or infinite values")
-    return router.scorer.features(router.queries(queries, call))
-
-
-def choose(
-    engine: Engine, features: Floats, call: RoutingCall, alphas: Iterable[float]
-) -> dict[float, Ints]:
-    """alpha -> (n,) column of the model that is chosen for each of n queries.
-
-    Args:
-        engine: the router's.
-        features: (n, F) from :func:`features_of`.
-        call: limits on models, cost and score.
-        alphas: those to choose at.
-
-    Raises:
-        NoEligibleModelError: the limits leave nobody for a query.
-    """
-    return {alpha: engine.choose(features, alpha, call) for alpha in alphas}
-
-
-def tally_of(
-    engine: Engine,
-    features: Floats,
-    call: RoutingCall,
-    outcomes: Outcomes,
-    choices: Mapping[float, Ints],
-) -> Tally:
-    """What the choices, teams of the best few, and the baselines come to on n records.
-
-    Args:
-        engine: as for :func:`choose`.
-        features: as for :func:`choose`.
-        call: as for :func:`choose`; above ``n`` = 1, there is a team for each alpha.
-        outcomes: the records, with the engine's models as columns.
-        choices: what :func:`choose` returns.
-    """
-    teams = {
-        alpha: _best_few(engine, features, choice, alpha, call)
-        for alpha, choice in choices.items()
-        if call.n > 1
-    }
-    relaxed = engine.rank(features, call.policy.own_alpha, call.relaxed).relaxed
-    return Tally.collect(outcomes, choices, teams, call.n, int(relaxed.sum()))
-
-
-def _best_few(
-    engine: Engine, features: Floats, choice: Ints, alpha: float, call: RoutingCall
-) -> npt.NDArray[np.bool_]:
-    """(n, M) the best eligible models for each query, as many as the call wants."""
-    utility = engine.rank(features, alpha, call).eligible_utility
-    few = np.zeros(utility.shape, dtype=np.bool_)
-    order = np.argsort(-utility, axis=1, kind="stable")[:, : call.n]
-    np.put_along_axis(few, order, True, axis=1)
-    few &= ~np.isneginf(utility)
-    few[np.arange(len(few)), choice] = True  # also where limits were relaxed
-    return few

@@ -1,27 +1,26 @@
-"""Studies: how held-out results change with one setting, over repeated splits, in processes."""
+"""Studies: how held-out results change with one setting, over repeated splits."""
 
 from __future__ import annotations
 
 import csv
 import math
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from avengers_core.embedders.tokens import MAX_CHARS
 from avengers_core.errors import RecordError
 from avengers_core.parallel import one_thread
-from avengers_core.records.record import Records, Source, as_records
+from avengers_core.records.loading import Source, as_records
+from avengers_core.records.record import Records
 from avengers_core.records.splitting import split_records
 from avengers_core.routing.policy import NUMBERS
 from avengers_core.routing.scoring import check_options
+from avengers_core.scanning.embedding import MemoryEmbedder
+from avengers_core.scanning.workers import Engine, Workers
 
 Row = dict[str, Any]
 
@@ -170,16 +169,19 @@ def run(
     records: Records | Source,
     settings: Sequence[Setting],
     *,
+    engine: Engine = "processes",
     jobs: int | None = None,
     output: str | os.PathLike[str] | None = None,
     cache: str | os.PathLike[str] | None = None,
 ) -> list[Row]:
-    """Run experiments, in parallel processes if ``jobs`` allows; every query is embedded once.
+    """Run experiments, several at a time; every query is embedded once.
 
     Args:
         records: what :func:`avengers_core.load_records` returns or takes.
         settings: what to run, see :func:`settings_for`.
-        jobs: processes; default, the number of cores. With 1 this process does the work.
+        engine: who does the work: ``"memory"`` or ``"serial"``, this process; ``"processes"`` of
+            this machine; or ``"ray"``.
+        jobs: how many at a time; default, one for each processor. With 1 this process does them.
         output: CSV file that each row is added to as soon as it is there, so that what was done
             survives a crash.
         cache: SQLite file that keeps the embeddings for the next time, see
@@ -193,19 +195,18 @@ def run(
         RecordError: an experiment has no record to fit on.
         EmbedderError: the embedder failed.
     """
-    from avengers_core.progress import progress
-
+    team = Workers("serial" if jobs == 1 else engine, jobs)
     records = as_records(records)
     vectors = _embed_all(records, {s.embedder for s in settings}, cache)
     options = sorted({name for s in settings for name in s.scorer_options})
-    rows: dict[int, Row] = {}
-    done = _experiments(records, vectors, settings, jobs or os.cpu_count() or 1)
-    for i, result in progress(done, total=len(settings), desc="experiments"):
-        given = settings[i].scorer_options
-        rows[i] = {**result, **{name: given.get(name) for name in options}}
+    rows: list[Row] = []
+    done = team.run(_Experiments(records, vectors), settings, "experiments")
+    for setting, result in zip(settings, done, strict=True):
+        given = setting.scorer_options
+        rows.append({**result, **{name: given.get(name) for name in options}})
         if output is not None:
-            _append(Path(output), rows[i])
-    return [rows[i] for i in range(len(settings))]
+            _append(Path(output), rows[-1])
+    return rows
 
 
 def summarise(rows: Sequence[Row], by: str = "value") -> list[Row]:
@@ -240,37 +241,9 @@ METRICS = (
 )
 
 
-class LookupEmbedder:
-    """Vectors that are known already, by text.
-
-    Args:
-        id: of the embedder that made them.
-        vectors: (n, d) unit vectors.
-        texts: the n texts.
-    """
-
-    def __init__(
-        self,
-        id: str,
-        vectors: npt.NDArray[np.float32],
-        texts: Sequence[str],
-    ) -> None:
-        self.id, self.dim = id, int(vectors.shape[1])
-        self._vectors = vectors
-        self._row = {text[:MAX_CHARS]: i for i, text in enumerate(texts)}
-
-    def embed(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
-        """(n, d) vectors of texts that are among the known ones."""
-        return self._vectors[[self._row[text[:MAX_CHARS]] for text in texts]]
-
-    async def aembed(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
-        """:meth:`embed`."""
-        return self.embed(texts)
-
-
 def _embed_all(
     records: Records, specs: set[str], cache: str | os.PathLike[str] | None
-) -> dict[str, LookupEmbedder]:
+) -> dict[str, MemoryEmbedder]:
     """The vectors of all queries, for each embedder that is not fitted on the training part."""
     from avengers_core.embedders import CachedEmbedder, resolve_embedder
 
@@ -278,48 +251,28 @@ def _embed_all(
     known = {}
     for spec in sorted(specs - {"tfidf"}):
         embedder = resolve_embedder(spec) if cache is None else CachedEmbedder(spec, cache)
-        known[spec] = LookupEmbedder(embedder.id, embedder.embed(texts), texts)
+        known[spec] = MemoryEmbedder(embedder)
+        known[spec].embed(texts)
     return known
 
 
-_Shared = tuple[Records, dict[str, LookupEmbedder]]
-_shared: _Shared
+@dataclass(frozen=True)
+class _Experiments:
+    """Does experiments on some records, whose queries are embedded already."""
+
+    records: Records
+    vectors: dict[str, MemoryEmbedder]
+
+    def __call__(self, _number: int, setting: Setting) -> Row:
+        with one_thread():  # whoever does it, so that the sums are the same
+            return _experiment(self.records, self.vectors, setting)
 
 
-def _experiments(
-    records: Records, vectors: dict[str, LookupEmbedder], settings: Sequence[Setting], jobs: int
-) -> Iterator[tuple[int, Row]]:
-    """The row of each setting with its place among them, as it is done."""
-    workers = min(jobs, len(settings))
-    if workers <= 1:
-        for i, setting in enumerate(settings):
-            with one_thread():  # as the processes below, so that the sums are the same
-                row = _experiment((records, vectors), setting)
-            yield i, row
-        return
-    context = get_context("spawn")
-    with ProcessPoolExecutor(workers, context, _start, (records, vectors)) as pool:
-        futures = {pool.submit(_in_process, s): i for i, s in enumerate(settings)}
-        for future in as_completed(futures):
-            yield futures[future], future.result()
-
-
-def _start(records: Records, vectors: dict[str, LookupEmbedder]) -> None:
-    global _shared  # noqa: PLW0603 (one copy a process instead of one a task)
-    _shared = records, vectors
-    one_thread()  # the processes share the cores
-
-
-def _in_process(setting: Setting) -> Row:
-    return _experiment(_shared, setting)
-
-
-def _experiment(shared: _Shared, setting: Setting) -> Row:
+def _experiment(records: Records, vectors: dict[str, MemoryEmbedder], setting: Setting) -> Row:
     from avengers_core.evaluation.evaluate import evaluate
     from avengers_core.fitting.fit import fit
     from avengers_core.routing.router import Router
 
-    records, vectors = shared
     if setting.held_out is None:
         train, test = split_records(records, setting.train_ratio, setting.seed)
     else:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -24,12 +24,20 @@ from avengers_core.embedders.surface import surface
 from avengers_core.embedders.tokens import MAX_CHARS
 from avengers_core.errors import ArtifactError, EmbedderMismatchError, RecordError
 from avengers_core.fitting.refine import fit_refinement
-from avengers_core.fitting.sampling import sample_rows
 from avengers_core.parallel import one_thread
+from avengers_core.records.loading import Source
 from avengers_core.records.outcomes import Outcomes, to_outcomes
 from avengers_core.records.prices import Price, Prices, find_prices
-from avengers_core.records.record import Missing, Records, Source, as_records
+from avengers_core.records.record import Missing, Record, Records
+from avengers_core.records.sources.parts import PART_BYTES, Items, Part, read
 from avengers_core.routing.scoring import check_options
+from avengers_core.scanning.batches import Problems, RecordFilter, Summed, added
+from avengers_core.scanning.embedding import MemoryEmbedder, embed_most
+from avengers_core.scanning.sampling import RANKS, likely_limit
+from avengers_core.scanning.scan import Scan, open_records
+from avengers_core.scanning.signatures import same_arguments
+from avengers_core.scanning.surveying import Draw, Survey, survey
+from avengers_core.scanning.workers import Engine
 
 if TYPE_CHECKING:
     from avengers_core.embedders import Embedder, EmbedderSpec
@@ -41,14 +49,35 @@ logger = logging.getLogger(__name__)
 MAX_SAMPLE = 20_000
 
 
-def fit(
+class Fitted(NamedTuple):
+    """What :func:`fit_records` gives.
+
+    Attributes:
+        artifact: the artifact.
+        records: how many records it sums up.
+        problems: the rows that were rejected.
+    """
+
+    artifact: RouterArtifact
+    records: int
+    problems: Problems
+
+
+def fit_records(
     records: Records | Source,
     embedder: EmbedderSpec = "wordllama",
     n_clusters: int = 60,
     seed: int = 42,
     *,
+    engine: Engine = "memory",
+    workers: int | None = None,
+    part_bytes: int = PART_BYTES,
     n_init: int = 10,
     models: Sequence[str] | None = None,
+    excluded_models: Collection[str] = (),
+    excluded_datasets: Collection[str] = (),
+    missing: Missing | None = None,
+    strict: bool = False,
     centroids: RouterArtifact | npt.NDArray[np.floating] | None = None,
     refine: bool = True,
     input_prices: Mapping[str, float] | None = None,
@@ -57,24 +86,91 @@ def fit(
     scorer_options: Mapping[str, Any] | None = None,
     source: str = "",
     note: str = "",
-) -> RouterArtifact:
+) -> Fitted:
+    """:func:`fit`, with the number of records and the rows that were rejected."""
+    plan = Plan(
+        embedder=embedder,
+        n_clusters=n_clusters,
+        seed=seed,
+        n_init=n_init,
+        refine=refine,
+        centroids=centroids,
+        input_prices=dict(input_prices or {}),
+        prices=prices,
+        scorer=scorer,
+        scorer_options=dict(scorer_options or {}),
+        source=source,
+        note=note,
+    )
+    scan = open_records(
+        records,
+        engine,
+        workers,
+        part_bytes,
+        missing=missing,
+        excluded_datasets=excluded_datasets,
+        excluded_models=excluded_models,
+        strict=strict,
+    )
+    found = _surveyed(scan, seed)
+    chosen = scan.chosen
+    sample = to_outcomes(
+        Records([record for _, _, record in found.sample], missing=chosen.missing),
+        _models(found, models, chosen.missing, centroids),
+        found.datasets,
+    )
+    encoder, embedder_arrays = plan.encoder(sample.queries)
+    if scan.in_memory:  # the sample's queries are embedded together with the others, and once
+        encoder = MemoryEmbedder(encoder)
+        embed_most(encoder.embed, _queries(scan))
+    distinct = list(dict.fromkeys(sample.queries))
+    vectors, failed = embed_most(encoder.embed, distinct)
+    place = {q: i for i, q in enumerate(q for q in distinct if q not in failed)}
+    sample = sample.take([i for i, q in enumerate(sample.queries) if q in place])
+    row = [place[q] for q in sample.queries]
+    features = surface(sample.queries) if refine else None
+    clusters = plan.artifact(
+        sample, vectors[row], features, encoder.id, embedder_arrays, missing=chosen.missing
+    )
+    total, n, problems = added(scan.run(SumJob(clusters, encoder, chosen), "fit"))
+    artifact = total.put_into(clusters)
+    notice_prices(artifact.statistics, artifact.models, artifact.info.prices)
+    scan.problems.__iadd__(problems)
+    return Fitted(artifact, n, scan.problems)
+
+
+@same_arguments(fit_records)
+def fit(*arguments: Any, **options: Any) -> RouterArtifact:
     """Cluster the queries and sum up how each model did in each cluster.
 
-    Queries are embedded (each distinct text once), k-means groups them, and scores, costs and
-    tokens are summed per (cluster, model). The same records, embedder and seed give the same
-    arrays, byte for byte, on the same machine.
+    Queries are embedded, k-means groups them, and scores, costs and tokens are summed per (cluster,
+    model). The same records, embedder and seed give the same arrays, byte for byte, on the same
+    machine; another ``engine`` gives the same, up to the order of floating-point additions.
+
+    The records are read twice: first for models, datasets and a sample of 20,000 that the clusters
+    are made from, then for the sums. Rows that are no records are counted in the log;
+    :func:`avengers_core.bulk.fit` lists them.
 
     Args:
-        records: what :func:`avengers_core.load_records` returns or takes.
+        records: whatever holds records: what :func:`avengers_core.load_records` returns or takes.
         embedder: anything that :func:`avengers_core.embedders.resolve_embedder` takes, or
-            ``"tfidf"`` to fit a :class:`avengers_core.embedders.TfidfEmbedder` on the queries and
-            store it in the artifact.
+            ``"tfidf"`` to fit a :class:`avengers_core.embedders.TfidfEmbedder` on the queries (of
+            the sample) and store it in the artifact.
         n_clusters: number of clusters, at least 1; fewer are made, and the log says so, where
             there are fewer distinct queries.
-        seed: of the clustering (and of the sample that it is made on where there are more than
-            20,000 records).
+        seed: of the clustering, and of the sample.
+        engine: who does the work: ``"memory"``, this process with all records at once; or, in
+            constant memory where the records are files, ``"serial"`` (this process),
+            ``"processes"`` (of this machine) or ``"ray"``.
+        workers: processes or actors at a time; default, one for each processor.
+        part_bytes: about how much of a file of lines is done at a time, bytes.
         n_init: k-means restarts, the best of which is kept.
         models: the models to keep, in this order; default all, in order of first appearance.
+        excluded_models: models to leave out, with the records that know no other.
+        excluded_datasets: datasets to leave out.
+        missing: what a model without a result is, see :class:`avengers_core.Records`; default,
+            what the records say, or ``"skip"``.
+        strict: raise on the first row that is no record, instead of listing it.
         centroids: use these instead of clustering: an artifact, or (K, d) vectors.
         refine: also fit what the calibrated scorer knows beyond the clusters, see
             :class:`avengers_core.artifact.refinement.Refinement`; the artifact is smaller without.
@@ -88,43 +184,87 @@ def fit(
         note: what users must know about the numbers; kept in the artifact.
 
     Raises:
-        RecordError: there are no records, or none scores any of the models.
-        ValueError: an argument out of range.
-        EmbedderError: the embedder failed.
+        RecordError: no input file, no records, or a model without any score.
+        ValueError: an argument out of range, or something is to be left out that no record has.
+        AvengersError: workers keep dying.
+        EmbedderError: the embedder fails on everything; rows that it fails on by themselves are
+            problems.
     """
-    records = as_records(records)
-    base = centroids if isinstance(centroids, RouterArtifact) else None
-    outcomes = columns_of(records, models, base)
-    names = [outcomes.datasets[d] for d in outcomes.dataset]
-    rows = sample_rows(outcomes.queries, names, MAX_SAMPLE, seed)
-    plan = Plan(
-        embedder=embedder,
-        n_clusters=n_clusters,
-        seed=seed,
-        n_init=n_init,
-        missing=records.missing,
-        refine=refine,
-        centroids=centroids,
-        input_prices=dict(input_prices or {}),
-        prices=prices,
-        scorer=scorer,
-        scorer_options=dict(scorer_options or {}),
-        source=source,
-        note=note,
+    fitted = fit_records(*arguments, **options)
+    if fitted.problems.count:
+        logger.warning("%s", fitted.problems)
+    return fitted.artifact
+
+
+@dataclass(frozen=True)
+class SumJob:
+    """Sums up a part's records under an artifact's clusters.
+
+    Attributes:
+        artifact: whose clusters, models and datasets; without records.
+        embedder: that it was fitted with.
+        chosen: which records count.
+    """
+
+    artifact: RouterArtifact
+    embedder: Embedder
+    chosen: RecordFilter
+    embeds: ClassVar[bool] = True
+
+    def __call__(self, _number: int, part: Part | Items) -> Summed:
+        a = self.artifact
+        total, n, problems = None, 0, Problems()
+        for records, vectors in self.chosen.batches(part, problems, self._embed):
+            outcomes = to_outcomes(records, a.models, a.datasets)
+            features = surface(outcomes.queries) if a.refinement is not None else None
+            sums = Sums.collect(a, vectors, features, outcomes)
+            total = sums if total is None else total + sums
+            n += len(records)
+        return Summed(total, n, problems)
+
+    def _embed(self, queries: Sequence[str]) -> npt.NDArray[np.float32]:
+        """The vectors of queries, each distinct text embedded once."""
+        position: dict[str, int] = {}
+        row = [position.setdefault(q[:MAX_CHARS], len(position)) for q in queries]
+        return self.embedder.embed(list(position))[row]
+
+
+def _queries(scan: Scan) -> list[str]:
+    """The distinct queries of records in memory that count, cut as they are embedded."""
+    chosen = scan.chosen
+    return list(
+        dict.fromkeys(
+            record.query[:MAX_CHARS]
+            for part in scan.parts
+            for _, record in read(part)
+            if isinstance(record, Record) and chosen.of(record.dataset, record.scores)
+        )
     )
-    encoder, embedder_arrays = plan.encoder([outcomes.queries[i] for i in rows])
-    vectors, row = embed_distinct(encoder, outcomes.queries)
-    features = surface(outcomes.queries) if refine else None
-    artifact = plan.artifact(
-        outcomes.take(rows),
-        vectors[row[rows]],
-        None if features is None else features[rows],
-        encoder.id,
-        embedder_arrays,
-    )
-    fitted = Sums.collect(artifact, vectors[row], features, outcomes).put_into(artifact)
-    notice_prices(fitted.statistics, fitted.models, fitted.info.prices)
-    return fitted
+
+
+def _surveyed(scan: Scan, seed: int) -> Survey:
+    for limit in dict.fromkeys((likely_limit(MAX_SAMPLE, scan.rows), RANKS)):
+        found = survey(scan, Draw(MAX_SAMPLE, seed, limit))
+        # Too few below the limit, for many rows are alike, left out or rejected: look at all.
+        if len(found.sample) == MAX_SAMPLE:
+            break
+    return found
+
+
+def _models(
+    found: Survey, models: Sequence[str] | None, missing: Missing, centroids: Any
+) -> tuple[str, ...]:
+    # With missing="zero" a model that no record knows would score 0 everywhere.
+    known = found.kept.models if missing == "zero" else found.kept.scored
+    if models is None and isinstance(centroids, RouterArtifact):
+        return tuple(m for m in found.models if m in known) or centroids.models
+    names = found.models if models is None else tuple(models)
+    if unseen := [m for m in names if m not in known]:
+        raise RecordError(
+            f"no record has a score of {unseen}; leave them out, or pass models= with those "
+            f"to fit on"
+        )
+    return names
 
 
 @dataclass(frozen=True)
@@ -135,7 +275,6 @@ class Plan:
     n_clusters: int
     seed: int
     n_init: int
-    missing: Missing
     refine: bool
     centroids: RouterArtifact | npt.NDArray[np.floating] | None
     input_prices: Mapping[str, float]
@@ -146,8 +285,6 @@ class Plan:
     note: str
 
     def __post_init__(self) -> None:
-        if self.missing not in ("skip", "zero"):
-            raise ValueError(f'missing must be "skip" or "zero", got {self.missing!r}')
         for name in ("n_clusters", "n_init"):
             value = getattr(self, name)
             if not isinstance(value, int | np.integer) or value < 1:
@@ -172,6 +309,8 @@ class Plan:
         features: npt.NDArray[np.float32] | None,
         embedder_id: str,
         embedder_arrays: Mapping[str, npt.NDArray[Any]],
+        *,
+        missing: Missing,
     ) -> RouterArtifact:
         """Clusters, made from a sample of the records, for the sums of all of them.
 
@@ -181,6 +320,7 @@ class Plan:
             features: (n, 11) their surface features; None if not to refine.
             embedder_id: of the embedder that made the vectors.
             embedder_arrays: and its arrays.
+            missing: what a model without a result is in the records.
 
         Returns:
             An artifact without records.
@@ -201,7 +341,7 @@ class Plan:
             fit={"given_centroids": True}
             if self.centroids is not None
             else {"n_clusters": self.n_clusters, "seed": self.seed, "n_init": self.n_init},
-            missing=self.missing,
+            missing=missing,
             scorer=self.scorer,
             scorer_options=dict(self.scorer_options),
             cells="joint",
@@ -248,53 +388,6 @@ class Plan:
         # One start will do: this clustering is averaged over, not reported.
         again = partial(cluster, n_clusters=self.n_clusters, seed=self.seed, n_init=1)
         return centers, fit_refinement(vectors, features, sample, again, self.seed)
-
-
-def columns_of(
-    records: Records, models: Sequence[str] | None, base: RouterArtifact | None = None
-) -> Outcomes:
-    """Records as columns; ``base``: whose sums they are to be added to."""
-    if not records:
-        n, rejected = len(records.problems), ""
-        if n:
-            rejected = f"; {n:,} lines were rejected, the first: {records.problems[0]}"
-        raise RecordError(f"there are no records to fit on{rejected}")
-    if base is not None and models is None:
-        return to_outcomes(records, _with_results(records) or base.models)
-    outcomes = to_outcomes(records, models)
-    # With missing="zero" a model that no record knows would score 0 everywhere.
-    known = set(records.models)
-    unseen = _absent(outcomes.scores, outcomes.models) or [
-        m for m in outcomes.models if m not in known
-    ]
-    if unseen:
-        raise RecordError(
-            f"no record has a score of {unseen}; leave them out, or pass models= with those "
-            f"to fit on"
-        )
-    return outcomes
-
-
-def _with_results(records: Records) -> tuple[str, ...]:
-    """The models that have a result: on some days, one that is known otherwise has none."""
-    if records.missing == "zero":
-        return records.models
-    scored = {model for record in records for model, s in record.scores.items() if s is not None}
-    return tuple(model for model in records.models if model in scored)
-
-
-def _absent(values: npt.NDArray[np.float64], models: Sequence[str]) -> list[str]:
-    """The models whose column holds nothing but NaN."""
-    return [models[j] for j in np.flatnonzero(np.isnan(values).all(axis=0)).tolist()]
-
-
-def embed_distinct(
-    encoder: Embedder, queries: Sequence[str]
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
-    """Vectors of the distinct queries, and the row of each query among them: (q, d), (n,)."""
-    position: dict[str, int] = {}
-    row = [position.setdefault(q[:MAX_CHARS], len(position)) for q in queries]
-    return encoder.embed(list(position)), np.array(row, dtype=np.int64)
 
 
 def cluster(

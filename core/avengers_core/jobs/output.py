@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 from uuid import uuid4
 
 from avengers_core.errors import AvengersError
-from avengers_core.jobs.files import Part, state
+from avengers_core.records.sources.files import state
+from avengers_core.records.sources.parts import Part
 
 MANIFEST = "job.json"
 _UNFINISHED = ".tmp-"

@@ -15,16 +15,17 @@ import numpy as np
 from avengers_core.artifact.artifact import RouterArtifact
 from avengers_core.embedders import Embedder, EmbedderSpec, resolve_embedder
 from avengers_core.errors import EmbedderError, OptionalDependencyError
-from avengers_core.jobs.files import PART_BYTES, Inputs, Part
-from avengers_core.jobs.jobs import query_rows
 from avengers_core.jobs.output import PartWritten, Written, clean, prepare, write_part
-from avengers_core.jobs.sparing import embed_most
-from avengers_core.jobs.surveying import count
-from avengers_core.jobs.workers import Engine, Workers
+from avengers_core.jobs.queries import query_rows
 from avengers_core.records.record import RecordProblem
+from avengers_core.records.sources.files import Inputs
+from avengers_core.records.sources.parts import PART_BYTES, Part
 from avengers_core.routing.policy import RoutingCall
 from avengers_core.routing.resolve import resolve_router
 from avengers_core.routing.router import Router
+from avengers_core.scanning.embedding import embed_most
+from avengers_core.scanning.scan import count
+from avengers_core.scanning.workers import Engine, Workers
 
 
 def route(
@@ -48,11 +49,11 @@ def route(
     Args:
         router: the router, or an artifact for a router with its defaults.
         inputs: files, folders, patterns; a row is an object with a text ``query``, or a line of
-            plain text. See :func:`avengers_core.jobs.files.plan`.
+            plain text. See :func:`avengers_core.records.sources.parts.plan`.
         output: folder for ``part-00000.jsonl`` and so on; all workers must see it.
-        engine: as for :func:`avengers_core.jobs.fit`.
-        workers: as for :func:`avengers_core.jobs.fit`.
-        part_bytes: as for :func:`avengers_core.jobs.fit`.
+        engine: as for :func:`avengers_core.fit`.
+        workers: as for :func:`avengers_core.fit`.
+        part_bytes: as for :func:`avengers_core.fit`.
         arguments: as for :meth:`avengers_core.Router.route`.
 
     Raises:
@@ -75,7 +76,7 @@ def route(
         "arguments": json.loads(json.dumps(asked, default=_as_json)),
     }
     team = Workers(engine, workers)
-    parts = count(inputs, part_bytes, team).parts
+    parts, _ = count(inputs, part_bytes, team)
     files = prepare(output, job, parts, ".jsonl")
     return _written(files, team.run(_RouteJob(files, router, arguments), parts, "route"))
 
@@ -99,9 +100,9 @@ def embed(
         inputs: as for :func:`route`.
         output: folder for ``part-00000.parquet`` and so on.
         embedder: anything that :func:`avengers_core.embedders.resolve_embedder` takes.
-        engine: as for :func:`avengers_core.jobs.fit`.
-        workers: as for :func:`avengers_core.jobs.fit`; bounds how many talk to an endpoint.
-        part_bytes: as for :func:`avengers_core.jobs.fit`.
+        engine: as for :func:`avengers_core.fit`.
+        workers: as for :func:`avengers_core.fit`; bounds how many talk to an endpoint.
+        part_bytes: as for :func:`avengers_core.fit`.
 
     Raises:
         RecordError: no input file.
@@ -115,7 +116,7 @@ def embed(
     encoder = resolve_embedder(embedder)
     job = {"embed": encoder.id}
     team = Workers(engine, workers)
-    parts = count(inputs, part_bytes, team).parts
+    parts, _ = count(inputs, part_bytes, team)
     files = prepare(output, job, parts, ".parquet")
     return _written(files, team.run(_EmbedJob(files, encoder), parts, "embed"))
 

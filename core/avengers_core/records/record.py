@@ -1,4 +1,4 @@
-"""Records: how each model did on past queries, and how they are read and checked.
+"""Records: how each model did on past queries, and how they are checked.
 
 The format is one JSON object a line::
 
@@ -12,17 +12,9 @@ same as zero. Costs are USD. Models may differ from line to line.
 
 from __future__ import annotations
 
-import codecs
-import gzip
-import io
 import itertools
-import logging
-import os
-import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
-from pathlib import Path
-from typing import IO, Annotated, Any, Literal, NamedTuple, cast, overload
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Annotated, Literal, NamedTuple, overload
 
 import numpy as np
 from pydantic import (
@@ -36,15 +28,10 @@ from pydantic import (
     field_validator,
 )
 
-from avengers_core.errors import RecordError
 from avengers_core.records.names import fault_of_name, one_line
 
-logger = logging.getLogger(__name__)
-
 Missing = Literal["skip", "zero"]
-Source = str | os.PathLike[str] | IO[bytes] | IO[str] | Iterable[Any]
 
-MAX_LINE_BYTES = 64 * 1024 * 1024
 _EXCERPT_CHARS = 80
 _NUMBERS = (bool, int, float, np.integer, np.floating, np.bool_)
 
@@ -121,20 +108,28 @@ class Record(BaseModel):
 
 
 class RecordProblem(NamedTuple):
-    """Why one line was rejected.
+    """Why one row was rejected.
 
     Attributes:
-        line: its number, from 1 (for iterables, the item's position from 1).
+        line: its line in its file, from 1; of iterables, arrays and Parquet the row's position.
         reason: what was expected and what came.
-        excerpt: the line's first characters.
+        excerpt: its first characters.
+        file: where it is, if it is in one.
     """
 
     line: int
     reason: str
     excerpt: str
+    file: str = ""
+
+    @property
+    def row(self) -> int:
+        """:attr:`line`, which is none where the file has no lines."""
+        return self.line
 
     def __str__(self) -> str:
-        return one_line(f"line {self.line}: {self.reason}: {self.excerpt}")
+        place = f"{self.file}:{self.line}" if self.file else f"line {self.line}"
+        return one_line(f"{place}: {self.reason}: {self.excerpt}")
 
 
 class Records(Sequence[Record]):
@@ -207,137 +202,6 @@ class Records(Sequence[Record]):
             f"<Records: {len(self):,} queries, {len(self.models)} models, "
             f"{len(self.datasets)} datasets, {len(self.problems)} problems>"
         )
-
-
-def load_records(source: Source, *, strict: bool = False, missing: Missing = "skip") -> Records:
-    """Read and validate records; a bad line is reported, never fatal and never silently lost.
-
-    Args:
-        source: a path (plain or gzip, told by content), an open binary or text stream of JSON
-            lines, or an iterable of dicts or :class:`Record` objects.
-        strict: raise on the first bad line instead of collecting it.
-        missing: see :class:`Records`.
-
-    Returns:
-        The good records; ``.problems`` lists the rejected lines. Repeated queries are kept: each
-        is evidence of its own.
-
-    Raises:
-        RecordError: ``strict`` and a line is bad.
-        OSError: the file cannot be opened.
-    """
-    if missing not in ("skip", "zero"):
-        raise ValueError(f'missing must be "skip" or "zero", got {missing!r}')
-    records: list[Record] = []
-    problems: list[RecordProblem] = []
-    for item in iter_records(source):
-        if isinstance(item, Record):
-            records.append(item)
-        elif strict:
-            raise RecordError(str(item))
-        else:
-            problems.append(item)
-    _notice_other_names(records)
-    return Records(records, problems, missing)
-
-
-def iter_records(source: Source) -> Iterator[Record | RecordProblem]:
-    """Like :func:`load_records`, one at a time in constant memory, problems in their place."""
-    if isinstance(source, str | os.PathLike):
-        with Path(source).open("rb") as file:
-            yield from _parsed(file)
-    elif hasattr(source, "read"):
-        stream = cast("IO[Any]", source)
-        yield from _parsed(stream)
-    elif isinstance(source, Mapping):
-        raise TypeError("expected a path, a stream or an iterable of records, got one mapping")
-    else:
-        for number, item in enumerate(source, 1):
-            if isinstance(item, str | os.PathLike):
-                raise TypeError(
-                    f"expected records, got {os.fspath(item)[-60:]!r}; several files are read by "
-                    f"avengers_core.jobs, or one by one"
-                )
-            yield parse_record(item, number)
-
-
-def _notice_other_names(records: Sequence[Record]) -> None:
-    """Say where usages have names that no score has: those costs count for nobody."""
-    scored = dict.fromkeys(model for record in records for model in record.scores)
-    used = dict.fromkeys(model for record in records for model in record.usages)
-    others = [model for model in used if model not in scored]
-    without = [model for model in scored if model not in used]
-    if others and without:
-        logger.warning(
-            "the usages of %s count for no model, as no score has these names; the scores of %s "
-            "have no usage",
-            ", ".join(map(repr, others)),
-            ", ".join(map(repr, without)),
-        )
-
-
-def as_records(source: Records | Source) -> Records:
-    """``source`` itself if it is :class:`Records` already, else :func:`load_records` of it."""
-    return source if isinstance(source, Records) else load_records(source)
-
-
-def read_lines(stream: IO[Any]) -> Iterator[bytes | RecordProblem]:
-    """The lines of a plain or compressed stream; a problem in place of one that cannot be read.
-
-    Split at ``\\n`` only: U+2028 and friends are legal inside JSON strings.
-    """
-    wrapper: io.BufferedReader | None = None
-    if isinstance(stream.read(0), bytes):
-        if not hasattr(stream, "peek"):
-            stream = wrapper = io.BufferedReader(cast("io.RawIOBase", stream))
-        if stream.peek(2)[:2] == b"\x1f\x8b":
-            stream = cast("IO[Any]", gzip.GzipFile(fileobj=stream))
-    elif isinstance(stream, io.TextIOWrapper):
-        # What is not UTF-8 is then one bad line. Refused where somebody has read from it already.
-        with suppress(io.UnsupportedOperation):
-            stream.reconfigure(errors="surrogateescape")
-    try:
-        yield from _lines(stream)
-    finally:
-        if wrapper is not None:
-            wrapper.detach()  # or it would close the caller's stream when it goes
-
-
-def _lines(stream: IO[Any]) -> Iterator[bytes | RecordProblem]:
-    number = 0
-    try:
-        while line := stream.readline(MAX_LINE_BYTES + 1):
-            number += 1
-            if len(line) <= MAX_LINE_BYTES:
-                yield line if isinstance(line, bytes) else line.encode("utf-8", "surrogatepass")
-                continue
-            newline = line[:0] + ("\n" if isinstance(line, str) else b"\n")
-            tail = line
-            while tail and not tail.endswith(newline):
-                tail = stream.readline(MAX_LINE_BYTES)
-            yield problem(number, f"longer than {MAX_LINE_BYTES:,} bytes", line)
-    except (EOFError, zlib.error, gzip.BadGzipFile, UnicodeDecodeError) as error:
-        # A damaged compressed file: what was read so far is good, the rest cannot be.
-        yield problem(number + 1, f"the file cannot be read on from here ({error})", b"")
-
-
-def numbered_lines(stream: IO[Any], before: int = 0) -> Iterator[tuple[int, bytes | RecordProblem]]:
-    """The lines of :func:`read_lines` that are not blank, stripped, with their numbers from 1.
-
-    Args:
-        stream: plain or compressed.
-        before: lines of the file that come before the stream's first.
-    """
-    for number, line in enumerate(read_lines(stream), before + 1):
-        if isinstance(line, RecordProblem):
-            yield number, line._replace(line=number)
-        elif text := (line.removeprefix(codecs.BOM_UTF8) if number == 1 else line).strip():
-            yield number, text
-
-
-def _parsed(stream: IO[Any]) -> Iterator[Record | RecordProblem]:
-    for number, line in numbered_lines(stream):
-        yield parse_record(line, number)
 
 
 def parse_record(item: object, number: int) -> Record | RecordProblem:

@@ -7,7 +7,8 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from avengers_core.records.record import Records, Source, as_records
+from avengers_core.records.loading import Source, as_records
+from avengers_core.records.record import Records
 
 DatasetExclusion = Literal["soft", "hard"]
 

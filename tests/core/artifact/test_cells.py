@@ -17,8 +17,8 @@ from avengers_core.artifact.estimation.cells import (
 )
 from avengers_core.artifact.estimation.difficulty import Difficulty
 from avengers_core.artifact.statistics import Statistics
+from avengers_core.records.loading import as_records
 from avengers_core.records.outcomes import to_outcomes
-from avengers_core.records.record import as_records
 
 # Six unlike clusters, the later the harder, and three models, the later the better.
 CENTROIDS = np.eye(6, dtype=np.float32)

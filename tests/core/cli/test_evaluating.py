@@ -31,7 +31,7 @@ def test_one_command_does_what_the_library_does(run, records):
     result = run("evaluate", "--input", records, *options.split())
     assert "PerfGain" in result.stdout
     assert "report: report.md" in result.stdout
-    assert "1 lines rejected" in result.stderr
+    assert "1 rows rejected" in result.stderr
     loaded = load_records(records)
     split = split_records(loaded, 0.6, 7, excluded_models=["odd"])
     expected = evaluate(Router(fit(split.train, "tfidf", 3, 7)), split.test)

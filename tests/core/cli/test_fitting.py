@@ -16,11 +16,11 @@ from avengers_core import RouterArtifact, load_records
 def test_fit_counts_and_shows_bad_lines(run, records):
     result = run("fit", records, "--output", "out", "--n_clusters", 3, "--seed", 1)
     assert "80 records, 3 models" in result.stdout
-    assert "1 lines rejected" in result.stderr
-    assert "line 81: " in result.stderr
+    assert "1 rows rejected" in result.stderr
+    assert "records.jsonl:81: " in result.stderr
     assert RouterArtifact.load("out").info.source == "records.jsonl"
     failed = run("fit", records, "-o", "x", "--strict", code=1)
-    assert "line 81" in failed.stderr
+    assert "records.jsonl:81" in failed.stderr
     assert not Path("x").exists()
 
 
@@ -132,7 +132,7 @@ def test_import_of_a_benchmark(run, tmp_path):
     (tmp_path / "mmlu.csv").write_text("prompt,a,b\nq one,True,False\nq two,maybe,True\n")
     result = run("import", "mmlu.csv", "-o", "out.jsonl")
     assert "1 queries, 2 models" in result.stdout
-    assert "1 lines rejected" in result.stderr
+    assert "1 rows rejected" in result.stderr
     assert json.loads(Path("out.jsonl").read_text())["records"] == {"a": 1, "b": 0}
 
 
@@ -140,7 +140,7 @@ def test_import_of_a_benchmark(run, tmp_path):
 def test_import_of_records_in_an_array(run, tmp_path, make_records, indent):
     rows = make_records(12)
     (tmp_path / "array.json").write_text(json.dumps(rows, indent=indent))
-    assert "avengers import" in run("fit", "array.json", "-o", "x", code=1).stderr
+    assert "12 records" in run("fit", "array.json", "-o", "x").stdout
     run("import", "array.json", "-o", "out.jsonl")
     assert [r.query for r in load_records("out.jsonl")] == [r["query"] for r in rows]
 
@@ -162,16 +162,15 @@ def test_update_with_files_without_a_line_changes_nothing(run, artifact, tmp_pat
     (tmp_path / "bad.jsonl").write_text("broken\n")
     run("update", artifact, "bad.jsonl", "--engine", engine, code=1)
     failed = run("update", artifact, "nowhere.jsonl", "--engine", engine, code=1)
-    assert "no input file at 'nowhere.jsonl'" in failed.stderr
+    assert "'nowhere.jsonl'" in failed.stderr
 
 
 def test_addresses_are_left_as_they_are(run, records):
     address = f"file://{records.resolve()}"
-    for command in ("fit", "update"):
-        arguments = (address, "-o", "a") if command == "fit" else ("a", address)
-        run(command, *arguments, "--engine", "serial")
-    assert "an address needs --engine" in run("fit", address, "-o", "b", code=1).stderr
-    run("evaluate", "-a", "a", "--input", address, "--engine", "serial")
+    for engine in ("memory", "serial"):
+        run("fit", address, "-o", "a", "--engine", engine)
+        run("update", "a", address, "--engine", engine)
+        run("evaluate", "-a", "a", "--input", address, "--engine", engine)
 
 
 def test_import_writes_gzip_where_the_name_says_so(run, records):

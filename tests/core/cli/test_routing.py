@@ -43,7 +43,7 @@ def test_route_lines_of_a_file_or_of_standard_input(run, artifact, tmp_path):
     ]
     found = run("route", "-a", artifact, text=text)
     assert [line.split(": ")[0] for line in found.stdout.splitlines()] == ["1", "2", "7"]
-    assert "input: 2 lines rejected" in found.stderr
+    assert "input: 2 rows rejected" in found.stderr
     assert "line 5: expected an object with a text `query`: {" in found.stderr
 
 

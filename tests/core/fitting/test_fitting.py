@@ -22,8 +22,8 @@ from avengers_core import (
 from avengers_core.artifact.statistics import Statistics
 from avengers_core.embedders import CallableEmbedder
 from avengers_core.fitting import fit as module
-from avengers_core.fitting.sampling import sample_rows
 from avengers_core.fitting.update import collect
+from avengers_core.scanning.sampling import rank
 
 
 def arrays(artifact):
@@ -148,8 +148,8 @@ def test_an_empty_cluster_does_not_vote(make_records, embedder):
 @pytest.mark.parametrize(
     ("rows", "options", "expected"),
     [
-        ([], {}, (RecordError, "there are no records to fit on")),
-        ([{"query": "q"}], {}, (RecordError, "no records to fit on; 1 lines were rejected")),
+        ([], {}, (RecordError, "there are no records")),
+        ([{"query": "q"}], {}, (RecordError, "there are no records; 1 rows were rejected")),
         ([{"query": "q", "records": {"a": None}}], {}, (RecordError, r"no record has a score of")),
         (
             None,
@@ -209,8 +209,8 @@ def test_beyond_the_sample_clusters_come_from_the_sample(make_records, embedder,
     monkeypatch.setattr(module, "MAX_SAMPLE", 100)
     artifact = fit(rows, embedder, n_clusters=4)
     assert artifact.n_records == 300
-    names = [r["query"] for r in rows], [r["dataset"] for r in rows]
-    sample = [rows[i] for i in sample_rows(*names, 100, seed=42)]
+    ranks = [rank(r["query"], r["dataset"], 42) for r in rows]
+    sample = [rows[i] for i in sorted(np.argsort(ranks)[:100])]
     np.testing.assert_array_equal(artifact.centroids, fit(sample, embedder, n_clusters=4).centroids)
 
 
@@ -224,7 +224,7 @@ def test_parts_add_up_to_the_whole(make_records, embedder, refine):
     parts = [fit(part, embedder, centroids=whole) for part in (rows[:17], rows[17:60], rows[60:])]
     assert_close(parts[0].merge(*parts[1:]), whole)
     assert_close(parts[0].update(rows[17:], embedder), whole)
-    assert_close(collect(whole, rows, embedder), whole)
+    assert_close(collect(whole, rows, embedder).artifact, whole)
 
 
 def test_updates_keep_the_rule_for_missing_results(make_records, embedder):
@@ -369,7 +369,7 @@ def test_nothing_is_logged_on_an_ordinary_fit(make_records, embedder, caplog):
 
 
 def test_without_records_the_first_reason_is_given():
-    with pytest.raises(RecordError, match=r"2 lines were rejected, the first: line 1: .*score"):
+    with pytest.raises(RecordError, match=r"2 rows were rejected, the first: line 1: .*score"):
         fit([{"query": "q", "records": {"m": 2}}, {"query": "q"}], "tfidf")
 
 

@@ -10,10 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from avengers_core import AvengersError, bulk
-from avengers_core.jobs import files as module
 from avengers_core.jobs import output
-from avengers_core.jobs.files import plan
 from avengers_core.jobs.output import clean, prepare, whole, write_part
+from avengers_core.records.sources import files as module
+from avengers_core.records.sources.parts import plan
 
 
 def test_what_killed_workers_left_is_removed_and_missed_by_nobody(folder, in_memory, tmp_path):

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from avengers_core import Record, RecordError, Records, load_records, split_records
 from avengers_core.records.outcomes import to_outcomes
-from avengers_core.records.record import MAX_LINE_BYTES
+from avengers_core.records.sources.streams import MAX_LINE_BYTES
 from avengers_core.records.splitting import split_indices
 
 GOOD = {"query": "q", "records": {"a": 1, "b": 0.5}, "dataset": "d", "index": 3}
@@ -340,8 +340,6 @@ def test_records_say_what_they_are():
 @pytest.mark.parametrize(
     ("content", "hint"),
     [
-        (json.dumps([GOOD]).encode(), "looks like a JSON array: `avengers import"),
-        (json.dumps([GOOD], indent=1).encode(), "looks like a JSON array"),
         (json.dumps(GOOD, indent=1).encode(), "looks like JSON over several lines"),
         (b"prompt,a,b\nq,1,0\n", "looks like a table"),
         (json.dumps(GOOD).encode("utf-16"), "looks like UTF-16: `iconv"),
@@ -361,10 +359,9 @@ def test_a_bad_first_line_is_no_other_kind_of_file(line):
     assert "looks like" not in load_records(io.BytesIO(line)).problems[0].reason
 
 
-def test_paths_are_not_taken_for_records(tmp_path):
-    for paths in (["a.jsonl", "b.jsonl"], [tmp_path / "a.jsonl"]):
-        with pytest.raises(TypeError, match=r"expected records, got .*a\.jsonl"):
-            load_records(paths)
+def test_paths_among_records_are_refused(tmp_path):
+    with pytest.raises(TypeError, match=r"a\.jsonl"):
+        load_records([GOOD, tmp_path / "a.jsonl"])
 
 
 @pytest.mark.parametrize("name", ["", "a\nb", "\x1b[2J", "\ud800", "\u202e", "x" * 257])

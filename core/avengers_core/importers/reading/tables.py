@@ -15,14 +15,14 @@ from typing import Any, NamedTuple
 from avengers_core.errors import OptionalDependencyError, RecordError
 from avengers_core.importers.reading.zips import eval_log
 from avengers_core.importers.values import UNFIT
-from avengers_core.records.parquet import parquet_file
 from avengers_core.records.record import RecordProblem, problem
+from avengers_core.records.sources.parquet import parquet_file
+from avengers_core.records.sources.streams import widen_cells
 
 Row = Mapping[str, Any]
 
 KINDS = {".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".parquet", ".eval"}
 _NO_OBJECT = "expected an object"
-_LONGEST_CELL = 2**31 - 1  # characters; the most that a C long holds everywhere
 _LFS = "version https://git-lfs"
 
 
@@ -106,8 +106,7 @@ def _text(file: File) -> str:
 
 
 def _table(file: File, delimiter: str) -> Iterator[tuple[int, Row | RecordProblem]]:
-    # The limit is the process's; somebody may have set a higher one.
-    csv.field_size_limit(max(csv.field_size_limit(), _LONGEST_CELL))
+    widen_cells()
     reader = csv.DictReader(
         io.StringIO(_text(file).replace("\0", ""), newline=""), delimiter=delimiter
     )

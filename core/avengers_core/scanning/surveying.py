@@ -1,31 +1,24 @@
-"""What files hold, before the work: how many rows, which models and datasets, and a sample."""
+"""What records hold, before the work: which models and datasets, and a sample."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from pydantic_core import from_json
 
-from avengers_core.errors import RecordError
-from avengers_core.fitting.sampling import Lowest, rank
-from avengers_core.jobs.files import Inputs, Part, Row, count_rows, numbered, plan, read
-from avengers_core.jobs.jobs import FileProblem, RecordFilter, checked
-from avengers_core.jobs.workers import Workers
+from avengers_core.errors import NoRecordsError, RecordError
 from avengers_core.records.record import Record, RecordProblem, parse_record
+from avengers_core.records.sources.parts import Items, Part, read
 from avengers_core.records.splitting import known_names
-
-
-class Counted(NamedTuple):
-    """Parts of files that know which row each starts with, and how many rows all have."""
-
-    parts: list[Part]
-    rows: int
+from avengers_core.scanning.batches import RecordFilter
+from avengers_core.scanning.sampling import Lowest, rank
+from avengers_core.scanning.scan import Scan
 
 
 class Draw(NamedTuple):
-    """How a sample of all parts is drawn, see :mod:`avengers_core.fitting.sampling`.
+    """How a sample of all parts is drawn, see :mod:`avengers_core.scanning.sampling`.
 
     Attributes:
         size: how many records.
@@ -109,10 +102,12 @@ class SurveyJob:
     chosen: RecordFilter
     draw: Draw | None
 
-    def __call__(self, number: int, part: Part) -> Survey:
+    def __call__(self, number: int, part: Part | Items) -> Survey:
         found, draw = Survey(), self.draw
         lowest: Lowest[Record] = Lowest(draw.size if draw else 0)
         for row, item in read(part):
+            if self.chosen.strict:
+                self.chosen.record(item, row, part.file)
             content = _glance(item)
             if content is None:
                 continue
@@ -136,62 +131,50 @@ class SurveyJob:
         return found
 
 
-def count(inputs: Inputs, part_bytes: int, team: Workers) -> Counted:
-    """Cut files into parts, and count their rows; see :func:`avengers_core.jobs.files.plan`."""
-    parts = plan(inputs, part_bytes)
-    rows = list(team.run(_count_job, parts, "count"))
-    return Counted(numbered(parts, rows), sum(rows))
-
-
-def survey(files: Counted, chosen: RecordFilter, team: Workers, draw: Draw | None = None) -> Survey:
-    """What files hold.
+def survey(scan: Scan, draw: Draw | None = None) -> Survey:
+    """What records hold.
 
     Args:
-        files: from :func:`count`.
-        chosen: which records count.
-        team: who reads them.
+        scan: the records.
         draw: which sample to draw; default none.
 
     Raises:
         RecordError: no record, or none that counts.
         ValueError: a model or dataset is to be left out that no record has.
     """
-    total = Survey()
+    total, chosen = Survey(), scan.chosen
+    total.there.models = dict.fromkeys(scan.order)
     lowest: Lowest[Record] = Lowest(draw.size if draw else 0)
-    for found in team.run(SurveyJob(chosen, draw), files.parts, "sample" if draw else "survey"):
+    for found in scan.run(SurveyJob(chosen, draw), "sample" if draw else "survey"):
         total.there |= found.there
         total.kept |= found.kept
         lowest.update(found.sample)
     total.sample = lowest.items()
     if not total.there.datasets:
-        raise RecordError(
-            f"none of the {files.rows:,} rows is a record that can be used"
-            f"{_first_problem(files.parts)}"
-        )
+        raise _no_records(scan)
     known_names("model", chosen.excluded_models, tuple(total.there.models))
     known_names("dataset", chosen.excluded_datasets, tuple(total.there.datasets))
     if not total.datasets:
-        raise RecordError(
-            f"no record is left of {files.rows:,} rows without the models "
-            f"{sorted(chosen.excluded_models)} and the datasets {sorted(chosen.excluded_datasets)}"
-        )
+        named = ", ".join(sorted(chosen.excluded_datasets | chosen.excluded_models))
+        raise RecordError(f"without {named} no record is left of {scan.rows:,}")
     return total
 
 
-def _count_job(_number: int, part: Part) -> int:
-    return count_rows(part)
-
-
-def _first_problem(parts: Sequence[Part]) -> str:
-    for part in parts:
+def _no_records(scan: Scan) -> RecordError:
+    for part in scan.parts:
         for number, item in read(part):
-            if isinstance(problem := checked(item, number), RecordProblem):
-                return f"; the first: {FileProblem(part.file, *problem)}"
-    return ""
+            if isinstance(problem := parse_record(item, number), RecordProblem):
+                return RecordError(
+                    f"none of the {scan.rows:,} rows is a record that can be used; the first: "
+                    f"{problem._replace(file=part.file)}"
+                )
+    return NoRecordsError("there are no records: not a single row")
 
 
-def _glance(item: Row) -> tuple[str, Mapping[str, Any], str] | None:
+def _glance(item: object) -> tuple[str, Mapping[str, Any], str] | None:
     """Query, scores and dataset of what looks like a record, unchecked."""
+    if isinstance(item, Record):
+        return item.query, item.scores, item.dataset
     if isinstance(item, bytes):
         try:
             content = from_json(item)

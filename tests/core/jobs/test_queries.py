@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from avengers_core.jobs.files import plan
-from avengers_core.jobs.jobs import query_rows
+from avengers_core.jobs.queries import query_rows
+from avengers_core.records.sources.parts import plan
 
 
 def test_long_rows_make_small_batches(tmp_path, monkeypatch):
-    monkeypatch.setattr("avengers_core.jobs.jobs.BATCH_BYTES", 1000)
+    monkeypatch.setattr("avengers_core.scanning.batches.BATCH_BYTES", 1000)
     (tmp_path / "q.txt").write_text("\n".join(["x" * 400] * 10))
     (part,) = plan(tmp_path / "q.txt")
     assert [len(queries) for _, queries, _ in query_rows(part)] == [3, 3, 3, 1]

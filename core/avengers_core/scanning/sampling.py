@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from hashlib import blake2b
 from typing import Any, Generic, TypeVar
 
@@ -22,21 +22,6 @@ def rank(query: str, dataset: str, seed: int) -> int:
     digest = blake2b(query.encode("utf-8", "replace"), digest_size=8, salt=_salt(seed))
     digest.update(b"\0" + dataset.encode("utf-8", "replace"))
     return int.from_bytes(digest.digest(), "big")
-
-
-def sample_rows(queries: Sequence[str], datasets: Sequence[str], size: int, seed: int) -> list[int]:
-    """The rows, ascending, of a sample of records.
-
-    Args:
-        queries: n texts.
-        datasets: and the name of the dataset of each.
-        size: how many to draw; all where there are no more.
-        seed: another seed, another sample.
-    """
-    if len(queries) <= size:
-        return list(range(len(queries)))
-    ranked = ((rank(q, d, seed), i) for i, (q, d) in enumerate(zip(queries, datasets, strict=True)))
-    return sorted(i for _, i in heapq.nsmallest(size, ranked))
 
 
 def likely_limit(size: int, n: int) -> int:

@@ -52,8 +52,8 @@ class Dies:
 SCRIPT = """
 import sys
 from avengers_core import AvengersError
-from avengers_core.jobs.files import plan
-from avengers_core.jobs.workers import Workers
+from avengers_core.records.sources.parts import plan
+from avengers_core.scanning.workers import Workers
 from dying_jobs import Dies
 
 if __name__ == "__main__":
@@ -100,8 +100,8 @@ def sleep(number, part):
 """
 SLEEPER = """
 import sys
-from avengers_core.jobs.files import plan
-from avengers_core.jobs.workers import Workers
+from avengers_core.records.sources.parts import plan
+from avengers_core.scanning.workers import Workers
 from sleeping_jobs import sleep
 
 if __name__ == "__main__":
@@ -144,8 +144,8 @@ def kill(number, part):
 KILLER = """
 import sys
 from avengers_core import AvengersError
-from avengers_core.jobs.files import plan
-from avengers_core.jobs.workers import Workers
+from avengers_core.records.sources.parts import plan
+from avengers_core.scanning.workers import Workers
 from killing_jobs import kill
 
 if __name__ == "__main__":

@@ -6,14 +6,19 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from avengers_core.fitting.sampling import RANKS, Lowest, likely_limit, rank, sample_rows
+from avengers_core.scanning.sampling import RANKS, Lowest, likely_limit, rank
+
+
+def drawn(queries, size, seed):
+    """The rows, ascending, of those of lowest rank."""
+    ranks = [rank(query, "d", seed) for query in queries]
+    return sorted(sorted(range(len(queries)), key=lambda i: (ranks[i], i))[:size])
 
 
 @given(st.lists(st.integers(0, 5), max_size=40), st.integers(1, 10), st.integers(1, 7))
 def test_parts_draw_the_sample_of_the_whole(numbers, size, parts):
     queries = [f"q{i}" for i in numbers]  # with repetitions
-    datasets = ["d"] * len(queries)
-    whole = sample_rows(queries, datasets, size, seed=1)
+    whole = drawn(queries, size, seed=1)
     total: Lowest[int] = Lowest(size)
     for part, rows in enumerate(np.array_split(np.arange(len(queries)), parts)):
         lowest: Lowest[int] = Lowest(size)
@@ -25,14 +30,10 @@ def test_parts_draw_the_sample_of_the_whole(numbers, size, parts):
     assert [row for _, _, row in total.items()] == whole
 
 
-def test_all_are_taken_where_there_are_few():
-    assert sample_rows(["b", "a"], ["x", "x"], 2, 0) == [0, 1]
-
-
 def test_it_is_uniform_and_depends_on_the_seed():
     queries = [str(i) for i in range(20_000)]
-    one = sample_rows(queries, ["d"] * 20_000, 2_000, 0)
-    other = sample_rows(queries, ["d"] * 20_000, 2_000, 1)
+    one = drawn(queries, 2_000, 0)
+    other = drawn(queries, 2_000, 1)
     assert abs(np.mean(one) - 10_000) < 500
     assert len(set(one) & set(other)) < 400
 

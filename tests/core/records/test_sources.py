@@ -1,8 +1,14 @@
-"""Files are cut into parts that hold each row once."""
+"""Whatever holds records is read by its content, and cut into parts that hold each row once."""
 
 from __future__ import annotations
 
+import csv
+import gzip
+import io
 import json
+import os
+import threading
+from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
 
@@ -12,10 +18,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from avengers_core import RecordError, bulk
-from avengers_core.jobs import files as module
-from avengers_core.jobs.files import count_rows, numbered, plan, read
-from avengers_core.records.record import RecordProblem
+from avengers_core import RecordError, bulk, load_records
+from avengers_core.records.record import RecordProblem, parse_record
+from avengers_core.records.sources import files as module
+from avengers_core.records.sources.parts import count_rows, numbered, plan, read
 
 
 @given(st.lists(st.text(st.characters(codec="utf-8"), max_size=20)), st.integers(1, 60))
@@ -154,3 +160,131 @@ def test_what_jobs_wrote_in_a_folder_is_not_its_input(tmp_path):
         (tmp_path / name).write_text("{}")
     assert module.expand(tmp_path) == [str(tmp_path / "in.jsonl")]
     assert module.expand(tmp_path / "out") == [str(tmp_path / "out" / "part-00000.jsonl")]
+
+
+ROWS = [
+    {
+        "query": 'what, "is"\nit?',
+        "records": {"gpt-4.1": 0.5, "b": 1.0},
+        "usages": {"gpt-4.1": {"cost": 0.25, "prompt_tokens": 3.0}},
+        "dataset": "d",
+        "index": 7,
+    },
+    {"query": "q" * 200_000, "records": {"b": 0.0}},
+]
+
+
+def flat(row):
+    """A row as pandas flattens it."""
+    return {
+        "query": row["query"],
+        "dataset": row.get("dataset"),
+        "index": row.get("index"),
+        **{f"records.{m}": s for m, s in row["records"].items()},
+        **{
+            f"usages.{m}.{name}": amount
+            for m, usage in row.get("usages", {}).items()
+            for name, amount in usage.items()
+        },
+        "answer": "not read",
+    }
+
+
+def as_table(rows, separator):
+    text = io.StringIO()
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    writer = csv.DictWriter(text, columns, delimiter=separator)
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue().encode()
+
+
+KINDS = {
+    "lines": "\n".join(map(json.dumps, ROWS)).encode(),
+    "array": json.dumps(ROWS).encode(),
+    "indented": b"\xef\xbb\xbf\n" + json.dumps(ROWS, indent=2).encode(),
+    "nested table": as_table(
+        [{k: json.dumps(v) if isinstance(v, dict) else v for k, v in r.items()} for r in ROWS], ","
+    ),
+    "printed table": as_table(ROWS, "\t"),
+    "flat table": as_table([flat(row) for row in ROWS], ";"),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("packed", [False, True])
+def test_the_content_tells_the_kind(tmp_path, kind, packed):
+    content = gzip.compress(KINDS[kind]) if packed else KINDS[kind]
+    file = tmp_path / "records.any"
+    file.write_bytes(content)
+    expected = load_records(ROWS)
+    assert list(load_records(file)) == list(expected)
+    with file.open("rb") as stream:
+        assert list(load_records(stream)) == list(expected)
+        assert not stream.closed
+    if not packed:
+        assert list(load_records(io.StringIO(content.decode()))) == list(expected)
+    parts = plan(file, 50)
+    assert len(parts) == (2 if kind == "lines" and not packed else 1)
+    found = [parse_record(row, number) for part in parts for number, row in read(part)]
+    assert found == list(expected)
+
+
+def test_parquet_may_be_flat(tmp_path):
+    pq.write_table(pa.Table.from_pylist([flat(row) for row in ROWS]), tmp_path / "flat.parquet")
+    assert list(load_records(tmp_path / "flat.parquet")) == list(load_records(ROWS))
+
+
+@pytest.mark.parametrize(
+    ("content", "good", "bad"),
+    [
+        (b'[{"query": "q", "records": {"a": 1}}, 7, {"query": "r", "records": {"a": 1}}]', 2, [2]),
+        (b'[{"query": "q", "records": {"a": 1}}, {"query": ', 1, [2]),
+        (b'[{"query": "q", "records": {"a": 1}}', 1, [2]),
+        (b'[{"query": "q", "records": {"a": 1}}, nonsense, {"query": "r"}]', 1, [2]),
+        (b'[{"query": "q\xff", "records": {"a": 1}}, {"query": "r", "records": {"a": 1}}]', 2, []),
+        (b'[{"query": "q", "records": {"a": NaN}}]', 0, [1]),
+        (b"[" + b'{"a":' * 100_000, 0, [1]),
+        (b"[]", 0, []),
+        (b'query,records.a\n"two\nlines",1\nshort\nq,7\n,1\nq,0.5', 2, [4, 5, 6]),
+        (b'query,records\nq,"{""a"": 1}"\nq,nothing', 1, [3]),
+        (b"query,records.a\nq\xff,1\nr,1", 2, []),
+        (b"query,records.a\nq\0,true\nr,False", 2, []),
+    ],
+)
+def test_rows_that_are_none_are_listed_with_their_places(content, good, bad):
+    records = load_records(io.BytesIO(content))
+    assert len(records) == good
+    assert [p.line for p in records.problems] == bad
+
+
+def test_an_array_is_read_item_by_item_wherever_it_is_cut(monkeypatch):
+    content = json.dumps(ROWS, indent=1).encode()
+    for size in (1, 2, 3, 7, 1000):
+        monkeypatch.setattr("avengers_core.records.sources.streams.CHUNK", size)
+        assert list(load_records(io.BytesIO(content))) == list(load_records(ROWS))
+
+
+def test_a_pipe_is_read_once_or_refused(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for use in (load_records, plan):
+
+        def write():
+            with suppress(BrokenPipeError):
+                (tmp_path / "pipe").write_bytes(KINDS["array"])
+
+        writer = threading.Thread(target=write)
+        writer.start()
+        if use is load_records:
+            assert len(use(tmp_path / "pipe")) == 2
+        else:
+            with pytest.raises(RecordError, match="a pipe can be read only once"):
+                use(tmp_path / "pipe")
+        writer.join()
+
+
+def test_problems_of_files_say_which(tmp_path):
+    (tmp_path / "a.jsonl").write_text("{}")
+    (problem,) = load_records(tmp_path).problems
+    assert (problem.file, problem.row) == (str(tmp_path / "a.jsonl"), 1)
+    assert str(problem).startswith(f"{tmp_path / 'a.jsonl'}:1: ")

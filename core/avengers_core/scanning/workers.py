@@ -8,17 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
-from avengers_core.jobs.files import Part
-from avengers_core.jobs.on_ray import run_on_ray
-from avengers_core.jobs.pool import Job, run_in_processes
 from avengers_core.progress import progress
+from avengers_core.scanning.on_ray import run_on_ray
+from avengers_core.scanning.pool import Job, run_in_processes
 
 R = TypeVar("R")
-Engine = Literal["serial", "processes", "ray"]
+Engine = Literal["memory", "serial", "processes", "ray"]
 
-ENGINES: tuple[Engine, ...] = ("serial", "processes", "ray")
+ENGINES: tuple[Engine, ...] = ("memory", "serial", "processes", "ray")
 
 
 @dataclass(frozen=True)
@@ -26,14 +25,15 @@ class Workers:
     """Who does the work.
 
     Attributes:
-        engine: ``"serial"``, ``"processes"`` or ``"ray"``.
-        count: how many at a time; None: one for each processor.
+        engine: ``"memory"`` and ``"serial"``, this process; ``"processes"``, several of this
+            machine; ``"ray"``, a cluster.
+        count: how many processes or actors at a time; None: one for each processor.
 
     Raises:
         ValueError: no such engine, or no workers.
     """
 
-    engine: Engine = "processes"
+    engine: Engine = "memory"
     count: int | None = None
 
     def __post_init__(self) -> None:
@@ -42,7 +42,7 @@ class Workers:
         if self.count is not None and self.count < 1:
             raise ValueError(f"workers must be at least 1, got {self.count}")
 
-    def run(self, job: Job[R], parts: Sequence[Part], desc: str) -> Iterator[R]:
+    def run(self, job: Job[R], parts: Sequence[Any], desc: str) -> Iterator[R]:
         """The result of a job on each part, in order.
 
         Args:
@@ -55,8 +55,8 @@ class Workers:
         """
         yield from progress(self._run(job, parts), desc=desc, total=len(parts), unit="part")
 
-    def _run(self, job: Job[R], parts: Sequence[Part]) -> Iterator[R]:
-        if self.engine == "serial":
+    def _run(self, job: Job[R], parts: Sequence[Any]) -> Iterator[R]:
+        if self.engine in ("memory", "serial"):
             return (job(i, part) for i, part in enumerate(parts))
         if self.engine == "processes":
             return run_in_processes(job, parts, self.count)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from avengers_core import AvengersError, RouterArtifact, bulk, fit
-from avengers_core.jobs import on_ray
+from avengers_core.scanning import on_ray
 
 pytest.importorskip("ray")
 
@@ -48,8 +48,8 @@ import json, os
 from pathlib import Path
 import ray
 from avengers_core import RouterArtifact, distributed
-from avengers_core.jobs import on_ray
-from avengers_core.jobs.files import plan
+from avengers_core.scanning import on_ray
+from avengers_core.records.sources.parts import plan
 from dying_jobs import Dies, KillsTask, Raises
 
 def error_of(job):

@@ -16,11 +16,10 @@ from multiprocessing.connection import Connection
 from typing import Any, TypeVar
 
 from avengers_core.errors import AvengersError
-from avengers_core.jobs.files import Part
 from avengers_core.parallel import one_thread
 
 R = TypeVar("R")
-Job = Callable[[int, Part], R]
+Job = Callable[[int, Any], R]
 """Called with a part's number and the part; ``embeds = True`` says that it loads an embedder."""
 
 # Parts in hand for each worker: enough that none waits for the next.
@@ -29,7 +28,7 @@ _AHEAD = 2
 MOST_CRASHES = 4
 
 
-def run_in_processes(job: Job[R], parts: Sequence[Part], workers: int | None) -> Iterator[R]:
+def run_in_processes(job: Job[R], parts: Sequence[Any], workers: int | None) -> Iterator[R]:
     """The result of a job on each part, in order; ``workers``: None for one a processor."""
     workers = workers or _processors()
     if getattr(current_process(), "_inheriting", False):
@@ -65,17 +64,22 @@ def run_in_processes(job: Job[R], parts: Sequence[Part], workers: int | None) ->
                 raise too_many_crashes(done, parts[done]) from error
 
 
-def too_many_crashes(number: int, part: Part) -> AvengersError:
+def too_many_crashes(number: int, part: Any) -> AvengersError:
     """What is raised when a part has killed its worker :data:`MOST_CRASHES` times."""
     return AvengersError(
-        f"worker processes died {MOST_CRASHES} times in a row at part {number} ({part.file}). "
+        f"worker processes died {MOST_CRASHES} times in a row at part {number}{_place(part)}. "
         f"The usual reasons are a script that lacks `if __name__ == '__main__':`, and too little "
         f"memory."
     )
 
 
+def _place(part: Any) -> str:
+    file = getattr(part, "file", "")
+    return f" ({file})" if file else ""
+
+
 def _pool(
-    payload: bytes, parts: Sequence[Part], start: int, workers: int, ahead: int
+    payload: bytes, parts: Sequence[Any], start: int, workers: int, ahead: int
 ) -> Iterator[Any]:
     # A fork of a process with threads may hang; a fresh one cannot.
     context = get_context("spawn")
@@ -125,7 +129,7 @@ def _processors() -> int:
     return os.cpu_count() or 1
 
 
-def _do(number: int, part: Part) -> Any:
+def _do(number: int, part: Any) -> Any:
     if _job is None:
         raise RuntimeError("the worker process was not set up")
     return _job(number, part)

@@ -8,7 +8,6 @@ all of them can see them, and only sums, counts and a sample travel.
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 import os
@@ -22,17 +21,16 @@ from typing import Any, TypeVar
 import numpy as np
 
 from avengers_core.errors import AvengersError, OptionalDependencyError
-from avengers_core.jobs.files import Part
-from avengers_core.jobs.pool import MOST_CRASHES, limit_threads, too_many_crashes
 from avengers_core.redaction import describe
+from avengers_core.scanning.pool import MOST_CRASHES, limit_threads, too_many_crashes
 
 R = TypeVar("R")
 
 
 def run_on_ray(
-    job: Callable[[int, Part], R], parts: Sequence[Part], workers: int | None
+    job: Callable[[int, Any], R], parts: Sequence[Any], workers: int | None
 ) -> Iterator[R]:
-    """The result of a job on each part, in order; see :func:`avengers_core.jobs.workers.run`.
+    """The result of a job on each part, in order; see :meth:`Workers.run`.
 
     Raises:
         Exception: what the job raised.
@@ -50,7 +48,7 @@ def run_on_ray(
     attempts = ray.remote(**lasting)(_Attempts).remote()
     # Sent once to the object store, not once with each actor or task.
     payload = [ray.put(pickle.dumps((os.getcwd(), job)))]
-    rows = [{"number": i, "part": json.dumps(part)} for i, part in enumerate(parts)]
+    rows = [{"number": i, "part": pickle.dumps(part)} for i, part in enumerate(parts)]
     data = ray.data.from_items(rows, override_num_blocks=len(rows))
     data.context.enable_progress_bars = False
     # Else the driver would hold all that was done while one part is done again.
@@ -176,13 +174,11 @@ def _unpacked(payload: list[Any]) -> Any:
     return job
 
 
-def _result(
-    batch: dict[str, Any], attempts: Any, job: Callable[[int, Part], Any]
-) -> dict[str, Any]:
+def _result(batch: dict[str, Any], attempts: Any, job: Callable[[int, Any], Any]) -> dict[str, Any]:
     """What the job returned or raised: Ray would wrap an exception in one of its own."""
     import ray
 
-    number, part = int(batch["number"][0]), Part(*json.loads(batch["part"][0]))
+    number, part = int(batch["number"][0]), pickle.loads(batch["part"][0])
     packed = np.empty(1, dtype=object)
     try:
         if ray.get(attempts.begin.remote(number)) > MOST_CRASHES:

@@ -1,0 +1,54 @@
+"""The curve over alpha, known at some alphas only: of records that were read in parts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from avengers_core.evaluation.results import Average
+from avengers_core.evaluation.tally import Tally
+from avengers_core.routing.alpha_path import GRID, AlphaCurve
+
+Floats = npt.NDArray[np.floating]
+
+GRID_ALPHAS: tuple[float, ...] = tuple(GRID[::4].tolist())
+"""Where the curve is known."""
+
+
+@dataclass(frozen=True, eq=False)
+class _GridPath:
+    """Alphas that were tried, with the shares of the models there.
+
+    Attributes:
+        alphas: (B,) ascending from 0 to 1.
+        chosen: (B, M) share of the queries that each model got.
+    """
+
+    alphas: Floats
+    chosen: Floats
+    exact: bool = False
+
+    @property
+    def edges(self) -> Floats:
+        """(B + 1,) halfway between the alphas."""
+        return np.concatenate([[0.0], (self.alphas[1:] + self.alphas[:-1]) / 2, [1.0]])
+
+    def shares(self, m: int) -> Floats:
+        """(B, M) share of the queries that each of M models gets, on each interval."""
+        return self.chosen[:, :m]
+
+
+def grid_curve(tally: Tally, average: Average) -> AlphaCurve:
+    """The curve of a tally that has routed at :data:`GRID_ALPHAS`."""
+    routed = [tally.routed[alpha] for alpha in GRID_ALPHAS]
+    chosen = np.stack([s.chosen.sum(axis=0) for s in routed]) / tally.queries.sum()
+    return AlphaCurve(
+        _GridPath(np.array(GRID_ALPHAS), chosen),
+        tally.models,
+        np.array([s.accuracy(average) for s in routed]),
+        np.array([s.mean_cost for s in routed]),
+        np.array([s.accuracy(average) for s in tally.singles]),
+        np.array([s.mean_cost for s in tally.singles]),
+    )

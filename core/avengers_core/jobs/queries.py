@@ -1,0 +1,55 @@
+"""The queries of files: rows with a text ``query``, or lines of plain text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from pydantic_core import from_json
+
+from avengers_core.records.record import Record, RecordProblem
+from avengers_core.records.sources.parts import Part, read
+from avengers_core.records.sources.streams import Row
+from avengers_core.scanning.batches import batched
+
+
+def query_rows(part: Part) -> Iterator[tuple[list[int], list[str], dict[int, RecordProblem]]]:
+    """Queries of a part, a few thousand at a time: rows, texts, and the rows without one.
+
+    A row is an object with a text ``query``, or a line of plain text.
+    """
+    for rows in batched(read(part)):
+        numbers: list[int] = []
+        queries: list[str] = []
+        bad: dict[int, RecordProblem] = {}
+        for number, item in rows:
+            query = query_of(item, number)
+            if isinstance(query, str):
+                numbers.append(number)
+                queries.append(query)
+            else:
+                bad[number] = query
+        yield numbers, queries, bad
+
+
+def query_of(item: Row | Record, number: int) -> str | RecordProblem:
+    """The query of a row, which is ``number`` in its file, or what is wrong with it.
+
+    A line that begins with ``{`` is JSON and must hold a text ``query``; any other is the query.
+    """
+    if isinstance(item, RecordProblem):
+        return item
+    excerpt = item[:80].decode("utf-8", "replace") if isinstance(item, bytes) else str(item)[:80]
+    if isinstance(item, bytes):
+        if not item.startswith(b"{"):
+            try:
+                return item.decode()
+            except UnicodeDecodeError as error:
+                return RecordProblem(number, f"not UTF-8 ({error.reason})", excerpt)
+        try:
+            item = from_json(item)
+        except ValueError as error:
+            return RecordProblem(number, f"not JSON ({error})", excerpt)
+    query = item.get("query") if isinstance(item, Mapping) else None
+    if isinstance(query, str):
+        return query
+    return RecordProblem(number, "expected an object with a text `query`", excerpt)

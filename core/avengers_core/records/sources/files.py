@@ -1,0 +1,105 @@
+"""The files that paths, patterns, folders and addresses stand for, found and opened."""
+
+from __future__ import annotations
+
+import errno
+import glob
+import io
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import IO
+
+from avengers_core.errors import OptionalDependencyError, RecordError
+
+Inputs = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
+
+ENDINGS = (
+    *(".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz", ".json", ".json.gz"),
+    *(".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet"),
+)
+"""Of the files of a folder that are read; a file that is named may have any."""
+# In the folders of jobs and artifacts.
+_OWN = frozenset({"job.json", "artifact.json"})
+
+
+def expand(inputs: Inputs) -> list[str]:
+    """The files that paths, folders and patterns stand for, each once.
+
+    In the order given; those of a folder or pattern by name.
+
+    Args:
+        inputs: paths of files or folders, patterns (``logs/*.parquet``, ``logs/**/*.jsonl``), or
+            addresses of files that pyarrow can open (``s3://bucket/file.parquet``).
+
+    Raises:
+        RecordError: a pattern or folder without files.
+        FileNotFoundError: there is no such file.
+    """
+    given = [inputs] if isinstance(inputs, str | os.PathLike) else list(inputs)
+    files: dict[str, str] = {}
+    for path in given:
+        item = os.fspath(path)
+        if "://" in item or (Path(item).exists() and not Path(item).is_dir()):
+            found = [item]
+        elif Path(item).is_dir():
+            found = sorted(str(p) for p in _inputs_in(Path(item)))
+        else:
+            found = sorted(p for p in glob.glob(item, recursive=True) if Path(p).is_file())
+        if not found and not glob.has_magic(item) and not Path(item).is_dir():
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), item)
+        if not found:
+            raise RecordError(
+                f"no input file at {item!r}; expected a file, a pattern that matches files, or a "
+                f"folder with files ending in {', '.join(ENDINGS)}"
+            )
+        for file in found:
+            files.setdefault(file if "://" in file else os.path.realpath(file), file)
+    return list(files.values())
+
+
+def open_file(file: str) -> IO[bytes]:
+    """A stream of a file's bytes.
+
+    Args:
+        file: a path, or an address (``s3://...``) where pyarrow knows the file system.
+
+    Raises:
+        OptionalDependencyError: an address, and pyarrow is not installed.
+        OSError: it cannot be opened.
+    """
+    if "://" not in file:
+        return Path(file).open("rb")
+    try:
+        from pyarrow.fs import FileSystem
+    except ImportError as error:
+        raise OptionalDependencyError("pyarrow", "parquet") from error
+    system, path = FileSystem.from_uri(file)
+    stream: IO[bytes] = io.BufferedReader(system.open_input_file(path))
+    return stream
+
+
+def state(file: str) -> list[int]:
+    """Size in bytes and time of the last change in ns, by which a changed file is noticed."""
+    if "://" not in file:
+        found = Path(file).stat()
+        return [found.st_size, found.st_mtime_ns]
+    from pyarrow.fs import FileSystem
+
+    system, path = FileSystem.from_uri(file)
+    info = system.get_file_info(path)
+    return [info.size or 0, info.mtime_ns or 0]
+
+
+def _inputs_in(folder: Path) -> Iterator[Path]:
+    """The input files of a folder and those in it, but for what this package itself wrote there."""
+    for path, folders, names in os.walk(folder):
+        if path != os.fspath(folder) and _OWN & set(names):
+            folders.clear()
+            continue
+        yield from (f for n in names if n not in _OWN and _is_input(f := Path(path, n)))
+
+
+def _is_input(file: Path) -> bool:
+    name = file.name.lower()
+    return name.endswith(ENDINGS) and not name.startswith(".") and file.is_file()

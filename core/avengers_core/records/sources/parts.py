@@ -1,0 +1,179 @@
+"""Files of any number and size, cut into parts that are read on their own.
+
+A part of a file of JSON lines is a range of its bytes that starts and ends with a line; of a
+Parquet file, a range of its rows; a file of another kind, or a compressed one, is one part. Reading
+a part holds one row, or a few thousand of Parquet, in memory.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from typing import IO, Any, Literal, NamedTuple, cast
+
+from avengers_core.errors import RecordError
+from avengers_core.records.record import Record
+from avengers_core.records.sources.files import Inputs, expand, open_file
+from avengers_core.records.sources.parquet import parquet_file, parquet_rows, row_ranges
+from avengers_core.records.sources.streams import (
+    CHUNK,
+    Row,
+    kind_of,
+    numbered_lines,
+    rows_of,
+)
+
+PART_BYTES = 8 * 1024 * 1024
+
+
+class Part(NamedTuple):
+    """A piece of an input file.
+
+    Attributes:
+        file: its path, or its address (``s3://...``) where pyarrow knows the file system.
+        kind: how it is read: a range of lines, a range of rows of Parquet, or the whole file.
+        start: first byte, or row of a Parquet file, from 0.
+        stop: and the first that is not of this part any more.
+        first_row: rows of the file before this part.
+    """
+
+    file: str
+    kind: Literal["lines", "parquet", "whole"]
+    start: int
+    stop: int
+    first_row: int = 0
+
+
+class Items(NamedTuple):
+    """Rows that are in memory already, in place of a part of a file.
+
+    Attributes:
+        rows: records, or what they are made of.
+        first_row: rows that come before these.
+        file: what they are called.
+    """
+
+    rows: Sequence[Any]
+    first_row: int = 0
+    file: str = ""
+
+
+def plan(inputs: Inputs, part_bytes: int = PART_BYTES) -> list[Part]:
+    """Cut files into parts, in the order of :func:`expand`.
+
+    Args:
+        inputs: as for :func:`expand`.
+        part_bytes: about how large a part is to be, bytes (of Parquet, before compression).
+
+    Raises:
+        RecordError: a pattern or folder without files.
+        OSError: a file cannot be read.
+    """
+    if part_bytes < 1:
+        raise ValueError(f"part_bytes must be at least 1, got {part_bytes}")
+    return [part for file in expand(inputs) for part in _cut(file, part_bytes)]
+
+
+def read(part: Part | Items) -> Iterator[tuple[int, Row | Record]]:
+    """The rows of a part with their numbers in the file, from 1, blank lines left out.
+
+    A row is a line of bytes, a mapping of another kind of file, or a problem in place of a row that
+    cannot be read.
+    """
+    if isinstance(part, Items):
+        yield from enumerate(part.rows, part.first_row + 1)
+    elif part.kind == "parquet":
+        yield from parquet_rows(part.file, part.start, part.stop, part.first_row)
+    else:
+        with open_file(part.file) as file:
+            if part.kind == "whole":
+                yield from rows_of(file)
+            else:
+                lines = io.BufferedReader(_Range(file, part.start, part.stop), CHUNK)
+                yield from numbered_lines(lines, part.first_row)
+
+
+def rows_of_file(file: str) -> Iterator[tuple[int, Row]]:
+    """The rows of a whole file, which is opened once: it may be a pipe; see :func:`read`."""
+    with open_file(file) as stream:
+        if cast("Any", stream).peek(4)[:4] != b"PAR1":
+            yield from rows_of(stream)
+            return
+    yield from parquet_rows(file, 0, parquet_file(file).metadata.num_rows)
+
+
+def numbered(parts: Sequence[Part], rows: Iterable[int]) -> list[Part]:
+    """The parts with ``first_row`` filled in from how many rows each has."""
+    counted: dict[str, int] = {}
+    done = []
+    for part, n in zip(parts, rows, strict=True):
+        before = counted.get(part.file, 0)
+        done.append(part._replace(first_row=before))
+        counted[part.file] = before + n
+    return done
+
+
+def count_rows(part: Part) -> int:
+    """How many rows a part has, blank lines of plain files included."""
+    if part.kind == "parquet":
+        return part.stop - part.start
+    with open_file(part.file) as file:
+        if part.kind == "whole":
+            return sum(1 for _ in rows_of(file))
+        reader = io.BufferedReader(_Range(file, part.start, part.stop), CHUNK)
+        newlines, last = 0, b"\n"
+        while chunk := reader.read(CHUNK):
+            newlines += chunk.count(b"\n")
+            last = chunk[-1:]
+    return newlines + (last != b"\n")
+
+
+def _cut(file: str, part_bytes: int) -> Iterator[Part]:
+    with open_file(file) as stream:
+        if not stream.seekable():
+            raise RecordError(
+                f'{file}: a pipe can be read only once; expected a file, or engine="memory"'
+            )
+        head = stream.read(CHUNK)
+        if head[:4] == b"PAR1":
+            for first, stop in row_ranges(file, part_bytes):
+                yield Part(file, "parquet", first, stop)
+            return
+        size = stream.seek(0, os.SEEK_END)
+        if head[:2] == b"\x1f\x8b" or kind_of(head) != "lines":
+            yield Part(file, "whole", 0, size)
+            return
+        start = 0
+        while start < size:
+            stop = _next_line(stream, min(start + part_bytes, size), size)
+            yield Part(file, "lines", start, stop)
+            start = stop
+
+
+def _next_line(stream: IO[bytes], position: int, size: int) -> int:
+    """The first byte at or after a position with which a line starts."""
+    stream.seek(position - 1)
+    while chunk := stream.read(64 * 1024):
+        at = chunk.find(b"\n")
+        if at >= 0:
+            return stream.tell() - len(chunk) + at + 1
+    return size
+
+
+class _Range(io.RawIOBase):
+    """A range of another stream's bytes."""
+
+    def __init__(self, stream: IO[bytes], start: int, stop: int) -> None:
+        self._stream = stream
+        self._left = stop - start
+        stream.seek(start)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = self._stream.read(min(len(buffer), self._left))
+        self._left -= len(data)
+        buffer[: len(data)] = data
+        return len(data)

@@ -1,0 +1,234 @@
+"""The rows of one stream: JSON lines, a JSON array or a table, plain or gzip, told by its content.
+
+In constant memory, whatever the kind; a problem stands in place of what cannot be read.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import gzip
+import io
+import itertools
+import json
+import re
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import IO, Any, Literal, cast
+
+from avengers_core.records.record import RecordProblem, problem
+from avengers_core.records.sources.cells import is_read, parsed, unfolded
+
+Row = bytes | Mapping[str, Any] | RecordProblem
+"""A line of JSON, a row of a table or an item of an array, or why there is none."""
+
+MAX_LINE_BYTES = 64 * 1024 * 1024
+CHUNK = 1 << 20
+_LONGEST_CELL = 2**31 - 1  # characters; the most that a C long holds everywhere
+_DAMAGED = (EOFError, zlib.error, gzip.BadGzipFile, UnicodeDecodeError)
+_ARRAY = re.compile(rb"\[\s*(\{|\]|$)")
+_BETWEEN = re.compile(r"[\s,]*")
+
+
+def rows_of(stream: IO[Any], before: int = 0) -> Iterator[tuple[int, Row]]:
+    """The rows of a stream with their numbers, from 1: lines of a text, items of an array.
+
+    Args:
+        stream: of bytes or text; it stays open.
+        before: lines of the file that come before the stream's first.
+    """
+    with decompressed(stream) as data:
+        kind = kind_of(_head(data))
+        if kind == "array":
+            yield from _items(data)
+        elif kind == "lines":
+            yield from numbered_lines(data, before)
+        else:
+            yield from _table(data, kind)
+
+
+def kind_of(head: bytes) -> Literal["lines", "array", ",", ";", "\t"]:
+    """What the first bytes of a text begin: lines, an array, or a table with that separator.
+
+    A table is told by a first line that names a column ``query`` and others.
+    """
+    start = head.removeprefix(codecs.BOM_UTF8).lstrip()
+    if _ARRAY.match(start):
+        return "array"
+    line = start.split(b"\n", 1)[0].decode("utf-8", "replace")
+    if not line.startswith("{"):
+        separator: Literal[",", ";", "\t"]
+        for separator in (",", "\t", ";"):
+            with suppress(csv.Error, StopIteration):
+                columns = [c.strip() for c in next(csv.reader([line], delimiter=separator))]
+                if "query" in columns and len(columns) > 1:
+                    return separator
+    return "lines"
+
+
+@contextmanager
+def decompressed(stream: IO[Any]) -> Iterator[IO[bytes]]:
+    """The bytes of a plain or compressed stream of bytes or text; the caller's stays open."""
+    raw: Any = None
+    if not isinstance(stream.read(0), bytes):
+        if isinstance(stream, io.TextIOWrapper):
+            # What is not UTF-8 is then one bad line. Refused where somebody has read from it.
+            with suppress(io.UnsupportedOperation):
+                stream.reconfigure(errors="surrogateescape")
+        stream = io.BufferedReader(_Encoded(stream), CHUNK)
+    elif not hasattr(stream, "peek"):
+        stream = raw = io.BufferedReader(cast("io.RawIOBase", stream), CHUNK)
+    try:
+        packed = cast("Any", stream).peek(2)[:2] == b"\x1f\x8b"
+        yield cast("IO[bytes]", gzip.GzipFile(fileobj=stream)) if packed else stream
+    finally:
+        if raw is not None:
+            raw.detach()  # or it would close the caller's stream when it goes
+
+
+def read_lines(stream: IO[bytes]) -> Iterator[bytes | RecordProblem]:
+    """The lines of a stream of bytes; a problem in place of one that cannot be read.
+
+    Split at ``\\n`` only: U+2028 and friends are legal inside JSON strings.
+    """
+    number = 0
+    try:
+        while line := stream.readline(MAX_LINE_BYTES + 1):
+            number += 1
+            if len(line) <= MAX_LINE_BYTES:
+                yield line
+                continue
+            tail = line
+            while tail and not tail.endswith(b"\n"):
+                tail = stream.readline(MAX_LINE_BYTES)
+            yield problem(number, f"longer than {MAX_LINE_BYTES:,} bytes", line)
+    except _DAMAGED as error:
+        yield _broken_off(number + 1, error)
+
+
+def numbered_lines(
+    stream: IO[bytes], before: int = 0
+) -> Iterator[tuple[int, bytes | RecordProblem]]:
+    """The lines of :func:`read_lines` that are not blank, stripped, with their numbers from 1."""
+    for number, line in enumerate(read_lines(stream), before + 1):
+        if isinstance(line, RecordProblem):
+            yield number, line._replace(line=number)
+        elif text := (line.removeprefix(codecs.BOM_UTF8) if number == 1 else line).strip():
+            yield number, text
+
+
+def widen_cells() -> None:
+    """Let :mod:`csv` read cells of any length: a question may be longer than its 131,072."""
+    # The limit is the process's; somebody may have set a higher one.
+    csv.field_size_limit(max(csv.field_size_limit(), _LONGEST_CELL))
+
+
+def _broken_off(number: int, error: Exception) -> RecordProblem:
+    # A damaged compressed file: what was read so far is good, the rest cannot be.
+    return problem(number, f"the file cannot be read on from here ({error})", b"")
+
+
+def _head(data: IO[bytes]) -> bytes:
+    try:
+        return cast("bytes", cast("Any", data).peek(CHUNK))
+    except _DAMAGED:
+        return b""  # whoever reads it meets the same, and reports it
+
+
+def _items(data: IO[bytes]) -> Iterator[tuple[int, Row]]:
+    """The items of a JSON array with their positions, decoded one by one."""
+    decode = codecs.getincrementaldecoder("utf-8-sig")("replace").decode
+    decoder = json.JSONDecoder()
+    text, at, number, ended = "", 0, 0, False
+    opened = False
+    while True:
+        at = cast("re.Match[str]", _BETWEEN.match(text, at)).end()
+        wrong: Exception | str = "the array is not closed"
+        if at < len(text):
+            if not opened:
+                opened, at = True, at + 1
+                continue
+            if text[at] == "]":
+                break
+            try:
+                item, end = decoder.raw_decode(text, at)
+            except RecursionError:
+                yield number + 1, problem(number + 1, "nested too deeply", text[at : at + 400])
+                return
+            except ValueError as error:
+                wrong = error
+            else:
+                if end < len(text) or ended:  # else a number might go on
+                    number, at = number + 1, end
+                    yield number, item if isinstance(item, Mapping) else _no_object(number, item)
+                    continue
+        if ended or len(text) - at > MAX_LINE_BYTES:
+            reason = f"the array cannot be read on from here ({wrong})"
+            yield number + 1, problem(number + 1, reason, text[at : at + 400])
+            return
+        try:
+            chunk = data.read(max(CHUNK, len(text) - at))
+        except _DAMAGED as error:
+            yield number + 1, _broken_off(number + 1, error)
+            return
+        ended = not chunk
+        text, at = text[at:] + decode(chunk, ended), 0
+
+
+def _no_object(number: int, item: object) -> RecordProblem:
+    return problem(number, "expected an object", item)
+
+
+def _table(data: IO[bytes], separator: str) -> Iterator[tuple[int, Row]]:
+    """The rows of a table, with the numbers of the lines that they begin in."""
+    widen_cells()
+    unread: list[RecordProblem] = []
+
+    def texts() -> Iterator[str]:
+        for number, line in enumerate(read_lines(data), 1):
+            if isinstance(line, RecordProblem):
+                unread.append(line._replace(line=number))
+                continue
+            text = line.decode("utf-8-sig" if number == 1 else "utf-8", "replace")
+            yield text.replace("\0", "")
+
+    reader = csv.reader(texts(), delimiter=separator)
+    columns: list[str] = []
+    following = 1
+    while True:
+        try:
+            cells = next(reader, None)
+        except csv.Error as error:
+            cells = []
+            unread.append(problem(following, f"not a row of a table ({error})", b""))
+        yield from ((bad.line, bad) for bad in unread)
+        unread.clear()
+        number, following = following, reader.line_num + 1
+        if cells is None:
+            return
+        if not columns:
+            columns = [name.strip() for name in cells]
+        elif len(cells) == len(columns):
+            pairs = zip(columns, cells, strict=True)
+            yield number, unfolded((name, parsed(name, c)) for name, c in pairs if is_read(name))
+        elif cells:
+            reason = f"expected {len(columns)} columns, got {len(cells)}"
+            yield number, problem(number, reason, separator.join(itertools.islice(cells, 8)))
+
+
+class _Encoded(io.RawIOBase):
+    """A stream of text as bytes of UTF-8."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        self._stream = stream
+        self._rest = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = self._rest or self._stream.read(len(buffer)).encode("utf-8", "surrogatepass")
+        n = min(len(buffer), len(data))
+        buffer[:n], self._rest = data[:n], data[n:]
+        return n
