@@ -264,6 +264,7 @@ class AvengersChatModel(ServingSettings, BaseChatModel):
             "models": list(router.models if models is None else models),
             **self._defaults(),
             "stop": self.stop,
+            "stay": self.stay,
             **({} if self.votes is None else {"votes": self.votes, "vote_over": self.vote_over}),
         }
 

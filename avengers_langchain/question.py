@@ -209,13 +209,16 @@ def read(
         if not isinstance(message.content, str)
         for block in message.content
     )
-    question = routed_on(_found(messages, texts, variables), routing_query)
+    human, earlier = _human(messages, texts)
+    question = routed_on(_found(human, variables), routing_query)
     tokens = sum(map(estimate_tokens, texts))
     for message in messages:
         if isinstance(message, AIMessage) and message.tool_calls:
             tokens += estimate_tokens(json.dumps(message.tool_calls, default=str))
     request = Request.of(question, tokens, images=images)
-    return replace(request, keeps=_loop_of(messages))
+    return replace(
+        request, earlier=earlier, keeps=_loop_of(messages), answered_by=_answered_by(messages)
+    )
 
 
 def _loop_of(messages: Sequence[BaseMessage]) -> str | None:
@@ -228,12 +231,15 @@ def _loop_of(messages: Sequence[BaseMessage]) -> str | None:
     return None
 
 
-def _found(
-    messages: Sequence[BaseMessage], texts: Sequence[str], variables: Mapping[str, Any]
-) -> RoutingText:
+def _answered_by(messages: Sequence[BaseMessage]) -> str | None:
+    """Who gave the last answer that says who gave it."""
+    answers = (m for m in reversed(messages) if isinstance(m, AIMessage))
+    return next((writer for m in answers if (writer := writer_of(m)) is not None), None)
+
+
+def _found(human: str, variables: Mapping[str, Any]) -> RoutingText:
     if (question := question_from_variables(variables)) is not None:
         return RoutingText(question, "variable")
-    human = _last_human(messages, texts)
     bare = human
     for name in CONTEXT_VARIABLES:
         value = variables.get(name)
@@ -242,19 +248,23 @@ def _found(
     return RoutingText(bare, "message" if bare is human else "template")
 
 
-def _last_human(messages: Sequence[BaseMessage], texts: Sequence[str]) -> str:
-    for message, text in zip(reversed(messages), reversed(texts), strict=True):
-        if isinstance(message, HumanMessage) and text.strip() and not _is_made_up(message, text):
-            return text
-    return ""
+def _human(messages: Sequence[BaseMessage], texts: Sequence[str]) -> tuple[str, tuple[str, ...]]:
+    """What the human said last, and before that, oldest first.
 
-
-def _is_made_up(message: BaseMessage, text: str) -> bool:
-    """Whether a message in the human's role is an agent's: what a tool saw, or a summary."""
-    return is_observation(text) or message.additional_kwargs.get("lc_source") == "summarization"
+    An agent speaks in the human's role too: what a tool saw does not count, and a summary of what
+    was said before only as that.
+    """
+    said = [
+        (text, message.additional_kwargs.get("lc_source") == "summarization")
+        for message, text in zip(messages, texts, strict=True)
+        if isinstance(message, HumanMessage) and text.strip() and not is_observation(text)
+    ]
+    while said and said[-1][1]:
+        said.pop()
+    return (said[-1][0] if said else ""), tuple(text for text, _ in said[:-1])
 
 
 def _asked(messages: Sequence[BaseMessage]) -> str:
     """What a human asks last; of messages that are all the system's, what the last one says."""
     texts = [str(message.text) for message in messages]
-    return _last_human(messages, texts) or (texts[-1] if texts else "")
+    return _human(messages, texts)[0] or (texts[-1] if texts else "")

@@ -127,7 +127,9 @@ class AvengersRouter(RoutingSettings, RunnableSerializable[Any, RoutingDecision]
         own = {k: arguments.pop(k) for k in OF_ROUTING if k in arguments}
         unavailable = arguments.get("unavailable") or {}
         routing = self.routing(request.question, own, lambda: unavailable)
-        prompt = {"prompt_tokens": request.prompt_tokens}
+        prompt: dict[str, Any] = {"prompt_tokens": request.prompt_tokens}
+        if request.question.source != "hint":
+            prompt["earlier"] = request.earlier
         return request.question.text, {**prompt, **routing, **arguments}
 
 

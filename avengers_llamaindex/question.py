@@ -140,14 +140,20 @@ def _conversation(
 ) -> Prompt:
     # What the tools' schemas say is part of the prompt.
     whole = "\n".join([*(message.content or "" for message in messages), *tools])
+    said = _human(messages)
     request = _request(
-        RoutingText(_last_human(messages), "message"),
+        RoutingText(said[-1] if said else "", "message"),
         whole,
         tools=bool(tools),
         structured_output=structured_output,
         images=_has_images(messages),
     )
-    return replace(request, keeps=_loop_of(messages))
+    return replace(
+        request,
+        earlier=tuple(said[:-1]),
+        keeps=_loop_of(messages),
+        answered_by=_answered_by(messages),
+    )
 
 
 def _loop_of(messages: Sequence[ChatMessage]) -> str | None:
@@ -160,6 +166,12 @@ def _loop_of(messages: Sequence[ChatMessage]) -> str | None:
         ):
             return None
     return None
+
+
+def _answered_by(messages: Sequence[ChatMessage]) -> str | None:
+    """Who gave the last answer that says who gave it."""
+    answers = (m for m in reversed(messages) if m.role in ANSWERS)
+    return next((writer for m in answers if (writer := writer_of(m)) is not None), None)
 
 
 def _request(
@@ -224,7 +236,8 @@ def _worded(prompt: BasePromptTemplate, variables: Mapping[str, Any], documents:
     computed = dict.fromkeys(prompt.function_mappings or {}, "")
     plain = prompt.model_copy(update={"function_mappings": None})
     try:
-        return _last_human(plain.format_messages(**{**computed, **variables, **empty}))
+        said = _human(plain.format_messages(**{**computed, **variables, **empty}))
+        return said[-1] if said else ""
     except Exception:  # a template may do with its variables whatever it likes
         told = (value for name, value in variables.items() if name not in documents)
         return "\n".join(value for value in told if isinstance(value, str))
@@ -234,24 +247,19 @@ def _empty(value: Any) -> Any:
     return type(value)() if isinstance(value, str | list | tuple | dict) else ""
 
 
-def _last_human(messages: Sequence[ChatMessage]) -> str:
-    for message in reversed(messages):
+def _human(messages: Iterable[ChatMessage]) -> list[str]:
+    """What the human said, oldest first; not what an agent puts in the human's name."""
+    said: list[str] = []
+    for message in messages:
         if message.role == MessageRole.USER:
             text = message.content or ""
-            if text.startswith(_CONVERSATION):
-                text = _last_human_quoted(text)
-            if text.strip() and not _is_result(text):
-                return text
-    return ""
+            said += _quoted(text) if text.startswith(_CONVERSATION) else [text]
+    return [text for text in said if text.strip() and not _is_result(text)]
 
 
-def _last_human_quoted(conversation: str) -> str:
-    """The last message of a human in a conversation that an agent wrote down as one text."""
-    for turn in reversed(_SAID_BY_USER.findall(conversation)):
-        text = "\n".join(_SAID.findall(turn))
-        if text.strip() and not _is_result(text):
-            return text
-    return ""
+def _quoted(conversation: str) -> list[str]:
+    """What the human said in a conversation that an agent wrote down as one text."""
+    return ["\n".join(_SAID.findall(turn)) for turn in _SAID_BY_USER.findall(conversation)]
 
 
 def _is_result(text: str) -> bool:

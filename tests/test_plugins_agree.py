@@ -78,6 +78,7 @@ ACCEPTED: dict[str, tuple[Any, list[tuple[Any, Any]], list[tuple[Any, type[Excep
     "votes": (None, [(1, 1), (5, 5), (None, None)], [(0, ValidationError), (2.5, ValidationError)]),
     "vote_over": ("samples", [("models", "models")], [("all", ValidationError)]),
     "on_refusal": ("raise", [("next", "next")], [("x", ValidationError)]),
+    "stay": (None, [(True, True), (False, False), (None, None)], [("x", ValidationError)]),
     "cooldown": (None, [(5, 5.0), (0, 0.0)], [(-1, ValidationError)]),
     "failure_threshold": (None, [(1, 1)], [(0, ValidationError)]),
     "base_url": (
@@ -215,6 +216,7 @@ OF_ONE_CALL: list[tuple[dict[str, Any], str]] = [
     ({"votes": 2, "vote_over": "models"}, HARD),
     ({"max_attempts": 1}, HARD),
     ({"on_refusal": "next"}, HARD),
+    ({"stay": True}, HARD),
     ({"routing_query": "hello"}, EASY),
     ({"no_question_alpha": 0}, HARD),
 ]

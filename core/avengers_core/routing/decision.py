@@ -73,6 +73,8 @@ class RoutingDecision:
         prompt_tokens: length of the whole prompt that costs were scaled to, or None.
         relaxed: the constraints left nobody, and the nearest model was taken.
         model: the best model, where it is known without the candidates.
+        question_share: how far the query itself was decided on, in [0, 1], rather than what was
+            said before it in a conversation.
     """
 
     def __init__(
@@ -88,6 +90,7 @@ class RoutingDecision:
         prompt_tokens: int | None = None,
         relaxed: bool = False,
         model: str | None = None,
+        question_share: float = 1.0,
     ) -> None:
         self._candidates = candidates
         self._clusters = clusters
@@ -99,6 +102,7 @@ class RoutingDecision:
         self.prompt_tokens = prompt_tokens
         self.relaxed = relaxed
         self._model = model
+        self.question_share = question_share
 
     @property
     def candidates(self) -> tuple[Candidate, ...]:
@@ -194,6 +198,7 @@ class RoutingDecision:
             "basis": self.basis,
             "relaxed": self.relaxed,
             "prompt_tokens": self.prompt_tokens,
+            "question_share": self.question_share,
             "candidates": [c._asdict() for c in self.candidates],
             "ineligible": dict(self.ineligible),
             "clusters": [c.to_dict() for c in self.clusters],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -52,6 +53,18 @@ class Queries:
             None if self.surface is None else self.surface[rows],
             tokens if tokens is None or isinstance(tokens, int) else tokens[rows],
         )
+
+    def mixed(self, weights: Sequence[float]) -> Queries:
+        """One query that is about what these are about, each as far as its weight says.
+
+        Args:
+            weights: n of them, together 1.
+        """
+        by = np.array(weights, dtype=np.float32)
+        vector = by @ self.vectors
+        norm = float(np.linalg.norm(vector))
+        surface = None if self.surface is None else (by @ self.surface)[None, :]
+        return Queries((vector / (norm or 1.0))[None, :], surface, self.prompt_tokens)
 
     def with_prompt_tokens(self, prompt_tokens: int | None) -> Queries:
         """The same queries in prompts of this length; None leaves them as they are."""

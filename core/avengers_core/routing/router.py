@@ -20,6 +20,7 @@ from avengers_core.routing.engine import Engine
 from avengers_core.routing.policy import PolicyArguments, RoutingCall
 from avengers_core.routing.queries import Queries
 from avengers_core.routing.scoring import Scorer, make_scorer
+from avengers_core.routing.turns import Turns
 
 if TYPE_CHECKING:
     from avengers_core.embedders import Embedder, EmbedderSpec
@@ -129,6 +130,7 @@ class Router:
         self,
         query: str,
         *,
+        earlier: Sequence[str] = (),
         n: int = 1,
         prompt_tokens: int | None = None,
         unavailable: Mapping[str, str] | None = None,
@@ -138,6 +140,8 @@ class Router:
 
         Args:
             query: the question; blank text is decided on the artifact's overall means.
+            earlier: what the same human said before in a conversation, oldest first: "go on" is
+                decided on what it goes on with, see :mod:`avengers_core.routing.turns`.
             n: how many models :attr:`RoutingDecision.models` is to name.
             prompt_tokens: length of the whole prompt in tokens where it is longer than the query
                 (retrieved text, history); costs are scaled to it where the artifact knows what a
@@ -154,8 +158,9 @@ class Router:
             EmbedderError: the embedder failed.
         """
         call = RoutingCall.of(n=n, prompt_tokens=prompt_tokens, unavailable=unavailable, **policy)
-        known = _with_text([query])
-        return self._decide([query], self.embedder.embed(known) if known else None, call)[0]
+        turns = Turns.of(query, earlier)
+        vectors = self.embedder.embed(turns.texts) if turns.texts else None
+        return self._decide_turns(turns, vectors, call)
 
     def route_batch(self, queries: Iterable[str], **arguments: Any) -> list[RoutingDecision]:
         """:meth:`route` for many queries: one embedding pass, one matrix product.
@@ -168,9 +173,13 @@ class Router:
         known = _with_text(texts)
         return self._decide(texts, self.embedder.embed(known) if known else None, call)
 
-    async def aroute(self, query: str, **arguments: Any) -> RoutingDecision:
+    async def aroute(
+        self, query: str, *, earlier: Sequence[str] = (), **arguments: Any
+    ) -> RoutingDecision:
         """:meth:`route`, embedding asynchronously; same arguments."""
-        return (await self.aroute_batch([query], **arguments))[0]
+        call, turns = RoutingCall.of(**arguments), Turns.of(query, earlier)
+        vectors = await self.embedder.aembed(turns.texts) if turns.texts else None
+        return self._decide_turns(turns, vectors, call)
 
     async def aroute_batch(self, queries: Iterable[str], **arguments: Any) -> list[RoutingDecision]:
         """:meth:`route_batch`, embedding asynchronously."""
@@ -218,11 +227,24 @@ class Router:
             )
         return given.with_prompt_tokens(call.prompt_tokens)
 
+    def _decide_turns(
+        self, turns: Turns, vectors: npt.NDArray[np.float32] | None, call: RoutingCall
+    ) -> RoutingDecision:
+        if vectors is None or len(vectors) == 1:
+            decision = self._decide(turns.texts or ("",), vectors, call)[0]
+        else:
+            self.artifact.check_dimension(vectors)
+            of_texts = surface(turns.texts) if self.scorer.needs_surface else None
+            query = Queries(vectors, of_texts, call.prompt_tokens).mixed(turns.weights)
+            decision = self._decide_features(self.scorer.features(query), call)[0]
+        decision.question_share = turns.share
+        return decision
+
     def _decide(
         self, texts: Sequence[str], vectors: npt.NDArray[np.float32] | None, call: RoutingCall
     ) -> list[RoutingDecision]:
         """Decide texts from the vectors of those that are not blank."""
-        scorer, alpha = self.engine.scorer, self._alpha(call)
+        scorer = self.engine.scorer
         blank = [not text.strip() for text in texts]
         if vectors is not None:
             self.artifact.check_dimension(vectors)
@@ -235,17 +257,23 @@ class Router:
             if vectors is not None:
                 every[[not b for b in blank]] = features
             features = every
-        decisions = self.engine.rank(features, alpha, call).decisions(
-            lambda i: self.engine.votes(features[i]),
-            alpha=alpha,
-            scorer=scorer.name,
-            n=call.n,
-            prompt_tokens=call.prompt_tokens,
-        )
+        decisions = self._decide_features(features, call)
         for decision, is_blank in zip(decisions, blank, strict=True):
             if is_blank:
                 decision.basis = "overall"
         return decisions
+
+    def _decide_features(
+        self, features: npt.NDArray[np.floating], call: RoutingCall
+    ) -> list[RoutingDecision]:
+        alpha = self._alpha(call)
+        return self.engine.rank(features, alpha, call).decisions(
+            lambda i: self.engine.votes(features[i]),
+            alpha=alpha,
+            scorer=self.engine.scorer.name,
+            n=call.n,
+            prompt_tokens=call.prompt_tokens,
+        )
 
     def _alpha(self, call: RoutingCall) -> float:
         """The alpha that a call gives, or the one that meets its target."""

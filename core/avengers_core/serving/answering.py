@@ -240,7 +240,7 @@ class Answering(ABC):
         return self.facts
 
     def _report(self, model: str) -> dict[str, Any]:
-        kept = {"kept": "tool_loop"} if model == self.plan.keeps else {}
+        kept = {"kept": self.plan.kept_for} if model == self.plan.keeps else {}
         return {**self.failover.report(model), "question_from": self.plan.question.source, **kept}
 
 

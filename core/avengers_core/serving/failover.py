@@ -231,6 +231,7 @@ class Failover:
             "basis": decision.basis,
             "relaxed": decision.relaxed,
             "prompt_tokens": decision.prompt_tokens,
+            "question_share": decision.question_share,
             "ranking": [c.model for c in decision.candidates],
             "ineligible": dict(decision.ineligible),
             "clusters": [v.to_dict() for v in decision.clusters],

@@ -2,6 +2,9 @@
 
 The question decides, not the retrieved text around it.
 
+In a conversation the question is the last thing that the human said, and what was said before
+counts as far as it goes on with that (:mod:`avengers_core.routing.turns`).
+
 The order of precedence, shared by the plugins:
 
 1. an explicit routing query for the call, such as :func:`routing_hint`;
@@ -74,13 +77,17 @@ class Request:
         question: the text that decides, and where it was found; blank if there is none.
         tokens: estimated length of the whole prompt.
         needs: what the model must be able to do: any one of these.
+        earlier: what the same human said before the question, oldest first.
         keeps: the model that made the tool calls whose results are the latest news, if any.
+        answered_by: the model that gave the last answer of the conversation, if any.
     """
 
     question: RoutingText
     tokens: int
     needs: tuple[Needs, ...]
+    earlier: tuple[str, ...] = ()
     keeps: str | None = None
+    answered_by: str | None = None
 
     @classmethod
     def of(cls, question: RoutingText, tokens: int, **needs: bool) -> Request:

@@ -41,6 +41,7 @@ OF_A_CALL = (
     "vote_over",
     "max_attempts",
     "on_refusal",
+    "stay",
     "routing_query",
 )
 """What is said of a call to a plugin, and not meant for the backend."""
@@ -200,6 +201,12 @@ class ServingSettings(RoutingSettings):
         description='what to do if a backend refuses a call for its content: "raise" its error, or '
         'ask the "next" candidate',
     )
+    stay: bool | None = Field(
+        default=None,
+        description="who answers the next turn of a conversation: None, whoever is best for what "
+        "it is about by now; True, whoever answered before, within the limits; False, whoever is "
+        "best for the newest turn alone",
+    )
     cooldown: float | None = Field(
         default=None,
         ge=0,
@@ -334,7 +341,14 @@ class ServingSettings(RoutingSettings):
             arguments["unavailable"] = pool.unable(*request.needs)
         else:
             arguments |= {**_FORCED, "models": [forced], "unavailable": pool.absent()}
-        keeps = request.keeps if forced is None else None
+        stay = own.get("stay", self.stay)
+        if not isinstance(stay, bool | None):
+            raise ValueError(f"stay must be True, False or None, got {stay!r}")
+        keeps, reason = request.keeps, "tool_loop"
+        if keeps is None and stay:
+            keeps, reason = request.answered_by, "stay"
+        if forced is not None:
+            keeps = None
         allowed = arguments.get("models")
         if keeps is not None and (
             keeps not in pool.router.models
@@ -345,15 +359,19 @@ class ServingSettings(RoutingSettings):
             keeps = None
         votes, over = own.get("votes", self.votes), own.get("vote_over", self.vote_over)
         check_votes(votes, over)
+        arguments["prompt_tokens"] = request.prompt_tokens
+        if request.earlier and stay is not False and request.question.source != "hint":
+            arguments["earlier"] = request.earlier
         return Plan(
             router=pool.router,
             question=request.question,
-            arguments={**arguments, "prompt_tokens": request.prompt_tokens},
+            arguments=arguments,
             votes=votes,
             vote_over=over,
             max_attempts=own.get("max_attempts", self.max_attempts),
             on_refusal=own.get("on_refusal", self.on_refusal),
             keeps=keeps,
+            kept_for=reason,
         )
 
     # -- the end --
@@ -449,8 +467,9 @@ class Plan:
         vote_over: who is asked for them.
         max_attempts: how many candidates to try; None: all.
         on_refusal: what to do if a backend refuses the call for its content.
-        keeps: the model that goes on with a tool loop that it began, whatever the limits say by
-            now; it still is its turn first only.
+        keeps: the model whose turn it is first, whoever is best.
+        kept_for: why: ``"tool_loop"``, it began one, and goes on whatever the limits say by now;
+            or ``"stay"``, it answered before and is within the limits.
     """
 
     router: Router
@@ -461,33 +480,45 @@ class Plan:
     max_attempts: int | None = None
     on_refusal: OnRefusal = "raise"
     keeps: str | None = None
+    kept_for: str = "tool_loop"
 
     def decide(self) -> RoutingDecision:
         """Who is to answer; raises what :meth:`avengers_core.Router.route` raises."""
-        if self.keeps is None:
-            return self.router.route(self.question.text, **self.arguments)
         try:
-            others = self.router.route(self.question.text, **self.arguments)
+            best = self.router.route(self.question.text, **self.arguments)
         except NoEligibleModelError:
-            others = None
-        if others is not None and self.keeps in [c.model for c in others.candidates]:
-            return _led_by(self.keeps, others, others)
-        return _led_by(
-            self.keeps, self.router.route(self.question.text, **self._kept_arguments), others
-        )
+            if not self._in_a_loop:
+                raise
+            best = None
+        if (settled := self._settled(best)) is not None:
+            return settled
+        kept = self.router.route(self.question.text, **self._kept_arguments)
+        return _led_by(kept.model, kept, best)
 
     async def adecide(self) -> RoutingDecision:
         """:meth:`decide`, embedding asynchronously."""
-        if self.keeps is None:
-            return await self.router.aroute(self.question.text, **self.arguments)
         try:
-            others = await self.router.aroute(self.question.text, **self.arguments)
+            best = await self.router.aroute(self.question.text, **self.arguments)
         except NoEligibleModelError:
-            others = None
-        if others is not None and self.keeps in [c.model for c in others.candidates]:
-            return _led_by(self.keeps, others, others)
-        own = await self.router.aroute(self.question.text, **self._kept_arguments)
-        return _led_by(self.keeps, own, others)
+            if not self._in_a_loop:
+                raise
+            best = None
+        if (settled := self._settled(best)) is not None:
+            return settled
+        kept = await self.router.aroute(self.question.text, **self._kept_arguments)
+        return _led_by(kept.model, kept, best)
+
+    @property
+    def _in_a_loop(self) -> bool:
+        return self.keeps is not None and self.kept_for == "tool_loop"
+
+    def _settled(self, best: RoutingDecision | None) -> RoutingDecision | None:
+        """The decision, unless the model that is kept has to be decided on by itself."""
+        if self.keeps is None:
+            return best
+        if best is not None and self.keeps in [c.model for c in best.candidates]:
+            return _led_by(self.keeps, best, best)
+        return None if self._in_a_loop else best
 
     @property
     def _kept_arguments(self) -> dict[str, Any]:
@@ -517,6 +548,7 @@ def _led_by(model: str, own: RoutingDecision, others: RoutingDecision | None) ->
         basis=own.basis,
         prompt_tokens=own.prompt_tokens,
         relaxed=own.relaxed,
+        question_share=own.question_share,
     )
 
 
