@@ -21,13 +21,20 @@ def test_a_nod_and_a_question(turn: str, share: float) -> None:
     assert own_share(turn) == share
 
 
+DOUBTFUL = "maybe with apples"
+
+
+@pytest.fixture
+def doubt(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A gate that is in doubt of everything."""
+    monkeypatch.setattr("avengers_core.routing.turns.turns.own_share", lambda turn: 0.25)
+
+
+@pytest.mark.usefixtures("doubt")
 def test_what_is_in_doubt_is_shared() -> None:
-    doubtful = "maybe with apples"
-    share = own_share(doubtful)
-    assert 0 < share < 1
-    assert Turns.of(doubtful, [QUESTION]) == ((doubtful, QUESTION), (share, 1 - share), share)
-    turns = Turns.of(doubtful, [TOPIC, doubtful])
-    assert turns.weights == pytest.approx((share, (1 - share) * share, (1 - share) ** 2))
+    assert Turns.of(DOUBTFUL, [QUESTION]) == ((DOUBTFUL, QUESTION), (0.25, 0.75), 0.25)
+    turns = Turns.of(DOUBTFUL, [TOPIC, QUESTION])
+    assert turns == ((DOUBTFUL, QUESTION, TOPIC), (0.25, 0.1875, 0.5625), 0.25)
 
 
 @pytest.mark.parametrize(
@@ -49,8 +56,9 @@ def test_the_turns_that_count(
     assert Turns.of(query, earlier) == (texts, (1.0,) * len(texts), share)
 
 
-def test_a_conversation_of_nods_has_an_end() -> None:
-    texts, weights, _ = Turns.of("ok", [TOPIC, *["maybe with apples"] * 1000])
+@pytest.mark.usefixtures("doubt")
+def test_a_long_conversation_has_an_end() -> None:
+    texts, weights, _ = Turns.of("ok", [TOPIC, *[DOUBTFUL] * 1000])
     assert len(texts) <= 32
     assert sum(weights) == pytest.approx(1)
 
@@ -79,13 +87,22 @@ def test_a_follow_up_stays_with_its_topic_and_a_question_moves_on(
     assert sum(moved) >= 27
 
 
-async def test_a_decision_says_how_far_the_question_had_a_say(shipped: Router) -> None:
+def test_a_decision_says_how_far_the_question_had_a_say(shipped: Router) -> None:
     alone, follow_up = shipped.route(TOPIC), shipped.route("go on", earlier=[TOPIC])
     assert (alone.question_share, follow_up.question_share) == (1, 0)
     assert follow_up.candidates == alone.candidates
-    mixed = await shipped.aroute("maybe with apples", earlier=[TOPIC])
-    assert mixed == shipped.route("maybe with apples", earlier=[TOPIC])
-    assert 0 < mixed.to_dict()["question_share"] < 1
-    assert mixed.expected_score not in (alone.expected_score, shipped.route("maybe with apples"))
     blank = shipped.route("", earlier=[" "])
     assert (blank.basis, blank.question_share) == ("overall", 1)
+
+
+@pytest.mark.usefixtures("doubt")
+async def test_what_is_in_doubt_is_decided_on_both(shipped: Router) -> None:
+    mixed = await shipped.aroute(QUESTION, earlier=[TOPIC])
+    assert mixed == shipped.route(QUESTION, earlier=[TOPIC])
+    assert mixed.to_dict()["question_share"] == 0.25
+    model = mixed.model
+    score, topic, question = (
+        next(c.expected_score for c in decision.candidates if c.model == model)
+        for decision in (mixed, shipped.route(TOPIC), shipped.route(QUESTION))
+    )
+    assert len({score, topic, question}) == 3
