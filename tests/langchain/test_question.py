@@ -133,7 +133,7 @@ def test_the_last_human_message_decides(llm: AvengersChatModel) -> None:
         SystemMessage("prove everything"),
         HumanMessage("prove it"),
         AIMessage("theorem"),
-        HumanMessage("hello again"),
+        HumanMessage("What is the capital of Peru?"),
         AIMessage("", tool_calls=[call]),
         ToolMessage("prove theorem integral", tool_call_id="1"),
         HumanMessage("Observation: prove theorem integral"),
@@ -146,7 +146,8 @@ def test_a_chat_prompt_with_history(llm: AvengersChatModel) -> None:
         [MessagesPlaceholder("chat_history"), ("human", "{input}")]
     )
     history = [HumanMessage("prove"), AIMessage("theorem")]
-    answer = (prompt | llm).invoke({"chat_history": history, "input": "hello"})
+    question = "What is the capital of Peru?"
+    answer = (prompt | llm).invoke({"chat_history": history, "input": question})
     assert facts(answer)["model"] == EASY
 
 
