@@ -139,6 +139,20 @@ class Engine:
         in_parallel(choose_blocks, range(0, len(chosen), _BLOCK))
         return chosen
 
+    def plausible_scores(self, features: Floats) -> Floats:
+        """(n, S, M) scores that the records allow for, in S ways, for (n, F) features.
+
+        Their mean is nearly the expected score, before it is cut to [0, 1]; their standard
+        deviation is its standard error, and the S ways are the same for all models and queries,
+        so that what is uncertain of all models alike cancels in a comparison.
+        """
+        tables = self.scorer.plausible_scores
+        votes = features[:, : self.n_clusters]
+        away = (votes @ tables.reshape(len(tables), -1)).reshape(-1, *tables.shape[1:])
+        expected = features @ self.scorer.score_table
+        scores: Floats = expected[:, None] + away
+        return scores
+
     def votes(self, features: Floats) -> tuple[ClusterVote, ...]:
         """The clusters with the largest votes in one query's (F,) features; at least one."""
         votes = features[: self.n_clusters]

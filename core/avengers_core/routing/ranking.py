@@ -102,12 +102,16 @@ class Ranking:
         return relaxed
 
     def decisions(
-        self, votes: Callable[[int], tuple[ClusterVote, ...]], **facts: object
+        self,
+        votes: Callable[[int], tuple[ClusterVote, ...]],
+        plausible_scores: Callable[[int], Floats],
+        **facts: object,
     ) -> list[RoutingDecision]:
         """The decision for each query.
 
         Args:
             votes: gives the clusters that voted on a row.
+            plausible_scores: gives (S, M) scores that the records allow for on a row.
             facts: arguments of :class:`RoutingDecision` that are the same for all.
         """
         models = self.models
@@ -116,6 +120,7 @@ class Ranking:
                 partial(self.candidates, i),
                 partial(self.ineligible, i),
                 partial(votes, i),
+                plausible_scores=partial(self._plausible_scores, plausible_scores, i),
                 relaxed=i in self._nearest,
                 model=models[best],
                 **facts,  # type: ignore[arg-type]
@@ -146,6 +151,9 @@ class Ranking:
             for j, (c, code) in enumerate(zip(self._row(i), self.codes[i].tolist(), strict=True))
             if code != Fault.NONE and j not in taken
         }
+
+    def _plausible_scores(self, draws: Callable[[int], Floats], i: int) -> dict[str, Floats]:
+        return dict(zip(self.models, draws(i).T, strict=True))
 
     def _row(self, i: int) -> list[Candidate]:
         """All models for query i, in their order."""

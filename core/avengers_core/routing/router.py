@@ -269,6 +269,7 @@ class Router:
         alpha = self._alpha(call)
         return self.engine.rank(features, alpha, call).decisions(
             lambda i: self.engine.votes(features[i]),
+            lambda i: self.engine.plausible_scores(features[i : i + 1])[0],
             alpha=alpha,
             scorer=self.engine.scorer.name,
             n=call.n,

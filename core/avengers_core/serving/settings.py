@@ -549,6 +549,7 @@ def _led_by(model: str, own: RoutingDecision, others: RoutingDecision | None) ->
         prompt_tokens=own.prompt_tokens,
         relaxed=own.relaxed,
         question_share=own.question_share,
+        plausible_scores=lambda: own.plausible_scores,
     )
 
 

@@ -14,6 +14,7 @@ from avengers_core.artifact.estimation.cells import (
     expected_costs,
     expected_scores,
     expected_scores_of,
+    plausible_scores,
 )
 from avengers_core.artifact.estimation.difficulty import Difficulty
 from avengers_core.artifact.statistics import Statistics
@@ -95,6 +96,19 @@ def test_nothing_is_known_of_nothing():
     none = Statistics.zeros(6, 3, 1)
     assert not expected_scores(none, CENTROIDS).any()
     assert not expected_costs(none, 5).any()
+
+
+def test_what_has_been_seen_is_known_better():
+    known = np.ones((6, 3), dtype=bool)
+    known[5, 2] = False
+    spread = plausible_scores(seen_by(known), CENTROIDS, count=400).std(axis=0)
+    assert spread[5, 2] > 1.1 * np.delete(spread, 5, axis=0).max()
+    # Binomial, with 200 records.
+    assert 0.01 < spread[0, 0] < 0.04
+
+
+def test_without_records_there_is_no_spread_to_speak_of():
+    assert not plausible_scores(Statistics.zeros(6, 3, 1), CENTROIDS, count=2).any()
 
 
 @settings(max_examples=30)

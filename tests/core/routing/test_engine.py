@@ -46,7 +46,9 @@ def random_engine(seed, name="calibrated", k=4, d=5, unpriced=False):
 
 def decide(engine, features, alpha=0.5, call=None):
     ranking = engine.rank(features, alpha, call or RoutingCall())
-    return ranking.decisions(lambda i: engine.votes(features[i]), alpha=alpha, scorer="any")
+    return ranking.decisions(
+        lambda i: engine.votes(features[i]), lambda i: None, alpha=alpha, scorer="any"
+    )
 
 
 def unit(seed, n=12, d=5):

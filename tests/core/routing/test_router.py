@@ -102,6 +102,22 @@ def test_one_query_is_a_batch_of_one_in_every_field(small, scorer, query, policy
         assert router.models[chosen[0]] == decision.model
 
 
+@pytest.mark.parametrize("scorer", ["calibrated", "reference", "paper"])
+def test_how_well_scores_are_known(make_records, embedder, scorer):
+    few, many = (
+        Router(fit(make_records(n), embedder, n_clusters=4, seed=0), embedder, scorer).route(
+            QUERIES[0], exclude=["odd"]
+        )
+        for n in (60, 1200)
+    )
+    assert set(few.standard_errors) == {"good", "cheap", "odd"}
+    for model, error in many.standard_errors.items():
+        assert 0 < error < few.standard_errors[model] < 0.2
+    best = many.candidates[0]
+    assert many.plausible_scores[best.model].mean() == pytest.approx(best.expected_score, abs=0.02)
+    assert pickle.loads(pickle.dumps(many)).standard_errors == many.standard_errors
+
+
 @pytest.mark.parametrize("on_empty", ["raise", "relax"])
 def test_texts_and_vectors_agree_at_the_border_of_a_limit(each, on_empty):
     candidates = [c for d in each.route_batch(QUERIES, alpha=0.9) for c in d.candidates]

@@ -15,18 +15,15 @@ import numpy.typing as npt
 
 from avengers_core.artifact.clusters import ratio
 from avengers_core.artifact.estimation.difficulty import Difficulty
+from avengers_core.artifact.estimation.process import CellProcess, kernel_of
 from avengers_core.artifact.statistics import Statistics
 
 Floats = npt.NDArray[np.floating]
 
-# Share of the variance that varies smoothly from cluster to cluster; flat between .5 and .95.
-_SMOOTH = 0.8
 # Clusters' worth of the assumption that all models are alike in how they go together.
 _ALIKE = 50.0
 # Steps of Newton's method, and of EM inside each: predictions change by less than .002 after.
 _NEWTON_STEPS, _EM_STEPS = 6, 6
-# Residual at which the linear system counts as solved, relative to its right side.
-_TOLERANCE, _MOST_STEPS = 1e-9, 500
 
 
 def expected_scores(
@@ -41,10 +38,7 @@ def expected_scores(
         centroids: (K, d).
         difficulty: of the queries asked, which then takes no part in the comparison of models.
     """
-    total, n = statistics.score, statistics.n
-    if difficulty is not None:
-        total = total - difficulty.head_start(n, statistics.size)
-    return expected_scores_of(total, n, centroids)
+    return expected_scores_of(*_comparable(statistics, difficulty), centroids)
 
 
 def expected_scores_of(total: Floats, n: Floats, centroids: Floats) -> Floats:
@@ -63,26 +57,66 @@ def expected_scores_of(total: Floats, n: Floats, centroids: Floats) -> Floats:
         n: (K, M) records in each.
         centroids: (K, d).
     """
+    return np.zeros_like(n) if not n.any() else _sigmoid(_logits(total, n, centroids)[0])
+
+
+def plausible_scores(
+    statistics: Statistics,
+    centroids: Floats,
+    difficulty: Difficulty | None = None,
+    *,
+    count: int,
+    seed: int = 0,
+) -> Floats:
+    """(count, K, M) tables of scores that the records do not rule out, less the expected ones.
+
+    Draws from the posterior that :func:`expected_scores` is the middle of: their spread says how
+    well a score is known, and together they say what models have in common.
+
+    Args:
+        statistics: of the clusters.
+        centroids: (K, d).
+        difficulty: as for :func:`expected_scores`.
+        count: how many.
+        seed: of the random numbers.
+    """
+    total, n = _comparable(statistics, difficulty)
     if not n.any():
-        return np.zeros_like(n)
+        return np.zeros((count, *n.shape))
+    logit, process = _logits(total, n, centroids)
+    return _sigmoid(logit + process.draws(count, seed)) - _sigmoid(logit)
+
+
+def _comparable(s: Statistics, difficulty: Difficulty | None) -> tuple[Floats, Floats]:
+    """(K, M) sums of scores, less what models owe to easier queries than others, and counts."""
+    head_start = 0.0 if difficulty is None else difficulty.head_start(s.n, s.size)
+    return s.score - head_start, s.n
+
+
+def _logits(total: Floats, n: Floats, centroids: Floats) -> tuple[Floats, CellProcess]:
+    """(K, M) logits of the expected scores, and the process that they are the mean of."""
     total = np.clip(total, 0.0, n)
     mean = ratio(total, n)
-    kernel = _kernel(centroids)
+    kernel = kernel_of(centroids)
     p: Floats = np.clip(_main_effects(total, n), 0.05, 0.95)
     mu: Floats = np.log(p / (1 - p)).mean(axis=0)
-    m = len(mu)
-    sigma: Floats = 0.7 + 0.3 * np.eye(m)
+    sigma: Floats = 0.7 + 0.3 * np.eye(len(mu))
     logit: Floats = np.tile(mu, (len(n), 1))
     for _ in range(_NEWTON_STEPS):
-        p = 1 / (1 + np.exp(-logit))
+        p = _sigmoid(logit)
         # Where a score is all but certain, a step along the tangent would leap.
         slope = np.maximum(p * (1 - p), 0.03)
         target = logit + np.clip((mean - p) / slope, -4, 4)
         precision = n * slope
         mu, sigma = _fit_prior(target, precision, mu, sigma)
-        logit = _smooth(target, precision, mu, sigma, kernel)
-    expected: Floats = 1 / (1 + np.exp(-logit))
-    return expected
+        process = CellProcess(mu, sigma, kernel, target, precision)
+        logit = process.mean()
+    return logit, process
+
+
+def _sigmoid(logit: Floats) -> Floats:
+    p: Floats = 1 / (1 + np.exp(-logit))
+    return p
 
 
 def expected_costs(statistics: Statistics, m0: float) -> Floats:
@@ -107,18 +141,6 @@ def expected_costs(statistics: Statistics, m0: float) -> Floats:
     return np.where(
         weight > 0, (n * mean + m0 * product) / np.where(weight > 0, weight, 1.0), product
     )
-
-
-def _kernel(centroids: Floats) -> Floats:
-    """(K, K) covariance of clusters, with a mean variance of 1."""
-    norm = np.linalg.norm(centroids, axis=1, keepdims=True)
-    unit = (centroids / np.where(norm > 0, norm, 1.0)).astype(np.float64)
-    unit -= unit.mean(axis=0)
-    smooth = unit @ unit.T
-    size = np.trace(smooth) / len(smooth)
-    share = _SMOOTH if size > 1e-12 else 0.0
-    kernel: Floats = share * smooth / max(size, 1e-12) + (1 - share) * np.eye(len(smooth))
-    return kernel
 
 
 def _main_effects(total: Floats, n: Floats, steps: int = 30) -> Floats:
@@ -163,31 +185,6 @@ def _exchangeable(sigma: Floats) -> Floats:
     covariance = (sigma.sum() - m * variance) / max(m * (m - 1), 1)
     alike: Floats = covariance + (variance - covariance) * np.eye(m)
     return alike
-
-
-def _smooth(target: Floats, precision: Floats, mu: Floats, sigma: Floats, kernel: Floats) -> Floats:
-    """Posterior mean of all cells, by conjugate gradients: the covariance is a Kronecker product.
-
-    Solves ``(I + R C R) x = R (target - mu)`` with R the root of the precision, which is 0 where
-    nothing was seen; the mean is then ``mu + C R x``.
-    """
-    root = np.sqrt(precision)
-    b = root * (target - mu)
-    x = np.zeros_like(b)
-    residual, direction = b.copy(), b.copy()
-    size = np.vdot(residual, residual)
-    enough = _TOLERANCE**2 * size
-    for _ in range(_MOST_STEPS):
-        if size <= enough:
-            break
-        image = direction + root * (kernel @ (root * direction) @ sigma)
-        step = size / np.vdot(direction, image)
-        x += step * direction
-        residual -= step * image
-        before, size = size, np.vdot(residual, residual)
-        direction = residual + (size / before) * direction
-    smoothed: Floats = mu + kernel @ (root * x) @ sigma
-    return smoothed
 
 
 def _elasticity(s: Statistics) -> float:

@@ -64,16 +64,16 @@ class CalibratedScorer(ClusterScorer):
         mix = chosen.mix if mix is None else mix
         if not (0 <= mix <= 1 and 0 <= m0 < np.inf):
             raise ValueError(f"mix must lie in [0, 1] and m0 not be negative, got {mix}, {m0}")
-        super().__init__(artifact, statistics, beta=beta, m0=m0, mix=mix)
+        centroids = artifact.centroids if r is None else r.centroids
+        difficulty = None if r is None else r.difficulty
+        super().__init__(artifact, statistics, centroids, difficulty, beta=beta, m0=m0, mix=mix)
         s = self.statistics
         self.needs_surface = r is not None
         self._augment = None if r is None else r.augment
-        self._centroids = artifact.centroids if r is None else r.centroids
         if artifact.info.cells == "joint":
             self.min_support = 0.0
-            difficulty = None if r is None else r.difficulty
             with one_thread():  # many small products: threads would wait for each other
-                score = expected_scores(s, self._centroids, difficulty)
+                score = expected_scores(s, centroids, difficulty)
                 cost = expected_costs(s, m0)
         else:
             score = shrunk_means(s.score, s.n, m0)
@@ -88,7 +88,7 @@ class CalibratedScorer(ClusterScorer):
             offset = -(r.linear.center @ directions)
             self._tables(score, cost, mix * r.linear.coefficients)
         self._project = Posterior(
-            self._centroids,
+            centroids,
             s.size,
             checked_beta(beta),
             directions=directions,

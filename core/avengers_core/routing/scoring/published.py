@@ -17,11 +17,16 @@ class _PublishedScorer(ClusterScorer):
     """The raw means of the clusters, and votes of the nearest few."""
 
     def __init__(self, artifact: RouterArtifact, *, top_k: int, **options: Any) -> None:
-        super().__init__(artifact, artifact.statistics, top_k=top_k, **options)
+        super().__init__(
+            artifact,
+            artifact.statistics,
+            artifact.centroids.astype(np.float64),
+            top_k=top_k,
+            **options,
+        )
         if not isinstance(top_k, int) or top_k < 1:
             raise ValueError(f"top_k must be a whole number, at least 1, got {top_k}")
         s = self.statistics
-        self._centroids = artifact.centroids.astype(np.float64)
         self._top_k = min(top_k, artifact.n_clusters)
         self._seen = s.n > 0
         self._means = ratio(s.score, s.n)

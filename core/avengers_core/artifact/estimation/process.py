@@ -1,0 +1,120 @@
+"""A Gaussian process over the cells (cluster, model): what records of some say of all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.floating]
+
+# Share of the variance that varies smoothly from cluster to cluster; flat between .5 and .95.
+_SMOOTH = 0.8
+# Residual at which the linear system counts as solved, relative to its right side: of the mean,
+# which everything is decided by, and of draws, which only spread around it.
+_EXACTLY, _ROUGHLY, _MOST_STEPS = 1e-9, 1e-3, 500
+
+
+@dataclass(frozen=True, eq=False)
+class CellProcess:
+    """K clusters, M models; covariance of two cells: ``kernel(c, c') sigma(m, m')``.
+
+    Attributes:
+        mu: (M,) prior mean of each model.
+        sigma: (M, M) covariance between models.
+        kernel: (K, K) covariance between clusters.
+        target: (K, M) what was seen of each cell.
+        precision: (K, M) of what was seen; 0 where nothing was.
+    """
+
+    mu: Floats
+    sigma: Floats
+    kernel: Floats
+    target: Floats
+    precision: Floats
+
+    def mean(self) -> Floats:
+        """(K, M) posterior mean of all cells."""
+        root = np.sqrt(self.precision)
+        mean: Floats = self.mu + self._explained(root * (self.target - self.mu), root, _EXACTLY)
+        return mean
+
+    def draws(self, count: int, seed: int) -> Floats:
+        """(count, K, M) draws from the posterior, less its mean.
+
+        A draw from the prior, with what would have been seen of it, less what its own posterior
+        mean would be.
+
+        Source: Wilson, Borovitskiy, Terenin, Mostowsky and Deisenroth, Efficiently Sampling
+        Functions from Gaussian Process Posteriors, 2020.
+
+        Args:
+            count: how many.
+            seed: of the random numbers.
+        """
+        rng = np.random.default_rng(seed)
+        shape = count, *self.target.shape
+        root = np.sqrt(self.precision)
+        prior = _root(self.kernel) @ rng.standard_normal(shape) @ _root(self.sigma).T
+        seen = root * prior + rng.standard_normal(shape)
+        drawn: Floats = prior - self._explained(seen, root, _ROUGHLY)
+        return drawn
+
+    def _explained(self, b: Floats, root: Floats, tolerance: float) -> Floats:
+        """``C R (I + R C R)^-1 b`` by conjugate gradients: C is a Kronecker product.
+
+        Args:
+            b: (..., K, M) right sides.
+            root: (K, M) R, the root of the precision.
+            tolerance: length of the residual, relative to that of b.
+        """
+
+        def covaried(values: Floats) -> Floats:
+            image: Floats = self.kernel @ (root * values) @ self.sigma
+            return image
+
+        def square(values: Floats) -> Floats:
+            total: Floats = np.einsum("...km,...km->...", values, values)[..., None, None]
+            return total
+
+        x = np.zeros_like(b)
+        residual, direction = b.copy(), b.copy()
+        size = square(residual)
+        enough = tolerance**2 * size
+        for _ in range(_MOST_STEPS):
+            if (size <= enough).all():
+                break
+            image = direction + root * covaried(direction)
+            curved = np.einsum("...km,...km->...", direction, image)[..., None, None]
+            step = size / np.where(curved > 0, curved, 1.0)
+            x += step * direction
+            residual -= step * image
+            before, size = size, square(residual)
+            direction = residual + size / np.where(before > 0, before, 1.0) * direction
+        return covaried(x)
+
+
+def kernel_of(centroids: Floats) -> Floats:
+    """(K, K) covariance of clusters, with a mean variance of 1.
+
+    Linear in the cosines of their centroids, and a part of each cluster's own.
+
+    Args:
+        centroids: (K, d).
+    """
+    norm = np.linalg.norm(centroids, axis=1, keepdims=True)
+    unit = (centroids / np.where(norm > 0, norm, 1.0)).astype(np.float64)
+    unit -= unit.mean(axis=0)
+    smooth = unit @ unit.T
+    size = np.trace(smooth) / len(smooth)
+    share = _SMOOTH if size > 1e-12 else 0.0
+    kernel: Floats = share * smooth / max(size, 1e-12) + (1 - share) * np.eye(len(smooth))
+    return kernel
+
+
+def _root(covariance: Floats) -> Floats:
+    """A matrix whose product with its transpose is the covariance."""
+    values, vectors = np.linalg.eigh(covariance)
+    root: Floats = vectors * np.sqrt(np.maximum(values, 0.0))
+    return root
