@@ -56,6 +56,7 @@ def measure(records: int, models: int, clusters: int, dimensions: int) -> list[s
         costs=rng.uniform(0.001, 0.01, shape),
         prompt_tokens=np.full(shape, 80.0),
         completion_tokens=np.full(shape, 200.0),
+        propensity=np.full(records, np.nan),
     )
     how = Plan(
         embedder="none",

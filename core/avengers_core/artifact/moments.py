@@ -45,6 +45,8 @@ class LinearMap(NamedTuple):
 class Moments:
     """Sums over records with vectors in D dimensions and the scores of M models.
 
+    What is summed by model may be weighted.
+
     Attributes:
         count: (1,) records.
         vector: (D,) sum of vectors.
@@ -64,16 +66,18 @@ class Moments:
     cross: Floats
 
     @classmethod
-    def collect(cls, vectors: Floats, scores: Floats) -> Moments:
-        """Sum up (n, D) vectors and (n, M) scores, NaN where missing."""
+    def collect(cls, vectors: Floats, scores: Floats, weights: Floats | None = None) -> Moments:
+        """Sum up (n, D) vectors and (n, M) scores, NaN where missing; (n,) weights, default 1."""
         z = vectors.astype(np.float64)
-        known = ~np.isnan(scores)
-        values = np.where(known, scores, 0.0)
+        known = (~np.isnan(scores)).astype(np.float64)
+        if weights is not None:
+            known *= weights[:, None]
+        values = known * np.nan_to_num(scores)
         return cls(
             count=np.array([float(len(z))]),
             vector=z.sum(axis=0),
             gram=z.T @ z,
-            n=known.sum(axis=0).astype(np.float64),
+            n=known.sum(axis=0),
             score=values.sum(axis=0),
             seen=z.T @ known,
             cross=z.T @ values,
@@ -114,8 +118,7 @@ class Moments:
         """As :meth:`avengers_core.artifact.statistics.Statistics.select_models`."""
         index = np.array([-1 if c is None else c for c in columns], dtype=np.int64)
         taken = {
-            name: np.where(index >= 0, getattr(self, name)[..., index], 0.0)
-            for name in ("n", "score", "seen", "cross")
+            name: np.where(index >= 0, getattr(self, name)[..., index], 0.0) for name in _PER_MODEL
         }
         if missing == "zero":
             taken["n"] = np.where(index >= 0, taken["n"], self.count)
@@ -130,6 +133,10 @@ class Moments:
             vector=np.zeros_like(self.vector),
             gram=np.zeros_like(self.gram),
         )
+
+    def scaled(self, worth: Floats) -> Moments:
+        """The same means by model, of (M,) times as many records."""
+        return replace(self, **{name: getattr(self, name) * worth for name in _PER_MODEL})
 
     def spectrum(self) -> Spectrum:
         """What is the same for every penalty of the regression."""
@@ -147,6 +154,9 @@ class Moments:
             center[:, None] - own_center,
             self.score / n,
         )
+
+
+_PER_MODEL = ("n", "score", "seen", "cross")
 
 
 class Spectrum(NamedTuple):

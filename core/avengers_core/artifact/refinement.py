@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from avengers_core.artifact.clusters import assign
+from avengers_core.artifact.clusters import assign, ratio
 from avengers_core.artifact.estimation.difficulty import Difficulty
 from avengers_core.artifact.hyperparameters import Hyperparameters
 from avengers_core.artifact.moments import LinearMap, Moments
@@ -59,7 +59,19 @@ class Refinement:
     @cached_property
     def linear(self) -> LinearMap:
         """The map from points to the models' scores, solved from the moments."""
-        return self.solved or self.moments.spectrum().solve(self.hyperparameters.ridge)
+        if self.solved:
+            return self.solved
+        s = self.statistics
+        worth = ratio(s.n.sum(axis=0), s.squares.sum(axis=0), empty=1.0)
+        return self.moments.scaled(worth).spectrum().solve(self.hyperparameters.ridge)
+
+    def effective(self) -> Refinement:
+        """The same means, of as many records as their weights are worth."""
+        s = self.statistics.effective()
+        if s is self.statistics:
+            return self
+        difficulty = self.difficulty and self.difficulty.scaled(self.statistics.worth)
+        return replace(self, statistics=s, difficulty=difficulty, solved=self.linear)
 
     def with_records(
         self, statistics: Statistics, moments: Moments, difficulty: Difficulty | None
@@ -88,10 +100,11 @@ class Refinement:
         """
         points = self.augment(vectors, features)
         labels = assign(points, self.centroids)
-        known = ~np.isnan(outcomes.scores)
+        weights = outcomes.weights
+        known = ~np.isnan(outcomes.scores) * weights[:, None]
         return self.with_records(
             Statistics.collect(outcomes, labels, len(self.centroids)),
-            Moments.collect(points, outcomes.scores),
+            Moments.collect(points, outcomes.scores, weights),
             self.difficulty and self.difficulty.collect(points, labels, known),
         )
 
@@ -140,7 +153,7 @@ class Refinement:
             "mean": self.augment.mean,
             "spread": self.augment.spread,
             "settings": np.array([self.augment.weight, *self.hyperparameters]),
-            **{f"statistics.{k}": v for k, v in self.statistics.arrays().items()},
+            **{f"statistics.{k}": v for k, v in self.statistics.stored().items()},
             **{f"moments.{k}": v for k, v in self.moments.packed().items()},
             **{
                 f"difficulty.{k}": v

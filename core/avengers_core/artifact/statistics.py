@@ -32,10 +32,14 @@ _LEAST_COUNT = 1e-3
 class Statistics:
     """Additive sums over the records of K clusters, M models and D datasets.
 
+    What is summed by model is weighted by the queries that a record stands for, see
+    :attr:`avengers_core.records.outcomes.Outcomes.weights`: 1, where there is no propensity.
+
     Attributes:
         topics: (K, D) records of each dataset in each cluster.
         query_length: (K,) bytes of UTF-8 of the queries in each cluster.
         n: (K, M) records with a score.
+        squares: (K, M) sum of their squared weights.
         score: (K, M) sum of scores.
         n_cost: (K, M) records with a known cost.
         cost: (K, M) sum of known costs, USD.
@@ -56,6 +60,7 @@ class Statistics:
     topics: Floats
     query_length: Floats
     n: Floats
+    squares: Floats
     score: Floats
     n_cost: Floats
     cost: Floats
@@ -93,45 +98,51 @@ class Statistics:
             sums[counts == 0] = 0.0
             return sums
 
+        def by_model(values: npt.ArrayLike, known: npt.NDArray[np.bool_]) -> Floats:
+            rows = np.where(known, values, 0.0)
+            return per_cluster(rows * weight if weighted else rows)
+
         counts = np.bincount(labels, minlength=k)
+        weight = outcomes.weights[:, None]
+        weighted = bool((weight != 1).any())
         scored = ~np.isnan(outcomes.scores)
         # What a model without a score cost says nothing of what its answers cost.
         priced = ~np.isnan(outcomes.costs) & scored
         counted = scored & ~np.isnan(outcomes.prompt_tokens) & ~np.isnan(outcomes.completion_tokens)
-        prompt = np.where(counted, outcomes.prompt_tokens, 0.0)
-        completion = np.where(counted, outcomes.completion_tokens, 0.0)
-        length = np.array([n_bytes(q) for q in outcomes.queries], dtype=np.float64)
-        column = length[:, None]
+        lengths = np.array([n_bytes(q) for q in outcomes.queries], dtype=np.float64)
+        length = lengths[:, None]
         n_datasets = len(outcomes.datasets)
         topics = np.bincount(labels * n_datasets + outcomes.dataset, minlength=k * n_datasets)
         return cls(
             topics=topics.reshape(k, n_datasets).astype(np.float64),
-            query_length=per_cluster(length),
-            n=per_cluster(scored),
-            score=per_cluster(np.where(scored, outcomes.scores, 0.0)),
-            n_cost=per_cluster(priced),
-            cost=per_cluster(np.where(priced, outcomes.costs, 0.0)),
-            n_tokens=per_cluster(counted),
-            prompt_tokens=per_cluster(prompt),
-            completion_tokens=per_cluster(completion),
-            n_token_cost=per_cluster(counted & priced),
-            token_cost=per_cluster(np.where(counted & priced, outcomes.costs, 0.0)),
-            length=per_cluster(priced * column),
-            length_squared=per_cluster(priced * column**2),
-            length_cost=per_cluster(np.where(priced, outcomes.costs, 0.0) * column),
-            token_length=per_cluster(counted * column),
-            token_length_squared=per_cluster(counted * column**2),
-            prompt_length=per_cluster(prompt * column),
-            completion_length=per_cluster(completion * column),
+            query_length=per_cluster(lengths),
+            n=by_model(1.0, scored),
+            squares=by_model(weight, scored),
+            score=by_model(outcomes.scores, scored),
+            n_cost=by_model(1.0, priced),
+            cost=by_model(outcomes.costs, priced),
+            n_tokens=by_model(1.0, counted),
+            prompt_tokens=by_model(outcomes.prompt_tokens, counted),
+            completion_tokens=by_model(outcomes.completion_tokens, counted),
+            n_token_cost=by_model(1.0, counted & priced),
+            token_cost=by_model(outcomes.costs, counted & priced),
+            length=by_model(length, priced),
+            length_squared=by_model(length**2, priced),
+            length_cost=by_model(outcomes.costs * length, priced),
+            token_length=by_model(length, counted),
+            token_length_squared=by_model(length**2, counted),
+            prompt_length=by_model(outcomes.prompt_tokens * length, counted),
+            completion_length=by_model(outcomes.completion_tokens * length, counted),
         )
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, Floats]) -> Statistics:
-        """The inverse of :meth:`arrays`; raises KeyError or TypeError for missing ones.
+        """The inverse of :meth:`stored`; raises KeyError or TypeError for missing ones.
 
         Older versions knew tokens only where the cost was known, and not how they go with the
         queries' lengths: as the costs do is then the best guess.
         """
+        arrays = {"squares": arrays["n"], **arrays}
         if any(name in arrays for name in _OF_TOKENS):
             return cls(**arrays)
         n, n_cost, cost = arrays["n_tokens"], arrays["n_cost"], arrays["cost"]
@@ -161,9 +172,33 @@ class Statistics:
         total: Floats = self.topics.sum(axis=1)
         return total
 
+    @property
+    def worth(self) -> Floats:
+        """(K, M) as how many records a weighted one counts: 1, where all weights are alike.
+
+        Source: Kish's effective sample size, (sum w)^2 / sum w^2.
+        """
+        worth: Floats = np.where(self.squares > 0, self.n / np.maximum(self.squares, 1e-30), 1.0)
+        return worth
+
+    def effective(self) -> Statistics:
+        """The same means, of as many records as the weights are worth."""
+        if np.array_equal(self.squares, self.n):
+            return self
+        worth = self.worth
+        scaled = {name: getattr(self, name) * worth for name in _PER_MODEL}
+        return replace(self, **{**scaled, "squares": scaled["n"]})
+
     def arrays(self) -> dict[str, Floats]:
         """The sums by name."""
         return {f.name: getattr(self, f.name) for f in fields(self)}
+
+    def stored(self) -> dict[str, Floats]:
+        """The sums by name; without the squares where all weights are 1."""
+        arrays = self.arrays()
+        if np.array_equal(self.squares, self.n):
+            del arrays["squares"]
+        return arrays
 
     def select_models(self, columns: Sequence[int | None], missing: Missing = "skip") -> Statistics:
         """The columns asked for, in that order; None gives a model without results.
@@ -179,7 +214,8 @@ class Statistics:
 
         taken = {f: take(getattr(self, f)) for f in _PER_MODEL}
         if missing == "zero":
-            taken["n"] = np.where(index >= 0, taken["n"], self.size[:, None])
+            for name in ("n", "squares"):
+                taken[name] = np.where(index >= 0, taken[name], self.size[:, None])
         return replace(self, **taken)
 
     def select_datasets(self, columns: Sequence[int | None]) -> Statistics:
@@ -193,7 +229,7 @@ class Statistics:
         shapes = {f: expected.get(f, (k, m)) for f in self.arrays()}
         if fault := check_arrays(self.arrays(), shapes):
             return fault
-        for name in ("topics", "n", "n_cost", "n_tokens", "n_token_cost"):
+        for name in ("topics", "n", "squares", "n_cost", "n_tokens", "n_token_cost"):
             counts = getattr(self, name)
             if ((counts > 0) & (counts < _LEAST_COUNT)).any():
                 return f"{name} holds counts below {_LEAST_COUNT:g}"

@@ -268,7 +268,7 @@ def digest(artifact: RouterArtifact) -> str:
 
 def _arrays(artifact: RouterArtifact) -> dict[str, npt.NDArray[Any]]:
     named: dict[str, npt.NDArray[Any]] = {"centroids": artifact.centroids}
-    named |= {_STATISTICS + k: v for k, v in artifact.statistics.arrays().items()}
+    named |= {_STATISTICS + k: v for k, v in artifact.statistics.stored().items()}
     named |= {_EMBEDDER + k: v for k, v in artifact.embedder_arrays.items()}
     if artifact.refinement is not None:
         named |= {_REFINEMENT + k: v for k, v in artifact.refinement.arrays().items()}

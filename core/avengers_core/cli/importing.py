@@ -56,8 +56,8 @@ class Mapping(click.ParamType):  # type: ignore[type-arg,unused-ignore]
     type=Mapping(),
     multiple=True,
     help="Columns of a table or JSON of no layout: query=question,score=scores. Fields: query, "
-    "score, model, cost, prompt_tokens, completion_tokens, dataset, index; score.MODEL=COLUMN for "
-    "a column of each model. Repeatable.",
+    "score, model, cost, prompt_tokens, completion_tokens, dataset, index, "
+    "propensity; score.MODEL=COLUMN for a column of each model. Repeatable.",
 )
 @click.option("--feedback", help="File or folder of ids and scores, joined with traced calls.")
 @click.option(

@@ -23,7 +23,8 @@ def joined(
 ) -> Iterator[Any]:
     """Rows as ``load_records`` takes them, and the problems in their place.
 
-    A model's second result on the same query begins another row.
+    A model's second result on the same query begins another row, and so does a result with a
+    propensity: each was chosen by itself.
 
     Args:
         found: results of single models.
@@ -140,7 +141,8 @@ class _Join:
     def add(self, result: Result, score: float | None) -> None:
         key = (result.dataset, result.query) if result.key is None else result.key
         rows = self._rows.setdefault(key, [])
-        row = next((r for r in rows if result.model not in r["records"]), None)
+        alone = result.propensity is not None
+        row = None if alone else next((r for r in rows if _takes(r, result.model)), None)
         if row is None:
             row = {
                 "query": result.query,
@@ -149,6 +151,8 @@ class _Join:
                 "dataset": result.dataset,
                 "index": result.index,
             }
+            if alone:
+                row["propensity"] = result.propensity
             rows.append(row)
         row["records"][result.model] = score
         known = {unit: value for unit, value in result.usage.items() if value is not None}
@@ -159,6 +163,10 @@ class _Join:
         """The rows, in order of first appearance."""
         for rows in self._rows.values():
             yield from rows
+
+
+def _takes(row: dict[str, Any], model: str) -> bool:
+    return model not in row["records"] and "propensity" not in row
 
 
 def _refuse_other_scales(source: object, scores: Sequence[float | None]) -> None:

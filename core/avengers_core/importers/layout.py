@@ -60,6 +60,7 @@ class Result:
         key: equal for results on the same query; default, dataset and query.
         index: the query's number or name in its dataset.
         usage: ``cost`` (USD), ``prompt_tokens``, ``completion_tokens``.
+        propensity: the chance with which the model was chosen, or None.
     """
 
     query: str
@@ -70,6 +71,7 @@ class Result:
     key: Hashable = None
     index: int | str | None = None
     usage: Mapping[str, float | None] = field(default_factory=dict)
+    propensity: float | None = None
 
 
 class Call(NamedTuple):

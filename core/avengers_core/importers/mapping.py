@@ -14,7 +14,7 @@ from avengers_core.importers.values import amount, at, number, parsed, shown, te
 
 _UNITS = ("cost", "prompt_tokens", "completion_tokens")
 _OF_A_MODEL = ("score", *_UNITS)
-FIELDS = ("query", "model", *_OF_A_MODEL, "dataset", "index")
+FIELDS = ("query", "model", *_OF_A_MODEL, "dataset", "index", "propensity")
 # Names that columns often have; only for a proposal.
 _USUAL: dict[str, tuple[str, ...]] = {
     "query": ("query", "question", "prompt", "input", "text", "instruction", "messages", "problem"),
@@ -24,6 +24,7 @@ _USUAL: dict[str, tuple[str, ...]] = {
     "prompt_tokens": ("prompt_tokens", "input_tokens", "tokens_in"),
     "completion_tokens": ("completion_tokens", "output_tokens", "tokens_out"),
     "dataset": ("dataset", "task", "task_name", "category", "benchmark"),
+    "propensity": ("propensity", "action_probability"),
 }
 
 
@@ -33,7 +34,8 @@ def mapped(mapping: Mapping[str, str]) -> Layout:
     Args:
         mapping: field -> column, or a path of keys (``usage.cost``). Fields are ``query`` and
             ``score``; ``model``; ``cost`` (USD), ``prompt_tokens``, ``completion_tokens``;
-            ``dataset``, ``index``. Without a column for the model, the score's holds an object
+            ``dataset``, ``index``; ``propensity``, the chance with which the model was chosen.
+            Without a column for the model, the score's holds an object
             model -> score, or ``score.MODEL`` names the column of each model; likewise the costs
             and tokens. ``*`` in a path stands for the model (``results.*.score``).
 
@@ -77,6 +79,7 @@ def _results(row: Row, place: Place, mapping: Mapping[str, str]) -> Iterator[Res
     dataset = _column(row, mapping["dataset"]) if "dataset" in mapping else None
     index = _column(row, mapping["index"]) if "index" in mapping else None
     values = {field: _by_model(row, field, mapping) for field in _OF_A_MODEL}
+    chance = _column(row, mapping["propensity"]) if "propensity" in mapping else None
     key = None if index is None else (str(dataset), query, str(index))
     for model, score in values["score"].items():
         yield Result(
@@ -88,6 +91,7 @@ def _results(row: Row, place: Place, mapping: Mapping[str, str]) -> Iterator[Res
             key,
             index if isinstance(index, int | str) or index is None else str(index),
             {unit: amount(values[unit].get(model)) for unit in _UNITS},
+            number(chance),
         )
 
 

@@ -10,6 +10,9 @@ import numpy.typing as npt
 
 from avengers_core.records.record import Records
 
+LEAST_PROPENSITY = 0.05
+"""Lower chances count as this one: no record stands for more than twenty queries."""
+
 
 @dataclass(frozen=True)
 class Outcomes:
@@ -24,6 +27,8 @@ class Outcomes:
         costs: (n, M) float64 USD, NaN where unknown.
         prompt_tokens: (n, M) float64, NaN where unknown.
         completion_tokens: (n, M) float64, NaN where unknown.
+        propensity: (n,) the chance with which the models of each query were chosen; NaN where
+            unknown.
     """
 
     queries: list[str]
@@ -34,6 +39,18 @@ class Outcomes:
     costs: npt.NDArray[np.float64]
     prompt_tokens: npt.NDArray[np.float64]
     completion_tokens: npt.NDArray[np.float64]
+    propensity: npt.NDArray[np.float64]
+
+    @property
+    def weights(self) -> npt.NDArray[np.float64]:
+        """(n,) queries that each stands for: 1 / propensity, clipped; 1 where it is not known.
+
+        Queries of a kind that a model was seldom chosen for count for those where it was not.
+        Source: inverse propensity weighting, Horvitz and Thompson 1952; clipped, for a few
+        large weights would be all that counts.
+        """
+        weights: npt.NDArray[np.float64] = 1 / np.maximum(self.propensity, LEAST_PROPENSITY)
+        return np.where(np.isnan(weights), 1.0, weights)
 
     def __len__(self) -> int:
         return len(self.queries)
@@ -49,6 +66,7 @@ class Outcomes:
             costs=self.costs[index],
             prompt_tokens=self.prompt_tokens[index],
             completion_tokens=self.completion_tokens[index],
+            propensity=self.propensity[index],
         )
 
 
@@ -95,4 +113,5 @@ def to_outcomes(
         costs=costs,
         prompt_tokens=prompt_tokens,
         completion_tokens=completion_tokens,
+        propensity=np.array([r.propensity or np.nan for r in records], dtype=np.float64),
     )

@@ -7,7 +7,8 @@ The format is one JSON object a line::
      "dataset": "math", "index": 17}
 
 A score is a bool or a number in [0, 1]; ``null`` means that there is no result, which is not the
-same as zero. Costs are USD. Models may differ from line to line.
+same as zero. Costs are USD. Models may differ from line to line. A line of a log may say with what
+chance its model was chosen, ``"propensity": 0.25``.
 """
 
 from __future__ import annotations
@@ -75,6 +76,8 @@ class Record(BaseModel):
         dataset: where the query comes from; splits and reports are made per dataset. Printable,
             at most 256 characters.
         index: the query's number or name in its dataset.
+        propensity: the chance, above 0 and at most 1, with which the model of a logged call was
+            chosen for this query; None where it is not known, or all models were asked.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
@@ -84,6 +87,7 @@ class Record(BaseModel):
     usages: dict[str, Usage | None] = Field(default_factory=dict)
     dataset: str = "default"
     index: StrictInt | str | None = None
+    propensity: Annotated[StrictFloat, Field(gt=0, le=1)] | None = None
 
     @field_validator("scores")
     @classmethod

@@ -37,6 +37,7 @@ def seen_by(known):
         topics=np.full((6, 1), 200.0),
         query_length=np.full(6, 2000.0),
         n=n,
+        squares=n,
         score=n * SCORES,
         n_cost=n,
         cost=n * LENGTHS * PRICES,

@@ -52,6 +52,7 @@ def test_the_statistics_are_what_a_loop_over_the_records_gives(make_records, emb
         for j, model in enumerate(artifact.models):
             usage = row["usages"][model]
             expected.n[c, j] += 1
+            expected.squares[c, j] += 1
             expected.score[c, j] += row["records"][model]
             expected.n_cost[c, j] += 1
             expected.cost[c, j] += usage["cost"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -73,9 +73,15 @@ class Difficulty:
         return replace(self, asked=np.zeros((k, models)), every=np.zeros(k))
 
     def collect(
-        self, points: Floats, labels: npt.NDArray[np.int64], known: npt.NDArray[np.bool_]
+        self, points: Floats, labels: npt.NDArray[np.int64], known: npt.NDArray[Any]
     ) -> Difficulty:
-        """The same direction with the sums of (n, D) points, their clusters, and who is scored."""
+        """The same direction with sums of records.
+
+        Args:
+            points: (n, D).
+            labels: (n,) their clusters.
+            known: (n, M) weight of each model's score, 0 where there is none.
+        """
         easier = np.asarray(points @ self.direction, dtype=np.float64)
         k = len(self.every)
         return replace(
@@ -83,6 +89,10 @@ class Difficulty:
             asked=sums_of_cells(known * easier[:, None], labels, k),
             every=sums_of_cells(easier[:, None], labels, k)[:, 0],
         )
+
+    def scaled(self, worth: Floats) -> Difficulty:
+        """The same means by model, of (K, M) times as many records."""
+        return replace(self, asked=self.asked * worth)
 
     def __add__(self, other: Difficulty) -> Difficulty:
         return replace(self, asked=self.asked + other.asked, every=self.every + other.every)

@@ -106,7 +106,7 @@ class ClusterScorer:
         **options: Any,
     ) -> None:
         self.options = options
-        self.statistics = s = artifact.priced(statistics)
+        self.statistics = s = artifact.priced(statistics.effective())
         self._centroids = centroids
         self._difficulty = difficulty
         self._size = s.size

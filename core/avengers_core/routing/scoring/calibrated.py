@@ -56,7 +56,7 @@ class CalibratedScorer(ClusterScorer):
         m0: float | None = None,
         mix: float | None = None,
     ) -> None:
-        r = artifact.refinement
+        r = artifact.refinement and artifact.refinement.effective()
         statistics = artifact.statistics if r is None else r.statistics
         chosen = Hyperparameters() if r is None else r.hyperparameters
         beta = chosen.beta if beta is None else beta

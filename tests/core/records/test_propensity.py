@@ -1,0 +1,101 @@
+"""Records of logs that say with what chance their model was chosen."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from avengers_core import Router, fit, load_records
+from avengers_core.importers import import_records
+from avengers_core.records.outcomes import LEAST_PROPENSITY, to_outcomes
+
+
+def row(score=1, model="a", query="alpha", **more):
+    return {"query": query, "records": {model: score}, **more}
+
+
+@pytest.mark.parametrize("propensity", [1, 1.0, 0.25, 1e-9, None])
+def test_chances_are_read(propensity):
+    record = load_records([json.dumps(row(propensity=propensity)).encode()])[0]
+    assert record.propensity == propensity
+
+
+@pytest.mark.parametrize("propensity", [0, -0.1, 1.1, "0.5", True, float("nan")])
+def test_what_is_no_chance_is_a_problem(propensity):
+    records = load_records([row(propensity=propensity)])
+    assert len(records) == 0
+    assert "propensity" in records.problems[0].reason
+
+
+def test_the_least_chosen_stand_for_the_others():
+    records = load_records([row(propensity=p) for p in (1, 0.5, 0.001, None)])
+    expected = [1, 2, 1 / LEAST_PROPENSITY, 1]
+    np.testing.assert_allclose(to_outcomes(records).weights, expected)
+
+
+def logged(chances):
+    """Right on the short queries, which "a" was seldom asked, and wrong on the long ones."""
+    rng = np.random.default_rng(0)
+    rows = []
+    for i in range(400):
+        long = i % 2
+        a_is_asked = rng.random() < (0.9 if long else 0.1)
+        chance = 0.9 if long == a_is_asked else 0.1
+        model, score = ("a", 1 - long) if a_is_asked else ("b", 0.5)
+        own = {"propensity": chance} if chances else {}
+        rows.append(row(score, model, f"alpha {'beta ' * 9 * long}{i}", **own))
+    return rows
+
+
+def test_scores_are_as_if_the_model_had_been_asked_all(embedder):
+    def expected(rows):
+        router = Router(fit(rows, embedder, n_clusters=1, refine=False), embedder)
+        return {c.model: c.expected_score for c in router.route("alpha beta", alpha=1).candidates}
+
+    assert expected(logged(chances=True))["a"] == pytest.approx(0.5, abs=0.08)
+    assert expected(logged(chances=False))["a"] < 0.3
+
+
+@pytest.mark.parametrize("refine", [True, False])
+def test_chances_that_are_all_alike_change_nothing(make_records, embedder, refine):
+    rows = make_records(60)
+    plain = fit(rows, embedder, n_clusters=4, refine=refine)
+    alike = fit([{**r, "propensity": 0.25} for r in rows], embedder, n_clusters=4, refine=refine)
+    for alpha in (0, 0.5, 1):
+        one, other = (Router(a, embedder).route("alpha beta", alpha=alpha) for a in (plain, alike))
+        assert [c.model for c in one.candidates] == [c.model for c in other.candidates]
+        for c, d in zip(one.candidates, other.candidates, strict=True):
+            assert c[1:] == pytest.approx(d[1:], rel=1e-4)
+
+
+def test_sums_with_chances_add_up_and_are_kept(embedder, tmp_path):
+    rows = logged(chances=True)
+    whole = fit(rows, embedder, n_clusters=3)
+    parts = [fit(part, embedder, centroids=whole) for part in (rows[:150], rows[150:])]
+    merged = parts[0].merge(parts[1])
+    np.testing.assert_allclose(merged.statistics.squares, whole.statistics.squares)
+    whole.save(tmp_path / "a")
+    assert type(whole).load(tmp_path / "a") == whole
+
+
+def test_imported_results_with_a_chance_are_rows_of_their_own(tmp_path):
+    table = tmp_path / "log.csv"
+    table.write_text("question,llm,grade,p\nWhy?,a,1,0.25\nWhy?,b,0,0.75\nHow?,a,1,\nHow?,b,1,\n")
+    mapping = {"query": "question", "model": "llm", "score": "grade", "propensity": "p"}
+    records = load_records(import_records(table, mapping=mapping))
+    assert [(r.propensity, len(r.scores)) for r in records] == [(0.25, 1), (0.75, 1), (None, 2)]
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_tables_have_a_column_for_it(tmp_path, kind):
+    columns = {"query": ["Why?", "How?"], "records.a": [1.0, 0.0], "propensity": [0.25, None]}
+    file = tmp_path / f"log.{kind}"
+    if kind == "csv":
+        file.write_text("query,records.a,propensity\nWhy?,1,0.25\nHow?,0,\n")
+    else:
+        pq.write_table(pa.table(columns), file)
+    assert [record.propensity for record in load_records(file)] == [0.25, None]
