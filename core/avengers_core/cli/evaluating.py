@@ -27,6 +27,7 @@ from avengers_core.cli.shared import (
     train_ratio_option,
 )
 from avengers_core.files import write_text
+from avengers_core.records.sources.files import shown
 from avengers_core.routing.decision import text_table
 
 if TYPE_CHECKING:
@@ -204,7 +205,7 @@ def evaluate_command(
             encoder,
             clusters,
             seed,
-            source=", ".join(Path(path).name for path in records),
+            source=", ".join(Path(shown(str(path))).name for path in records),
             **options,
             **given(models=models),
         ).artifact
@@ -233,7 +234,7 @@ def evaluate_command(
 
 def _told(result: Report, records: Sequence[Any], **more: Any) -> Report:
     """A report that also knows what the command line knows."""
-    told = {"input": [str(path) for path in records], **more}
+    told = {"input": [shown(str(path)) for path in records], **more}
     return replace(result, setup={**told, **result.setup})
 
 

@@ -18,6 +18,7 @@ from avengers_core.cli.shared import (
     show_problems,
 )
 from avengers_core.errors import NoRecordsError
+from avengers_core.records.sources.files import shown
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -166,7 +167,7 @@ def fit_command(
         missing=missing,
         strict=strict,
         refine=not no_refine,
-        source=", ".join(Path(path).name for path in records),
+        source=", ".join(Path(shown(str(path))).name for path in records),
         note=note,
         **given(models=models, centroids=base, prices=prices),
     )

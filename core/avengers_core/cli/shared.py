@@ -18,6 +18,7 @@ from avengers_core.errors import AvengersError
 from avengers_core.records.loading import load_records
 from avengers_core.records.names import one_line
 from avengers_core.records.record import Missing, Records
+from avengers_core.records.sources.files import shown
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -360,7 +361,7 @@ def read_records(
     records = load_records(list(paths), strict=strict, missing=missing)
     show_problems(len(records.problems), records.problems, "input")
     if not records:
-        raise click.ClickException(f"no record in {', '.join(map(str, paths))}")
+        raise click.ClickException(f"no record in {', '.join(shown(str(path)) for path in paths)}")
     return records
 
 

@@ -72,8 +72,9 @@ def prepare(
     """
     target = Path(folder)
     manifest = target / MANIFEST
-    files = {part.file: state(part.file) for part in parts}
-    content = json.dumps({**job, "files": files, "parts": parts}, indent=1, sort_keys=True).encode()
+    files = {part.file: state(part.address or part.file) for part in parts}
+    shown = [part[:5] for part in parts]  # without the address
+    content = json.dumps({**job, "files": files, "parts": shown}, indent=1, sort_keys=True).encode()
     # Looked at in this order: a job that begins just now writes its manifest first of all.
     holds_files = target.is_dir() and any(not _is_unfinished(f) for f in target.iterdir())
     if not manifest.exists():

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from avengers_core import RecordError, bulk, load_records
 from avengers_core.records.record import RecordProblem, parse_record
 from avengers_core.records.sources import files as module
-from avengers_core.records.sources.parts import count_rows, numbered, plan, read
+from avengers_core.records.sources.parts import Part, count_rows, numbered, plan, read
 
 
 @given(st.lists(st.text(st.characters(codec="utf-8"), max_size=20)), st.integers(1, 60))
@@ -288,3 +288,16 @@ def test_problems_of_files_say_which(tmp_path):
     (problem,) = load_records(tmp_path).problems
     assert (problem.file, problem.row) == (str(tmp_path / "a.jsonl"), 1)
     assert str(problem).startswith(f"{tmp_path / 'a.jsonl'}:1: ")
+
+
+def test_keys_in_an_address_are_not_shown(tmp_path):
+    file = tmp_path / "a.jsonl"
+    file.write_text("{}")
+    with pytest.raises(RecordError) as refused:
+        load_records("ftp://user:sesame@host/r.jsonl")
+    assert "sesame" not in str(refused.value)
+    assert "ftp://host/r.jsonl" in str(refused.value)
+    part = Part(module.shown("s3://key:sesame@b/r"), "whole", 0, 9, address="s3://key:sesame@b/r")
+    assert "sesame" not in repr(part)
+    assert part.file == "s3://b/r"
+    assert module.shown("a:b@c") == "a:b@c"

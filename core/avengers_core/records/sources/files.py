@@ -6,9 +6,10 @@ import errno
 import glob
 import io
 import os
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from avengers_core.errors import OptionalDependencyError, RecordError
 
@@ -66,17 +67,19 @@ def open_file(file: str) -> IO[bytes]:
 
     Raises:
         OptionalDependencyError: an address, and pyarrow is not installed.
+        RecordError: an address of a kind that pyarrow does not know.
         OSError: it cannot be opened.
     """
     if "://" not in file:
         return Path(file).open("rb")
-    try:
-        from pyarrow.fs import FileSystem
-    except ImportError as error:
-        raise OptionalDependencyError("pyarrow", "parquet") from error
-    system, path = FileSystem.from_uri(file)
+    system, path = _file_system(file)
     stream: IO[bytes] = io.BufferedReader(system.open_input_file(path))
     return stream
+
+
+def shown(file: str) -> str:
+    """A path or address as it may be shown: without the keys that ``s3://KEY:SECRET@...`` has."""
+    return re.sub(r"(?<=://)[^/]*@", "", file) if "://" in file else file
 
 
 def state(file: str) -> list[int]:
@@ -84,11 +87,25 @@ def state(file: str) -> list[int]:
     if "://" not in file:
         found = Path(file).stat()
         return [found.st_size, found.st_mtime_ns]
-    from pyarrow.fs import FileSystem
-
-    system, path = FileSystem.from_uri(file)
+    system, path = _file_system(file)
     info = system.get_file_info(path)
     return [info.size or 0, info.mtime_ns or 0]
+
+
+def _file_system(address: str) -> tuple[Any, str]:
+    """The file system of an address, and the path in it."""
+    try:
+        from pyarrow.fs import FileSystem
+    except ImportError as error:
+        raise OptionalDependencyError("pyarrow", "parquet") from error
+    try:
+        found: tuple[Any, str] = FileSystem.from_uri(address)
+    except ValueError:
+        raise RecordError(
+            f"{shown(address)}: no address that pyarrow can open; expected one that begins with "
+            f"s3://, gs://, abfs://, hdfs:// or file://"
+        ) from None
+    return found
 
 
 def _inputs_in(folder: Path) -> Iterator[Path]:

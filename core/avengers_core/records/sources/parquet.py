@@ -11,7 +11,7 @@ from avengers_core.errors import OptionalDependencyError, RecordError
 from avengers_core.records.names import one_line
 from avengers_core.records.record import RecordProblem
 from avengers_core.records.sources.cells import NESTED, is_read, plain, unfolded
-from avengers_core.records.sources.files import open_file
+from avengers_core.records.sources.files import open_file, shown
 from avengers_core.records.sources.streams import Row
 
 BATCH_BYTES = 16 * 1024 * 1024
@@ -46,7 +46,7 @@ def parquet_file(file: str) -> Any:
         if "://" in file and not isinstance(error, ArrowException):
             raise  # the network may have failed
         raise RecordError(
-            f"{file}: not a readable Parquet file ({one_line(str(error)).strip():.200})"
+            f"{shown(file)}: not a readable Parquet file ({one_line(str(error)).strip():.200})"
         ) from None
 
 
@@ -87,7 +87,7 @@ def parquet_rows(file: str, start: int, stop: int, before: int = 0) -> Iterator[
     except (OSError, ValueError) as error:
         if "://" in file:  # the network may have failed, and will be there again
             reason = f"cannot be read from row {number + 1} on ({error})"
-            raise RecordError(f"{file}: {reason}") from error
+            raise RecordError(f"{shown(file)}: {reason}") from error
         # A damaged page: what was read so far is good, the rest of the part cannot be.
         reason = f"the file cannot be read from here to row {before + stop - start} ({error})"
         yield number + 1, RecordProblem(number + 1, reason, "")

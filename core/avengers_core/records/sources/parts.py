@@ -14,7 +14,7 @@ from typing import IO, Any, Literal, NamedTuple, cast
 
 from avengers_core.errors import RecordError
 from avengers_core.records.record import Record
-from avengers_core.records.sources.files import Inputs, expand, open_file
+from avengers_core.records.sources.files import Inputs, expand, open_file, shown
 from avengers_core.records.sources.parquet import parquet_file, parquet_rows, row_ranges
 from avengers_core.records.sources.streams import (
     CHUNK,
@@ -31,11 +31,12 @@ class Part(NamedTuple):
     """A piece of an input file.
 
     Attributes:
-        file: its path, or its address (``s3://...``) where pyarrow knows the file system.
+        file: its path, or its address (``s3://...``), as it may be shown.
         kind: how it is read: a range of lines, a range of rows of Parquet, or the whole file.
         start: first byte, or row of a Parquet file, from 0.
         stop: and the first that is not of this part any more.
         first_row: rows of the file before this part.
+        address: what is opened, where it is not to be shown; it may hold keys.
     """
 
     file: str
@@ -43,6 +44,10 @@ class Part(NamedTuple):
     start: int
     stop: int
     first_row: int = 0
+    address: str = ""
+
+    def __repr__(self) -> str:
+        return f"Part({self.file!r}, {self.kind!r}, {self.start}, {self.stop}, {self.first_row})"
 
 
 class Items(NamedTuple):
@@ -72,7 +77,11 @@ def plan(inputs: Inputs, part_bytes: int = PART_BYTES) -> list[Part]:
     """
     if part_bytes < 1:
         raise ValueError(f"part_bytes must be at least 1, got {part_bytes}")
-    return [part for file in expand(inputs) for part in _cut(file, part_bytes)]
+    return [
+        part if part.file == file else part._replace(address=file)
+        for file in expand(inputs)
+        for part in _cut(file, part_bytes)
+    ]
 
 
 def read(part: Part | Items) -> Iterator[tuple[int, Row | Record]]:
@@ -84,9 +93,9 @@ def read(part: Part | Items) -> Iterator[tuple[int, Row | Record]]:
     if isinstance(part, Items):
         yield from enumerate(part.rows, part.first_row + 1)
     elif part.kind == "parquet":
-        yield from parquet_rows(part.file, part.start, part.stop, part.first_row)
+        yield from parquet_rows(part.address or part.file, part.start, part.stop, part.first_row)
     else:
-        with open_file(part.file) as file:
+        with open_file(part.address or part.file) as file:
             if part.kind == "whole":
                 yield from rows_of(file)
             else:
@@ -118,7 +127,7 @@ def count_rows(part: Part) -> int:
     """How many rows a part has, blank lines of plain files included."""
     if part.kind == "parquet":
         return part.stop - part.start
-    with open_file(part.file) as file:
+    with open_file(part.address or part.file) as file:
         if part.kind == "whole":
             return sum(1 for _ in rows_of(file))
         reader = io.BufferedReader(_Range(file, part.start, part.stop), CHUNK)
@@ -133,21 +142,21 @@ def _cut(file: str, part_bytes: int) -> Iterator[Part]:
     with open_file(file) as stream:
         if not stream.seekable():
             raise RecordError(
-                f'{file}: a pipe can be read only once; expected a file, or engine="memory"'
+                f'{shown(file)}: a pipe can be read only once; expected a file, or engine="memory"'
             )
         head = stream.read(CHUNK)
         if head[:4] == b"PAR1":
             for first, stop in row_ranges(file, part_bytes):
-                yield Part(file, "parquet", first, stop)
+                yield Part(shown(file), "parquet", first, stop)
             return
         size = stream.seek(0, os.SEEK_END)
         if head[:2] == b"\x1f\x8b" or kind_of(head) != "lines":
-            yield Part(file, "whole", 0, size)
+            yield Part(shown(file), "whole", 0, size)
             return
         start = 0
         while start < size:
             stop = _next_line(stream, min(start + part_bytes, size), size)
-            yield Part(file, "lines", start, stop)
+            yield Part(shown(file), "lines", start, stop)
             start = stop
 
 
