@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-import csv
 import gzip
-import io
 import json
 import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple, cast
 
 from avengers_core.errors import OptionalDependencyError, RecordError
 from avengers_core.importers.reading.zips import eval_log
 from avengers_core.importers.values import UNFIT
 from avengers_core.records.record import RecordProblem, problem
 from avengers_core.records.sources.parquet import parquet_file
-from avengers_core.records.sources.streams import widen_cells
+from avengers_core.records.sources.streams import decompressed, table_rows
 
 Row = Mapping[str, Any]
 
 KINDS = {".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".parquet", ".eval"}
 _NO_OBJECT = "expected an object"
-_LFS = "version https://git-lfs"
+_LFS = b"version https://git-lfs"
 
 
 class File(NamedTuple):
@@ -90,42 +88,37 @@ def _parquet(file: File) -> Iterator[Row]:
         raise RecordError(f"{file.name}: not a readable Parquet file ({error})") from error
 
 
-def _text(file: File) -> str:
-    data = file.path.read_bytes()
-    if data[:2] == b"\x1f\x8b":
-        try:
-            data = gzip.decompress(data)
-        except (EOFError, OSError, zlib.error) as error:
-            raise RecordError(f"{file.name}: not a readable gzip file ({error})") from error
-    text = data.decode("utf-8-sig", "replace")
-    if text.startswith(_LFS):
-        raise RecordError(
-            f"{file.name}: holds no data but where Git LFS keeps it: `git lfs pull` fetches it"
-        )
-    return text
+@contextmanager
+def _opened(file: File) -> Iterator[IO[bytes]]:
+    """The bytes of a file, plain or gzip.
 
-
-def _table(file: File, delimiter: str) -> Iterator[tuple[int, Row | RecordProblem]]:
-    widen_cells()
-    reader = csv.DictReader(
-        io.StringIO(_text(file).replace("\0", ""), newline=""), delimiter=delimiter
-    )
+    Raises:
+        RecordError: it is damaged, or holds but where its content is kept.
+    """
     try:
-        for row in reader:
-            if None in row or None in row.values():
-                columns, extra = len(reader.fieldnames or ()), row.pop(None, None) or []
-                cells = [cell for cell in (*row.values(), *extra) if cell is not None]
-                reason = f"expected {columns} columns, got {len(cells)}"
-                rejected = unfit(file, reader.line_num, reason, ",".join(cells))
-                yield reader.line_num, rejected
+        with file.path.open("rb") as stream, decompressed(stream) as data:
+            if cast("Any", data).peek(len(_LFS))[: len(_LFS)] == _LFS:
+                raise RecordError(
+                    f"{file.name}: holds no data but where Git LFS keeps it: `git lfs pull` "
+                    f"fetches it"
+                )
+            yield data
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise RecordError(f"{file.name}: not a readable gzip file ({error})") from error
+
+
+def _table(file: File, separator: str) -> Iterator[tuple[int, Row | RecordProblem]]:
+    with _opened(file) as data:
+        for number, row in table_rows(data, separator):
+            if isinstance(row, RecordProblem):
+                yield number, unfit(file, number, row.reason, row.excerpt)
             else:
-                yield reader.line_num, row
-    except csv.Error as error:
-        yield reader.line_num, unfit(file, reader.line_num, str(error), "")
+                yield number, row
 
 
 def _json(file: File) -> Iterator[tuple[int, Row | RecordProblem]]:
-    text = _text(file)
+    with _opened(file) as data:
+        text = data.read().decode("utf-8-sig", "replace")
     try:
         content = json.loads(text)
     except (RecursionError, ValueError):

@@ -19,6 +19,11 @@ def is_read(column: str) -> bool:
     return column in COLUMNS or column.partition(".")[0] in NESTED
 
 
+def record_row(cells: Mapping[str, str]) -> dict[str, Any]:
+    """What the cells of a table say of a record."""
+    return unfolded((name, parsed(name, cell)) for name, cell in cells.items() if is_read(name))
+
+
 def parsed(name: str, text: str) -> Any:
     """A cell of text as the value that a column of that name has; None where it is empty."""
     if not text.strip():

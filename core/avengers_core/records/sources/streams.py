@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from typing import IO, Any, Literal, cast
 
 from avengers_core.records.record import RecordProblem, problem
-from avengers_core.records.sources.cells import is_read, parsed, unfolded
+from avengers_core.records.sources.cells import record_row
 
 Row = bytes | Mapping[str, Any] | RecordProblem
 """A line of JSON, a row of a table or an item of an array, or why there is none."""
@@ -45,7 +45,8 @@ def rows_of(stream: IO[Any], before: int = 0) -> Iterator[tuple[int, Row]]:
         elif kind == "lines":
             yield from numbered_lines(data, before)
         else:
-            yield from _table(data, kind)
+            for number, row in table_rows(data, kind):
+                yield number, row if isinstance(row, RecordProblem) else record_row(row)
 
 
 def kind_of(head: bytes) -> Literal["lines", "array", ",", ";", "\t"]:
@@ -118,12 +119,6 @@ def numbered_lines(
             yield number, text
 
 
-def widen_cells() -> None:
-    """Let :mod:`csv` read cells of any length: a question may be longer than its 131,072."""
-    # The limit is the process's; somebody may have set a higher one.
-    csv.field_size_limit(max(csv.field_size_limit(), _LONGEST_CELL))
-
-
 def _broken_off(number: int, error: Exception) -> RecordProblem:
     # A damaged compressed file: what was read so far is good, the rest cannot be.
     return problem(number, f"the file cannot be read on from here ({error})", b"")
@@ -180,9 +175,18 @@ def _no_object(number: int, item: object) -> RecordProblem:
     return problem(number, "expected an object", item)
 
 
-def _table(data: IO[bytes], separator: str) -> Iterator[tuple[int, Row]]:
-    """The rows of a table, with the numbers of the lines that they begin in."""
-    widen_cells()
+def table_rows(
+    data: IO[bytes], separator: str
+) -> Iterator[tuple[int, dict[str, str] | RecordProblem]]:
+    """The rows of a table, by the names in its first line; numbers are of the lines they begin in.
+
+    Args:
+        data: text in UTF-8.
+        separator: of the cells.
+    """
+    # A question may be longer than its 131,072. The limit is the process's; somebody may have set
+    # a higher one.
+    csv.field_size_limit(max(csv.field_size_limit(), _LONGEST_CELL))
     unread: list[RecordProblem] = []
 
     def texts() -> Iterator[str]:
@@ -210,8 +214,7 @@ def _table(data: IO[bytes], separator: str) -> Iterator[tuple[int, Row]]:
         if not columns:
             columns = [name.strip() for name in cells]
         elif len(cells) == len(columns):
-            pairs = zip(columns, cells, strict=True)
-            yield number, unfolded((name, parsed(name, c)) for name, c in pairs if is_read(name))
+            yield number, dict(zip(columns, cells, strict=True))
         elif cells:
             reason = f"expected {len(columns)} columns, got {len(cells)}"
             yield number, problem(number, reason, separator.join(itertools.islice(cells, 8)))
