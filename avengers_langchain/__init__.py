@@ -13,6 +13,7 @@ try:
 except ModuleNotFoundError as error:
     raise OptionalDependencyError("langchain-core", "langchain") from error
 
+from avengers_langchain.binding import AvengersBinding
 from avengers_langchain.chat_models import AvengersChatModel
 from avengers_langchain.embeddings import AvengersEmbeddings
 from avengers_langchain.runnables import AvengersRouter
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from avengers_langchain.middleware import AvengersMiddleware as AvengersMiddleware
 
 __all__ = [
+    "AvengersBinding",
     "AvengersChatModel",
     "AvengersEmbeddings",
     "AvengersMiddleware",

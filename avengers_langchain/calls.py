@@ -25,6 +25,9 @@ from langchain_core.outputs import ChatGenerationChunk, ChatResult
 
 from avengers_core.serving.capabilities import Needs
 from avengers_core.serving.question import Request
+from avengers_core.serving.settings import given
+from avengers_core.serving.wording import tool_words
+from avengers_langchain.arguments import in_words, kind_of
 from avengers_langchain.backends import Backends
 from avengers_langchain.history import is_plain, portable, target_of
 from avengers_langchain.tools import BoundTools, StructuredOutput
@@ -145,7 +148,9 @@ class Call:
         arguments: for the backend, whichever it is.
         defaults: arguments for the backend, where it is bound to no others.
         tools: to be turned into the backend's own format, if any.
-        tool_choice: which of them the backend has to call, if the caller says so.
+        tool_choice: which of them the backend has to call, if the caller says so, in the form of
+            any provider.
+        parallel: whether it may call several at once, if the caller says so.
         structured: the schema of the answer, if any.
     """
 
@@ -155,6 +160,7 @@ class Call:
     defaults: Mapping[str, Any] = field(default_factory=dict)
     tools: BoundTools | None = None
     tool_choice: Any = None
+    parallel: bool | None = None
     structured: StructuredOutput | None = None
 
     def request(self, prompt: Request) -> Request:
@@ -177,15 +183,22 @@ class Call:
     def target(self, model: str, backends: Backends) -> Target:
         """What is to be called for a model, with the messages as it accepts them."""
         backend, bound = backends.get(model)
-        arguments = {**self.defaults, **bound}
+        layers = [self.defaults, bound]
+        # Whose words are to be spoken is not asked where nothing is said.
+        said = (self.defaults, bound, self.arguments, self.tools, self.tool_choice)
+        something = any(said) or self.parallel is not None
+        kind = kind_of(model, backend, {**bound, **self.arguments}) if something else "other"
         if self.tools is not None:
-            arguments |= self.tools.arguments_for(model, backend, self.tool_choice)
-        elif self.tool_choice is not None:
-            arguments["tool_choice"] = self.tool_choice
+            choice = self.tool_choice, self.parallel
+            layers.append(self.tools.arguments_for(model, backend, kind, *choice))
+        elif self.tool_choice is not None or self.parallel is not None:
+            words = tool_words(self.tool_choice, self.parallel, (), kind)
+            layers.append(given(tool_choice=words.choice, parallel_tool_calls=words.parallel))
         if self.structured is not None:
             no_native = backends.capabilities(model).structured_output is False
-            arguments |= self.structured.arguments_for(model, backend, no_native)
-        arguments |= self.arguments
+            layers.append(self.structured.arguments_for(model, backend, no_native))
+        layers.append(self.arguments)
+        arguments = in_words(layers, kind)
         bound_stop = arguments.pop("stop", None)
         messages = list(self.messages)
         if not is_plain(messages):

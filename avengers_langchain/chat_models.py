@@ -2,33 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator
 from typing import Any, cast
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
-from langchain_core.language_models import BaseChatModel, LanguageModelInput
+from langchain_core.language_models import BaseChatModel
 from langchain_core.language_models.base import LangSmithParams
 from langchain_core.load.serializable import SerializedConstructor, SerializedNotImplemented
-from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.messages import BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
-from langchain_core.runnables import Runnable
-from langchain_core.tools import BaseTool
-from pydantic import BaseModel
 
 from avengers_core.embedders.tokens import estimate_tokens
 from avengers_core.serving.question import current_hint, question_from_variables
 from avengers_core.serving.settings import CONFIG, OF_A_CALL, ServingSettings, given
 from avengers_langchain.answers import Asked, Method
 from avengers_langchain.backends import Backends
+from avengers_langchain.binding import BindsConfig
 from avengers_langchain.calls import Call, closing, structured_of, tools_of
 from avengers_langchain.question import ROUTING_QUERY, current_run, prompt_variables, read
 from avengers_langchain.serialization import dump_models, load_models, without_secrets
-from avengers_langchain.tools import BoundTools, StructuredOutput, structured_chain
-
-_TRACING = ("ls_structured_output_format", "structured_output_format")
 
 
-class AvengersChatModel(ServingSettings, BaseChatModel):
+class AvengersChatModel(ServingSettings, BindsConfig, BaseChatModel):  # type: ignore[misc]
     """Answers each call with the model that has the best balance of expected score and cost.
 
     A drop-in for any LangChain chat model: every call is handed to the same method of the chosen
@@ -185,6 +180,7 @@ class AvengersChatModel(ServingSettings, BaseChatModel):
             stop or self.stop,
             tools=tools_of(kwargs.pop("tools", None)),
             tool_choice=kwargs.pop("tool_choice", None),
+            parallel=kwargs.pop("parallel_tool_calls", None),
             structured=structured_of(kwargs.pop("structured_output", None)),
             arguments=kwargs,
             defaults=self._defaults(),
@@ -194,51 +190,6 @@ class AvengersChatModel(ServingSettings, BaseChatModel):
 
     def _defaults(self) -> dict[str, Any]:
         return given(temperature=self.temperature, max_tokens=self.max_tokens)
-
-    # -- tools and schemas: each backend makes its own of them --
-
-    def bind_tools(
-        self,
-        tools: Sequence[dict[str, Any] | type | Callable[..., Any] | BaseTool],
-        *,
-        tool_choice: Any = None,
-        **kwargs: Any,
-    ) -> Runnable[LanguageModelInput, AIMessage]:
-        """This model with tools; calls go to backends that can call them.
-
-        Args:
-            tools: functions, classes, schemas or tools, as the backends take them.
-            tool_choice: which tool has to be called: a name, ``"any"``, ``"auto"``, ``"none"``.
-            kwargs: further arguments of the backend's ``bind_tools``, such as ``strict``, and what
-                a call takes (``alpha``, ``model``, ``max_cost``, ...).
-        """
-        own = {k: kwargs.pop(k) for k in (*_TRACING, *OF_A_CALL) if k in kwargs}
-        choice = {} if tool_choice is None else {"tool_choice": tool_choice}
-        return self.bind(tools=BoundTools(tools, kwargs), **choice, **own)
-
-    def with_structured_output(
-        self, schema: dict[str, Any] | type, *, include_raw: bool = False, **kwargs: Any
-    ) -> Runnable[LanguageModelInput, dict[str, Any] | BaseModel]:
-        """This model, answering with objects of a schema; each backend does it in its own way.
-
-        Args:
-            schema: a pydantic class, a ``TypedDict``, a JSON schema or an OpenAI function.
-            include_raw: answer with ``{"raw": message, "parsed": object or None,
-                "parsing_error": error or None}``.
-            kwargs: arguments of the backend's ``with_structured_output``: ``method``
-                (``"function_calling"``, ``"json_schema"``, ``"json_mode"``), ``strict``; and what a
-                call takes (``alpha``, ``model``, ``max_cost``, ...).
-        """
-        own = {k: kwargs.pop(k) for k in OF_A_CALL if k in kwargs}
-        output = StructuredOutput(schema, kwargs)
-        traced = {"kwargs": {"method": kwargs.get("method")}, "schema": schema}
-        llm = self.bind(structured_output=output, ls_structured_output_format=traced, **own)
-
-        def parser_of(model: str) -> Runnable[Any, Any]:
-            no_native = self.pool.capabilities(model).structured_output is False
-            return output.parser(model, self.pool.get(model).model, no_native)
-
-        return structured_chain(llm, parser_of, include_raw)
 
     def get_num_tokens(self, text: str) -> int:
         """About how many tokens a text has; the backends' own counts differ from each other."""

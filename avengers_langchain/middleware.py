@@ -22,9 +22,11 @@ from avengers_core.errors import OptionalDependencyError
 from avengers_core.serving.answering import Answering
 from avengers_core.serving.capabilities import Needs
 from avengers_core.serving.failover import Attempt
-from avengers_core.serving.settings import Plan
+from avengers_core.serving.settings import OF_A_CALL, Plan, given
+from avengers_langchain.arguments import in_words, kind_of
 from avengers_langchain.backends import Backends
 from avengers_langchain.chat_models import AvengersChatModel
+from avengers_langchain.history import is_plain, portable, target_of
 from avengers_langchain.question import ROUTING_QUERY, read
 from avengers_langchain.tools import BoundTools
 
@@ -97,7 +99,8 @@ class AvengersMiddleware(AgentMiddleware[Any, Any, Any]):
         with_tools = Needs(tools=bool(request.tools))
         ways = _WAYS.get(type(request.response_format), (Needs(),))
         ways = tuple(way.along_with(with_tools, 0) for way in ways)
-        return self._settings.plan(prompt.needing(*ways, tokens=tools.tokens))
+        own = {k: v for k, v in request.model_settings.items() if k in OF_A_CALL}
+        return self._settings.plan(prompt.needing(*ways, tokens=tools.tokens), own)
 
 
 # How an object is asked for, and what a model needs for it.
@@ -125,12 +128,31 @@ class _AgentAnswering(Answering):
         self._ask = ask
 
     def start(self, attempt: Attempt) -> Any:
-        backend, arguments = self._backends.get(attempt.model)
-        settings = {**arguments, **self._request.model_settings}
-        return self._ask(self._request.override(model=backend, model_settings=settings), attempt)
+        return self._ask(_handed_over(self._request, attempt.model, self._backends), attempt)
 
     def tag(self, response: ModelResponse[Any], facts: Mapping[str, Any]) -> ModelResponse[Any]:
         return _tagged(response, facts)
+
+
+def _handed_over(request: ModelRequest[Any], model: str, backends: Backends) -> ModelRequest[Any]:
+    """A model call for a backend: its conversation and its settings as the backend accepts them."""
+    backend, bound = backends.get(model)
+    said = {k: v for k, v in request.model_settings.items() if k not in OF_A_CALL}
+    kind = kind_of(model, backend, {**bound, **said})
+    tools = BoundTools(request.tools, {})
+    parallel = said.pop("parallel_tool_calls", None)
+    words = tools.words(kind, request.tool_choice, parallel)
+    settings = in_words([bound, said, given(parallel_tool_calls=words.parallel)], kind)
+    messages = list(request.messages)
+    if not is_plain(messages):
+        messages = cast("Any", portable(messages, target_of(model, backend, settings)))
+    return request.override(
+        model=backend,
+        messages=messages,
+        model_settings=settings,
+        tool_choice=words.choice,
+        tools=tools.among(words),
+    )
 
 
 def _tagged(response: ModelResponse[Any], facts: Mapping[str, Any]) -> ModelResponse[Any]:

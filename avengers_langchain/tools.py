@@ -27,9 +27,11 @@ from langchain_core.utils.function_calling import convert_to_json_schema, conver
 
 from avengers_core.embedders.tokens import estimate_tokens
 from avengers_core.serving.capabilities import Needs
+from avengers_core.serving.settings import given
+from avengers_core.serving.wording import ToolWords, tool_words
 
-# Arguments that the framework binds for traces, and takes out again before it calls a model.
-_TRACING = ("ls_structured_output_format", "structured_output_format")
+TRACING = ("ls_structured_output_format", "structured_output_format")
+"""Arguments that the framework binds for traces, and takes out again before it calls a model."""
 ANSWERED_BY = "avengers_model"
 """Key of ``response_metadata`` under which a stream's first chunk names who answers."""
 
@@ -53,16 +55,50 @@ class BoundTools(list[dict[str, Any]]):
         """Whether the answer has to follow a schema besides."""
         return self._arguments.get("response_format") is not None
 
-    def arguments_for(self, model: str, backend: BaseChatModel, choice: Any) -> dict[str, Any]:
-        """What a backend is to be called with."""
-        key = (model, type(backend), repr(choice))
+    @cached_property
+    def names(self) -> list[str | None]:
+        """What the tools are called, None where only their provider knows."""
+        return [tool.get("function", tool).get("name") for tool in self]
+
+    def arguments_for(
+        self, model: str, backend: BaseChatModel, kind: str, choice: Any, parallel: bool | None
+    ) -> dict[str, Any]:
+        """What a backend is to be called with.
+
+        Args:
+            model: whose.
+            backend: turns the tools into its own format.
+            kind: of backend, as :func:`avengers_core.serving.wording.family` gives it.
+            choice: which of them it has to call, in the form of any provider, or None.
+            parallel: whether it may call several at once, or None.
+        """
+        key = (model, type(backend), kind, repr(choice), parallel)
         if key not in self._made:
-            arguments = dict(self._arguments)
-            if choice is not None:
-                arguments["tool_choice"] = choice
-            bound = backend.bind_tools(self._originals, **arguments)
-            self._made[key] = bound_arguments(bound)
+            self._made[key] = self._bound_to(backend, kind, choice, parallel)
         return self._made[key]
+
+    def _bound_to(
+        self, backend: BaseChatModel, kind: str, choice: Any, parallel: bool | None
+    ) -> dict[str, Any]:
+        arguments = dict(self._arguments)
+        own = arguments.pop("parallel_tool_calls", None)
+        words = self.words(kind, choice, own if parallel is None else parallel)
+        tools = self.among(words)
+        if not tools and self._originals:
+            return {}
+        arguments |= given(tool_choice=words.choice, parallel_tool_calls=words.parallel)
+        return bound_arguments(backend.bind_tools(tools, **arguments))
+
+    def words(self, kind: str, choice: Any, parallel: bool | None) -> ToolWords:
+        """What a kind of backend is told about them; see :meth:`arguments_for`."""
+        return tool_words(choice, parallel, list(filter(None, self.names)), kind)
+
+    def among(self, words: ToolWords) -> list[Any]:
+        """The tools that are handed over."""
+        if words.only is None:
+            return self._originals
+        named = zip(self._originals, self.names, strict=True)
+        return [tool for tool, name in named if name in words.only]
 
 
 class StructuredOutput(dict[str, Any]):
@@ -180,7 +216,7 @@ def bound_arguments(runnable: Runnable[Any, Any]) -> dict[str, Any]:
     """
     if not isinstance(runnable, RunnableBinding):
         raise TypeError(f"expected a model with bound arguments, got {type(runnable).__name__}")
-    return {k: v for k, v in runnable.kwargs.items() if k not in _TRACING}
+    return {k: v for k, v in runnable.kwargs.items() if k not in TRACING}
 
 
 def _answered_by(message: BaseMessage) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Collection
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from llama_index.core.base.llms.types import LLMMetadata, MessageRole
 from llama_index.core.constants import DEFAULT_CONTEXT_WINDOW
@@ -15,16 +15,12 @@ from avengers_core.errors import BackendConfigError, OptionalDependencyError
 from avengers_core.serving.capabilities import Capabilities
 from avengers_core.serving.endpoints import Endpoint
 from avengers_core.serving.pool import Pool, PoolSettings
-
-if TYPE_CHECKING:
-    pass
+from avengers_llamaindex.arguments import OF_ALL, with_settings
 
 # Context window, in tokens, of a model that nobody told more about: less than what current models
 # have, so the framework's prompt packing fits all of them. `capabilities=` says the true one.
 ASSUMED_WINDOW = 32_768
 OPENAI_URL = "https://api.openai.com/v1"
-
-_OF_ANSWERS = ("temperature", "max_tokens")
 
 
 class Backends(Pool[LLM]):
@@ -50,14 +46,8 @@ class Backends(Pool[LLM]):
                 f"capabilities= says that {model!r} calls tools, for which its LLM must be a "
                 f"FunctionCallingLLM, got {type(given).__name__}"
             )
-        options = self.settings.options
-        update = {name: options[name] for name in _OF_ANSWERS if name in options}
-        if unknown := update.keys() - type(given).model_fields.keys():
-            raise ValueError(
-                f"{', '.join(sorted(unknown))}: no setting of {type(given).__name__}, the LLM of "
-                f"{model!r}"
-            )
-        return given.model_copy(update=update) if update else given
+        said = {k: v for k, v in self.settings.options.items() if k in OF_ALL}
+        return with_settings(model, given, said) if said else given
 
     def _connect(self, model: str, name: str, endpoint: Endpoint) -> LLM:
         try:

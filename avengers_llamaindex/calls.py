@@ -15,24 +15,15 @@ from llama_index.core.base.llms.types import (
     ToolCallBlock,
 )
 from llama_index.core.bridge.pydantic import BaseModel
-from llama_index.core.llms.llm import LLM
 
 from avengers_core.routing.decision import RoutingDecision
 from avengers_core.serving.answering import Answering, Vote, answering, text_key
 from avengers_core.serving.failover import Attempt
 from avengers_core.serving.settings import OF_A_CALL, Plan
+from avengers_llamaindex.arguments import OF_TEMPLATES, accepted
 from avengers_llamaindex.backends import Backends
 from avengers_llamaindex.events import announce
-from avengers_llamaindex.history import is_plain, portable, target_of
 
-# What is given to these by name are the template's variables.
-_OF_TEMPLATES = frozenset(
-    prefix + name
-    for prefix in ("", "a")
-    for name in ("predict", "stream", "structured_predict", "stream_structured_predict")
-)
-# The first arguments of those that take tools.
-_OF_TOOLS = ("tools", "user_msg", "chat_history")
 # A vote is on whole answers.
 _WHOLE = {
     prefix + stream: prefix + whole
@@ -49,7 +40,7 @@ _WHOLE = {
 
 def own_settings(method: str, arguments: dict[str, Any]) -> dict[str, Any]:
     """What a call's arguments by name say about who answers; taken out of them."""
-    if method in _OF_TEMPLATES:
+    if method in OF_TEMPLATES:
         return {}
     return {name: arguments.pop(name) for name in OF_A_CALL if name in arguments}
 
@@ -99,7 +90,7 @@ class LLMAnswering(Answering):
         kwargs = {key: _copied(value) for key, value in asked.kwargs.items()}
         args = tuple(map(_copied, asked.args))
         backend = asked.backends.get(attempt.model)
-        args, kwargs = _carried_over(self._method, args, kwargs, attempt.model, backend)
+        args, kwargs = accepted(self._method, args, kwargs, attempt.model, backend)
         return getattr(backend, self._method)(*args, **kwargs)
 
     def tag(self, answer: Any, facts: Mapping[str, Any]) -> Any:
@@ -165,28 +156,6 @@ class _Marker:
         if self.finished is False:
             self.facts["truncated"] = True  # which all chunks share
         return ()
-
-
-def _carried_over(
-    method: str, args: tuple[Any, ...], kwargs: dict[str, Any], model: str, backend: LLM
-) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """The arguments, with the conversation among them as the backend accepts it."""
-    if method.endswith("chat"):
-        if not is_plain(args[0]):
-            args = (portable(args[0], target_of(model, backend)), *args[1:])
-        return args, kwargs
-    if "chat_with_tools" not in method:
-        return args, kwargs
-    given = {**dict(zip(_OF_TOOLS, args, strict=False)), **kwargs}
-    if not given.get("chat_history"):
-        return args, kwargs
-    history = list(given["chat_history"])
-    if asked := given.get("user_msg"):  # it is the last message, and what is before depends on it
-        history.append(asked if isinstance(asked, ChatMessage) else ChatMessage(asked))
-    history = portable(history, target_of(model, backend))
-    if rest := args[len(_OF_TOOLS) :]:
-        return (given["tools"], None, history, *rest), kwargs
-    return (), {**given, "user_msg": None, "chat_history": history}
 
 
 def _says_anything(answer: Any) -> bool:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from call_settings import check_anthropic
 from strict_answers import Answer, RefusalError, asked, require, signature
 
 Json = dict[str, Any]
@@ -41,6 +42,7 @@ _IN_RESULTS = {"text", "image", "document", "search_result"}
 
 def check(body: Json, model: str) -> None:
     """Refuse what the real server refuses."""
+    check_anthropic(body, model)
     messages = [{**m, "content": _blocks(m["content"])} for m in body["messages"]]
     require(messages, "messages: at least one message is required")
     _check_system(body.get("system"))

@@ -12,6 +12,7 @@ import pytest
 # `--import-mode=importlib` keeps tests/ off the path; in the order in which they build on another.
 for _name in (
     "strict_answers",
+    "call_settings",
     "openai_chat",
     "openai_responses",
     "anthropic_messages",

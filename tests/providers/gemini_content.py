@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from call_settings import check_gemini
 from strict_answers import Answer, RefusalError, asked, require, signature
 
 Json = dict[str, Any]
@@ -29,6 +30,7 @@ _BYPASS = "skip_thought_signature_validator"
 
 def check(body: Json, model: str) -> None:
     """Refuse what the real server refuses."""
+    check_gemini(body, model)
     contents = body["contents"]
     require(contents, "GenerateContentRequest.contents: contents is not specified")
     for i, content in enumerate(contents):

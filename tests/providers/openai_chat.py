@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from call_settings import check_chat
 from strict_answers import Answer, RefusalError, asked, require
 
 Json = dict[str, Any]
@@ -37,6 +38,7 @@ _MESSAGE_KEYS = {"role", "content", "name", "tool_calls", "tool_call_id", "refus
 
 def check(body: Json, model: str) -> None:
     """Refuse what the real servers refuse."""
+    check_chat(body, model)
     messages = body["messages"]
     require(messages, "[] is too short - 'messages'")
     reasons = "deepseek" in model

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from call_settings import check_responses
 from strict_answers import Answer, RefusalError, asked, require
 
 Json = dict[str, Any]
@@ -36,6 +37,7 @@ class Responses:
 
     def check(self, body: Json, model: str) -> None:
         """Refuse what the real server refuses."""
+        check_responses(body, model)
         given = body["input"]
         items = given if isinstance(given, list) else []
         called: set[str] = set()

@@ -46,6 +46,18 @@ def search(query: str) -> str:
     return query
 
 
+@tool
+def lookup(query: str) -> str:
+    """Look up."""
+    return query
+
+
+@tool
+def other(query: str) -> str:
+    """Something else."""
+    return query
+
+
 def _openai(model: str, **options: Any) -> Callable[[str, str], BaseChatModel]:
     def make(url: str, version: str) -> BaseChatModel:
         return ChatOpenAI(
@@ -217,6 +229,78 @@ def test_an_agent_may_be_called_by_a_name_that_openai_does_not_take(strict: Stri
     conversation.say("And you?")
     conversation.answer("openai")
     assert strict.refused == []
+
+
+# -- what is said of a call, in whose words ever --
+
+ANY = ["any", "required", True, {"type": "any"}, {"any": {}}, {"mode": "ANY"}]
+ONE = [
+    "search",
+    ["search"],
+    {"type": "function", "function": {"name": "search"}},
+    {"type": "function", "name": "search"},
+    {"type": "tool", "name": "search", "disable_parallel_tool_use": True},
+    {"tool": {"name": "search"}},
+    {"function_calling_config": {"mode": "ANY", "allowed_function_names": ["search"]}},
+    {
+        "type": "allowed_tools",
+        "allowed_tools": {"mode": "required", "tools": [{"type": "function", "name": "search"}]},
+    },
+]
+NONE = ["none", {"type": "none"}, {"mode": "NONE"}]
+SAID = {
+    "openai": ["required", {"type": "function", "function": {"name": "search"}}, "none"],
+    "responses": ["required", {"type": "function", "name": "search"}, "none"],
+    "claude": [{"type": "any"}, {"type": "tool", "name": "search"}, {"type": "none"}],
+    "claude, thinking": [None, None, {"type": "none"}],
+    "gemini": ["ANY", "ANY", "NONE"],
+}
+
+
+@pytest.mark.parametrize("kind", SAID)
+def test_a_tool_choice_in_any_form_reaches_each_kind_in_its_own(
+    strict: StrictServer, kind: str
+) -> None:
+    llm = router_over(strict.url, "v0")
+    for forms, said in zip((ANY, ONE, NONE), SAID[kind], strict=True):
+        for form in forms:
+            llm.bind_tools([search, lookup], tool_choice=form).invoke("Hi", model=kind)
+            body = strict.requests[-1][1]
+            if kind == "gemini":
+                found = body["toolConfig"]["functionCallingConfig"]["mode"]
+            else:
+                found = body.get("tool_choice")
+                if isinstance(found, dict):
+                    found.pop("disable_parallel_tool_use", None)
+            assert found == said, form
+    assert strict.refused == []
+
+
+def test_of_several_tools_only_those_are_handed_over(strict: StrictServer) -> None:
+    llm = router_over(strict.url, "v0")
+    for kind in KINDS:
+        bound = llm.bind_tools([search, lookup, other], tool_choice=["search", "lookup"])
+        bound.invoke("Hi", model=kind)
+        assert "other" not in str(strict.requests[-1][1]["tools"])
+    assert strict.refused == []
+
+
+def test_what_is_said_of_an_answer_reaches_each_kind_in_its_own_words(strict: StrictServer) -> None:
+    llm = router_over(strict.url, "v0").bind_tools([search], parallel_tool_calls=False)
+    said = {"seed": 1, "top_p": 0.5, "stop": ["end"], "frequency_penalty": 0.1}
+    if_length = ("max_tokens", "max_completion_tokens", "max_output_tokens")
+    for kind in KINDS:
+        for name in if_length:
+            llm.bind(**{name: 2000}, **said).invoke("Hi", model=kind)
+            body = strict.requests[-1][1]
+            config = body.get("generationConfig", body)
+            found = [v for k, v in config.items() if k.startswith("max") and "okens" in k.lower()]
+            assert found == [2000], (kind, name)
+    assert strict.refused == []
+    assert strict.requests[0][1]["parallel_tool_calls"] is False
+    claude = next(body for model, body in strict.requests if model == "claude-sonnet-4-5")
+    assert claude["tool_choice"] == {"type": "auto", "disable_parallel_tool_use": True}
+    assert claude["stop_sequences"] == ["end"]
 
 
 # -- histories of any shape --

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from typing import Any
 
@@ -26,10 +27,12 @@ from llama_index.core.base.llms.types import (
     VideoBlock,
 )
 from llama_index.core.llms.function_calling import FunctionCallingLLM
+from llama_index.core.prompts import ChatPromptTemplate
 from llama_index.core.tools import FunctionTool
 from llama_index.llms.openai import OpenAI, OpenAIResponses
 from llama_index.llms.openai_like import OpenAILike
 from providers_router import router_of
+from pydantic import BaseModel
 from strict_server import StrictServer
 
 from avengers_llamaindex import AvengersLLM
@@ -54,7 +57,18 @@ def search(query: str) -> str:
     return query
 
 
-SEARCH = FunctionTool.from_defaults(search)
+def lookup(query: str) -> str:
+    """Look up."""
+    return query
+
+
+class Person(BaseModel):
+    """A person."""
+
+    name: str
+
+
+SEARCH, LOOKUP = map(FunctionTool.from_defaults, (search, lookup))
 
 
 def _like(model: str) -> Make:
@@ -184,6 +198,93 @@ def test_a_loop_that_one_began_is_gone_on_with_by_all(
         assert _called(conversation.answer(reader))
         conversation.give_result()
         assert "I am " in str(conversation.answer(writer).content)
+    assert strict.refused == []
+
+
+# -- what is said of a call, in whose words ever --
+
+ANY = ["any", "required", True, {"type": "any"}, {"any": {}}, {"mode": "ANY"}]
+ONE = [
+    "search",
+    {"type": "function", "function": {"name": "search"}},
+    {"type": "function", "name": "search"},
+    {"type": "tool", "name": "search"},
+    {"function_calling_config": {"mode": "ANY", "allowed_function_names": ["search"]}},
+]
+NONE = ["none", {"type": "none"}]
+SAID = {
+    "openai": ["required", {"type": "function", "function": {"name": "search"}}, "none"],
+    "responses": ["required", {"type": "function", "name": "search"}, "none"],
+    "claude": [{"type": "any"}, {"type": "tool", "name": "search"}, {"type": "none"}],
+    "claude, thinking": [{"type": "auto"}, {"type": "auto"}, {"type": "none"}],
+    "gemini": ["ANY", "ANY", "NONE"],
+}
+
+
+@pytest.mark.parametrize("kind", SAID)
+def test_a_tool_choice_in_any_form_reaches_each_kind_in_its_own(
+    strict: StrictServer, kind: str
+) -> None:
+    llm = router_over(kind, strict.url)
+    for forms, said in zip((ANY, ONE, NONE), SAID[kind], strict=True):
+        for form in forms:
+            llm.chat_with_tools([SEARCH, LOOKUP], "Hi", tool_choice=form)
+            body = strict.requests[-1][1]
+            if kind == "gemini":
+                found = body["toolConfig"]["functionCallingConfig"]["mode"]
+            else:
+                found = body["tool_choice"]
+                if isinstance(found, dict):
+                    found.pop("disable_parallel_tool_use", None)
+            assert found == said, form
+    assert strict.refused == []
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_said_of_an_answer_reaches_each_kind_in_its_own_words(
+    strict: StrictServer, kind: str
+) -> None:
+    llm = router_over(kind, strict.url)
+    said = {"seed": 1, "top_p": 0.5, "stop": ["end"], "frequency_penalty": 0.1}
+    for name in ("max_tokens", "max_completion_tokens", "max_output_tokens"):
+        llm.chat([ChatMessage("Hi")], **{name: 2000}, **said)
+        llm.chat_with_tools([SEARCH], "Hi", **{name: 2000}, parallel_tool_calls=True, **said)
+        for _, body in strict.requests[-2:]:
+            config = body.get("generationConfig", body)
+            found = [v for k, v in config.items() if k.startswith("max") and "okens" in k.lower()]
+            assert found == [2000], name
+    assert strict.refused == []
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_settings_of_the_router_hold_of_every_kind(strict: StrictServer, kind: str) -> None:
+    models = {kind: KINDS[kind](strict.url)}
+    llm = AvengersLLM(router=router_of(list(KINDS)), models=models, temperature=1, max_tokens=2000)
+    llm.complete("Hi")
+    body = strict.requests[-1][1]
+    config = body.get("generationConfig", body)
+    found = [v for k, v in config.items() if k.startswith("max") and "okens" in k.lower()]
+    assert found == [2000]
+    assert config.get("temperature", 1.0) == 1.0  # which some models do not take
+    assert strict.refused == []
+
+
+@pytest.mark.filterwarnings("ignore:The 'output_format' parameter:DeprecationWarning")
+@pytest.mark.parametrize("writer", ["claude, thinking", "responses", "gemini 3"])
+def test_a_history_in_a_template_is_carried_over(strict: StrictServer, writer: str) -> None:
+    first = Conversation(strict.url, False)
+    first.say("Search, please.")
+    first.answer(writer)
+    first.give_result()
+    first.answer(writer)
+    first.say("And now?")
+    for kind in KINDS:
+        llm = router_over(kind, strict.url)
+        llm.predict(ChatPromptTemplate(first.messages))
+        rich = ChatPromptTemplate([ChatMessage("{{more}}"), *first.messages])
+        llm.predict(rich, more="{text}")
+        with suppress(ValueError, TypeError):  # of the answer, which is no object
+            llm.structured_predict(Person, ChatPromptTemplate(first.messages))
     assert strict.refused == []
 
 

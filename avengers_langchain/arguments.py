@@ -1,0 +1,42 @@
+"""A call's settings in the words of the chat model that is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from langchain_core.language_models import BaseChatModel
+
+from avengers_core.serving.settings import given
+from avengers_core.serving.wording import canonical, family, worded
+from avengers_langchain.history import target_of
+
+
+def kind_of(model: str, backend: BaseChatModel, arguments: Mapping[str, Any]) -> str:
+    """Whose words a chat model understands (:func:`avengers_core.serving.wording.family`).
+
+    Args:
+        model: what the router calls it.
+        backend: the chat model.
+        arguments: of the call, of which some change the protocol.
+    """
+    return family(target_of(model, backend, arguments).dialect)
+
+
+def in_words(layers: Iterable[Mapping[str, Any]], kind: str) -> dict[str, Any]:
+    """Arguments of a call as a kind of chat model takes them.
+
+    Args:
+        layers: arguments by name; where they overlap the later go before the earlier, in whichever
+            words they are said.
+        kind: what :func:`kind_of` gives; to ``"other"`` all is said as it is.
+    """
+    merged: dict[str, Any] = {}
+    if kind == "other":
+        for layer in layers:
+            merged |= layer
+        return merged
+    for layer in layers:
+        merged |= canonical(layer)
+    stop = given(stop=merged.pop("stop", None))  # which chat models take by this name
+    return {**worded(merged, kind), **stop}

@@ -1,0 +1,236 @@
+"""A call's arguments as the backend that is asked accepts them: its conversation, its tools, its
+settings."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from inspect import signature
+from typing import Any
+
+from llama_index.core.base.llms.types import ChatMessage
+from llama_index.core.llms.function_calling import FunctionCallingLLM
+from llama_index.core.llms.llm import LLM
+from llama_index.core.prompts import BasePromptTemplate, ChatPromptTemplate
+
+from avengers_core.serving.history import Target, is_gemini_3_or_later
+from avengers_core.serving.wording import (
+    OF_ANSWERS,
+    ToolChoice,
+    canonical,
+    family,
+    tool_words,
+    worded,
+)
+from avengers_llamaindex.history import is_plain, portable, target_of
+
+OF_TEMPLATES = frozenset(
+    prefix + name
+    for prefix in ("", "a")
+    for name in ("predict", "stream", "structured_predict", "stream_structured_predict")
+)
+"""Methods whose arguments by name are the variables of a template."""
+
+OF_ALL = ("temperature", "max_tokens")
+"""Settings of the router's LLM that hold of LLMs that the user gave too."""
+
+# The first arguments of the methods that take tools, and what else they take about them.
+_OF_TOOLS = ("tools", "user_msg", "chat_history")
+_PARALLEL = ("allow_parallel_tool_calls", "parallel_tool_calls")
+_COUNTS_THOUGHTS = re.compile(r"o\d|gpt-[5-9]")  # so OpenAI has another name for their length
+
+Arguments = tuple[tuple[Any, ...], dict[str, Any]]
+
+
+def accepted(
+    method: str, args: tuple[Any, ...], kwargs: dict[str, Any], model: str, backend: LLM
+) -> Arguments:
+    """The arguments of a method, by position and by name, as a backend accepts them.
+
+    Args:
+        method: of an LLM.
+        args: its arguments by position.
+        kwargs: those by name; the dict may be changed.
+        model: what the router calls the backend.
+        backend: who is asked.
+    """
+    if method in OF_TEMPLATES:
+        return _of_template(args, kwargs, model, backend)
+    if "chat_with_tools" in method:
+        return _of_tools(args, kwargs, target_of(model, backend), backend)
+    plain = not method.endswith("chat") or is_plain(args[0])
+    if plain and not kwargs:
+        return args, kwargs
+    target = target_of(model, backend)
+    if not plain:
+        args = (portable(args[0], target), *args[1:])
+    return args, _in_words(kwargs, target)
+
+
+def _of_template(
+    args: tuple[Any, ...], kwargs: dict[str, Any], model: str, backend: LLM
+) -> Arguments:
+    """(prompt,) or (class, prompt, arguments of the LLM); and the variables."""
+    at = next(i for i, arg in enumerate(args) if isinstance(arg, BasePromptTemplate))
+    prompt, rest = args[at], list(args[at + 1 :])
+    if rest and rest[0]:
+        rest[0] = _in_words(rest[0], target_of(model, backend))
+    if _holds_messages(prompt, kwargs):
+        shown = prompt.model_copy(update={"output_parser": None})
+        messages = shown.format_messages(llm=backend, **kwargs)
+        if not is_plain(messages):
+            messages = portable(messages, target_of(model, backend))
+            prompt = _rendered(messages, prompt.output_parser)
+    return (*args[:at], prompt, *rest), kwargs
+
+
+class _Rendered(ChatPromptTemplate):  # type: ignore[no-redef]
+    """A template that is rendered: its messages are sent as they are."""
+
+    def format_messages(self, llm: Any = None, **_: Any) -> list[ChatMessage]:
+        messages = list(self.message_templates)
+        parser = self.output_parser
+        return messages if parser is None else parser.format_messages(messages)
+
+
+def _rendered(messages: Sequence[ChatMessage], parser: Any) -> ChatPromptTemplate:
+    make: Any = _Rendered  # whose constructor is not the one that pydantic would make
+    rendered: ChatPromptTemplate = make(messages, output_parser=parser)
+    return rendered
+
+
+def _holds_messages(prompt: BasePromptTemplate, variables: Mapping[str, Any]) -> bool:
+    """Whether there are more messages in it than a question behind a system message."""
+    given = (*prompt.kwargs.values(), *variables.values())
+    if any(isinstance(v, list | tuple) and any(_is_message(m) for m in v) for v in given):
+        return True
+    return isinstance(prompt, ChatPromptTemplate) and not is_plain(prompt.message_templates)
+
+
+def _is_message(value: Any) -> bool:
+    return isinstance(value, ChatMessage)
+
+
+def _of_tools(
+    args: tuple[Any, ...], kwargs: dict[str, Any], target: Target, backend: LLM
+) -> Arguments:
+    """(tools, the user's message, what was said before); and how they are to be called."""
+    given = {**dict(zip(_OF_TOOLS, args, strict=False)), **kwargs}
+    if given.get("chat_history"):
+        history = list(given["chat_history"])
+        if asked := given.get("user_msg"):  # the last message, and what is before depends on it
+            history.append(asked if isinstance(asked, ChatMessage) else ChatMessage(asked))
+        given |= {"user_msg": None, "chat_history": portable(history, target)}
+    rest = args[len(_OF_TOOLS) :]
+    said = {name: given.pop(name) for name in ("tool_choice", *_PARALLEL) if name in given}
+    chosen = _chosen(said, given, family(target.dialect), backend) if said else {}
+    named = {name: given.pop(name) for name in [*given] if name in OF_ANSWERS}
+    given |= {**_in_words(named, target), **chosen}
+    first = [given.pop(name, None) for name in (_OF_TOOLS if rest else _OF_TOOLS[:1])]
+    return (*first, *rest), given
+
+
+def _chosen(
+    said: Mapping[str, Any], given: dict[str, Any], kind: str, backend: LLM
+) -> dict[str, Any]:
+    """Which tools have to be called, as arguments of a backend's ``chat_with_tools``."""
+    choice = said.get("tool_choice")
+    parallel = next((said[name] for name in _PARALLEL if said.get(name) is not None), None)
+    allowed = {} if parallel is None else {"allow_parallel_tool_calls": parallel}
+    if not choice:
+        return allowed
+    tools = list(given.get("tools") or ())
+    names = [tool.metadata.name for tool in tools]
+    read = ToolChoice.read(choice, names)
+    if read is not None and read.parallel is not None and parallel is None:
+        allowed = {"allow_parallel_tool_calls": read.parallel}
+    if kind == "other" and read is not None and not _takes_choice(backend):
+        # The framework's own words: a tool has to be called, one of these.
+        some = read.mode != "none" and (read.names or names)
+        handed = [tool for tool in tools if some and tool.metadata.name in some]
+        return {**allowed, "tools": handed, "tool_required": read.mode == "any"}
+    if kind == "anthropic" and read is not None:
+        parallel = bool(allowed.get("allow_parallel_tool_calls"))  # as its class has it
+        thinks = (getattr(backend, "thinking_dict", None) or {}).get("type")
+        if thinks in ("enabled", "adaptive") and read.mode == "any":
+            choice = "auto"  # who thinks cannot be forced
+    words = tool_words(choice, parallel, names, kind)
+    if words.only is not None:
+        tools = [tool for tool in tools if tool.metadata.name in words.only]
+    told = {} if words.choice is None else {"tool_choice": words.choice}
+    return {**allowed, **told, "tools": tools}
+
+
+def _takes_choice(backend: LLM) -> bool:
+    return (
+        isinstance(backend, FunctionCallingLLM)
+        and "tool_choice" in signature(type(backend)._prepare_chat_with_tools).parameters
+    )
+
+
+def _in_words(arguments: Mapping[str, Any], target: Target) -> dict[str, Any]:
+    """What is said of an answer, as a backend's client takes it by name."""
+    kind = family(target.dialect)
+    if not arguments or kind == "other":
+        return dict(arguments)
+    said = canonical(arguments)
+    if choice := said.get("tool_choice"):
+        said["tool_choice"] = tool_words(choice, None, (), kind).choice
+    name = target.remote_name or ""
+    effort = said.pop("reasoning_effort", None) if kind != "openai" else None
+    words = worded(said, kind)
+    if kind == "openai" and target.dialect.name == "openai" and _COUNTS_THOUGHTS.match(name):
+        length = words.pop("max_tokens", None)
+        return words if length is None else {**words, "max_completion_tokens": length}
+    if kind == "openai responses":
+        if (length := words.pop("max_tokens", None)) is not None:
+            words["max_output_tokens"] = length
+        if effort is not None:
+            words["reasoning"] = {"effort": effort}
+    if kind == "gemini":
+        config = {k: words.pop(k) for k in [*words] if k in _OF_CONFIG}
+        if effort is not None and is_gemini_3_or_later(name):
+            config["thinking_config"] = {"thinking_level": str(effort).upper()}
+        if config:
+            words["generation_config"] = {**words.get("generation_config", {}), **config}
+    return words
+
+
+def with_settings(model: str, backend: LLM, settings: Mapping[str, Any]) -> LLM:
+    """A copy of an LLM with other settings; it shares the clients.
+
+    Args:
+        model: names it in the error.
+        backend: the LLM, which stays as it is.
+        settings: those of :data:`OF_ALL` that are given.
+
+    Raises:
+        ValueError: its class has no such setting.
+    """
+    fields = type(backend).model_fields
+    config = getattr(backend, "_generation_config", None)
+    words = dict(settings)
+    if "max_tokens" in words and "max_tokens" not in fields and "max_output_tokens" in fields:
+        words["max_output_tokens"] = words.pop("max_tokens")
+    own = {name: value for name, value in words.items() if name in fields}
+    unknown = sorted(words.keys() - own.keys())
+    if unknown and not isinstance(config, Mapping):
+        raise ValueError(
+            f"{', '.join(unknown)}: no setting of {type(backend).__name__}, the LLM of {model!r}"
+        )
+    copy: LLM = backend.model_copy(update=own)
+    if isinstance(config, Mapping):  # Gemini's client keeps them apart, from its beginning on
+        private: Any = copy
+        private._generation_config = {**config, **worded(settings, "gemini")}
+    return copy
+
+
+_OF_CONFIG = {
+    "temperature",
+    "top_p",
+    "max_output_tokens",
+    "stop_sequences",
+    "seed",
+    "frequency_penalty",
+    "presence_penalty",
+}

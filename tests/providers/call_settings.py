@@ -1,0 +1,94 @@
+"""What the real servers take besides the history: their names for settings, their tool choices.
+
+OpenAI: https://platform.openai.com/docs/api-reference/chat/create and /responses/create; Anthropic:
+https://docs.anthropic.com/en/api/messages; Gemini: https://ai.google.dev/api/generate-content.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from strict_answers import require
+
+Json = dict[str, Any]
+
+_SAMPLING = {"temperature", "top_p"}
+_CHAT = _SAMPLING | {
+    *("model", "messages", "tools", "tool_choice", "parallel_tool_calls", "stream"),
+    *("stream_options", "max_tokens", "max_completion_tokens", "stop", "seed", "user"),
+    *("frequency_penalty", "presence_penalty", "reasoning_effort", "response_format"),
+}
+_RESPONSES = _SAMPLING | {
+    *("model", "input", "tools", "tool_choice", "parallel_tool_calls", "stream", "store"),
+    *("max_output_tokens", "reasoning", "text", "include", "user", "truncation", "metadata"),
+    *("instructions", "previous_response_id"),
+}
+_ANTHROPIC = _SAMPLING | {
+    *("model", "messages", "system", "max_tokens", "tools", "tool_choice", "stream"),
+    *("stop_sequences", "top_k", "thinking", "output_config", "metadata"),
+}
+_GEMINI = {"contents", "systemInstruction", "tools", "toolConfig", "generationConfig"}
+_GEMINI |= {"safetySettings", "cachedContent", "labels"}
+_CONFIG = {"temperature", "topP", "maxOutputTokens", "stopSequences", "seed", "candidateCount"}
+_CONFIG |= {"frequencyPenalty", "presencePenalty", "thinkingConfig", "responseMimeType"}
+_CONFIG |= {"responseJsonSchema", "responseSchema"}
+
+
+def _only(given: Json, known: set[str]) -> None:
+    require(not set(given) - known, f"Unrecognized request argument: {set(given) - known}")
+
+
+def check_chat(body: Json, model: str) -> None:
+    """OpenAI's chat completions."""
+    _only(body, _CHAT)
+    both = "max_tokens" in body and "max_completion_tokens" in body
+    require(not both, "max_tokens and max_completion_tokens cannot both be set")
+    _check_openai_choice(body, {"type", "function"})
+
+
+def check_responses(body: Json, model: str) -> None:
+    """OpenAI's Responses."""
+    _only(body, _RESPONSES)
+    _check_openai_choice(body, {"type", "name"})
+
+
+def _check_openai_choice(body: Json, keys: set[str]) -> None:
+    choice = body.get("tool_choice")
+    if choice is None or (choice == "none" and "input" in body):
+        return
+    require(body.get("tools"), "'tool_choice' is only allowed when 'tools' are specified")
+    if isinstance(choice, str):
+        require(choice in ("auto", "none", "required"), f"Invalid value: '{choice}'")
+    else:
+        require(set(choice) == keys and choice["type"] == "function", f"tool_choice: {choice}")
+        name = choice.get("name") or choice["function"]["name"]
+        known = [tool.get("function", tool)["name"] for tool in body["tools"]]
+        require(name in known, f"Tool choice '{name}' not found in 'tools'")
+
+
+def check_anthropic(body: Json, model: str) -> None:
+    """Anthropic's messages."""
+    _only(body, _ANTHROPIC)
+    if (choice := body.get("tool_choice")) is None:
+        return
+    require(isinstance(choice, dict), "tool_choice: Input should be an object")
+    require(body.get("tools"), "tool_choice may only be specified while providing tools")
+    kind = choice.get("type")
+    allowed = {"auto": set(), "any": set(), "tool": {"name"}, "none": None}
+    require(kind in allowed, f"tool_choice: unknown type {kind}")
+    beside = {"disable_parallel_tool_use"} | (allowed[kind] or set())
+    _only(choice, {"type"} if allowed[kind] is None else {"type", *beside})
+    thinks = (body.get("thinking") or {}).get("type") in ("enabled", "adaptive")
+    forced = kind in ("any", "tool")
+    require(not (thinks and forced), "Thinking may not be enabled when tool_choice forces tool use")
+
+
+def check_gemini(body: Json, model: str) -> None:
+    """Gemini's generateContent."""
+    _only(body, _GEMINI)
+    _only(body.get("generationConfig", {}), _CONFIG)
+    config = body.get("toolConfig", {}).get("functionCallingConfig", {})
+    mode = config.get("mode")
+    require(mode in (None, "AUTO", "ANY", "NONE", "VALIDATED"), f"Invalid mode {mode}")
+    names = config.get("allowedFunctionNames")
+    require(not names or mode in ("ANY", "VALIDATED"), "allowed_function_names: only with ANY")
