@@ -16,9 +16,28 @@ from langchain_core.runnables import RunnableBinding
 from avengers_core.errors import OptionalDependencyError
 from avengers_core.serving.capabilities import Capabilities
 from avengers_core.serving.endpoints import Endpoint
+from avengers_core.serving.history import Dialect
 from avengers_core.serving.pool import Pool, PoolSettings
+from avengers_langchain.history import target_of
 
 logger = logging.getLogger(__name__)
+
+MEDIA_IN_PROFILES = {
+    "images": "image_inputs",
+    "files": "pdf_inputs",
+    "audio": "audio_inputs",
+    "video": "video_inputs",
+}
+"""Capability -> what the framework's profiles of models call it."""
+
+_FAMILIES = {
+    "azure": "openai",
+    "azure_openai": "openai",
+    "anthropic_vertex": "anthropic",
+    "google_anthropic_vertex": "anthropic",
+    "google_genai": "google",
+    "google_vertexai": "google",
+}
 
 
 class Backend(NamedTuple):
@@ -99,8 +118,9 @@ class Backends(Pool[Backend]):
             profile["tool_calling"] = tools
         if (structured := _any(c.structured_output for c in known)) is not None:
             profile["structured_output"] = structured
-        if (images := _any(c.images for c in known)) is not None:
-            profile["image_inputs"] = images
+        for kind, key in MEDIA_IN_PROFILES.items():
+            if (takes := _any(getattr(c, kind) for c in known)) is not None:
+                profile[key] = takes  # type: ignore[literal-required]
         return profile or None
 
     @cached_property
@@ -151,12 +171,36 @@ def _own(backend: BaseChatModel) -> Capabilities:
     structured = profile.get("structured_output")
     if structured is None and tools is False:
         structured = _has_own_structured_output(backend)
+    dialect = target_of("", backend).dialect
+    media = {**dialect.media, **given_in(profile)}
     return Capabilities(
         tools=tools,
         structured_output=structured,
-        images=profile.get("image_inputs"),
         context_window=profile.get("max_input_tokens"),
+        provider=_provider(backend, dialect),
+        **media,
     )
+
+
+def given_in(profile: Mapping[str, Any]) -> dict[str, bool]:
+    """Which media a profile says that a model takes."""
+    said = {kind: profile.get(key) for kind, key in MEDIA_IN_PROFILES.items()}
+    return {kind: takes for kind, takes in said.items() if isinstance(takes, bool)}
+
+
+def _provider(backend: BaseChatModel, dialect: Dialect) -> str | None:
+    """Whose tools a backend can be given."""
+    if dialect.name.startswith("openai compatible") and _is_of_openai(backend):
+        return None  # it says that it is OpenAI's, and asks another
+    try:
+        name = str(backend._get_ls_params().get("ls_provider") or "")
+    except Exception:  # what a user's class does there may be anything
+        return None
+    return _FAMILIES.get(name, name) or None
+
+
+def _is_of_openai(backend: BaseChatModel) -> bool:
+    return any(parent.__name__ == "ChatOpenAI" for parent in type(backend).__mro__)
 
 
 def _has_own_structured_output(backend: BaseChatModel) -> bool | None:

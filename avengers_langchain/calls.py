@@ -174,7 +174,8 @@ class Call:
             self.tools is not None and self.tools.wants_schema
         )
         if self.tools or native:
-            own = Needs(tools=bool(self.tools), structured_output=native)
+            own = Needs() if self.tools is None else self.tools.needs
+            own = own._replace(structured_output=native)
             ways = tuple(way.along_with(own, 0) for way in ways)
         tokens = self.tools.tokens if self.tools else 0
         tokens += self.structured.tokens if self.structured is not None else 0

@@ -96,9 +96,8 @@ class AvengersMiddleware(AgentMiddleware[Any, Any, Any]):
         query = ensure_config().get("metadata", {}).get(ROUTING_QUERY)
         prompt = read([*system, *request.messages], {}, query)
         tools = BoundTools(request.tools, {})
-        with_tools = Needs(tools=bool(request.tools))
         ways = _WAYS.get(type(request.response_format), (Needs(),))
-        ways = tuple(way.along_with(with_tools, 0) for way in ways)
+        ways = tuple(way.along_with(tools.needs, 0) for way in ways)
         own = {k: v for k, v in request.model_settings.items() if k in OF_A_CALL}
         return self._settings.plan(prompt.needing(*ways, tokens=tools.tokens), own)
 

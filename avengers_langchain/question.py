@@ -14,7 +14,6 @@ Retrieved text must not decide the route, so the question is looked for, in this
 
 from __future__ import annotations
 
-import json
 import re
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
@@ -29,7 +28,6 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMe
 from langchain_core.prompt_values import PromptValue
 from langchain_core.tracers.context import register_configure_hook
 
-from avengers_core.embedders.tokens import estimate_tokens
 from avengers_core.serving.question import (
     CONTEXT_VARIABLES,
     Request,
@@ -38,6 +36,7 @@ from avengers_core.serving.question import (
     question_from_variables,
     routed_on,
 )
+from avengers_langchain.history.measuring import measure
 from avengers_langchain.history.writers import writer_of
 
 ROUTING_QUERY = "routing_query"
@@ -45,7 +44,6 @@ ROUTING_QUERY = "routing_query"
 _MOST_PROMPTS = 10_000  # remembered at a time; they are forgotten when the outermost run ends
 _MOST_COMPARED = 100  # of them with a text that none of them made as it is
 _TELLING = 20  # characters of a question that are not there by chance
-_IMAGE_TYPES = frozenset({"image", "image_url", "input_image"})
 
 
 @dataclass
@@ -203,21 +201,16 @@ def read(
         routing_query: what the caller wants it to be routed on.
     """
     texts = [str(message.text) for message in messages]
-    images = any(
-        isinstance(block, dict) and block.get("type") in _IMAGE_TYPES
-        for message in messages
-        if not isinstance(message.content, str)
-        for block in message.content
-    )
     human, earlier = _human(messages, texts)
     question = routed_on(_found(human, variables), routing_query)
-    tokens = sum(map(estimate_tokens, texts))
-    for message in messages:
-        if isinstance(message, AIMessage) and message.tool_calls:
-            tokens += estimate_tokens(json.dumps(message.tool_calls, default=str))
-    request = Request.of(question, tokens, images=images)
+    measured = measure(messages)
+    request = Request.of(question, measured.tokens, **dict.fromkeys(measured.media, True))
     return replace(
-        request, earlier=earlier, keeps=_loop_of(messages), answered_by=_answered_by(messages)
+        request,
+        earlier=earlier,
+        keeps=_loop_of(messages),
+        answered_by=_answered_by(messages),
+        cached_tokens=measured.read_by,
     )
 
 

@@ -26,7 +26,7 @@ from langchain_core.runnables import (
 from langchain_core.utils.function_calling import convert_to_json_schema, convert_to_openai_tool
 
 from avengers_core.embedders.tokens import estimate_tokens
-from avengers_core.serving.capabilities import Needs
+from avengers_core.serving.capabilities import Needs, needs_of_tools
 from avengers_core.serving.settings import given
 from avengers_core.serving.wording import ToolWords, tool_words
 
@@ -49,6 +49,11 @@ class BoundTools(list[dict[str, Any]]):
     def tokens(self) -> int:
         """Estimated length of the tools' schemas, which are part of the prompt."""
         return estimate_tokens(json.dumps(list(self), default=str))
+
+    @cached_property
+    def needs(self) -> Needs:
+        """What a backend must be able to do to be given them."""
+        return needs_of_tools(self._originals)
 
     @property
     def wants_schema(self) -> bool:

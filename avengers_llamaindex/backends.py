@@ -16,11 +16,15 @@ from avengers_core.serving.capabilities import Capabilities
 from avengers_core.serving.endpoints import Endpoint
 from avengers_core.serving.pool import Pool, PoolSettings
 from avengers_llamaindex.arguments import OF_ALL, with_settings
+from avengers_llamaindex.history import target_of
 
 # Context window, in tokens, of a model that nobody told more about: less than what current models
 # have, so the framework's prompt packing fits all of them. `capabilities=` says the true one.
 ASSUMED_WINDOW = 32_768
 OPENAI_URL = "https://api.openai.com/v1"
+
+# Whose tools the LLMs of a kind can be given; of OpenAI's two only the one for its Responses.
+_PROVIDERS = {"openai responses": "openai", "anthropic": "anthropic", "gemini": "google"}
 
 
 class Backends(Pool[LLM]):
@@ -80,11 +84,15 @@ class Backends(Pool[LLM]):
             return Capabilities()  # its metadata is what was told here
         metadata = _metadata(backend)
         window = metadata.context_window
-        if window == DEFAULT_CONTEXT_WINDOW:
-            return Capabilities(tools=metadata.is_function_calling_model)
         # The answer has to fit too, where its length is known.
-        room = window - max(metadata.num_output, 0)
-        return Capabilities(tools=metadata.is_function_calling_model, context_window=room)
+        room = None if window == DEFAULT_CONTEXT_WINDOW else window - max(metadata.num_output, 0)
+        dialect = target_of("", backend).dialect
+        return Capabilities(
+            tools=metadata.is_function_calling_model,
+            context_window=room,
+            provider=_PROVIDERS.get(dialect.name.partition(",")[0]),
+            **dialect.media,
+        )
 
     # -- what holds of all of them --
 

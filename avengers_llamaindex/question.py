@@ -27,7 +27,7 @@ from llama_index.core.tools import BaseTool
 from llama_index.core.utils import get_tokenizer
 
 from avengers_core.embedders.tokens import estimate_tokens
-from avengers_core.serving.capabilities import Needs
+from avengers_core.serving.capabilities import Needs, needs_of_tools
 from avengers_core.serving.question import (
     CONTEXT_VARIABLES,
     Request,
@@ -36,6 +36,7 @@ from avengers_core.serving.question import (
     question_from_variables,
     routed_on,
 )
+from avengers_llamaindex.history.measuring import Measured, measure
 from avengers_llamaindex.history.writers import ANSWERS, writer_of
 
 # What the framework fills with documents where it has no question: extractors, graph builders;
@@ -74,17 +75,19 @@ class Prompt(Request):
     """A call whose prompt can be counted.
 
     Attributes:
-        whole: the whole prompt.
+        whole: all the text of the prompt.
+        media_tokens: length of its pictures and the like.
     """
 
     whole: str = ""
+    media_tokens: int = 0
 
     def counted(self) -> Prompt:
         """The same with the prompt's tokens counted as the framework counts them to fill windows.
 
         A prompt that it made to fit must not be taken for too long because of an estimate.
         """
-        tokens = int(len(get_tokenizer()(self.whole)) * _SURE)
+        tokens = int(len(get_tokenizer()(self.whole)) * _SURE) + self.media_tokens
         return replace(self, needs=tuple(need._replace(tokens=tokens) for need in self.needs))
 
 
@@ -95,8 +98,9 @@ def from_text(prompt: str) -> Prompt:
 
 def from_messages(messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> Prompt:
     """A call with messages; raw tool schemas may be among its other arguments."""
-    tools = [json.dumps(tool, default=str) for tool in kwargs.get("tools") or ()]
-    return _conversation(messages, tools, structured_output=bool(kwargs.get("response_format")))
+    tools = list(kwargs.get("tools") or ())
+    needs = needs_of_tools(tools)._replace(structured_output=bool(kwargs.get("response_format")))
+    return _conversation(messages, [json.dumps(tool, default=str) for tool in tools], needs)
 
 
 def from_tools(
@@ -109,7 +113,7 @@ def from_tools(
     """A call with tools; the arguments of ``chat_with_tools``."""
     last = ChatMessage(content=user_msg) if isinstance(user_msg, str) else user_msg
     messages = [*(chat_history or ()), *([] if last is None else [last])]
-    return _conversation(messages, [_tool_text(tool) for tool in tools])
+    return _conversation(messages, [_tool_text(tool) for tool in tools], needs_of_tools(tools))
 
 
 def from_template(
@@ -126,34 +130,54 @@ def from_template(
     schema = [] if output_cls is None else [_schema_text(output_cls)]
     values = (value for value in variables.values() if isinstance(value, str))
     # Retrieved text with pictures in it is handed over as messages.
-    messages = list(_messages_in(variables.values()))
-    texts = (message.content or "" for message in messages)
-    whole = "\n".join([prompt.get_template(), *values, *texts, *schema])
+    each = [measure(message) for message in _messages_in(variables.values())]
+    parts = [prompt.get_template(), *values, *(part.text for part in each), *schema]
     question = _question_of(prompt, variables)
-    images = _has_images(messages) or _shows_images(prompt, variables)
+    media = _media_needs(each)
+    if _shows_images(prompt, variables):
+        media = media._replace(images=True)
     ways = (Needs(),) if output_cls is None else _CLASS
-    return _request(question, whole, ways, images=images)
+    return _request(
+        question,
+        "\n".join(parts),
+        tuple(way.along_with(media, 0) for way in ways),
+        sum(part.media_tokens for part in each),
+    )
 
 
-def _conversation(
-    messages: Sequence[ChatMessage], tools: Sequence[str], structured_output: bool = False
-) -> Prompt:
-    # What the tools' schemas say is part of the prompt.
-    whole = "\n".join([*(message.content or "" for message in messages), *tools])
+def _conversation(messages: Sequence[ChatMessage], tools: Sequence[str], needs: Needs) -> Prompt:
+    each = [measure(message) for message in messages]
     said = _human(messages)
     request = _request(
         RoutingText(said[-1] if said else "", "message"),
-        whole,
-        tools=bool(tools),
-        structured_output=structured_output,
-        images=_has_images(messages),
+        # What the tools' schemas say is part of the prompt.
+        "\n".join([*(part.text for part in each), *tools]),
+        (needs.along_with(_media_needs(each), 0),),
+        sum(part.media_tokens for part in each),
     )
     return replace(
         request,
         earlier=tuple(said[:-1]),
         keeps=_loop_of(messages),
         answered_by=_answered_by(messages),
+        cached_tokens=_read_by(messages, each),
     )
+
+
+def _media_needs(each: Iterable[Measured]) -> Needs:
+    named: dict[str, Any] = dict.fromkeys(frozenset().union(*(part.media for part in each)), True)
+    return Needs(**named)
+
+
+def _read_by(messages: Sequence[ChatMessage], each: Sequence[Measured]) -> dict[str, int]:
+    """model -> tokens before its last answer, which it has read."""
+    read_by: dict[str, int] = {}
+    tokens = 0
+    for message, part in zip(messages, each, strict=True):
+        if message.role in ANSWERS and (writer := writer_of(message)) is not None:
+            read_by[writer] = tokens
+        tokens += estimate_tokens(part.text) + part.media_tokens
+    return read_by
 
 
 def _loop_of(messages: Sequence[ChatMessage]) -> str | None:
@@ -175,12 +199,15 @@ def _answered_by(messages: Sequence[ChatMessage]) -> str | None:
 
 
 def _request(
-    question: RoutingText, whole: str, ways: tuple[Needs, ...] = (Needs(),), **needs: bool
+    question: RoutingText,
+    whole: str,
+    ways: tuple[Needs, ...] = (Needs(),),
+    media_tokens: int = 0,
 ) -> Prompt:
     question = routed_on(question)
-    tokens = estimate_tokens(whole)
-    each = tuple(Needs(**needs).along_with(way, tokens) for way in ways)
-    return Prompt(question, tokens, each, whole=whole)
+    tokens = estimate_tokens(whole) + media_tokens
+    needs = tuple(way._replace(tokens=tokens) for way in ways)
+    return Prompt(question, tokens, needs, whole=whole, media_tokens=media_tokens)
 
 
 def _messages_in(values: Iterable[Any]) -> Iterator[ChatMessage]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from keyword_router import EASY, HARD, MODELS, SPARE
+from keyword_router import EASY, HARD, MODELS, SPARE, keyword_embedder
 from langchain.agents import create_agent
 from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.prompts import ChatPromptTemplate
@@ -149,3 +149,22 @@ def test_a_summary_counts_as_what_was_said_before(router: Router) -> None:
     assert (said["model"], said["question_share"]) == (HARD, 0)
     said = llm.invoke([HumanMessage(OTHER), summary]).response_metadata["avengers"]
     assert said["model"] == EASY
+
+
+LONG = f"{OTHER} {'word ' * 8000}"
+
+
+async def test_changing_the_model_has_to_pay_for_itself(llm: Any, router: Router) -> None:
+    prices = {EASY: (1e-7, 1e-6), HARD: (2e-6, 1e-5, 2e-7), SPARE: (1e-6, 5e-6)}
+    priced = Router(router.artifact.reprice(prices), embedder=keyword_embedder())
+    paying = type(llm)(router=priced, alpha=0.3)
+    found = await facts(paying, LONG, TOPIC, writer=HARD)
+    assert (found["model"], found["kept"]) == (HARD, "prompt_cache")
+    full = (await facts(paying, LONG, TOPIC, writer=HARD, model=HARD, stay=False))["expected_cost"]
+    assert found["expected_cost"] < 0.6 * full
+    for anew in (
+        await facts(paying, LONG, TOPIC, writer=EASY),
+        await facts(paying, LONG, TOPIC, writer=HARD, stay=False),
+        await facts(paying, LONG, TOPIC),
+    ):
+        assert (anew["model"], "kept" in anew) == (EASY, False)

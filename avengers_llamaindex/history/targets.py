@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from llama_index.core.base.llms.base import BaseLLM
+from llama_index.core.llms.custom import CustomLLM
 
 from avengers_core.serving.history import (
     BEDROCK,
@@ -56,7 +57,7 @@ def _dialect(name: str, backend: Any) -> Dialect:
         return MISTRAL
     if "OpenAIResponses" in classes:
         return OPENAI_RESPONSES
-    if not backend.metadata.is_chat_model:
+    if not backend.metadata.is_chat_model or type(backend).chat is CustomLLM.chat:
         return TEXT_ONLY
     if "OpenAILike" in classes:
         return compatible_dialect(name)

@@ -79,6 +79,8 @@ class RoutingDecision:
         model: the best model, where it is known without the candidates.
         question_share: how far the query itself was decided on, in [0, 1], rather than what was
             said before it in a conversation.
+        stayed: another model would be the best, had this one not read the prompt's beginning
+            before.
         plausible_scores: as the property of that name; default, nothing is known.
     """
 
@@ -96,6 +98,7 @@ class RoutingDecision:
         relaxed: bool = False,
         model: str | None = None,
         question_share: float = 1.0,
+        stayed: bool = False,
         plausible_scores: Callable[[], Mapping[str, npt.NDArray[np.floating]]] | None = None,
     ) -> None:
         self._candidates = candidates
@@ -109,6 +112,7 @@ class RoutingDecision:
         self.relaxed = relaxed
         self._model = model
         self.question_share = question_share
+        self.stayed = stayed
         self._plausible_scores = plausible_scores
 
     @property
@@ -225,6 +229,7 @@ class RoutingDecision:
             "relaxed": self.relaxed,
             "prompt_tokens": self.prompt_tokens,
             "question_share": self.question_share,
+            "stayed": self.stayed,
             "candidates": [c._asdict() for c in self.candidates],
             "ineligible": dict(self.ineligible),
             "clusters": [c.to_dict() for c in self.clusters],

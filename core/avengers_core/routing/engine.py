@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 
 import numpy as np
@@ -45,6 +45,7 @@ class Engine:
         self._sizes = [int(n) for n in s.size]
         self._any_cost = bool(s.n_cost.any())
         self._least_support = float(scorer.evidence_table[: self.n_clusters].min())
+        self._cache_savings = _cache_savings(artifact)
         self._all_priced = not bool(np.isnan(scorer.cost_table).any())
         self._fixed = np.concatenate(
             [scorer.score_table, scorer.cost_table, scorer.evidence_table], axis=1
@@ -95,8 +96,20 @@ class Engine:
         self, features: Floats, alpha: float, call: RoutingCall, eligibility: Eligibility
     ) -> Ranking:
         estimate = features @ self._tables(alpha)
+        if call.cached_tokens:
+            estimate += self._saved(alpha, call.cached_tokens)
         relax = call.policy.on_empty == "relax"
         return Ranking(self.artifact.models, estimate, eligibility, relax)
+
+    def _saved(self, alpha: float, cached_tokens: Mapping[str, int]) -> Floats:
+        """(4M,) what changes for the models that have read tokens before.
+
+        The last feature is the tokens beyond the usual ones; a token that costs a tenth is as good
+        as nine tenths of a token less.
+        """
+        tokens = [cached_tokens.get(model, 0) for model in self.artifact.models]
+        saved: Floats = np.tile(-self._cache_savings * tokens, 4) * self._tables(alpha)[-1]
+        return saved.astype(self.scorer.dtype)
 
     def choose(self, features: Floats, alpha: float, call: RoutingCall) -> npt.NDArray[np.intp]:
         """(n,) the columns of the models that :meth:`rank` finds best; raises as it does."""
@@ -105,7 +118,7 @@ class Engine:
     def _choose(
         self, features: Floats, alpha: float, call: RoutingCall, eligibility: Eligibility
     ) -> npt.NDArray[np.intp]:
-        if eligibility.admits_all:
+        if eligibility.admits_all and not call.cached_tokens:
             table = self._tables(alpha)[:, : len(self.artifact.models)]
             best: npt.NDArray[np.intp] = np.argmax(features @ table, axis=1)
             return best
@@ -159,6 +172,19 @@ class Engine:
         large = (votes >= _LEAST_VOTE).nonzero()[0].tolist() or [int(votes.argmax())]
         ranked = sorted([(-float(votes[c]), c) for c in large])[:_MOST_VOTES]
         return tuple(ClusterVote(c, -v, self._sizes[c], self._topics[c]) for v, c in ranked)
+
+
+def _cache_savings(artifact: RouterArtifact) -> Floats:
+    """(M,) share of a prompt token's price that is saved where the provider has read it before."""
+    prices = [artifact.info.prices.get(model) for model in artifact.models]
+    return np.array(
+        [
+            0.0
+            if price is None or price.cached_input is None or price.input <= 0
+            else max(1 - price.cached_input / price.input, 0.0)
+            for price in prices
+        ]
+    )
 
 
 _ANY = RoutingCall()

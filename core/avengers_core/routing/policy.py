@@ -213,12 +213,15 @@ class RoutingCall(NamedTuple):
         n: how many models are wanted, at least 1.
         prompt_tokens: tokens of each query's whole prompt, or None for the query alone.
         unavailable: model -> reason, models that cannot serve the call.
+        cached_tokens: model -> tokens at the beginning of the prompt that its provider has read
+            before, and takes less for.
     """
 
     policy: Policy = Policy()
     n: int = 1
     prompt_tokens: int | None = None
     unavailable: Mapping[str, str] | None = None
+    cached_tokens: Mapping[str, int] | None = None
 
     @classmethod
     def of(
@@ -227,6 +230,7 @@ class RoutingCall(NamedTuple):
         n: int = 1,
         prompt_tokens: int | None = None,
         unavailable: Mapping[str, str] | None = None,
+        cached_tokens: Mapping[str, int] | None = None,
         **policy: Any,
     ) -> RoutingCall:
         """A call from the keywords of ``Router.route``, checked but for the models' names."""
@@ -242,7 +246,16 @@ class RoutingCall(NamedTuple):
             # An iterator would be used up by the first look at it.
             if name in policy and not isinstance(policy[name], (*_ONE_NAME_TYPES, type(None))):
                 policy[name] = tuple(policy[name])
-        return cls(Policy(**policy), n, prompt_tokens, unavailable)
+        if cached_tokens and not all(
+            _is_number(tokens) and 0 <= tokens <= _MOST_TOKENS for tokens in cached_tokens.values()
+        ):
+            raise ValueError(f"cached_tokens must map models to numbers, got {cached_tokens!r}")
+        return cls(Policy(**policy), n, prompt_tokens, unavailable, cached_tokens)
+
+    @property
+    def uncached(self) -> RoutingCall:
+        """The same, with nothing read before."""
+        return self._replace(cached_tokens=None)
 
     @property
     def relaxed(self) -> RoutingCall:

@@ -134,6 +134,7 @@ class Router:
         n: int = 1,
         prompt_tokens: int | None = None,
         unavailable: Mapping[str, str] | None = None,
+        cached_tokens: Mapping[str, int] | None = None,
         **policy: Unpack[PolicyArguments],
     ) -> RoutingDecision:
         """Rank the models for one query.
@@ -147,6 +148,8 @@ class Router:
                 (retrieved text, history); costs are scaled to it where the artifact knows what a
                 prompt token costs.
             unavailable: model -> reason, models that cannot serve this call.
+            cached_tokens: model -> tokens at the beginning of the prompt that its provider has read
+                before; they cost less where the artifact has a price for cached input.
             policy: the fields of :class:`~avengers_core.routing.policy.Policy`: ``alpha``
                 (default 0.5), or in place of it ``performance_weight`` and ``cost_sensitivity``,
                 ``target_cost``, ``target_score`` or ``target_saving``; and the limits ``models``,
@@ -157,7 +160,13 @@ class Router:
             ValueError: an argument out of range, or a model that the artifact does not have.
             EmbedderError: the embedder failed.
         """
-        call = RoutingCall.of(n=n, prompt_tokens=prompt_tokens, unavailable=unavailable, **policy)
+        call = RoutingCall.of(
+            n=n,
+            prompt_tokens=prompt_tokens,
+            unavailable=unavailable,
+            cached_tokens=cached_tokens,
+            **policy,
+        )
         turns = Turns.of(query, earlier)
         vectors = self.embedder.embed(turns.texts) if turns.texts else None
         return self._decide_turns(turns, vectors, call)
@@ -267,7 +276,7 @@ class Router:
         self, features: npt.NDArray[np.floating], call: RoutingCall
     ) -> list[RoutingDecision]:
         alpha = self._alpha(call)
-        return self.engine.rank(features, alpha, call).decisions(
+        decisions = self.engine.rank(features, alpha, call).decisions(
             lambda i: self.engine.votes(features[i]),
             lambda i: self.engine.plausible_scores(features[i : i + 1])[0],
             alpha=alpha,
@@ -275,6 +284,11 @@ class Router:
             n=call.n,
             prompt_tokens=call.prompt_tokens,
         )
+        if call.cached_tokens:
+            unread = self.engine.choose(features, alpha, call.uncached.relaxed).tolist()
+            for decision, other in zip(decisions, unread, strict=True):
+                decision.stayed = decision.model != self.models[other]
+        return decisions
 
     def _alpha(self, call: RoutingCall) -> float:
         """The alpha that a call gives, or the one that meets its target."""
@@ -282,7 +296,7 @@ class Router:
         if target is None:
             return call.policy.own_alpha
         _ = call.policy.own_alpha  # which checks that it is the only one
-        return self._alpha_meeting({target[0]: target[1]}, None, call)
+        return self._alpha_meeting({target[0]: target[1]}, None, call.uncached)
 
     def alpha_path(self, queries: Sequence[str] | None = None, **constraints: Any) -> AlphaCurve:
         """Expected score and cost as functions of alpha, with every alpha at which they change.

@@ -240,8 +240,12 @@ class Answering(ABC):
         return self.facts
 
     def _report(self, model: str) -> dict[str, Any]:
-        kept = {"kept": self.plan.kept_for} if model == self.plan.keeps else {}
-        return {**self.failover.report(model), "question_from": self.plan.question.source, **kept}
+        report = {**self.failover.report(model), "question_from": self.plan.question.source}
+        if model == self.plan.keeps:
+            report["kept"] = self.plan.kept_for
+        elif self.decision.stayed and model == self.decision.model:
+            report["kept"] = "prompt_cache"
+        return report
 
 
 @dataclass

@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from avengers_core.embedders.tokens import estimate_tokens
@@ -80,6 +80,7 @@ class Request:
         earlier: what the same human said before the question, oldest first.
         keeps: the model that made the tool calls whose results are the latest news, if any.
         answered_by: the model that gave the last answer of the conversation, if any.
+        cached_tokens: model -> tokens at the beginning of the prompt that it has read before.
     """
 
     question: RoutingText
@@ -88,9 +89,10 @@ class Request:
     earlier: tuple[str, ...] = ()
     keeps: str | None = None
     answered_by: str | None = None
+    cached_tokens: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, question: RoutingText, tokens: int, **needs: bool) -> Request:
+    def of(cls, question: RoutingText, tokens: int, **needs: Any) -> Request:
         """A call that can be served in one way."""
         return cls(question, tokens, (Needs(**needs, tokens=tokens),))
 

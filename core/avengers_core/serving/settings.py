@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from abc import abstractmethod
-from collections.abc import Mapping, Set
+from collections.abc import Collection, Mapping, Set
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -52,6 +52,7 @@ _ROUTER_BY_PATH = (
     "Mostly its embedder is in the way: save the artifact and give router= as its path, or make "
     "the model on the other side."
 )
+_LEAST_CACHED = 1_024  # tokens: the shortest beginning of a prompt that providers keep
 _ONE_ALPHA = "instead of alpha: "
 
 
@@ -360,8 +361,11 @@ class ServingSettings(RoutingSettings):
         votes, over = own.get("votes", self.votes), own.get("vote_over", self.vote_over)
         check_votes(votes, over)
         arguments["prompt_tokens"] = request.prompt_tokens
-        if request.earlier and stay is not False and request.question.source != "hint":
-            arguments["earlier"] = request.earlier
+        if stay is not False:
+            if request.earlier and request.question.source != "hint":
+                arguments["earlier"] = request.earlier
+            if cached := _large_enough(request.cached_tokens, pool.router.models):
+                arguments["cached_tokens"] = cached
         return Plan(
             router=pool.router,
             question=request.question,
@@ -551,6 +555,11 @@ def _led_by(model: str, own: RoutingDecision, others: RoutingDecision | None) ->
         question_share=own.question_share,
         plausible_scores=lambda: own.plausible_scores,
     )
+
+
+def _large_enough(cached_tokens: Mapping[str, int], models: Collection[str]) -> dict[str, int]:
+    """What providers keep of what was read before, for the models that there are."""
+    return {m: n for m, n in cached_tokens.items() if n >= _LEAST_CACHED and m in models}
 
 
 def _restored(cls: type[ServingSettings], fields: dict[str, Any], models: Any) -> ServingSettings:

@@ -6,7 +6,7 @@ from avengers_core.serving.capabilities import Capabilities, Needs, unmet
 
 
 def test_what_is_not_known_is_assumed() -> None:
-    everything = Needs(tools=True, structured_output=True, images=True, tokens=10**9)
+    everything = Needs(tools=True, structured_output=True, images=True, audio=True, tokens=10**9)
     assert unmet(everything, Capabilities()) is None
 
 
@@ -16,6 +16,11 @@ def test_what_is_not_known_is_assumed() -> None:
         (Needs(tools=True), Capabilities(tools=False), "tools"),
         (Needs(structured_output=True), Capabilities(structured_output=False), "structured"),
         (Needs(images=True), Capabilities(images=False), "images"),
+        (Needs(files=True), Capabilities(files=False), "files"),
+        (Needs(audio=True), Capabilities(audio=False), "audio"),
+        (Needs(video=True), Capabilities(video=False), "video"),
+        (Needs(providers=frozenset({"anthropic"})), Capabilities(provider="openai"), "anthropic"),
+        (Needs(providers=frozenset({"anthropic"})), Capabilities(), "anthropic"),
         (Needs(tokens=101), Capabilities(context_window=100), "101 tokens"),
     ],
 )

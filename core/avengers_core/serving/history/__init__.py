@@ -21,7 +21,7 @@ from avengers_core.serving.history.dialects import (
 )
 from avengers_core.serving.history.leavings import readable, sources, without_thoughts
 from avengers_core.serving.history.rules import carried_over
-from avengers_core.serving.history.turns import Call, Media, Part, Raw, Role, Turn
+from avengers_core.serving.history.turns import Call, Media, MediaKind, Part, Raw, Role, Turn
 
 __all__ = [
     "ANTHROPIC",
@@ -38,6 +38,7 @@ __all__ = [
     "Call",
     "Dialect",
     "Media",
+    "MediaKind",
     "Part",
     "Raw",
     "Role",

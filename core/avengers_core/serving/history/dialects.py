@@ -74,6 +74,14 @@ class Dialect:
     ends_with_assistant: bool = True
     foreign_calls: ForeignCalls = "kept"
 
+    @property
+    def media(self) -> dict[str, bool | None]:
+        """Which media it takes, as capabilities: False for those it takes in no format, else None
+        (the model decides)."""
+        kinds = {"images": self.images, "files": self.files, "audio": self.audio}
+        kinds["video"] = self.video
+        return {kind: None if known is None or known else False for kind, known in kinds.items()}
+
     def takes(self, media: Media) -> bool:
         """Whether a message of the user may hold this."""
         if media.upload is not None:
