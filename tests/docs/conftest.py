@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import json
 import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +39,7 @@ def folder(tmp_path: Path, server: StubServer, monkeypatch: pytest.MonkeyPatch) 
     others(tmp_path)
     export(tmp_path / "export")
     hub(tmp_path / "hub", monkeypatch)
+    calls(tmp_path / "calls.sqlite", [json.loads(line)["query"] for line in lines])
     return tmp_path
 
 
@@ -77,6 +80,24 @@ def runs(file: Path) -> None:
         "total_cost": "0.002",
     }
     write(file, json.dumps(run))
+
+
+def calls(file: Path, queries: list[str]) -> None:
+    """A log of graded calls, as the plugins' ``log=`` writes it."""
+    model = next(iter(json.loads(SAMPLE.read_text(encoding="utf-8").splitlines()[0])["records"]))
+    with closing(sqlite3.connect(file)) as log, log:
+        log.execute(
+            "CREATE TABLE calls (id TEXT PRIMARY KEY, time REAL, question TEXT, vector BLOB, "
+            "features BLOB, decision TEXT, propensity REAL, answered_by TEXT, "
+            "prompt_tokens INTEGER, completion_tokens INTEGER, cost REAL)"
+        )
+        log.execute("CREATE TABLE feedback (id TEXT, score REAL, time REAL, source TEXT)")
+        for i, query in enumerate(queries):
+            row = (str(i), 1.9e9 + i, query, model)
+            log.execute(
+                "INSERT INTO calls (id, time, question, answered_by) VALUES (?, ?, ?, ?)", row
+            )
+            log.execute("INSERT INTO feedback VALUES (?, 1, ?, 'thumb')", (str(i), 1.9e9 + i))
 
 
 def others(folder: Path) -> None:

@@ -26,6 +26,7 @@ LEAVES = {
         *("sweep.csv", "sweep.png", "rows.csv", "top-k.png"),
     ],
     "docs/fitting.md": ["artifact/artifact.json", "report.html", "all/artifact.json"],
+    "docs/learning.md": ["page.html", "artifact/artifact.json"],
     "docs/importing.md": ["records.jsonl", "artifact/artifact.json"],
     "docs/scale.md": ["artifact/artifact.json", "decisions", "vectors", "routed"],
 }

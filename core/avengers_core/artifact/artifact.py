@@ -278,6 +278,29 @@ class RouterArtifact:
             refinement=self.refinement and self.refinement.without_records(),
         )
 
+    def faded(self, factor: float, *, in_favour_of: RouterArtifact | None = None) -> RouterArtifact:
+        """The same artifact with all evidence counting ``factor`` times as much.
+
+        Args:
+            factor: in [0, 1]; 0.5 after one half-life.
+            in_favour_of: newer evidence, with the same clusters and models. A model then keeps
+                50 records' worth of what is known of it in a cluster until as much is newer:
+                a log says nothing of those who are not asked, and who forgets why they are not
+                asks them again.
+
+        Raises:
+            ValueError: the factor is out of range.
+        """
+        if not 0 <= factor <= 1:
+            raise ValueError(f"factor must lie in [0, 1], got {factor}")
+        newer, r = in_favour_of, self.refinement
+        statistics = newer.statistics if newer else None
+        return replace(
+            self,
+            statistics=self.statistics.faded(factor, statistics),
+            refinement=r and r.faded(factor, newer.refinement if newer else None),
+        )
+
     def drop_models(self, models: Iterable[str]) -> RouterArtifact:
         """The artifact without some models.
 

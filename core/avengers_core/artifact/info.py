@@ -43,6 +43,7 @@ class ArtifactInfo(BaseModel):
         source: what it was made from, in words.
         note: anything a user must know about its numbers.
         created: when, ISO 8601, UTC.
+        learnt_until: the last grade of a log that it has learnt, ISO 8601, UTC; empty if none.
         version: version of this package that made it.
     """
 
@@ -61,6 +62,7 @@ class ArtifactInfo(BaseModel):
     source: _Text = ""
     note: _Text = ""
     created: _Text = Field(default_factory=_now)
+    learnt_until: _Text = ""
     version: _Text = ""
 
     @field_validator("prices", mode="before")

@@ -94,6 +94,18 @@ class Moments:
     def __sub__(self, other: Moments) -> Moments:
         return Moments(**{k: v - getattr(other, k) for k, v in self.arrays().items()})
 
+    def faded(self, factor: float, models: Floats) -> Moments:
+        """All sums times factors in [0, 1].
+
+        Args:
+            factor: of what is shared by all models.
+            models: (M,) of the models' own sums.
+        """
+        shared = ("count", "vector", "gram")
+        return replace(
+            self.scaled(models), **{name: getattr(self, name) * factor for name in shared}
+        )
+
     def arrays(self) -> dict[str, Floats]:
         """The sums by name."""
         return {f.name: getattr(self, f.name) for f in fields(self)}

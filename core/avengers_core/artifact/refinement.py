@@ -137,6 +137,17 @@ class Refinement:
             self.difficulty and other.difficulty and self.difficulty + other.difficulty,
         )
 
+    def faded(self, factor: float, newer: Refinement | None = None) -> Refinement:
+        """As :meth:`avengers_core.artifact.statistics.Statistics.faded`."""
+        s = self.statistics.faded(factor, newer.statistics if newer else None)
+        cells = ratio(s.n, self.statistics.n, factor)
+        models = ratio(s.n.sum(axis=0), self.statistics.n.sum(axis=0), factor)
+        return self.with_records(
+            s,
+            self.moments.faded(factor, models),
+            self.difficulty and self.difficulty.faded(factor, cells),
+        )
+
     @property
     def nbytes(self) -> int:
         """Bytes of all arrays."""

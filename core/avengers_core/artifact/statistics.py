@@ -26,6 +26,9 @@ _ROUNDING = 1e-9
 # No sum over any number of records is larger; products of two of them are still finite.
 LARGEST = 1e30
 _LEAST_COUNT = 1e-3
+KEPT = 50.0
+"""Records' worth of a model in a cluster that do not fade before there are as many newer ones."""
+_COUNTS = ("topics", "n", "squares", "n_cost", "n_tokens", "n_token_cost")
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,7 +112,9 @@ class Statistics:
         # What a model without a score cost says nothing of what its answers cost.
         priced = ~np.isnan(outcomes.costs) & scored
         counted = scored & ~np.isnan(outcomes.prompt_tokens) & ~np.isnan(outcomes.completion_tokens)
-        lengths = np.array([n_bytes(q) for q in outcomes.queries], dtype=np.float64)
+        lengths = outcomes.length
+        if lengths is None:
+            lengths = np.array([n_bytes(q) for q in outcomes.queries], dtype=np.float64)
         length = lengths[:, None]
         n_datasets = len(outcomes.datasets)
         topics = np.bincount(labels * n_datasets + outcomes.dataset, minlength=k * n_datasets)
@@ -165,6 +170,24 @@ class Statistics:
 
     def __add__(self, other: Statistics) -> Statistics:
         return Statistics(**{f: a + getattr(other, f) for f, a in self.arrays().items()})
+
+    def faded(self, factor: float, newer: Statistics | None = None) -> Statistics:
+        """All sums times a factor; what is left of less than a thousandth of a record is none.
+
+        Args:
+            factor: in [0, 1].
+            newer: evidence in favour of which it fades: a model keeps :data:`KEPT` records' worth
+                in a cluster, or what there is, until there is as much that is newer.
+        """
+        cells = np.full_like(self.n, factor)
+        if newer is not None:
+            least = np.minimum(self.n, KEPT) - newer.n
+            cells = np.maximum(factor, ratio(least, self.n))
+        kept = {f: a * (cells if f in _PER_MODEL else factor) for f, a in self.arrays().items()}
+        for name in _COUNTS:
+            kept[name] = np.where(kept[name] < _LEAST_COUNT, 0.0, kept[name])
+        kept["score"] = np.minimum(kept["score"], kept["n"])
+        return replace(self, **kept)
 
     @cached_property
     def size(self) -> Floats:
@@ -229,7 +252,7 @@ class Statistics:
         shapes = {f: expected.get(f, (k, m)) for f in self.arrays()}
         if fault := check_arrays(self.arrays(), shapes):
             return fault
-        for name in ("topics", "n", "squares", "n_cost", "n_tokens", "n_token_cost"):
+        for name in _COUNTS:
             counts = getattr(self, name)
             if ((counts > 0) & (counts < _LEAST_COUNT)).any():
                 return f"{name} holds counts below {_LEAST_COUNT:g}"

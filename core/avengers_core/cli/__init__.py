@@ -11,6 +11,7 @@ from avengers_core.cli.collecting import collect_command
 from avengers_core.cli.evaluating import evaluate_command
 from avengers_core.cli.fitting import fit_command, merge_command, update_command
 from avengers_core.cli.importing import import_command
+from avengers_core.cli.learning import learn_command, watch_command
 from avengers_core.cli.pricing import reprice_command
 from avengers_core.cli.routing import calibrate_command, inspect_command, route_command
 from avengers_core.cli.shared import CONTEXT_SETTINGS, Commands
@@ -40,10 +41,12 @@ for command in (
     fit_command,
     import_command,
     inspect_command,
+    learn_command,
     merge_command,
     reprice_command,
     route_command,
     sweep_command,
     update_command,
+    watch_command,
 ):
     main.add_command(command)

@@ -1,4 +1,4 @@
-"""An evaluation as one self-contained page of HTML; needs the extra ``plot``."""
+"""An evaluation, or another report, as one self-contained page of HTML; needs ``plot``."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from avengers_core.evaluation.results import Results
 _WORDS = ("meaning", "setting")
 _PAGE = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>Held-out evaluation</title>
+<title>{title}</title>
 <style>
 :root {{ color-scheme: light dark; --ink: #1a1a1a; --page: #fff; --line: #ddd; --hover: #f4f4f4 }}
 @media (prefers-color-scheme: dark) {{
@@ -45,9 +45,13 @@ p, figure {{ max-width: 60rem }}
 @media print {{ .wide {{ overflow: visible }} table {{ font-size: 7pt }} }}
 figure {{ margin: 1rem 0 }} svg {{ max-width: 100%; height: auto; border-radius: 4px }}
 </style>
-<h1>Held-out evaluation</h1><p>{summary}</p>{pictures}{tables}
+<h1>{title}</h1><p>{summary}</p>{pictures}{tables}
 </html>
 """
+
+
+Table = tuple[str, str, Sequence[str], Iterable[Sequence[str]]]
+"""A title, a note, the heading and the rows."""
 
 
 def to_html(report: Results) -> str:
@@ -57,22 +61,35 @@ def to_html(report: Results) -> str:
         ("Accuracy and cost against alpha", plots.over_alpha(report)),
         ("Who is chosen, by alpha", plots.selection_shares(report)),
     )
-    pictures = "".join(
-        f"<h2>{title}</h2><figure>{plots.to_svg(figure)}</figure>" for title, figure in figures
-    )
-    tables = (
+    tables: tuple[Table, ...] = (
         ("Metrics", "", ("metric", "value", "meaning"), metric_rows(report)),
         (COMPARISON, " ".join(notes(report)), *comparison(report)),
         ("95 % confidence", CONFIDENCE, *confidence(report)),
         ("Share of the queries", "", *selection(report)),
         ("Setup", "", *setup(report)),
     )
+    pictures = [(title, plots.to_svg(figure)) for title, figure in figures]
+    return html_page("Held-out evaluation", summary(report), pictures, tables)
+
+
+def html_page(
+    title: str, lead: str, pictures: Iterable[tuple[str, str]], tables: Iterable[Table]
+) -> str:
+    """One self-contained page.
+
+    Args:
+        title: of the page.
+        lead: what stands under it.
+        pictures: titles, and SVG elements.
+        tables: those without rows are left out; columns called "meaning" or "setting" are text.
+    """
+    drawn = "".join(f"<h2>{name}</h2><figure>{svg}</figure>" for name, svg in pictures)
     body = "".join(
-        f"<h2>{title}</h2><p>{html.escape(note)}</p>{_html_table(head, rows)}"
-        for title, note, head, rows in tables
+        f"<h2>{name}</h2><p>{html.escape(note)}</p>{_html_table(head, rows)}"
+        for name, note, head, rows in tables
         if rows
     )
-    return _PAGE.format(summary=html.escape(summary(report)), pictures=pictures, tables=body)
+    return _PAGE.format(title=title, summary=html.escape(lead), pictures=drawn, tables=body)
 
 
 def _html_table(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

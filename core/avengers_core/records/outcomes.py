@@ -29,6 +29,7 @@ class Outcomes:
         completion_tokens: (n, M) float64, NaN where unknown.
         propensity: (n,) the chance with which the models of each query were chosen; NaN where
             unknown.
+        length: (n,) bytes of UTF-8 of the texts, where they are known without the texts.
     """
 
     queries: list[str]
@@ -40,6 +41,7 @@ class Outcomes:
     prompt_tokens: npt.NDArray[np.float64]
     completion_tokens: npt.NDArray[np.float64]
     propensity: npt.NDArray[np.float64]
+    length: npt.NDArray[np.float64] | None = None
 
     @property
     def weights(self) -> npt.NDArray[np.float64]:
@@ -67,6 +69,7 @@ class Outcomes:
             prompt_tokens=self.prompt_tokens[index],
             completion_tokens=self.completion_tokens[index],
             propensity=self.propensity[index],
+            length=None if self.length is None else self.length[index],
         )
 
 

@@ -97,6 +97,15 @@ class Difficulty:
     def __add__(self, other: Difficulty) -> Difficulty:
         return replace(self, asked=self.asked + other.asked, every=self.every + other.every)
 
+    def faded(self, factor: float, cells: Floats) -> Difficulty:
+        """The same direction with all sums times factors in [0, 1].
+
+        Args:
+            factor: of the clusters' sums.
+            cells: (K, M) of the models' own.
+        """
+        return replace(self.scaled(cells), every=self.every * factor)
+
     def select_models(self, columns: Sequence[int | None], missing: Missing = "skip") -> Difficulty:
         """As :meth:`avengers_core.artifact.statistics.Statistics.select_models`."""
         index = np.array([-1 if c is None else c for c in columns], dtype=np.int64)

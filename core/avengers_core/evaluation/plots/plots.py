@@ -35,7 +35,7 @@ _MOST_STEPS = 150
 _NO_METADATA = dict.fromkeys(("Creator", "Date", "Format", "Type"))
 _PATH = re.compile(r' d="[^"]*"')
 _DECIMALS = re.compile(r"(\.\d\d)\d+")
-_INK, _GREY, _ACCENT = "#1a1a1a", "#777777", "#b5121b"
+INK, GREY, ACCENT = "#1a1a1a", "#777777", "#b5121b"
 
 
 def require_matplotlib() -> None:
@@ -50,7 +50,7 @@ def require_matplotlib() -> None:
         raise OptionalDependencyError("matplotlib", "plot") from None
 
 
-def _figure(width: float, height: float, **subplots: Any) -> tuple[Figure, Any]:
+def new_figure(width: float, height: float, **subplots: Any) -> tuple[Figure, Any]:
     """A figure outside pyplot's global state, which is neither thread-safe nor collected."""
     require_matplotlib()
     from matplotlib.figure import Figure
@@ -66,23 +66,23 @@ def _figure(width: float, height: float, **subplots: Any) -> tuple[Figure, Any]:
 
 def _say(ax: Any, text: str) -> None:
     """Write in an empty frame why it is empty."""
-    ax.text(0.5, 0.5, text, transform=ax.transAxes, ha="center", va="center", color=_INK)
+    ax.text(0.5, 0.5, text, transform=ax.transAxes, ha="center", va="center", color=INK)
 
 
 def tradeoff(report: Results) -> Figure:
     """Accuracy against mean cost: the router's curve, the single models, their Pareto front."""
-    figure, ax = _figure(8, 5)
+    figure, ax = new_figure(8, 5)
     curve = report.curve
     there = ~(np.isnan(report.curve.cost) | np.isnan(curve.score))
     order = np.flatnonzero(there)[np.argsort(report.curve.cost[there], kind="stable")]
     routed_cost, routed = report.curve.cost[order], curve.score[order]
-    ax.plot(routed_cost, routed, color=_ACCENT, linewidth=0.8, alpha=0.4)
+    ax.plot(routed_cost, routed, color=ACCENT, linewidth=0.8, alpha=0.4)
     front = pareto_front(routed, routed_cost)
     ax.step(
         routed_cost[front],
         routed[front],
         where="post",
-        color=_ACCENT,
+        color=ACCENT,
         linewidth=2.2,
         # Its best point, which is all there is where every alpha makes the same choices.
         marker="D",
@@ -95,14 +95,14 @@ def tradeoff(report: Results) -> Figure:
     cost, score = curve.single_cost[known], curve.single_score[known]
     names = [m for m, k in zip(shortened(curve.models), known, strict=True) if k]
     best = pareto_front(score, cost)
-    ax.scatter(cost[~best], score[~best], marker="o", facecolor="white", edgecolor=_GREY, s=36)
-    ax.scatter(cost[best], score[best], marker="s", color=_INK, s=36, zorder=3)
+    ax.scatter(cost[~best], score[~best], marker="o", facecolor="white", edgecolor=GREY, s=36)
+    ax.scatter(cost[best], score[best], marker="s", color=INK, s=36, zorder=3)
     steps = np.argsort(cost[best])
     ax.step(
         cost[best][steps],
         score[best][steps],
         where="post",
-        color=_INK,
+        color=INK,
         linestyle="--",
         linewidth=1,
         label="single models (squares: Pareto front)",
@@ -141,7 +141,7 @@ def _left_out(report: Results) -> str:
 
 def over_alpha(report: Results) -> Figure:
     """Accuracy and mean cost as functions of alpha, with the best single model's."""
-    figure, (top, bottom) = _figure(8, 5.5, nrows=2, sharex=True)
+    figure, (top, bottom) = new_figure(8, 5.5, nrows=2, sharex=True)
     curve, best = report.curve, report.best_single
     name = shortened(curve.models)[curve.models.index(best.name)]
     accuracy = best.dataset_mean if report.average == "dataset" else best.query_mean
@@ -149,12 +149,12 @@ def over_alpha(report: Results) -> Figure:
         (top, curve.score, accuracy, "accuracy"),
         (bottom, report.curve.cost, best.mean_cost, "mean cost of a call, USD"),
     ):
-        ax.stairs(values, curve.path.edges, color=_ACCENT, linewidth=1.8, baseline=None)
+        ax.stairs(values, curve.path.edges, color=ACCENT, linewidth=1.8, baseline=None)
         ax.set_ylabel(label)
         ax.margins(y=0.15)
         if np.isnan(reference):
             continue
-        ax.axhline(reference, color=_INK, linestyle="--", linewidth=1)
+        ax.axhline(reference, color=INK, linestyle="--", linewidth=1)
         ax.annotate(
             f"best single model ({plain(name)})",
             (0.01, reference),
@@ -177,7 +177,7 @@ def over_alpha(report: Results) -> Figure:
 
 def selection_shares(report: Results) -> Figure:
     """Share of the queries that each model gets, as a function of alpha."""
-    figure, ax = _figure(8, 4.5)
+    figure, ax = new_figure(8, 4.5)
     curve = report.curve
     shares = curve.path.shares(len(curve.models))
     edges = curve.path.edges
@@ -211,7 +211,7 @@ def selection_shares(report: Results) -> Figure:
             linewidth=0,
             label=name,
         )
-        ax.plot(at, ceiling, color=_INK, linewidth=0.6)
+        ax.plot(at, ceiling, color=INK, linewidth=0.6)
         floor = ceiling
     ax.set(
         xlim=(0, 1),
@@ -236,7 +236,7 @@ def cluster_map(artifact: RouterArtifact) -> Figure:
 
     Neighbours in the picture are neighbours in the embedding; larger distances mean nothing.
     """
-    figure, ax = _figure(9, 7)
+    figure, ax = new_figure(9, 7)
     ax.spines[:].set_visible(False)
     size = artifact.statistics.size
     k = artifact.n_clusters
@@ -255,7 +255,7 @@ def cluster_map(artifact: RouterArtifact) -> Figure:
     else:
         plane = np.stack([np.arange(k), np.zeros(k)], axis=1)
     area = 20 + 600 * size / max(size.max(), 1)
-    ax.scatter(*plane.T, s=area, facecolor="#dddddd", edgecolor=_INK, linewidth=0.6)
+    ax.scatter(*plane.T, s=area, facecolor="#dddddd", edgecolor=INK, linewidth=0.6)
     ax.set(xticks=[], yticks=[], xlabel="a circle is a cluster, its area the number of records")
     ax.margins(x=0.08, y=0.06)
     topics = [", ".join(artifact.topics(c, most=1)) for c in range(k)]
@@ -272,14 +272,14 @@ def study_results(summary: Sequence[Mapping[str, Any]], name: str) -> Figure:
         name: of what was varied.
     """
     panels = (("perf_gain", "PerfGain"), ("cost_save_95", "CostSave at 95 %"), ("aiq", "AIQ"))
-    figure, axes = _figure(11, 3.6, ncols=len(panels))
+    figure, axes = new_figure(11, 3.6, ncols=len(panels))
     at = np.arange(len(summary))
     # A line between names would say that something lies between them.
     line = "none" if any(isinstance(row["value"], str) for row in summary) else "-"
     for ax, (metric, label) in zip(axes, panels, strict=True):
         mean = np.array([row[metric] for row in summary], dtype=np.float64)
         spread = np.nan_to_num([row[f"{metric}_std"] for row in summary])
-        ax.errorbar(at, mean, yerr=spread, color=_INK, marker="o", linestyle=line, capsize=3)
+        ax.errorbar(at, mean, yerr=spread, color=INK, marker="o", linestyle=line, capsize=3)
         ax.set_xticks(at, [str(row["value"]) for row in summary])
         if len(summary) > _MOST_FLAT_LABELS:
             ax.tick_params(axis="x", rotation=90, labelsize=7)

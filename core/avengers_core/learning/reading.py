@@ -1,0 +1,207 @@
+"""Reading a log of calls into columns."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import replace
+from os import PathLike
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from avengers_core.embedders.surface import SURFACE_FEATURES, surface
+from avengers_core.errors import RecordError
+from avengers_core.learning.calls import Calls
+from avengers_core.routing.policy import DEFAULT_ALPHA, RoutingCall
+from avengers_core.routing.queries import Queries
+from avengers_core.routing.router import Router
+
+Floats = npt.NDArray[np.float64]
+
+
+class LoggedCall(NamedTuple):
+    """One answered call, with its score if somebody gave one.
+
+    Attributes:
+        time: seconds since 1970 UTC.
+        model: who answered.
+        question: the text, or None where texts are not kept.
+        vector: (d,) of the embedder that decided, or None.
+        surface: its surface features, or None.
+        alpha: the weight that the decision was made with.
+        promised_score: expected of the model that answered, or None.
+        promised_cost: likewise, USD, or None.
+        familiarity: of the query, in [0, 1], or None.
+        cost: USD, or None.
+        prompt_tokens: or None.
+        completion_tokens: or None.
+        propensity: chance in (0, 1] with which the model that answered was chosen, or None.
+        score: in [0, 1], or None.
+        graded: when the score came, seconds since 1970 UTC, or None.
+    """
+
+    time: float
+    model: str
+    question: str | None = None
+    vector: Sequence[float] | npt.NDArray[np.float32] | None = None
+    surface: Sequence[float] | npt.NDArray[np.float32] | None = None
+    alpha: float = DEFAULT_ALPHA
+    promised_score: float | None = None
+    promised_cost: float | None = None
+    familiarity: float | None = None
+    cost: float | None = None
+    prompt_tokens: float | None = None
+    completion_tokens: float | None = None
+    propensity: float | None = None
+    score: float | None = None
+    graded: float | None = None
+
+
+CallSource = str | PathLike[str] | Iterable[LoggedCall]
+"""The path of a log that the plugins' ``log=`` wrote, or its calls."""
+
+
+def read_log(path: str | PathLike[str]) -> Iterator[LoggedCall]:
+    """The answered calls of a log, each with its last score.
+
+    Raises:
+        RecordError: the file is no log.
+    """
+    file = Path(path)
+    if not file.is_file():
+        raise RecordError(f"{file}: no such log of calls")
+    try:
+        with closing(sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", uri=True)) as log:
+            log.row_factory = sqlite3.Row
+            yield from map(_call, log.execute(_ANSWERED))
+    except sqlite3.DatabaseError as error:
+        raise RecordError(
+            f"{file} is not a log of calls, the SQLite file that log= writes ({error})"
+        ) from None
+
+
+# The score that came last is what counts.
+_ANSWERED = """
+SELECT calls.*, graded.score AS score, graded.time AS graded FROM calls
+LEFT JOIN (SELECT id, score, time, max(rowid) FROM feedback GROUP BY id) AS graded USING (id)
+WHERE answered_by IS NOT NULL
+"""
+
+
+def _call(row: sqlite3.Row) -> LoggedCall:
+    decision = json.loads(row["decision"] or "{}")
+    found = (c for c in decision.get("candidates", ()) if c["model"] == row["answered_by"])
+    promise: dict[str, Any] = next(found, {})
+    return LoggedCall(
+        time=row["time"],
+        model=row["answered_by"],
+        question=row["question"],
+        vector=_array(row["vector"]),
+        surface=_array(row["features"]),
+        alpha=decision.get("alpha", DEFAULT_ALPHA),
+        promised_score=promise.get("expected_score"),
+        promised_cost=promise.get("expected_cost"),
+        familiarity=decision.get("familiarity"),
+        cost=row["cost"],
+        prompt_tokens=row["prompt_tokens"],
+        completion_tokens=row["completion_tokens"],
+        propensity=row["propensity"],
+        score=row["score"],
+        graded=row["graded"],
+    )
+
+
+def _array(blob: bytes | None) -> npt.NDArray[np.float32] | None:
+    return None if blob is None else np.frombuffer(blob, dtype="<f4")
+
+
+def read_calls(source: CallSource, router: Router) -> Calls:
+    """The answered calls of models that the router knows, as columns.
+
+    Queries are embedded where the log has their texts; else the vectors it keeps are taken.
+
+    Args:
+        source: the log.
+        router: whose embedder and models are meant; it says what to expect of a model where the
+            log does not.
+
+    Raises:
+        RecordError: the log cannot be read.
+        EmbedderMismatchError: its vectors are another embedder's.
+    """
+    rows = read_log(source) if isinstance(source, str | PathLike) else source
+    known = set(router.models)
+    found = sorted((row for row in rows if row.model in known), key=lambda row: row.time)
+    found = [
+        row for row in found if row.question or (row.vector is not None and row.surface is not None)
+    ]
+    models = tuple(dict.fromkeys(row.model for row in found))
+    column = {model: j for j, model in enumerate(models)}
+    calls = Calls(
+        queries=_queries(found, router),
+        models=models,
+        answered=np.array([column[row.model] for row in found], dtype=np.int64),
+        **{name: _column(found, name) for name in _NUMBERS},
+    )
+    return _with_promises(calls, router)
+
+
+_NUMBERS = (
+    "time",
+    "graded",
+    "score",
+    "cost",
+    "prompt_tokens",
+    "completion_tokens",
+    "propensity",
+    "alpha",
+    "promised_score",
+    "promised_cost",
+    "familiarity",
+)
+
+
+def _column(rows: Sequence[LoggedCall], name: str) -> Floats:
+    values = (getattr(row, name) for row in rows)
+    return np.array([np.nan if v is None else float(v) for v in values], dtype=np.float64)
+
+
+def _queries(rows: Sequence[LoggedCall], router: Router) -> Queries:
+    """Vectors and features: of the texts, or as the log keeps them."""
+    dim = router.artifact.dim
+    vectors = np.zeros((len(rows), dim), dtype=np.float32)
+    features = np.zeros((len(rows), len(SURFACE_FEATURES)), dtype=np.float32)
+    texts = [i for i, row in enumerate(rows) if row.vector is None]
+    if texts:
+        embedded = router.embed([str(rows[i].question) for i in texts])
+        vectors[texts] = embedded.vectors
+        features[texts] = embedded.surface
+    for i, row in enumerate(rows):
+        if row.vector is None:
+            continue
+        given = np.asarray(row.vector, dtype=np.float32)
+        router.artifact.check_dimension(given[None, :])
+        vectors[i] = given
+        features[i] = surface([row.question])[0] if row.question else row.surface
+    return Queries(vectors, features)
+
+
+def _with_promises(calls: Calls, router: Router) -> Calls:
+    """What the router expects, where the log does not say what was expected."""
+    open_ = np.isnan(calls.promised_score)
+    if not open_.any():
+        return calls
+    engine = router.engine
+    ranking = engine.rank(engine.scorer.features(calls.queries), 0.5, RoutingCall().relaxed)
+    column = np.array([router.models.index(m) for m in calls.models], dtype=np.int64)
+    at = np.arange(len(calls)), column[calls.answered]
+    return replace(
+        calls,
+        promised_score=np.where(open_, ranking.score[at], calls.promised_score),
+        promised_cost=np.where(open_, ranking.cost[at], calls.promised_cost),
+    )

@@ -1,0 +1,82 @@
+"""What a log says of its router."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from avengers_core import RecordError, Router, RouterArtifact
+from avengers_core.embedders import CallableEmbedder
+from avengers_core.learning import watch
+from avengers_core.learning.reading import LoggedCall
+
+Month = Callable[..., list[LoggedCall]]
+
+
+def test_promises_are_compared_with_what_came(
+    artifact: RouterArtifact, topics: CallableEmbedder, month: Month
+) -> None:
+    calls = month(artifact, 0)
+    seen = watch(calls, Router(artifact, topics))
+    whole, *models = seen.promises
+    assert whole.calls == seen.calls == len(calls)
+    assert sum(p.calls for p in models) == len(calls)
+    assert whole.score == pytest.approx(np.mean([c.score for c in calls]))
+    assert abs(whole.promised_score - whole.score) < 0.05
+    assert not whole.off
+    big = next(p for p in models if p.model == "big")
+    assert big.cost == pytest.approx(0.004)
+    assert big.promised_cost == pytest.approx(0.004, rel=0.01)
+    assert len(seen.periods) == 30
+    json.dumps(seen.to_dict(), allow_nan=False)
+
+
+def test_the_logs_own_promises_count(
+    artifact: RouterArtifact, topics: CallableEmbedder, month: Month
+) -> None:
+    calls = [call._replace(promised_score=0.99) for call in month(artifact, 0, range(10))]
+    seen = watch(calls, Router(artifact, topics))
+    assert seen.promises[0].promised_score == pytest.approx(0.99)
+    assert seen.promises[0].off
+    assert seen.fit_anew
+
+
+@pytest.mark.parametrize(("share", "anew"), [(0.05, False), (0.4, True)])
+def test_many_queries_unlike_the_records_call_for_a_fit(
+    artifact: RouterArtifact, topics: CallableEmbedder, month: Month, share: float, anew: bool
+) -> None:
+    rng = np.random.default_rng(0)
+    calls = [
+        call._replace(familiarity=0.01 if rng.random() < share else 0.5)
+        for call in month(artifact, 0, range(10))
+    ]
+    seen = watch(calls, Router(artifact, topics))
+    assert seen.unlike == pytest.approx(share, abs=0.05)
+    assert bool(seen.fit_anew) is anew
+
+
+def test_the_page_is_self_contained(
+    artifact: RouterArtifact, topics: CallableEmbedder, month: Month
+) -> None:
+    calls = [c._replace(familiarity=0.5) for c in month(artifact, 0, range(10, 24), worse=True)]
+    seen = watch(calls, Router(artifact, topics))
+    assert seen.alarms
+    page = seen.to_html()
+    assert page.count("<svg") == 4
+    assert "<script" not in page
+    assert "src=" not in page
+    assert "algebra" in page
+
+
+def test_an_empty_log_says_nothing(artifact: RouterArtifact, topics: CallableEmbedder) -> None:
+    with pytest.raises(RecordError):
+        watch([], Router(artifact, topics))
+
+
+@pytest.mark.parametrize("chance", [0.0, 1.0, -1.0])
+def test_a_chance_out_of_range_is_refused(artifact: RouterArtifact, chance: float) -> None:
+    with pytest.raises(ValueError, match="false_alarm"):
+        watch([], artifact, false_alarm=chance)
