@@ -88,6 +88,9 @@ class Backends(Pool[Backend]):
     def _says(self, backend: Backend) -> Capabilities:
         return _own(backend.model)
 
+    def _takes(self, backend: Backend) -> Mapping[str, bool | None]:
+        return target_of("", backend.model).dialect.media
+
     def _class(self, backend: Backend) -> type:
         return type(backend.model)
 
@@ -172,13 +175,12 @@ def _own(backend: BaseChatModel) -> Capabilities:
     if structured is None and tools is False:
         structured = _has_own_structured_output(backend)
     dialect = target_of("", backend).dialect
-    media = {**dialect.media, **given_in(profile)}
     return Capabilities(
         tools=tools,
         structured_output=structured,
         context_window=profile.get("max_input_tokens"),
         provider=_provider(backend, dialect),
-        **media,
+        **given_in(profile),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from llama_index.core.base.llms.types import LLMMetadata, MessageRole
@@ -91,8 +91,10 @@ class Backends(Pool[LLM]):
             tools=metadata.is_function_calling_model,
             context_window=room,
             provider=_PROVIDERS.get(dialect.name.partition(",")[0]),
-            **dialect.media,
         )
+
+    def _takes(self, backend: LLM) -> Mapping[str, bool | None]:
+        return target_of("", backend).dialect.media
 
     # -- what holds of all of them --
 

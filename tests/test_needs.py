@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -20,6 +19,7 @@ from llama_index.core.base.llms.types import (
     CitableBlock,
     DocumentBlock,
     ImageBlock,
+    LLMMetadata,
     TextBlock,
     ThinkingBlock,
     ToolCallBlock,
@@ -33,7 +33,7 @@ from stub_server import StubServer
 
 from avengers_core import Router
 from avengers_core.errors import NoEligibleModelError
-from avengers_core.serving.capabilities import MEDIA
+from avengers_core.serving.capabilities import MEDIA, Needs
 from avengers_core.serving.question import Request
 from avengers_langchain import AvengersChatModel
 from avengers_langchain.question import read
@@ -196,28 +196,47 @@ def test_what_was_read_before() -> None:
 # -- what backends take --
 
 
+class AnyLLM(MockLLM):
+    """Of a class of which nothing is known."""
+
+    @property
+    def metadata(self) -> LLMMetadata:
+        return LLMMetadata(is_chat_model=True)
+
+    def chat(self, messages: Any, **kwargs: Any) -> Any:
+        raise NotImplementedError
+
+
+def media_need(kind: str) -> Needs:
+    named: dict[str, Any] = {kind: True}
+    return Needs(**named)
+
+
 def openai(**settings: Any) -> ChatOpenAI:
     return ChatOpenAI(model="gpt-5", api_key=KEY, **settings)
 
 
-def test_what_real_classes_say_of_themselves(router: Router) -> None:
-    def known(backend: Any) -> tuple[Any, ...]:
-        llm = (
-            AvengersLLM
-            if hasattr(backend, "metadata") and hasattr(backend, "chat")
-            else (AvengersChatModel)
-        )
-        able = llm(router=router, models={EASY: backend}).pool.capabilities(EASY)
-        return able.audio, able.video, able.provider
+def test_what_real_classes_take(router: Router) -> None:
+    def known(backend: Any) -> tuple[set[str], str | None]:
+        """What a class does not take, where another does; and its provider."""
+        chat = hasattr(backend, "metadata") and hasattr(backend, "chat")
+        other: Any = AnyLLM() if chat else FakeListChatModel(responses=["x"])
+        models = {EASY: backend, HARD: other}
+        llm: Any = (AvengersLLM if chat else AvengersChatModel)(router=router, models=models)
+        cannot = {kind for kind in MEDIA if EASY in llm.pool.unable(media_need(kind))}
+        return cannot, llm.pool.capabilities(EASY).provider
 
     claude = ChatAnthropic(model_name="claude-sonnet-4-5", api_key=KEY)
-    assert known(claude) == (False, False, "anthropic")
-    assert known(openai())[1:] == (False, "openai")
-    assert known(openai(base_url="http://host/v1"))[2] is None
+    assert known(claude) == ({"audio", "video"}, "anthropic")
+    cannot, provider = known(openai())
+    assert ("video" in cannot, provider) == (True, "openai")
+    assert known(openai(base_url="http://host/v1"))[1] is None
     gemini = ChatGoogleGenerativeAI(model="gemini-2.5-pro", google_api_key=KEY)
-    assert known(gemini)[2] == "google"
-    assert known(OpenAIResponses(model="gpt-5", api_key="k")) == (False, False, "openai")
-    assert known(OpenAILike(model="m", api_base="http://h", is_chat_model=True))[2] is None
+    assert known(gemini) == (set(), "google")
+    assert known(OpenAIResponses(model="gpt-5", api_key="k")) == ({"audio", "video"}, "openai")
+    compatible = OpenAILike(model="m", api_base="http://h", is_chat_model=True)
+    assert known(compatible) == ({"video"}, None)
+    assert known(MockLLM()) == (set(MEDIA), None)
 
 
 SERVER_TOOLS: list[tuple[dict[str, Any], str]] = [
@@ -270,19 +289,17 @@ def test_two_providers_tools_at_once_are_for_nobody(router: Router) -> None:
         llm.bind_tools([SERVER_TOOLS[0][0], SERVER_TOOLS[2][0]]).invoke("hello")
 
 
-@pytest.mark.parametrize("needed", [blocks for _, blocks in LLAMAINDEX_BLOCKS[1:6]])
-def test_text_only_classes_are_asked_text_only(
-    router: Router, server: StubServer, needed: set[str]
-) -> None:
-    block = next(b for b, needs in LLAMAINDEX_BLOCKS if needs == needed)
-    messages: Sequence[ChatMessage] = [ChatMessage(blocks=[TextBlock(text="hello"), block])]
-    text_only = MockLLM(max_tokens=1)
+def test_text_only_classes_are_asked_text_only(router: Router, server: StubServer) -> None:
+    picture = [ChatMessage(blocks=[TextBlock(text="hello"), LLAMAINDEX_BLOCKS[1][0]])]
     sees = OpenAILike(model=HARD, api_base=server.url, api_key="k", is_chat_model=True)
-    if needed == {"images"}:
-        llm = AvengersLLM(router=router, models={EASY: text_only, HARD: sees})
-        found = llm.chat(messages).additional_kwargs["avengers"]
-        assert found["model"] == HARD
-        assert "images" in found["ineligible"][EASY]
-        assert llm.chat([ChatMessage("hello")]).additional_kwargs["avengers"]["model"] == EASY
-    with pytest.raises(NoEligibleModelError):
-        AvengersLLM(router=router, models={EASY: text_only}).chat(messages)
+    llm = AvengersLLM(router=router, models={EASY: MockLLM(), HARD: sees})
+    found = llm.chat(picture).additional_kwargs["avengers"]
+    assert found["model"] == HARD
+    assert "images" in found["ineligible"][EASY]
+    assert llm.chat([ChatMessage("hello")]).additional_kwargs["avengers"]["model"] == EASY
+    # Where nobody takes it, there is a note in its place; where that is said of all, an error.
+    alone = AvengersLLM(router=router, models={EASY: MockLLM()})
+    assert "image left out" in str(alone.chat(picture).message.content)
+    blind = {EASY: {"images": False}}
+    with pytest.raises(NoEligibleModelError, match="images"):
+        AvengersLLM(router=router, models={EASY: MockLLM()}, capabilities=blind).chat(picture)

@@ -120,6 +120,11 @@ KINDS: dict[str, Callable[[str, str], BaseChatModel]] = {
 
 @cache
 def router_over(url: str, version: str) -> AvengersChatModel:
+    return new_router(url, version)
+
+
+def new_router(url: str, version: str) -> AvengersChatModel:
+    """One that is nobody else's: clients of an event loop end with it."""
     models = {kind: make(url, version) for kind, make in KINDS.items()}
     return AvengersChatModel(router=router_of(list(KINDS)), models=models, output_version=version)
 
@@ -205,6 +210,42 @@ def test_a_loop_that_one_began_is_gone_on_with_by_all(
         conversation.give_result()
         assert conversation.answer(writer).text.startswith("I am ")
     assert strict.refused == []
+
+
+@pytest.mark.filterwarnings("ignore:Inheritance class:DeprecationWarning")  # of Google's client
+async def test_awaited_too_everyone_goes_on_with_others(strict: StrictServer) -> None:
+    llm = new_router(strict.url, "v1").bind_tools([search])
+
+    async def answer(messages: list[BaseMessage], kind: str, streamed: bool) -> AIMessage:
+        said = await _awaited(llm, messages, kind, streamed)
+        assert said.response_metadata["avengers"]["model"] == kind
+        messages.append(said)
+        return said
+
+    kinds = list(KINDS)
+    for i, writer in enumerate(kinds):
+        # Each is read by two others: its neighbour, and one of another kind.
+        for reader, streamed in ((kinds[i - 1], False), (kinds[i - 5], True)):
+            messages: list[BaseMessage] = [HumanMessage("Search, please.")]
+            called = await answer(messages, writer, streamed)
+            messages += [ToolMessage("found", tool_call_id=c["id"]) for c in called.tool_calls]
+            assert called.tool_calls
+            assert (await answer(messages, reader, streamed)).text.startswith("I am ")
+            messages.append(HumanMessage("And you?"))
+            assert (await answer(messages, writer, streamed)).text.startswith("I am ")
+    assert strict.refused == []
+
+
+async def _awaited(
+    llm: Any, messages: Sequence[BaseMessage], kind: str, streamed: bool
+) -> AIMessage:
+    if not streamed:
+        return await llm.ainvoke(messages, model=kind)
+    whole: AIMessageChunk | None = None
+    async for chunk in llm.astream(messages, model=kind):
+        whole = chunk if whole is None else whole + chunk
+    assert whole is not None
+    return whole
 
 
 @pytest.mark.parametrize("writer", ["claude, thinking", "responses", "gemini 3, thoughts"])

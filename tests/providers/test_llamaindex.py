@@ -117,6 +117,11 @@ KINDS: dict[str, Make] = {
 
 @cache
 def router_over(kind: str, url: str) -> AvengersLLM:
+    return new_router(kind, url)
+
+
+def new_router(kind: str, url: str) -> AvengersLLM:
+    """One that is nobody else's: clients of an event loop end with it."""
     return AvengersLLM(router=router_of(list(KINDS)), models={kind: KINDS[kind](url)})
 
 
@@ -198,6 +203,35 @@ def test_a_loop_that_one_began_is_gone_on_with_by_all(
         assert _called(conversation.answer(reader))
         conversation.give_result()
         assert "I am " in str(conversation.answer(writer).content)
+    assert strict.refused == []
+
+
+@pytest.mark.filterwarnings("ignore:Inheritance class:DeprecationWarning")  # of Google's client
+async def test_awaited_too_everyone_goes_on_with_others(strict: StrictServer) -> None:
+    llms = {kind: new_router(kind, strict.url) for kind in KINDS}
+
+    async def answer(messages: list[ChatMessage], kind: str, streamed: bool) -> ChatMessage:
+        if streamed:
+            chunks = await llms[kind].astream_chat_with_tools([SEARCH], chat_history=messages)
+            said = [chunk async for chunk in chunks][-1].message
+        else:
+            response = await llms[kind].achat_with_tools([SEARCH], chat_history=messages)
+            said = response.message
+        assert said.additional_kwargs["avengers"]["model"] == kind
+        messages.append(said)
+        return said
+
+    kinds = list(KINDS)
+    for i, writer in enumerate(kinds):
+        # Each is read by two others: its neighbour, and one of another kind.
+        for reader, streamed in ((kinds[i - 1], False), (kinds[i - 4], True)):
+            conversation = Conversation(strict.url, streamed)
+            conversation.say("Search, please.")
+            assert _called(await answer(conversation.messages, writer, streamed))
+            conversation.give_result()
+            assert "I am " in str((await answer(conversation.messages, reader, streamed)).content)
+            conversation.say("And you?")
+            assert "I am " in str((await answer(conversation.messages, writer, streamed)).content)
     assert strict.refused == []
 
 

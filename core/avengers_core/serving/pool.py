@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Hashable, Mapping
+from collections.abc import Callable, Collection, Hashable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -108,6 +108,7 @@ class Pool(ABC, Generic[B]):
         self._lock = threading.RLock()
         self._absent: tuple[tuple[str, ...], dict[str, str]] | None = None
         self._capabilities: dict[str, Capabilities] = {}
+        self._taking: dict[str, Capabilities] = {}
         self._unable: dict[Hashable, dict[str, str]] = {}
 
     @classmethod
@@ -140,6 +141,11 @@ class Pool(ABC, Generic[B]):
     @abstractmethod
     def _says(self, backend: B) -> Capabilities:
         """What a backend says of itself."""
+
+    def _takes(self, backend: B) -> Mapping[str, bool | None]:
+        """Which media a backend's class takes, by their names in :class:`Capabilities`; what it
+        does not take, the history that it is given has a note in place of."""
+        return {}
 
     def _class(self, backend: B) -> type:
         return type(backend)
@@ -217,10 +223,10 @@ class Pool(ABC, Generic[B]):
         key = tuple(need[:-1] for need in needs) if fits else None
         known = None if key is None else self._unable.get(key)
         if known is None:
-            known = dict(absent)
-            for model in self.wanted:
-                if model not in absent and (reason := self._unmet(model, needs)):
-                    known[model] = reason
+            known = self._unable_to(needs, absent, self._with_media)
+            if len(known) == len(self.router.models):
+                # Nobody's class takes it: whoever is best reads a note instead.
+                known = self._unable_to(needs, absent, self.capabilities)
             if key is not None:
                 self._unable[key] = known
         return known
@@ -235,10 +241,7 @@ class Pool(ABC, Generic[B]):
         """What a model can do: what the user says, and where that is nothing, its backend."""
         known = self._capabilities.get(model)
         if known is None:
-            # What a backend that is made here says of itself, it says by the name of its model,
-            # which means something to OpenAI's own endpoint only.
-            foreign = self.endpoint is not None and self.endpoint.prefix is None
-            own = Capabilities() if foreign else self._says(self.get(model))
+            own = Capabilities() if self._is_foreign else self._says(self.get(model))
             known = self._capabilities[model] = own.overlaid(self.told(model))
         return known
 
@@ -290,8 +293,32 @@ class Pool(ABC, Generic[B]):
                 f"models[{model!r}]: no backend could be made from {text!r}: {describe(error)}"
             ) from error
 
-    def _unmet(self, model: str, needs: Collection[Needs]) -> str | None:
-        able = self.capabilities(model)
+    def _unable_to(
+        self,
+        needs: Collection[Needs],
+        absent: Mapping[str, str],
+        capabilities: Callable[[str], Capabilities],
+    ) -> dict[str, str]:
+        there = [model for model in self.wanted if model not in absent]
+        reasons = {model: self._unmet(capabilities(model), needs) for model in there}
+        return {**absent, **{model: reason for model, reason in reasons.items() if reason}}
+
+    def _with_media(self, model: str) -> Capabilities:
+        """What a model can do, and which media its class takes."""
+        known = self._taking.get(model)
+        if known is None:
+            media: Mapping[str, Any] = {} if self._is_foreign else self._takes(self.get(model))
+            known = Capabilities(**media).overlaid(self.capabilities(model))
+            self._taking[model] = known
+        return known
+
+    @property
+    def _is_foreign(self) -> bool:
+        # What a backend that is made here says of itself, it says by the name of its model, which
+        # means something to OpenAI's own endpoint only.
+        return self.endpoint is not None and self.endpoint.prefix is None
+
+    def _unmet(self, able: Capabilities, needs: Collection[Needs]) -> str | None:
         reasons = [unmet(need, able) for need in needs]
         known = [reason for reason in reasons if reason is not None]
         return " and ".join(dict.fromkeys(known)) if needs and len(known) == len(reasons) else None
