@@ -94,7 +94,12 @@ class Attempt:
                 health.release(self.model)
             return False
         if failure.blame == "backend":
-            health.record_failure(self.model, retry_after=failure.retry_after, begun=self._begun)
+            health.record_failure(
+                self.model,
+                limited=failure.kind == "rate_limit",
+                retry_after=failure.retry_after,
+                begun=self._begun,
+            )
         else:
             health.release(self.model)
         self._failover.note(self.model, failure, error)

@@ -15,11 +15,15 @@ class _State:
     length: float = 0.0  # of the rest, seconds; 0: there was none yet
     since: float = 0.0  # when it began
     until: float = 0.0  # resting until then
+    limited: bool = False  # the rest was for a limit on the rate
     room: int = 0  # how many callers at once are let in after the rest
+    widened: float = 0.0  # when that last grew
     inside: int = 0  # how many are
     entered: float = 0.0  # when the last one was let in
 
 
+_OF_A_LIMIT = 1.0  # second, of a rest for a limit on the rate, where the server names no time
+_LONGEST_STEP = 5.0  # seconds, between one widening after such a rest and the next
 _RECOVERED = 8  # callers at once, all of whom were answered
 
 
@@ -28,10 +32,11 @@ class BackendHealth:
 
     After ``threshold`` failures in a row a model rests for ``cooldown`` seconds. Then one caller
     may try it: if that fails too it rests for twice as long, and so on up to ``max_cooldown``. Each
-    success after the rest lets one more in at a time, until all may come; so many callers at once
-    do not overrun a server that limits their rate. A server that names a time to wait
-    (``Retry-After``) is believed from its first failure on, and rests for that long where it is
-    more. What calls say that began before the rest is no news.
+    success after the rest lets one more in at a time, until all may come. A server that names a
+    time to wait (``Retry-After``) is believed from its first failure on, and rests for that long
+    where it is more. One that limits the rate of calls rests at its first refusal for a second at
+    least, and then lets in twice as many only when it has answered for as long as it rested, or
+    for five seconds: many callers at once do not overrun it. What calls say that began before the rest is no news.
 
     Args:
         threshold: failures in a row before a model rests, at least 1.
@@ -109,36 +114,49 @@ class BackendHealth:
             state = self._states.get(model)
             if state is None or self._is_old(state, begun):
                 return
+            now = self._clock()
             state.inside = max(state.inside - 1, 0)
-            state.room += 1
-            state.until = min(state.until, self._clock())  # it was asked though it rested
+            if not state.limited:
+                state.room += 1
+            elif now >= state.widened + min(state.length, _LONGEST_STEP):
+                state.room *= 2
+                state.widened = now
+            state.until = min(state.until, now)  # it was asked though it rested
             state.failures = state.rests = 0
             if state.length == 0 or state.room > _RECOVERED:
                 self._states.pop(model, None)
 
     def record_failure(
-        self, model: str, *, retry_after: float | None = None, begun: float | None = None
+        self,
+        model: str,
+        *,
+        limited: bool = False,
+        retry_after: float | None = None,
+        begun: float | None = None,
     ) -> None:
         """A model failed.
 
         Args:
             model: which.
+            limited: its server takes no more calls for now.
             retry_after: how long its server asks to be left alone, seconds.
             begun: when it was asked; default, just now.
         """
         with self._lock:
             state = self._states.setdefault(model, _State())
             now = self._clock()
-            rest = min(max(retry_after or 0.0, 0.0), self._max_cooldown)
+            asked = _OF_A_LIMIT if retry_after is None and limited else retry_after or 0.0
+            rest = min(max(asked, 0.0), self._max_cooldown)
             # Calls that were under way when the rest began say nothing new.
             if now >= state.until and not self._is_old(state, begun):
                 state.failures += 1
                 if state.failures >= self._threshold:
                     state.rests += 1
                     rest = max(rest, self._rest(state.rests))
-                state.length, state.since = rest, now
+                state.length, state.since, state.limited = rest, now, limited
                 state.room, state.inside = 1, 0
             state.until = max(state.until, now + rest)
+            state.widened = state.until
 
     def release(self, model: str) -> None:
         """A call of the model ended, and says nothing of its health."""
