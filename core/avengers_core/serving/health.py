@@ -36,7 +36,8 @@ class BackendHealth:
     time to wait (``Retry-After``) is believed from its first failure on, and rests for that long
     where it is more. One that limits the rate of calls rests at its first refusal for a second at
     least, and then lets in twice as many only when it has answered for as long as it rested, or
-    for five seconds: many callers at once do not overrun it. What calls say that began before the rest is no news.
+    for five seconds: many callers at once do not overrun it. What calls say that began before the
+    rest is no news.
 
     Args:
         threshold: failures in a row before a model rests, at least 1.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, Iterator
 from itertools import count
+from types import SimpleNamespace
 
 import pytest
 
@@ -25,8 +26,8 @@ class LimitError(Exception):
 
     def __init__(self, retry_after: float | None) -> None:
         super().__init__("slow down")
-        if retry_after is not None:
-            self.headers = {"retry-after": str(retry_after)}
+        named = {} if retry_after is None else {"retry-after": str(retry_after)}
+        self.response = SimpleNamespace(status_code=429, headers=named)
 
 
 class Overload:
