@@ -17,7 +17,9 @@ from avengers_core.errors import OptionalDependencyError
 from avengers_core.serving.capabilities import Capabilities
 from avengers_core.serving.endpoints import Endpoint
 from avengers_core.serving.history import Dialect
-from avengers_core.serving.pool import Pool, PoolSettings
+from avengers_core.serving.model_settings import refuse_unknown, split
+from avengers_core.serving.pool import OF_ENDPOINT, Pool, PoolSettings
+from avengers_langchain.arguments import kind_of
 from avengers_langchain.history import target_of
 
 logger = logging.getLogger(__name__)
@@ -67,6 +69,7 @@ class Backends(Pool[Backend]):
             from langchain_openai import ChatOpenAI
         except ImportError as error:
             raise OptionalDependencyError("langchain-openai", "langchain") from error
+        said, options = split({**OF_ENDPOINT, **self.options(model)})
         made = ChatOpenAI(
             model=name,
             base_url=endpoint.base_url,
@@ -74,16 +77,28 @@ class Backends(Pool[Backend]):
             stream_usage=True,
             http_client=self.clients.blocking,
             http_async_client=self.clients.asynchronous,
-            **self.options,
+            **options,
         )
-        return Backend(made, {})
+        return Backend(made, said)
 
-    def _make(self, text: str) -> Backend:
+    def _make(self, model: str, text: str) -> Backend:
         try:
             from langchain.chat_models import init_chat_model
         except ImportError as error:
             raise OptionalDependencyError("langchain", "langchain") from error
-        return unwrapped(text, init_chat_model(text, **self.settings.options))
+        said, options = split(self.options(model))
+        usual = {name: options.pop(name) for name in OF_ENDPOINT if name in options}
+        backend, bound = unwrapped(text, init_chat_model(text, **usual))
+        refuse_unknown(
+            model,
+            backend,
+            [*said, *options],
+            type(backend).model_fields,
+            kind_of(model, backend, {}),
+        )
+        if options:
+            backend, bound = unwrapped(text, init_chat_model(text, **usual, **options))
+        return Backend(backend, {**said, **bound})
 
     def _says(self, backend: Backend) -> Capabilities:
         return _own(backend.model)
@@ -134,6 +149,7 @@ class Backends(Pool[Backend]):
         if self.endpoint is not None:
             parts.append(str(self.endpoint.base_url))
         parts.append(str(sorted(self.settings.options.items())))
+        parts.append(str(sorted(self.settings.model_settings.items())))
         parts.append(str(sorted(self.settings.capabilities.items())))
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 

@@ -13,6 +13,7 @@ from langchain_core.messages import BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 
 from avengers_core.embedders.tokens import estimate_tokens
+from avengers_core.serving.model_settings import ModelSettings
 from avengers_core.serving.question import current_hint, question_from_variables
 from avengers_core.serving.settings import CONFIG, OF_A_CALL, ServingSettings, given
 from avengers_langchain.answers import Asked, Method
@@ -258,8 +259,12 @@ class AvengersChatModel(ServingSettings, BindsConfig, BaseChatModel):  # type: i
     def to_json(self) -> SerializedConstructor | SerializedNotImplemented:
         """The framework's serialised form, which traces hold: nothing secret in clear."""
         form = super().to_json()
-        if form["type"] == "constructor" and "models" in form["kwargs"]:
-            form["kwargs"]["models"] = without_secrets(form["kwargs"]["models"])
+        if form["type"] == "constructor":
+            kwargs = form["kwargs"]
+            if "models" in kwargs:
+                kwargs["models"] = without_secrets(kwargs["models"])
+            if "model_settings" in kwargs:
+                kwargs["model_settings"] = ModelSettings(kwargs["model_settings"]).shown()
         return form
 
     def _dump_models(self) -> Any:

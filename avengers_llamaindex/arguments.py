@@ -196,6 +196,24 @@ def _in_words(arguments: Mapping[str, Any], target: Target) -> dict[str, Any]:
     return words
 
 
+def kind_of(model: str, backend: LLM) -> str:
+    """Whose words an LLM understands (:func:`avengers_core.serving.wording.family`)."""
+    return family(target_of(model, backend).dialect)
+
+
+def bound(model: str, backend: LLM, settings: Mapping[str, Any]) -> LLM:
+    """A copy of an LLM that sends settings, in its own words, with each call."""
+    words = _in_words(settings, target_of(model, backend))
+    config = words.pop("generation_config", {})
+    copy: Any = backend.model_copy()
+    if words:
+        copy.additional_kwargs = {**copy.additional_kwargs, **words}
+    if config:
+        copy._generation_config = {**copy._generation_config, **config}
+    bound_: LLM = copy
+    return bound_
+
+
 def with_settings(model: str, backend: LLM, settings: Mapping[str, Any]) -> LLM:
     """A copy of an LLM with other settings; it shares the clients.
 

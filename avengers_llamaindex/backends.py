@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Collection, Mapping
+from inspect import signature
 from typing import Any
 
 from llama_index.core.base.llms.types import LLMMetadata, MessageRole
@@ -14,8 +15,11 @@ from llama_index.core.llms.llm import LLM
 from avengers_core.errors import BackendConfigError, OptionalDependencyError
 from avengers_core.serving.capabilities import Capabilities
 from avengers_core.serving.endpoints import Endpoint
-from avengers_core.serving.pool import Pool, PoolSettings
-from avengers_llamaindex.arguments import OF_ALL, with_settings
+from avengers_core.serving.model_settings import refuse_unknown
+from avengers_core.serving.pool import OF_ENDPOINT, Pool, PoolSettings
+from avengers_core.serving.settings import given
+from avengers_core.serving.wording import OF_ANSWERS
+from avengers_llamaindex.arguments import OF_ALL, bound, kind_of, with_settings
 from avengers_llamaindex.history import target_of
 
 # Context window, in tokens, of a model that nobody told more about: less than what current models
@@ -25,6 +29,15 @@ OPENAI_URL = "https://api.openai.com/v1"
 
 # Whose tools the LLMs of a kind can be given; of OpenAI's two only the one for its Responses.
 _PROVIDERS = {"openai responses": "openai", "anthropic": "anthropic", "gemini": "google"}
+_OF_CLASSES = ("temperature", "max_tokens", "timeout", "max_retries")  # all have them
+# Settings that LlamaIndex's classes for OpenAI's protocol send as they are, and their names there.
+_OF_OPENAI = {
+    "service_tier": "service_tier",
+    "verbosity": "verbosity",
+    "default_query": "extra_query",
+    "extra_body": "extra_body",
+}
+_SAID = (OF_ANSWERS | _OF_OPENAI.keys()) - {*_OF_CLASSES}
 
 
 class Backends(Pool[LLM]):
@@ -59,6 +72,8 @@ class Backends(Pool[LLM]):
         except ImportError as error:
             raise OptionalDependencyError("llama-index-llms-openai-like", "llamaindex") from error
         metadata = self._metadata_of(model)
+        options = {**OF_ENDPOINT, **self.options(model)}
+        client = {name: options.pop(name) for name in [*options] if name not in _SAID}
         return KeylessOpenAILike(
             model=name,
             api_base=endpoint.base_url or OPENAI_URL,
@@ -69,14 +84,28 @@ class Backends(Pool[LLM]):
             should_use_structured_outputs=bool(self.told(model).structured_output),
             http_client=self.clients.blocking,
             async_http_client=self.clients.asynchronous,
-            **{**self.options, **self._shared},
+            additional_kwargs={_OF_OPENAI.get(name, name): v for name, v in options.items()},
+            **{**client, **self._shared},
         )
 
-    def _make(self, text: str) -> LLM:
+    def _make(self, model: str, text: str) -> LLM:
         kind, name = _class_of(text)
+        own = self.settings.model_settings.of(model)
         options = {**self.settings.options, **self._shared}
+        options |= {name: own.pop(name) for name in _OF_CLASSES if name in own}
         known = {k: v for k, v in options.items() if k in kind.model_fields}
-        return kind(model=name, **known)
+        made = kind(model=name, **known)
+        if not own:
+            return made
+        protocol = kind_of(model, made)
+        fields = {
+            *signature(kind).parameters,
+            *(_OF_OPENAI if protocol.startswith("openai") else ()),
+        }
+        refuse_unknown(model, made, own, fields, protocol)
+        if headers := given(default_headers=own.pop("default_headers", None)):
+            made = kind(model=name, **known, **headers)
+        return bound(model, made, own)
 
     def _says(self, backend: LLM) -> Capabilities:
         """What an LLM says of itself; the framework's default window is taken as no word on it."""

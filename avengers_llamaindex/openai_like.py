@@ -24,7 +24,7 @@ class KeylessOpenAILike(OpenAILike):  # type: ignore[misc]
         arguments: dict[str, Any] = super()._get_model_kwargs(**given)
         if arguments.get("temperature") is None:
             arguments.pop("temperature", None)
-        return arguments
+        return {**arguments, **given}  # what is said of a call goes before what is set
 
     def __getstate__(self) -> dict[str, Any]:
         raise TypeError("it holds a key; pickle the AvengersLLM, which makes it again")

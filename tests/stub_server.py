@@ -85,6 +85,7 @@ class Recorded:
         key: the bearer token.
         ok: whether it was answered (in a dropped stream: not).
         usage: the tokens that were reported for it.
+        title: the header ``X-Title``.
         at: when it came, seconds of a monotonic clock.
     """
 
@@ -92,6 +93,7 @@ class Recorded:
     model: str
     body: Json
     key: str
+    title: str = ""
     at: float = field(default_factory=time.monotonic)
     ok: bool = False
     usage: Json | None = None
@@ -258,6 +260,7 @@ class StubServer(ThreadedServer):
         body = await request.json()
         key = request.headers.get("authorization", "").removeprefix("Bearer ")
         recorded = Recorded(request.url.path, body.get("model", ""), body, key)
+        recorded.title = request.headers.get("x-title", "")
         self.requests.append(recorded)
         return recorded
 

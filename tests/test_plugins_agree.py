@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +16,7 @@ from pydantic import SecretStr, ValidationError
 from stub_server import StubServer
 
 from avengers_core import Router
+from avengers_core.errors import BackendConfigError
 from avengers_core.routing.policy import FIELDS
 from avengers_core.serving.settings import OF_A_CALL, RoutingSettings, ServingSettings
 from avengers_langchain import AvengersChatModel, AvengersRouter, Capabilities
@@ -91,12 +93,35 @@ ACCEPTED: dict[str, tuple[Any, list[tuple[Any, Any]], list[tuple[Any, type[Excep
     "max_tokens": (None, [(9, 9)], [(0, ValidationError)]),
     "timeout": (None, [(5, 5.0)], [(0, ValidationError)]),
     "max_retries": (None, [(0, 0)], [(-1, ValidationError)]),
+    "model_settings": (
+        {},
+        [
+            ({"top_p": 0.5, EASY: {"seed": 1}}, {"top_p": 0.5, EASY: {"seed": 1}}),
+            (None, {}),
+        ],
+        [
+            ({"top_q": 1}, ValidationError),
+            ({"top_p": 2}, ValidationError),
+            ({"temperature": 1}, ValidationError),
+            ({EASY: {"top_q": 1}}, ValidationError),
+            ({EASY: 1}, ValidationError),
+            ({"nobody": {"seed": 1}}, ValidationError),
+            ({"default_headers": {"x": 1}}, ValidationError),
+            ([1], ValidationError),
+        ],
+    ),
     "model": (..., [], [(EASY, ValidationError)]),
     "no_such_setting": (..., [], [(1, ValidationError)]),
 }
 TAKEN = [(name, *case) for name, (_, taken, _) in ACCEPTED.items() for case in taken]
 REFUSED = [(name, *case) for name, (_, _, refused) in ACCEPTED.items() for case in refused]
-MADE_HERE = ("base_url", "api_key", "timeout", "max_retries")
+MADE_HERE: dict[str, Any] = {
+    "base_url": "http://host/v1",
+    "api_key": "k",
+    "timeout": 3,
+    "max_retries": 3,
+    "model_settings": {"seed": 1},
+}
 
 
 @pytest.mark.parametrize("plugin", PLUGINS)
@@ -161,9 +186,8 @@ def test_alpha_is_given_in_one_way_only(plugin: Plugin, router: Router) -> None:
 @pytest.mark.parametrize("name", MADE_HERE)
 @pytest.mark.parametrize("plugin", PLUGINS)
 def test_settings_of_backends_that_are_made_here(plugin: Plugin, router: Router, name: str) -> None:
-    value = {"base_url": "http://host/v1", "api_key": "k"}.get(name, 3)
     with pytest.raises(ValidationError, match=name):
-        plugin(router=router, models={EASY: BACKENDS[plugin]()}, **{name: value})
+        plugin(router=router, models={EASY: BACKENDS[plugin]()}, **{name: MADE_HERE[name]})
 
 
 @pytest.mark.parametrize("plugin", PLUGINS)
@@ -282,6 +306,74 @@ def test_settings_of_one_call(llm: Any, arguments: dict[str, Any], model: str) -
 def test_settings_of_one_call_that_are_refused(llm: Any, arguments: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=rf"{next(reversed(arguments))}|nobody|alpha"):
         facts(llm, "Prove it", **arguments)
+
+
+HEADER = "sk-in-a-header"
+MODEL_SETTINGS: dict[str, Any] = {
+    "top_p": 0.5,
+    "seed": 7,
+    "stop": ["end"],
+    "reasoning_effort": "low",
+    "default_headers": {"X-Title": HEADER},
+    "extra_body": {"provider": {"sort": "price"}},
+    EASY: {"top_p": 0.9, "temperature": 0.25, "max_tokens": 9, "timeout": 5.0},
+}
+
+
+@pytest.mark.parametrize("plugin", PLUGINS)
+def test_model_settings_reach_the_backends(
+    plugin: Plugin, router: Router, server: StubServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AVENGERS_BASE_URL", server.url)
+    llm = plugin(router=router, temperature=0.75, model_settings=MODEL_SETTINGS)
+    expected = {"top_p": 0.5, "seed": 7, "stop": ["end"], "reasoning_effort": "low"}
+    own = {"top_p": 0.9, "temperature": 0.25}
+    ask(llm, "Prove it")
+    ask(llm, "hello")
+    hard, easy = (request.body for request in server.requests)
+    for body, said in ((hard, {"temperature": 0.75}), (easy, own)):
+        assert {**expected, **said}.items() <= body.items()
+        assert body["provider"] == {"sort": "price"}
+    assert 9 in (easy.get("max_tokens"), easy.get("max_completion_tokens"))
+    assert {request.title for request in server.requests} == {HEADER}
+    ask(llm, "hello", top_p=0.1)
+    assert server.requests[-1].body["top_p"] == 0.1
+    again = llm.model_copy(update={"alpha": 0.5})
+    assert again.pool is llm.pool
+
+
+@pytest.mark.parametrize("plugin", PLUGINS)
+def test_headers_are_shown_and_written_nowhere(plugin: Plugin, router: Router) -> None:
+    llm: Any = plugin(router=router, model_settings=MODEL_SETTINGS)
+    forms = [repr(llm), str(llm.model_dump()), str(llm.to_json())]
+    for form in forms:
+        assert HEADER not in form
+    assert llm.model_dump()["model_settings"]["seed"] == 7
+    with pytest.raises(TypeError, match="in clear"):
+        pickle.dumps(llm)
+
+
+@pytest.mark.parametrize("plugin", PLUGINS)
+def test_a_text_that_has_no_word_for_a_setting_says_so(
+    plugin: Plugin, router: Router, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "k")
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "k")
+    pytest.importorskip("langchain_anthropic")
+    pytest.importorskip("llama_index.llms.anthropic")
+    models = {EASY: "openai:gpt-4o", HARD: "anthropic:claude-sonnet-4-5"}
+    llm = plugin(router=router, models=models, model_settings={"top_p": 0.5, "seed": 1})
+    llm.pool.get(EASY)
+    with pytest.raises(BackendConfigError, match="seed"):
+        llm.pool.get(HARD)
+    settings = {"default_headers": {"x": "y"}, EASY: {"seed": 1}, HARD: {"top_p": 0.5}}
+    plugin(router=router, models=models, model_settings=settings).pool.get(HARD)
+    with pytest.raises(ValidationError, match=SPARE):
+        plugin(
+            router=router,
+            models={EASY: "openai:gpt-4o", SPARE: BACKENDS[plugin]()},
+            model_settings={SPARE: {"seed": 1}},
+        )
 
 
 def test_the_same_question_has_the_same_decision(

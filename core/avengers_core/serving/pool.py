@@ -19,6 +19,7 @@ from avengers_core.routing.router import Router
 from avengers_core.serving.capabilities import Capabilities, Needs, unmet
 from avengers_core.serving.endpoints import Endpoint, find_endpoint
 from avengers_core.serving.health import BackendHealth
+from avengers_core.serving.model_settings import ModelSettings
 
 if TYPE_CHECKING:
     from avengers_core.serving.clients import Clients
@@ -26,8 +27,9 @@ if TYPE_CHECKING:
 B = TypeVar("B")
 P = TypeVar("P", bound="Pool[Any]")
 
-TIMEOUT = 60.0
-"""Seconds that a backend made here waits for an answer, unless told otherwise."""
+OF_ENDPOINT = {"timeout": 60.0, "max_retries": 0}
+"""Options of backends that are made for an endpoint, unless told otherwise: how many seconds they
+wait for an answer, and no retries, for another model answers sooner."""
 
 _OF_MADE = ("timeout", "max_retries")
 _OF_ENDPOINT = ("base_url", "api_key")
@@ -44,6 +46,7 @@ class PoolSettings:
         capabilities: model id -> what it can do, where its backend does not say so itself.
         base_url: the endpoint in place of the environment's.
         api_key: for that endpoint.
+        model_settings: further settings of the backends that are made here.
         options: arguments of the backends that are made here.
         health: arguments of :class:`avengers_core.serving.health.BackendHealth`.
     """
@@ -53,6 +56,7 @@ class PoolSettings:
     capabilities: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     base_url: str | None = None
     api_key: SecretStr | None = None
+    model_settings: ModelSettings = field(default_factory=lambda: ModelSettings({}))
     options: Mapping[str, Any] = field(default_factory=dict)
     health: Mapping[str, Any] = field(default_factory=dict)
 
@@ -64,6 +68,7 @@ class PoolSettings:
             and self.capabilities == other.capabilities
             and self.base_url == other.base_url
             and self.api_key == other.api_key
+            and self.model_settings == other.model_settings
             and self.health == other.health
             and self.options.keys() == other.options.keys()
             and all(_same(v, other.options[k]) for k, v in self.options.items())
@@ -135,8 +140,8 @@ class Pool(ABC, Generic[B]):
         """A backend for a model that an endpoint knows under a name."""
 
     @abstractmethod
-    def _make(self, text: str) -> B:
-        """A backend from a text such as ``"anthropic:claude-sonnet-4-5"``."""
+    def _make(self, model: str, text: str) -> B:
+        """A backend for a model from a text such as ``"anthropic:claude-sonnet-4-5"``."""
 
     @abstractmethod
     def _says(self, backend: B) -> Capabilities:
@@ -258,10 +263,9 @@ class Pool(ABC, Generic[B]):
         """What the user says that a model can do."""
         return self._told.get(model, Capabilities())
 
-    @property
-    def options(self) -> dict[str, Any]:
-        """Arguments of backends that are made for the endpoint; they leave retries to failover."""
-        return {"timeout": TIMEOUT, "max_retries": 0, **self.settings.options}
+    def options(self, model: str) -> dict[str, Any]:
+        """Settings of a model's backend, if it is made here."""
+        return {**self.settings.options, **self.settings.model_settings.of(model)}
 
     # -- the end --
 
@@ -285,8 +289,8 @@ class Pool(ABC, Generic[B]):
             return self._connect(model, name, self.endpoint)
         text = self.named[model]
         try:
-            return self._make(text)
-        except ImportError:
+            return self._make(model, text)
+        except (ImportError, BackendConfigError):
             raise
         except Exception as error:
             raise BackendConfigError(
@@ -327,7 +331,12 @@ class Pool(ABC, Generic[B]):
         if not self.wanted:
             raise ValueError("models= names no model; leave it out to use all of the artifact's")
         known = self.router.models
-        for argument, names in (("models", self.wanted), ("capabilities", self._told)):
+        named = self.settings.model_settings.of_one
+        for argument, names in (
+            ("models", self.wanted),
+            ("capabilities", self._told),
+            ("model_settings", named),
+        ):
             if unknown := sorted(set(names) - set(known)):
                 raise ValueError(
                     f"{argument}= names {unknown}, which the artifact does not have; "
@@ -339,8 +348,11 @@ class Pool(ABC, Generic[B]):
         if self._from_endpoint:
             return
         given = [name for name in _OF_ENDPOINT if getattr(self.settings, name) is not None]
+        settings = self.settings.model_settings
         if not self.named:
             given += [name for name in _OF_MADE if name in self.settings.options]
+            given += ["model_settings"] if settings else []
+        given += [f"model_settings[{m!r}]" for m in settings.of_one if m not in self.named]
         if given:
             raise ValueError(
                 f"{', '.join(given)}: for backends that are made here; set it on those in models="

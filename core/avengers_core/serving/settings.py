@@ -27,6 +27,7 @@ from avengers_core.routing.resolve import resolve_router
 from avengers_core.routing.router import Router
 from avengers_core.serving.capabilities import Needs, plain_capabilities
 from avengers_core.serving.failover import OnRefusal
+from avengers_core.serving.model_settings import ModelSettings
 from avengers_core.serving.pool import Pool, PoolSettings
 from avengers_core.serving.question import Request, RoutingText, routed_on
 from avengers_core.serving.voting import VoteOver, check_votes
@@ -244,6 +245,14 @@ class ServingSettings(RoutingSettings):
         description="how often backends that are made here try again before the next candidate "
         "does; default 0",
     )
+    model_settings: dict[str, Any] = Field(
+        default_factory=dict,
+        repr=False,
+        description="further settings of backends that are made here: top_p, seed, stop, "
+        "reasoning_effort, frequency_penalty, presence_penalty, service_tier, verbosity, "
+        "default_headers, default_query, extra_body; and model id -> a dict of these, temperature, "
+        "max_tokens, timeout and max_retries, for that model",
+    )
     pool: Any = Field(default=None, exclude=True, repr=False)
     """Router, backends and their health; copies share it."""
 
@@ -271,6 +280,15 @@ class ServingSettings(RoutingSettings):
     @classmethod
     def _plain_capabilities(cls, told: Any) -> dict[str, dict[str, Any]]:
         return plain_capabilities(told or {})
+
+    @field_validator("model_settings", mode="wrap")
+    @classmethod
+    def _known_settings(cls, given: Any, _: Any) -> ModelSettings:
+        return ModelSettings(given or {})
+
+    @field_serializer("model_settings")
+    def _shown_settings(self, settings: ModelSettings) -> dict[str, Any]:
+        return ModelSettings(settings).shown()
 
     @field_serializer("models")
     def _model_names(self, models: Any) -> list[str] | None:
@@ -309,6 +327,7 @@ class ServingSettings(RoutingSettings):
             capabilities=self.capabilities,
             base_url=self.base_url,
             api_key=self.api_key,
+            model_settings=ModelSettings(self.model_settings),
             options=given(**options),
             health=given(
                 threshold=self.failure_threshold,
@@ -426,6 +445,11 @@ class ServingSettings(RoutingSettings):
             raise TypeError(
                 "api_key= would be written in clear. Let the key come from AVENGERS_API_KEY, or "
                 "make the model on the other side."
+            )
+        if ModelSettings(self.model_settings).holds_secrets:
+            raise TypeError(
+                "the headers, query and body of model_settings= would be written in clear. Make "
+                "the model on the other side."
             )
         if isinstance(self.router, Router):
             refuse_unpicklable("the router", self.router, _ROUTER_BY_PATH)
