@@ -46,6 +46,8 @@ ACCEPTED: dict[str, tuple[Any, list[tuple[Any, Any]], list[tuple[Any, type[Excep
     "max_cost": (None, [(0, 0.0), (0.5, 0.5)], [(-1, ValidationError), ("x", ValidationError)]),
     "min_score": (None, [(1, 1.0)], [(2, ValidationError)]),
     "min_support": (None, [(0, 0.0), (0.7, 0.7)], [(1.5, ValidationError), (-1, ValidationError)]),
+    "min_familiarity": (None, [(0, 0.0), (0.1, 0.1)], [(1.5, ValidationError)]),
+    "fallback": (None, [(EASY, EASY), (None, None)], [("nobody", ValidationError)]),
     "on_empty": ("raise", [("relax", "relax")], [("x", ValidationError)]),
     "router": (None, [], [("", ValidationError), ("<Router: x>", ValidationError), (3, TypeError)]),
     "models": (
@@ -234,6 +236,8 @@ OF_ONE_CALL: list[tuple[dict[str, Any], str]] = [
     ({"max_cost": 0.015}, SPARE),
     ({"min_score": 0.9}, HARD),
     ({"min_support": 0}, HARD),
+    ({"min_familiarity": 0}, HARD),
+    ({"fallback": SPARE}, HARD),
     ({"max_cost": 0.0001, "on_empty": "relax"}, EASY),
     ({"model": SPARE}, SPARE),
     ({"votes": 2}, HARD),
@@ -403,3 +407,9 @@ async def test_what_was_made_here_is_closed(llm: Any) -> None:
             await awaited.acomplete("Prove it")
         (own,) = awaited.pool.clients.asynchronous._by_loop.values()
     assert own.is_closed
+
+
+def test_what_is_unlike_the_records_goes_to_the_fallback(llm: Any) -> None:
+    unlike = "オーストラリアの首都はどこですか"
+    assert facts(llm, unlike, min_familiarity=0.05, fallback=SPARE)["model"] == SPARE
+    assert facts(llm, "Prove it", min_familiarity=0.05, fallback=SPARE)["model"] == HARD

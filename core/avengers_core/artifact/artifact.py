@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from avengers_core.artifact import storage
 from avengers_core.artifact.clusters import assign
+from avengers_core.artifact.estimation.familiarity import Familiarity
 from avengers_core.artifact.estimation.pricing import (
     at_prices,
     estimated_input_prices,
@@ -49,6 +50,7 @@ class RouterArtifact:
         info: embedder id, fit parameters, origin.
         embedder_arrays: what a fitted embedder (TF-IDF) needs to be made again; else empty.
         refinement: what the calibrated scorer knows beyond these clusters, or None.
+        familiarity: how like the clusters the records are, or None where it is not known.
 
     Raises:
         ArtifactError: the parts do not fit each other, or hold NaN or negative counts.
@@ -61,6 +63,7 @@ class RouterArtifact:
     info: ArtifactInfo
     embedder_arrays: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
     refinement: Refinement | None = None
+    familiarity: Familiarity | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "models", tuple(self.models))
@@ -83,6 +86,8 @@ class RouterArtifact:
             raise ArtifactError(f"statistics: {fault}")
         if self.refinement is not None and (fault := self.refinement.check(self)):
             raise ArtifactError(f"refinement: {fault}")
+        if self.familiarity is not None and (fault := self.familiarity.check(self.n_clusters)):
+            raise ArtifactError(f"familiarity: {fault}")
 
     @property
     def n_clusters(self) -> int:
@@ -268,6 +273,7 @@ class RouterArtifact:
             datasets=tuple(datasets),
             statistics=Statistics.zeros(self.n_clusters, len(models), len(datasets)),
             refinement=r and r.emptied(len(models), len(datasets)),
+            familiarity=self.familiarity and self.familiarity.emptied(),
         )
 
     def without_records(self) -> RouterArtifact:
@@ -276,6 +282,7 @@ class RouterArtifact:
             self,
             statistics=self.statistics.without_records(),
             refinement=self.refinement and self.refinement.without_records(),
+            familiarity=self.familiarity and self.familiarity.emptied(),
         )
 
     def faded(self, factor: float, *, in_favour_of: RouterArtifact | None = None) -> RouterArtifact:
@@ -299,6 +306,7 @@ class RouterArtifact:
             self,
             statistics=self.statistics.faded(factor, statistics),
             refinement=r and r.faded(factor, newer.refinement if newer else None),
+            familiarity=self.familiarity and self.familiarity.faded(factor),
         )
 
     def drop_models(self, models: Iterable[str]) -> RouterArtifact:
@@ -380,6 +388,7 @@ class RouterArtifact:
             a,
             statistics=a.statistics + b.statistics,
             refinement=a.refinement and b.refinement and a.refinement + b.refinement,
+            familiarity=a.familiarity and b.familiarity and a.familiarity + b.familiarity,
             info=self._with_prices(
                 {**mine.input_prices, **others.input_prices}, {**mine.prices, **others.prices}
             ),

@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from avengers_core.artifact.estimation.familiarity import Familiarity
 from avengers_core.artifact.estimation.pricing import notice_unpriced
 from avengers_core.artifact.info import FORMAT_VERSION, ArtifactInfo
 from avengers_core.artifact.refinement import Refinement
@@ -36,6 +37,7 @@ MANIFEST = "artifact.json"
 _STATISTICS = "statistics."
 _EMBEDDER = "embedder."
 _REFINEMENT = "refinement."
+_FAMILIARITY = "familiarity."
 # Names of a hundred thousand models and datasets fit; and arrays for 100,000 clusters of them.
 _MOST_MANIFEST = 64 * MIB
 _MOST_ARRAYS = 4096 * MIB
@@ -218,10 +220,11 @@ def _assemble(
     manifest: Manifest, arrays: dict[str, npt.NDArray[Any]], make: type[RouterArtifact]
 ) -> RouterArtifact:
     """The artifact, checked; raises KeyError, TypeError or ValueError for arrays of other names."""
-    prefixes = (_STATISTICS, _EMBEDDER, _REFINEMENT)
+    prefixes = (_STATISTICS, _EMBEDDER, _REFINEMENT, _FAMILIARITY)
     if unknown := sorted(k for k in arrays if k != "centroids" and not k.startswith(prefixes)):
         raise ArtifactError(f"unknown arrays {shown(unknown)}")
     refinement = _with_prefix(arrays, _REFINEMENT)
+    familiarity = _with_prefix(arrays, _FAMILIARITY)
     artifact = make(
         models=tuple(manifest.models),
         datasets=tuple(manifest.datasets),
@@ -230,6 +233,7 @@ def _assemble(
         info=manifest.info,
         embedder_arrays=_with_prefix(arrays, _EMBEDDER),
         refinement=Refinement.from_arrays(refinement) if refinement else None,
+        familiarity=Familiarity(**familiarity) if familiarity else None,
     )
     for name in ("n_clusters", "dim", "n_records"):
         found, said = getattr(artifact, name), getattr(manifest, name)
@@ -272,6 +276,8 @@ def _arrays(artifact: RouterArtifact) -> dict[str, npt.NDArray[Any]]:
     named |= {_EMBEDDER + k: v for k, v in artifact.embedder_arrays.items()}
     if artifact.refinement is not None:
         named |= {_REFINEMENT + k: v for k, v in artifact.refinement.arrays().items()}
+    if artifact.familiarity is not None:
+        named |= {_FAMILIARITY + k: v for k, v in artifact.familiarity.arrays().items()}
     return named
 
 

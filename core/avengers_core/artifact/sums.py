@@ -8,8 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from avengers_core.artifact.artifact import RouterArtifact
+from avengers_core.artifact.estimation.familiarity import Familiarity
 from avengers_core.artifact.refinement import Refinement
 from avengers_core.artifact.statistics import Statistics
+from avengers_core.embedders.surface import surface
 from avengers_core.records.outcomes import Outcomes
 
 Floats = npt.NDArray[np.floating]
@@ -22,10 +24,12 @@ class Sums:
     Attributes:
         statistics: of the artifact's clusters.
         refined: its refinement with its sums, or None.
+        familiarity: how near to the clusters the queries are, or None.
     """
 
     statistics: Statistics
     refined: Refinement | None
+    familiarity: Familiarity | None
 
     @classmethod
     def collect(
@@ -36,24 +40,33 @@ class Sums:
         Args:
             artifact: whose clusters, models and datasets are meant; its own sums play no part.
             vectors: (n, d) unit vectors of the queries.
-            features: (n, 11) their surface features; not needed without a refinement.
+            features: (n, 11) their surface features; default, those of the outcomes' queries.
             outcomes: n records, with the artifact's models and datasets as columns.
         """
         labels = artifact.assign(vectors)
         statistics = Statistics.collect(outcomes, labels, artifact.n_clusters)
+        if features is None:
+            features = surface(outcomes.queries)
+        near = artifact.familiarity
+        familiarity = near and near.collect(vectors, features, labels, artifact.centroids)
         r = artifact.refinement
         if r is None:
-            return cls(statistics, None)
-        if features is None:
-            raise ValueError("an artifact with a refinement needs the texts' surface features")
-        return cls(statistics, r.collect(vectors, features, outcomes))
+            return cls(statistics, None, familiarity)
+        return cls(statistics, r.collect(vectors, features, outcomes), familiarity)
 
     def __add__(self, other: Sums) -> Sums:
         statistics = self.statistics + other.statistics
-        if self.refined is None or other.refined is None:
-            return Sums(statistics, None)
-        return Sums(statistics, self.refined + other.refined)
+        return Sums(
+            statistics,
+            self.refined and other.refined and self.refined + other.refined,
+            self.familiarity and other.familiarity and self.familiarity + other.familiarity,
+        )
 
     def put_into(self, artifact: RouterArtifact) -> RouterArtifact:
         """The artifact with these sums in place of its own."""
-        return replace(artifact, statistics=self.statistics, refinement=self.refined)
+        return replace(
+            artifact,
+            statistics=self.statistics,
+            refinement=self.refined,
+            familiarity=self.familiarity,
+        )

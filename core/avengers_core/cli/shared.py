@@ -237,6 +237,17 @@ def constraint_options(function: F) -> F:
             type=click.FloatRange(0, 1),
             help="Lowest share of an expectation that rests on records of the model itself.",
         ),
+        click.option(
+            "--min-familiarity",
+            type=click.FloatRange(0, 1),
+            help="Queries less like the records than all but this share of them go to --fallback; "
+            "without one, by overall means.",
+        ),
+        click.option(
+            "--fallback",
+            help="Model for queries unlike the records: without --min-familiarity, the least "
+            "familiar 5 %.",
+        ),
         names("--exclude", "--excluded-models", "exclude", help="Models not to use."),
         names("--models", "models", help="The only models to use."),
     ):

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from avengers_core import __version__
 from avengers_core.artifact.artifact import RouterArtifact
 from avengers_core.artifact.clusters import assign
+from avengers_core.artifact.estimation.familiarity import Familiarity
 from avengers_core.artifact.estimation.pricing import notice_prices
 from avengers_core.artifact.info import ArtifactInfo
 from avengers_core.artifact.refinement import Refinement
@@ -327,6 +328,7 @@ class Plan:
         """
         base = self.centroids if isinstance(self.centroids, RouterArtifact) else None
         refinement: Refinement | None = None
+        familiarity = base.familiarity and base.familiarity.emptied() if base else None
         if base is not None:
             centers = _of_same_embedder(base, embedder_id)
             base.check_dimension(vectors)
@@ -336,6 +338,7 @@ class Plan:
         else:
             with one_thread():
                 centers, refinement = self._clusters(sample, vectors, features)
+            familiarity = self._familiarity(sample, vectors, centers)
         info = ArtifactInfo(
             embedder=embedder_id,
             fit={"given_centroids": True}
@@ -359,7 +362,15 @@ class Plan:
             info=info,
             embedder_arrays=embedder_arrays,
             refinement=refinement,
+            familiarity=familiarity,
         )
+
+    def _familiarity(
+        self, sample: Outcomes, vectors: npt.NDArray[np.float32], centers: npt.NDArray[np.float32]
+    ) -> Familiarity:
+        """For clusters that were made of these queries, or, where they were given, of others."""
+        made_of = vectors[_distinct(sample.queries)] if self.centroids is None else vectors[:0]
+        return Familiarity.of(assign(made_of, centers), len(centers))
 
     def _prices(self, models: Sequence[str], base: RouterArtifact | None) -> dict[str, Price]:
         """Those given, else those of the artifact that these records may be added to."""
@@ -376,8 +387,7 @@ class Plan:
         if self.centroids is not None and not isinstance(self.centroids, RouterArtifact):
             centers = _checked(self.centroids, vectors.shape[1])
         else:
-            first = dict(zip(reversed(sample.queries), range(len(sample))[::-1], strict=True))
-            distinct = vectors[sorted(first.values())]
+            distinct = vectors[_distinct(sample.queries)]
             centers = cluster(distinct, self.n_clusters, self.seed, self.n_init)
             if (n := len(centers)) < self.n_clusters:
                 logger.warning(
@@ -388,6 +398,12 @@ class Plan:
         # One start will do: this clustering is averaged over, not reported.
         again = partial(cluster, n_clusters=self.n_clusters, seed=self.seed, n_init=1)
         return centers, fit_refinement(vectors, features, sample, again, self.seed)
+
+
+def _distinct(queries: Sequence[str]) -> list[int]:
+    """The rows at which each query is first met."""
+    first = dict(zip(reversed(queries), range(len(queries))[::-1], strict=True))
+    return sorted(first.values())
 
 
 def cluster(

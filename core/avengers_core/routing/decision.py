@@ -12,7 +12,12 @@ import numpy.typing as npt
 
 from avengers_core.records.names import one_line
 
-Basis = Literal["query", "overall"]
+Basis = Literal["query", "overall", "unfamiliar"]
+_BASES = {"overall": "no text, overall means", "unfamiliar": "unlike the records"}
+_TOLD = {
+    "overall": "no text to go by: decided on the artifact's overall means",
+    "unfamiliar": "too little like the records to go by",
+}
 _COLUMNS = ("model", "utility", "score", "cost", "support")
 
 
@@ -72,11 +77,15 @@ class RoutingDecision:
         alpha: the weight of expected score against expected cost that was used.
         scorer: the scorer's name.
         n: how many models were asked for.
-        basis: ``"query"``, or ``"overall"`` where there was no text to go by and the artifact's
-            overall means decided.
+        basis: ``"query"``; ``"overall"`` where there was no text to go by and the artifact's
+            overall means decided; ``"unfamiliar"`` where the query was less like the records than
+            ``min_familiarity``, and the ``fallback`` answers, or overall means decided.
         prompt_tokens: length of the whole prompt that costs were scaled to, or None.
         relaxed: the constraints left nobody, and the nearest model was taken.
         model: the best model, where it is known without the candidates.
+        familiarity: share of the records, in [0, 1], that are no more like the rest of them than
+            the query is; None where the artifact does not know. Of the least familiar 2 % the
+            estimates go towards the overall means by themselves.
         question_share: how far the query itself was decided on, in [0, 1], rather than what was
             said before it in a conversation.
         stayed: another model would be the best, had this one not read the prompt's beginning
@@ -97,6 +106,7 @@ class RoutingDecision:
         prompt_tokens: int | None = None,
         relaxed: bool = False,
         model: str | None = None,
+        familiarity: float | None = None,
         question_share: float = 1.0,
         stayed: bool = False,
         plausible_scores: Callable[[], Mapping[str, npt.NDArray[np.floating]]] | None = None,
@@ -111,6 +121,7 @@ class RoutingDecision:
         self.prompt_tokens = prompt_tokens
         self.relaxed = relaxed
         self._model = model
+        self.familiarity = familiarity
         self.question_share = question_share
         self.stayed = stayed
         self._plausible_scores = plausible_scores
@@ -195,7 +206,7 @@ class RoutingDecision:
     def __str__(self) -> str:
         best = self.candidates[0]
         topics = ", ".join(self.clusters[0].topics) if self.clusters else ""
-        where = "no text, overall means" if self.basis == "overall" else f"near {topics}"
+        where = f"near {topics}" if self.basis == "query" else _BASES[self.basis]
         relaxed = ", constraints relaxed" if self.relaxed else ""
         return one_line(
             f"{' > '.join(self.models)}  (score {best.expected_score:.3f}, "
@@ -226,6 +237,7 @@ class RoutingDecision:
             "expected_cost": self.expected_cost,
             "scorer": self.scorer,
             "basis": self.basis,
+            "familiarity": self.familiarity,
             "relaxed": self.relaxed,
             "prompt_tokens": self.prompt_tokens,
             "question_share": self.question_share,
@@ -255,14 +267,18 @@ class RoutingDecision:
         )
 
     def _footer(self) -> list[str]:
-        if self.basis == "overall":
-            lines = ["no text to go by: decided on the artifact's overall means"]
+        if self.basis != "query":
+            lines = [_TOLD[self.basis]]
         else:
             votes = (
                 f"{c.weight:.0%} cluster {c.cluster} ({', '.join(c.topics)}; {c.size:,} records)"
                 for c in self.clusters
             )
             lines = ["votes: " + ", ".join(votes)]
+        if self.familiarity is not None:
+            lines.append(
+                f"familiarity: {self.familiarity:.0%} of the records are no more like the rest"
+            )
         lines += [f"not eligible: {model}: {reason}" for model, reason in self.ineligible.items()]
         return [one_line(line) for line in lines]
 

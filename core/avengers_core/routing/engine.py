@@ -19,6 +19,8 @@ from avengers_core.routing.scoring import Scorer
 
 Floats = npt.NDArray[np.floating]
 
+# The column of the scorers' features that holds it.
+FAMILIARITY = -2
 # Votes reported in a decision: the largest few, none below this share.
 _MOST_VOTES, _LEAST_VOTE = 5, 0.02
 # Beyond any amount of money; what is more, of damaged sums, would overflow single precision.
@@ -95,11 +97,23 @@ class Engine:
     def _rank(
         self, features: Floats, alpha: float, call: RoutingCall, eligibility: Eligibility
     ) -> Ranking:
+        policy = call.policy
+        unfamiliar = fallback = None
+        if policy.least_familiarity > 0 and self.scorer.knows_familiarity:
+            unfamiliar = features[:, FAMILIARITY] < policy.least_familiarity
+            if policy.fallback is None:
+                overall = self.scorer.overall(call.prompt_tokens)
+                features = np.where(unfamiliar[:, None], overall, features)
+            else:
+                fallback = self.artifact.models.index(policy.fallback)
         estimate = features @ self._tables(alpha)
         if call.cached_tokens:
             estimate += self._saved(alpha, call.cached_tokens)
-        relax = call.policy.on_empty == "relax"
-        return Ranking(self.artifact.models, estimate, eligibility, relax)
+        relax = policy.on_empty == "relax"
+        models = self.artifact.models
+        return Ranking(
+            models, estimate, eligibility, relax, unfamiliar=unfamiliar, fallback=fallback
+        )
 
     def _saved(self, alpha: float, cached_tokens: Mapping[str, int]) -> Floats:
         """(4M,) what changes for the models that have read tokens before.
@@ -118,7 +132,8 @@ class Engine:
     def _choose(
         self, features: Floats, alpha: float, call: RoutingCall, eligibility: Eligibility
     ) -> npt.NDArray[np.intp]:
-        if eligibility.admits_all and not call.cached_tokens:
+        plain = not (call.cached_tokens or call.policy.least_familiarity)
+        if eligibility.admits_all and plain:
             table = self._tables(alpha)[:, : len(self.artifact.models)]
             best: npt.NDArray[np.intp] = np.argmax(features @ table, axis=1)
             return best
@@ -165,6 +180,10 @@ class Engine:
         expected = features @ self.scorer.score_table
         scores: Floats = expected[:, None] + away
         return scores
+
+    def familiarity(self, features: Floats) -> Floats | None:
+        """(n,) share of the records that are no more like the clusters; None: not known."""
+        return features[:, FAMILIARITY] if self.scorer.knows_familiarity else None
 
     def votes(self, features: Floats) -> tuple[ClusterVote, ...]:
         """The clusters with the largest votes in one query's (F,) features; at least one."""

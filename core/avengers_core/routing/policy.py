@@ -15,6 +15,8 @@ OnEmpty = Literal["raise", "relax"]
 Unavailable = Callable[[], Mapping[str, str]]
 
 DEFAULT_ALPHA = 0.5
+# Familiarity below which a fallback answers that is given alone.
+_UNFAMILIAR = 0.05
 # Of a prompt: far beyond any model, and well inside single precision.
 _MOST_TOKENS = 10**12
 _ONE_NAME_TYPES = (tuple, Collection)  # the first, the usual one, is the quicker to tell
@@ -33,6 +35,8 @@ class PolicyArguments(TypedDict, total=False):
     max_cost: float | None
     min_score: float | None
     min_support: float | None
+    min_familiarity: float | None
+    fallback: str | None
     on_empty: OnEmpty
     models: Collection[str] | None
 
@@ -57,6 +61,11 @@ class Policy(NamedTuple):
         min_score: lowest expected score, in [0, 1].
         min_support: lowest share, in [0, 1], of what is expected of a model that rests on records
             of the model itself near the query.
+        min_familiarity: queries that fewer than this share of the records, in [0, 1], are less
+            like the others than, go to ``fallback``; without one they are decided on the
+            artifact's overall means. Plays no part where the artifact knows no familiarity.
+        fallback: the model for those, unless a limit rules it out; given alone, for the least
+            familiar 5 %.
         on_empty: ``"raise"``, or ``"relax"``: if the limits leave nobody, take the model nearest to
             them (never one that ``models``, ``exclude`` or its availability rule out).
         models: the only models allowed, or None for all.
@@ -72,6 +81,8 @@ class Policy(NamedTuple):
     max_cost: float | None = None
     min_score: float | None = None
     min_support: float | None = None
+    min_familiarity: float | None = None
+    fallback: str | None = None
     on_empty: OnEmpty = "raise"
     models: Collection[str] | None = None
 
@@ -104,6 +115,13 @@ class Policy(NamedTuple):
             if value is not None:
                 return name.removeprefix("target_"), value
         return None
+
+    @property
+    def least_familiarity(self) -> float:
+        """Below which queries are not decided on what they are like."""
+        if self.min_familiarity is not None:
+            return self.min_familiarity
+        return 0.0 if self.fallback is None else _UNFAMILIAR
 
     @property
     def own_alpha(self) -> float:
@@ -142,11 +160,13 @@ class Policy(NamedTuple):
         _ = self.own_alpha
         if self.on_empty not in ("raise", "relax"):
             raise ValueError(f'on_empty must be "raise" or "relax", got {self.on_empty!r}')
-        if self.models is not None or self.exclude:
+        if self.models is not None or self.exclude or self.fallback is not None:
             for name, value in (("models", self.models), ("exclude", self.exclude)):
                 if isinstance(value, str):
                     raise ValueError(f"{name} must be a list of model ids, got the text {value!r}")
             named = {*(self.models or ()), *self.exclude}
+            if self.fallback is not None:
+                named.add(self.fallback)
             if unknown := sorted(named - set(models)):
                 raise ValueError(f"the artifact has no model {unknown}; it has {list(models)}")
         for name, most in _RANGES.items():
@@ -198,7 +218,7 @@ _BALANCE = ("alpha", *_WEIGHTS, *_TARGETS)
 _LIMITS = Policy._fields[len(_BALANCE) :]
 _NO_LIMITS = tuple(Policy._field_defaults[name] for name in _LIMITS)
 _NO_OTHER = (None,) * (len(_BALANCE) - 1)
-_RANGES = {"max_cost": np.inf, "min_score": 1, "min_support": 1}
+_RANGES = {"max_cost": np.inf, "min_score": 1, "min_support": 1, "min_familiarity": 1}
 NUMBERS = tuple(_RANGES)
 """The limits that are numbers."""
 FIELDS = Policy._fields

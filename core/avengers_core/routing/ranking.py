@@ -9,7 +9,7 @@ from operator import attrgetter
 import numpy as np
 import numpy.typing as npt
 
-from avengers_core.routing.decision import Candidate, ClusterVote, RoutingDecision
+from avengers_core.routing.decision import Basis, Candidate, ClusterVote, RoutingDecision
 from avengers_core.routing.eligibility import Codes, Eligibility, Fault, nobody
 
 Floats = npt.NDArray[np.floating]
@@ -29,6 +29,9 @@ class Ranking:
             0 or over 1, a cost below 0, a support over 1.
         eligibility: the limits.
         relax: take the nearest model where the limits leave nobody, instead of raising.
+        unfamiliar: (n,) whether a query is too little like the records to go by; default, none.
+        fallback: the column of the model that answers those, if it is eligible; None: those have
+            been decided on overall means.
 
     Attributes:
         utility: (n, M) what the ranking is by.
@@ -49,6 +52,9 @@ class Ranking:
         estimate: Floats,
         eligibility: Eligibility,
         relax: bool,
+        *,
+        unfamiliar: npt.NDArray[np.bool_] | None = None,
+        fallback: int | None = None,
     ) -> None:
         m = len(models)
         self.models = models
@@ -65,6 +71,16 @@ class Ranking:
         self._eligibility = eligibility
         self.codes: Codes | None = None
         self._nearest: dict[int, npt.NDArray[np.intp]] = {}
+        self._unfamiliar, self._fallback = unfamiliar, fallback
+        self._choose(relax)
+        if unfamiliar is not None and fallback is not None:
+            if self.codes is not None:
+                unfamiliar = unfamiliar & (self.codes[:, fallback] == Fault.NONE)
+            self.best[unfamiliar] = fallback
+            self._unfamiliar = unfamiliar
+
+    def _choose(self, relax: bool) -> None:
+        eligibility = self._eligibility
         if eligibility.admits_all or (
             not eligibility.limited and self.support.min() >= eligibility.min_support
         ):
@@ -115,6 +131,8 @@ class Ranking:
             facts: arguments of :class:`RoutingDecision` that are the same for all.
         """
         models = self.models
+        rows = () if self._unfamiliar is None else np.flatnonzero(self._unfamiliar).tolist()
+        basis: dict[int, Basis] = dict.fromkeys(rows, "unfamiliar")
         return [
             RoutingDecision(
                 partial(self.candidates, i),
@@ -122,6 +140,7 @@ class Ranking:
                 partial(votes, i),
                 plausible_scores=partial(self._plausible_scores, plausible_scores, i),
                 relaxed=i in self._nearest,
+                basis=basis.get(i, "query"),
                 model=models[best],
                 **facts,  # type: ignore[arg-type]
             )
@@ -137,6 +156,9 @@ class Ranking:
             codes = self.codes[i].tolist()
             ranked = [c for c, code in zip(ranked, codes, strict=True) if code == Fault.NONE]
         ranked.sort(key=_UTILITY, reverse=True)
+        if self._fallback is not None and self._unfamiliar is not None and self._unfamiliar[i]:
+            best = self.models[self._fallback]
+            ranked.sort(key=lambda c: c.model != best)
         return tuple(ranked)
 
     def ineligible(self, i: int) -> dict[str, str]:

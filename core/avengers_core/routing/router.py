@@ -153,7 +153,8 @@ class Router:
             policy: the fields of :class:`~avengers_core.routing.policy.Policy`: ``alpha``
                 (default 0.5), or in place of it ``performance_weight`` and ``cost_sensitivity``,
                 ``target_cost``, ``target_score`` or ``target_saving``; and the limits ``models``,
-                ``exclude``, ``max_cost``, ``min_score``, ``min_support`` and ``on_empty``.
+                ``exclude``, ``max_cost``, ``min_score``, ``min_support``,
+                ``min_familiarity``, ``fallback`` and ``on_empty``.
 
         Raises:
             NoEligibleModelError: nobody is left; the message says which limit removed whom.
@@ -288,6 +289,9 @@ class Router:
             unread = self.engine.choose(features, alpha, call.uncached.relaxed).tolist()
             for decision, other in zip(decisions, unread, strict=True):
                 decision.stayed = decision.model != self.models[other]
+        if (familiarity := self.engine.familiarity(features)) is not None:
+            for decision, share in zip(decisions, familiarity.tolist(), strict=True):
+                decision.familiarity = share
         return decisions
 
     def _alpha(self, call: RoutingCall) -> float:

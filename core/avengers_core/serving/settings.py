@@ -48,7 +48,7 @@ OF_A_CALL = (
 """What is said of a call to a plugin, and not meant for the backend."""
 
 # Whoever names a model wants that one, near the records or not.
-_FORCED = {"exclude": (), **dict.fromkeys(NUMBERS), "on_empty": "relax"}
+_FORCED = {"exclude": (), **dict.fromkeys(NUMBERS), "fallback": None, "on_empty": "relax"}
 _ROUTER_BY_PATH = (
     "Mostly its embedder is in the way: save the artifact and give router= as its path, or make "
     "the model on the other side."
@@ -107,6 +107,16 @@ class RoutingSettings(BaseModel):
         default=None,
         description="lowest share, in [0, 1], of what is expected of a model that rests on records "
         "of the model itself near the query",
+    )
+    min_familiarity: float | None = Field(
+        default=None,
+        description="queries that are less like the records than all but this share of them, in "
+        "[0, 1], go to fallback; without one they are decided on the artifact's overall means",
+    )
+    fallback: str | None = Field(
+        default=None,
+        description="the model for queries unlike the records; without min_familiarity, for the "
+        "least familiar 5 %",
     )
     on_empty: OnEmpty = Field(
         default="raise",

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from avengers_core.artifact.artifact import RouterArtifact
 from avengers_core.artifact.estimation.cells import plausible_scores
+from avengers_core.artifact.estimation.familiarity import unit
 from avengers_core.artifact.statistics import Statistics
 from avengers_core.embedders.tokens import BYTES_PER_TOKEN
 from avengers_core.parallel import one_thread
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 Floats = npt.NDArray[np.floating]
 
+# What is less like the clusters than this share of the records is not believed to be like them:
+# the less, the less. Held-out queries of the records' own kind lose nothing by it.
+UNLIKE = 0.02
 # Ways in which scores may differ from what is expected; standard errors are known to 7 %.
 _DRAWS = 100
 
@@ -38,6 +42,7 @@ class Scorer(Protocol):
         cost_table: (F, M) likewise the expected cost, USD; NaN columns where no cost is known.
         evidence_table: (F, M) likewise the support: how far the model has records where the query
             lands, in [0, 1].
+        knows_familiarity: whether it is known how like the records queries are.
         min_support: what a model needs of it to be eligible; 0 where the scorer knows what to
             expect of models that have not been seen near a query.
     """
@@ -51,6 +56,7 @@ class Scorer(Protocol):
     score_table: Floats
     cost_table: Floats
     evidence_table: Floats
+    knows_familiarity: bool
     min_support: float
 
     @property
@@ -63,6 +69,10 @@ class Scorer(Protocol):
 
     def features(self, queries: Queries, out: Floats | None = None) -> Floats:
         """(n, F) features of n queries; the first K are the votes of the clusters.
+
+        The last but one is the familiarity: the share of the records, in [0, 1], that are no more
+        like the clusters than the query is; 1 where it is not known. Of the least familiar ones
+        the votes go towards the shares of the clusters among all records.
 
         Args:
             queries: the queries.
@@ -86,8 +96,9 @@ class Scorer(Protocol):
 class ClusterScorer:
     """What the scorers share: votes of clusters, and the cost of a prompt longer than usual.
 
-    The last feature is the tokens of the prompt beyond those usual among the clusters that vote,
-    and its row in the cost table is the price of a prompt token.
+    The last feature but one is the familiarity, of which no table makes use. The last is the tokens
+    of the prompt beyond those usual among the clusters that vote, and its row in the cost table is
+    the price of a prompt token.
     """
 
     name: str
@@ -96,6 +107,8 @@ class ClusterScorer:
     needs_surface = False
     # With less, what is expected of a model is mostly its overall mean: no evidence.
     min_support = 0.5
+    # Whether what is like no record is believed to be nearer to the mean.
+    _humble = False
 
     def __init__(
         self,
@@ -116,13 +129,16 @@ class ClusterScorer:
         self._priced = s.n_cost.any(axis=0)
         self._token_prices = np.nan_to_num(artifact.token_prices(s))
         self.evidence_table = _evidence(s.n, s.size)
+        self._familiarity = artifact.familiarity
+        self.knows_familiarity = self._familiarity is not None
+        self._near = unit(artifact.centroids).T.astype(self.dtype, order="C")
 
     def _tables(self, score: Floats, cost: Floats, linear: Floats | None = None) -> None:
         """Set the tables from (K, M) scores and costs, and (r, M) scores along directions."""
         m = score.shape[1]
         between = np.zeros((0, m)) if linear is None else linear
-        none = np.zeros((len(between) + 1, m))
-        self.score_table: Floats = np.concatenate([score, between, none[:1]])
+        none = np.zeros((len(between) + 2, m))
+        self.score_table: Floats = np.concatenate([score, between, none[:2]])
         self._cost: Floats = np.concatenate([cost, none[1:], self._token_prices[None, :]])
         self.cost_table: Floats = np.where(self._priced, self._cost, np.nan)
         self.evidence_table = np.concatenate([self.evidence_table, none])
@@ -138,6 +154,35 @@ class ClusterScorer:
     def features(self, queries: Queries, out: Floats | None = None) -> Floats:
         raise NotImplementedError
 
+    def _look(self, queries: Queries, features: Floats) -> None:
+        """Note how familiar n queries are in their features, and make unlike ones humble.
+
+        What little the nearest clusters say of a query that is like none of them is not believed:
+        the less familiar among the least familiar share of the records it would be, the more the
+        votes are the clusters' shares of all records, and the less a regression says.
+
+        Args:
+            queries: the queries.
+            features: (n, F), of which all but the last are changed in place.
+        """
+        if self._familiarity is None:
+            features[:, -2] = 1.0
+            return
+        familiarity = self._familiarity(queries.vectors, queries.surface, self._near)
+        if self._humble and len(rows := (familiarity < UNLIKE).nonzero()[0]):
+            k = len(self._size)
+            unlike = (1 - familiarity[rows] / UNLIKE)[:, None].astype(features.dtype)
+            features[rows, :-2] *= 1 - unlike
+            features[rows, :k] += unlike * self._shares_of_clusters
+        features[:, -2] = familiarity
+
+    @cached_property
+    def _shares_of_clusters(self) -> Floats:
+        """(K,) share of the records that lie in each."""
+        total, k = self._size.sum(), len(self._size)
+        shares = self._size / total if total else np.full(k, 1 / k)
+        return shares.astype(self.dtype)
+
     def _extra_tokens(self, votes: Floats, queries: Queries) -> Floats:
         """(n, 1) tokens of each prompt beyond the usual; 0 where its length is not known."""
         if queries.prompt_tokens is None:
@@ -146,12 +191,9 @@ class ClusterScorer:
         return extra[:, None].astype(votes.dtype)
 
     def overall(self, prompt_tokens: int | None = None) -> Floats:
-        total = self._size.sum()
-        k = len(self._size)
-        votes = (self._size / total if total else np.full(k, 1 / k))[None, :]
-        votes = votes.astype(self.dtype)
+        votes = self._shares_of_clusters[None, :]
         extra = self._extra_tokens(votes, Queries(votes, None, prompt_tokens))
-        between = np.zeros((1, len(self.score_table) - k - 1), dtype=self.dtype)
+        between = np.zeros((1, len(self.score_table) - votes.shape[1] - 1), dtype=self.dtype)
         return np.concatenate([votes, between, extra], axis=1)
 
 

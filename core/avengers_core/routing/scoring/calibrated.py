@@ -9,6 +9,7 @@ import numpy as np
 from avengers_core.artifact.artifact import RouterArtifact
 from avengers_core.artifact.clusters import Posterior, shrunk_means
 from avengers_core.artifact.estimation.cells import expected_costs, expected_scores
+from avengers_core.artifact.estimation.familiarity import unit
 from avengers_core.artifact.hyperparameters import Hyperparameters
 from avengers_core.embedders.surface import tokens
 from avengers_core.parallel import one_thread
@@ -47,6 +48,7 @@ class CalibratedScorer(ClusterScorer):
     name = "calibrated"
     linear = True
     dtype = np.float32
+    _humble = True
 
     def __init__(
         self,
@@ -68,7 +70,7 @@ class CalibratedScorer(ClusterScorer):
         difficulty = None if r is None else r.difficulty
         super().__init__(artifact, statistics, centroids, difficulty, beta=beta, m0=m0, mix=mix)
         s = self.statistics
-        self.needs_surface = r is not None
+        self.needs_surface = r is not None or self.knows_familiarity
         self._augment = None if r is None else r.augment
         if artifact.info.cells == "joint":
             self.min_support = 0.0
@@ -93,7 +95,7 @@ class CalibratedScorer(ClusterScorer):
             checked_beta(beta),
             directions=directions,
             offset=offset,
-            spare=1,
+            spare=2,
         )
         self._gain = self.score_table / _typical_range(score, s.size)
         self._loss = self._cost / _typical_range(cost[:, self._priced], s.size)
@@ -102,12 +104,13 @@ class CalibratedScorer(ClusterScorer):
         space = queries.vectors
         if self._augment is not None:
             space = self._augment(queries.vectors, queries.surface)
-        return self._in_space(space, queries, out)
-
-    def _in_space(self, space: Floats, queries: Queries, out: Floats | None = None) -> Floats:
         features = self._project(space, out)
+        self._look(queries, features)
+        return self._with_tokens(features, queries)
+
+    def _with_tokens(self, features: Floats, queries: Queries) -> Floats:
         length: Any = queries.prompt_tokens
-        if length is None and self.needs_surface and queries.surface is not None:
+        if length is None and self._augment is not None and queries.surface is not None:
             length = tokens(queries.surface)
         if length is not None:
             votes = features[:, : len(self._usual_tokens)]
@@ -115,9 +118,10 @@ class CalibratedScorer(ClusterScorer):
         return features
 
     def center_features(self) -> Floats:
-        norm = np.linalg.norm(self._centroids, axis=1, keepdims=True)
-        unit = (self._centroids / np.where(norm > 0, norm, 1.0)).astype(np.float32)
-        return self._in_space(unit, Queries(unit))
+        centers = unit(self._centroids)
+        features = self._project(centers)
+        features[:, -2] = 1.0
+        return self._with_tokens(features, Queries(centers))
 
     def table(self, alpha: float) -> Floats:
         return alpha * self._gain - (1 - alpha) * self._loss

@@ -26,6 +26,7 @@ class _PublishedScorer(ClusterScorer):
         )
         if not isinstance(top_k, int) or top_k < 1:
             raise ValueError(f"top_k must be a whole number, at least 1, got {top_k}")
+        self.needs_surface = self.knows_familiarity
         s = self.statistics
         self._top_k = min(top_k, artifact.n_clusters)
         self._seen = s.n > 0
@@ -41,7 +42,10 @@ class _PublishedScorer(ClusterScorer):
         votes = np.zeros(distance.shape)
         shares = self._shares(np.take_along_axis(distance, nearest, axis=1))
         np.put_along_axis(votes, nearest, shares, axis=1)
-        return np.concatenate([votes, self._extra_tokens(votes, queries)], axis=1)
+        features = np.concatenate([votes, np.zeros((len(votes), 2))], axis=1)
+        self._look(queries, features)
+        features[:, -1:] = self._extra_tokens(features[:, :-2], queries)
+        return features
 
     def _shares(self, distance: Floats) -> Floats:
         """(n, top_k) votes of the nearest clusters from their distances."""
@@ -51,8 +55,8 @@ class _PublishedScorer(ClusterScorer):
         norm = np.linalg.norm(self._centroids, axis=1, keepdims=True)
         return self.features(Queries(self._centroids / np.where(norm > 0, norm, 1.0)))
 
-    def _with_token_row(self, utility: Floats) -> Floats:
-        return np.concatenate([utility, np.zeros((1, utility.shape[1]))])
+    def _with_last_rows(self, utility: Floats) -> Floats:
+        return np.concatenate([utility, np.zeros((2, utility.shape[1]))])
 
 
 class ReferenceScorer(_PublishedScorer):
@@ -91,7 +95,7 @@ class ReferenceScorer(_PublishedScorer):
         balance = alpha * self._gain + (1 - alpha) * self._saving
         order = np.argsort(np.where(self._seen, -balance, np.inf), axis=1, kind="stable")
         rank = np.argsort(order, axis=1, kind="stable")
-        return self._with_token_row(np.where(self._seen, 1 / (rank + 1.0), 0.0))
+        return self._with_last_rows(np.where(self._seen, 1 / (rank + 1.0), 0.0))
 
 
 class PaperScorer(_PublishedScorer):
@@ -121,7 +125,7 @@ class PaperScorer(_PublishedScorer):
         return shares
 
     def table(self, alpha: float) -> Floats:
-        return self._with_token_row(alpha * self._gain + (1 - alpha) * (1 - self._loss))
+        return self._with_last_rows(alpha * self._gain + (1 - alpha) * (1 - self._loss))
 
 
 def _min_max(values: Floats, seen: npt.NDArray[np.bool_], flat: float) -> Floats:

@@ -1,0 +1,145 @@
+"""How like the records a query is, as the share of the records that are no more like the rest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from avengers_core.artifact.statistics import check_arrays
+from avengers_core.embedders.surface import SURFACE_FEATURES
+
+Floats = npt.NDArray[np.floating]
+
+# Half degrees from 0 to 180, and twentieths.
+_ANGLES = np.linspace(0, np.pi, 361)
+_FOREIGN = np.linspace(0, 1, 21)
+_BEYOND_ASCII = SURFACE_FEATURES.index("share of bytes beyond ASCII")
+# Rows compared with all centroids at once: what comes of it stays in the processor's cache, and
+# takes no new pages of memory.
+_BLOCK = 256
+# Steps from -1 to 1 of the table in which cosines are looked up.
+_COSINES = 4096
+
+
+@dataclass(frozen=True, eq=False)
+class Familiarity:
+    """How many records lie how near to a cluster, and in what writing; counts add up.
+
+    Two things make a query unlike the records: its vector lies far from every cluster, or more of
+    its bytes are beyond ASCII than of theirs. The second tells languages apart that an embedder
+    does not know, and puts side by side.
+
+    A record that a cluster was made of is nearer to it than a new query like it would be. So its
+    angle is that to the cluster without it.
+
+    Attributes:
+        members: (K,) distinct queries that each cluster was made of, 0 where it is not known;
+            settled when an artifact is fitted, as centroids are.
+        angles: (360,) records at 0 to half a degree from their nearest cluster, to a whole, ...
+        foreign: (20,) records of whose bytes 0 to 5 % are beyond ASCII, to 10 %, and so on.
+    """
+
+    members: npt.NDArray[np.float64]
+    angles: npt.NDArray[np.float64]
+    foreign: npt.NDArray[np.float64]
+
+    @classmethod
+    def of(cls, labels: npt.NDArray[np.int64], k: int) -> Familiarity:
+        """For clusters made of n queries, of which the (n,) labels are; without records."""
+        return cls(np.bincount(labels, minlength=k).astype(np.float64), *_no_records())
+
+    def emptied(self) -> Familiarity:
+        """The same clusters without records."""
+        return Familiarity(self.members, *_no_records())
+
+    def collect(
+        self, vectors: Floats, features: Floats, labels: npt.NDArray[np.int64], centroids: Floats
+    ) -> Familiarity:
+        """The same clusters with records.
+
+        Args:
+            vectors: (n, d) unit vectors.
+            features: (n, 11) surface features.
+            labels: (n,) their clusters.
+            centroids: (K, d).
+        """
+        cosine = vectors @ unit(centroids).T
+        members = self.members[labels][:, None]
+        others = members * centroids[labels] - vectors
+        length = np.linalg.norm(others, axis=1)
+        without = np.einsum("ij,ij->i", others, vectors) / np.maximum(length, 1e-12)
+        own = np.where(members[:, 0] > 1, without, -1.0)
+        rows = np.arange(len(vectors))
+        cosine[rows, labels] = np.where(members[:, 0] > 0, own, cosine[rows, labels])
+        angle = np.arccos(np.clip(cosine.max(axis=1), -1.0, 1.0))
+        angles, _ = np.histogram(angle, _ANGLES)
+        foreign, _ = np.histogram(features[:, _BEYOND_ASCII], _FOREIGN)
+        return Familiarity(self.members, angles.astype(np.float64), foreign.astype(np.float64))
+
+    def faded(self, factor: float) -> Familiarity:
+        """The same clusters with counts that weigh ``factor`` times as much."""
+        return replace(self, angles=self.angles * factor, foreign=self.foreign * factor)
+
+    def __add__(self, other: Familiarity) -> Familiarity:
+        return replace(
+            self, angles=self.angles + other.angles, foreign=self.foreign + other.foreign
+        )
+
+    @cached_property
+    def _tables(self) -> tuple[Floats, Floats]:
+        """Share of the records at a cosine or below it, and as far beyond ASCII or further."""
+        cosines = np.linspace(-1, 1, _COSINES + 1)
+        angles = np.append(_beyond(self.angles), 0.0)
+        return np.interp(np.arccos(cosines), _ANGLES, angles), _beyond(self.foreign)
+
+    def __call__(self, vectors: Floats, features: Floats | None, near: Floats) -> Floats:
+        """(n,) share of the records that are no more like the rest, in [0, 1].
+
+        Args:
+            vectors: (n, d) unit vectors.
+            features: (n, 11) surface features, or None where only vectors are known.
+            near: (d, K) centroids as unit vectors, one a column.
+        """
+        if len(vectors) <= _BLOCK:
+            cosine = np.maximum.reduce(vectors @ near, axis=1)
+        else:
+            cosine = np.empty(len(vectors), dtype=near.dtype)
+            for i in range(0, len(vectors), _BLOCK):
+                (vectors[i : i + _BLOCK] @ near).max(axis=1, out=cosine[i : i + _BLOCK])
+        # Tables, where one query counts: arccos and np.interp take several times as long.
+        angles, foreign = self._tables
+        cosine += 1
+        cosine *= _COSINES / 2
+        share: Floats = angles.take(cosine.astype(np.int64), mode="clip")
+        if features is not None:
+            place = (features[:, _BEYOND_ASCII] * len(foreign)).astype(np.int64)
+            np.minimum(share, foreign.take(place, mode="clip"), out=share)
+        return share
+
+    def arrays(self) -> dict[str, npt.NDArray[np.float64]]:
+        """All arrays by name."""
+        return {"members": self.members, "angles": self.angles, "foreign": self.foreign}
+
+    def check(self, k: int) -> str | None:
+        """What is wrong with the arrays, or None."""
+        shapes = {"members": (k,), "angles": (len(_ANGLES) - 1,), "foreign": (len(_FOREIGN) - 1,)}
+        return check_arrays(self.arrays(), shapes)
+
+
+def unit(centroids: Floats) -> npt.NDArray[np.float32]:
+    """(K, d) centroids as unit vectors, single precision."""
+    norm = np.linalg.norm(centroids, axis=1, keepdims=True)
+    return (centroids / np.where(norm > 0, norm, 1.0)).astype(np.float32)
+
+
+def _no_records() -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    return np.zeros(len(_ANGLES) - 1), np.zeros(len(_FOREIGN) - 1)
+
+
+def _beyond(counts: Floats) -> Floats:
+    """Share of what is counted in each place, or beyond it."""
+    share: Floats = np.cumsum(counts[::-1])[::-1] / max(counts.sum(), 1.0)
+    return share
