@@ -8,15 +8,16 @@ Reads ``turns.txt`` beside it, lists in many languages, and writes ``gate.json``
 
 from __future__ import annotations
 
-import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from scipy.sparse import csr_matrix, hstack
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import LeaveOneGroupOut, StratifiedKFold, cross_val_predict
 
-from avengers_core.routing.turns.gate import GATE_FILE, gate_features
+from avengers_core.routing.turns.gate import BUCKETS, gate_features, write_gate
 
 TURNS = Path(__file__).with_name("turns.txt")
 
@@ -32,6 +33,16 @@ def read_turns() -> list[tuple[str, bool, str]]:
     return turns
 
 
+def matrix_of(texts: Sequence[str]) -> csr_matrix:
+    """(n, 262 + BUCKETS) what the gate looks at."""
+    each = [features for text in texts if (features := gate_features(text)) is not None]
+    meaning = csr_matrix(np.array([features.meaning for features in each]))
+    ends = np.cumsum([0, *(len(features.buckets) for features in each)])
+    weights = np.concatenate([[f.weight] * len(f.buckets) for f in each])
+    columns = np.concatenate([features.buckets for features in each])
+    return hstack([meaning, csr_matrix((weights, columns, ends), (len(each), BUCKETS))]).tocsr()
+
+
 def report(name: str, chance: npt.NDArray[np.floating], own: npt.NDArray[np.bool_]) -> None:
     """Print which share of both kinds is told right."""
     follow_ups, questions = np.mean(chance[~own] < 0.5), np.mean(chance[own] > 0.5)
@@ -41,9 +52,9 @@ def report(name: str, chance: npt.NDArray[np.floating], own: npt.NDArray[np.bool
 def main() -> None:
     """Fit, print, write."""
     languages, kinds, texts = zip(*read_turns(), strict=True)
-    features = np.array([gate_features(text) for text in texts])
+    features = matrix_of(texts)
     own = np.array(kinds)
-    model = LogisticRegression(C=2, class_weight="balanced", max_iter=5000)
+    model = LogisticRegression(C=2, class_weight="balanced", max_iter=2000)
     each = len(set(languages))
     print(f"{len(texts)} turns in {each} languages, {own.sum()} of them questions; held out:")
     folds = StratifiedKFold(10, shuffle=True, random_state=0)
@@ -56,9 +67,8 @@ def main() -> None:
         )
         report(name, chance[:, 1], own)
     model.fit(features, own)
-    weights = [round(float(w), 3) for w in model.coef_[0]]
-    fitted = {"offset": round(float(model.intercept_[0]), 3), "weights": weights}
-    GATE_FILE.write_text(json.dumps(fitted) + "\n")
+    weights = model.coef_[0]
+    write_gate(weights[:-BUCKETS], weights[-BUCKETS:], float(model.intercept_[0]))
 
 
 if __name__ == "__main__":

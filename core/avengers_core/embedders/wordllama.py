@@ -85,11 +85,16 @@ class WordLlamaEmbedder:
             return self.embed(texts)
         return await asyncio.to_thread(self.embed, texts)
 
-    def token_vectors(self, text: str) -> Vectors:
-        """(k, dim) the vectors of a text's k tokens, of any length; their sum points where
-        :meth:`embed` does."""
+    def token_ids(self, text: str) -> list[int]:
+        """The tokens of a text."""
         encoding = self._tokenizer.encode(as_texts([text])[0], add_special_tokens=False)
-        return self._table.take(encoding.ids, axis=0)
+        tokens: list[int] = encoding.ids
+        return tokens
+
+    def token_vectors(self, tokens: Sequence[int]) -> Vectors:
+        """(k, dim) the vectors of k tokens, of any length; their sum points where :meth:`embed`
+        does."""
+        return self._table.take(tokens, axis=0)
 
     def _pool(self, tokens: list[int], out: Vectors) -> None:
         """Write the normalised sum of the rows of some tokens; it points where the mean does."""

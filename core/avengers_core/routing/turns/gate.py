@@ -1,16 +1,20 @@
 """Whether what somebody says in a conversation is a question of its own, or goes on with the last.
 
-A logistic regression on the token vectors of WordLlama, whatever embedder the artifact has: the sum
-of the vectors of "ok" or of "mach weiter" is short, that of a question long. Fitted by
-``scripts/fit_turn_gate.py`` on the lists in ``scripts/turns.txt``.
+A logistic regression on the tokens of WordLlama, whatever embedder the artifact has. It looks at
+how much they say (the sum of the vectors of "ok" or of "mach weiter" is short, that of a question
+long), of what, and at the tokens themselves and their pairs, hashed: "it", "das" and "ça" go on
+with something. Fitted by ``scripts/fit_turn_gate.py`` on the lists in ``scripts/turns.txt``.
 """
 
 from __future__ import annotations
 
+import base64
 import json
 from functools import lru_cache
 from math import exp, log1p, sqrt
 from pathlib import Path
+from typing import NamedTuple
+from zlib import crc32
 
 import numpy as np
 import numpy.typing as npt
@@ -20,8 +24,25 @@ from avengers_core.embedders.wordllama import WordLlamaEmbedder
 Floats = npt.NDArray[np.floating]
 
 GATE_FILE = Path(__file__).with_name("gate.json")
+BUCKETS = 8_192
 
-_MOST_CHARS = 500  # by then it is clear that something is asked
+_MOST_CHARS = 200  # by then it is clear that something is asked
+_EDGE = -1  # in place of the token before the first and behind the last
+
+
+class GateFeatures(NamedTuple):
+    """What the gate looks at in a turn.
+
+    Attributes:
+        meaning: (262,) how much its tokens say, and the direction of their sum.
+        buckets: of :data:`BUCKETS`, into which its tokens and their pairs fall; each counts
+            ``weight``.
+        weight: so that all of them together have length 2.
+    """
+
+    meaning: Floats
+    buckets: list[int]
+    weight: float
 
 
 def own_share(turn: str) -> float:
@@ -34,35 +55,58 @@ def own_share(turn: str) -> float:
     features = gate_features(turn)
     if features is None:
         return 0.0
-    offset, weights = _gate()
-    evidence = float(features @ weights) + offset
+    gate = _gate()
+    told = float(gate.buckets[features.buckets].sum()) * features.weight
+    evidence = float(features.meaning @ gate.meaning) + told + gate.offset
     chance = 1 / (1 + exp(-min(max(evidence, -50.0), 50.0)))
     return min(max(2 * chance - 0.5, 0.0), 1.0)
 
 
-def gate_features(turn: str) -> Floats | None:
-    """(774,) what the gate looks at in a turn, or None if there is nothing.
-
-    How much its tokens say, for the vectors of tokens that say much are long, and add up to a long
-    one where they agree; and of what: all together, the first two and the last two.
-    """
-    rows = _embedder().token_vectors(turn[:_MOST_CHARS])
-    n = len(rows)
-    if n == 0:
+def gate_features(turn: str) -> GateFeatures | None:
+    """What the gate looks at in a turn, or None if it has no token."""
+    embedder, text = _embedder(), turn[:_MOST_CHARS]
+    tokens = embedder.token_ids(text)
+    if not tokens:
         return None
-    parts = [np.add.reduce(part, axis=0) for part in (rows, rows[:2], rows[-2:])]
-    lengths = [sqrt(part @ part) for part in parts]
+    rows, n = embedder.token_vectors(tokens), len(tokens)
+    total = np.add.reduce(rows, axis=0)
+    length = sqrt(total @ total)
     each = np.sort(np.sqrt(np.einsum("ij,ij->i", rows, rows)))[::-1]
     sizes = (
-        log1p(lengths[0]),
+        log1p(length),
         log1p(n),
-        lengths[0] / sqrt(n) / 10,
+        length / sqrt(n) / 10,
         log1p(each[0]),
         each.mean() / 10,
         each[:3].sum() / 50,
     )
-    directions = (part / (length or 1.0) for part, length in zip(parts, lengths, strict=True))
-    return np.concatenate([sizes, *directions])
+    if (lower := text.lower()) != text:
+        tokens = embedder.token_ids(lower)
+    pairs = zip([_EDGE, *tokens], [*tokens, _EDGE], strict=True)
+    buckets = {crc32(b"%d" % token) % BUCKETS for token in tokens}
+    buckets |= {crc32(b"%d %d" % pair) % BUCKETS for pair in pairs}
+    return GateFeatures(
+        np.concatenate([sizes, total / (length or 1.0)]), sorted(buckets), 2 / sqrt(len(buckets))
+    )
+
+
+class _Gate(NamedTuple):
+    meaning: Floats
+    buckets: Floats
+    offset: float
+
+
+def write_gate(meaning: Floats, buckets: Floats, offset: float) -> None:
+    """Write the weights of a fitted gate: three digits, and one byte a bucket."""
+    scale = float(np.abs(buckets).max()) / 127
+    small = np.round(buckets / scale).astype(np.int8)
+    fitted = {
+        "offset": round(offset, 3),
+        "meaning": [round(float(w), 3) for w in meaning],
+        "scale": scale,
+        "buckets": base64.b64encode(small.tobytes()).decode(),
+    }
+    GATE_FILE.write_text(json.dumps(fitted) + "\n")
 
 
 @lru_cache(maxsize=1)
@@ -71,6 +115,7 @@ def _embedder() -> WordLlamaEmbedder:
 
 
 @lru_cache(maxsize=1)
-def _gate() -> tuple[float, Floats]:
+def _gate() -> _Gate:
     fitted = json.loads(GATE_FILE.read_text())
-    return float(fitted["offset"]), np.array(fitted["weights"])
+    small = np.frombuffer(base64.b64decode(fitted["buckets"]), dtype=np.int8)
+    return _Gate(np.array(fitted["meaning"]), small * fitted["scale"], float(fitted["offset"]))
