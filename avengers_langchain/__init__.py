@@ -19,11 +19,13 @@ from avengers_langchain.embeddings import AvengersEmbeddings
 from avengers_langchain.runnables import AvengersRouter
 
 if TYPE_CHECKING:
-    from avengers_langchain.middleware import AvengersMiddleware as AvengersMiddleware
+    from avengers_langchain.agents.decisions import AvengersDecisionModel as AvengersDecisionModel
+    from avengers_langchain.agents.middleware import AvengersMiddleware as AvengersMiddleware
 
 __all__ = [
     "AvengersBinding",
     "AvengersChatModel",
+    "AvengersDecisionModel",
     "AvengersEmbeddings",
     "AvengersMiddleware",
     "AvengersRouter",
@@ -33,9 +35,13 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    # It needs the package `langchain`; the rest only needs `langchain-core`.
+    # They need the package `langchain`, and a newer `langchain-core`; the rest does not.
     if name == "AvengersMiddleware":
-        from avengers_langchain.middleware import AvengersMiddleware
+        from avengers_langchain.agents.middleware import AvengersMiddleware
 
         return AvengersMiddleware
+    if name == "AvengersDecisionModel":
+        from avengers_langchain.agents.decisions import AvengersDecisionModel
+
+        return AvengersDecisionModel
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

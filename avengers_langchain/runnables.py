@@ -123,7 +123,7 @@ class AvengersRouter(RoutingSettings, RunnableSerializable[Any, RoutingDecision]
         """The text to route on, and the arguments of :meth:`Router.route`."""
         arguments: dict[str, Any] = {"n": self.n, **kwargs}
         query = arguments.pop(ROUTING_QUERY, None) or config.get("metadata", {}).get(ROUTING_QUERY)
-        request = _request(value, query)
+        request = request_of(value, query)
         own = {k: arguments.pop(k) for k in OF_ROUTING if k in arguments}
         unavailable = arguments.get("unavailable") or {}
         routing = self.routing(request.question, own, lambda: unavailable)
@@ -133,7 +133,12 @@ class AvengersRouter(RoutingSettings, RunnableSerializable[Any, RoutingDecision]
         return request.question.text, {**prompt, **routing, **arguments}
 
 
-def _request(value: Any, routing_query: str | None) -> Request:
+def request_of(value: Any, routing_query: str | None) -> Request:
+    """What a runnable's input is about: a text, messages, a prompt value, a chain's variables.
+
+    Raises:
+        TypeError: it is nothing of these.
+    """
     if isinstance(value, Mapping):
         messages = _messages(value.get("messages") or [])
         request = read(messages, value, routing_query)

@@ -12,6 +12,7 @@
     ├── BackendConfigError                   no backend can be built from what is configured
     ├── AllBackendsFailedError               every candidate of a decision failed
     ├── EmptyResponseError                   a backend said nothing; the next one is asked
+    ├── QuestionError (ValueError)            a decision model is not asked for a model
     └── OptionalDependencyError (ImportError)  an extra is not installed
 """
 
@@ -77,15 +78,25 @@ class EmptyResponseError(AvengersError):
         super().__init__("the answer ended before its first word")
 
 
-class OptionalDependencyError(AvengersError, ImportError):
-    """A feature needs an optional dependency that is not installed."""
+class QuestionError(AvengersError, ValueError):
+    """A decision model is asked something else than which of its models is to answer."""
 
-    def __init__(self, package: str, extra: str) -> None:
+
+class OptionalDependencyError(AvengersError, ImportError):
+    """A feature needs an optional dependency that is not installed.
+
+    Args:
+        package: with the version that is needed, if any will not do.
+        extra: of this package, which installs it; None: the package itself has to be named.
+    """
+
+    def __init__(self, package: str, extra: str | None) -> None:
+        install = package if extra is None else f"avengers-router[{extra}]"
         super().__init__(
             f"{package} is needed for this and is not installed. "
-            f"Install it with: pip install 'avengers-router[{extra}]'"
+            f"Install it with: pip install '{install}'"
         )
         self._arguments = package, extra
 
-    def __reduce__(self) -> tuple[type[OptionalDependencyError], tuple[str, str]]:
+    def __reduce__(self) -> tuple[type[OptionalDependencyError], tuple[str, str | None]]:
         return type(self), self._arguments  # worker processes send their errors home

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -184,6 +184,14 @@ class Engine:
     def familiarity(self, features: Floats) -> Floats | None:
         """(n,) share of the records that are no more like the clusters; None: not known."""
         return features[:, FAMILIARITY] if self.scorer.knows_familiarity else None
+
+    @cached_property
+    def score_gain(self) -> float:
+        """By how much utility at alpha 1 rises with score."""
+        scores = self.scorer.score_table
+        gains = self._tables(1.0)[:, : scores.shape[1]]
+        square = float(np.vdot(scores, scores))
+        return float(np.vdot(gains, scores)) / square if square else 0.0
 
     def votes(self, features: Floats) -> tuple[ClusterVote, ...]:
         """The clusters with the largest votes in one query's (F,) features; at least one."""

@@ -294,6 +294,28 @@ class Router:
                 decision.familiarity = share
         return decisions
 
+    def chances(self, decision: RoutingDecision) -> dict[str, float]:
+        """How likely each candidate of a decision is the best, as far as the records tell.
+
+        The share of the ways in which scores may be (:attr:`RoutingDecision.plausible_scores`) in
+        which its utility at the decision's alpha is the highest; costs count as they are expected.
+        One more way, in which all are alike, leaves nobody without a chance.
+
+        Args:
+            decision: of this router.
+
+        Returns:
+            model -> probability; they add up to 1.
+        """
+        names = [c.model for c in decision.candidates]
+        utility = np.array([c.utility for c in decision.candidates])[:, None]
+        plausible = decision.plausible_scores
+        draws = np.stack([plausible[name] for name in names])
+        away = draws - draws.mean(axis=1, keepdims=True)
+        best = np.argmax(utility + decision.alpha * self.engine.score_gain * away, axis=0)
+        wins = np.bincount(best, minlength=len(names)) + 1 / len(names)
+        return dict(zip(names, (wins / wins.sum()).tolist(), strict=True))
+
     def _alpha(self, call: RoutingCall) -> float:
         """The alpha that a call gives, or the one that meets its target."""
         target = call.policy.target

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from keyword_router import EASY, HARD, keyword_router
 
 from avengers_core import (
     EmbedderError,
@@ -505,3 +506,17 @@ def test_what_a_router_is_made_of(small):
 def test_queries_may_come_from_anywhere(small):
     queries = ["alpha beta", "", "gamma"]
     assert small.route_batch(q for q in queries) == small.route_batch(queries)
+
+
+def test_chances_add_up_and_follow_the_ranking() -> None:
+    router = keyword_router()
+    for query in ("prove it", "hello", "", "hello prove"):
+        decision = router.route(query, alpha=0.6)
+        chances = router.chances(decision)
+        assert list(chances) == [c.model for c in decision.candidates]
+        assert sum(chances.values()) == pytest.approx(1)
+        assert min(chances.values()) > 0
+    sure = router.chances(router.route("prove it", alpha=1.0))
+    assert sure[HARD] > 0.9
+    alone = router.route("prove it", models=[EASY])
+    assert router.chances(alone) == {EASY: 1.0}

@@ -16,6 +16,7 @@ from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.messages import AIMessage
 from langchain_core.runnables.config import ensure_config
 from langchain_core.tracers.context import register_configure_hook
+from typing_extensions import NotRequired
 
 from avengers_core import RoutingDecision
 from avengers_core.errors import OptionalDependencyError
@@ -31,10 +32,16 @@ from avengers_langchain.question import ROUTING_QUERY, read
 from avengers_langchain.tools import BoundTools
 
 try:
-    from langchain.agents.middleware import AgentMiddleware, ModelRequest, ModelResponse
+    from langchain.agents.middleware import AgentMiddleware, AgentState, ModelRequest, ModelResponse
+    from langchain.agents.middleware.types import ExtendedModelResponse
     from langchain.agents.structured_output import AutoStrategy, ProviderStrategy, ToolStrategy
+    from langgraph.types import Command
 except ImportError as error:
     raise OptionalDependencyError("langchain", "langchain") from error
+
+
+class _RoutedState(AgentState[Any]):
+    model_route: NotRequired[dict[str, Any]]
 
 
 class AvengersMiddleware(AgentMiddleware[Any, Any, Any]):
@@ -44,7 +51,9 @@ class AvengersMiddleware(AgentMiddleware[Any, Any, Any]):
 
     The last human message decides, so that a whole tool loop keeps one model. If a model fails,
     the next candidate answers, in a stream until its first token has gone out; a
-    ``ModelFallbackMiddleware`` beside it has nothing left to do, and should go.
+    ``ModelFallbackMiddleware`` beside it has nothing left to do, and should go. The decision on the
+    latest call is in the agent's state under ``model_route``, so that checkpoints hold it; it is
+    what the message carries as ``response_metadata["avengers"]``.
 
     Args:
         models: as for :class:`avengers_langchain.AvengersChatModel`; default, all of the
@@ -57,6 +66,8 @@ class AvengersMiddleware(AgentMiddleware[Any, Any, Any]):
         TypeError: a backend that is no chat model.
     """
 
+    state_schema = _RoutedState
+
     def __init__(self, models: Any = None, **settings: Any) -> None:
         super().__init__()
         if votes := [name for name in ("votes", "vote_over") if name in settings]:
@@ -65,7 +76,7 @@ class AvengersMiddleware(AgentMiddleware[Any, Any, Any]):
 
     def wrap_model_call(
         self, request: ModelRequest[Any], handler: Callable[[ModelRequest[Any]], ModelResponse[Any]]
-    ) -> ModelResponse[Any]:
+    ) -> ExtendedModelResponse[Any]:
         """Hand a call to the model picked for it."""
         plan = self._plan(request)
 
@@ -74,13 +85,13 @@ class AvengersMiddleware(AgentMiddleware[Any, Any, Any]):
                 return handler(to)
 
         answer = _AgentAnswering(plan, plan.decide(), self._settings.pool, request, ask)
-        return cast("ModelResponse[Any]", answer.run())
+        return _noted(answer.run(), answer.facts)
 
     async def awrap_model_call(
         self,
         request: ModelRequest[Any],
         handler: Callable[[ModelRequest[Any]], Awaitable[ModelResponse[Any]]],
-    ) -> ModelResponse[Any]:
+    ) -> ExtendedModelResponse[Any]:
         """:meth:`wrap_model_call`, asynchronously."""
         plan = self._plan(request)
 
@@ -89,7 +100,7 @@ class AvengersMiddleware(AgentMiddleware[Any, Any, Any]):
                 return await handler(to)
 
         answer = _AgentAnswering(plan, await plan.adecide(), self._settings.pool, request, ask)
-        return cast("ModelResponse[Any]", await answer.arun())
+        return _noted(await answer.arun(), answer.facts)
 
     def _plan(self, request: ModelRequest[Any]) -> Plan:
         system = [] if request.system_message is None else [request.system_message]
@@ -152,6 +163,10 @@ def _handed_over(request: ModelRequest[Any], model: str, backends: Backends) -> 
         tool_choice=words.choice,
         tools=tools.among(words),
     )
+
+
+def _noted(response: ModelResponse[Any], facts: Mapping[str, Any]) -> ExtendedModelResponse[Any]:
+    return ExtendedModelResponse(response, Command(update={"model_route": dict(facts)}))
 
 
 def _tagged(response: ModelResponse[Any], facts: Mapping[str, Any]) -> ModelResponse[Any]:

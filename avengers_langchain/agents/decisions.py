@@ -1,0 +1,169 @@
+"""Routing as LangChain's decision models: a typed question in, a choice with probabilities out.
+
+Needs ``langchain-core`` 1.8 or later.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from langchain_core.runnables.config import ensure_config
+from pydantic import Field, model_validator
+from typing_extensions import Self
+
+from avengers_core import RoutingDecision
+from avengers_core.errors import OptionalDependencyError, QuestionError
+from avengers_core.routing.policy import Policy
+from avengers_core.serving.question import Request
+from avengers_core.serving.settings import CONFIG, RoutingSettings
+from avengers_langchain.question import ROUTING_QUERY, read
+from avengers_langchain.runnables import request_of
+
+try:
+    from langchain_core.decisions import (
+        BaseDecisionModel,
+        Choice,
+        ChoiceAnswer,
+        ClassifierResponse,
+        Question,
+        State,
+    )
+except ImportError as error:
+    raise OptionalDependencyError("langchain-core>=1.8", None) from error
+
+
+class AvengersDecisionModel(RoutingSettings, BaseDecisionModel):
+    """Answers which model is to answer, without asking any. ::
+
+        classifier = AvengersDecisionModel(
+            alpha=0.4, models={"fast": "openai/gpt-5-mini", "strong": "openai/gpt-5"}
+        )
+        ModelRouterMiddleware(
+            choices={
+                "fast": ModelChoice(model="openai:gpt-5-mini", criteria=None),
+                "strong": ModelChoice(model="openai:gpt-5", criteria=None),
+            },
+            instructions="Which model?",
+            classifier=classifier,
+        )
+
+    The state is a text, messages, or a dict with messages or with a chain's variables; instructions
+    and criteria play no part, for records decide. The choice is the model with the best balance of
+    expected score and cost. A label's probability is how likely its model is the best, as far as
+    the records tell (:meth:`avengers_core.Router.chances`), 0 where a limit rules it out; the
+    confidence is the probability of the choice.
+
+    The settings are those of :class:`avengers_core.serving.settings.RoutingSettings`: ``alpha`` (or
+    a target), ``router``, ``exclude``, ``max_cost`` and the other limits.
+
+    Args:
+        models: label -> model id; default, the labels are model ids of the artifact.
+        model: the name under which traces show it.
+
+    Raises:
+        ValueError: an argument out of range, a model that the artifact does not have or that has
+            two labels, or no artifact at the path.
+    """
+
+    model_config = CONFIG
+
+    model: str = "avengers"
+    models: dict[str, str] | None = Field(default=None, min_length=1)
+
+    @property
+    def policy(self) -> Policy:
+        """How score weighs against cost, and the limits."""
+        models = None if self.models is None else tuple(self.models.values())
+        return super().policy._replace(models=models)
+
+    @model_validator(mode="after")
+    def _check_models(self) -> Self:
+        router = self._resolved_router()
+        ids = list((self.models or {}).values())
+        router.check(models=ids or None)
+        if len(set(ids)) < len(ids):
+            raise ValueError("models= gives one model two labels, between which nothing decides")
+        router.route("").plausible_scores  # noqa: B018 -- made here, not in the first call
+        return self
+
+    @property
+    def _provider(self) -> str:
+        return "avengers"
+
+    def _classify(self, state: State, questions: dict[str, Question]) -> ClassifierResponse:
+        labels, request = self._asked(state, questions)
+        router = self._resolved_router()
+        answers = {}
+        for name, labelled in labels.items():
+            decision = router.route(request.question.text, **self._arguments(request, labelled))
+            answers[name] = self._answer(decision, labelled)
+        return ClassifierResponse(model=self.model, answers=answers)
+
+    async def _aclassify(self, state: State, questions: dict[str, Question]) -> ClassifierResponse:
+        labels, request = self._asked(state, questions)
+        router = self._resolved_router()
+        answers = {}
+        for name, labelled in labels.items():
+            arguments = self._arguments(request, labelled)
+            decision = await router.aroute(request.question.text, **arguments)
+            answers[name] = self._answer(decision, labelled)
+        return ClassifierResponse(model=self.model, answers=answers)
+
+    def _asked(
+        self, state: State, questions: Mapping[str, Question]
+    ) -> tuple[dict[str, dict[str, str]], Request]:
+        """Of each question label -> model id; and what it is about."""
+        labels = {name: self._labels(name, question) for name, question in questions.items()}
+        if not labels:
+            raise QuestionError("expected at least one question, got none")
+        query = ensure_config().get("metadata", {}).get(ROUTING_QUERY)
+        return labels, _request(state, query)
+
+    def _labels(self, name: str, question: Question) -> dict[str, str]:
+        if not isinstance(question, Choice):
+            raise QuestionError(
+                f"question {name!r} is a {type(question).__name__}; this model only answers a "
+                f"Choice between models"
+            )
+        router = self._resolved_router()
+        known = {m: m for m in router.models} if self.models is None else self.models
+        if unknown := sorted(set(question.criteria) - set(known)):
+            raise QuestionError(
+                f"question {name!r} has labels {unknown} that are no models here; expected some of "
+                f"{sorted(known)}, which models= maps to model ids"
+            )
+        return {label: known[label] for label in question.criteria}
+
+    def _arguments(self, request: Request, labelled: Mapping[str, str]) -> dict[str, Any]:
+        arguments = self.routing(request.question, {}, lambda: {})
+        excluded = set(arguments.get("exclude") or ())
+        arguments["exclude"] = ()
+        arguments["models"] = [m for m in labelled.values() if m not in excluded]
+        if not arguments["models"]:
+            raise QuestionError("exclude= leaves none of the models that the question names")
+        if request.question.source != "hint":
+            arguments["earlier"] = request.earlier
+        return {**arguments, "prompt_tokens": request.prompt_tokens}
+
+    def _answer(self, decision: RoutingDecision, labelled: Mapping[str, str]) -> ChoiceAnswer:
+        chances = self._resolved_router().chances(decision)
+        probabilities = {label: chances.get(model, 0.0) for label, model in labelled.items()}
+        choice = next(label for label, model in labelled.items() if model == decision.model)
+        return ChoiceAnswer(
+            type="choice",
+            choice=choice,
+            probabilities=probabilities,
+            confidence=min(probabilities[choice], 1.0),
+        )
+
+
+def _request(state: Any, query: str | None) -> Request:
+    try:
+        request = request_of(state, query)
+    except (TypeError, ValueError, NotImplementedError):  # no messages: some JSON
+        request = read([], {}, query)
+    if request.question.text.strip() or not isinstance(state, Mapping | Sequence):
+        return request
+    return request_of(state if isinstance(state, str) else json.dumps(state, default=str), query)
