@@ -17,7 +17,7 @@ import numpy as np
 from avengers_core import Router
 from avengers_core.artifact.sums import Sums
 from avengers_core.embedders.surface import SURFACE_FEATURES
-from avengers_core.fitting.fit import Plan
+from avengers_core.fitting.plan import Plan
 from avengers_core.records.outcomes import Outcomes
 from avengers_core.routing.decision import text_table
 

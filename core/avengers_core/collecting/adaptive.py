@@ -16,7 +16,7 @@ import numpy.typing as npt
 from avengers_core.artifact.clusters import assign
 from avengers_core.collecting.strategies import Cell, Table
 from avengers_core.embedders.wordllama import WordLlamaEmbedder
-from avengers_core.fitting.fit import cluster
+from avengers_core.fitting.clustering import cluster
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from avengers_core.artifact.artifact import RouterArtifact
 from avengers_core.artifact.sums import Sums
-from avengers_core.fitting.fit import Plan
+from avengers_core.fitting.plan import Plan
 from avengers_core.records.outcomes import Outcomes
 from avengers_core.routing.queries import Queries
 

@@ -1,0 +1,186 @@
+"""How to fit, apart from the records: the embedder, the clusters, what the artifact is told."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from avengers_core import __version__
+from avengers_core.artifact.artifact import RouterArtifact
+from avengers_core.artifact.clusters import assign
+from avengers_core.artifact.estimation.familiarity import Familiarity
+from avengers_core.artifact.info import ArtifactInfo
+from avengers_core.artifact.refinement import Refinement
+from avengers_core.artifact.statistics import Statistics
+from avengers_core.errors import ArtifactError, EmbedderMismatchError
+from avengers_core.fitting.clustering import cluster
+from avengers_core.fitting.refine import fit_refinement
+from avengers_core.parallel import one_thread
+from avengers_core.records.outcomes import Outcomes
+from avengers_core.records.prices import Price, Prices, find_prices
+from avengers_core.records.record import Missing
+from avengers_core.routing.scoring import check_options
+
+if TYPE_CHECKING:
+    from avengers_core.embedders import Embedder, EmbedderSpec
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How to fit, apart from the records; the fields are arguments of :func:`avengers_core.fit`."""
+
+    embedder: EmbedderSpec
+    n_clusters: int
+    seed: int
+    n_init: int
+    refine: bool
+    centroids: RouterArtifact | npt.NDArray[np.floating] | None
+    input_prices: Mapping[str, float]
+    prices: Prices | None
+    scorer: str
+    scorer_options: Mapping[str, Any]
+    source: str
+    note: str
+
+    def __post_init__(self) -> None:
+        for name in ("n_clusters", "n_init"):
+            value = getattr(self, name)
+            if not isinstance(value, int | np.integer) or value < 1:
+                raise ValueError(f"{name} must be a whole number, at least 1, got {value!r}")
+        check_options(self.scorer, self.scorer_options)
+
+    def encoder(self, queries: Sequence[str]) -> tuple[Embedder, dict[str, npt.NDArray[Any]]]:
+        """The embedder, and its arrays if it has to be fitted, on a sample of the queries."""
+        from avengers_core.embedders import CachedEmbedder, TfidfEmbedder, resolve_embedder
+
+        spec = self.embedder
+        if spec == "tfidf":
+            spec = TfidfEmbedder.fit(list(dict.fromkeys(queries)), seed=self.seed)
+        encoder = resolve_embedder(spec)
+        inner = encoder.embedder if isinstance(encoder, CachedEmbedder) else encoder
+        return encoder, inner.to_arrays() if isinstance(inner, TfidfEmbedder) else {}
+
+    def artifact(
+        self,
+        sample: Outcomes,
+        vectors: npt.NDArray[np.float32],
+        features: npt.NDArray[np.float32] | None,
+        embedder_id: str,
+        embedder_arrays: Mapping[str, npt.NDArray[Any]],
+        *,
+        missing: Missing,
+    ) -> RouterArtifact:
+        """Clusters, made from a sample of the records, for the sums of all of them.
+
+        Args:
+            sample: n records, with all models and datasets as columns.
+            vectors: (n, d) unit vectors of the queries.
+            features: (n, 11) their surface features; None if not to refine.
+            embedder_id: of the embedder that made the vectors.
+            embedder_arrays: and its arrays.
+            missing: what a model without a result is in the records.
+
+        Returns:
+            An artifact without records.
+        """
+        base = self.centroids if isinstance(self.centroids, RouterArtifact) else None
+        refinement: Refinement | None = None
+        familiarity = base.familiarity and base.familiarity.emptied() if base else None
+        if base is not None:
+            centers = _of_same_embedder(base, embedder_id)
+            base.check_dimension(vectors)
+            shape = len(sample.models), len(sample.datasets)
+            if features is not None and base.refinement is not None:
+                refinement = base.refinement.emptied(*shape)
+        else:
+            with one_thread():
+                centers, refinement = self._clusters(sample, vectors, features)
+            familiarity = self._familiarity(sample, vectors, centers)
+        info = ArtifactInfo(
+            embedder=embedder_id,
+            fit={"given_centroids": True}
+            if self.centroids is not None
+            else {"n_clusters": self.n_clusters, "seed": self.seed, "n_init": self.n_init},
+            missing=missing,
+            scorer=self.scorer,
+            scorer_options=dict(self.scorer_options),
+            cells="joint",
+            input_prices={m: p for m, p in self.input_prices.items() if m in sample.models},
+            prices=self._prices(sample.models, base),
+            source=self.source,
+            note=self.note,
+            version=__version__,
+        )
+        return RouterArtifact(
+            models=sample.models,
+            datasets=sample.datasets,
+            centroids=centers,
+            statistics=Statistics.zeros(len(centers), len(sample.models), len(sample.datasets)),
+            info=info,
+            embedder_arrays=embedder_arrays,
+            refinement=refinement,
+            familiarity=familiarity,
+        )
+
+    def _familiarity(
+        self, sample: Outcomes, vectors: npt.NDArray[np.float32], centers: npt.NDArray[np.float32]
+    ) -> Familiarity:
+        """For clusters that were made of these queries, or, where they were given, of others."""
+        made_of = vectors[_distinct(sample.queries)] if self.centroids is None else vectors[:0]
+        return Familiarity.of(assign(made_of, centers), len(centers))
+
+    def _prices(self, models: Sequence[str], base: RouterArtifact | None) -> dict[str, Price]:
+        """Those given, else those of the artifact that these records may be added to."""
+        if self.prices is not None:
+            return find_prices(models, self.prices)
+        return {m: p for m, p in (base.info.prices if base else {}).items() if m in models}
+
+    def _clusters(
+        self,
+        sample: Outcomes,
+        vectors: npt.NDArray[np.float32],
+        features: npt.NDArray[np.float32] | None,
+    ) -> tuple[npt.NDArray[np.float32], Refinement | None]:
+        if self.centroids is not None and not isinstance(self.centroids, RouterArtifact):
+            centers = _checked(self.centroids, vectors.shape[1])
+        else:
+            distinct = vectors[_distinct(sample.queries)]
+            centers = cluster(distinct, self.n_clusters, self.seed, self.n_init)
+            if (n := len(centers)) < self.n_clusters:
+                logger.warning(
+                    "only %d distinct queries, so %d clusters, not %d", n, n, self.n_clusters
+                )
+        if features is None:
+            return centers, None
+        # One start will do: this clustering is averaged over, not reported.
+        again = partial(cluster, n_clusters=self.n_clusters, seed=self.seed, n_init=1)
+        return centers, fit_refinement(vectors, features, sample, again, self.seed)
+
+
+def _distinct(queries: Sequence[str]) -> list[int]:
+    """The rows at which each query is first met."""
+    first = dict(zip(reversed(queries), range(len(queries))[::-1], strict=True))
+    return sorted(first.values())
+
+
+def _of_same_embedder(artifact: RouterArtifact, embedder_id: str) -> npt.NDArray[np.float32]:
+    if artifact.info.embedder != embedder_id:
+        raise EmbedderMismatchError(
+            f"the centroids are of the embedder {artifact.info.embedder!r}, got {embedder_id!r}"
+        )
+    return artifact.centroids
+
+
+def _checked(centroids: npt.NDArray[np.floating], dim: int) -> npt.NDArray[np.float32]:
+    given = np.asarray(centroids, dtype=np.float32)
+    if given.ndim != 2 or given.shape[1] != dim:
+        raise ArtifactError(f"centroids must have shape (clusters, {dim}), got {given.shape}")
+    return given
