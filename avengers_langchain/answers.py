@@ -15,6 +15,7 @@ from avengers_core.routing.decision import RoutingDecision
 from avengers_core.serving.answering import Answering, Vote, answering, text_key
 from avengers_core.serving.failover import Attempt
 from avengers_core.serving.settings import Plan
+from avengers_core.serving.watching.outcome import Tokens
 from avengers_langchain.backends import Backends
 from avengers_langchain.calls import Call, as_chunk
 from avengers_langchain.tools import ANSWERED_BY
@@ -59,7 +60,7 @@ class ChatAnswering(Answering):
     """
 
     def __init__(self, asked: Asked, decision: RoutingDecision, one_of_several: bool) -> None:
-        super().__init__(asked.plan, decision, asked.backends)
+        super().__init__(asked.plan, decision, asked.backends, one_of_several=one_of_several)
         self._asked = asked
         self._streamed = asked.method in _WHOLE
         self._method = _WHOLE.get(asked.method, asked.method) if one_of_several else asked.method
@@ -86,6 +87,10 @@ class ChatAnswering(Answering):
         # After the results of tools a model may well have nothing to add.
         after_tools = isinstance(self._asked.call.messages[-1], ToolMessage)
         return after_tools or _says_anything(result.generations[0].message)
+
+    def spent(self, answer: ChatResult | ChatGenerationChunk) -> Tokens | None:
+        said = answer if isinstance(answer, ChatGenerationChunk) else answer.generations[0]
+        return tokens_of(said.message)
 
     def begins(self, chunk: ChatGenerationChunk) -> bool:
         return _says_anything(chunk.message)
@@ -115,6 +120,15 @@ class ChatAnswering(Answering):
         output = {"model_name": metadata["model_name"], "avengers": facts}
         elected = ChatResult(generations=[generation], llm_output=output)
         return as_chunk(elected) if self._streamed else elected
+
+
+def tokens_of(message: BaseMessage) -> Tokens | None:
+    """The tokens of an answer, if its backend says anything of them."""
+    usage = message.usage_metadata if isinstance(message, AIMessage) else None
+    if not usage:
+        return None
+    cached = usage.get("input_token_details", {}).get("cache_read")
+    return Tokens.of(usage.get("input_tokens"), usage.get("output_tokens"), cached)
 
 
 def _says_anything(message: BaseMessage) -> bool:

@@ -20,9 +20,11 @@ from avengers_core.routing.decision import RoutingDecision
 from avengers_core.serving.answering import Answering, Vote, answering, text_key
 from avengers_core.serving.failover import Attempt
 from avengers_core.serving.settings import OF_A_CALL, Plan
+from avengers_core.serving.watching.outcome import Tokens
 from avengers_llamaindex.arguments import OF_TEMPLATES, accepted
 from avengers_llamaindex.backends import Backends
 from avengers_llamaindex.events import announce
+from avengers_llamaindex.usage import tokens_of
 
 # A vote is on whole answers.
 _WHOLE = {
@@ -78,7 +80,7 @@ class LLMAnswering(Answering):
     """
 
     def __init__(self, asked: Asked, decision: RoutingDecision, one_of_several: bool) -> None:
-        super().__init__(asked.plan, decision, asked.backends)
+        super().__init__(asked.plan, decision, asked.backends, one_of_several=one_of_several)
         self._asked = asked
         whole = _WHOLE.get(asked.method, asked.method)
         self._method = whole if one_of_several else asked.method
@@ -112,6 +114,9 @@ class LLMAnswering(Answering):
         if isinstance(messages, Sequence) and messages and _is_of_tool(messages[-1]):
             return True  # after the results of tools a model may well have nothing to add
         return _says_anything(answer)
+
+    def spent(self, answer: Any) -> Tokens | None:
+        return tokens_of(answer)
 
     def begins(self, chunk: Any) -> bool:
         return _says_anything(chunk)

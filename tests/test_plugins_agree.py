@@ -83,6 +83,21 @@ ACCEPTED: dict[str, tuple[Any, list[tuple[Any, Any]], list[tuple[Any, type[Excep
     "vote_over": ("samples", [("models", "models")], [("all", ValidationError)]),
     "on_refusal": ("raise", [("next", "next")], [("x", ValidationError)]),
     "stay": (None, [(True, True), (False, False), (None, None)], [("x", ValidationError)]),
+    "explore": (0.0, [(0.02, 0.02), (1, 1.0)], [(-0.1, ValidationError), (2, ValidationError)]),
+    "explore_seed": (None, [(7, 7)], [("x", ValidationError)]),
+    "log": (
+        None,
+        [(None, None), (print, print)],
+        [
+            (5, TypeError),
+            ("", ValidationError),
+            ("/", ValidationError),
+            (__file__, ValidationError),
+            ("/no/such/folder/calls.sqlite", ValidationError),
+        ],
+    ),
+    "log_text": (True, [(False, False)], [("x", ValidationError)]),
+    "otel": (None, [(True, True), (False, False)], [("x", ValidationError)]),
     "cooldown": (None, [(5, 5.0), (0, 0.0)], [(-1, ValidationError)]),
     "failure_threshold": (None, [(1, 1)], [(0, ValidationError)]),
     "base_url": (
@@ -245,6 +260,7 @@ OF_ONE_CALL: list[tuple[dict[str, Any], str]] = [
     ({"max_attempts": 1}, HARD),
     ({"on_refusal": "next"}, HARD),
     ({"stay": True}, HARD),
+    ({"explore": 0}, HARD),
     ({"routing_query": "hello"}, EASY),
     ({"no_question_alpha": 0}, HARD),
 ]
@@ -304,6 +320,7 @@ def test_settings_of_one_call(llm: Any, arguments: dict[str, Any], model: str) -
         {"votes": 2.5},
         {"vote_over": "all"},
         {"max_attempts": 0},
+        {"explore": 2},
         {"on_empty": "x"},
     ],
 )

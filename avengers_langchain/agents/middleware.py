@@ -24,6 +24,8 @@ from avengers_core.serving.answering import Answering
 from avengers_core.serving.capabilities import Needs
 from avengers_core.serving.failover import Attempt
 from avengers_core.serving.settings import OF_A_CALL, Plan, given
+from avengers_core.serving.watching.outcome import Tokens
+from avengers_langchain.answers import tokens_of
 from avengers_langchain.arguments import in_words, kind_of
 from avengers_langchain.backends import Backends
 from avengers_langchain.chat_models import AvengersChatModel
@@ -73,6 +75,10 @@ class AvengersMiddleware(AgentMiddleware[Any, Any, Any]):
         if votes := [name for name in ("votes", "vote_over") if name in settings]:
             raise ValueError(f"{', '.join(votes)}: an agent's model call is answered once")
         self._settings = AvengersChatModel(models=models, **settings)
+
+    def feedback(self, id: str, score: float, source: str | None = None) -> None:
+        """:meth:`avengers_langchain.AvengersChatModel.feedback`."""
+        self._settings.feedback(id, score, source)
 
     def wrap_model_call(
         self, request: ModelRequest[Any], handler: Callable[[ModelRequest[Any]], ModelResponse[Any]]
@@ -142,6 +148,10 @@ class _AgentAnswering(Answering):
 
     def tag(self, response: ModelResponse[Any], facts: Mapping[str, Any]) -> ModelResponse[Any]:
         return _tagged(response, facts)
+
+    def spent(self, response: ModelResponse[Any]) -> Tokens | None:
+        each = [tokens_of(message) for message in response.result]
+        return next((tokens for tokens in each if tokens is not None), None)
 
 
 def _handed_over(request: ModelRequest[Any], model: str, backends: Backends) -> ModelRequest[Any]:

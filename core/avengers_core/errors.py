@@ -5,6 +5,7 @@
     AvengersError
     ├── RecordError (ValueError)             a record is malformed
     │   └── NoRecordsError                   there is no row at all, neither good nor bad
+    ├── LogError (ValueError)                a log of calls cannot be used
     ├── ArtifactError (ValueError)           an artifact is damaged, foreign or does not fit
     ├── EmbedderError                        an embedder failed or returned nonsense
     │   └── EmbedderMismatchError            not the one the artifact was fitted with
@@ -34,6 +35,10 @@ class RecordError(AvengersError, ValueError):
 
 class NoRecordsError(RecordError):
     """What should hold records is empty: not a single row, neither good nor bad."""
+
+
+class LogError(AvengersError, ValueError):
+    """A log of calls is somewhere else, is something else, or has no such call."""
 
 
 class ArtifactError(AvengersError, ValueError):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import json
 import shutil
-import sqlite3
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from stub_server import StubServer
+
+from avengers_core.calls import Call, Feedback, store
+from avengers_core.calls.rows import Row
+from avengers_core.calls.store import open_log
 
 EXAMPLES = Path(__file__).parents[1] / "core" / "importers" / "examples"
 SAMPLE = Path(__file__).parents[2] / "examples" / "data" / "sample.jsonl"
@@ -85,19 +88,13 @@ def runs(file: Path) -> None:
 def calls(file: Path, queries: list[str]) -> None:
     """A log of graded calls, as the plugins' ``log=`` writes it."""
     model = next(iter(json.loads(SAMPLE.read_text(encoding="utf-8").splitlines()[0])["records"]))
-    with closing(sqlite3.connect(file)) as log, log:
-        log.execute(
-            "CREATE TABLE calls (id TEXT PRIMARY KEY, time REAL, question TEXT, vector BLOB, "
-            "features BLOB, decision TEXT, propensity REAL, answered_by TEXT, "
-            "prompt_tokens INTEGER, completion_tokens INTEGER, cost REAL)"
-        )
-        log.execute("CREATE TABLE feedback (id TEXT, score REAL, time REAL, source TEXT)")
-        for i, query in enumerate(queries):
-            row = (str(i), 1.9e9 + i, query, model)
-            log.execute(
-                "INSERT INTO calls (id, time, question, answered_by) VALUES (?, ?, ?, ?)", row
-            )
-            log.execute("INSERT INTO feedback VALUES (?, 1, ?, 'thumb')", (str(i), 1.9e9 + i))
+    rows: list[Row] = []
+    for i, query in enumerate(queries):
+        given = {"id": str(i), "time": 1.9e9 + i, "question": query, "answered_by": model}
+        rows.append(Call(**{**dict.fromkeys(Call._fields), **given}))  # type: ignore[arg-type]
+        rows.append(Feedback(str(i), 1.0, 1.9e9 + i, "thumb"))
+    with closing(open_log(file)) as log:
+        store.write(log, rows)
 
 
 def others(folder: Path) -> None:

@@ -10,6 +10,7 @@ from avengers_core import __version__
 from avengers_core.cli.collecting import collect_command
 from avengers_core.cli.evaluating import evaluate_command
 from avengers_core.cli.fitting import fit_command, merge_command, update_command
+from avengers_core.cli.grading import feedback_command
 from avengers_core.cli.importing import import_command
 from avengers_core.cli.learning import learn_command, watch_command
 from avengers_core.cli.pricing import reprice_command
@@ -38,6 +39,7 @@ for command in (
     calibrate_command,
     collect_command,
     evaluate_command,
+    feedback_command,
     fit_command,
     import_command,
     inspect_command,

@@ -26,7 +26,8 @@ def load_records(source: Source, *, strict: bool = False, missing: Missing = "sk
         source: a path, a pattern (``logs/*.parquet``), a folder, an address (``s3://...``, with the
             extra ``parquet``), or several of them; an open stream of bytes or text; or an iterable
             of dicts or :class:`Record` objects. Files and streams hold JSON lines, a JSON array or
-            a table (CSV), plain or gzip; files also Parquet (with the extra). Their content tells.
+            a table (CSV), plain or gzip; files also Parquet (with the extra)
+            or a log of calls. Their content tells.
         strict: raise on the first bad row instead of collecting it.
         missing: see :class:`Records`.
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from avengers_core.records.names import one_line
+
+if TYPE_CHECKING:
+    from avengers_core.routing.queries import Queries
 
 Basis = Literal["query", "overall", "unfamiliar"]
 _BASES = {"overall": "no text, overall means", "unfamiliar": "unlike the records"}
@@ -64,6 +67,39 @@ class ClusterVote(NamedTuple):
         }
 
 
+class Exploration(NamedTuple):
+    """A draw of the model that is asked first.
+
+    Attributes:
+        share: the chance, in [0, 1], that it is another than the best, each of them as likely.
+        ranking: the models that were drawn from, the best first; at least two.
+    """
+
+    share: float
+    ranking: tuple[str, ...]
+
+    def first(self, model: str) -> float:
+        """The chance that a model was to be asked first."""
+        if model == self.ranking[0]:
+            return 1.0 - self.share
+        return self.share / (len(self.ranking) - 1)
+
+    def chance(self, model: str, down: Collection[str] = (), *, took_over: bool = False) -> float:
+        """The chance that a model was to answer.
+
+        Args:
+            model: the one that did.
+            down: those that could not, as far as is known.
+            took_over: it answered after others had failed: so it would have after any of them.
+                Else it did where it is the best of those that could.
+        """
+        chance = self.first(model)
+        could = next((m for m in self.ranking if m not in down), model)
+        if took_over or could == model:
+            chance += sum(self.first(m) for m in self.ranking if m in down and m != model)
+        return min(chance, 1.0)
+
+
 class RoutingDecision:
     """The eligible models for one query, best first, and why the others are not.
 
@@ -90,6 +126,9 @@ class RoutingDecision:
             said before it in a conversation.
         stayed: another model would be the best, had this one not read the prompt's beginning
             before.
+        query: what was decided on, one row of numbers; None for a blank text, and where many were
+            decided at once.
+        exploration: how the first candidate was drawn, or None where nothing was left to chance.
         plausible_scores: as the property of that name; default, nothing is known.
     """
 
@@ -109,6 +148,8 @@ class RoutingDecision:
         familiarity: float | None = None,
         question_share: float = 1.0,
         stayed: bool = False,
+        query: Queries | None = None,
+        exploration: Exploration | None = None,
         plausible_scores: Callable[[], Mapping[str, npt.NDArray[np.floating]]] | None = None,
     ) -> None:
         self._candidates = candidates
@@ -124,6 +165,8 @@ class RoutingDecision:
         self.familiarity = familiarity
         self.question_share = question_share
         self.stayed = stayed
+        self.query = query
+        self.exploration = exploration
         self._plausible_scores = plausible_scores
 
     @property
@@ -151,6 +194,11 @@ class RoutingDecision:
     def model(self) -> str:
         """The best model."""
         return self._model or self.candidates[0].model
+
+    @property
+    def explored(self) -> bool:
+        """Whether the first candidate was drawn in place of the best."""
+        return self.exploration is not None and self.model != self.exploration.ranking[0]
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -208,9 +256,10 @@ class RoutingDecision:
         topics = ", ".join(self.clusters[0].topics) if self.clusters else ""
         where = f"near {topics}" if self.basis == "query" else _BASES[self.basis]
         relaxed = ", constraints relaxed" if self.relaxed else ""
+        explored = ", explored" if self.explored else ""
         return one_line(
             f"{' > '.join(self.models)}  (score {best.expected_score:.3f}, "
-            f"cost {usd(best.expected_cost)}, alpha {self.alpha:g}, {where}{relaxed})"
+            f"cost {usd(best.expected_cost)}, alpha {self.alpha:g}, {where}{relaxed}{explored})"
         )
 
     def explain(self) -> str:
@@ -242,6 +291,7 @@ class RoutingDecision:
             "prompt_tokens": self.prompt_tokens,
             "question_share": self.question_share,
             "stayed": self.stayed,
+            "explored": self.explored,
             "candidates": [c._asdict() for c in self.candidates],
             "ineligible": dict(self.ineligible),
             "clusters": [c.to_dict() for c in self.clusters],

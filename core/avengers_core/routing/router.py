@@ -240,13 +240,16 @@ class Router:
     def _decide_turns(
         self, turns: Turns, vectors: npt.NDArray[np.float32] | None, call: RoutingCall
     ) -> RoutingDecision:
-        if vectors is None or len(vectors) == 1:
-            decision = self._decide(turns.texts or ("",), vectors, call)[0]
+        if vectors is None:
+            decision = self._decide(("",), None, call)[0]
         else:
             self.artifact.check_dimension(vectors)
             of_texts = surface(turns.texts) if self.scorer.needs_surface else None
-            query = Queries(vectors, of_texts, call.prompt_tokens).mixed(turns.weights)
+            query = Queries(vectors, of_texts, call.prompt_tokens)
+            if len(vectors) > 1:
+                query = query.mixed(turns.weights)
             decision = self._decide_features(self.scorer.features(query), call)[0]
+            decision.query = query
         decision.question_share = turns.share
         return decision
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import (
     AsyncGenerator,
@@ -24,7 +25,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import copy_context
 from dataclasses import dataclass
+from functools import reduce
 from inspect import isawaitable
+from operator import add
 from typing import Any, Protocol
 
 from avengers_core.errors import AllBackendsFailedError, EmptyResponseError
@@ -33,6 +36,8 @@ from avengers_core.serving.failover import Attempt, Failover
 from avengers_core.serving.pool import Pool
 from avengers_core.serving.settings import Plan
 from avengers_core.serving.voting import answer_key, ballots, elect, voted_report
+from avengers_core.serving.watching.outcome import Outcome, Tokens
+from avengers_core.serving.watching.watch import Watch
 
 logger = logging.getLogger(__name__)
 
@@ -55,9 +60,18 @@ class Answering(ABC):
         decision: who is to answer.
         pool: where they are found.
         facts: of the answer, once it is there: who gave it, and why, as plain JSON types.
+        tokens: of the answer, as far as they are known.
+        watch: follows the call, where anybody wants to know of it.
     """
 
-    def __init__(self, plan: Plan, decision: RoutingDecision, pool: Pool[Any]) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        decision: RoutingDecision,
+        pool: Pool[Any],
+        *,
+        one_of_several: bool = False,
+    ) -> None:
         self.plan = plan
         self.decision = decision
         self.pool = pool
@@ -71,6 +85,8 @@ class Answering(ABC):
         )
         self._wordless: tuple[Any, str] | None = None
         self.facts: dict[str, Any] = {}
+        self.tokens = Tokens()
+        self.watch = None if one_of_several else plan.watch(decision)
 
     # -- what a plugin says --
 
@@ -107,6 +123,10 @@ class Answering(ABC):
         """Whether an answer says anything; what says nothing is only taken if nobody says more."""
         return True
 
+    def spent(self, answer: Any) -> Tokens | None:
+        """The tokens of an answer or a chunk, if it says anything of them."""
+        return None
+
     def announce(self, model: str | None, facts: dict[str, Any]) -> None:  # noqa: B027
         """Tell observers who answers, or that nobody could."""
 
@@ -122,8 +142,7 @@ class Answering(ABC):
         with self._announced_if_failed():
             for attempt in self.failover:
                 with attempt:
-                    answer = self._there(self.start(attempt), attempt)
-                    return self.tag(answer, self._answered(attempt.model))
+                    return self._done(self._there(self.start(attempt), attempt), attempt.model)
             return self._last_resort()
 
     async def arun(self) -> Any:
@@ -132,7 +151,7 @@ class Answering(ABC):
             for attempt in self.failover:
                 with attempt:
                     answer = self._there(await self.start(attempt), attempt)
-                    return self.tag(answer, self._answered(attempt.model))
+                    return self._done(answer, attempt.model)
             return self._last_resort()
 
     def stream(self) -> Iterator[Any]:
@@ -167,15 +186,37 @@ class Answering(ABC):
     def _last_resort(self) -> Any:
         if self._wordless is None:
             raise self.failover.exhausted()
-        answer, model = self._wordless
-        return self.tag(answer, self._answered(model))
+        return self._done(*self._wordless)
+
+    def _done(self, answer: Any, model: str) -> Any:
+        tagged = self.tag(answer, self._answered(model))
+        if self.plan.watching is not None:
+            self.tokens = self.spent(answer) or self.tokens
+            self._over(model)
+        return tagged
+
+    def _over(self, model: str | None, error: BaseException | None = None) -> None:
+        if self.watch is not None:
+            cost = None if model is None else self.cost(model)
+            chance = self.failover.chance(model or self.decision.model)
+            tried = self.failover.tried
+            self.watch.over(Outcome(model, self.tokens, cost, chance, tried, error))
+
+    def cost(self, model: str) -> float | None:
+        """Of the answer at the artifact's prices, USD, or None where unknown."""
+        return self.tokens.cost(model, self.plan.router.artifact)
 
     @contextmanager
     def _announced_if_failed(self) -> Iterator[None]:
         try:
-            yield
-        except Exception:
+            if self.watch is None:
+                yield
+            else:
+                with self.watch.current():
+                    yield
+        except Exception as error:
             self.announce(None, self._report(self.decision.model))
+            self._over(None, error)
             raise
 
     def _held(self, chunks: Iterator[Any]) -> list[Any]:
@@ -209,10 +250,12 @@ class Answering(ABC):
         try:
             with attempt:
                 marker = self.marker(self._answered(attempt.model))
-                yield from map(marker.mark, held)
-                yield from map(marker.mark, chunks)
+                mark = marker.mark if self.plan.watching is None else self._counting(marker.mark)
+                yield from map(mark, held)
+                yield from map(mark, chunks)
                 yield from marker.rest()
         finally:
+            self._over(attempt.model, sys.exc_info()[1])
             if isinstance(chunks, Generator):
                 chunks.close()
 
@@ -222,15 +265,25 @@ class Answering(ABC):
         try:
             with attempt:
                 marker = self.marker(self._answered(attempt.model))
+                mark = marker.mark if self.plan.watching is None else self._counting(marker.mark)
                 for chunk in held:
-                    yield marker.mark(chunk)
+                    yield mark(chunk)
                 async for chunk in chunks:
-                    yield marker.mark(chunk)
+                    yield mark(chunk)
                 for chunk in marker.rest():
                     yield chunk
         finally:
+            self._over(attempt.model, sys.exc_info()[1])
             if isinstance(chunks, AsyncGenerator):
                 await chunks.aclose()
+
+    def _counting(self, mark: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        def counted(chunk: Any) -> Any:
+            if (spent := self.spent(chunk)) is not None:
+                self.tokens = self.tokens.joined(spent)
+            return mark(chunk)
+
+        return counted
 
     def _answered(self, model: str) -> dict[str, Any]:
         self.facts = self._report(model)
@@ -245,6 +298,11 @@ class Answering(ABC):
             report["kept"] = self.plan.kept_for
         elif self.decision.stayed and model == self.decision.model:
             report["kept"] = "prompt_cache"
+        if self.watch is not None:
+            report["id"] = self.watch.id
+        if self.decision.exploration is not None:
+            report["explored"] = self.decision.explored
+            report["propensity"] = self.failover.chance(model)
         return report
 
 
@@ -257,10 +315,11 @@ class Vote:
 
     Attributes:
         ballots: one for each answer; their method gives whole answers.
-        facts: of the vote, once it is over.
+        watch: follows the call, where anybody wants to know of it.
     """
 
     ballots: Sequence[Answering]
+    watch: Watch | None = None
 
     def run(self) -> Any:
         """The majority's answer.
@@ -269,19 +328,21 @@ class Vote:
             AllBackendsFailedError: no backend answered at all.
             Exception: a bad request, as for a single answer.
         """
-        with ThreadPoolExecutor(len(self.ballots)) as pool:
-            # Each thread gets the caller's context: its hint, its collectors, its span.
-            cast = [pool.submit(copy_context().run, _cast, ballot) for ballot in self.ballots]
-        return self._elected([answer.result() for answer in cast])
+        with self._watched():
+            with ThreadPoolExecutor(len(self.ballots)) as pool:
+                # Each thread gets the caller's context: its hint, its collectors, its span.
+                cast = [pool.submit(copy_context().run, _cast, ballot) for ballot in self.ballots]
+            return self._elected([answer.result() for answer in cast])
 
     async def arun(self) -> Any:
         """:meth:`run`, asynchronously."""
-        casting = [asyncio.ensure_future(_acast(ballot)) for ballot in self.ballots]
-        try:
-            return self._elected(await asyncio.gather(*casting))
-        finally:
-            for task in casting:  # if one of them raised, nobody waits for the others
-                task.cancel()
+        with self._watched():
+            casting = [asyncio.ensure_future(_acast(ballot)) for ballot in self.ballots]
+            try:
+                return self._elected(await asyncio.gather(*casting))
+            finally:
+                for task in casting:  # if one of them raised, nobody waits for the others
+                    task.cancel()
 
     def stream(self) -> Iterator[Any]:
         """:meth:`run` as a stream of one chunk."""
@@ -295,6 +356,20 @@ class Vote:
             yield answer
 
         return one()
+
+    @contextmanager
+    def _watched(self) -> Iterator[None]:
+        watch = self.watch
+        if watch is None:
+            yield
+            return
+        try:
+            with watch.current():
+                yield
+        except Exception as error:
+            tried = [failure for ballot in self.ballots for failure in ballot.failover.tried]
+            watch.over(Outcome(None, tried=tried, error=error))
+            raise
 
     def _elected(self, answers: Sequence[Any]) -> Any:
         cast = [
@@ -310,6 +385,18 @@ class Vote:
         given = [answer for _, answer in cast]
         election = elect([ballot.says(answer) for ballot, answer in cast])
         facts = voted_report([ballot.facts for ballot, _ in cast], election)
+        if self.watch is not None:
+            facts["id"] = self.watch.id
+            costs = [ballot.cost(ballot.facts["model"]) for ballot, _ in cast]
+            known = [cost for cost in costs if cost is not None]
+            self.watch.over(
+                Outcome(
+                    facts["model"],
+                    reduce(add, [ballot.tokens for ballot, _ in cast]),
+                    sum(known) if len(known) == len(costs) else None,
+                    tried=[failed for ballot in self.ballots for failed in ballot.failover.tried],
+                )
+            )
         return cast[election.winner][0].merged(given, election.winner, facts)
 
 
@@ -326,7 +413,7 @@ def answering(
     if plan.votes is None or plan.votes == 1:
         return make(decision, False)
     each = ballots(decision, plan.votes, plan.vote_over)
-    return Vote([make(ballot, True) for ballot in each])
+    return Vote([make(ballot, True) for ballot in each], plan.watch(decision))
 
 
 def _cast(ballot: Answering) -> Any:

@@ -243,6 +243,19 @@ class Failover:
             "tried": [t._asdict() for t in self._tried],
         }
 
+    def chance(self, model: str) -> float:
+        """The chance with which a model was to answer, in (0, 1].
+
+        Those that failed in this call, or are resting, are known to be down; what would have
+        happened to others, had they been asked, is not.
+        """
+        exploration = self._decision.exploration
+        if exploration is None:
+            return 1.0
+        tried = {attempt.model for attempt in self._tried}
+        down = {m for m in exploration.ranking if m in tried or not self.health.available(m)}
+        return exploration.chance(model, down - {model}, took_over=bool(tried - {model}))
+
     def exhausted(self) -> Exception:
         """The error to raise when no attempt is left.
 

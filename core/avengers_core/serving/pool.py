@@ -20,6 +20,7 @@ from avengers_core.serving.capabilities import Capabilities, Needs, unmet
 from avengers_core.serving.endpoints import Endpoint, find_endpoint
 from avengers_core.serving.health import BackendHealth
 from avengers_core.serving.model_settings import ModelSettings
+from avengers_core.serving.watching.exploring import draws
 
 if TYPE_CHECKING:
     from avengers_core.serving.clients import Clients
@@ -49,6 +50,7 @@ class PoolSettings:
         model_settings: further settings of the backends that are made here.
         options: arguments of the backends that are made here.
         health: arguments of :class:`avengers_core.serving.health.BackendHealth`.
+        explore_seed: of the draws of models that are asked in place of the best.
     """
 
     router: Any = None
@@ -59,6 +61,7 @@ class PoolSettings:
     model_settings: ModelSettings = field(default_factory=lambda: ModelSettings({}))
     options: Mapping[str, Any] = field(default_factory=dict)
     health: Mapping[str, Any] = field(default_factory=dict)
+    explore_seed: int | None = None
 
     def same(self, other: PoolSettings) -> bool:
         """Whether a pool made from the other can be used; backends are told by identity."""
@@ -70,6 +73,7 @@ class PoolSettings:
             and self.api_key == other.api_key
             and self.model_settings == other.model_settings
             and self.health == other.health
+            and self.explore_seed == other.explore_seed
             and self.options.keys() == other.options.keys()
             and all(_same(v, other.options[k]) for k, v in self.options.items())
         )
@@ -86,6 +90,7 @@ class Pool(ABC, Generic[B]):
         settings: what it was made from.
         router: whose artifact has the models.
         health: which backends to leave alone for a while.
+        draw: gives numbers in [0, 1) at random.
 
     Raises:
         ValueError: a model that the artifact does not have, or no model; a setting of backends that
@@ -98,6 +103,7 @@ class Pool(ABC, Generic[B]):
         self.settings = settings
         self.router: Router = resolve_router(settings.router)
         self.health = BackendHealth(**settings.health)
+        self.draw = draws(settings.explore_seed)
         models = _checked(settings.models)
         given = models if isinstance(models, Mapping) else {}
         self._only = None if models is None else tuple(models)

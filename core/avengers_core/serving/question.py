@@ -80,6 +80,7 @@ class Request:
         earlier: what the same human said before the question, oldest first.
         keeps: the model that made the tool calls whose results are the latest news, if any.
         answered_by: the model that gave the last answer of the conversation, if any.
+        conversation: which the call belongs to, if its caller says so.
         cached_tokens: model -> tokens at the beginning of the prompt that it has read before.
     """
 
@@ -89,6 +90,7 @@ class Request:
     earlier: tuple[str, ...] = ()
     keeps: str | None = None
     answered_by: str | None = None
+    conversation: str | None = None
     cached_tokens: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod

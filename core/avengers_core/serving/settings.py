@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import random
 from abc import abstractmethod
-from collections.abc import Collection, Mapping, Set
+from collections.abc import Callable, Collection, Mapping, Set
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -19,7 +21,10 @@ from pydantic import (
 )
 from typing_extensions import Self
 
-from avengers_core.errors import NoEligibleModelError
+from avengers_core.calls.rows import Feedback
+from avengers_core.calls.store import check_log
+from avengers_core.calls.writing import call_log
+from avengers_core.errors import LogError, NoEligibleModelError
 from avengers_core.redaction import redacted, refuse_unpicklable
 from avengers_core.routing.decision import RoutingDecision
 from avengers_core.routing.policy import FIELDS, NUMBERS, OnEmpty, Policy, Unavailable
@@ -31,6 +36,9 @@ from avengers_core.serving.model_settings import ModelSettings
 from avengers_core.serving.pool import Pool, PoolSettings
 from avengers_core.serving.question import Request, RoutingText, routed_on
 from avengers_core.serving.voting import VoteOver, check_votes
+from avengers_core.serving.watching.exploring import drawn
+from avengers_core.serving.watching.telemetry import find_telemetry
+from avengers_core.serving.watching.watch import Watch, Watching
 
 OF_ROUTING = (*FIELDS, "no_question_alpha")
 """What is said of a call about how its model is chosen."""
@@ -43,6 +51,7 @@ OF_A_CALL = (
     "max_attempts",
     "on_refusal",
     "stay",
+    "explore",
     "routing_query",
 )
 """What is said of a call to a plugin, and not meant for the backend."""
@@ -219,6 +228,33 @@ class ServingSettings(RoutingSettings):
         "it is about by now; True, whoever answered before, within the limits; False, whoever is "
         "best for the newest turn alone",
     )
+    explore: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="how often another eligible model than the best is asked, each of them as "
+        "likely, in [0, 1], so that a log says something about all of them; never in a tool loop, "
+        "a conversation that stays or a vote",
+    )
+    explore_seed: int | None = Field(
+        default=None, description="the same draws for the same seed; default, different every time"
+    )
+    log: Any = Field(
+        default=None,
+        repr=False,
+        description="where calls are noted: the path of a SQLite file, or a function that takes a "
+        "row as a dict; written behind the calls, which it neither slows nor breaks",
+    )
+    log_text: bool = Field(
+        default=True,
+        description="whether the log may hold questions; else their vectors and surface features "
+        "alone",
+    )
+    otel: bool | None = Field(
+        default=None,
+        description="whether calls are OpenTelemetry spans and counts; None, where the program has "
+        "set up OpenTelemetry",
+    )
     cooldown: float | None = Field(
         default=None,
         ge=0,
@@ -286,6 +322,27 @@ class ServingSettings(RoutingSettings):
             raise ValueError("base_url holds a key or password, which would show; pass api_key=")
         return url
 
+    @field_validator("log", mode="before")
+    @classmethod
+    def _a_log(cls, log: Any) -> Any:
+        if log is None or callable(log):
+            return log
+        if not isinstance(log, str | os.PathLike):
+            raise TypeError(
+                f"log= takes a path or a function that takes a row, got {type(log).__name__}"
+            )
+        if not os.fspath(log):
+            raise ValueError("log= is a blank path")
+        check_log(log)
+        return os.path.abspath(log)  # wherever the program may go
+
+    @field_validator("otel")
+    @classmethod
+    def _installed(cls, otel: bool | None) -> bool | None:
+        if otel:
+            find_telemetry(True)
+        return otel
+
     @field_validator("capabilities", mode="before")
     @classmethod
     def _plain_capabilities(cls, told: Any) -> dict[str, dict[str, Any]]:
@@ -303,6 +360,10 @@ class ServingSettings(RoutingSettings):
     @field_serializer("models")
     def _model_names(self, models: Any) -> list[str] | None:
         return None if models is None else list(models)
+
+    @field_serializer("log")
+    def _log_name(self, log: Any) -> str | None:
+        return log if log is None or isinstance(log, str) else call_log(log).name
 
     @field_serializer("api_key")
     def _no_key(self, key: SecretStr | None) -> None:
@@ -339,6 +400,7 @@ class ServingSettings(RoutingSettings):
             api_key=self.api_key,
             model_settings=ModelSettings(self.model_settings),
             options=given(**options),
+            explore_seed=self.explore_seed,
             health=given(
                 threshold=self.failure_threshold,
                 cooldown=self.cooldown,
@@ -395,10 +457,16 @@ class ServingSettings(RoutingSettings):
                 arguments["earlier"] = request.earlier
             if cached := _large_enough(request.cached_tokens, pool.router.models):
                 arguments["cached_tokens"] = cached
+        explore = own.get("explore", self.explore)
+        if not isinstance(explore, int | float) or not 0 <= explore <= 1:
+            raise ValueError(f"explore must lie in [0, 1], got {explore!r}")
         return Plan(
             router=pool.router,
             question=request.question,
             arguments=arguments,
+            watching=self._watching(request.conversation),
+            explore=0.0 if votes is not None and votes > 1 else explore,
+            draw=pool.draw,
             votes=votes,
             vote_over=over,
             max_attempts=own.get("max_attempts", self.max_attempts),
@@ -407,15 +475,46 @@ class ServingSettings(RoutingSettings):
             kept_for=reason,
         )
 
+    def _watching(self, conversation: str | None) -> Watching | None:
+        telemetry = None if self.otel is False else find_telemetry(self.otel)
+        if self.log is None and telemetry is None:
+            return None
+        log = None if self.log is None else call_log(self.log)
+        return Watching(log, self.log_text, telemetry, conversation)
+
+    def feedback(self, id: str, score: float, source: str | None = None) -> None:
+        """Grade a call, now or later: a thumb, a test, a judge. The newest grade counts.
+
+        Args:
+            id: of the call, which its answer has in its metadata.
+            score: how good the answer was, in [0, 1].
+            source: who says so.
+
+        Raises:
+            LogError: there is no ``log=``.
+            ValueError: a score outside [0, 1].
+        """
+        if self.log is None:
+            raise LogError("feedback joins a log: set log= to the path that calls are noted in")
+        given = Feedback.of(id, score, source)
+        call_log(self.log).put(lambda: given)
+
     # -- the end --
 
     def close(self) -> None:
-        """Close the connections of the backends that were made here, for copies of this too."""
+        """Write what the log has not yet, and close the connections of backends made here.
+
+        Copies of this share both.
+        """
         self.pool.close()
+        if self.log is not None:
+            call_log(self.log).close()
 
     async def aclose(self) -> None:
         """:meth:`close`, from inside an event loop, whose connections are closed at the end."""
         await self.pool.aclose()
+        if self.log is not None:
+            await asyncio.to_thread(call_log(self.log).close)
 
     def __enter__(self) -> Self:
         return self
@@ -508,6 +607,9 @@ class Plan:
         keeps: the model whose turn it is first, whoever is best.
         kept_for: why: ``"tool_loop"``, it began one, and goes on whatever the limits say by now;
             or ``"stay"``, it answered before and is within the limits.
+        watching: who wants to know of it, if anybody.
+        explore: the chance that another than the best is asked, unless one is kept.
+        draw: gives numbers in [0, 1) at random.
     """
 
     router: Router
@@ -519,6 +621,15 @@ class Plan:
     on_refusal: OnRefusal = "raise"
     keeps: str | None = None
     kept_for: str = "tool_loop"
+    watching: Watching | None = None
+    explore: float = 0.0
+    draw: Callable[[], float] = random.random
+
+    def watch(self, decision: RoutingDecision) -> Watch | None:
+        """What follows a call that was decided, where anybody wants to know of it."""
+        if self.watching is None:
+            return None
+        return Watch(self.watching, self.router, self.question.text, decision)
 
     def decide(self) -> RoutingDecision:
         """Who is to answer; raises what :meth:`avengers_core.Router.route` raises."""
@@ -553,6 +664,12 @@ class Plan:
     def _settled(self, best: RoutingDecision | None) -> RoutingDecision | None:
         """The decision, unless the model that is kept has to be decided on by itself."""
         if self.keeps is None:
+            if best is None or (found := drawn(best, self.explore, self.draw)) is None:
+                return best
+            first, exploration = found
+            if first != best.model:
+                best = _led_by(first, best, best)
+            best.exploration = exploration
             return best
         if best is not None and self.keeps in [c.model for c in best.candidates]:
             return _led_by(self.keeps, best, best)
@@ -587,6 +704,7 @@ def _led_by(model: str, own: RoutingDecision, others: RoutingDecision | None) ->
         prompt_tokens=own.prompt_tokens,
         relaxed=own.relaxed,
         question_share=own.question_share,
+        query=own.query,
         plausible_scores=lambda: own.plausible_scores,
     )
 

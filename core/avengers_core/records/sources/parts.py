@@ -15,6 +15,7 @@ from typing import IO, Any, Literal, NamedTuple, cast
 from avengers_core.errors import RecordError
 from avengers_core.records.record import Record
 from avengers_core.records.sources.files import Inputs, expand, open_file, shown
+from avengers_core.records.sources.logs import MAGIC, log_rows
 from avengers_core.records.sources.parquet import parquet_file, parquet_rows, row_ranges
 from avengers_core.records.sources.streams import (
     CHUNK,
@@ -32,7 +33,8 @@ class Part(NamedTuple):
 
     Attributes:
         file: its path, or its address (``s3://...``), as it may be shown.
-        kind: how it is read: a range of lines, a range of rows of Parquet, or the whole file.
+        kind: how it is read: a range of lines, a range of rows of Parquet, a log of calls, or the
+            whole of another file.
         start: first byte, or row of a Parquet file, from 0.
         stop: and the first that is not of this part any more.
         first_row: rows of the file before this part.
@@ -40,7 +42,7 @@ class Part(NamedTuple):
     """
 
     file: str
-    kind: Literal["lines", "parquet", "whole"]
+    kind: Literal["lines", "parquet", "log", "whole"]
     start: int
     stop: int
     first_row: int = 0
@@ -94,6 +96,8 @@ def read(part: Part | Items) -> Iterator[tuple[int, Row | Record]]:
         yield from enumerate(part.rows, part.first_row + 1)
     elif part.kind == "parquet":
         yield from parquet_rows(part.address or part.file, part.start, part.stop, part.first_row)
+    elif part.kind == "log":
+        yield from log_rows(part.file)
     else:
         with open_file(part.address or part.file) as file:
             if part.kind == "whole":
@@ -106,9 +110,13 @@ def read(part: Part | Items) -> Iterator[tuple[int, Row | Record]]:
 def rows_of_file(file: str) -> Iterator[tuple[int, Row]]:
     """The rows of a whole file, which is opened once: it may be a pipe; see :func:`read`."""
     with open_file(file) as stream:
-        if cast("Any", stream).peek(4)[:4] != b"PAR1":
+        head = cast("Any", stream).peek(len(MAGIC))
+        if head[:4] != b"PAR1" and not head.startswith(MAGIC):
             yield from rows_of(stream)
             return
+    if head.startswith(MAGIC):
+        yield from log_rows(file)
+        return
     yield from parquet_rows(file, 0, parquet_file(file).metadata.num_rows)
 
 
@@ -127,6 +135,8 @@ def count_rows(part: Part) -> int:
     """How many rows a part has, blank lines of plain files included."""
     if part.kind == "parquet":
         return part.stop - part.start
+    if part.kind == "log":
+        return sum(1 for _ in log_rows(part.file))
     with open_file(part.address or part.file) as file:
         if part.kind == "whole":
             return sum(1 for _ in rows_of(file))
@@ -150,6 +160,9 @@ def _cut(file: str, part_bytes: int) -> Iterator[Part]:
                 yield Part(shown(file), "parquet", first, stop)
             return
         size = stream.seek(0, os.SEEK_END)
+        if head.startswith(MAGIC):
+            yield Part(file, "log", 0, size)
+            return
         if head[:2] == b"\x1f\x8b" or kind_of(head) != "lines":
             yield Part(shown(file), "whole", 0, size)
             return

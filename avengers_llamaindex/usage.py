@@ -1,0 +1,49 @@
+"""The tokens of an answer, in whichever words its provider counts them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from llama_index.core.base.llms.types import ChatResponse, CompletionResponse
+
+from avengers_core.serving.watching.outcome import Tokens
+
+_USAGE = ("usage", "usage_metadata")
+_PROMPT = ("prompt_tokens", "input_tokens", "prompt_token_count", "prompt_eval_count")
+_COMPLETION = ("completion_tokens", "output_tokens", "candidates_token_count", "eval_count")
+# What was read from a cache: among the prompt's tokens, in some words, or beside them.
+_CACHED = ("cached_content_token_count", "prompt_cache_hit_tokens")
+_DETAILS = ("prompt_tokens_details", "input_tokens_details")
+_BESIDE = ("cache_read_input_tokens", "cache_creation_input_tokens")
+
+
+def tokens_of(answer: Any) -> Tokens | None:
+    """The tokens of an answer or a chunk, if it says anything of them.
+
+    Texts and objects have no place for it.
+    """
+    if not isinstance(answer, ChatResponse | CompletionResponse):
+        return None
+    raw = answer.raw
+    for usage in (*(_get(raw, (name,)) for name in _USAGE), answer.additional_kwargs, raw):
+        prompt, completion = _get(usage, _PROMPT), _get(usage, _COMPLETION)
+        if prompt is None and completion is None:
+            continue
+        cached = _get(usage, _CACHED)
+        if cached is None:
+            cached = _get(_get(usage, _DETAILS), ("cached_tokens",))
+        if cached is None and (cached := _get(usage, _BESIDE[:1])) is not None:
+            beside = (_get(usage, (name,)) for name in _BESIDE)
+            prompt = (prompt or 0) + sum(n for n in beside if isinstance(n, int))
+        return Tokens.of(prompt, completion, cached)
+    return None
+
+
+def _get(source: Any, names: Iterable[str]) -> Any:
+    """The first that is there of a mapping's keys, or an object's attributes."""
+    for name in names:
+        value = source.get(name) if isinstance(source, Mapping) else getattr(source, name, None)
+        if value is not None:
+            return value
+    return None

@@ -1,0 +1,84 @@
+"""The log's file: a SQLite database of two tables."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+
+from avengers_core.calls.rows import Call, Feedback, Row
+from avengers_core.errors import LogError
+from avengers_core.records.sources.logs import APPLICATION_ID, is_log
+
+_VERSION = 1
+_HEADER = 100
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS calls (
+  id TEXT PRIMARY KEY, time REAL NOT NULL, conversation TEXT, question TEXT, embedder TEXT,
+  artifact TEXT, vector BLOB, features BLOB, decision TEXT, chosen TEXT, propensity REAL,
+  explored INTEGER, answered_by TEXT, prompt_tokens INTEGER, completion_tokens INTEGER,
+  cached_tokens INTEGER, cost REAL, seconds REAL, failures TEXT
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS feedback (
+  id TEXT NOT NULL, score REAL NOT NULL, time REAL NOT NULL, source TEXT
+);
+CREATE INDEX IF NOT EXISTS feedback_id ON feedback (id);
+"""
+_INSERT = {
+    kind: f"INSERT OR IGNORE INTO {table} ({', '.join(kind._fields)}) "
+    f"VALUES ({', '.join('?' * len(kind._fields))})"
+    for kind, table in ((Call, "calls"), (Feedback, "feedback"))
+}
+
+
+def check_log(path: str | os.PathLike[str]) -> None:
+    """Raise LogError for a path at which no log can be; opens no database and waits for no lock."""
+    file = Path(path)
+    if not file.parent.is_dir():
+        raise LogError(f"{file}: there is no folder {file.parent}")
+    if file.is_dir():
+        raise LogError(f"{file} is a folder; expected the path of a file")
+    if file.is_file() and os.access(file, os.R_OK):
+        with file.open("rb") as stream:
+            head = stream.read(_HEADER)
+        if head and not is_log(head):
+            raise LogError(f"{file} is something else than a log of calls; expected a new path")
+
+
+def open_log(path: str | os.PathLike[str], wait: float = 1.0) -> sqlite3.Connection:
+    """A log that can be written to, made where there is none.
+
+    Args:
+        path: of the file.
+        wait: how long to wait for somebody else who is writing, seconds.
+
+    Raises:
+        LogError: the file is something else.
+        sqlite3.Error: it cannot be opened.
+    """
+    check_log(path)
+    log = sqlite3.connect(path, timeout=wait, isolation_level=None, check_same_thread=False)
+    try:
+        if not log.execute("PRAGMA application_id").fetchone()[0]:
+            log.executescript(
+                f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA application_id = {APPLICATION_ID}; "
+                f"PRAGMA user_version = {_VERSION}; COMMIT;"
+            )
+    except BaseException:
+        log.close()
+        raise
+    return log
+
+
+def write(log: sqlite3.Connection, rows: Sequence[Row]) -> None:
+    """Write all rows, or none of them; raises sqlite3.Error."""
+    log.execute("BEGIN IMMEDIATE")
+    try:
+        for kind, insert in _INSERT.items():
+            log.executemany(insert, [row for row in rows if isinstance(row, kind)])
+        log.execute("COMMIT")
+    except BaseException:
+        if log.in_transaction:
+            log.execute("ROLLBACK")
+        raise

@@ -1,0 +1,70 @@
+"""Logs of calls, as the plugins' ``log=`` writes them: their graded calls as rows of records."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from avengers_core.errors import RecordError
+from avengers_core.records.record import RecordProblem, problem
+
+APPLICATION_ID = 0x41764C67
+"""By which a log is told from other SQLite files ("AvLg")."""
+
+MAGIC = b"SQLite format 3\0"
+_AT = slice(68, 72)  # of the header, where the application's id is
+
+# Of several grades of a call the newest counts.
+_GRADED = """
+SELECT calls.*, graded.score AS score FROM calls
+JOIN (SELECT id, score, max(rowid) FROM feedback GROUP BY id) AS graded USING (id)
+WHERE answered_by IS NOT NULL ORDER BY time, id
+"""
+
+
+def is_log(head: bytes) -> bool:
+    """Whether a file that begins so is a log."""
+    return head.startswith(MAGIC) and int.from_bytes(head[_AT], "big") == APPLICATION_ID
+
+
+def log_rows(file: str) -> Iterator[tuple[int, Mapping[str, Any] | RecordProblem]]:
+    """The graded calls of a log, the earliest first, with their numbers from 1.
+
+    Args:
+        file: its path.
+
+    Raises:
+        RecordError: it is another kind of SQLite file, damaged, or locked.
+    """
+    path = Path(file).absolute()
+    with path.open("rb") as stream:
+        if not is_log(stream.read(100)):
+            raise RecordError(f"{file}: a SQLite file, but no log of calls")
+    try:
+        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as log:
+            log.row_factory = sqlite3.Row
+            for number, call in enumerate(log.execute(_GRADED), 1):
+                yield number, _record(call) if call["question"] else _no_text(number, call)
+    except sqlite3.Error as error:
+        raise RecordError(f"{file}: {error}") from None
+
+
+def _record(call: sqlite3.Row) -> dict[str, Any]:
+    model = call["answered_by"]
+    usage = {name: call[name] for name in ("cost", "prompt_tokens", "completion_tokens")}
+    return {
+        "query": call["question"],
+        "records": {model: call["score"]},
+        "usages": {model: {name: None if n is None else float(n) for name, n in usage.items()}},
+        "dataset": "calls",
+        "index": call["id"],
+        "propensity": call["propensity"],
+    }
+
+
+def _no_text(number: int, call: sqlite3.Row) -> RecordProblem:
+    reason = "the log keeps no text of it; expected one that log_text=True writes"
+    return problem(number, reason, call["id"])

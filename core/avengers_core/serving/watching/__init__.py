@@ -1,0 +1,1 @@
+"""What others may learn of a call: the log, and traces."""

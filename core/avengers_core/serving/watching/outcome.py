@@ -1,0 +1,78 @@
+"""What became of a call: who answered, the tokens of the answer, and what they cost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from avengers_core.artifact.artifact import RouterArtifact
+
+if TYPE_CHECKING:
+    from avengers_core.serving.failover import FailedAttempt
+
+_MOST = 2**53  # beyond this it is no count
+
+
+class Tokens(NamedTuple):
+    """What an answer took, as far as its backend says.
+
+    Attributes:
+        prompt: tokens sent, the cached ones among them, or None.
+        completion: tokens received, or None.
+        cached: tokens of the prompt that the provider had read before, or None.
+    """
+
+    prompt: int | None = None
+    completion: int | None = None
+    cached: int | None = None
+
+    @classmethod
+    def of(cls, prompt: Any, completion: Any, cached: Any = None) -> Tokens:
+        """Counts as a backend gives them; what is no count is unknown."""
+        return cls(_count(prompt), _count(completion), _count(cached))
+
+    def __add__(self, other: Any) -> Tokens:
+        """Of two answers together; what is unknown of one is unknown."""
+        pairs = zip(self, other, strict=True)
+        return Tokens(*(None if a is None or b is None else a + b for a, b in pairs))
+
+    def joined(self, later: Tokens) -> Tokens:
+        """Of one stream, whose chunks each say something of it: the largest that was said."""
+        pairs = zip(self, later, strict=True)
+        return Tokens(*(b if a is None else a if b is None else max(a, b) for a, b in pairs))
+
+    def cost(self, model: str, artifact: RouterArtifact) -> float | None:
+        """USD at the artifact's prices, or None where a price or a count is unknown."""
+        price = artifact.info.prices.get(model)
+        if price is None or self.prompt is None or self.completion is None:
+            return None
+        cost = price.cost(self.prompt, self.completion)
+        if self.cached and price.cached_input is not None:
+            cost -= (price.input - price.cached_input) * min(self.cached, self.prompt)
+        return cost
+
+
+class Outcome(NamedTuple):
+    """How a call ended.
+
+    Attributes:
+        model: who answered, or None if nobody did.
+        tokens: what the answer took.
+        cost: USD at the artifact's prices, or None where unknown.
+        propensity: the chance with which the model was to answer.
+        tried: what failed before.
+        error: what the caller got instead of an answer, or of its end.
+    """
+
+    model: str | None
+    tokens: Tokens = Tokens()
+    cost: float | None = None
+    propensity: float = 1.0
+    tried: Sequence[FailedAttempt] = ()
+    error: BaseException | None = None
+
+
+def _count(given: Any) -> int | None:
+    if isinstance(given, int | float) and not isinstance(given, bool) and 0 <= given < _MOST:
+        return int(given)
+    return None

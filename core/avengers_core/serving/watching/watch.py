@@ -1,0 +1,131 @@
+"""One call, watched from its decision to the end of its answer."""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from avengers_core.calls.rows import Call
+from avengers_core.calls.writing import CallLog
+from avengers_core.embedders.surface import surface
+from avengers_core.redaction import redacted
+from avengers_core.routing.decision import RoutingDecision
+from avengers_core.routing.router import Router
+from avengers_core.serving.watching.outcome import Outcome
+
+if TYPE_CHECKING:
+    from avengers_core.serving.watching.telemetry import CallSpan, Telemetry
+
+
+@dataclass(frozen=True)
+class Watching:
+    """Who wants to know of calls.
+
+    Attributes:
+        log: where rows go, if anywhere.
+        log_text: whether they may hold the question.
+        telemetry: what makes spans and counts, if anything.
+        conversation: which the call belongs to, if it says so.
+    """
+
+    log: CallLog | None = None
+    log_text: bool = True
+    telemetry: Telemetry | None = None
+    conversation: str | None = None
+
+
+class Watch:
+    """One call.
+
+    Args:
+        watching: who wants to know of it.
+        router: what decided it.
+        question: on which text.
+        decision: what came of it.
+
+    Attributes:
+        id: of the call.
+    """
+
+    def __init__(
+        self, watching: Watching, router: Router, question: str, decision: RoutingDecision
+    ) -> None:
+        self.id = uuid.uuid4().hex
+        self._watching = watching
+        self._router = router
+        self._question = question
+        self._decision = decision
+        self._time = time.time()
+        self._begun = time.perf_counter()
+        self._span: CallSpan | None = None
+        if watching.telemetry is not None:
+            self._span = watching.telemetry.begin(self.id, decision)
+        self._over = False
+
+    @contextmanager
+    def current(self) -> Iterator[None]:
+        """While backends are asked: their spans are below the call's."""
+        if self._span is None:
+            yield
+        else:
+            with self._span.current():
+                yield
+
+    def over(self, outcome: Outcome) -> None:
+        """The answer is there, or will never be; what comes later does not count."""
+        if self._over:
+            return
+        self._over = True
+        seconds = time.perf_counter() - self._begun
+        if self._span is not None:
+            self._span.end(outcome)
+        if self._watching.log is not None:
+            # Not the error, which holds frames and all that is in them.
+            self._watching.log.put(partial(self._row, outcome._replace(error=None), seconds))
+
+    def _row(self, outcome: Outcome, seconds: float) -> Call:
+        decision, artifact = self._decision, self._router.artifact
+        query, features = decision.query, None
+        if query is not None:
+            known = surface([self._question]) if query.surface is None else query.surface
+            features = known[0].astype("<f4").tobytes()
+        text = self._question if self._watching.log_text and self._question.strip() else None
+        return Call(
+            id=self.id,
+            time=self._time,
+            conversation=_plain(self._watching.conversation),
+            question=_plain(text),
+            embedder=artifact.info.embedder,
+            artifact=artifact.checksum,
+            vector=None if query is None else np.asarray(query.vectors[0], dtype="<f4").tobytes(),
+            features=features,
+            decision=json.dumps(_short(decision.to_dict())),
+            chosen=decision.model,
+            propensity=outcome.propensity,
+            explored=int(decision.explored),
+            answered_by=outcome.model,
+            prompt_tokens=outcome.tokens.prompt,
+            completion_tokens=outcome.tokens.completion,
+            cached_tokens=outcome.tokens.cached,
+            cost=outcome.cost,
+            seconds=seconds,
+            failures=json.dumps([failure._asdict() for failure in outcome.tried]),
+        )
+
+
+def _plain(text: str | None) -> str | None:
+    """A text without keys, fit for a database."""
+    return None if text is None else redacted(text).encode("utf-8", "replace").decode("utf-8")
+
+
+def _short(decision: Mapping[str, Any]) -> dict[str, Any]:
+    """Without the reasons in words, which take most of the room and can be worked out again."""
+    return {**decision, "ineligible": list(decision["ineligible"])}
