@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from avengers_core.evaluation.evaluate import evaluate as evaluate
     from avengers_core.evaluation.report import Report as Report
     from avengers_core.fitting.fit import fit as fit
+    from avengers_core.fitting.probing import probe as probe
     from avengers_core.fitting.update import add_model as add_model
     from avengers_core.fitting.update import update as update
     from avengers_core.records.loading import load_records as load_records
@@ -59,6 +60,7 @@ _HOME = {
     "evaluate": "evaluation.evaluate",
     "fit": "fitting.fit",
     "load_records": "records.loading",
+    "probe": "fitting.probing",
     "split_records": "records.splitting",
     "update": "fitting.update",
     **dict.fromkeys(_ERRORS, "errors"),

@@ -243,26 +243,54 @@ class RouterArtifact:
     def add_model(
         self,
         model: str,
-        records: Records | Source,
+        records: Records | Source | None = None,
         embedder: EmbedderSpec | None = None,
+        *,
+        like: str | None = None,
+        price: Any = None,
         **options: Any,
     ) -> RouterArtifact:
-        """Add one model, or more evidence of it, from records that score it.
+        """Add one model, or more evidence of it, from records, from a like model, or both.
 
         Nothing else changes: the sizes of the clusters, which weigh their votes, stay.
 
         Args:
             model: the model; other models in the records are ignored.
-            records: as for :meth:`update`; a few hundred will do.
+            records: as for :meth:`update`; a few hundred will do, or the fifty of :meth:`probe`.
             embedder: as for :meth:`update`.
+            like: a model of the artifact that the new one is expected to be like, in every cluster,
+                until records say otherwise: as if it had answered
+                :data:`avengers_core.fitting.update.LENT` of its queries alike. That is inference,
+                and counts for no support.
+            price: of the new model, (input, output) or (input, output, cached input) in USD per
+                token; default, that of ``like``.
             options: as for :meth:`update`.
 
         Raises:
-            ArtifactError: no record scores the model.
+            ArtifactError: no record scores the model; or ``like`` is given, and there is no such
+                model, or the model is in the artifact already.
+            ValueError: neither records nor ``like``, or a price that is none.
         """
         from avengers_core import add_model
 
-        return add_model(self, model, records, embedder, **options)
+        return add_model(self, model, records, embedder, like=like, price=price, **options)
+
+    def probe(
+        self, records: Records | Source, n: int = 50, embedder: EmbedderSpec | None = None
+    ) -> Records:
+        """The n of some records whose queries teach most about a new model, the first the most.
+
+        Ask it these, grade, and add what comes of it with :meth:`add_model`. See
+        :func:`avengers_core.fitting.probing.teaching`, which takes texts.
+
+        Args:
+            records: as for :meth:`update`; a fair sample of what will be asked.
+            n: how many, at least 1.
+            embedder: as for :meth:`update`.
+        """
+        from avengers_core import probe
+
+        return probe(self, records, n, embedder)
 
     def emptied(self, models: Sequence[str], datasets: Sequence[str]) -> RouterArtifact:
         """The same clusters without records, for these models and datasets."""

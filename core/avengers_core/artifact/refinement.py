@@ -148,6 +148,16 @@ class Refinement:
             self.difficulty and self.difficulty.faded(factor, cells),
         )
 
+    def lent(self, column: int, share: float) -> Refinement:
+        """As :meth:`avengers_core.artifact.statistics.Statistics.lent`."""
+        m = len(self.moments.n)
+        columns, factors = [*range(m), column], np.append(np.ones(m), share)
+        return self.with_records(
+            self.statistics.lent(column, share),
+            self.moments.select_models(columns).scaled(factors),
+            self.difficulty and self.difficulty.select_models(columns).scaled(factors),
+        )
+
     @property
     def nbytes(self) -> int:
         """Bytes of all arrays."""

@@ -43,6 +43,8 @@ class Statistics:
         query_length: (K,) bytes of UTF-8 of the queries in each cluster.
         n: (K, M) records with a score.
         squares: (K, M) sum of their squared weights.
+        inferred: (K, M) how many of them are no records of the model, but taken over from one that
+            it is said to be like.
         score: (K, M) sum of scores.
         n_cost: (K, M) records with a known cost.
         cost: (K, M) sum of known costs, USD.
@@ -64,6 +66,7 @@ class Statistics:
     query_length: Floats
     n: Floats
     squares: Floats
+    inferred: Floats
     score: Floats
     n_cost: Floats
     cost: Floats
@@ -123,6 +126,7 @@ class Statistics:
             query_length=per_cluster(lengths),
             n=by_model(1.0, scored),
             squares=by_model(weight, scored),
+            inferred=np.zeros((k, len(outcomes.models))),
             score=by_model(outcomes.scores, scored),
             n_cost=by_model(1.0, priced),
             cost=by_model(outcomes.costs, priced),
@@ -147,7 +151,8 @@ class Statistics:
         Older versions knew tokens only where the cost was known, and not how they go with the
         queries' lengths: as the costs do is then the best guess.
         """
-        arrays = {"squares": arrays["n"], **arrays}
+        n = arrays["n"]
+        arrays = {"squares": n, "inferred": np.zeros_like(n), **arrays}
         if any(name in arrays for name in _OF_TOKENS):
             return cls(**arrays)
         n, n_cost, cost = arrays["n_tokens"], arrays["n_cost"], arrays["cost"]
@@ -186,7 +191,8 @@ class Statistics:
         kept = {f: a * (cells if f in _PER_MODEL else factor) for f, a in self.arrays().items()}
         for name in _COUNTS:
             kept[name] = np.where(kept[name] < _LEAST_COUNT, 0.0, kept[name])
-        kept["score"] = np.minimum(kept["score"], kept["n"])
+        for name in ("score", "inferred"):
+            kept[name] = np.minimum(kept[name], kept["n"])
         return replace(self, **kept)
 
     @cached_property
@@ -197,7 +203,7 @@ class Statistics:
 
     @property
     def worth(self) -> Floats:
-        """(K, M) as how many records a weighted one counts: 1, where all weights are alike.
+        """(K, M) records that a weighted one is worth; 1 where all weights are alike.
 
         Source: Kish's effective sample size, (sum w)^2 / sum w^2.
         """
@@ -217,8 +223,12 @@ class Statistics:
         return {f.name: getattr(self, f.name) for f in fields(self)}
 
     def stored(self) -> dict[str, Floats]:
-        """The sums by name; without the squares where all weights are 1."""
+        """The sums by name; without those that say nothing: where all weights are 1, or all is
+        known from records.
+        """
         arrays = self.arrays()
+        if not self.inferred.any():
+            del arrays["inferred"]
         if np.array_equal(self.squares, self.n):
             del arrays["squares"]
         return arrays
@@ -259,6 +269,15 @@ class Statistics:
         if (self.score > self.n * (1 + _ROUNDING)).any():
             return "score holds sums of more than 1 a record"
         return None
+
+    def lent(self, column: int, share: float) -> Statistics:
+        """One column more: the sums of a model times ``share``, as inference for another."""
+        m = self.n.shape[1]
+        wide = self.select_models([*range(m), column])
+        factors = np.append(np.ones(m), share)
+        sums = {name: getattr(wide, name) * factors for name in _PER_MODEL}
+        sums["inferred"][:, m] = sums["n"][:, m]
+        return replace(wide, **sums)
 
     def without_records(self) -> Statistics:
         """The models' own sums, leaving out those that count records and queries."""

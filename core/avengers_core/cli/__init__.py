@@ -14,6 +14,7 @@ from avengers_core.cli.grading import feedback_command
 from avengers_core.cli.importing import import_command
 from avengers_core.cli.learning import learn_command, watch_command
 from avengers_core.cli.pricing import reprice_command
+from avengers_core.cli.probing import probe_command
 from avengers_core.cli.routing import calibrate_command, inspect_command, route_command
 from avengers_core.cli.shared import CONTEXT_SETTINGS, Commands
 from avengers_core.cli.studying import sweep_command
@@ -45,6 +46,7 @@ for command in (
     inspect_command,
     learn_command,
     merge_command,
+    probe_command,
     reprice_command,
     route_command,
     sweep_command,

@@ -76,7 +76,7 @@ def collect_command(
 
     if not models:
         raise click.UsageError("--models names nobody to ask")
-    rows = _read(questions)
+    rows = read_questions(questions)
     priced = _prices(prices, models)
     if dry_run:
         click.echo(_estimate(rows, models, priced, max_tokens))
@@ -120,7 +120,8 @@ def collect_command(
     )
 
 
-def _read(path: Path) -> list[str | Mapping[str, Any]]:
+def read_questions(path: Path) -> list[str | Mapping[str, Any]]:
+    """The rows of a file of questions; bad ones are shown."""
     from avengers_core.importers.reading.tables import File, rows
 
     if path.suffix == ".txt":

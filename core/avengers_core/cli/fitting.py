@@ -178,9 +178,17 @@ def fit_command(
 
 @click.command("update", short_help="Add records, or a model, to an artifact.")
 @click.argument("artifact", type=click.Path(path_type=Path))
-@click.argument("records", nargs=-1, required=True, type=InputPath())
+@click.argument("records", nargs=-1, type=InputPath())
 @click.option("--output", "-o", type=click.Path(path_type=Path), help="Default: in place.")
 @click.option("--model", help="Add just this model, from a few hundred records that score it.")
+@click.option("--like", help="A model that --model is like, until RECORDS say otherwise.")
+@click.option(
+    "--price",
+    nargs=2,
+    type=click.FloatRange(0),
+    metavar="INPUT OUTPUT",
+    help="Of --model, USD a token. Default: that of --like.",
+)
 @click.option("--strict", is_flag=True, help="Stop at the first bad line.")
 @engine_options("memory")
 def update_command(
@@ -188,6 +196,8 @@ def update_command(
     records: tuple[Path | str, ...],
     output: Path | None,
     model: str | None,
+    like: str | None,
+    price: tuple[float, float] | None,
     strict: bool,
     engine: Any,
     workers: int | None,
@@ -199,11 +209,23 @@ def update_command(
     \b
     avengers update artifact/ today.jsonl                     more evidence, in place
     avengers update artifact/ new.jsonl --model new/model     one model more
+    avengers update artifact/ --model new/model --like old/model --price 1e-6 4e-6
     """
     from avengers_core.artifact.artifact import RouterArtifact
-    from avengers_core.fitting.update import collect, with_model
+    from avengers_core.fitting.update import at_price, collect, take_after, with_model
 
+    if model is None and (like or price):
+        raise click.UsageError("--like and --price are of the model that --model adds")
+    if not records and not like:
+        raise click.UsageError("Missing argument 'RECORDS...'.")
     old = RouterArtifact.load(artifact)
+    if model and like:
+        old = take_after(old, model, like)
+    if model and not records:
+        new = at_price(old, model, price) if price else old
+        new.save(output or artifact)
+        click.echo(f"{output or artifact}: {new!r}")
+        return
     try:
         found = collect(old, list(records), engine=engine, workers=workers, strict=strict)
     except NoRecordsError:  # a day without calls is no error to who updates every day
@@ -213,6 +235,8 @@ def update_command(
         return
     show_problems(found.problems.count, found.problems.first, "input")
     new = with_model(old, model, found.artifact) if model else old.merge(found.artifact)
+    if model and price:
+        new = at_price(new, model, price)
     new.save(output or artifact)
     click.echo(f"{output or artifact}: {new!r}")
 

@@ -182,6 +182,10 @@ def _rows(stream: IO[bytes]) -> Iterator[tuple[int, str | RecordProblem]]:
 def inspect_command(artifact: Path | None, alpha: float, top: int, as_json: bool) -> None:
     """Show what an ARTIFACT holds: its clusters, their size, topics and best models.
 
+    "on records" counts the models that have records of their own in a cluster; what is expected of
+    the others is inferred from the rest. Support is how far a model's number there rests on
+    records of itself. --json tells both of every model.
+
     \b
     avengers inspect artifact/
     avengers inspect artifact/ --alpha 1 --top 5       who is best, whatever it costs
@@ -194,12 +198,18 @@ def inspect_command(artifact: Path | None, alpha: float, top: int, as_json: bool
     s = scorer.statistics
     k = len(s.size)
     table, score, cost = scorer.table(alpha)[:k], scorer.score_table[:k], scorer.cost_table[:k]
+    support, own = scorer.evidence_table[:k], np.maximum(s.n - s.inferred, 0.0)
     clusters = []
     for c in np.argsort(-s.size, kind="stable").tolist():
-        seen = [j for j in np.argsort(-table[c], kind="stable") if s.n[c, j] > 0]
+        ranked = np.argsort(-table[c], kind="stable").tolist()
         best = [
-            {"model": models[j], "score": float(score[c, j]), "cost": _known(cost[c, j])}
-            for j in seen[:top]
+            {
+                "model": models[j],
+                "score": float(score[c, j]),
+                "cost": _known(cost[c, j]),
+                "support": float(support[c, j]),
+            }
+            for j in [j for j in ranked if support[c, j] >= scorer.min_support][:top]
         ]
         clusters.append(
             {
@@ -207,6 +217,8 @@ def inspect_command(artifact: Path | None, alpha: float, top: int, as_json: bool
                 "size": int(s.size[c]),
                 "topics": list(s.most_frequent(c, a.datasets)),
                 "best": best,
+                "records": {m: round(float(n), 2) for m, n in zip(models, own[c], strict=True)},
+                "support": {m: float(x) for m, x in zip(models, support[c], strict=True)},
             }
         )
     if as_json:
@@ -234,12 +246,17 @@ def inspect_command(artifact: Path | None, alpha: float, top: int, as_json: bool
             str(c["cluster"]),
             f"{c['size']:,}",
             ", ".join(c["topics"]),
-            "  ".join(f"{b['model']} ({b['score']:.2f}, {usd(b['cost'])})" for b in c["best"]),
+            f"{sum(n > 0 for n in c['records'].values())} of {len(models)}",
+            "  ".join(
+                f"{b['model']} ({b['score']:.2f}, {usd(b['cost'])}, {b['support']:.0%})"
+                for b in c["best"]
+            ),
         ]
         for c in clusters
     ]
-    heading = ["cluster", "size", "topics", f"best models at alpha {alpha:g} (score, cost)"]
-    click.echo("\n" + text_table(heading, rows, left=(0, 2, 3)))
+    best_at = f"best models at alpha {alpha:g} (score, cost, support)"
+    heading = ["cluster", "size", "topics", "on records", best_at]
+    click.echo("\n" + text_table(heading, rows, left=(0, 2, 4)))
 
 
 def _known(cost: float) -> float | None:

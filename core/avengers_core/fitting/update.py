@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from avengers_core.artifact.artifact import RouterArtifact
 from avengers_core.artifact.embedder import embedder_of
+from avengers_core.artifact.estimation.pricing import notice_prices
 from avengers_core.errors import ArtifactError
 from avengers_core.fitting.fit import Fitted, fit_records
 from avengers_core.records.loading import Source
+from avengers_core.records.names import shown
+from avengers_core.records.prices import as_price
 from avengers_core.records.record import Records
 
 if TYPE_CHECKING:
     from avengers_core.embedders import EmbedderSpec
+
+LENT = 60.0
+"""Records' worth of a like model that a new one begins with, over all clusters."""
 
 
 def update(
@@ -28,12 +35,59 @@ def update(
 def add_model(
     artifact: RouterArtifact,
     model: str,
-    records: Records | Source,
+    records: Records | Source | None = None,
     embedder: EmbedderSpec | None = None,
+    *,
+    like: str | None = None,
+    price: Any = None,
     **options: Any,
 ) -> RouterArtifact:
     """See :meth:`RouterArtifact.add_model`."""
-    return with_model(artifact, model, collect(artifact, records, embedder, **options).artifact)
+    if records is None and like is None:
+        raise ValueError("give records of the model, or a model that it is like (like=)")
+    if like is not None:
+        artifact = take_after(artifact, model, like)
+    if records is not None:
+        found = collect(artifact, records, embedder, **options).artifact
+        artifact = with_model(artifact, model, found)
+    return artifact if price is None else at_price(artifact, model, price)
+
+
+def at_price(artifact: RouterArtifact, model: str, price: Any) -> RouterArtifact:
+    """An artifact with the price of one of its models; logs where tokens are wanting for it."""
+    prices = {model: as_price(price, model)}
+    column = artifact.statistics.select_models([artifact.models.index(model)])
+    notice_prices(column, [model], prices)
+    info = artifact.info.model_copy(update={"prices": {**artifact.info.prices, **prices}})
+    return replace(artifact, info=info)
+
+
+def take_after(artifact: RouterArtifact, model: str, like: str) -> RouterArtifact:
+    """An artifact with a model more, of which it is expected what it knows of another.
+
+    Raises:
+        ArtifactError: there is no such other, or the model is there already.
+    """
+    if model in artifact.models:
+        raise ArtifactError(f"{model!r} is in the artifact already; add its records alone")
+    if like not in artifact.models:
+        raise ArtifactError(
+            f"no model {like!r} to be like; there are {shown(artifact.models, most=100)}"
+        )
+    column, info = artifact.models.index(like), artifact.info
+    known = float(artifact.statistics.effective().n[:, column].sum())
+    share = min(LENT / max(known, 1.0), 1.0)
+    prices = {
+        name: {**own, **({model: own[like]} if like in own else {})}
+        for name, own in (("input_prices", info.input_prices), ("prices", info.prices))
+    }
+    return replace(
+        artifact,
+        models=(*artifact.models, model),
+        statistics=artifact.statistics.lent(column, share),
+        refinement=artifact.refinement and artifact.refinement.lent(column, share),
+        info=info.model_copy(update=prices),
+    )
 
 
 def with_model(artifact: RouterArtifact, model: str, collected: RouterArtifact) -> RouterArtifact:

@@ -46,6 +46,7 @@ def _score(value: object) -> float | None:
 
 
 _Score = Annotated[float | None, PlainValidator(_score)]
+_Chance = Annotated[StrictFloat, Field(gt=0, le=1)]
 _Amount = Annotated[StrictFloat, Field(ge=0, allow_inf_nan=False)]
 
 
@@ -87,7 +88,7 @@ class Record(BaseModel):
     usages: dict[str, Usage | None] = Field(default_factory=dict)
     dataset: str = "default"
     index: StrictInt | str | None = None
-    propensity: Annotated[StrictFloat, Field(gt=0, le=1)] | None = None
+    propensity: _Chance | None = None
 
     @field_validator("scores")
     @classmethod

@@ -224,3 +224,28 @@ def test_prices_are_put_in_when_fitting_or_later(run, records, tmp_path):
     at, later = (RouterArtifact.load(tmp_path / name) for name in ("at", "later"))
     assert at == later
     assert at.info.prices["cheap"].output == 4e-7
+
+
+def test_a_new_model_like_another(run, artifact):
+    run(
+        "update", artifact, "-o", "new", "--model", "new/a", "--like", "good", "--price", 1e-6, 2e-6
+    )
+    found = RouterArtifact.load("new")
+    assert found.models[-1] == "new/a"
+    assert found.info.prices["new/a"].output == 2e-6
+    shown = json.loads(run("inspect", "new", "--json").stdout)
+    for cluster in shown["clusters"]:
+        assert cluster["records"]["new/a"] == cluster["support"]["new/a"] == 0
+        assert cluster["records"]["good"] > 0
+    run("update", artifact, "--like", "good", code=2)
+    run("update", artifact, code=2)
+
+
+def test_queries_to_ask_a_new_model(run, artifact, records):
+    records.write_text("\n".join(records.read_text().splitlines()[:80]))
+    run("probe", artifact, records, "-n", 7, "-o", "seven.jsonl")
+    rows = [json.loads(line) for line in Path("seven.jsonl").read_text().splitlines()]
+    assert len({row["query"] for row in rows}) == 7
+    assert not any("records" in row for row in rows)
+    Path("q.txt").write_text("alpha beta\nzeta delta\n")
+    assert len(run("probe", artifact, "q.txt").stdout.splitlines()) == 2

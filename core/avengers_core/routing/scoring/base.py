@@ -128,7 +128,9 @@ class ClusterScorer:
         # A model without a known cost has no cost; where no model has one, cost plays no part.
         self._priced = s.n_cost.any(axis=0)
         self._token_prices = np.nan_to_num(artifact.token_prices(s))
-        self.evidence_table = _evidence(s.n, s.size)
+        # Who needs support to be eligible takes what another has lent for some.
+        own = s.n if self.min_support > 0 else np.maximum(s.n - s.inferred, 0.0)
+        self.evidence_table = _evidence(own, s.size)
         self._familiarity = artifact.familiarity
         self.knows_familiarity = self._familiarity is not None
         self._near = unit(artifact.centroids).T.astype(self.dtype, order="C")

@@ -68,12 +68,13 @@ class CalibratedScorer(ClusterScorer):
             raise ValueError(f"mix must lie in [0, 1] and m0 not be negative, got {mix}, {m0}")
         centroids = artifact.centroids if r is None else r.centroids
         difficulty = None if r is None else r.difficulty
+        if artifact.info.cells == "joint":
+            self.min_support = 0.0
         super().__init__(artifact, statistics, centroids, difficulty, beta=beta, m0=m0, mix=mix)
         s = self.statistics
         self.needs_surface = r is not None or self.knows_familiarity
         self._augment = None if r is None else r.augment
         if artifact.info.cells == "joint":
-            self.min_support = 0.0
             with one_thread():  # many small products: threads would wait for each other
                 score = expected_scores(s, centroids, difficulty)
                 cost = expected_costs(s, m0)

@@ -1,0 +1,49 @@
+"""The command that says what to ask a new model: probe."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from avengers_core.cli.collecting import read_questions
+from avengers_core.cli.shared import refuse_input
+
+
+@click.command("probe", short_help="Which of your queries teach most about a new model.")
+@click.argument("artifact", type=click.Path(path_type=Path))
+@click.argument("queries", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option("-n", "n", type=click.IntRange(1), default=50, show_default=True, help="How many.")
+@click.option(
+    "--output",
+    "-o",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="File of JSON lines that `avengers collect` takes. Default: printed.",
+)
+def probe_command(artifact: Path, queries: Path, n: int, output: Path | None) -> None:
+    """Choose those of QUERIES that teach most about a model of which nothing is known yet.
+
+    QUERIES are records, or what `avengers collect` takes as questions. The first teach the most.
+
+    \b
+    avengers probe artifact/ records.jsonl -n 50 -o fifty.jsonl
+    avengers collect fifty.jsonl --models new/model --grade normalised -o new.jsonl
+    avengers update artifact/ new.jsonl --model new/model
+    """
+    from avengers_core.artifact.artifact import RouterArtifact
+    from avengers_core.collecting.questions import as_questions
+    from avengers_core.fitting.probing import teaching
+
+    asked = as_questions(read_questions(queries))
+    chosen = teaching(RouterArtifact.load(artifact), [q.query for q in asked], n)
+    # What others scored is not asked.
+    known = ("records", "usages", "propensity")
+    rows = [{k: v for k, v in asked[i].row.items() if k not in known} for i in chosen]
+    lines = [json.dumps(row, ensure_ascii=False) for row in rows]
+    if output is None:
+        click.echo("\n".join(lines))
+        return
+    refuse_input(output, queries)
+    output.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    click.echo(f"{output}: {len(lines)} of {len(asked):,} queries")
