@@ -137,11 +137,21 @@ def from_template(
     if _shows_images(prompt, variables):
         media = media._replace(images=True)
     ways = (Needs(),) if output_cls is None else _CLASS
-    return _request(
+    request = _request(
         question,
         "\n".join(parts),
         tuple(way.along_with(media, 0) for way in ways),
         sum(part.media_tokens for part in each),
+    )
+    if not isinstance(prompt, ChatPromptTemplate):
+        return request
+    history = prompt.message_templates  # of a conversation, where somebody put one into it
+    earlier = _human(history)[:-1] if question.text.strip() else ()
+    return replace(
+        request,
+        earlier=tuple(earlier),
+        keeps=_loop_of(history),
+        answered_by=_answered_by(history),
     )
 
 

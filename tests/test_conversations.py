@@ -11,12 +11,13 @@ from langchain.agents import create_agent
 from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.prompts import ChatPromptTemplate
 from llama_index.core.base.llms.types import ChatMessage
+from llama_index.core.prompts import ChatPromptTemplate as ChatPromptTemplateOfLlamaIndex
 from stub_server import StubServer
 
 from avengers_core import Router
 from avengers_core.serving.question import routing_hint
 from avengers_langchain import AvengersChatModel, AvengersMiddleware, AvengersRouter
-from avengers_llamaindex import AvengersLLM
+from avengers_llamaindex import AvengersLLM, collect_events
 
 TOPIC = "Prove the theorem on the integral of a sum of functions"
 OTHER = "What is the capital of the country with the colour red?"
@@ -140,6 +141,15 @@ def test_a_prompt_with_the_conversation_in_it(router: Router) -> None:
     assert (prompt | AvengersRouter(router=router)).invoke(
         {"input": "go on", "chat_history": history}
     ).model == HARD
+
+
+def test_a_template_with_the_conversation_in_it(router: Router) -> None:
+    llm = AvengersLLM(router=router)
+    for last, model in (("go on", HARD), (OTHER, EASY)):
+        messages = conversation(llm, [TOPIC, last], None)
+        with collect_events() as calls:
+            llm.predict(ChatPromptTemplateOfLlamaIndex(messages))
+        assert calls[-1].model == model
 
 
 def test_a_summary_counts_as_what_was_said_before(router: Router) -> None:
