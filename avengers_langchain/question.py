@@ -242,19 +242,28 @@ def _found(human: str, variables: Mapping[str, Any]) -> RoutingText:
 
 
 def _human(messages: Sequence[BaseMessage], texts: Sequence[str]) -> tuple[str, tuple[str, ...]]:
-    """What the human said last, and before that, oldest first.
+    """What the human said last, and what was answered before that, oldest first.
 
     An agent speaks in the human's role too: what a tool saw does not count, and a summary of what
     was said before only as that.
     """
-    said = [
-        (text, message.additional_kwargs.get("lc_source") == "summarization")
-        for message, text in zip(messages, texts, strict=True)
-        if isinstance(message, HumanMessage) and text.strip() and not is_observation(text)
-    ]
-    while said and said[-1][1]:
+    said: list[tuple[int, str]] = []  # with how many answers there were before
+    answers = 0
+    for message, text in zip(messages, texts, strict=True):
+        if isinstance(message, AIMessage):
+            answers += 1
+        elif isinstance(message, HumanMessage) and text.strip() and not is_observation(text):
+            summary = message.additional_kwargs.get("lc_source") == "summarization"
+            said.append((_SUMMARY if summary else answers, text))
+    while said and said[-1][0] == _SUMMARY:
         said.pop()
-    return (said[-1][0] if said else ""), tuple(text for text, _ in said[:-1])
+    if not said:
+        return "", ()
+    newest, question = said[-1]
+    return question, tuple(text for before, text in said if before < newest)
+
+
+_SUMMARY = -1  # answered before any of the messages that are left
 
 
 def _asked(messages: Sequence[BaseMessage]) -> str:

@@ -146,10 +146,10 @@ def from_template(
     if not isinstance(prompt, ChatPromptTemplate):
         return request
     history = prompt.message_templates  # of a conversation, where somebody put one into it
-    earlier = _human(history)[:-1] if question.text.strip() else ()
+    _, earlier = _human(history) if question.text.strip() else ("", ())
     return replace(
         request,
-        earlier=tuple(earlier),
+        earlier=earlier,
         keeps=_loop_of(history),
         answered_by=_answered_by(history),
     )
@@ -157,9 +157,9 @@ def from_template(
 
 def _conversation(messages: Sequence[ChatMessage], tools: Sequence[str], needs: Needs) -> Prompt:
     each = [measure(message) for message in messages]
-    said = _human(messages)
+    question, earlier = _human(messages)
     request = _request(
-        RoutingText(said[-1] if said else "", "message"),
+        RoutingText(question, "message"),
         # What the tools' schemas say is part of the prompt.
         "\n".join([*(part.text for part in each), *tools]),
         (needs.along_with(_media_needs(each), 0),),
@@ -167,7 +167,7 @@ def _conversation(messages: Sequence[ChatMessage], tools: Sequence[str], needs: 
     )
     return replace(
         request,
-        earlier=tuple(said[:-1]),
+        earlier=earlier,
         keeps=_loop_of(messages),
         answered_by=_answered_by(messages),
         cached_tokens=_read_by(messages, each),
@@ -273,8 +273,7 @@ def _worded(prompt: BasePromptTemplate, variables: Mapping[str, Any], documents:
     computed = dict.fromkeys(prompt.function_mappings or {}, "")
     plain = prompt.model_copy(update={"function_mappings": None})
     try:
-        said = _human(plain.format_messages(**{**computed, **variables, **empty}))
-        return said[-1] if said else ""
+        return _human(plain.format_messages(**{**computed, **variables, **empty}))[0]
     except Exception:  # a template may do with its variables whatever it likes
         told = (value for name, value in variables.items() if name not in documents)
         return "\n".join(value for value in told if isinstance(value, str))
@@ -284,14 +283,25 @@ def _empty(value: Any) -> Any:
     return type(value)() if isinstance(value, str | list | tuple | dict) else ""
 
 
-def _human(messages: Iterable[ChatMessage]) -> list[str]:
-    """What the human said, oldest first; not what an agent puts in the human's name."""
-    said: list[str] = []
+def _human(messages: Iterable[ChatMessage]) -> tuple[str, tuple[str, ...]]:
+    """What the human said last, and what was answered before that, oldest first; not what an agent
+    puts in the human's name."""
+    said: list[tuple[int, str]] = []  # with how many answers there were before
+    answers = 0
     for message in messages:
-        if message.role == MessageRole.USER:
+        if message.role in ANSWERS:
+            answers += 1
+        elif message.role == MessageRole.USER:
             text = message.content or ""
-            said += _quoted(text) if text.startswith(_CONVERSATION) else [text]
-    return [text for text in said if text.strip() and not _is_result(text)]
+            quoted = text.startswith(_CONVERSATION)
+            for turn in _quoted(text) if quoted else [text]:
+                if turn.strip() and not _is_result(turn):
+                    said.append((answers, turn))
+                answers += quoted
+    if not said:
+        return "", ()
+    newest, question = said[-1]
+    return question, tuple(text for before, text in said if before < newest)
 
 
 def _quoted(conversation: str) -> list[str]:

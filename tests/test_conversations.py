@@ -83,6 +83,13 @@ async def test_a_follow_up_stays_with_the_topic_and_a_question_moves_on(llm: Any
     assert (found["model"], found["question_share"]) == (HARD, 1)
 
 
+async def test_what_nobody_answered_is_no_turn_before(llm: Any) -> None:
+    both = [conversation(llm, [turn], None)[0] for turn in (TOPIC, "ok")]
+    answer = llm.chat(both) if isinstance(llm, AvengersLLM) else llm.invoke(both)
+    of_answer = getattr(answer, "response_metadata", None) or answer.additional_kwargs
+    assert of_answer["avengers"]["question_share"] == 1
+
+
 @pytest.mark.parametrize("how", ["whole", "awaited", "streamed"])
 async def test_stay_keeps_whoever_answered_before(llm: Any, how: str) -> None:
     for model in MODELS:
