@@ -9,6 +9,7 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from avengers_core.evaluation.estimating import Guesses
 from avengers_core.evaluation.tally import Tally
 from avengers_core.records.outcomes import Outcomes, to_outcomes
 from avengers_core.records.sources.parts import Items, Part
@@ -78,7 +79,16 @@ def tally_of(
         if call.n > 1
     }
     relaxed = engine.rank(features, call.policy.own_alpha, call.relaxed).relaxed
-    return Tally.collect(outcomes, choices, teams, call.n, int(relaxed.sum()))
+    guesses = guesses_of(engine, features, call)
+    return Tally.collect(
+        outcomes, choices, teams, call.n, relaxed=int(relaxed.sum()), guesses=guesses
+    )
+
+
+def guesses_of(engine: Engine, features: Floats, call: RoutingCall) -> Guesses:
+    """What the router expects of every model on n queries, whoever is eligible."""
+    ranking = engine.rank(features, call.policy.own_alpha, call.relaxed)
+    return Guesses(ranking.score.astype(np.float64), ranking.cost.astype(np.float64))
 
 
 def _best_few(

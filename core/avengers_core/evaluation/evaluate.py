@@ -13,7 +13,13 @@ import numpy as np
 from avengers_core import __version__
 from avengers_core.artifact.artifact import RouterArtifact
 from avengers_core.errors import RecordError
-from avengers_core.evaluation.choosing import TallyJob, choose, features_of, tally_of
+from avengers_core.evaluation.choosing import (
+    TallyJob,
+    choose,
+    features_of,
+    guesses_of,
+    tally_of,
+)
 from avengers_core.evaluation.grid import GRID_ALPHAS, grid_curve
 from avengers_core.evaluation.report import Report
 from avengers_core.evaluation.results import Average
@@ -109,6 +115,10 @@ def evaluate(*arguments: Any, **options: Any) -> Report:
     and there are confidence intervals; where records are read in parts, the curve, and the metrics
     made from it, are taken at 51 alphas, and there is nothing to resample.
 
+    Where results are missing, as in a log, which holds one model a query, every row is estimated
+    for all queries, see :mod:`avengers_core.evaluation.estimating`, and says how many of its
+    results are known; the curve is then taken at 51 alphas, too.
+
     Args:
         router: the router; or an artifact or its path, for a router with its defaults.
         records: records it was not fitted on; what :func:`avengers_core.load_records` returns or
@@ -186,16 +196,22 @@ def _report(
     engine, features = router.engine, features_of(router, queries, call)
     choices = choose(engine, features, call, alphas)
     tally = tally_of(engine, features, call, outcomes, choices)
-    path = find_path(engine, features, call)
-    group = outcomes.dataset if average == "dataset" else None
+    if tally.complete:
+        path = find_path(engine, features, call)
+        group = outcomes.dataset if average == "dataset" else None
+        found = curve(path, router.models, outcomes.scores, outcomes.costs, group=group)
+    else:
+        grid = choose(engine, features, call, GRID_ALPHAS)
+        found = grid_curve(tally_of(engine, features, call, outcomes, grid), average)
     return Report(
         rows=tally.rows(average),
-        curve=curve(path, router.models, outcomes.scores, outcomes.costs, group=group),
+        curve=found,
         average=average,
         scorer=router.scorer.name,
         n_queries=len(outcomes),
         outcomes=outcomes,
         choices=choices,
+        guesses=guesses_of(engine, features, call),
         relaxed=tally.relaxed,
         setup=setup_of(router, call),
     )

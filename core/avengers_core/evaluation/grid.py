@@ -42,6 +42,7 @@ class _GridPath:
 
 def grid_curve(tally: Tally, average: Average) -> AlphaCurve:
     """The curve of a tally that has routed at :data:`GRID_ALPHAS`."""
+    tally = tally.completed()
     routed = [tally.routed[alpha] for alpha in GRID_ALPHAS]
     chosen = np.stack([s.chosen.sum(axis=0) for s in routed]) / tally.queries.sum()
     return AlphaCurve(

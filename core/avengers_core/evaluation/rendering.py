@@ -118,6 +118,8 @@ def comparison(report: Results, datasets: bool = True) -> tuple[list[str], list[
     """
     names = sorted(report.best_single.accuracy) if datasets else []
     means = ["mean over datasets, %", "mean over queries, %"]
+    if not report.complete:
+        means = ["known results", *means]
     heading = ["", *means, "USD a call", "USD in all", *names]
     best = report.best_single
 
@@ -127,6 +129,7 @@ def comparison(report: Results, datasets: bool = True) -> tuple[list[str], list[
         note = "" if math.isnan(relative) else f" ({relative:.0%})"
         return [
             row.name,
+            *([] if report.complete else [f"{row.known:,.0f}"]),
             percent(row.dataset_mean),
             percent(row.query_mean),
             usd(None if math.isnan(row.mean_cost) else row.mean_cost) + note,
@@ -149,6 +152,15 @@ def _total(row: Row, n: int) -> str:
 def notes(report: Results) -> list[str]:
     """Sentences without which the tables would be misread; empty where there is nothing to say."""
     found = []
+    if not report.complete:
+        found.append(
+            f"Not every model's result is known on every query. Rows of models and of the router "
+            f"are estimated for all {report.n_queries:,} queries (doubly robust, self-normalised: "
+            f"what the router expects, put right by the known results of the same dataset and "
+            f"model; weighted by their chances where records hold any); the fewer results are "
+            f"known, the more of a row is what the router expects. The oracle and teams are those "
+            f"of the known results alone."
+        )
     if report.unpriced:
         found.append(f"No cost is known of {', '.join(report.unpriced)}.")
     if any(0 < row.priced < report.n_queries - 1e-6 for row in report.rows):
@@ -163,8 +175,9 @@ def notes(report: Results) -> list[str]:
         )
     if report.lone:
         found.append(
-            f"No confidence intervals (n/a): one query each in {_some(report.lone)}, which does "
-            f"not tell how others would differ. Hold out more, or leave such datasets out."
+            f"One query each in {_some(report.lone)}, which does not tell how others would differ: "
+            f"confidence intervals leave that out, and where there is no other dataset there are "
+            f"none (n/a)."
         )
     return found
 

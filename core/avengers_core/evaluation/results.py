@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from avengers_core.evaluation import metrics
 from avengers_core.evaluation.bootstrap import interval, resampled_means
+from avengers_core.evaluation.estimating import Guesses, completed
 from avengers_core.records.outcomes import Outcomes
 from avengers_core.routing.alpha_path import AlphaCurve, best_single
 
@@ -35,6 +36,7 @@ class Row:
         priced: how many they are; on average where chance chooses.
         shares: model -> share of the queries it was chosen for.
         alpha: of a router's or team's row, else None.
+        known: queries whose score is known of the model chosen; the others are estimated.
     """
 
     name: str
@@ -47,6 +49,7 @@ class Row:
     priced: float
     shares: dict[str, float]
     alpha: float | None = None
+    known: float = math.nan
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,6 +64,7 @@ class Results:
         n_queries: how many queries were held out.
         outcomes: the held-out records as columns; None where only their sums are known.
         choices: alpha -> (n,) column chosen for each query; empty where only sums are known.
+        guesses: what the router expected, where results are not known; None where only sums are.
         relaxed: queries that no model meets the limits for, where the nearest model was taken
             (``on_empty="relax"``).
         setup: how it was made, as plain JSON types: embedder, fit, scorer, limits, version. Who
@@ -75,6 +79,7 @@ class Results:
     n_queries: int
     outcomes: Outcomes | None = None
     choices: Mapping[float, Ints] = field(default_factory=dict)
+    guesses: Guesses | None = None
     relaxed: int = 0
     setup: Mapping[str, Any] = field(default_factory=dict)
 
@@ -227,10 +232,16 @@ class Results:
         outcomes, alphas = self.outcomes, list(self.choices)
         if outcomes is None or not alphas:
             return {}
-        rows = np.arange(len(outcomes))
-        score = [outcomes.scores[rows, self.choices[a]] for a in alphas]
-        cost = [outcomes.costs[rows, self.choices[a]] for a in alphas]
-        best = outcomes.scores[:, outcomes.models.index(self.best_single.name)]
+        known = outcomes.scores, outcomes.costs
+        guesses = self.guesses or Guesses(*known)
+
+        def values(which: int, choice: Ints) -> Floats:
+            return completed(outcomes, choice, known[which], guesses[which])
+
+        score = [values(0, self.choices[a]) for a in alphas]
+        cost = [values(1, self.choices[a]) for a in alphas]
+        single = outcomes.models.index(self.best_single.name)
+        best = values(0, np.full(len(outcomes), single))
         n = len(alphas)
         means = resampled_means(
             np.stack([*score, best, *cost], axis=1),
@@ -239,7 +250,7 @@ class Results:
             resamples,
             seed,
         )
-        if self.lone:
+        if len(self.lone) == len(np.unique(outcomes.dataset)):
             means[:] = np.nan
         return {
             alpha: {
@@ -251,10 +262,15 @@ class Results:
         }
 
     @property
+    def complete(self) -> bool:
+        """Whether all rows of models rest on all queries, and nothing had to be estimated."""
+        return all(r.known >= self.n_queries for r in self.rows if r.kind == "model")
+
+    @property
     def lone(self) -> tuple[str, ...]:
         """The datasets with one query; drawn anew it is the same, so how it spreads is unknown.
 
-        Where there is one, no interval is, for it would be too narrow.
+        They add nothing to the width of intervals; where there are no others, there are none.
         """
         if self.outcomes is None:
             return ()

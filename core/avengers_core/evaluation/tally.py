@@ -8,12 +8,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from avengers_core.evaluation.estimating import Estimate, Guesses
 from avengers_core.evaluation.results import Average, Row, router_name
 from avengers_core.records.outcomes import Outcomes
 from avengers_core.routing.alpha_path import best_single
 
 Floats = npt.NDArray[np.floating]
 Ints = npt.NDArray[np.integer]
+Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,8 @@ class Sum:
         cost: (D,) sum of known costs, USD.
         priced: (D,) how many are known, on average where chance chooses.
         chosen: (D, M) queries that each model was chosen for.
+        estimates: of score and cost over all queries, for where not every result is known; None
+            where only known results count.
     """
 
     score: Floats
@@ -33,6 +37,7 @@ class Sum:
     cost: Floats
     priced: Floats
     chosen: Floats
+    estimates: tuple[Estimate, Estimate] | None = None
 
     @classmethod
     def of(cls, outcomes: Outcomes, score: Floats, cost: Floats, chosen: Floats) -> Sum:
@@ -59,12 +64,21 @@ class Sum:
         return cls.of(outcomes, score, cost, chosen.astype(np.float64))
 
     @classmethod
-    def of_choice(cls, outcomes: Outcomes, choice: Ints) -> Sum:
+    def of_choice(cls, outcomes: Outcomes, choice: Ints, guesses: Guesses | None = None) -> Sum:
         """Sum up what the (n,) models chosen scored and cost."""
         rows = np.arange(len(outcomes))
         chosen = np.zeros(outcomes.scores.shape)
         chosen[rows, choice] = 1
-        return cls.of(outcomes, outcomes.scores[rows, choice], outcomes.costs[rows, choice], chosen)
+        known = cls.of(
+            outcomes, outcomes.scores[rows, choice], outcomes.costs[rows, choice], chosen
+        )
+        if guesses is None:
+            return known
+        estimates = (
+            Estimate.of(outcomes, choice, outcomes.scores, guesses.score),
+            Estimate.of(outcomes, choice, outcomes.costs, guesses.cost),
+        )
+        return replace(known, estimates=estimates)
 
     @classmethod
     def of_chance(cls, outcomes: Outcomes, singles: Sequence[Sum]) -> Sum:
@@ -83,7 +97,28 @@ class Sum:
         )
 
     def __add__(self, other: Sum) -> Sum:
-        return Sum(*(a + b for a, b in zip(self._parts(), other._parts(), strict=True)))
+        score, scored, cost, priced, chosen = (
+            a + b for a, b in zip(self._parts(), other._parts(), strict=True)
+        )
+        total = Sum(score, scored, cost, priced, chosen)
+        if self.estimates is None or other.estimates is None:
+            return total
+        (a, b), (c, d) = self.estimates, other.estimates
+        return replace(total, estimates=(a + c, b + d))
+
+    def completed(self, scored: Mask, priced: Mask) -> Sum:
+        """The sums over all queries: where results are missing, with estimates of them.
+
+        Args:
+            scored: (M,) whether any score is known of each model.
+            priced: (M,) whether any cost is.
+        """
+        if self.estimates is None:
+            return self
+        of_score, of_cost = self.estimates
+        score, n = of_score.complete(self.score, self.scored, scored)
+        cost, n_cost = of_cost.complete(self.cost, self.priced, priced)
+        return Sum(score, n, cost, n_cost, self.chosen)
 
     def _parts(self) -> tuple[Floats, ...]:
         return self.score, self.scored, self.cost, self.priced, self.chosen
@@ -141,7 +176,9 @@ class Tally:
         choices: Mapping[float, Ints],
         teams: Mapping[float, npt.NDArray[np.bool_]],
         team_size: int = 1,
+        *,
         relaxed: int = 0,
+        guesses: Guesses | None = None,
     ) -> Tally:
         """Sum up records.
 
@@ -151,18 +188,20 @@ class Tally:
             teams: alpha -> (n, M) the models that answer together.
             team_size: how many these are, where enough are eligible.
             relaxed: how many of the queries no model meets the limits for.
+            guesses: what is expected of every model, which stands in for results that are not
+                known; default, only known results count.
         """
         n, m = outcomes.scores.shape
         # Unknown scores and costs are sorted last: worse, and more expensive, than any.
         best = np.lexsort((outcomes.costs, -outcomes.scores), axis=1)[:, 0]
-        singles = tuple(Sum.of_choice(outcomes, np.full(n, j)) for j in range(m))
+        singles = tuple(Sum.of_choice(outcomes, np.full(n, j), guesses) for j in range(m))
         counts = np.bincount(outcomes.dataset, minlength=len(outcomes.datasets))
         return cls(
             outcomes.models,
             outcomes.datasets,
             counts.astype(np.float64),
             singles,
-            {alpha: Sum.of_choice(outcomes, choice) for alpha, choice in choices.items()},
+            {alpha: Sum.of_choice(outcomes, choice, guesses) for alpha, choice in choices.items()},
             Sum.of_choice(outcomes, best),
             Sum.of_chance(outcomes, singles),
             {alpha: Sum.of_best(outcomes, team) for alpha, team in teams.items()},
@@ -194,7 +233,43 @@ class Tally:
 
     def rows(self, average: Average) -> tuple[Row, ...]:
         """Every single model, the router at each alpha, the baselines, and the teams."""
-        return tuple(self._rows(average))
+        known = self.known()
+        rows = self.completed()._rows(average)
+        return tuple(replace(row, known=known.get(row.name, row.known)) for row in rows)
+
+    @property
+    def complete(self) -> bool:
+        """Whether every model's score is known on every query."""
+        return all(s.scored.sum() >= self.queries.sum() for s in self.singles)
+
+    def completed(self) -> Tally:
+        """The tally with estimates in place of what is not known, all on the same queries."""
+        scored = np.array([s.scored.any() for s in self.singles])
+        priced = np.array([s.priced.any() for s in self.singles])
+        singles = tuple(s.completed(scored, priced) for s in self.singles)
+        random = self.random
+        if not self.complete and any(s.estimates is not None for s in self.singles):
+            m = len(singles)
+            random = replace(
+                random,
+                **{
+                    name: np.sum([getattr(s, name) for s in singles], axis=0) / m
+                    for name in ("score", "scored", "cost", "priced")
+                },
+            )
+        return replace(
+            self,
+            singles=singles,
+            routed={alpha: s.completed(scored, priced) for alpha, s in self.routed.items()},
+            random=random,
+        )
+
+    def known(self) -> dict[str, float]:
+        """name of a row -> queries whose result is known of the model chosen there."""
+        singles = zip(self.models, self.singles, strict=True)
+        return {model: float(s.scored.sum()) for model, s in singles} | {
+            router_name(alpha): float(s.scored.sum()) for alpha, s in self.routed.items()
+        }
 
     def _rows(self, average: Average) -> Iterator[Row]:
         for model, single in zip(self.models, self.singles, strict=True):
@@ -236,6 +311,7 @@ class Tally:
             priced=float(total.priced.sum()),
             shares={m: float(s) for m, s in zip(self.models, shares, strict=True)},
             alpha=alpha,
+            known=float(total.scored.sum()),
         )
 
 

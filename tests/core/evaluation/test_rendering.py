@@ -140,12 +140,16 @@ def test_a_saving_says_why_it_is_not_there(toy_router, toy_rows):
     assert shown_metrics(evaluate(toy_router, costlier))["CostSave"] == "unknown"
 
 
-def test_a_mean_over_fewer_datasets_says_so(toy_router, toy_rows):
+def test_what_is_estimated_says_so(toy_router, toy_rows):
     rows = [{**r, "records": {"a": r["records"]["a"]}} for r in toy_rows[:4]] + toy_rows[4:]
     report = evaluate(toy_router, rows, [0.0])
-    (note,) = [n for n in rendering.notes(report) if "n/a" in n]
-    assert note.startswith("b, best single: without a known result on some datasets (n/a)")
+    heading, lines = rendering.comparison(report)
+    known = {line[0]: line[heading.index("known results")] for line in lines}
+    assert (known["a"], known["b"]) == ("7", "3")
+    (note,) = [n for n in rendering.notes(report) if "doubly robust" in n]
     assert note in report.to_markdown()
+    complete = evaluate(toy_router, toy_rows, [0.0])
+    assert "known results" not in rendering.comparison(complete)[0]
 
 
 def test_json_has_no_nan(toy_router, toy_rows, tmp_path):

@@ -108,12 +108,15 @@ def test_one_query_of_a_dataset_does_not_tell_how_it_spreads(toy_router, toy_row
     rows = [*toy_rows, {**toy_rows[0], "dataset": "z"}]
     report = evaluate(toy_router, rows, [1.0])
     assert report.lone == ("z",)
+    assert not np.isnan(report.confidence(1.0)["lead"]).any()
+    assert "One query each in z" in report.to_markdown()
+    # Where there is no other dataset nothing is known of how results spread.
+    report = evaluate(toy_router, rows[-1:], [1.0])
     assert all(np.isnan(end).all() for end in report.confidence(1.0).values())
     (written,) = report.to_dict()["intervals"]
     assert written["accuracy"] == [None, None]
     text = report.to_markdown()
     assert "| router (alpha 1) | n/a | n/a | n/a |" in text
-    assert "No confidence intervals (n/a): one query each in z" in text
 
 
 def test_intervals_leave_missing_results_out(toy_router, toy_rows):

@@ -1,0 +1,139 @@
+"""What a way of choosing comes to where not every result is known: a doubly robust estimate.
+
+What the router expects of the chosen model stands in for every query, and is put right by how far
+known results lie from it, of queries of the same dataset for which the same model was chosen. Where
+all results are known, it is their mean; where the expectations are right, or the known results a
+fair sample of each dataset's, it is right.
+
+Source: Dudik, Langford and Li, Doubly Robust Policy Evaluation and Learning, 2011; with weights
+that sum to the queries they stand for (self-normalised), Swaminathan and Joachims 2015.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from avengers_core.artifact.clusters import ratio
+from avengers_core.records.outcomes import Outcomes
+
+Floats = npt.NDArray[np.floating]
+Ints = npt.NDArray[np.integer]
+
+# Records' worth of the dataset's own correction in that of a model chosen there: a handful of known
+# results must not speak for hundreds of queries.
+_SHARED = 5.0
+
+
+class Guesses(NamedTuple):
+    """What is expected of every model on every query.
+
+    Attributes:
+        score: (n, M).
+        cost: (n, M) USD; NaN where no cost is known of a model.
+    """
+
+    score: Floats
+    cost: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class Estimate:
+    """Sums of a value, score or cost, over the queries of D datasets by the M models chosen.
+
+    Attributes:
+        asked: (D, M) queries that each model was chosen for.
+        guessed: (D, M) sum of what was expected for them.
+        weight: (D, M) queries with a known value, weighted by the chance of its being known.
+        away: (D, M) weighted sum of known values less what was expected.
+    """
+
+    asked: Floats
+    guessed: Floats
+    weight: Floats
+    away: Floats
+
+    @classmethod
+    def of(cls, outcomes: Outcomes, choice: Ints, values: Floats, guesses: Floats) -> Estimate:
+        """Sum up (n,) choices, with (n, M) values, NaN where unknown, and guesses."""
+        rows, m = np.arange(len(outcomes)), values.shape[1]
+        value, guess = values[rows, choice], guesses[rows, choice]
+        known = ~np.isnan(value)
+        weight = np.where(known, outcomes.weights, 0.0)
+        shape = len(outcomes.datasets), m
+        cell = outcomes.dataset * m + choice
+
+        def total(of_query: Floats) -> Floats:
+            sums = np.bincount(cell, weights=of_query, minlength=shape[0] * m)
+            return sums.astype(np.float64).reshape(shape)
+
+        away = weight * np.where(known, value - guess, 0.0)
+        return cls(total(np.ones(len(rows))), total(guess), total(weight), total(away))
+
+    def __add__(self, other: Estimate) -> Estimate:
+        return Estimate(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
+
+    def correction(self) -> Floats:
+        """(D, M) what has to be added to a guess, by dataset and model chosen."""
+        of_dataset = ratio(self.away.sum(axis=1), self.weight.sum(axis=1))[:, None]
+        missing = 1 - np.minimum(ratio(self.weight, self.asked), 1.0)
+        shared = _SHARED * missing  # where all is known nothing is borrowed
+        held: Floats = ratio(self.away + shared * of_dataset, self.weight + shared)
+        return held
+
+    def totals(self) -> Floats:
+        """(D,) estimated sums over all queries; NaN where nothing was expected, either."""
+        total: Floats = (self.guessed + self.asked * self.correction()).sum(axis=1)
+        return total
+
+    def complete(
+        self, total: Floats, count: Floats, measured: npt.NDArray[np.bool_]
+    ) -> tuple[Floats, Floats]:
+        """(D,) sums and counts over all queries, from those of the known values.
+
+        They stand where all values are known, and where a model was chosen of which none is, or
+        nothing was expected.
+
+        Args:
+            total: (D,) sums of known values.
+            count: (D,) how many.
+            measured: (M,) whether any value is known of each model, whoever chose it.
+        """
+        asked, estimated = self.asked.sum(axis=1), self.totals()
+        guessed_alone = self.asked[:, ~measured].sum(axis=1) > 0
+        incomplete = (count < asked) & np.isfinite(estimated) & ~guessed_alone
+        return np.where(incomplete, estimated, total), np.where(incomplete, asked, count)
+
+
+def completed(outcomes: Outcomes, choice: Ints, values: Floats, guesses: Floats) -> Floats:
+    """(n,) values whose mean in each dataset is the estimate, and whose spread is a sample's.
+
+    Where all are known, they are the values.
+
+    Args:
+        outcomes: n records.
+        choice: (n,) models chosen.
+        values: (n, M) scores or costs, NaN where unknown.
+        guesses: (n, M) what was expected.
+    """
+    e = Estimate.of(outcomes, choice, values, guesses)
+    rows = np.arange(len(outcomes))
+    value, guess = values[rows, choice], guesses[rows, choice]
+    known = ~np.isnan(value)
+    unmeasured = np.isnan(values).all(axis=0)
+    if known.all() or np.isnan(guess).any() or np.take(unmeasured, choice).any():
+        return value
+    cell = outcomes.dataset, choice
+    stands_for = np.where(known, outcomes.weights, 0.0) * ratio(e.asked, e.weight)[cell]
+    correction = e.correction()[cell]
+    away = np.where(known, value - guess, 0.0) - correction
+    spread: Floats = guess + correction + stands_for * np.where(known, away, 0.0)
+    # Of a cell the residuals sum to nothing but what is shared with its dataset.
+    n = np.bincount(outcomes.dataset, minlength=len(e.asked))
+    sums = np.bincount(outcomes.dataset, weights=spread, minlength=len(n))
+    shift = ratio(np.subtract(e.totals(), sums), n.astype(np.float64))
+    fitted: Floats = np.add(spread, shift[outcomes.dataset])
+    return fitted
