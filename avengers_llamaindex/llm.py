@@ -109,7 +109,7 @@ class AvengersLLM(ServingSettings, DelegatingLLM):
                 pool.share(**{name: value})
 
     def _make_pool(self, existing: Any) -> Backends:
-        said = {k: v for k in _OF_MADE if (v := getattr(self, k)) not in _NOT_SAID}
+        said = {k: v for k in _OF_MADE if (v := getattr(self, k, None)) not in _NOT_SAID}
         settings = self._pool_settings(
             temperature=self.temperature, max_tokens=self.max_tokens, **said
         )

@@ -217,8 +217,9 @@ def test_metadata_holds_of_whichever_model_answers(router: Router) -> None:
 
 
 def test_no_key_in_any_form(llm: AvengersLLM) -> None:
-    forms = [repr(llm), str(llm), str(llm.to_dict()), llm.to_json(), str(llm.to_payload())]
-    forms.append(llm.model_dump_json())
+    forms = [repr(llm), str(llm), str(llm.to_dict()), llm.to_json(), llm.model_dump_json()]
+    if hasattr(llm, "to_payload"):  # llama-index-core 0.14.23
+        forms.append(str(llm.to_payload()))
     for form in forms:
         assert KEY not in form
 

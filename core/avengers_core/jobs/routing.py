@@ -210,7 +210,8 @@ class _EmbedJob:
         from pyarrow.parquet import ParquetWriter
 
         encoder = self.embedder
-        vectors_type = pa.list_(pa.float32(), self.embedder.dim)
+        # Not of one size: where a vector is missing, readers before pyarrow 26 fail on those.
+        vectors_type = pa.list_(pa.float32())
         schema = pa.schema(
             [
                 ("file", pa.string()),
@@ -228,7 +229,7 @@ class _EmbedJob:
                 good = [(n, q) for n, q in asked.items() if q not in failed]
                 column = pa.FixedSizeListArray.from_arrays(
                     np.ascontiguousarray(vectors).ravel(), encoder.dim
-                )
+                ).cast(vectors_type)
                 columns = [
                     pa.array([part.file] * len(good), pa.string()),
                     pa.array([n for n, _ in good], pa.int64()),
