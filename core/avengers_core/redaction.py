@@ -86,6 +86,12 @@ _PAIR = re.compile(
     r"[(\[]\s*b?(?P<q>[\"'])(?P<name>[\w.-]{1,200})(?P=q)\s*,\s*"
     r"b?(?P<r>[\"'])(?P<value>(?:\\.|(?!(?P=r))[^\\])*)(?P=r)\s*[)\]]"
 )
+# Every name and every shape above has one of these: most texts have none, and are done with.
+_MAY_HOLD = re.compile(
+    rf"{_SHORT}|key|authorization|cookie|credential|passphrase|passw|pwd|secret|signature|jwt|sig|token"
+    r"|bearer|basic|@|[\w-]{16}",
+    re.IGNORECASE,
+)
 _NOTHING = frozenset({"", "none", "null", "true", "false", _MASK})
 
 
@@ -139,6 +145,8 @@ def _mask(error: BaseException, keys: list[str]) -> bool:
 
 def redacted(text: str) -> str:
     """A text with keys, and what URLs have as user and password, masked."""
+    if _MAY_HOLD.search(text) is None:
+        return text
     out, end = [], 0
     for start, stop in sorted(_named_values(text)):
         if start >= end:

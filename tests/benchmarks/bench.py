@@ -7,12 +7,18 @@ from __future__ import annotations
 
 import bench_core
 import bench_history
+import bench_log
 import bench_plugins
 from timing import show
 
 
 def main() -> None:
-    measures = (*bench_core.MEASURES, *bench_plugins.MEASURES, *bench_history.MEASURES)
+    measures = (
+        *bench_core.MEASURES,
+        *bench_plugins.MEASURES,
+        *bench_log.MEASURES,
+        *bench_history.MEASURES,
+    )
     show(row for measure in measures for row in measure())
 
 

@@ -19,7 +19,7 @@ CREATE TABLE IF NOT EXISTS calls (
   artifact TEXT, vector BLOB, features BLOB, decision TEXT, chosen TEXT, propensity REAL,
   explored INTEGER, answered_by TEXT, prompt_tokens INTEGER, completion_tokens INTEGER,
   cached_tokens INTEGER, cost REAL, seconds REAL, failures TEXT
-) WITHOUT ROWID;
+);
 CREATE TABLE IF NOT EXISTS feedback (
   id TEXT NOT NULL, score REAL NOT NULL, time REAL NOT NULL, source TEXT
 );

@@ -24,8 +24,8 @@ logger = logging.getLogger(__name__)
 LIMIT = 10_000
 """Rows that wait to be written; what comes beyond is dropped, and counted."""
 
-_BATCH = 500
-_TOGETHER = 0.05  # seconds for more rows to come, so that one transaction holds many
+_BATCH = 1000
+_TOGETHER = 0.25  # seconds for more rows to come, so that one transaction holds many
 # Another attempt may succeed; anything else is the row's own fault.
 _LATER = (sqlite3.OperationalError, LogError, OSError)
 _IDLE = 5.0  # seconds without a row after which the thread ends
