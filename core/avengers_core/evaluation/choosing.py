@@ -128,6 +128,7 @@ class TallyJob:
         total, n, problems = None, 0, Problems()
         for records, queries in self.chosen.batches(part, problems, router.embed):
             outcomes = to_outcomes(records, router.models, self.datasets)
+            outcomes = outcomes.priced(router.artifact.info.prices)
             features = features_of(router, queries, call)
             choices = choose(engine, features, call, self.alphas)
             tally = tally_of(engine, features, call, outcomes, choices)

@@ -154,7 +154,7 @@ def _with_all_in_memory(
     scan: Scan, router: Router, call: RoutingCall, alphas: tuple[float, ...], average: Average
 ) -> Report:
     for records, queries in scan.chosen.batches(scan.parts[0], scan.problems, router.embed):
-        outcomes = to_outcomes(records, router.models)
+        outcomes = to_outcomes(records, router.models).priced(router.artifact.info.prices)
         return _report(router, queries, outcomes, call, alphas=alphas, average=average)
     raise RecordError(f"there is no record that can be used; {scan.problems}")
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
+from avengers_core.records.prices import Price
 from avengers_core.records.record import Records
 
 LEAST_PROPENSITY = 0.05
@@ -53,6 +54,15 @@ class Outcomes:
         """
         weights: npt.NDArray[np.float64] = 1 / np.maximum(self.propensity, LEAST_PROPENSITY)
         return np.where(np.isnan(weights), 1.0, weights)
+
+    def priced(self, prices: Mapping[str, Price]) -> Outcomes:
+        """The same with costs of tokens times price, where both are known."""
+        if not prices:
+            return self
+        none = Price(np.nan, np.nan)
+        paid, answered = np.array([prices.get(m, none)[:2] for m in self.models]).T
+        costs = paid * self.prompt_tokens + answered * self.completion_tokens
+        return replace(self, costs=np.where(np.isnan(costs), self.costs, costs))
 
     def __len__(self) -> int:
         return len(self.queries)

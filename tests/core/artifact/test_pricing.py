@@ -7,7 +7,7 @@ import logging
 import numpy as np
 import pytest
 
-from avengers_core import Router, RouterArtifact, fit
+from avengers_core import Router, RouterArtifact, evaluate, fit
 from avengers_core.artifact.statistics import Statistics
 from avengers_core.errors import ArtifactError
 from avengers_core.records.prices import Price
@@ -117,6 +117,16 @@ def test_artifacts_at_other_prices_do_not_merge(fitted):
     with pytest.raises(ArtifactError):
         one.merge(other)
     assert one.merge(other.reprice({"good": (1e-6, 1e-6)})).n_records == 160
+
+
+@pytest.mark.parametrize("engine", ["memory", "serial"])
+def test_evaluation_counts_at_the_artifact_s_prices(make_records, embedder, fitted, engine):
+    rows = make_records(60, seed=2)
+    prices = dict.fromkeys(PRICES, (2e-6, 8e-6))
+    report = evaluate(Router(fitted["both"].reprice(prices), embedder), rows, engine=engine)
+    used = [row["usages"]["good"] for row in rows]
+    mean = np.mean([Price(2e-6, 8e-6).cost(u[TOKENS[0]], u[TOKENS[1]]) for u in used])
+    assert report.row("good").mean_cost == pytest.approx(mean)
 
 
 def test_prices_that_name_nobody_are_refused(fitted):
