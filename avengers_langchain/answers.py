@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any, Literal, cast
+from uuid import UUID, uuid4
 
+from langchain_core.callbacks import BaseCallbackManager
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, ToolMessage
 from langchain_core.messages.ai import add_usage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
+from langchain_core.runnables import RunnableConfig
+from langchain_core.runnables.config import ensure_config
 from langchain_core.tracers.base import BaseTracer
 
 from avengers_core.routing.decision import RoutingDecision
@@ -36,7 +42,8 @@ class Asked:
         plan: how it is to be decided.
         backends: who can answer.
         method: of :class:`avengers_langchain.calls.Target`, and of what answers.
-        run_manager: of the router's run.
+        run_manager: of the router's run, for the backend.
+        run: the same to :func:`tag_run`, also of a stream.
     """
 
     call: Call
@@ -44,6 +51,7 @@ class Asked:
     backends: Backends
     method: Method
     run_manager: Any
+    run: Any
 
     def answering(self, decision: RoutingDecision) -> Answering | Vote:
         """Who answers, once it is decided."""
@@ -65,6 +73,7 @@ class ChatAnswering(Answering):
         self._streamed = asked.method in _WHOLE
         self._method = _WHOLE.get(asked.method, asked.method) if one_of_several else asked.method
         self._run_manager = None if one_of_several else asked.run_manager
+        self._run = None if one_of_several else asked.run
 
     def start(self, attempt: Attempt) -> Any:
         target = self._asked.call.target(attempt.model, self._asked.backends)
@@ -72,14 +81,13 @@ class ChatAnswering(Answering):
 
     def tag(self, result: ChatResult, facts: Mapping[str, Any]) -> ChatResult:
         model = facts["model"]
-        output = {"model_name": model, **(result.llm_output or {})}
+        output = {"model_name": model, **self._traced(model), **(result.llm_output or {})}
         generations = []
         for generation in result.generations:
             message = generation.message
             metadata = {**output, **message.response_metadata, "avengers": facts}
             message = message.model_copy(update={"response_metadata": metadata})
             generations.append(generation.model_copy(update={"message": message}))
-        tag_run(self._run_manager, model)
         output["avengers"] = facts
         return result.model_copy(update={"generations": generations, "llm_output": output})
 
@@ -96,7 +104,14 @@ class ChatAnswering(Answering):
         return _says_anything(chunk.message)
 
     def marker(self, facts: dict[str, Any]) -> ChunkMarker:
-        return ChunkMarker(facts)
+        return ChunkMarker(facts, self._traced(facts["model"]))
+
+    def announce(self, model: str | None, facts: dict[str, Any]) -> None:
+        if model is not None:
+            tag_run(self._run, model, self._traced(model))
+
+    def _traced(self, model: str) -> Mapping[str, str]:
+        return self._asked.backends.traced(model)
 
     def says(self, result: ChatResult) -> str:
         message = result.generations[0].message
@@ -116,7 +131,7 @@ class ChatAnswering(Answering):
         if usage is not None:
             update["usage_metadata"] = usage
         generation = generation.model_copy(update={"message": message.model_copy(update=update)})
-        tag_run(self._asked.run_manager, facts["model"])
+        tag_run(self._asked.run, facts["model"], self._traced(facts["model"]))
         output = {"model_name": metadata["model_name"], "avengers": facts}
         elected = ChatResult(generations=[generation], llm_output=output)
         return as_chunk(elected) if self._streamed else elected
@@ -151,24 +166,85 @@ def _is_said(block: Any) -> bool:
     return not isinstance(block, dict) or block.get("type") != "text" or bool(block.get("text"))
 
 
-def tag_run(run_manager: Any, model: str) -> None:
-    """Tag a run with who answered it, also in the tracers that have begun it already."""
-    if run_manager is None:
+def tag_run(known: Any, model: str, traced: Mapping[str, str]) -> None:
+    """Tag a run with who answered it, also in the tracers that have begun it already.
+
+    Args:
+        known: its manager or what stands for it, if there is one.
+        model: who answered.
+        traced: what traces call it and its provider (``ls_provider``, ``ls_model_name``).
+    """
+    if known is None:
         return
     tag = f"avengers:{model}"
-    run_manager.tags = [*(run_manager.tags or ()), tag]
-    for handler in run_manager.handlers:
-        if isinstance(handler, BaseTracer):
-            run = handler.run_map.get(str(run_manager.run_id))
-            if run is not None:
-                run.tags = [*(run.tags or ()), tag]
+    known.tags = [*(known.tags or ()), tag]
+    known.metadata = {**(known.metadata or {}), **traced}
+    run_id = known.run_id
+    for handler in known.handlers:
+        runs = getattr(handler, "run_map", {})
+        run = runs.get(str(run_id)) or runs.get(run_id)
+        if isinstance(handler, BaseTracer) and run is not None:
+            run.tags = [*(run.tags or ()), tag]
+            run.extra = {**run.extra, "metadata": {**run.extra.get("metadata", {}), **traced}}
+        elif isinstance(run, dict) and isinstance(run.get("metadata"), dict):  # of astream_events
+            run["metadata"] = {**run["metadata"], **traced}
+
+
+@dataclass
+class StreamedRun:
+    """The run of a stream, of which the framework tells a chat model nothing.
+
+    It has what :func:`tag_run` wants of a run manager.
+    """
+
+    run_id: UUID
+    handlers: Sequence[Any]
+    tags: list[str] = field(default_factory=list)
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+
+_streamed: ContextVar[StreamedRun | None] = ContextVar("avengers_streamed_run", default=None)
+
+
+def streamed_run() -> StreamedRun | None:
+    """The run of the stream that begins here, if one does."""
+    return _streamed.get()
+
+
+@contextmanager
+def begun_in(run: StreamedRun) -> Iterator[None]:
+    """While a stream's first chunk is waited for, which is when it is decided who answers."""
+    token = _streamed.set(run)
+    try:
+        yield
+    finally:
+        _streamed.reset(token)
+
+
+def known_run(
+    config: RunnableConfig | None, manager: type[BaseCallbackManager], own: Any
+) -> tuple[RunnableConfig, StreamedRun]:
+    """A config whose run is known before it begins, and that run.
+
+    Args:
+        config: of the call.
+        manager: the class of its callback manager.
+        own: the chat model's callbacks.
+    """
+    config = ensure_config(config)
+    configured: Any = manager.configure(config.get("callbacks"))  # type: ignore[attr-defined]
+    run_id = config.get("run_id") or uuid4()
+    handlers = [*configured.handlers, *(own if isinstance(own, list) else ())]
+    known = {**config, "callbacks": configured, "run_id": run_id}
+    return cast("RunnableConfig", known), StreamedRun(run_id, handlers)
 
 
 class ChunkMarker:
     """Marks one stream's chunks: the first names who answers, the last has the decision."""
 
-    def __init__(self, facts: dict[str, Any]) -> None:
+    def __init__(self, facts: dict[str, Any], traced: Mapping[str, str]) -> None:
         self._facts = facts
+        self._traced = traced
         self._empty: str | list[Any] | None = None
         self._named = False
         self._done = False
@@ -206,4 +282,4 @@ class ChunkMarker:
         if self._finished is False:
             self._facts["truncated"] = True
         name = {} if self._named else {"model_name": self._facts["model"]}
-        return {**name, "avengers": self._facts}
+        return {**name, **self._traced, "avengers": self._facts}

@@ -54,6 +54,7 @@ class Backends(Pool[Backend]):
 
     def __init__(self, settings: PoolSettings) -> None:
         super().__init__(settings)
+        self._traced: dict[str, dict[str, str]] = {}
         if idle := sorted(m for m, b in self.given.items() if b.model.callbacks or b.model.cache):
             logger.warning(
                 "the callbacks and the cache of %s play no part: answers come in the run of the "
@@ -108,6 +109,14 @@ class Backends(Pool[Backend]):
 
     def _class(self, backend: Backend) -> type:
         return type(backend.model)
+
+    def traced(self, model: str) -> Mapping[str, str]:
+        """What traces call a model and its provider: ``ls_model_name`` and ``ls_provider``."""
+        if model not in self._traced:
+            names = {"ls_model_name": model, **self.get(model).model._get_ls_params()}
+            keys = ("ls_provider", "ls_model_name")
+            self._traced[model] = {k: str(names[k]) for k in keys if names.get(k)}
+        return self._traced[model]
 
     # -- what holds of all of them --
 

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from typing import Any, cast
 
-from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
-from langchain_core.language_models import BaseChatModel
+from langchain_core.callbacks import (
+    AsyncCallbackManager,
+    AsyncCallbackManagerForLLMRun,
+    CallbackManager,
+    CallbackManagerForLLMRun,
+)
+from langchain_core.language_models import BaseChatModel, LanguageModelInput
 from langchain_core.language_models.base import LangSmithParams
 from langchain_core.load.serializable import SerializedConstructor, SerializedNotImplemented
-from langchain_core.messages import BaseMessage
+from langchain_core.messages import AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
+from langchain_core.runnables import RunnableConfig
 
 from avengers_core.embedders.tokens import estimate_tokens
 from avengers_core.serving.model_settings import ModelSettings
 from avengers_core.serving.question import current_hint, question_from_variables
 from avengers_core.serving.settings import CONFIG, OF_A_CALL, ServingSettings, given
-from avengers_langchain.answers import Asked, Method
+from avengers_langchain.answers import Asked, Method, begun_in, known_run, streamed_run
 from avengers_langchain.backends import Backends
 from avengers_langchain.binding import BindsConfig
 from avengers_langchain.calls import Call, closing, structured_of, tools_of
@@ -121,6 +127,45 @@ class AvengersChatModel(ServingSettings, BindsConfig, BaseChatModel):  # type: i
 
     # -- what the framework calls --
 
+    def stream(
+        self,
+        input: LanguageModelInput,
+        config: RunnableConfig | None = None,
+        *,
+        stop: list[str] | None = None,
+        **kwargs: Any,
+    ) -> Iterator[AIMessageChunk]:
+        """The answer in parts, as they come."""
+        config, run = known_run(config, CallbackManager, self.callbacks)
+        chunks = super().stream(input, config, stop=stop, **kwargs)
+        with begun_in(run):
+            first = next(chunks, None)
+        if first is not None:
+            yield first
+        yield from chunks
+
+    async def astream(
+        self,
+        input: LanguageModelInput,
+        config: RunnableConfig | None = None,
+        *,
+        stop: list[str] | None = None,
+        **kwargs: Any,
+    ) -> AsyncIterator[AIMessageChunk]:
+        """:meth:`stream`, asynchronously."""
+        config, run = known_run(config, AsyncCallbackManager, self.callbacks)
+        chunks = super().astream(input, config, stop=stop, **kwargs)
+        try:
+            with begun_in(run):
+                first = await anext(chunks, None)
+            if first is not None:
+                yield first
+            async for chunk in chunks:
+                yield chunk
+        finally:
+            if isinstance(chunks, AsyncGenerator):
+                await chunks.aclose()
+
     def _generate(
         self,
         messages: list[BaseMessage],
@@ -187,7 +232,8 @@ class AvengersChatModel(ServingSettings, BindsConfig, BaseChatModel):  # type: i
             defaults=self._defaults(),
         )
         request = call.request(read(messages, prompt_variables(messages), query))
-        return Asked(call, self.plan(request, own), self.pool, method, run_manager)
+        run = run_manager or streamed_run()
+        return Asked(call, self.plan(request, own), self.pool, method, run_manager, run)
 
     def _defaults(self) -> dict[str, Any]:
         return given(temperature=self.temperature, max_tokens=self.max_tokens)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from llama_index.core.base.llms.types import (
@@ -141,7 +142,8 @@ class LLMAnswering(Answering):
         return answer
 
     def announce(self, model: str | None, facts: dict[str, Any]) -> None:
-        announce(self._asked.method, model, facts)
+        llm = None if model is None else partial(self._asked.backends.get, model)
+        announce(self._asked.method, model, facts, llm)
 
 
 @dataclass

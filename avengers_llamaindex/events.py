@@ -13,6 +13,7 @@ from llama_index.core.instrumentation import Dispatcher, get_dispatcher  # type:
 from llama_index.core.instrumentation.event_handlers import NullEventHandler
 from llama_index.core.instrumentation.events import BaseEvent
 from llama_index.core.instrumentation.span_handlers import NullSpanHandler
+from llama_index.core.llms.llm import LLM
 
 dispatcher = get_dispatcher(__name__)
 
@@ -23,6 +24,8 @@ class RoutingEvent(BaseEvent):
     Attributes:
         method: the method that was called, such as ``"chat"``.
         model: who answered (with a stream: who began to), or None if every candidate failed.
+        model_name: what its provider calls the model, or None.
+        provider: of the model that answered, by its LLM's package (``"openai"``), or None.
         decision: what the response carries as ``additional_kwargs["avengers"]``; plain JSON
             types, without the query's text.
     """
@@ -30,6 +33,8 @@ class RoutingEvent(BaseEvent):
     method: str
     model: str | None
     decision: dict[str, Any]
+    model_name: str | None = None
+    provider: str | None = None
 
     @classmethod
     def class_name(cls) -> str:
@@ -59,15 +64,33 @@ def collect_events() -> Iterator[list[RoutingEvent]]:
         _collected.reset(token)
 
 
-def announce(method: str, model: str | None, decision: dict[str, Any]) -> None:
-    """Tell the framework's handlers and the open collectors, if there are any."""
+def announce(
+    method: str, model: str | None, decision: dict[str, Any], llm: Callable[[], LLM] | None = None
+) -> None:
+    """Tell the framework's handlers and the open collectors, if there are any.
+
+    Args:
+        method: as in :class:`RoutingEvent`, as ``model`` and ``decision``.
+        llm: gives the LLM that answered, if one did.
+    """
     collectors = _collected.get()
     # An event takes longer to make than a question to find, and mostly nobody listens.
     if collectors or is_heard(dispatcher):
-        event = RoutingEvent(method=method, model=model, decision=decision)
+        names = {} if llm is None else _names(llm())
+        event = RoutingEvent(method=method, model=model, decision=decision, **names)
         dispatcher.event(event)
         for events in collectors:
             events.append(event)
+
+
+def _names(llm: LLM) -> dict[str, str | None]:
+    kind = type(llm)
+    package = next((k.__module__ for k in kind.__mro__ if _OF_PROVIDERS in k.__module__), "")
+    provider = package.partition(_OF_PROVIDERS)[2].partition(".")[0] or kind.__name__
+    return {"model_name": getattr(llm, "model", None), "provider": provider}
+
+
+_OF_PROVIDERS = "llama_index.llms."
 
 
 def is_heard(source: Dispatcher) -> bool:

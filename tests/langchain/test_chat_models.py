@@ -493,14 +493,29 @@ def test_attempts_of_a_call(llm: AvengersChatModel, server: StubServer) -> None:
     assert answered_by(llm.invoke(HARD_QUESTION, max_attempts=2)) == SPARE
 
 
-def test_who_answered_is_a_tag_of_the_run(llm: AvengersChatModel) -> None:
+async def test_traces_name_who_answered(llm: AvengersChatModel) -> None:
     class Tracer(BaseTracer):
         def _persist_run(self, run: Any) -> None:
             runs.append(run)
 
     runs: list[Any] = []
-    llm.invoke(HARD_QUESTION, {"callbacks": [Tracer()], "tags": ["mine"]})
-    assert runs[0].tags == ["mine", f"avengers:{HARD}"]
+    config: Any = {"callbacks": [Tracer()], "tags": ["mine"], "metadata": {"own": 1}}
+    names = {"ls_provider": "openai", "ls_model_name": HARD}
+    messages = [
+        llm.invoke(HARD_QUESTION, config),
+        await llm.ainvoke(HARD_QUESTION, config),
+        summed(llm.stream(HARD_QUESTION, config)),
+        summed([chunk async for chunk in llm.astream(HARD_QUESTION, config)]),
+        llm.invoke(HARD_QUESTION, config, votes=2),
+    ]
+    for message in messages:
+        assert names.items() <= message.response_metadata.items()
+    assert len(runs) == len(messages)
+    for run in runs:
+        assert run.tags == ["mine", f"avengers:{HARD}"]
+        assert {**names, "own": 1}.items() <= run.extra["metadata"].items()
+    events = [event async for event in llm.astream_events(HARD_QUESTION, version="v2")]
+    assert names.items() <= events[-1]["metadata"].items()
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,7 @@ from llama_index.core.types import PydanticProgramMode
 from pydantic import BaseModel, PrivateAttr
 from stub_server import StubServer
 
+from avengers_core import Router
 from avengers_llamaindex import AvengersLLM, RoutingEvent, collect_events
 
 EASY, HARD = "test/easy", "test/hard"
@@ -310,3 +311,15 @@ async def test_collectors_see_their_own_calls_only(llm: AvengersLLM) -> None:
     assert len(outer) == 20
     await llm.acomplete("hello")
     assert len(outer) == 20
+
+
+def test_events_name_the_model_and_its_provider(
+    router: Router, server: StubServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AVENGERS_BASE_URL", server.url)
+    llm = AvengersLLM(router=router)
+    with collect_events() as calls:
+        llm.complete("prove it")
+        list(llm.stream_complete("prove it"))
+    for call in calls:
+        assert (call.model, call.model_name, call.provider) == (HARD, HARD, "openai_like")
