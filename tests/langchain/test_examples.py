@@ -46,6 +46,22 @@ def test_with_a_key(
     assert len(server.answered_by) == calls
 
 
+def test_a_conversation_crosses_all_three_providers(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    runpy.run_path(str(EXAMPLES / "langchain_providers.py"), run_name="__main__")
+    lines = capsys.readouterr().out.splitlines()
+    writers = [line.strip().partition(":")[0] for line in lines if "[stand-in]" in line]
+    assert [writer.partition("/")[0] for writer in writers] == [
+        "openai",
+        "anthropic",
+        "google",
+        "anthropic",
+    ]
+    assert "1 thoughts of mine" in lines[-1]
+
+
 @pytest.mark.notebook
 def test_notebook() -> None:
     notebook = nbformat.read(EXAMPLES / "avengers_langchain.ipynb", as_version=4)
