@@ -68,10 +68,13 @@ class Backends(Pool[Backend]):
     def _connect(self, model: str, name: str, endpoint: Endpoint) -> Backend:
         try:
             from langchain_openai import ChatOpenAI
+
+            from avengers_langchain.openai_compatible import ChatOpenAICompatible
         except ImportError as error:
             raise OptionalDependencyError("langchain-openai", "langchain") from error
         said, options = split({**OF_ENDPOINT, **self.options(model)})
-        made = ChatOpenAI(
+        kind = ChatOpenAICompatible if endpoint.prefix is None else ChatOpenAI
+        made = kind(
             model=name,
             base_url=endpoint.base_url,
             api_key=endpoint.api_key,

@@ -272,6 +272,27 @@ def test_an_agent_may_be_called_by_a_name_that_openai_does_not_take(strict: Stri
     assert strict.refused == []
 
 
+@pytest.mark.parametrize("streamed", [False, True])
+def test_reasoning_of_an_endpoint_is_shown_and_goes_back(
+    strict: StrictServer, streamed: bool
+) -> None:
+    models = ["deepseek-v4", "odd-model"]
+    router = router_of(models)
+    made_here = AvengersChatModel(router=router, base_url=f"{strict.url}/v1", api_key="k")
+    llm = made_here.bind_tools([search])
+    messages: list[BaseMessage] = [HumanMessage("Search, please.")]
+    answer = _asked(llm, messages, models[0], streamed)
+    (reasoning,) = (b for b in answer.content_blocks if b["type"] == "reasoning")
+    assert reasoning["reasoning"] == "Let me think."
+    (call,) = answer.tool_calls
+    messages += [answer, ToolMessage("found", tool_call_id=call["id"])]
+    assert _asked(llm, messages, models[0], streamed).text.startswith("I am ")
+    assert strict.requests[-1][1]["messages"][1]["reasoning_content"] == "Let me think."
+    _asked(llm, messages, models[1], streamed)
+    assert "Let me think." not in str(strict.requests[-1][1])
+    assert strict.refused == []
+
+
 # -- what is said of a call, in whose words ever --
 
 ANY = ["any", "required", True, {"type": "any"}, {"any": {}}, {"mode": "ANY"}]
