@@ -28,7 +28,7 @@ from genai_prices import calc_price
 from avengers_core import Router, RouterArtifact, fit, load_records, split_records
 from avengers_core.embedders import resolve_embedder
 from avengers_core.embedders.tokens import estimate_tokens
-from avengers_core.fitting.fit import cluster
+from avengers_core.fitting.clustering import cluster
 from avengers_core.records import Record, Records, Usage
 from avengers_core.records.prices import Price, find_prices
 from avengers_core.routing.router import DEFAULT_ARTIFACT
