@@ -115,6 +115,7 @@ def results_of_2026() -> tuple[Queries, Outcomes, str]:
         costs=n["costs"][np.ix_(rows, models)].astype(np.float64),
         prompt_tokens=unknown,
         completion_tokens=unknown,
+        propensity=np.full(len(rows), np.nan),
     )
     return Queries(n["vectors"][rows].astype(np.float32), surface), outcomes, str(n["embedder"])
 
