@@ -1,19 +1,29 @@
 """Ask first what teaches a router most.
 
-A full table of all models on all questions is mostly wasted: where a model is far behind in a
-cluster of questions, asking it there again changes no decision. So a few questions of each cluster
-go to every model; then, round by round, questions go where it is open which model should be chosen,
-to those that may turn out to be it.
+Two things were measured to matter, on complete tables that answer like an endpoint. A question that
+all models answer tells more than as many answers to different questions, for it compares them. And
+most models are never chosen: the calls that they do not get are worth questions for the others. So
+questions from all over go to every model at first; then, round by round, further questions go to
+those models only that may yet turn out to be the ones to choose.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from avengers_core.artifact.clusters import assign
+from avengers_core.artifact.estimation.cells import (
+    expected_costs,
+    expected_scores,
+    plausible_scores,
+)
+from avengers_core.artifact.statistics import Statistics
 from avengers_core.collecting.strategies import Cell, Table
 from avengers_core.embedders.wordllama import WordLlamaEmbedder
 from avengers_core.fitting.clustering import cluster
@@ -21,18 +31,31 @@ from avengers_core.fitting.clustering import cluster
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-# Answers of each model in each cluster before it is asked where decisions are open.
-_FIRST = 3
-# Records' worth by which a cell is shrunk to what cluster and model let expect.
-_PSEUDO_COUNT = 6.0
-_ALPHAS = np.linspace(0.1, 1.0, 10)
+# Of a budget, what goes to all models alike; later rounds know more.
+_FIRST_SHARE, _ROUNDS = 0.25, 8
+# Questions that all models answer before any is left out.
+_FIRST = 20
+# A model is asked on where it is the one to choose in so many draws, over all alphas, ...
+_LEAST_CHOSEN = 0.03
+_ALPHAS = np.linspace(0.0, 1.0, 11)
 _DRAWS = 48
-# Rounds in which a budget is spent: later ones know more.
-_ROUNDS = 12
 # Answers of each model, on average, before asking may stop for want of open decisions.
 _AT_LEAST = 30
 # The mean score that decisions may be expected to lose before asking goes on.
 _TOLERANCE = 0.002
+_MOST_CLUSTERS, _QUESTIONS_A_CLUSTER = 40, 10
+
+
+class _Belief(NamedTuple):
+    """What the answers let expect.
+
+    Attributes:
+        wins: (M,) share of queries, alphas and draws in which each model is the one to choose.
+        regret: mean score that is lost, as far as is known, by choosing on what is expected.
+    """
+
+    wins: Floats
+    regret: float
 
 
 class Adaptive:
@@ -45,9 +68,8 @@ class Adaptive:
 
     def __init__(self, queries: Sequence[str], seed: int) -> None:
         self._queries = queries
-        self._random = np.random.default_rng(seed)
         self._seed = seed
-        self._labels: Ints | None = None
+        self._random = np.random.default_rng(seed)
 
     def choose(self, table: Table, most: int | None) -> Sequence[Cell]:
         n, m = table.done.shape
@@ -55,122 +77,93 @@ class Adaptive:
         room = left if most is None else min(most, left)
         if room <= 0:
             return []
-        if self._labels is None:
-            self._labels = self._clusters(n, m, room)
-        labels = self._labels
         answered = int(np.isfinite(table.scores).sum())
-        want = _first_answers(table, labels)
-        if want.any():
-            return self._pick(table, labels, want, room)
-        size = max(m, (answered + room) // _ROUNDS if most is not None else answered // 4)
-        want, regret = self._open(table, labels, min(size, room))
-        enough = answered >= min(_AT_LEAST, n) * m
-        if most is None and enough and regret < _TOLERANCE:
+        budget = n * m if most is None else answered + room
+        first = min(n, max(_FIRST, int(_FIRST_SHARE * budget / m) if most is not None else _FIRST))
+        rows = self._order
+        if wanted := _missing(table, rows[:first], np.ones(m, dtype=bool), room):
+            return wanted
+        belief = self._belief(table)
+        if most is None and answered >= min(_AT_LEAST, n) * m and belief.regret < _TOLERANCE:
             return []
-        return self._pick(table, labels, want, room)
+        size = max(m, budget // _ROUNDS if most is not None else answered // 4)
+        useful = belief.wins >= _LEAST_CHOSEN
+        # Whoever is left out comes last: a budget that is still there is to be used.
+        return _missing(table, rows, useful, min(size, room)) or _missing(
+            table, rows, ~useful, min(size, room)
+        )
 
-    def _clusters(self, n: int, m: int, room: int) -> Ints:
-        # A third of what may be asked goes into the first answers, in clusters of ten or more.
-        k = int(np.clip(min(room // (3 * _FIRST * m), n // 10), 1, 60))
-        vectors = WordLlamaEmbedder().embed(list(self._queries))
-        distinct = np.unique(vectors, axis=0)
-        return assign(vectors, cluster(distinct, k, self._seed, 1))
+    @cached_property
+    def _vectors(self) -> npt.NDArray[np.float32]:
+        return WordLlamaEmbedder().embed(list(self._queries))
 
-    def _open(self, table: Table, labels: Ints, size: int) -> tuple[Ints, float]:
-        """(K, M) how many answers to ask for where, and the score that decisions lose as yet."""
-        k, m = int(labels.max()) + 1, table.done.shape[1]
-        weight = np.bincount(labels, minlength=k) / len(labels)
-        mean, spread = _estimate(table.scores, labels)
-        cost = _expected_cost(table.costs, labels)
+    @cached_property
+    def _order(self) -> Ints:
+        """(n,) the questions in an order whose every beginning is from all over."""
+        n = len(self._queries)
+        label, centroids = self._clusters(n)
+        order = self._random.permutation(n)
+        place = np.empty(n)
+        for c in range(len(centroids)):
+            there = order[label[order] == c]
+            place[there] = (np.arange(len(there)) + self._random.random()) / max(len(there), 1)
+        return np.argsort(place, kind="stable")
+
+    def _clusters(self, answered: int) -> tuple[Ints, npt.NDArray[np.float32]]:
+        """Each question's cluster, and the centroids, as many as the answered ones bear."""
+        k = int(np.clip(answered // _QUESTIONS_A_CLUSTER, 1, _MOST_CLUSTERS))
+        centroids = cluster(np.unique(self._vectors, axis=0), k, self._seed, 1)
+        return assign(self._vectors, centroids), centroids
+
+    def _belief(self, table: Table) -> _Belief:
+        known = np.isfinite(table.scores)
+        label, centroids = self._clusters(int(known.any(axis=1).sum()))
+        sums = _sums(table, label, len(centroids))
+        weight = np.bincount(label, minlength=len(centroids)) / len(label)
+        mean = expected_scores(sums, centroids)
+        draws = mean + plausible_scores(sums, centroids, count=_DRAWS, seed=self._seed)
+        cost = expected_costs(sums, 5.0)
         r_score = float(np.median(np.ptp(mean, axis=1))) or 1.0
         r_cost = float(np.median(np.ptp(cost, axis=1))) or 1.0
-        draws = mean + spread * self._random.standard_normal((_DRAWS, k, m))
-        wins = np.zeros((k, m))
-        lost = np.zeros(k)
+        wins, regret = np.zeros(mean.shape[1]), 0.0
         for alpha in _ALPHAS:
             price = (1 - alpha) * cost / r_cost
             chosen = (alpha * mean / r_score - price).argmax(axis=1)
             utility = alpha * draws / r_score - price
             best = utility.argmax(axis=2)
-            for j in range(m):
-                wins[:, j] += (best == j).mean(axis=0)
-            gap = utility.max(axis=2) - utility[:, np.arange(k), chosen]
-            lost += gap.mean(axis=0) * r_score / alpha
-        wins /= len(_ALPHAS)
-        lost /= len(_ALPHAS)
-        # Whom nobody contests needs no further answer, whoever cannot win neither.
-        share = wins * (1 - wins) * spread
-        share *= (weight * lost)[:, None] ** 0.5
-        room = np.array([np.bincount(labels, ~table.done[:, j], k) for j in range(m)]).T
-        share = np.where(room > 0, share, 0.0)
-        # Half of them anywhere: what is learnt from many different questions serves all clusters.
-        anywhere = np.where(room > 0, weight[:, None], 0.0)
-        share = _normalised(share, anywhere) / 2 + _normalised(anywhere, anywhere) / 2
-        want = np.minimum(np.floor(share * size + self._random.random((k, m))), room)
-        return want.astype(np.int64), float(weight @ lost)
-
-    def _pick(self, table: Table, labels: Ints, want: Ints, most: int) -> list[Cell]:
-        """Cells for what is wanted: of each cluster, the questions with the fewest answers first.
-
-        Models are asked the same ones: fewer answers tell apart who answered the same questions.
-        """
-        chosen: list[Cell] = []
-        answers = table.done.sum(axis=1) + self._random.random(len(labels))
-        for c in np.flatnonzero(want.sum(axis=1)):
-            rows = np.flatnonzero(labels == c)
-            rows = rows[np.argsort(answers[rows])]
-            for j in np.flatnonzero(want[c]):
-                open_rows = rows[~table.done[rows, j]][: want[c, j]]
-                chosen += [(int(i), int(j)) for i in open_rows]
-        self._random.shuffle(chosen)
-        return chosen[:most]
+            for j in range(len(wins)):
+                wins[j] += weight @ (best == j).mean(axis=0)
+            if alpha > 0:
+                gap = utility.max(axis=2) - utility[:, np.arange(len(chosen)), chosen]
+                regret += float(weight @ gap.mean(axis=0)) * r_score / alpha
+        return _Belief(wins / len(_ALPHAS), regret / len(_ALPHAS))
 
 
-def _first_answers(table: Table, labels: Ints) -> Ints:
-    """(K, M) answers wanted so that each cluster has the first few of every model."""
-    size = np.bincount(labels)
-    have = _per_cluster(table.done, labels)
-    return np.maximum(np.minimum(_FIRST, size)[:, None] - have, 0).astype(np.int64)
+def _missing(table: Table, rows: Ints, models: npt.NDArray[np.bool_], most: int) -> list[Cell]:
+    """The first cells of some models that have no answer, question by question."""
+    cells: list[Cell] = []
+    columns = np.flatnonzero(models)
+    for i in rows:
+        if len(cells) >= most:
+            break
+        cells += [(int(i), int(j)) for j in columns if not table.done[i, j]]
+    return cells[:most]
 
 
-def _per_cluster(values: npt.NDArray[np.generic], labels: Ints) -> Floats:
-    return np.stack([np.bincount(labels, weights=v) for v in values.T], axis=1)
+def _sums(table: Table, label: Ints, k: int) -> Statistics:
+    """Scores and costs summed by cluster and model."""
 
+    def per_cluster(values: npt.NDArray[np.generic]) -> Floats:
+        columns = [np.bincount(label, weights=v, minlength=k) for v in values.T]
+        return np.stack(columns, axis=1)
 
-def _additive(sums: Floats, n: Floats, rounds: int = 20) -> Floats:
-    """(K, M) row plus column effects fitted to the means of cells, each weighed by its records."""
-    total = max(n.sum(), 1.0)
-    overall = sums.sum() / total
-    row, column = np.zeros(len(n)), np.zeros(n.shape[1])
-    for _ in range(rounds):
-        row = (sums - n * (overall + column)).sum(axis=1) / (n.sum(axis=1) + 2.0)
-        column = (sums - n * (overall + row[:, None])).sum(axis=0) / (n.sum(axis=0) + 2.0)
-    fitted: Floats = overall + row[:, None] + column
-    return fitted
-
-
-def _estimate(scores: Floats, labels: Ints) -> tuple[Floats, Floats]:
-    """(K, M) expected scores, shrunk to an additive table, and their standard deviations."""
-    known = np.isfinite(scores)
-    n = _per_cluster(known.astype(float), labels)
-    sums = _per_cluster(np.where(known, scores, 0.0), labels)
-    prior = np.clip(_additive(sums, n), 0.02, 0.98)
-    mean = (sums + _PSEUDO_COUNT * prior) / (n + _PSEUDO_COUNT)
-    return mean, np.sqrt(np.clip(mean * (1 - mean), 0.02, None) / (n + _PSEUDO_COUNT))
-
-
-def _expected_cost(costs: Floats, labels: Ints) -> Floats:
-    """(K, M) expected costs, a product of cluster and model; all 0 where none is known."""
-    known = np.isfinite(costs) & (costs > 0)
-    if not known.any():
-        return np.zeros((int(labels.max()) + 1, costs.shape[1]))
-    n = _per_cluster(known.astype(float), labels)
-    sums = _per_cluster(np.where(known, np.log(np.where(known, costs, 1.0)), 0.0), labels)
-    return np.exp(_additive(sums, n))
-
-
-def _normalised(share: Floats, otherwise: Floats) -> Floats:
-    """Shares that sum to 1; of ``otherwise`` where there are none."""
-    total = share.sum()
-    one: Floats = share / total if total > 0 else otherwise / max(otherwise.sum(), 1e-12)
-    return one
+    known, priced = np.isfinite(table.scores), np.isfinite(table.costs)
+    n, n_cost = per_cluster(known), per_cluster(priced)
+    return replace(
+        Statistics.zeros(k, table.done.shape[1], 1),
+        n=n,
+        squares=n,
+        score=per_cluster(np.where(known, table.scores, 0.0)),
+        n_cost=n_cost,
+        cost=per_cluster(np.where(priced, table.costs, 0.0)),
+    )
