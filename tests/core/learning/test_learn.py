@@ -61,7 +61,7 @@ def test_a_call_is_learnt_once(
 
 
 @pytest.mark.parametrize("half_life", ["5d", timedelta(hours=36)])
-def test_day_by_day_is_as_if_at_once(
+def test_day_by_day_is_nearly_as_if_at_once(
     artifact: RouterArtifact, topics: CallableEmbedder, month: Month, half_life: str | timedelta
 ) -> None:
     calls = month(artifact, 0, range(4))
@@ -70,8 +70,9 @@ def test_day_by_day_is_as_if_at_once(
         by_day = learn(calls[: day * 60], Router(by_day, topics), half_life=half_life).artifact
     at_once = learn(calls, Router(artifact, topics), half_life=half_life)
     assert at_once.faded < 1
+    # But for what is kept of cells that hardly get a call, which depends on when one looks.
     np.testing.assert_allclose(
-        by_day.statistics.score, at_once.artifact.statistics.score, rtol=0.01
+        by_day.statistics.score, at_once.artifact.statistics.score, rtol=0.04
     )
 
 
