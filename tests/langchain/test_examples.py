@@ -72,3 +72,14 @@ def test_notebook() -> None:
     outputs = [str(cell.outputs) for cell in notebook.cells if cell.cell_type == "code"]
     assert all(outputs)
     assert "expected score" in outputs[0]
+
+
+@pytest.mark.notebook
+def test_own_router_notebook(monkeypatch: pytest.MonkeyPatch) -> None:
+    for key in ("AVENGERS_BASE_URL", "OPENROUTER_API_KEY", "OPENAI_API_KEY"):
+        monkeypatch.delenv(key, raising=False)
+    notebook = nbformat.read(EXAMPLES / "own_router.ipynb", as_version=4)
+    nbclient.NotebookClient(notebook, timeout=120).execute()
+    last = str(notebook.cells[-1].outputs)
+    assert "12 + 30? [stand-in for cheap]" in last
+    assert "12 times 30? [stand-in for careful]" in last
