@@ -76,7 +76,10 @@ def _named(name: str) -> Embedder:
             f"{name!r} has to be fitted on texts: pass embedder='tfidf' to fit(), or "
             f"TfidfEmbedder.fit(texts); a router finds it in its artifact"
         )
-    raise EmbedderError(f"no embedder is named {name!r}; names are 'wordllama', 'openai/<model>'")
+    raise EmbedderError(
+        f"no embedder is named {name!r}; names are 'wordllama', 'openai/<model>' and, for "
+        f"fitting, 'tfidf'"
+    )
 
 
 def _is_embedder(spec: object) -> TypeGuard[Embedder]:
