@@ -35,7 +35,7 @@ nitpick_ignore_regex = [
     (r"py:class", r"G[et]|Le"),
     (
         r"py:class",
-        r"Ask|Average|CallSource|HalfLife|EmbedderSpec|Engine|Grade|Missing|OnEmpty|Outcomes|Prices|Source",
+        r"Ask|Average|Basis|CallSource|HalfLife|EmbedderSpec|Engine|Grade|Missing|OnEmpty|Outcomes|Prices|Source",
     ),
     (r"py:.*", r".*(Annotated|Literal)\[.*|(dict|tuple)\[str"),
     (r"py:class", r"\(?[nd]( \+ 11)?\)?|float32"),
