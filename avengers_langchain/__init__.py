@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from avengers_core.errors import OptionalDependencyError
-from avengers_core.serving.capabilities import Capabilities
+from avengers_core.serving.backends.capabilities import Capabilities
 from avengers_core.serving.question import routing_hint
 
 try:

@@ -7,13 +7,13 @@ from typing import Any
 
 from langchain_core.language_models import BaseChatModel
 
+from avengers_core.serving.backends.wording import canonical, family, worded
 from avengers_core.serving.settings import given
-from avengers_core.serving.wording import canonical, family, worded
 from avengers_langchain.history import target_of
 
 
 def kind_of(model: str, backend: BaseChatModel, arguments: Mapping[str, Any]) -> str:
-    """Whose words a chat model understands (:func:`avengers_core.serving.wording.family`).
+    """Whose words a chat model understands (:func:`avengers_core.serving.backends.wording.family`).
 
     Args:
         model: what the router calls it.

@@ -16,8 +16,8 @@ from langchain_core.runnables.configurable import RunnableConfigurableFields
 from langchain_core.tools import BaseTool
 from pydantic import BaseModel
 
+from avengers_core.serving.backends.wording import OF_ANSWERS
 from avengers_core.serving.settings import OF_A_CALL
-from avengers_core.serving.wording import OF_ANSWERS
 from avengers_langchain.tools import TRACING, BoundTools, StructuredOutput, structured_chain
 
 _OF_A_CALL = frozenset({*TRACING, *OF_A_CALL, *OF_ANSWERS})

@@ -19,13 +19,14 @@ from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_core.runnables import RunnableConfig
 
 from avengers_core.embedders.tokens import estimate_tokens
-from avengers_core.serving.model_settings import ModelSettings
+from avengers_core.serving.backends.model_settings import ModelSettings
 from avengers_core.serving.question import current_hint, question_from_variables
-from avengers_core.serving.settings import CONFIG, OF_A_CALL, ServingSettings, given
-from avengers_langchain.answers import Asked, Method, begun_in, known_run, streamed_run
+from avengers_core.serving.routing_settings import CONFIG
+from avengers_core.serving.settings import OF_A_CALL, ServingSettings, given
 from avengers_langchain.backends import Backends
 from avengers_langchain.binding import BindsConfig
-from avengers_langchain.calls import Call, closing, structured_of, tools_of
+from avengers_langchain.calling.answers import Asked, Method, begun_in, known_run, streamed_run
+from avengers_langchain.calling.calls import Call, closing, structured_of, tools_of
 from avengers_langchain.question import ROUTING_QUERY, current_run, prompt_variables, read
 from avengers_langchain.serialization import dump_models, load_models, without_secrets
 

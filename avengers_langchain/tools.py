@@ -26,9 +26,9 @@ from langchain_core.runnables import (
 from langchain_core.utils.function_calling import convert_to_json_schema, convert_to_openai_tool
 
 from avengers_core.embedders.tokens import estimate_tokens
-from avengers_core.serving.capabilities import Needs, needs_of_tools
+from avengers_core.serving.backends.capabilities import Needs, needs_of_tools
+from avengers_core.serving.backends.wording import ToolWords, tool_words
 from avengers_core.serving.settings import given
-from avengers_core.serving.wording import ToolWords, tool_words
 
 TRACING = ("ls_structured_output_format", "structured_output_format")
 """Arguments that the framework binds for traces, and takes out again before it calls a model."""
@@ -73,7 +73,7 @@ class BoundTools(list[dict[str, Any]]):
         Args:
             model: whose.
             backend: turns the tools into its own format.
-            kind: of backend, as :func:`avengers_core.serving.wording.family` gives it.
+            kind: of backend, as :func:`avengers_core.serving.backends.wording.family` gives it.
             choice: which of them it has to call, in the form of any provider, or None.
             parallel: whether it may call several at once, or None.
         """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from avengers_core.errors import OptionalDependencyError
-from avengers_core.serving.capabilities import Capabilities
+from avengers_core.serving.backends.capabilities import Capabilities
 from avengers_core.serving.question import routing_hint
 
 try:

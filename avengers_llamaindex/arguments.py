@@ -13,8 +13,7 @@ from llama_index.core.llms.function_calling import FunctionCallingLLM
 from llama_index.core.llms.llm import LLM
 from llama_index.core.prompts import BasePromptTemplate, ChatPromptTemplate
 
-from avengers_core.serving.history import Target, is_gemini_3_or_later
-from avengers_core.serving.wording import (
+from avengers_core.serving.backends.wording import (
     OF_ANSWERS,
     ToolChoice,
     canonical,
@@ -22,6 +21,7 @@ from avengers_core.serving.wording import (
     tool_words,
     worded,
 )
+from avengers_core.serving.history import Target, is_gemini_3_or_later
 from avengers_llamaindex.history import is_plain, portable, target_of
 
 OF_TEMPLATES = frozenset(
@@ -197,7 +197,7 @@ def _in_words(arguments: Mapping[str, Any], target: Target) -> dict[str, Any]:
 
 
 def kind_of(model: str, backend: LLM) -> str:
-    """Whose words an LLM understands (:func:`avengers_core.serving.wording.family`)."""
+    """Whose words an LLM understands (:func:`avengers_core.serving.backends.wording.family`)."""
     return family(target_of(model, backend).dialect)
 
 

@@ -13,12 +13,12 @@ from llama_index.core.llms.function_calling import FunctionCallingLLM
 from llama_index.core.llms.llm import LLM
 
 from avengers_core.errors import BackendConfigError, OptionalDependencyError
-from avengers_core.serving.capabilities import Capabilities
-from avengers_core.serving.endpoints import Endpoint
-from avengers_core.serving.model_settings import refuse_unknown
-from avengers_core.serving.pool import OF_ENDPOINT, Pool, PoolSettings
+from avengers_core.serving.backends.capabilities import Capabilities
+from avengers_core.serving.backends.endpoints import Endpoint
+from avengers_core.serving.backends.model_settings import refuse_unknown
+from avengers_core.serving.backends.pool import OF_ENDPOINT, Pool, PoolSettings
+from avengers_core.serving.backends.wording import OF_ANSWERS
 from avengers_core.serving.settings import given
-from avengers_core.serving.wording import OF_ANSWERS
 from avengers_llamaindex.arguments import OF_ALL, bound, kind_of, with_settings
 from avengers_llamaindex.history import target_of
 

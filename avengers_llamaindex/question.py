@@ -27,7 +27,7 @@ from llama_index.core.tools import BaseTool
 from llama_index.core.utils import get_tokenizer
 
 from avengers_core.embedders.tokens import estimate_tokens
-from avengers_core.serving.capabilities import Needs, needs_of_tools
+from avengers_core.serving.backends.capabilities import Needs, needs_of_tools
 from avengers_core.serving.question import (
     CONTEXT_VARIABLES,
     Request,

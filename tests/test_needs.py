@@ -33,7 +33,7 @@ from stub_server import StubServer
 
 from avengers_core import Router
 from avengers_core.errors import NoEligibleModelError
-from avengers_core.serving.capabilities import MEDIA, Needs
+from avengers_core.serving.backends.capabilities import MEDIA, Needs
 from avengers_core.serving.question import Request
 from avengers_langchain import AvengersChatModel
 from avengers_langchain.question import read

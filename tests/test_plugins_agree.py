@@ -18,7 +18,8 @@ from stub_server import StubServer
 from avengers_core import Router
 from avengers_core.errors import BackendConfigError
 from avengers_core.routing.policy import FIELDS
-from avengers_core.serving.settings import OF_A_CALL, RoutingSettings, ServingSettings
+from avengers_core.serving.routing_settings import RoutingSettings
+from avengers_core.serving.settings import OF_A_CALL, ServingSettings
 from avengers_langchain import AvengersChatModel, AvengersRouter, Capabilities
 from avengers_llamaindex import AvengersLLM
 

@@ -17,7 +17,7 @@ from avengers_core import RoutingDecision
 from avengers_core.errors import OptionalDependencyError, QuestionError
 from avengers_core.routing.policy import Policy
 from avengers_core.serving.question import Request
-from avengers_core.serving.settings import CONFIG, RoutingSettings
+from avengers_core.serving.routing_settings import CONFIG, RoutingSettings
 from avengers_langchain.question import ROUTING_QUERY, read
 from avengers_langchain.runnables import request_of
 

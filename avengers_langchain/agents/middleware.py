@@ -21,13 +21,14 @@ from typing_extensions import NotRequired
 from avengers_core import RoutingDecision
 from avengers_core.errors import OptionalDependencyError
 from avengers_core.serving.answering import Answering
-from avengers_core.serving.capabilities import Needs
-from avengers_core.serving.failover import Attempt
-from avengers_core.serving.settings import OF_A_CALL, Plan, given
+from avengers_core.serving.backends.capabilities import Needs
+from avengers_core.serving.plan import Plan
+from avengers_core.serving.resilience.failover import Attempt
+from avengers_core.serving.settings import OF_A_CALL, given
 from avengers_core.serving.watching.outcome import Tokens
-from avengers_langchain.answers import tokens_of
 from avengers_langchain.arguments import in_words, kind_of
 from avengers_langchain.backends import Backends
+from avengers_langchain.calling.answers import tokens_of
 from avengers_langchain.chat_models import AvengersChatModel
 from avengers_langchain.history import is_plain, portable, target_of
 from avengers_langchain.question import ROUTING_QUERY, read

@@ -37,7 +37,7 @@ class Measured(NamedTuple):
     Attributes:
         tokens: of all of them, estimated; of pictures and the like, too.
         media: the kinds that the caller put in, under their names in
-            :class:`~avengers_core.serving.capabilities.Needs`.
+            :class:`~avengers_core.serving.backends.capabilities.Needs`.
         read_by: model -> tokens before its last answer, which it has read.
     """
 

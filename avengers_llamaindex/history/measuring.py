@@ -40,7 +40,7 @@ class Measured(NamedTuple):
         text: all of it, also the arguments of tool calls and what documents of text say.
         media_tokens: of pictures and the like, estimated.
         media: the kinds that the caller put in, under their names in
-            :class:`~avengers_core.serving.capabilities.Needs`.
+            :class:`~avengers_core.serving.backends.capabilities.Needs`.
     """
 
     text: str

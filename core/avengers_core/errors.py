@@ -22,7 +22,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from avengers_core.serving.failover import FailedAttempt
+    from avengers_core.serving.resilience.failover import FailedAttempt
 
 
 class AvengersError(Exception):

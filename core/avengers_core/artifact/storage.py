@@ -174,13 +174,16 @@ def _is_manifest(file: Path) -> bool:
 
 def _read(folder: Path) -> tuple[Manifest, bytes]:
     manifest = _read_manifest(folder)
+    missed = 0
     for _ in range(_READS):
         try:
             return manifest, _read_arrays(folder / manifest.arrays)
         except OSError as error:
-            # Another process may have saved between the two reads.
+            # Another process may have saved between the two reads; or two, and the second what was
+            # there before.
             known, manifest = manifest, _read_manifest(folder)
-            if manifest.arrays == known.arrays:
+            missed = missed + 1 if manifest.arrays == known.arrays else 0
+            if missed > 1:
                 raise ArtifactError(
                     f"{folder / manifest.arrays} cannot be read ({error.strerror})"
                 ) from None

@@ -7,12 +7,12 @@ import logging
 import click
 
 from avengers_core import __version__
-from avengers_core.cli.collecting import collect_command
 from avengers_core.cli.evaluating import evaluate_command
+from avengers_core.cli.evidence.collecting import collect_command
+from avengers_core.cli.evidence.grading import feedback_command
+from avengers_core.cli.evidence.importing import import_command
+from avengers_core.cli.evidence.learning import learn_command, watch_command
 from avengers_core.cli.fitting import fit_command, merge_command, update_command
-from avengers_core.cli.grading import feedback_command
-from avengers_core.cli.importing import import_command
-from avengers_core.cli.learning import learn_command, watch_command
 from avengers_core.cli.pricing import reprice_command
 from avengers_core.cli.probing import probe_command
 from avengers_core.cli.routing import calibrate_command, inspect_command, route_command

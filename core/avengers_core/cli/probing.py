@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from avengers_core.cli.collecting import read_questions
+from avengers_core.cli.evidence.collecting import read_questions
 from avengers_core.cli.shared import refuse_input
 
 

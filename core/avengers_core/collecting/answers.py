@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from avengers_core.records.prices import Price
-from avengers_core.serving.endpoints import Endpoint
+from avengers_core.serving.backends.endpoints import Endpoint
 
 Ask = Callable[[str], "Answer"]
 

@@ -13,16 +13,16 @@ import numpy as np
 from avengers_core import __version__
 from avengers_core.artifact.artifact import RouterArtifact
 from avengers_core.errors import RecordError
-from avengers_core.evaluation.choosing import (
+from avengers_core.evaluation.report import Report
+from avengers_core.evaluation.results import Average
+from avengers_core.evaluation.tallying.choosing import (
     TallyJob,
     choose,
     features_of,
     guesses_of,
     tally_of,
 )
-from avengers_core.evaluation.grid import GRID_ALPHAS, grid_curve
-from avengers_core.evaluation.report import Report
-from avengers_core.evaluation.results import Average
+from avengers_core.evaluation.tallying.grid import GRID_ALPHAS, grid_curve
 from avengers_core.records.loading import Source
 from avengers_core.records.outcomes import Outcomes, to_outcomes
 from avengers_core.records.record import Missing, Records

@@ -32,9 +32,9 @@ from typing import Any, Protocol
 
 from avengers_core.errors import AllBackendsFailedError, EmptyResponseError
 from avengers_core.routing.decision import RoutingDecision
-from avengers_core.serving.failover import Attempt, Failover
-from avengers_core.serving.pool import Pool
-from avengers_core.serving.settings import Plan
+from avengers_core.serving.backends.pool import Pool
+from avengers_core.serving.plan import Plan
+from avengers_core.serving.resilience.failover import Attempt, Failover
 from avengers_core.serving.voting import answer_key, ballots, elect, voted_report
 from avengers_core.serving.watching.outcome import Outcome, Tokens
 from avengers_core.serving.watching.watch import Watch

@@ -23,7 +23,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from avengers_core.embedders.tokens import estimate_tokens
-from avengers_core.serving.capabilities import Needs
+from avengers_core.serving.backends.capabilities import Needs
 
 QUESTION_VARIABLES = (
     "query_str",

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-import random
 from abc import abstractmethod
-from collections.abc import Callable, Collection, Mapping, Set
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping, Set
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
     SecretStr,
     field_serializer,
@@ -24,24 +21,20 @@ from typing_extensions import Self
 from avengers_core.calls.rows import Feedback
 from avengers_core.calls.store import check_log
 from avengers_core.calls.writing import call_log
-from avengers_core.errors import LogError, NoEligibleModelError
+from avengers_core.errors import LogError
 from avengers_core.redaction import redacted, refuse_unpicklable
-from avengers_core.routing.decision import RoutingDecision
-from avengers_core.routing.policy import FIELDS, NUMBERS, OnEmpty, Policy, Unavailable
 from avengers_core.routing.resolve import resolve_router
 from avengers_core.routing.router import Router
-from avengers_core.serving.capabilities import Needs, plain_capabilities
-from avengers_core.serving.failover import OnRefusal
-from avengers_core.serving.model_settings import ModelSettings
-from avengers_core.serving.pool import Pool, PoolSettings
-from avengers_core.serving.question import Request, RoutingText, routed_on
+from avengers_core.serving.backends.capabilities import Needs, plain_capabilities
+from avengers_core.serving.backends.model_settings import ModelSettings
+from avengers_core.serving.backends.pool import Pool, PoolSettings
+from avengers_core.serving.plan import FORCED, Plan
+from avengers_core.serving.question import Request, routed_on
+from avengers_core.serving.resilience.failover import OnRefusal
+from avengers_core.serving.routing_settings import OF_ROUTING, RoutingSettings
 from avengers_core.serving.voting import VoteOver, check_votes
-from avengers_core.serving.watching.exploring import drawn
 from avengers_core.serving.watching.telemetry import find_telemetry
-from avengers_core.serving.watching.watch import Watch, Watching
-
-OF_ROUTING = (*FIELDS, "no_question_alpha")
-"""What is said of a call about how its model is chosen."""
+from avengers_core.serving.watching.watch import Watching
 
 OF_A_CALL = (
     *OF_ROUTING,
@@ -56,136 +49,11 @@ OF_A_CALL = (
 )
 """What is said of a call to a plugin, and not meant for the backend."""
 
-# Whoever names a model wants that one, near the records or not.
-_FORCED = {"exclude": (), **dict.fromkeys(NUMBERS), "fallback": None, "on_empty": "relax"}
 _ROUTER_BY_PATH = (
     "Mostly its embedder is in the way: save the artifact and give router= as its path, or make "
     "the model on the other side."
 )
 _LEAST_CACHED = 1_024  # tokens: the shortest beginning of a prompt that providers keep
-_ONE_ALPHA = "instead of alpha: "
-
-
-CONFIG = ConfigDict(arbitrary_types_allowed=True, extra="forbid", hide_input_in_errors=True)
-"""For the plugins' own classes, whose frameworks' bases say otherwise."""
-
-
-class RoutingSettings(BaseModel):
-    """How the model of a call is chosen."""
-
-    model_config = CONFIG
-
-    alpha: float | None = Field(
-        default=None,
-        description="weight of expected score against expected cost, 0 = cheapest, 1 = best; "
-        "default 0.5",
-    )
-    target_cost: float | None = Field(
-        default=None,
-        description=f"{_ONE_ALPHA}the best score at no more than this mean cost, USD a call",
-    )
-    target_score: float | None = Field(
-        default=None,
-        description=f"{_ONE_ALPHA}the lowest cost at no less than this mean score, in [0, 1]",
-    )
-    target_saving: float | None = Field(
-        default=None,
-        description=f"{_ONE_ALPHA}the best score at this share, in [0, 1), less than what always "
-        "asking the best model costs",
-    )
-    performance_weight: float | None = Field(
-        default=None, description="with cost_sensitivity, another way to give alpha"
-    )
-    cost_sensitivity: float | None = Field(default=None, description="see performance_weight")
-    no_question_alpha: float | None = Field(
-        default=None,
-        description="the alpha of calls without a question, such as metadata extraction over "
-        "documents, which are decided on the artifact's overall means; default, as for all calls",
-    )
-    router: Any = Field(
-        default=None,
-        repr=False,
-        description="a Router, an artifact or its path; default, the default artifact",
-    )
-    exclude: tuple[str, ...] = Field(default=(), description="models not to use")
-    max_cost: float | None = Field(
-        default=None, description="highest expected cost, USD a call, not negative"
-    )
-    min_score: float | None = Field(default=None, description="lowest expected score, in [0, 1]")
-    min_support: float | None = Field(
-        default=None,
-        description="lowest share, in [0, 1], of what is expected of a model that rests on records "
-        "of the model itself near the query",
-    )
-    min_familiarity: float | None = Field(
-        default=None,
-        description="queries that are less like the records than all but this share of them, in "
-        "[0, 1], go to fallback; without one they are decided on the artifact's overall means",
-    )
-    fallback: str | None = Field(
-        default=None,
-        description="the model for queries unlike the records; without min_familiarity, for the "
-        "least familiar 5 %",
-    )
-    on_empty: OnEmpty = Field(
-        default="raise",
-        description='what to do when the limits leave no model: "raise", or "relax" to take the '
-        "one nearest to them",
-    )
-
-    @field_validator("router", mode="before")
-    @classmethod
-    def _path_as_text(cls, router: Any) -> Any:
-        router = os.fspath(router) if isinstance(router, os.PathLike) else router
-        if isinstance(router, str) and router.startswith("<"):
-            raise ValueError(
-                f"router={router!r} is the description of a router, not its path: pass the Router "
-                f"itself"
-            )
-        return router
-
-    @field_serializer("router")
-    def _router_name(self, router: Any) -> str | None:
-        return router if router is None or isinstance(router, str) else repr(router)
-
-    @model_validator(mode="after")
-    def _check_routing(self) -> Self:
-        router = self._resolved_router()
-        self.policy.check(router.models)
-        router.check(alpha=self.no_question_alpha)
-        return self
-
-    @property
-    def policy(self) -> Policy:
-        """How score weighs against cost, and the limits."""
-        return Policy.of(self)
-
-    def routing(
-        self, question: RoutingText, own: Mapping[str, Any], unavailable: Unavailable
-    ) -> dict[str, Any]:
-        """The arguments of :meth:`avengers_core.Router.route` for a call: alpha and the limits.
-
-        Args:
-            question: what it is decided on.
-            own: the call's own settings in place of these; others than :data:`OF_ROUTING` are
-                ignored.
-            unavailable: gives model -> reason, for the models that can answer no call at all.
-
-        Raises:
-            ValueError: alpha is given in more than one way, or a target is out of range.
-            AvengersError: no alpha meets the target.
-        """
-        policy = self.policy
-        if own and (given := {k: v for k, v in own.items() if k in FIELDS}):
-            policy = policy.overlaid(given)
-        arguments = policy.arguments(self._resolved_router(), unavailable)
-        no_question_alpha = own.get("no_question_alpha", self.no_question_alpha)
-        if no_question_alpha is not None and not question.text.strip():
-            arguments["alpha"] = no_question_alpha
-        return arguments
-
-    def _resolved_router(self) -> Router:
-        return resolve_router(self.router)
 
 
 class ServingSettings(RoutingSettings):
@@ -432,7 +300,7 @@ class ServingSettings(RoutingSettings):
         if forced is None:
             arguments["unavailable"] = pool.unable(*request.needs)
         else:
-            arguments |= {**_FORCED, "models": [forced], "unavailable": pool.absent()}
+            arguments |= {**FORCED, "models": [forced], "unavailable": pool.absent()}
         stay = own.get("stay", self.stay)
         if not isinstance(stay, bool | None):
             raise ValueError(f"stay must be True, False or None, got {stay!r}")
@@ -590,123 +458,6 @@ class ServingSettings(RoutingSettings):
         checked = self.model_copy(update={name: value})
         object.__setattr__(self, "__dict__", vars(checked))
         self.model_fields_set.add(name)
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How one call is to be decided and answered.
-
-    Attributes:
-        router: decides.
-        question: on what.
-        arguments: of :meth:`avengers_core.Router.route`.
-        votes: how many answers to decide by majority of; None or 1: no vote.
-        vote_over: who is asked for them.
-        max_attempts: how many candidates to try; None: all.
-        on_refusal: what to do if a backend refuses the call for its content.
-        keeps: the model whose turn it is first, whoever is best.
-        kept_for: why: ``"tool_loop"``, it began one, and goes on whatever the limits say by now;
-            or ``"stay"``, it answered before and is within the limits.
-        watching: who wants to know of it, if anybody.
-        explore: the chance that another than the best is asked, unless one is kept.
-        draw: gives numbers in [0, 1) at random.
-    """
-
-    router: Router
-    question: RoutingText
-    arguments: Mapping[str, Any]
-    votes: int | None = None
-    vote_over: VoteOver = "samples"
-    max_attempts: int | None = None
-    on_refusal: OnRefusal = "raise"
-    keeps: str | None = None
-    kept_for: str = "tool_loop"
-    watching: Watching | None = None
-    explore: float = 0.0
-    draw: Callable[[], float] = random.random
-
-    def watch(self, decision: RoutingDecision) -> Watch | None:
-        """What follows a call that was decided, where anybody wants to know of it."""
-        if self.watching is None:
-            return None
-        return Watch(self.watching, self.router, self.question.text, decision)
-
-    def decide(self) -> RoutingDecision:
-        """Who is to answer; raises what :meth:`avengers_core.Router.route` raises."""
-        try:
-            best = self.router.route(self.question.text, **self.arguments)
-        except NoEligibleModelError:
-            if not self._in_a_loop:
-                raise
-            best = None
-        if (settled := self._settled(best)) is not None:
-            return settled
-        kept = self.router.route(self.question.text, **self._kept_arguments)
-        return _led_by(kept.model, kept, best)
-
-    async def adecide(self) -> RoutingDecision:
-        """:meth:`decide`, embedding asynchronously."""
-        try:
-            best = await self.router.aroute(self.question.text, **self.arguments)
-        except NoEligibleModelError:
-            if not self._in_a_loop:
-                raise
-            best = None
-        if (settled := self._settled(best)) is not None:
-            return settled
-        kept = await self.router.aroute(self.question.text, **self._kept_arguments)
-        return _led_by(kept.model, kept, best)
-
-    @property
-    def _in_a_loop(self) -> bool:
-        return self.keeps is not None and self.kept_for == "tool_loop"
-
-    def _settled(self, best: RoutingDecision | None) -> RoutingDecision | None:
-        """The decision, unless the model that is kept has to be decided on by itself."""
-        if self.keeps is None:
-            if best is None or (found := drawn(best, self.explore, self.draw)) is None:
-                return best
-            first, exploration = found
-            if first != best.model:
-                best = _led_by(first, best, best)
-            best.exploration = exploration
-            return best
-        if best is not None and self.keeps in [c.model for c in best.candidates]:
-            return _led_by(self.keeps, best, best)
-        return None if self._in_a_loop else best
-
-    @property
-    def _kept_arguments(self) -> dict[str, Any]:
-        # The limits held where the loop began.
-        return {**self.arguments, **_FORCED, "models": [self.keeps]}
-
-
-def _led_by(model: str, own: RoutingDecision, others: RoutingDecision | None) -> RoutingDecision:
-    """A decision with one model first.
-
-    Args:
-        model: which.
-        own: a decision in which it is a candidate.
-        others: the decision that gives the other candidates, if there are any.
-    """
-    ranked = (others or own).candidates
-    first = next(c for c in own.candidates if c.model == model)
-    reasons = dict((others or own).ineligible)
-    reasons.pop(model, None)
-    return RoutingDecision(
-        (first, *(c for c in ranked if c.model != model)),
-        reasons,
-        own.clusters,
-        own.alpha,
-        own.scorer,
-        n=own.n,
-        basis=own.basis,
-        prompt_tokens=own.prompt_tokens,
-        relaxed=own.relaxed,
-        question_share=own.question_share,
-        query=own.query,
-        plausible_scores=lambda: own.plausible_scores,
-    )
 
 
 def _large_enough(cached_tokens: Mapping[str, int], models: Collection[str]) -> dict[str, int]:

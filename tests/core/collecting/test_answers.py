@@ -7,7 +7,7 @@ import pytest
 from avengers_core.collecting import Answer
 from avengers_core.collecting.answers import asker, endpoint_asker
 from avengers_core.records.prices import Price
-from avengers_core.serving.endpoints import find_endpoint
+from avengers_core.serving.backends.endpoints import find_endpoint
 
 
 def test_functions_plain_and_asynchronous():

@@ -21,7 +21,7 @@ from avengers_core import (
 )
 from avengers_core.errors import EmbedderError
 from avengers_core.evaluation.evaluate import evaluate_queries
-from avengers_core.evaluation.tally import Tally
+from avengers_core.evaluation.tallying.tally import Tally
 from avengers_core.records.outcomes import to_outcomes
 
 

@@ -29,18 +29,19 @@ Month = Callable[..., list[LoggedCall]]
 
 
 def topic_vectors(texts: list[str]) -> np.ndarray:
-    """(n, 4): a corner for each topic, and a little of the text's own number."""
-    out = np.zeros((len(texts), 4))
+    """(n, 6): a corner for each topic, and a little of the text's own number."""
+    out = np.zeros((len(texts), 6))
     for row, text in zip(out, texts, strict=True):
         name, number = text.split()
         row[TOPICS.index(name)] = 1.0
-        row[3] = int(number) % 7 / 50
+        # All different: queries that are equally like the records would have no familiarity.
+        row[3:] = np.sin(int(number) * np.array([1.0, 1.7, 2.3])) / 10
     return out
 
 
 @pytest.fixture(scope="session")
 def topics() -> CallableEmbedder:
-    return CallableEmbedder(topic_vectors, id="test/topics", dim=4)
+    return CallableEmbedder(topic_vectors, id="test/topics", dim=6)
 
 
 @pytest.fixture(scope="session")

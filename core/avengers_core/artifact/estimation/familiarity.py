@@ -20,8 +20,9 @@ _BEYOND_ASCII = SURFACE_FEATURES.index("share of bytes beyond ASCII")
 # Rows compared with all centroids at once: what comes of it stays in the processor's cache, and
 # takes no new pages of memory.
 _BLOCK = 256
-# Steps from -1 to 1 of the table in which cosines are looked up.
-_COSINES = 4096
+# Steps from 0 to 2 of the table in which the distances of unit vectors are looked up. Near a
+# cluster distances grow as angles do, where cosines hardly change.
+_DISTANCES = 4096
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,10 +91,13 @@ class Familiarity:
 
     @cached_property
     def _tables(self) -> tuple[Floats, Floats]:
-        """Share of the records at a cosine or below it, and as far beyond ASCII or further."""
-        cosines = np.linspace(-1, 1, _COSINES + 1)
-        angles = np.append(_beyond(self.angles), 0.0)
-        return np.interp(np.arccos(cosines), _ANGLES, angles), _beyond(self.foreign)
+        """Share of the records at a distance or further, and as far beyond ASCII or further.
+
+        Those in the same half degree count: of records that are all alike, each is familiar.
+        """
+        angle = 2 * np.arcsin(np.linspace(0, 1, _DISTANCES + 1))
+        place = np.searchsorted(_ANGLES, angle, side="right") - 1
+        return _beyond(self.angles).take(place, mode="clip"), _beyond(self.foreign)
 
     def __call__(self, vectors: Floats, features: Floats | None, near: Floats) -> Floats:
         """(n,) share of the records that are no more like the rest, in [0, 1].
@@ -109,11 +113,11 @@ class Familiarity:
             cosine = np.empty(len(vectors), dtype=near.dtype)
             for i in range(0, len(vectors), _BLOCK):
                 (vectors[i : i + _BLOCK] @ near).max(axis=1, out=cosine[i : i + _BLOCK])
-        # Tables, where one query counts: arccos and np.interp take several times as long.
+        # Tables, where one query counts: arccos takes several times as long.
         angles, foreign = self._tables
-        cosine += 1
-        cosine *= _COSINES / 2
-        share: Floats = angles.take(cosine.astype(np.int64), mode="clip")
+        distance = np.sqrt(np.maximum(2 - 2 * cosine, 0))
+        place = (distance * (_DISTANCES / 2)).astype(np.int64)
+        share: Floats = angles.take(place, mode="clip")
         if features is not None:
             place = (features[:, _BEYOND_ASCII] * len(foreign)).astype(np.int64)
             np.minimum(share, foreign.take(place, mode="clip"), out=share)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from avengers_core.artifact.artifact import RouterArtifact
 
 if TYPE_CHECKING:
-    from avengers_core.serving.failover import FailedAttempt
+    from avengers_core.serving.resilience.failover import FailedAttempt
 
 _MOST = 2**53  # beyond this it is no count
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from avengers_core.serving.capabilities import Capabilities, Needs, unmet
+from avengers_core.serving.backends.capabilities import Capabilities, Needs, unmet
 
 
 def test_what_is_not_known_is_assumed() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from avengers_core.evaluation.results import Average
-from avengers_core.evaluation.tally import Tally
+from avengers_core.evaluation.tallying.tally import Tally
 from avengers_core.routing.alpha_path import GRID, AlphaCurve
 
 Floats = npt.NDArray[np.floating]

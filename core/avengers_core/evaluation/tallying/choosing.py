@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from avengers_core.evaluation.estimating import Guesses
-from avengers_core.evaluation.tally import Tally
+from avengers_core.evaluation.tallying.tally import Tally
 from avengers_core.records.outcomes import Outcomes, to_outcomes
 from avengers_core.records.sources.parts import Items, Part
 from avengers_core.routing.engine import Engine

@@ -5,7 +5,7 @@ import pickle
 import pytest
 
 from avengers_core.errors import BackendConfigError
-from avengers_core.serving.endpoints import OPENROUTER_URL, endpoint_from_env
+from avengers_core.serving.backends.endpoints import OPENROUTER_URL, endpoint_from_env
 
 KEY = "the-marker-key"
 

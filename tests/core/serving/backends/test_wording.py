@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from avengers_core.serving.backends.wording import ToolChoice, canonical, family, tool_words, worded
 from avengers_core.serving.history import ANTHROPIC_THINKING, MISTRAL, OPENAI_RESPONSES, OTHER
-from avengers_core.serving.wording import ToolChoice, canonical, family, tool_words, worded
 
 KINDS = ("openai", "openai responses", "anthropic", "bedrock", "gemini")
 

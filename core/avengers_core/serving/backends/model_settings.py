@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from avengers_core.errors import BackendConfigError
-from avengers_core.serving.wording import OF_ANSWERS, canonical, worded
+from avengers_core.serving.backends.wording import OF_ANSWERS, canonical, worded
 
 _SENT_ALONG = ("default_headers", "default_query", "extra_body")
 """May hold keys, so they are shown and written nowhere."""
@@ -104,7 +104,7 @@ def refuse_unknown(
         backend: whose class the error names.
         settings: the names of what is to be set.
         fields: what clients of the class are made with.
-        kind: of backend, as :func:`avengers_core.serving.wording.family` gives it.
+        kind: of backend, as :func:`avengers_core.serving.backends.wording.family` gives it.
 
     Raises:
         BackendConfigError: there is one that it does not know.

@@ -23,8 +23,8 @@ from typing import Any, Literal, NamedTuple
 from avengers_core.errors import AllBackendsFailedError
 from avengers_core.redaction import describe, mask
 from avengers_core.routing.decision import Candidate, RoutingDecision
-from avengers_core.serving.faults import Failure, classify
-from avengers_core.serving.health import BackendHealth
+from avengers_core.serving.resilience.faults import Failure, classify
+from avengers_core.serving.resilience.health import BackendHealth
 
 logger = logging.getLogger(__name__)
 

@@ -23,10 +23,10 @@ from langchain_core.language_models.chat_models import (
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 
-from avengers_core.serving.capabilities import Needs
+from avengers_core.serving.backends.capabilities import Needs
+from avengers_core.serving.backends.wording import tool_words
 from avengers_core.serving.question import Request
 from avengers_core.serving.settings import given
-from avengers_core.serving.wording import tool_words
 from avengers_langchain.arguments import in_words, kind_of
 from avengers_langchain.backends import Backends
 from avengers_langchain.history import is_plain, portable, target_of

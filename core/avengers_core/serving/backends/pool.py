@@ -16,14 +16,14 @@ from avengers_core.errors import BackendConfigError
 from avengers_core.redaction import describe
 from avengers_core.routing.resolve import resolve_router
 from avengers_core.routing.router import Router
-from avengers_core.serving.capabilities import Capabilities, Needs, unmet
-from avengers_core.serving.endpoints import Endpoint, find_endpoint
-from avengers_core.serving.health import BackendHealth
-from avengers_core.serving.model_settings import ModelSettings
+from avengers_core.serving.backends.capabilities import Capabilities, Needs, unmet
+from avengers_core.serving.backends.endpoints import Endpoint, find_endpoint
+from avengers_core.serving.backends.model_settings import ModelSettings
+from avengers_core.serving.resilience.health import BackendHealth
 from avengers_core.serving.watching.exploring import draws
 
 if TYPE_CHECKING:
-    from avengers_core.serving.clients import Clients
+    from avengers_core.serving.backends.clients import Clients
 
 B = TypeVar("B")
 P = TypeVar("P", bound="Pool[Any]")
@@ -49,7 +49,7 @@ class PoolSettings:
         api_key: for that endpoint.
         model_settings: further settings of the backends that are made here.
         options: arguments of the backends that are made here.
-        health: arguments of :class:`avengers_core.serving.health.BackendHealth`.
+        health: arguments of :class:`avengers_core.serving.resilience.health.BackendHealth`.
         explore_seed: of the draws of models that are asked in place of the best.
     """
 
@@ -182,7 +182,7 @@ class Pool(ABC, Generic[B]):
     @cached_property
     def clients(self) -> Clients:
         """The HTTP clients of the backends that are made for the endpoint."""
-        from avengers_core.serving.clients import Clients
+        from avengers_core.serving.backends.clients import Clients
 
         return Clients()
 

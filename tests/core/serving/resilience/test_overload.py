@@ -10,8 +10,8 @@ from types import SimpleNamespace
 import pytest
 
 from avengers_core.routing.decision import Candidate, RoutingDecision
-from avengers_core.serving.failover import Failover
-from avengers_core.serving.health import BackendHealth
+from avengers_core.serving.resilience.failover import Failover
+from avengers_core.serving.resilience.health import BackendHealth
 
 LIMITED, DOWN, SPARE = "limited", "down", "spare"
 Limits = Callable[[int, float], bool]

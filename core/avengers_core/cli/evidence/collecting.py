@@ -72,7 +72,7 @@ def collect_command(
     """
     from avengers_core.collecting import as_grader, collect, judge
     from avengers_core.collecting.answers import endpoint_asker
-    from avengers_core.serving.endpoints import find_endpoint
+    from avengers_core.serving.backends.endpoints import find_endpoint
 
     if not models:
         raise click.UsageError("--models names nobody to ask")

@@ -13,9 +13,9 @@ import pytest
 from avengers_core.errors import AllBackendsFailedError, EmptyResponseError
 from avengers_core.redaction import describe
 from avengers_core.routing.decision import Candidate, RoutingDecision
-from avengers_core.serving.failover import Failover
-from avengers_core.serving.faults import Failure, classify
-from avengers_core.serving.health import BackendHealth
+from avengers_core.serving.resilience.failover import Failover
+from avengers_core.serving.resilience.faults import Failure, classify
+from avengers_core.serving.resilience.health import BackendHealth
 
 REQUEST = httpx.Request(
     "POST", "http://127.0.0.1/v1", headers={"Authorization": "Bearer the-marker-key"}

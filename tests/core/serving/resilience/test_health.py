@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from avengers_core.serving.health import BackendHealth
+from avengers_core.serving.resilience.health import BackendHealth
 
 
 class Clock:

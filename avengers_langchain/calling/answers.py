@@ -19,11 +19,11 @@ from langchain_core.tracers.base import BaseTracer
 
 from avengers_core.routing.decision import RoutingDecision
 from avengers_core.serving.answering import Answering, Vote, answering, text_key
-from avengers_core.serving.failover import Attempt
-from avengers_core.serving.settings import Plan
+from avengers_core.serving.plan import Plan
+from avengers_core.serving.resilience.failover import Attempt
 from avengers_core.serving.watching.outcome import Tokens
 from avengers_langchain.backends import Backends
-from avengers_langchain.calls import Call, as_chunk
+from avengers_langchain.calling.calls import Call, as_chunk
 from avengers_langchain.tools import ANSWERED_BY
 
 Method = Literal["generate", "agenerate", "stream", "astream"]
@@ -41,7 +41,7 @@ class Asked:
         call: what it brings.
         plan: how it is to be decided.
         backends: who can answer.
-        method: of :class:`avengers_langchain.calls.Target`, and of what answers.
+        method: of :class:`avengers_langchain.calling.calls.Target`, and of what answers.
         run_manager: of the router's run, for the backend.
         run: the same to :func:`tag_run`, also of a stream.
     """

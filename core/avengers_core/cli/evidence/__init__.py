@@ -1,0 +1,1 @@
+"""Commands that bring in records: asked for, imported, graded, learned from."""

@@ -1,0 +1,138 @@
+"""One call, planned: on what it is decided, who is kept, and who is asked first."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from avengers_core.errors import NoEligibleModelError
+from avengers_core.routing.decision import RoutingDecision
+from avengers_core.routing.policy import NUMBERS
+from avengers_core.routing.router import Router
+from avengers_core.serving.question import RoutingText
+from avengers_core.serving.resilience.failover import OnRefusal
+from avengers_core.serving.voting import VoteOver
+from avengers_core.serving.watching.exploring import drawn
+from avengers_core.serving.watching.watch import Watch, Watching
+
+# Whoever names a model wants that one, near the records or not.
+FORCED = {"exclude": (), **dict.fromkeys(NUMBERS), "fallback": None, "on_empty": "relax"}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How one call is to be decided and answered.
+
+    Attributes:
+        router: decides.
+        question: on what.
+        arguments: of :meth:`avengers_core.Router.route`.
+        votes: how many answers to decide by majority of; None or 1: no vote.
+        vote_over: who is asked for them.
+        max_attempts: how many candidates to try; None: all.
+        on_refusal: what to do if a backend refuses the call for its content.
+        keeps: the model whose turn it is first, whoever is best.
+        kept_for: why: ``"tool_loop"``, it began one, and goes on whatever the limits say by now;
+            or ``"stay"``, it answered before and is within the limits.
+        watching: who wants to know of it, if anybody.
+        explore: the chance that another than the best is asked, unless one is kept.
+        draw: gives numbers in [0, 1) at random.
+    """
+
+    router: Router
+    question: RoutingText
+    arguments: Mapping[str, Any]
+    votes: int | None = None
+    vote_over: VoteOver = "samples"
+    max_attempts: int | None = None
+    on_refusal: OnRefusal = "raise"
+    keeps: str | None = None
+    kept_for: str = "tool_loop"
+    watching: Watching | None = None
+    explore: float = 0.0
+    draw: Callable[[], float] = random.random
+
+    def watch(self, decision: RoutingDecision) -> Watch | None:
+        """What follows a call that was decided, where anybody wants to know of it."""
+        if self.watching is None:
+            return None
+        return Watch(self.watching, self.router, self.question.text, decision)
+
+    def decide(self) -> RoutingDecision:
+        """Who is to answer; raises what :meth:`avengers_core.Router.route` raises."""
+        try:
+            best = self.router.route(self.question.text, **self.arguments)
+        except NoEligibleModelError:
+            if not self._in_a_loop:
+                raise
+            best = None
+        if (settled := self._settled(best)) is not None:
+            return settled
+        kept = self.router.route(self.question.text, **self._kept_arguments)
+        return _led_by(kept.model, kept, best)
+
+    async def adecide(self) -> RoutingDecision:
+        """:meth:`decide`, embedding asynchronously."""
+        try:
+            best = await self.router.aroute(self.question.text, **self.arguments)
+        except NoEligibleModelError:
+            if not self._in_a_loop:
+                raise
+            best = None
+        if (settled := self._settled(best)) is not None:
+            return settled
+        kept = await self.router.aroute(self.question.text, **self._kept_arguments)
+        return _led_by(kept.model, kept, best)
+
+    @property
+    def _in_a_loop(self) -> bool:
+        return self.keeps is not None and self.kept_for == "tool_loop"
+
+    def _settled(self, best: RoutingDecision | None) -> RoutingDecision | None:
+        """The decision, unless the model that is kept has to be decided on by itself."""
+        if self.keeps is None:
+            if best is None or (found := drawn(best, self.explore, self.draw)) is None:
+                return best
+            first, exploration = found
+            if first != best.model:
+                best = _led_by(first, best, best)
+            best.exploration = exploration
+            return best
+        if best is not None and self.keeps in [c.model for c in best.candidates]:
+            return _led_by(self.keeps, best, best)
+        return None if self._in_a_loop else best
+
+    @property
+    def _kept_arguments(self) -> dict[str, Any]:
+        # The limits held where the loop began.
+        return {**self.arguments, **FORCED, "models": [self.keeps]}
+
+
+def _led_by(model: str, own: RoutingDecision, others: RoutingDecision | None) -> RoutingDecision:
+    """A decision with one model first.
+
+    Args:
+        model: which.
+        own: a decision in which it is a candidate.
+        others: the decision that gives the other candidates, if there are any.
+    """
+    ranked = (others or own).candidates
+    first = next(c for c in own.candidates if c.model == model)
+    reasons = dict((others or own).ineligible)
+    reasons.pop(model, None)
+    return RoutingDecision(
+        (first, *(c for c in ranked if c.model != model)),
+        reasons,
+        own.clusters,
+        own.alpha,
+        own.scorer,
+        n=own.n,
+        basis=own.basis,
+        prompt_tokens=own.prompt_tokens,
+        relaxed=own.relaxed,
+        question_share=own.question_share,
+        query=own.query,
+        plausible_scores=lambda: own.plausible_scores,
+    )
