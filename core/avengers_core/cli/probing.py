@@ -22,7 +22,7 @@ from avengers_core.cli.shared import refuse_input
     help="File of JSON lines that `avengers collect` takes. Default: printed.",
 )
 def probe_command(artifact: Path, queries: Path, n: int, output: Path | None) -> None:
-    """Choose those of QUERIES that teach most about a model of which nothing is known yet.
+    """Choose those of QUERIES that teach most about a model of which an ARTIFACT knows nothing yet.
 
     QUERIES are records, or what `avengers collect` takes as questions. The first teach the most.
 

@@ -115,7 +115,7 @@ def test_the_artifact_of_the_environment(run, artifact, monkeypatch):
     assert "80 records, 3 models" in run("inspect").stdout
     assert run("calibrate", "--score", 0.01).stdout.startswith("alpha ")
     monkeypatch.setenv("AVENGERS_ARTIFACT", "")
-    assert "13 models" in run("inspect").stdout
+    assert "27 models" in run("inspect").stdout
 
 
 def test_inspect(run, artifact):

@@ -66,6 +66,6 @@ def check_options(name: str, options: Iterable[str]) -> None:
         raise ValueError(f"no scorer {name!r}; there are {sorted(SCORERS)}")
     known = {n: list(signature(s).parameters)[1:] for n, s in SCORERS.items()}  # less the artifact
     if unknown := sorted(set(options) - set(known[name])):
-        others = [f'scorer="{n}"' for n in known if set(options) <= set(known[n])]
+        others = [f'scorer="{n}"' for n in known if set(unknown) <= set(known[n])]
         hint = f"; give {' or '.join(others)}" if others else ""
         raise ValueError(f"the scorer {name!r} has no option {unknown}; it has {known[name]}{hint}")
