@@ -313,7 +313,6 @@ def test_features_of_texts_matter_only_to_the_refined(refined, embedder):
     plain = dataclasses.replace(refined, refinement=None)
     for artifact, name in ((plain, "calibrated"), (refined, "reference"), (refined, "paper")):
         scorer = make_scorer(artifact, name)
-        assert not scorer.needs_surface
         np.testing.assert_array_equal(
             scorer.features(Queries(vectors, known)), scorer.features(Queries(vectors))
         )
