@@ -35,6 +35,7 @@ _COMPATIBLE = {
     "ChatTogether",
     "ChatXAI",
 }
+_READ_REASONING = {"ChatDeepSeek", "ChatMoonshot", "ChatOpenAICompatible", "ChatOpenRouter"}
 
 
 def target_of(
@@ -51,7 +52,8 @@ def target_of(
     dialect = _dialect(name, backend, arguments or {})
     if (backend.profile or {}).get("mid_conversation_system_messages"):
         dialect = replace(dialect, system_in_middle="before answers")
-    return Target(model, dialect, name or None)
+    reads = bool(_classes(backend) & _READ_REASONING)
+    return Target(model, dialect, name or None, reads_reasoning=reads)
 
 
 def _remote_name(backend: BaseChatModel) -> str:
@@ -62,7 +64,7 @@ def _remote_name(backend: BaseChatModel) -> str:
 
 
 def _dialect(name: str, backend: BaseChatModel, arguments: Mapping[str, Any]) -> Dialect:
-    classes = {parent.__name__ for parent in type(backend).__mro__}
+    classes = _classes(backend)
     if classes & {"ChatBedrock", "ChatBedrockConverse", "ChatAnthropicBedrock"}:
         return BEDROCK
     if classes & {"ChatAnthropic", "ChatAnthropicVertex"}:
@@ -80,6 +82,10 @@ def _dialect(name: str, backend: BaseChatModel, arguments: Mapping[str, Any]) ->
             return OPENAI_RESPONSES
         return OPENAI if _is_openai(backend) else compatible_dialect(name)
     return OTHER
+
+
+def _classes(backend: BaseChatModel) -> set[str]:
+    return {parent.__name__ for parent in type(backend).__mro__}
 
 
 def _is_openai(backend: Any) -> bool:

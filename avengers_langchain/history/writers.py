@@ -31,7 +31,8 @@ def is_own(message: BaseMessage, writer: str | None, target: Target) -> bool:
     providers = target.dialect.providers
     if provider is not None and providers and provider not in providers:
         return False  # the same name, but it is another backend's by now
-    if target.dialect.foreign_calls == "told" and _lost_its_reasoning(message):
+    told = target.dialect.foreign_calls == "told"
+    if told and not target.reads_reasoning and _lost_its_reasoning(message):
         return False
     if writer is not None:
         return writer == target.model

@@ -129,12 +129,15 @@ class Target:
         dialect: what it accepts.
         remote_name: what its provider calls the model, for answers that it gave elsewhere.
         copies: its client writes into the messages that it is given.
+        reads_reasoning: its client keeps the reasoning of an answer, so that a call without any had
+            none.
     """
 
     model: str
     dialect: Dialect
     remote_name: str | None = None
     copies: bool = False
+    reads_reasoning: bool = False
 
 
 OPENAI = Dialect(
