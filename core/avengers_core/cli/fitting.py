@@ -15,6 +15,7 @@ from avengers_core.cli.shared import (
     given,
     names,
     refuse,
+    refuse_input,
     show_problems,
 )
 from avengers_core.errors import NoRecordsError
@@ -148,6 +149,7 @@ def fit_command(
     from avengers_core.artifact.embedder import embedder_of
     from avengers_core.fitting.fit import fit_records
 
+    refuse_input(output, *records)
     if engine == "ray":
         refuse(["cache"], "with --engine ray, whose workers may not see the file")
     if centroids is not None:

@@ -21,6 +21,7 @@ from avengers_core.cli.shared import (
     given,
     in_flags,
     refuse,
+    refuse_input,
     relax_option,
     scorer_options,
     show_problems,
@@ -98,6 +99,7 @@ def route_command(
         if source is not None or not query:
             raise click.UsageError("with --output, give the files as arguments")
         refuse(("explain", "as_json"), "with --output, which writes files of JSON lines")
+        refuse_input(output, *query)
         router = open_router(artifact, scorer=scorer, top_k=top_k, beta=beta)
         _route_files(router, query, output, call, engine, workers)
         return

@@ -315,10 +315,10 @@ def refuse(names: Collection[str], why: str) -> None:
 
 
 def refuse_input(output: Path | None, *inputs: Path | str) -> None:
-    """Refuse an output that is an input, by whatever name, or a file in a folder of inputs.
+    """Refuse an output that is an input, by whatever name, is in a folder of inputs, or holds one.
 
     Args:
-        output: the file to be written; None, or one that is not there, is no input.
+        output: the file or folder to be written; None, or one that is not there, is no input.
         inputs: files, folders, patterns; an address is never a local file.
 
     Raises:
@@ -333,7 +333,15 @@ def refuse_input(output: Path | None, *inputs: Path | str) -> None:
         if not path.exists():
             files = [Path(found) for found in glob(str(given_path), recursive=True)]
         for file in files:
-            if file.exists() and os.path.samestat(file.stat(), there):
+            if not file.exists():
+                continue
+            # What lies in a folder of inputs may be another job's output, which is no input.
+            named = file == path or not path.is_dir()
+            if named and output.is_dir() and output.resolve() in file.resolve().parents:
+                raise click.ClickException(
+                    f"the input {file} is in {output}; choose another output"
+                )
+            if os.path.samestat(file.stat(), there):
                 raise click.ClickException(
                     f"{output} is {'in ' if file != path else ''}the input {given_path}; choose "
                     f"another output"

@@ -20,7 +20,7 @@ import pytest
         (["fit", "records.jsonl", "-o", "x", "--embedder", "magic"], 1, "magic"),
         (["fit", "records.jsonl", "-o", "x", "--models", "nobody"], 1, "nobody"),
         (["fit", "empty.jsonl", "-o", "x"], 1, "there are no records"),
-        (["fit", "records.jsonl", "-o", "records.jsonl"], 1, "is a file"),
+        (["fit", "records.jsonl", "-o", "records.jsonl"], 1, "is the input"),
         (
             ["fit", "records.jsonl", "-o", "x", "--embedder", "tfidf", "--cache", "c"],
             2,
@@ -194,3 +194,23 @@ def test_without_matplotlib_nothing_is_begun(run, records, tmp_path, monkeypatch
     result = run(*arguments, code=1)
     assert "pip install 'avengers-router[plot]'" in result.stderr
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "fit logs -o logs",
+        "fit records.jsonl -o records.jsonl",
+        "fit logs/a.jsonl -o logs",
+        "route logs -a artifact --output logs",
+        "route logs/*.jsonl -a artifact --output logs",
+    ],
+)
+@pytest.mark.usefixtures("artifact")
+def test_an_output_that_is_an_input_or_holds_one_is_refused(run, records, command):
+    folder = records.with_name("logs")
+    folder.mkdir()
+    (folder / "a.jsonl").write_text(records.read_text())
+    assert "choose another output" in run(*command.split(), code=1).stderr
+    assert [file.name for file in folder.iterdir()] == ["a.jsonl"]
+    assert (folder / "a.jsonl").read_text() == records.read_text()
