@@ -41,6 +41,8 @@ class ChatOpenAICompatible(ChatOpenAI):
         if made is not None:
             choices = chunk.get("choices") or (chunk.get("chunk") or {}).get("choices") or ()
             _show(made.message, choices[0].get("delta") if choices else None)
+            # That it says how it ends tells a stream that was cut off from one that never says.
+            made.generation_info = {"finish_reason": None, **(made.generation_info or {})}
         return made
 
     def _get_request_payload(
