@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -9,13 +10,15 @@ from typing import TypeVar
 from avengers_core.errors import NoRecordsError, RecordError
 from avengers_core.records.loading import Source, are_files, load_records
 from avengers_core.records.record import Missing, Records
-from avengers_core.records.sources.files import Inputs
+from avengers_core.records.sources.files import Inputs, shown
 from avengers_core.records.sources.parts import PART_BYTES, Items, Part, count_rows, numbered, plan
 from avengers_core.scanning.batches import BATCH, MOST_PROBLEMS, Problems, RecordFilter
 from avengers_core.scanning.pool import Job
 from avengers_core.scanning.workers import Engine, Workers
 
 R = TypeVar("R")
+
+_NAMED = 3  # files in a message
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,7 @@ class Scan:
         team: who reads them.
         order: the order of the models, if it is given; else that of first appearance.
         problems: rows that were rejected when the records were loaded.
+        where: what the records are in, for messages: nothing, or `` in FILE, FILE``.
     """
 
     parts: Sequence[Part | Items]
@@ -37,6 +41,7 @@ class Scan:
     team: Workers
     order: tuple[str, ...] = ()
     problems: Problems = field(default_factory=Problems)
+    where: str = ""
 
     @property
     def in_memory(self) -> bool:
@@ -87,12 +92,12 @@ def open_records(
         raise ValueError(f'missing must be "skip" or "zero", got {missing!r}')
     chosen = RecordFilter(missing, _names(excluded_datasets), _names(excluded_models), strict)
     if are_files(source) and engine != "memory":
-        return Scan(*count(source, part_bytes, team), chosen, team)
+        return Scan(*count(source, part_bytes, team), chosen, team, where=_where(source))
     records = source if isinstance(source, Records) else load_records(source, strict=strict)
     problems = Problems(len(records.problems), list(records.problems[:MOST_PROBLEMS]))
     if not records:
         if not problems.count:
-            raise NoRecordsError("there are no records: not a single row")
+            raise NoRecordsError(f"there are no records{_where(source)}: not a single row")
         raise RecordError(f"there are no records; {problems}")
     if records is source:
         problems = Problems()  # which the caller has already
@@ -107,6 +112,14 @@ def count(inputs: Inputs, part_bytes: int, team: Workers) -> tuple[list[Part], i
     parts = plan(inputs, part_bytes)
     rows = list(team.run(_count, parts, "count"))
     return numbered(parts, rows), sum(rows)
+
+
+def _where(source: Source | Records) -> str:
+    if not are_files(source):
+        return ""
+    given = [source] if isinstance(source, str | os.PathLike) else source
+    names = ", ".join(shown(os.fspath(file)) for file in given[:_NAMED])
+    return f" in {names}" + (" and others" if len(given) > _NAMED else "")
 
 
 def _names(names: Collection[str]) -> frozenset[str]:

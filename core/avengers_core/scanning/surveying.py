@@ -168,7 +168,7 @@ def _no_records(scan: Scan) -> RecordError:
                     f"none of the {scan.rows:,} rows is a record that can be used; the first: "
                     f"{problem._replace(file=part.file)}"
                 )
-    return NoRecordsError("there are no records: not a single row")
+    return NoRecordsError(f"there are no records{scan.where}: not a single row")
 
 
 def _glance(item: object) -> tuple[str, Mapping[str, Any], str] | None:
