@@ -20,6 +20,7 @@ from avengers_core.evaluation.tallying.choosing import (
     choose,
     features_of,
     guesses_of,
+    rank_all,
     tally_of,
 )
 from avengers_core.evaluation.tallying.grid import GRID_ALPHAS, grid_curve
@@ -195,14 +196,17 @@ def _report(
 ) -> Report:
     engine, features = router.engine, features_of(router, queries, call)
     choices = choose(engine, features, call, alphas)
-    tally = tally_of(engine, features, call, outcomes, choices)
+    ranking = rank_all(engine, features, call)
+    tally = tally_of(engine, features, call, outcomes, choices, ranking=ranking)
     if tally.complete:
         path = find_path(engine, features, call)
         group = outcomes.dataset if average == "dataset" else None
         found = curve(path, router.models, outcomes.scores, outcomes.costs, group=group)
     else:
         grid = choose(engine, features, call, GRID_ALPHAS)
-        found = grid_curve(tally_of(engine, features, call, outcomes, grid), average)
+        found = grid_curve(
+            tally_of(engine, features, call, outcomes, grid, ranking=ranking), average
+        )
     return Report(
         rows=tally.rows(average),
         curve=found,
@@ -211,7 +215,7 @@ def _report(
         n_queries=len(outcomes),
         outcomes=outcomes,
         choices=choices,
-        guesses=guesses_of(engine, features, call),
+        guesses=guesses_of(ranking),
         relaxed=tally.relaxed,
         setup=setup_of(router, call),
     )

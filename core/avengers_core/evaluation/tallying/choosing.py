@@ -16,6 +16,7 @@ from avengers_core.records.sources.parts import Items, Part
 from avengers_core.routing.engine import Engine
 from avengers_core.routing.policy import RoutingCall
 from avengers_core.routing.queries import Queries
+from avengers_core.routing.ranking import Ranking
 from avengers_core.routing.router import Router
 from avengers_core.scanning.batches import Problems, RecordFilter, Summed
 
@@ -63,6 +64,8 @@ def tally_of(
     call: RoutingCall,
     outcomes: Outcomes,
     choices: Mapping[float, Ints],
+    *,
+    ranking: Ranking,
 ) -> Tally:
     """What the choices, teams of the best few, and the baselines come to on n records.
 
@@ -72,22 +75,30 @@ def tally_of(
         call: as for :func:`choose`; above ``n`` = 1, there is a team for each alpha.
         outcomes: the records, with the engine's models as columns.
         choices: what :func:`choose` returns.
+        ranking: what :func:`rank_all` returns.
     """
     teams = {
         alpha: _best_few(engine, features, choice, alpha, call)
         for alpha, choice in choices.items()
         if call.n > 1
     }
-    relaxed = engine.rank(features, call.policy.own_alpha, call.relaxed).relaxed
-    guesses = guesses_of(engine, features, call)
     return Tally.collect(
-        outcomes, choices, teams, call.n, relaxed=int(relaxed.sum()), guesses=guesses
+        outcomes,
+        choices,
+        teams,
+        call.n,
+        relaxed=int(ranking.relaxed.sum()),
+        guesses=guesses_of(ranking),
     )
 
 
-def guesses_of(engine: Engine, features: Floats, call: RoutingCall) -> Guesses:
-    """What the router expects of every model on n queries, whoever is eligible."""
-    ranking = engine.rank(features, call.policy.own_alpha, call.relaxed)
+def rank_all(engine: Engine, features: Floats, call: RoutingCall) -> Ranking:
+    """What the router expects of every model, and for whom no model meets the limits."""
+    return engine.rank(features, call.policy.own_alpha, call.relaxed)
+
+
+def guesses_of(ranking: Ranking) -> Guesses:
+    """What a ranking expects of every model on n queries, whoever is eligible."""
     return Guesses(ranking.score.astype(np.float64), ranking.cost.astype(np.float64))
 
 
@@ -131,7 +142,8 @@ class TallyJob:
             outcomes = outcomes.priced(router.artifact.info.prices)
             features = features_of(router, queries, call)
             choices = choose(engine, features, call, self.alphas)
-            tally = tally_of(engine, features, call, outcomes, choices)
+            ranking = rank_all(engine, features, call)
+            tally = tally_of(engine, features, call, outcomes, choices, ranking=ranking)
             total = tally if total is None else total + tally
             n += len(records)
         return Summed(total, n, problems)
