@@ -90,11 +90,10 @@ def evaluate_records(
             f"there are no records that score any of the router's models {list(router.models)}"
         )
     if scan.in_memory:
-        report = _with_all_in_memory(scan, router, call, at, average)
+        report, problems = _with_all_in_memory(scan, router, call, at, average)
     else:
         job = TallyJob(router, found.datasets, call, (*at, *GRID_ALPHAS), scan.chosen)
         tally, n_records, problems = added(scan.run(job, "evaluate"))
-        scan.problems.__iadd__(problems)
         report = Report(
             rows=tally.only(at).rows(average),
             curve=grid_curve(tally, average),
@@ -105,7 +104,7 @@ def evaluate_records(
             setup=setup_of(router, call),
         )
     setup = {**report.setup, "missing": scan.chosen.missing}
-    return Evaluated(replace(report, setup=setup), scan.problems)
+    return Evaluated(replace(report, setup=setup), scan.problems + problems)
 
 
 @same_arguments(evaluate_records)
@@ -153,11 +152,13 @@ def evaluate(*arguments: Any, **options: Any) -> Report:
 
 def _with_all_in_memory(
     scan: Scan, router: Router, call: RoutingCall, alphas: tuple[float, ...], average: Average
-) -> Report:
-    for records, queries in scan.chosen.batches(scan.parts[0], scan.problems, router.embed):
+) -> Evaluated:
+    problems = Problems()
+    for records, queries in scan.chosen.batches(scan.parts[0], problems, router.embed):
         outcomes = to_outcomes(records, router.models).priced(router.artifact.info.prices)
-        return _report(router, queries, outcomes, call, alphas=alphas, average=average)
-    raise RecordError(f"there is no record that can be used; {scan.problems}")
+        report = _report(router, queries, outcomes, call, alphas=alphas, average=average)
+        return Evaluated(report, problems)
+    raise RecordError(f"there is no record that can be used; {scan.problems + problems}")
 
 
 def evaluate_queries(

@@ -126,8 +126,7 @@ def fit_records(
     total, n, problems = added(scan.run(SumJob(clusters, encoder, chosen), "fit"))
     artifact = total.put_into(clusters)
     notice_prices(artifact.statistics, artifact.models, artifact.info.prices)
-    scan.problems.__iadd__(problems)
-    return Fitted(artifact, n, scan.problems)
+    return Fitted(artifact, n, scan.problems + problems)
 
 
 @same_arguments(fit_records)
@@ -203,15 +202,13 @@ class SumJob:
     embeds: ClassVar[bool] = True
 
     def __call__(self, _number: int, part: Part | Items) -> Summed:
+        return self.chosen.sum_up(part, self._embed, self._collect)
+
+    def _collect(self, records: Records, vectors: npt.NDArray[np.float32]) -> Sums:
         a = self.artifact
-        total, n, problems = None, 0, Problems()
-        for records, vectors in self.chosen.batches(part, problems, self._embed):
-            outcomes = to_outcomes(records, a.models, a.datasets)
-            features = surface(outcomes.queries) if a.refinement is not None else None
-            sums = Sums.collect(a, vectors, features, outcomes)
-            total = sums if total is None else total + sums
-            n += len(records)
-        return Summed(total, n, problems)
+        outcomes = to_outcomes(records, a.models, a.datasets)
+        features = surface(outcomes.queries) if a.refinement is not None else None
+        return Sums.collect(a, vectors, features, outcomes)
 
     def _embed(self, queries: Sequence[str]) -> npt.NDArray[np.float32]:
         """The vectors of queries, each distinct text embedded once."""

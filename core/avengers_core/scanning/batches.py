@@ -39,10 +39,8 @@ class Problems:
             if len(self.first) < MOST_PROBLEMS:
                 self.first.append(problem._replace(file=file))
 
-    def __iadd__(self, other: Problems) -> Problems:
-        self.count += other.count
-        self.first += other.first[: MOST_PROBLEMS - len(self.first)]
-        return self
+    def __add__(self, other: Problems) -> Problems:
+        return Problems(self.count + other.count, [*self.first, *other.first][:MOST_PROBLEMS])
 
     def __str__(self) -> str:
         first = f", the first: {self.first[0]}" if self.first else ""
@@ -108,6 +106,20 @@ class RecordFilter:
             problems.add(sorted(bad), part.file)
             if good:
                 yield Records(good.values(), missing=self.missing), vectors
+
+    def sum_up(
+        self,
+        part: Part | Items,
+        embed: Callable[[Sequence[str]], E],
+        collect: Callable[[Records, E], Any],
+    ) -> Summed:
+        """What the part's records add up to; ``collect`` says it of a batch of :meth:`batches`."""
+        total, n, problems = None, 0, Problems()
+        for records, embedded in self.batches(part, problems, embed):
+            batch = collect(records, embedded)
+            total = batch if total is None else total + batch
+            n += len(records)
+        return Summed(total, n, problems)
 
 
 class Summed(NamedTuple):

@@ -12,13 +12,14 @@ import numpy.typing as npt
 from avengers_core.evaluation.estimating import Guesses
 from avengers_core.evaluation.tallying.tally import Tally
 from avengers_core.records.outcomes import Outcomes, to_outcomes
+from avengers_core.records.record import Records
 from avengers_core.records.sources.parts import Items, Part
 from avengers_core.routing.engine import Engine
 from avengers_core.routing.policy import RoutingCall
 from avengers_core.routing.queries import Queries
 from avengers_core.routing.ranking import Ranking
 from avengers_core.routing.router import Router
-from avengers_core.scanning.batches import Problems, RecordFilter, Summed
+from avengers_core.scanning.batches import RecordFilter, Summed
 
 Floats = npt.NDArray[np.floating]
 Ints = npt.NDArray[np.integer]
@@ -135,15 +136,13 @@ class TallyJob:
     embeds: ClassVar[bool] = True
 
     def __call__(self, _number: int, part: Part | Items) -> Summed:
+        return self.chosen.sum_up(part, self.router.embed, self._collect)
+
+    def _collect(self, records: Records, queries: Queries) -> Tally:
         router, engine, call = self.router, self.router.engine, self.call
-        total, n, problems = None, 0, Problems()
-        for records, queries in self.chosen.batches(part, problems, router.embed):
-            outcomes = to_outcomes(records, router.models, self.datasets)
-            outcomes = outcomes.priced(router.artifact.info.prices)
-            features = features_of(router, queries, call)
-            choices = choose(engine, features, call, self.alphas)
-            ranking = rank_all(engine, features, call)
-            tally = tally_of(engine, features, call, outcomes, choices, ranking=ranking)
-            total = tally if total is None else total + tally
-            n += len(records)
-        return Summed(total, n, problems)
+        outcomes = to_outcomes(records, router.models, self.datasets)
+        outcomes = outcomes.priced(router.artifact.info.prices)
+        features = features_of(router, queries, call)
+        choices = choose(engine, features, call, self.alphas)
+        ranking = rank_all(engine, features, call)
+        return tally_of(engine, features, call, outcomes, choices, ranking=ranking)
