@@ -19,9 +19,8 @@ import numpy.typing as npt
 
 from avengers_core.artifact.clusters import assign
 from avengers_core.artifact.estimation.cells import (
+    beliefs,
     expected_costs,
-    expected_scores,
-    plausible_scores,
 )
 from avengers_core.artifact.statistics import Statistics
 from avengers_core.collecting.strategies import Cell, Table
@@ -120,8 +119,9 @@ class Adaptive:
         label, centroids = self._clusters(int(known.any(axis=1).sum()))
         sums = _sums(table, label, len(centroids))
         weight = np.bincount(label, minlength=len(centroids)) / len(label)
-        mean = expected_scores(sums, centroids)
-        draws = mean + plausible_scores(sums, centroids, count=_DRAWS, seed=self._seed)
+        belief = beliefs(sums, centroids)
+        mean = belief.scores
+        draws = mean + belief.plausible(_DRAWS, self._seed)
         cost = expected_costs(sums, 5.0)
         r_score = float(np.median(np.ptp(mean, axis=1))) or 1.0
         r_cost = float(np.median(np.ptp(cost, axis=1))) or 1.0

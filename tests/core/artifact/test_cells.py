@@ -11,10 +11,9 @@ from hypothesis import strategies as st
 
 from avengers_core import Router, fit
 from avengers_core.artifact.estimation.cells import (
+    beliefs,
     expected_costs,
-    expected_scores,
     expected_scores_of,
-    plausible_scores,
 )
 from avengers_core.artifact.estimation.difficulty import Difficulty
 from avengers_core.artifact.statistics import Statistics
@@ -49,14 +48,14 @@ def seen_by(known):
 
 def test_means_stand_where_there_are_many_records():
     s = seen_by(np.ones((6, 3), dtype=bool))
-    np.testing.assert_allclose(expected_scores(s, CENTROIDS), SCORES, atol=0.035)
+    np.testing.assert_allclose(beliefs(s, CENTROIDS).scores, SCORES, atol=0.035)
     np.testing.assert_allclose(expected_costs(s, 5), LENGTHS * PRICES, rtol=0.02)
 
 
 def test_who_was_asked_only_easy_things_does_not_look_good_on_hard_ones():
     # The best model is known on the hard half only, the worst on the easy one.
     known = np.array([[1, 1, 0]] * 3 + [[0, 1, 1]] * 3, dtype=bool)
-    found = expected_scores(seen_by(known), CENTROIDS)
+    found = beliefs(seen_by(known), CENTROIDS).scores
     assert (np.diff(found, axis=1) > 0).all()
     np.testing.assert_allclose(found, SCORES, atol=0.08)
 
@@ -70,7 +69,7 @@ def test_who_was_asked_only_short_things_does_not_look_cheap_on_long_ones():
 def test_a_cell_without_records_is_between_what_its_cluster_and_its_model_say():
     known = np.ones((6, 3), dtype=bool)
     known[5, 2] = False
-    found = expected_scores(seen_by(known), CENTROIDS)
+    found = beliefs(seen_by(known), CENTROIDS).scores
     assert found[5, 1] < found[5, 2] < found[:5, 2].min()
 
 
@@ -95,21 +94,21 @@ def test_longer_queries_do_not_make_a_model_dear():
 
 def test_nothing_is_known_of_nothing():
     none = Statistics.zeros(6, 3, 1)
-    assert not expected_scores(none, CENTROIDS).any()
+    assert not beliefs(none, CENTROIDS).scores.any()
     assert not expected_costs(none, 5).any()
 
 
 def test_what_has_been_seen_is_known_better():
     known = np.ones((6, 3), dtype=bool)
     known[5, 2] = False
-    spread = plausible_scores(seen_by(known), CENTROIDS, count=400).std(axis=0)
+    spread = beliefs(seen_by(known), CENTROIDS).plausible(400).std(axis=0)
     assert spread[5, 2] > 1.1 * np.delete(spread, 5, axis=0).max()
     # Binomial, with 200 records.
     assert 0.01 < spread[0, 0] < 0.04
 
 
 def test_without_records_there_is_no_spread_to_speak_of():
-    assert not plausible_scores(Statistics.zeros(6, 3, 1), CENTROIDS, count=2).any()
+    assert not beliefs(Statistics.zeros(6, 3, 1), CENTROIDS).plausible(2).any()
 
 
 @settings(max_examples=30)

@@ -10,6 +10,8 @@ lend each other strength.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 
@@ -26,19 +28,46 @@ _ALIKE = 50.0
 _NEWTON_STEPS, _EM_STEPS = 6, 6
 
 
-def expected_scores(
-    statistics: Statistics,
-    centroids: Floats,
-    difficulty: Difficulty | None = None,
-) -> Floats:
-    """(K, M) expected scores of M models in K clusters, from the sums of the cells seen.
+@dataclass(frozen=True, eq=False)
+class Beliefs:
+    """What is believed of K clusters' cells with M models, found once for all that is asked of it.
+
+    Attributes:
+        scores: (K, M) expected scores.
+        logits: (K, M) of these, and
+        process: whose posterior mean they are; both None where nothing was seen.
+    """
+
+    scores: Floats
+    logits: Floats | None = None
+    process: CellProcess | None = None
+
+    def plausible(self, count: int, seed: int = 0) -> Floats:
+        """(count, K, M) tables of scores that the records do not rule out, less the expected ones.
+
+        Draws from the posterior that the expected scores are the middle of: their spread says how
+        well a score is known, and together they say what models have in common.
+
+        Args:
+            count: how many.
+            seed: of the random numbers.
+        """
+        if self.logits is None or self.process is None:
+            return np.zeros((count, *self.scores.shape))
+        return _sigmoid(self.logits + self.process.draws(count, seed)) - self.scores
+
+
+def beliefs(
+    statistics: Statistics, centroids: Floats, difficulty: Difficulty | None = None
+) -> Beliefs:
+    """What the sums of the cells seen say of all.
 
     Args:
         statistics: of the clusters.
         centroids: (K, d).
         difficulty: of the queries asked, which then takes no part in the comparison of models.
     """
-    return expected_scores_of(*_comparable(statistics, difficulty), centroids)
+    return _beliefs(*_comparable(statistics, difficulty), centroids)
 
 
 def expected_scores_of(total: Floats, n: Floats, centroids: Floats) -> Floats:
@@ -57,34 +86,14 @@ def expected_scores_of(total: Floats, n: Floats, centroids: Floats) -> Floats:
         n: (K, M) records in each.
         centroids: (K, d).
     """
-    return np.zeros_like(n) if not n.any() else _sigmoid(_logits(total, n, centroids)[0])
+    return _beliefs(total, n, centroids).scores
 
 
-def plausible_scores(
-    statistics: Statistics,
-    centroids: Floats,
-    difficulty: Difficulty | None = None,
-    *,
-    count: int,
-    seed: int = 0,
-) -> Floats:
-    """(count, K, M) tables of scores that the records do not rule out, less the expected ones.
-
-    Draws from the posterior that :func:`expected_scores` is the middle of: their spread says how
-    well a score is known, and together they say what models have in common.
-
-    Args:
-        statistics: of the clusters.
-        centroids: (K, d).
-        difficulty: as for :func:`expected_scores`.
-        count: how many.
-        seed: of the random numbers.
-    """
-    total, n = _comparable(statistics, difficulty)
+def _beliefs(total: Floats, n: Floats, centroids: Floats) -> Beliefs:
     if not n.any():
-        return np.zeros((count, *n.shape))
-    logit, process = _logits(total, n, centroids)
-    return _sigmoid(logit + process.draws(count, seed)) - _sigmoid(logit)
+        return Beliefs(np.zeros_like(n))
+    logits, process = _logits(total, n, centroids)
+    return Beliefs(_sigmoid(logits), logits, process)
 
 
 def _comparable(s: Statistics, difficulty: Difficulty | None) -> tuple[Floats, Floats]:

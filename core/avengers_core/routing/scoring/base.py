@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from avengers_core.artifact.artifact import RouterArtifact
-from avengers_core.artifact.estimation.cells import plausible_scores
+from avengers_core.artifact.estimation.cells import Beliefs, beliefs
 from avengers_core.artifact.estimation.familiarity import unit
 from avengers_core.artifact.statistics import Statistics
 from avengers_core.embedders.tokens import BYTES_PER_TOKEN
@@ -146,11 +146,14 @@ class ClusterScorer:
         self.evidence_table = np.concatenate([self.evidence_table, none])
 
     @cached_property
+    def _beliefs(self) -> Beliefs:
+        with one_thread():  # many small products: threads would wait for each other
+            return beliefs(self.statistics, self._centroids, self._difficulty)
+
+    @cached_property
     def plausible_scores(self) -> Floats:
         with one_thread():
-            draws = plausible_scores(
-                self.statistics, self._centroids, self._difficulty, count=_DRAWS
-            )
+            draws = self._beliefs.plausible(_DRAWS)
         return np.ascontiguousarray(draws.swapaxes(0, 1), dtype=np.float32)
 
     def features(self, queries: Queries, out: Floats | None = None) -> Floats:

@@ -8,7 +8,7 @@ import numpy as np
 
 from avengers_core.artifact.artifact import RouterArtifact
 from avengers_core.artifact.clusters import Posterior, shrunk_means
-from avengers_core.artifact.estimation.cells import expected_costs, expected_scores
+from avengers_core.artifact.estimation.cells import expected_costs
 from avengers_core.artifact.estimation.familiarity import unit
 from avengers_core.artifact.hyperparameters import Hyperparameters
 from avengers_core.embedders.surface import tokens
@@ -75,8 +75,8 @@ class CalibratedScorer(ClusterScorer):
         self.needs_surface = r is not None or self.knows_familiarity
         self._augment = None if r is None else r.augment
         if artifact.info.cells == "joint":
-            with one_thread():  # many small products: threads would wait for each other
-                score = expected_scores(s, centroids, difficulty)
+            score = self._beliefs.scores
+            with one_thread():
                 cost = expected_costs(s, m0)
         else:
             score = shrunk_means(s.score, s.n, m0)
