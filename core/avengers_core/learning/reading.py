@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
@@ -17,6 +16,7 @@ import numpy.typing as npt
 from avengers_core.embedders.surface import SURFACE_FEATURES, surface
 from avengers_core.errors import RecordError
 from avengers_core.learning.calls import Calls
+from avengers_core.records.sources.logs import answered_calls
 from avengers_core.routing.policy import DEFAULT_ALPHA, RoutingCall
 from avengers_core.routing.queries import Queries
 from avengers_core.routing.router import Router
@@ -75,22 +75,7 @@ def read_log(path: str | PathLike[str]) -> Iterator[LoggedCall]:
     file = Path(path)
     if not file.is_file():
         raise RecordError(f"{file}: no such log of calls")
-    try:
-        with closing(sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", uri=True)) as log:
-            log.row_factory = sqlite3.Row
-            yield from map(_call, log.execute(_ANSWERED))
-    except sqlite3.DatabaseError as error:
-        raise RecordError(
-            f"{file} is not a log of calls, the SQLite file that log= writes ({error})"
-        ) from None
-
-
-# The score that came last is what counts.
-_ANSWERED = """
-SELECT calls.*, graded.score AS score, graded.time AS graded FROM calls
-LEFT JOIN (SELECT id, score, time, max(rowid) FROM feedback GROUP BY id) AS graded USING (id)
-WHERE answered_by IS NOT NULL
-"""
+    yield from map(_call, answered_calls(str(file)))
 
 
 def _call(row: sqlite3.Row) -> LoggedCall:

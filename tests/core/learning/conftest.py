@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Callable, Iterable
 from contextlib import closing
 from dataclasses import replace
@@ -13,6 +12,9 @@ import numpy as np
 import pytest
 
 from avengers_core import Router, RouterArtifact, fit
+from avengers_core.calls import Call, Feedback
+from avengers_core.calls.store import open_log
+from avengers_core.calls.store import write as write_rows
 from avengers_core.embedders import CallableEmbedder
 from avengers_core.learning.reading import LoggedCall
 
@@ -103,27 +105,27 @@ def write_log(tmp_path: Path) -> Callable[[Iterable[LoggedCall]], Path]:
 
     def write(calls: Iterable[LoggedCall]) -> Path:
         path = tmp_path / "calls.sqlite"
-        with closing(sqlite3.connect(path)) as log, log:
-            log.execute(
-                "CREATE TABLE calls (id TEXT PRIMARY KEY, time REAL, conversation TEXT, "
-                "question TEXT, embedder TEXT, vector BLOB, features BLOB, decision TEXT, "
-                "chosen TEXT, propensity REAL, answered_by TEXT, prompt_tokens INTEGER, "
-                "completion_tokens INTEGER, cached_tokens INTEGER, cost REAL, seconds REAL, "
-                "failures TEXT)"
-            )
-            log.execute("CREATE TABLE feedback (id TEXT, score REAL, time REAL, source TEXT)")
-            for i, call in enumerate(calls):
-                decision = json.dumps({"alpha": call.alpha, "familiarity": call.familiarity})
-                log.execute(
-                    "INSERT INTO calls (id, time, question, decision, answered_by, cost) "
-                    "VALUES (?, ?, ?, ?, ?, ?)",
-                    (str(i), call.time, call.question, decision, call.model, call.cost),
+        rows: list[Call | Feedback] = []
+        for i, call in enumerate(calls):
+            decision = json.dumps({"alpha": call.alpha, "familiarity": call.familiarity})
+            empty = dict.fromkeys(Call._fields)
+            rows.append(
+                Call(
+                    **{
+                        **empty,
+                        "id": str(i),
+                        "time": call.time,
+                        "question": call.question,
+                        "decision": decision,
+                        "answered_by": call.model,
+                        "cost": call.cost,
+                    }
                 )
-                if call.score is not None:
-                    log.execute(
-                        "INSERT INTO feedback VALUES (?, ?, ?, 'test')",
-                        (str(i), call.score, call.graded),
-                    )
+            )
+            if call.score is not None:
+                rows.append(Feedback(str(i), call.score, call.graded, "test"))
+        with closing(open_log(path)) as log:
+            write_rows(log, rows)
         return path
 
     return write

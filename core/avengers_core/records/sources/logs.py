@@ -18,10 +18,10 @@ MAGIC = b"SQLite format 3\0"
 _AT = slice(68, 72)  # of the header, where the application's id is
 
 # Of several grades of a call the newest counts.
-_GRADED = """
-SELECT calls.*, graded.score AS score FROM calls
-JOIN (SELECT id, score, max(rowid) FROM feedback GROUP BY id) AS graded USING (id)
-WHERE answered_by IS NOT NULL ORDER BY time, id
+_ANSWERED = """
+SELECT calls.*, graded.score AS score, graded.time AS graded FROM calls
+LEFT JOIN (SELECT id, score, time, max(rowid) FROM feedback GROUP BY id) AS graded USING (id)
+WHERE answered_by IS NOT NULL ORDER BY calls.time, calls.id
 """
 
 
@@ -30,26 +30,39 @@ def is_log(head: bytes) -> bool:
     return head.startswith(MAGIC) and int.from_bytes(head[_AT], "big") == APPLICATION_ID
 
 
-def log_rows(file: str) -> Iterator[tuple[int, Mapping[str, Any] | RecordProblem]]:
-    """The graded calls of a log, the earliest first, with their numbers from 1.
+def answered_calls(file: str) -> Iterator[sqlite3.Row]:
+    """The answered calls of a log, the earliest first: columns of the table ``calls``, and those of
+    the newest feedback, ``score`` and ``graded`` (its time), None where there is none.
 
     Args:
         file: its path.
 
     Raises:
+        RecordError: it has no such tables, is damaged, or locked.
+    """
+    address = f"{Path(file).absolute().as_uri()}?mode=ro"
+    try:
+        with closing(sqlite3.connect(address, uri=True)) as log:
+            log.row_factory = sqlite3.Row
+            yield from log.execute(_ANSWERED)
+    except sqlite3.Error as error:
+        raise RecordError(
+            f"{file}: cannot be read as a log of calls, the SQLite file that log= writes ({error})"
+        ) from None
+
+
+def log_rows(file: str) -> Iterator[tuple[int, Mapping[str, Any] | RecordProblem]]:
+    """The graded ones of :func:`answered_calls` as rows of records, with their numbers from 1.
+
+    Raises:
         RecordError: it is another kind of SQLite file, damaged, or locked.
     """
-    path = Path(file).absolute()
-    with path.open("rb") as stream:
+    with Path(file).open("rb") as stream:
         if not is_log(stream.read(100)):
             raise RecordError(f"{file}: a SQLite file, but no log of calls")
-    try:
-        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as log:
-            log.row_factory = sqlite3.Row
-            for number, call in enumerate(log.execute(_GRADED), 1):
-                yield number, _record(call) if call["question"] else _no_text(number, call)
-    except sqlite3.Error as error:
-        raise RecordError(f"{file}: {error}") from None
+    graded = (call for call in answered_calls(file) if call["score"] is not None)
+    for number, call in enumerate(graded, 1):
+        yield number, _record(call) if call["question"] else _no_text(number, call)
 
 
 def _record(call: sqlite3.Row) -> dict[str, Any]:
