@@ -255,13 +255,20 @@ def constraint_options(function: F) -> F:
     return function
 
 
-def engine_options(default: str) -> Callable[[F], F]:
-    """``--engine`` and ``--workers``."""
+def engine_options(default: str, *aliases: str) -> Callable[[F], F]:
+    """``--engine`` and ``--workers``.
+
+    Args:
+        default: the engine.
+        aliases: what ``--workers`` is called before all.
+    """
 
     def decorate(function: F) -> F:
         for option in (
             click.option(
+                *aliases,
                 "--workers",
+                "workers",
                 type=click.IntRange(1),
                 callback=_workers,
                 help="Processes or actors at a time. Default: one a processor.",
@@ -283,12 +290,12 @@ def engine_options(default: str) -> Callable[[F], F]:
     return decorate
 
 
-def _workers(ctx: click.Context, _param: object, value: int | None) -> int | None:
+def _workers(ctx: click.Context, option: click.Parameter, value: int | None) -> int | None:
     engine = ctx.params.get("engine")
     if value is not None and engine in ("memory", "serial"):
         raise click.UsageError(
-            f"--workers cannot be used with --engine {engine}, where one process does the work; "
-            f"give --engine processes or ray"
+            f"{option.opts[0]} cannot be used with --engine {engine}, where one process does "
+            f"the work; give --engine processes or ray"
         )
     return value
 

@@ -13,6 +13,7 @@ from avengers_core.cli.shared import (
     InputPath,
     NewFile,
     constraint_options,
+    engine_options,
     given,
     names,
     read_records,
@@ -59,21 +60,7 @@ class _Study(click.Choice):  # type: ignore[type-arg,unused-ignore]
 @names("--values", "values", help="What to try instead of the study's own list.")
 @click.option("--repetitions", type=click.IntRange(1), default=5, show_default=True)
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the first repetition.")
-@click.option(
-    "--jobs",
-    "-j",
-    "--workers",
-    "jobs",
-    type=click.IntRange(1),
-    help="Experiments at a time. Default: one a processor.",
-)
-@click.option(
-    "--engine",
-    type=click.Choice(["memory", "serial", "processes", "ray"]),
-    default="processes",
-    show_default=True,
-    help="Who does them: this process (memory, serial), several of this machine, or a Ray cluster.",
-)
+@engine_options("processes", "--jobs", "-j")
 @cluster_options
 @record_options
 @train_ratio_option
@@ -97,7 +84,7 @@ def sweep_command(
     values: tuple[str, ...],
     repetitions: int,
     seed: int,
-    jobs: int | None,
+    workers: int | None,
     engine: Any,
     clusters: int,
     embedder: str,
@@ -129,8 +116,6 @@ def sweep_command(
     from avengers_core.evaluation.plots.plots import require_matplotlib
     from avengers_core.records.splitting import known_names
 
-    if engine in ("memory", "serial"):
-        refuse(["jobs"], f"with --engine {engine}, where one process does the work")
     for written in (output, picture):
         refuse_input(written, *records)
     if picture is not None:
@@ -164,7 +149,7 @@ def sweep_command(
     settings = studies.settings_for(study, loaded, base, seeds, values)
     if output is not None:
         output.unlink(missing_ok=True)
-    results = studies.run(loaded, settings, engine=engine, jobs=jobs, output=output, cache=cache)
+    results = studies.run(loaded, settings, engine=engine, jobs=workers, output=output, cache=cache)
     summary = studies.summarise(results)
     shown = ("perf_gain", "cost_save_95", "aiq")
     rows = [
