@@ -14,8 +14,8 @@ from avengers_core.jobs.output import Written
 from avengers_core.jobs.routing import embed, route
 from avengers_core.records.record import RecordProblem as FileProblem
 from avengers_core.scanning.batches import Problems
-from avengers_core.scanning.signatures import same_arguments
 from avengers_core.scanning.workers import ENGINES, Engine
+from avengers_core.signatures import same_arguments
 
 __all__ = [
     "ENGINES",

@@ -35,9 +35,9 @@ from avengers_core.routing.resolve import resolve_router
 from avengers_core.routing.router import Router
 from avengers_core.scanning.batches import Problems, added
 from avengers_core.scanning.scan import Scan, open_records
-from avengers_core.scanning.signatures import same_arguments
 from avengers_core.scanning.surveying import survey
 from avengers_core.scanning.workers import Engine
+from avengers_core.signatures import same_arguments
 
 logger = logging.getLogger(__name__)
 

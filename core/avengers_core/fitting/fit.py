@@ -26,9 +26,9 @@ from avengers_core.scanning.batches import Problems, RecordFilter, Summed, added
 from avengers_core.scanning.embedding import MemoryEmbedder, embed_most
 from avengers_core.scanning.sampling import RANKS, likely_limit
 from avengers_core.scanning.scan import Scan, open_records
-from avengers_core.scanning.signatures import same_arguments
 from avengers_core.scanning.surveying import Draw, Survey, survey
 from avengers_core.scanning.workers import Engine
+from avengers_core.signatures import same_arguments
 
 if TYPE_CHECKING:
     from avengers_core.embedders import Embedder, EmbedderSpec
