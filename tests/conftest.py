@@ -19,7 +19,7 @@ hypothesis.settings.register_profile("unhurried", deadline=None)
 hypothesis.settings.load_profile("unhurried")
 
 # `--import-mode=importlib` keeps tests/ off the path, and the tests share these modules.
-for _name in ("stub_server", "keyword_router", "turn_pairs"):
+for _name in ("asking", "stub_server", "keyword_router", "turn_pairs"):
     if _name not in sys.modules:
         _spec = importlib.util.spec_from_file_location(
             _name, Path(__file__).with_name(f"{_name}.py")

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from asking import facts_of
 from keyword_router import EASY, HARD, MODELS, SPARE, keyword_embedder
 from langchain.agents import create_agent
 from langchain_core.messages import AIMessage, HumanMessage
@@ -50,25 +51,7 @@ def conversation(llm: Any, turns: Sequence[str], writer: str | None) -> list[Any
 async def facts(
     llm: Any, *turns: str, writer: str | None = None, how: str = "whole", **arguments: Any
 ) -> dict[str, Any]:
-    messages = conversation(llm, turns, writer)
-    found: dict[str, Any]
-    if isinstance(llm, AvengersLLM):
-        if how == "whole":
-            response = llm.chat(messages, **arguments)
-        elif how == "awaited":
-            response = await llm.achat(messages, **arguments)
-        else:
-            response = list(llm.stream_chat(messages, **arguments))[-1]
-        found = response.additional_kwargs["avengers"]
-        return found
-    if how == "whole":
-        message = llm.invoke(messages, **arguments)
-    elif how == "awaited":
-        message = await llm.ainvoke(messages, **arguments)
-    else:
-        message = list(llm.stream(messages, **arguments))[-1]
-    found = message.response_metadata["avengers"]
-    return found
+    return await facts_of(llm, conversation(llm, turns, writer), how, **arguments)
 
 
 @pytest.mark.parametrize("how", ["whole", "awaited", "streamed"])

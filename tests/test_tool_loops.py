@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from asking import facts_of
 from keyword_router import EASY, HARD, MODELS, SPARE
 from langchain.agents import create_agent
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
@@ -28,7 +29,6 @@ def endpoint(server: StubServer, monkeypatch: pytest.MonkeyPatch) -> None:
 async def ask(llm: Any, writer: str | None, how: str, **arguments: Any) -> dict[str, Any]:
     """What a model's answer says after the results of a tool that a writer called."""
     mark = {} if writer is None else {"avengers": {"model": writer}}
-    facts: dict[str, Any]
     if isinstance(llm, AvengersChatModel):
         calls = [{"name": "f", "args": {}, "id": "1", "type": "tool_call"}]
         history = [
@@ -36,14 +36,7 @@ async def ask(llm: Any, writer: str | None, how: str, **arguments: Any) -> dict[
             AIMessage("", tool_calls=calls, response_metadata=mark),
             ToolMessage(LONG, tool_call_id="1"),
         ]
-        if how == "whole":
-            message = llm.invoke(history, **arguments)
-        elif how == "awaited":
-            message = await llm.ainvoke(history, **arguments)
-        else:
-            message = list(llm.stream(history, **arguments))[-1]
-        facts = message.response_metadata["avengers"]
-        return facts
+        return await facts_of(llm, history, how, **arguments)
     called = {"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
     beside = {"tool_calls": [called], **mark}
     messages = [
@@ -51,14 +44,7 @@ async def ask(llm: Any, writer: str | None, how: str, **arguments: Any) -> dict[
         ChatMessage(role="assistant", content="", additional_kwargs=beside),
         ChatMessage(role="tool", content=LONG, additional_kwargs={"tool_call_id": "1"}),
     ]
-    if how == "whole":
-        response = llm.chat(messages, **arguments)
-    elif how == "awaited":
-        response = await llm.achat(messages, **arguments)
-    else:
-        response = list(llm.stream_chat(messages, **arguments))[-1]
-    facts = response.additional_kwargs["avengers"]
-    return facts
+    return await facts_of(llm, messages, how, **arguments)
 
 
 @pytest.fixture(params=[AvengersChatModel, AvengersLLM])
