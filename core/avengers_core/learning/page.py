@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from avengers_core.learning.watch import Watch
 
 _MOST_MODELS = 8
+_MARGIN = 0.05  # of a score, around what is drawn
 
 
 def to_html(watch: Watch) -> str:
@@ -60,14 +61,16 @@ def calibration(watch: Watch) -> Figure:
     figure, ax = plots.new_figure(5, 4.5)
     ax.axline((0, 0), slope=1, color=plots.GREY, linewidth=1)
     models = [p for p in watch.promises[1:] if p.graded]
-    x, y = ([getattr(p, n) for p in models] for n in ("promised_score", "score"))
-    error = np.nan_to_num([p.error for p in models])
+    x, y = (np.array([getattr(p, n) for p in models]) for n in ("promised_score", "score"))
+    error = np.nan_to_num(np.array([p.error for p in models], dtype=np.float64))
     ax.errorbar(x, y, yerr=error, fmt="s", color=plots.INK, capsize=3)
     for p in models:
         at = (p.promised_score, p.score)
         ax.annotate(plain(p.model), at, (6, 4), textcoords="offset points", fontsize=8)
-    ax.set(xlabel="promised score", ylabel="realised score")
-    ax.margins(0.15)
+    # Both axes alike, so that above the line is above the promise.
+    seen = np.array([*x, *(y - error), *(y + error)] if models else [0.0, 1.0])
+    span = seen.min() - _MARGIN, seen.max() + _MARGIN
+    ax.set(xlabel="promised score", ylabel="realised score", xlim=span, ylim=span)
     return figure
 
 

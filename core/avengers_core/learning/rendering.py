@@ -39,8 +39,8 @@ def lesson_text(lesson: Lesson) -> str:
         f"another model now"
     )
     lines += [
-        f"  {m.model}: expected score {_number(m.score_before)} -> {_number(m.score)}, cost "
-        f"{_money(m.cost_before)} -> {_money(m.cost)}"
+        f"  {m.model}: expected score {_number(m.score_before)} -> {_number(m.score)}"
+        + _change_of_cost(m.cost_before, m.cost)
         for m in lesson.moved[:_MOST_LINES]
         if not abs(m.score - m.score_before) < _LEAST_MOVE
     ]
@@ -90,7 +90,7 @@ def notes(watch: Watch) -> list[str]:
     lines += [f"changed: {alarm_text(alarm)}" for alarm in watch.alarms]
     if not watch.alarms:
         lines.append("no change of any model")
-    elif watch.alarms:
+    else:
         lines.append(
             f"(in a log without changes, at most {watch.false_alarm:.0%} for any such line, ever); "
             f"`avengers learn --half-life` follows them"
@@ -117,6 +117,13 @@ def moment(time: float) -> str:
 
 def _number(value: float) -> str:
     return f"{value:.3f}" if np.isfinite(value) else ""
+
+
+def _change_of_cost(before: float, now: float) -> str:
+    """Nothing where both are unknown."""
+    if not np.isfinite([before, now]).any():
+        return ""
+    return f", cost {_money(before) or 'unknown'} -> {_money(now) or 'unknown'}"
 
 
 def _money(value: float) -> str:
