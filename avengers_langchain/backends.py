@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Iterable, Mapping
-from functools import cached_property
 from typing import Any, NamedTuple
 
 from langchain_core.language_models import BaseChatModel
@@ -14,6 +13,7 @@ from langchain_core.load import dumps
 from langchain_core.runnables import RunnableBinding
 
 from avengers_core.errors import OptionalDependencyError
+from avengers_core.lazy import cached_property
 from avengers_core.serving.backends.capabilities import Capabilities
 from avengers_core.serving.backends.endpoints import Endpoint
 from avengers_core.serving.backends.model_settings import refuse_unknown, split

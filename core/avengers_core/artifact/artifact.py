@@ -6,7 +6,6 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,6 +23,7 @@ from avengers_core.artifact.info import ArtifactInfo
 from avengers_core.artifact.published_export import load_published_export
 from avengers_core.artifact.statistics import Statistics, out_of_range
 from avengers_core.errors import ArtifactError, EmbedderMismatchError
+from avengers_core.lazy import cached_property
 from avengers_core.records.names import fault_of_name, shown
 from avengers_core.records.prices import Price, Prices, find_prices
 from avengers_core.records.record import Missing

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +20,7 @@ from avengers_core.artifact.hyperparameters import Hyperparameters
 from avengers_core.artifact.moments import LinearMap, Moments
 from avengers_core.artifact.statistics import LARGEST, Statistics, out_of_range
 from avengers_core.embedders.surface import SURFACE_FEATURES, Augment
+from avengers_core.lazy import cached_property
 from avengers_core.records.outcomes import Outcomes
 
 if TYPE_CHECKING:

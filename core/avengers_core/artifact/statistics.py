@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +15,7 @@ import numpy.typing as npt
 
 from avengers_core.artifact.clusters import ratio
 from avengers_core.embedders.tokens import n_bytes
+from avengers_core.lazy import cached_property
 
 if TYPE_CHECKING:
     from avengers_core.records.outcomes import Outcomes

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -26,6 +25,7 @@ from avengers_core.artifact.statistics import Statistics
 from avengers_core.collecting.strategies import Cell, Table
 from avengers_core.embedders.wordllama import WordLlamaEmbedder
 from avengers_core.fitting.clustering import cluster
+from avengers_core.lazy import cached_property
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

@@ -9,13 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from math import log1p
 
 import numpy as np
 import numpy.typing as npt
 
 from avengers_core.embedders.tokens import BYTES_PER_TOKEN, MAX_CHARS, n_bytes
+from avengers_core.lazy import cached_property
 
 Floats = npt.NDArray[np.floating]
 

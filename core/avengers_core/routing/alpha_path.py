@@ -7,13 +7,13 @@ is the upper envelope of M lines: a handful of breakpoints for each query, found
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from avengers_core.errors import AvengersError
+from avengers_core.lazy import cached_property
 from avengers_core.routing.engine import Engine
 from avengers_core.routing.policy import RoutingCall
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from functools import cached_property, lru_cache
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 
 from avengers_core.artifact.artifact import RouterArtifact
+from avengers_core.lazy import cached_property
 from avengers_core.parallel import in_parallel
 from avengers_core.routing.decision import ClusterVote
 from avengers_core.routing.eligibility import Eligibility

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
 from avengers_core.artifact.statistics import check_arrays
 from avengers_core.embedders.surface import SURFACE_FEATURES
+from avengers_core.lazy import cached_property
 
 Floats = npt.NDArray[np.floating]
 

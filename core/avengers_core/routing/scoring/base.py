@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -13,6 +12,7 @@ from avengers_core.artifact.estimation.cells import Beliefs, beliefs
 from avengers_core.artifact.estimation.familiarity import unit
 from avengers_core.artifact.statistics import Statistics
 from avengers_core.embedders.tokens import BYTES_PER_TOKEN
+from avengers_core.lazy import cached_property
 from avengers_core.parallel import one_thread
 from avengers_core.routing.queries import Queries
 

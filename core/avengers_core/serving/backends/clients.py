@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
-from functools import cached_property
 from typing import Any
 
 import httpx
 from openai import DefaultAsyncHttpxClient, DefaultHttpxClient
+
+from avengers_core.lazy import cached_property
 
 
 class Clients:

@@ -7,12 +7,12 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Hashable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from pydantic import SecretStr
 
 from avengers_core.errors import BackendConfigError
+from avengers_core.lazy import cached_property
 from avengers_core.redaction import describe
 from avengers_core.routing.resolve import resolve_router
 from avengers_core.routing.router import Router
