@@ -11,6 +11,8 @@ Floats = npt.NDArray[np.floating]
 
 # Vectors compared with all centroids at once: bounds memory.
 _BLOCK = 65_536
+# What comes of so many stays in the processor's cache, and takes no new pages of memory.
+_FEW = 256
 
 
 def assign(vectors: Floats, centroids: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
@@ -21,6 +23,23 @@ def assign(vectors: Floats, centroids: npt.NDArray[np.float32]) -> npt.NDArray[n
         for i in range(0, len(vectors), _BLOCK)
     ]
     return np.concatenate(blocks) if blocks else np.empty(0, dtype=np.int64)
+
+
+def unit(centroids: Floats) -> npt.NDArray[np.float32]:
+    """(K, d) centroids as unit vectors, single precision."""
+    norm = np.linalg.norm(centroids, axis=1, keepdims=True)
+    return (centroids / np.where(norm > 0, norm, 1.0)).astype(np.float32)
+
+
+def nearest_cosine(vectors: Floats, near: Floats) -> Floats:
+    """(n,) cosine of each of (n, d) unit vectors and the nearest of (d, K) unit columns."""
+    if len(vectors) <= _FEW:
+        few: Floats = np.maximum.reduce(vectors @ near, axis=1)
+        return few
+    cosine: Floats = np.empty(len(vectors), dtype=near.dtype)
+    for i in range(0, len(vectors), _FEW):
+        (vectors[i : i + _FEW] @ near).max(axis=1, out=cosine[i : i + _FEW])
+    return cosine
 
 
 def posterior(vectors: Floats, centroids: Floats, size: Floats, beta: float) -> Floats:
@@ -59,11 +78,11 @@ class Posterior:
     ) -> None:
         k, d = centroids.shape
         r = 0 if directions is None else directions.shape[1]
-        norm = np.linalg.norm(centroids, axis=1, keepdims=True)
         self._k = k
+        self._beta = beta
         self._ones = np.ones(k, dtype=np.float32)
         self._matrix = np.zeros((d, k + r + spare), dtype=np.float32)
-        self._matrix[:, :k] = beta * (centroids / np.where(norm > 0, norm, 1.0)).T
+        self._matrix[:, :k] = beta * unit(centroids).T
         self._bias = np.zeros(k + r + spare, dtype=np.float32)
         prior = size / size.max() if size.any() else np.ones(k)
         with np.errstate(divide="ignore"):
@@ -79,14 +98,20 @@ class Posterior:
         """K + r + spare."""
         return len(self._bias)
 
-    def __call__(self, vectors: Floats, out: Floats | None = None) -> Floats:
+    def __call__(
+        self, vectors: Floats, out: Floats | None = None, *, cosine: Floats | None = None
+    ) -> Floats:
         """(n, d) unit vectors to (n, K + r + spare): weights, linear map, zeros.
 
         Args:
             vectors: (n, d).
             out: float32 memory of that shape to write to; default, new memory.
+            cosine: (n,) memory for :func:`nearest_cosine`, found on the way; needs beta > 0.
         """
         out = np.matmul(np.asarray(vectors, dtype=np.float32), self._matrix, out=out)
+        if cosine is not None:
+            np.maximum.reduce(out[:, : self._k], axis=1, out=cosine)
+            cosine /= self._beta
         out += self._bias
         weights = out[:, : self._k]
         if self._sharp:

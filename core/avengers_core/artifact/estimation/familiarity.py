@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from avengers_core.artifact.clusters import unit
 from avengers_core.artifact.statistics import check_arrays
 from avengers_core.embedders.surface import SURFACE_FEATURES
 from avengers_core.lazy import cached_property
@@ -17,9 +18,6 @@ Floats = npt.NDArray[np.floating]
 _ANGLES = np.linspace(0, np.pi, 361)
 _FOREIGN = np.linspace(0, 1, 21)
 _BEYOND_ASCII = SURFACE_FEATURES.index("share of bytes beyond ASCII")
-# Rows compared with all centroids at once: what comes of it stays in the processor's cache, and
-# takes no new pages of memory.
-_BLOCK = 256
 # Steps from 0 to 2 of the table in which the distances of unit vectors are looked up. Near a
 # cluster distances grow as angles do, where cosines hardly change.
 _DISTANCES = 4096
@@ -99,20 +97,13 @@ class Familiarity:
         place = np.searchsorted(_ANGLES, angle, side="right") - 1
         return _beyond(self.angles).take(place, mode="clip"), _beyond(self.foreign)
 
-    def __call__(self, vectors: Floats, features: Floats | None, near: Floats) -> Floats:
+    def __call__(self, cosine: Floats, features: Floats | None) -> Floats:
         """(n,) share of the records that are no more like the rest, in [0, 1].
 
         Args:
-            vectors: (n, d) unit vectors.
+            cosine: (n,) of the query and the centroid nearest to it.
             features: (n, 11) surface features, or None where only vectors are known.
-            near: (d, K) centroids as unit vectors, one a column.
         """
-        if len(vectors) <= _BLOCK:
-            cosine = np.maximum.reduce(vectors @ near, axis=1)
-        else:
-            cosine = np.empty(len(vectors), dtype=near.dtype)
-            for i in range(0, len(vectors), _BLOCK):
-                (vectors[i : i + _BLOCK] @ near).max(axis=1, out=cosine[i : i + _BLOCK])
         # Tables, where one query counts: arccos takes several times as long.
         angles, foreign = self._tables
         distance = np.sqrt(np.maximum(2 - 2 * cosine, 0))
@@ -131,12 +122,6 @@ class Familiarity:
         """What is wrong with the arrays, or None."""
         shapes = {"members": (k,), "angles": (len(_ANGLES) - 1,), "foreign": (len(_FOREIGN) - 1,)}
         return check_arrays(self.arrays(), shapes)
-
-
-def unit(centroids: Floats) -> npt.NDArray[np.float32]:
-    """(K, d) centroids as unit vectors, single precision."""
-    norm = np.linalg.norm(centroids, axis=1, keepdims=True)
-    return (centroids / np.where(norm > 0, norm, 1.0)).astype(np.float32)
 
 
 def _no_records() -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:

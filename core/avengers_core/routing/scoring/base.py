@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from avengers_core.artifact.artifact import RouterArtifact
+from avengers_core.artifact.clusters import nearest_cosine, unit
 from avengers_core.artifact.estimation.cells import Beliefs, beliefs
-from avengers_core.artifact.estimation.familiarity import unit
 from avengers_core.artifact.statistics import Statistics
 from avengers_core.embedders.tokens import BYTES_PER_TOKEN
 from avengers_core.lazy import cached_property
@@ -159,7 +159,7 @@ class ClusterScorer:
     def features(self, queries: Queries, out: Floats | None = None) -> Floats:
         raise NotImplementedError
 
-    def _look(self, queries: Queries, features: Floats) -> None:
+    def _look(self, queries: Queries, features: Floats, cosine: Floats | None = None) -> None:
         """Note how familiar n queries are in their features, and make unlike ones humble.
 
         What little the nearest clusters say of a query that is like none of them is not believed:
@@ -169,11 +169,14 @@ class ClusterScorer:
         Args:
             queries: the queries.
             features: (n, F), of which all but the last are changed in place.
+            cosine: (n,) of each query and the artifact's centroid nearest to it; default, found.
         """
         if self._familiarity is None:
             features[:, -2] = 1.0
             return
-        familiarity = self._familiarity(queries.vectors, queries.surface, self._near)
+        if cosine is None:
+            cosine = nearest_cosine(queries.vectors, self._near)
+        familiarity = self._familiarity(cosine, queries.surface)
         if self._humble and len(rows := (familiarity < UNLIKE).nonzero()[0]):
             k = len(self._size)
             unlike = (1 - familiarity[rows] / UNLIKE)[:, None].astype(features.dtype)

@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 
 from avengers_core.artifact.artifact import RouterArtifact
-from avengers_core.artifact.clusters import Posterior, shrunk_means
+from avengers_core.artifact.clusters import Posterior, shrunk_means, unit
 from avengers_core.artifact.estimation.cells import expected_costs
-from avengers_core.artifact.estimation.familiarity import unit
 from avengers_core.artifact.hyperparameters import Hyperparameters
 from avengers_core.embedders.surface import tokens
 from avengers_core.parallel import one_thread
@@ -105,8 +104,11 @@ class CalibratedScorer(ClusterScorer):
         space = queries.vectors
         if self._augment is not None:
             space = self._augment(queries.vectors, queries.surface)
-        features = self._project(space, out)
-        self._look(queries, features)
+        # Without a refinement the clusters that vote are those that likeness is told by.
+        shared = self.knows_familiarity and self._augment is None and self.options["beta"] > 0
+        cosine = np.empty(len(space), dtype=self.dtype) if shared else None
+        features = self._project(space, out, cosine=cosine)
+        self._look(queries, features, cosine)
         return self._with_tokens(features, queries)
 
     def _with_tokens(self, features: Floats, queries: Queries) -> Floats:
