@@ -239,9 +239,10 @@ def find_path(engine: Engine, features: Floats, call: RoutingCall) -> AlphaPath:
         at_zero, at_one = (engine.rank(features, alpha, call) for alpha in (0.0, 1.0))
         low = at_zero.eligible_utility
         high = np.where(np.isneginf(low), -np.inf, at_one.utility)
-        # The nearest model is taken as if it were the same at every alpha.
-        relaxed = np.flatnonzero(at_zero.relaxed)
-        low[relaxed, at_zero.best[relaxed]] = high[relaxed, at_zero.best[relaxed]] = 0.0
+        # A fallback is the same at every alpha; the nearest model is taken as if it were.
+        settled = np.flatnonzero(at_zero.settled)
+        low[settled] = high[settled] = -np.inf
+        low[settled, at_zero.best[settled]] = high[settled, at_zero.best[settled]] = 0.0
         # A model without a known cost can be chosen at 1 alone.
         newly = np.isneginf(low[np.arange(len(low)), at_one.best])
         return _envelope(low, high, np.where(newly, at_one.best, -1))

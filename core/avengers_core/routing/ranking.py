@@ -117,6 +117,13 @@ class Ranking:
         relaxed[list(self._nearest)] = True
         return relaxed
 
+    @property
+    def settled(self) -> npt.NDArray[np.bool_]:
+        """(n,) whether something else than utility chose: the nearest model, or a fallback."""
+        if self._unfamiliar is None or self._fallback is None:
+            return self.relaxed
+        return self.relaxed | self._unfamiliar
+
     def decisions(
         self,
         votes: Callable[[int], tuple[ClusterVote, ...]],

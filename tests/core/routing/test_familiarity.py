@@ -101,6 +101,18 @@ def test_a_fallback_is_held_to_the_limits(router):
     assert router.route(UNLIKE[0], **options, unavailable={"c": "is away"}).model != "c"
 
 
+@pytest.mark.parametrize(
+    "options", [{"fallback": "c"}, {"min_familiarity": 1.0}, {"fallback": "b", "exclude": ["b"]}]
+)
+def test_the_path_over_alpha_knows_what_becomes_of_them(router, options):
+    queries = ["How much is seven times eleven? (31)", *UNLIKE]
+    path = router.alpha_path(queries, **options).path
+    assert len(path.alphas) > 1
+    for alpha, shares in zip(path.alphas, path.shares(3), strict=True):
+        chosen = [d.model for d in router.route_batch(queries, alpha=alpha, **options)]
+        assert shares.tolist() == [chosen.count(m) / len(queries) for m in router.models]
+
+
 def test_without_a_fallback_overall_means_decide(router):
     decision = router.route(LIKE, min_familiarity=1, alpha=1)
     overall = router.route("", alpha=1)
