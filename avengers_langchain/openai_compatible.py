@@ -1,22 +1,29 @@
 """The chat model for OpenAI-compatible endpoints that are not OpenAI's: it shows reasoning.
 
-``ChatOpenAI`` reads what OpenAI's own endpoint sends. Others send their reasoning as
-``reasoning_content`` or ``reasoning``, and some want it back with each tool call of a loop.
+``ChatOpenAI`` reads what OpenAI's own endpoint sends. Others send reasoning, and some want it back
+with each tool call of a loop (:mod:`avengers_core.serving.history.reasoning`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 from langchain_core.language_models import LanguageModelInput
-from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_openai import ChatOpenAI
 
 from avengers_core.serving.history import compatible_dialect
+from avengers_core.serving.history.reasoning import (
+    CONTENT,
+    KEPT,
+    Reasoning,
+    in_turns_with_calls,
+    written_back,
+)
 
-_REASONING = "reasoning_content"
+_SENT = "sent"
 
 
 class ChatOpenAICompatible(ChatOpenAI):
@@ -30,7 +37,9 @@ class ChatOpenAICompatible(ChatOpenAI):
         answers = response if isinstance(response, dict) else response.model_dump()
         choices = answers.get("choices") or ()
         for generation, choice in zip(result.generations, choices, strict=False):
-            _show(generation.message, choice.get("message"))
+            reasoning = Reasoning.of(choice.get("message"))
+            _show(generation.message, reasoning)
+            generation.message.additional_kwargs |= reasoning.kept
         (result.llm_output or {}).pop("model_provider", None)
         return result
 
@@ -40,27 +49,79 @@ class ChatOpenAICompatible(ChatOpenAI):
         made = super()._convert_chunk_to_generation_chunk(chunk, *arguments, **options)
         if made is not None:
             choices = chunk.get("choices") or (chunk.get("chunk") or {}).get("choices") or ()
-            _show(made.message, choices[0].get("delta") if choices else None)
+            delta = choices[0].get("delta") if choices else None
+            _show(made.message, Reasoning.of(delta))
             # That it says how it ends tells a stream that was cut off from one that never says.
-            made.generation_info = {"finish_reason": None, **(made.generation_info or {})}
+            made.generation_info = {
+                "finish_reason": None,
+                **(made.generation_info or {}),
+                _SENT: delta or {},
+            }
         return made
+
+    def _get_generation_chunk_from_completion(self, completion: Any) -> ChatGenerationChunk:
+        last = super()._get_generation_chunk_from_completion(completion)
+        for name in (CONTENT, *KEPT):  # the chunks before had it
+            last.message.additional_kwargs.pop(name, None)
+        return last
+
+    def _stream(self, *arguments: Any, **options: Any) -> Iterator[ChatGenerationChunk]:
+        whole = Reasoning()
+        for chunk in super()._stream(*arguments, **options):
+            yield _gathered(chunk, whole)
+        yield from _rest(whole)
+
+    async def _astream(self, *arguments: Any, **options: Any) -> AsyncIterator[ChatGenerationChunk]:
+        whole = Reasoning()
+        async for chunk in super()._astream(*arguments, **options):
+            yield _gathered(chunk, whole)
+        for chunk in _rest(whole):
+            yield chunk
 
     def _get_request_payload(
         self, input_: LanguageModelInput, *, stop: list[str] | None = None, **kwargs: Any
     ) -> dict[str, Any]:
         payload: dict[str, Any] = super()._get_request_payload(input_, stop=stop, **kwargs)
-        if compatible_dialect(self.model_name).foreign_calls == "told":
-            messages = self._convert_input(input_).to_messages()
-            for message, sent in zip(messages, payload.get("messages", ()), strict=False):
-                reasoning = message.additional_kwargs.get(_REASONING)
-                if reasoning and isinstance(message, AIMessage):
-                    sent[_REASONING] = reasoning
+        messages = self._convert_input(input_).to_messages()
+        told = compatible_dialect(self.model_name).foreign_calls == "told"
+        if told or any(name in m.additional_kwargs for m in messages for name in KEPT):
+            called = in_turns_with_calls([_spoken(message) for message in messages])
+            for message, sent, in_loop in zip(
+                messages, payload.get("messages", ()), called, strict=False
+            ):
+                if isinstance(message, AIMessage):
+                    kept = message.additional_kwargs
+                    text = str(kept.get(CONTENT) or "")
+                    wanted = told and in_loop and bool(text or message.tool_calls)
+                    written_back(sent, text, kept, wants_text=wanted)
         return payload
 
 
-def _show(message: BaseMessage, sent: Mapping[str, Any] | None) -> None:
+def _spoken(message: BaseMessage) -> tuple[Any, bool]:
+    role = "user" if isinstance(message, HumanMessage) else "assistant"
+    return role, isinstance(message, AIMessage) and bool(message.tool_calls)
+
+
+def _show(message: BaseMessage, reasoning: Reasoning) -> None:
     # By this mark the framework reads it as OpenAI's, which sends no reasoning.
     message.response_metadata.pop("model_provider", None)
-    reasoning = (sent or {}).get(_REASONING) or (sent or {}).get("reasoning")
-    if isinstance(reasoning, str) and reasoning:
-        message.additional_kwargs[_REASONING] = reasoning
+    if reasoning.text:
+        message.additional_kwargs[CONTENT] = reasoning.text
+
+
+def _gathered(chunk: ChatGenerationChunk, whole: Reasoning) -> ChatGenerationChunk:
+    """A chunk of a stream; that with which an answer ends has what is kept of its reasoning.
+
+    The framework would put the pieces together by index alone, and write formats twice.
+    """
+    info = chunk.generation_info or {}
+    whole.add(info.pop(_SENT, {}))
+    if info.get("finish_reason") and whole.kept:
+        chunk.message.additional_kwargs |= whole.kept
+        whole.clear()
+    return chunk
+
+
+def _rest(whole: Reasoning) -> Iterator[ChatGenerationChunk]:
+    if kept := whole.kept:
+        yield ChatGenerationChunk(message=AIMessageChunk(content="", additional_kwargs=kept))

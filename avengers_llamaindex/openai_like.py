@@ -2,16 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+from llama_index.core.base.llms.types import (
+    ChatMessage,
+    ChatResponse,
+    ChatResponseAsyncGen,
+    ChatResponseGen,
+    MessageRole,
+    ThinkingBlock,
+)
+from llama_index.llms.openai.utils import to_openai_message_dicts
 from llama_index.llms.openai_like import OpenAILike  # type: ignore[import-untyped]
 from pydantic import Field
 
+from avengers_core.serving.history import compatible_dialect
+from avengers_core.serving.history.reasoning import (
+    SIGNED,
+    Reasoning,
+    in_turns_with_calls,
+    written_back,
+)
+from avengers_llamaindex.history.reading import calls_of, kept_of, reasoning_of
+from avengers_llamaindex.history.writers import ANSWERS
+
 
 class KeylessOpenAILike(OpenAILike):  # type: ignore[misc]
-    """An ``OpenAILike`` that does not show its key, and sends no temperature unless told one.
+    """An ``OpenAILike`` that does not show its key, sends no temperature unless told one, and
+    shows all reasoning, which it sends back to those models that want it.
 
-    LlamaIndex sends 0.1 by itself, which some models refuse.
+    LlamaIndex sends a temperature of 0.1 by itself, which some models refuse.
     """
 
     api_key: str | None = Field(default=None, repr=False, exclude=True)
@@ -28,3 +49,94 @@ class KeylessOpenAILike(OpenAILike):  # type: ignore[misc]
 
     def __getstate__(self) -> dict[str, Any]:
         raise TypeError("it holds a key; pickle the AvengersLLM, which makes it again")
+
+    # -- reasoning --
+
+    def _chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
+        return _shown(super()._chat(messages, **self._with_reasoning(messages, kwargs)))
+
+    async def _achat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
+        return _shown(await super()._achat(messages, **self._with_reasoning(messages, kwargs)))
+
+    def _stream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseGen:
+        chunks = super()._stream_chat(messages, **self._with_reasoning(messages, kwargs))
+
+        def shown() -> ChatResponseGen:
+            whole = Reasoning()
+            for chunk in chunks:
+                yield _shown(chunk, whole)
+
+        return shown()
+
+    async def _astream_chat(
+        self, messages: Sequence[ChatMessage], **kwargs: Any
+    ) -> ChatResponseAsyncGen:
+        chunks = await super()._astream_chat(messages, **self._with_reasoning(messages, kwargs))
+
+        async def shown() -> ChatResponseAsyncGen:
+            whole = Reasoning()
+            async for chunk in chunks:
+                yield _shown(chunk, whole)
+
+        return shown()
+
+    def _with_reasoning(
+        self, messages: Sequence[ChatMessage], arguments: dict[str, Any]
+    ) -> dict[str, Any]:
+        """A call's arguments, with the messages in them where reasoning has to go back: OpenAI's
+        client has no place for it in the messages themselves."""
+        told = compatible_dialect(self.model).foreign_calls == "told"
+        kept = [kept_of(m) if m.role in ANSWERS else {} for m in messages]
+        if not told and not any(kept):
+            return arguments
+        written: Any = to_openai_message_dicts(messages, model=self.model)
+        called = in_turns_with_calls([_spoken(message) for message in messages])
+        changed = False
+        for message, sent, own, in_loop in zip(messages, written, kept, called, strict=True):
+            if message.role in ANSWERS:
+                text = reasoning_of(message)
+                wanted = told and in_loop and bool(text or calls_of(message))
+                written_back(sent, text, own, wants_text=wanted)
+                changed |= wanted or bool(own)
+        if not changed:
+            return arguments
+        body = {**self.additional_kwargs.get("extra_body", {}), **arguments.get("extra_body", {})}
+        return {**arguments, "extra_body": {**body, "messages": written}}
+
+
+def _spoken(message: ChatMessage) -> tuple[Any, bool]:
+    user = message.role == MessageRole.USER
+    return "user" if user else "assistant", message.role in ANSWERS and bool(calls_of(message))
+
+
+def _shown(response: ChatResponse, whole: Reasoning | None = None) -> ChatResponse:
+    """A response, or a chunk of one, with a block of all reasoning so far.
+
+    Args:
+        response: as the framework's client reads it, which in a stream is all until then.
+        whole: what came of the reasoning of a stream before.
+    """
+    reasoning = Reasoning() if whole is None else whole
+    added = ""
+    for choice in getattr(response.raw, "choices", None) or ():
+        said = getattr(choice, "delta", None) or getattr(choice, "message", None)
+        added = reasoning.add(_sent(said))
+        break
+    if not reasoning:
+        return response
+    blocks = [b for b in response.message.blocks if not isinstance(b, ThinkingBlock)]
+    thought = ThinkingBlock(content=reasoning.text, additional_information=reasoning.kept)
+    response.message.blocks = [thought, *blocks]
+    if added and whole is not None:
+        response.additional_kwargs["thinking_delta"] = added
+    return response
+
+
+def _sent(said: Any) -> dict[str, Any]:
+    """A message or delta as the server sent it, as far as OpenAI's client does not know it."""
+    calls = [
+        {"id": call.id, SIGNED: signed}
+        for call in getattr(said, "tool_calls", None) or ()
+        if (signed := getattr(call, SIGNED, None))
+    ]
+    return {**(getattr(said, "model_extra", None) or {}), "tool_calls": calls}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from langchain_core.messages import AIMessage, BaseMessage
 
 from avengers_core.serving.history import Target
+from avengers_core.serving.history.reasoning import CONTENT, KEPT
 
 
 def writer_of(message: BaseMessage) -> str | None:
@@ -31,8 +32,7 @@ def is_own(message: BaseMessage, writer: str | None, target: Target) -> bool:
     providers = target.dialect.providers
     if provider is not None and providers and provider not in providers:
         return False  # the same name, but it is another backend's by now
-    told = target.dialect.foreign_calls == "told"
-    if told and not target.reads_reasoning and _lost_its_reasoning(message):
+    if target.wants_reasoning and not target.reads_reasoning and _lost_its_reasoning(message):
         return False
     if writer is not None:
         return writer == target.model
@@ -44,4 +44,4 @@ def _lost_its_reasoning(message: BaseMessage) -> bool:
     """Whether a call comes without the reasoning that has to come back with it: ``ChatOpenAI``
     does not read it."""
     calls = isinstance(message, AIMessage) and message.tool_calls
-    return bool(calls) and not message.additional_kwargs.get("reasoning_content")
+    return bool(calls) and not any(message.additional_kwargs.get(name) for name in (CONTENT, *KEPT))

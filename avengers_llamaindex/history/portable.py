@@ -38,8 +38,9 @@ def portable(
     turns = []
     for message in messages:
         own = message.role in ANSWERS and writer_of(message) == target.model
-        if own and dialect.foreign_calls == "told" and calls_of(message):
-            own = bool(reasoning_of(message))  # without it, its own call is refused too
+        if own and target.wants_reasoning and not target.reads_reasoning and calls_of(message):
+            # Without it, its own call is refused, too.
+            own = dialect.foreign_calls == "told" and bool(reasoning_of(message))
         turns.append(turn_of(message, dialect, own))
     return [message_of(turn, target) for turn in carried_over(turns, dialect)]
 

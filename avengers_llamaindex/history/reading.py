@@ -35,6 +35,7 @@ from avengers_core.serving.history import (
     sources,
     without_thoughts,
 )
+from avengers_core.serving.history.reasoning import KEPT
 from avengers_llamaindex.history.writers import ANSWERS
 
 _ROLES: dict[MessageRole, Role] = {
@@ -82,6 +83,16 @@ def reasoning_of(message: ChatMessage) -> str:
     """The thoughts in a message."""
     blocks = [block for block in message.blocks if isinstance(block, ThinkingBlock)]
     return "\n".join(block.content for block in blocks if block.content)
+
+
+def kept_of(message: ChatMessage) -> dict[str, Any]:
+    """What is kept in a message of its reasoning beside the text, for the server that sent it."""
+    kept: dict[str, Any] = {}
+    for block in message.blocks:
+        if isinstance(block, ThinkingBlock):
+            told = block.additional_information
+            kept |= {name: told[name] for name in KEPT if told.get(name)}
+    return kept
 
 
 def calls_of(message: ChatMessage) -> tuple[Call, ...]:

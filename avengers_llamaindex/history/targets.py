@@ -25,6 +25,7 @@ from avengers_core.serving.history import (
 )
 
 _NOTHING: frozenset[str] = frozenset()
+_KEEPS_REASONING = "KeylessOpenAILike"  # and writes it back itself
 
 
 def target_of(model: str, backend: BaseLLM) -> Target:
@@ -39,11 +40,16 @@ def target_of(model: str, backend: BaseLLM) -> Target:
     dialect = _dialect(name, backend)
     # These write into the messages that they are given.
     writes = dialect.name == "gemini" or getattr(backend, "cache_idx", None) is not None
-    return Target(model, dialect, name or None, copies=writes)
+    reads = _KEEPS_REASONING in _classes(backend)
+    return Target(model, dialect, name or None, copies=writes, reads_reasoning=reads)
+
+
+def _classes(backend: BaseLLM) -> set[str]:
+    return {parent.__name__ for parent in type(backend).__mro__}
 
 
 def _dialect(name: str, backend: Any) -> Dialect:
-    classes = {parent.__name__ for parent in type(backend).__mro__}
+    classes = _classes(backend)
     if "BedrockConverse" in classes:
         return BEDROCK
     if "Anthropic" in classes:

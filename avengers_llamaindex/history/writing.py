@@ -63,7 +63,7 @@ def _sent(turn: Turn, target: Target) -> ChatMessage:
     """A message as it is; where its client would write into it, or leave something out, a copy."""
     message: ChatMessage = turn.source
     beside = message.additional_kwargs
-    if turn.own and turn.calls and target.dialect.foreign_calls == "told":
+    if turn.own and turn.calls and target.wants_reasoning and not target.reads_reasoning:
         return _with_reasoning(message)
     if "avengers" in beside and "tool_calls" in beside:  # it may be sent with all that is there
         beside = {key: value for key, value in beside.items() if key != "avengers"}

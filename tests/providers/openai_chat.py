@@ -1,8 +1,9 @@
 """Chat completions: what OpenAI, and servers that speak its protocol, refuse and answer.
 
 The name of a model says whose rules hold: ``mistral...`` Mistral's, ``deepseek...`` those of a
-server that wants its reasoning back, ``gemma...`` those of a chat template on a local server,
-any other OpenAI's.
+server that wants its reasoning back, ``google/gemini-3...`` OpenRouter's for a Gemini that signs
+its calls, ``gemini-3...`` Google's own for the same, ``gemma...`` those of a chat template on a
+local server, any other OpenAI's.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from call_settings import check_chat
-from strict_answers import Answer, RefusalError, asked, require
+from strict_answers import Answer, RefusalError, asked, require, signature
 
 Json = dict[str, Any]
 
@@ -41,21 +42,24 @@ def check(body: Json, model: str) -> None:
     check_chat(body, model)
     messages = body["messages"]
     require(messages, "[] is too short - 'messages'")
-    reasons = "deepseek" in model
+    beside = {"reasoning_content"} if "deepseek" in model else set()
+    beside |= {"reasoning", "reasoning_details"} if "/" in model else set()
     for i, message in enumerate(messages):
-        _check_message(message, f"messages[{i}]", reasons)
-    _check_calls(messages)
-    if reasons:
+        _check_message(message, f"messages[{i}]", beside)
+    _check_calls(messages, {"extra_content"} if "gemini" in model else set())
+    if "deepseek" in model:
         _check_reasoning(messages)
+    if "gemini-3" in model:
+        _check_signed(messages, model)
     if "mistral" in model:
         _check_mistral(messages)
     if "gemma" in model or "mistral" in model:
         _check_template(messages)
 
 
-def _check_message(message: Json, where: str, reasons: bool) -> None:
-    allowed = _MESSAGE_KEYS | ({"reasoning_content"} if reasons else set())
-    require(not set(message) - allowed, f"Unrecognized key at {where}: {set(message) - allowed}")
+def _check_message(message: Json, where: str, beside: set[str]) -> None:
+    unknown = set(message) - _MESSAGE_KEYS - beside
+    require(not unknown, f"Unrecognized key at {where}: {unknown}")
     role, content = message["role"], message.get("content")
     # https://github.com/langchain-ai/langchain/issues/35054: names without spaces.
     name = message.get("name")
@@ -91,7 +95,7 @@ def _check_part(part: Json, where: str) -> None:
         require(fits, f"{where}: unsupported audio format")
 
 
-def _check_calls(messages: list[Json]) -> None:
+def _check_calls(messages: list[Json], beside: set[str]) -> None:
     """Each call is followed by its result, each result follows its call.
 
     https://github.com/anomalyco/opencode/issues/12653: identifiers of at most 40 characters.
@@ -110,6 +114,8 @@ def _check_calls(messages: list[Json]) -> None:
         require(not open_calls, f"tool_call_ids did not have response messages: {open_calls}")
         for call in message.get("tool_calls") or ():
             where = f"messages[{i}].tool_calls"
+            known = {"id", "type", "function", *beside}
+            require(set(call) <= known, f"Unknown parameter in {where}: {call}")
             require(isinstance(call["id"], str) and call["id"], f"Invalid '{where}.id'")
             require(len(call["id"]) <= 40, f"Invalid '{where}.id': string too long")
             require(call["id"] not in open_calls, f"Duplicate '{where}.id'")
@@ -122,10 +128,40 @@ def _check_calls(messages: list[Json]) -> None:
 
 
 def _check_reasoning(messages: list[Json]) -> None:
-    """https://api-docs.deepseek.com/guides/thinking_mode: turns with tool calls carry theirs."""
+    """https://api-docs.deepseek.com/guides/thinking_mode: turns with tool calls carry theirs;
+    https://api-docs.deepseek.com/guides/reasoning_model: in others it was refused."""
+    called = False
     for i, message in enumerate(messages):
-        missing = message.get("tool_calls") and "reasoning_content" not in message
+        called = message["role"] != "user" and (called or bool(message.get("tool_calls")))
+        missing = message.get("tool_calls") and message.get("reasoning_content") is None
         require(not missing, f"Missing `reasoning_content` field in the assistant message at {i}")
+        beside = "reasoning_content" in message and not called
+        require(not beside, f"`reasoning_content` in the messages at {i}")
+
+
+def _check_signed(messages: list[Json], model: str) -> None:
+    """https://openrouter.ai/docs/guides/best-practices/reasoning-tokens and
+    https://ai.google.dev/gemini-api/docs/thought-signatures#openai: the calls of the turn under way
+    come back as they were sent."""
+    for message in reversed(messages):
+        if message["role"] == "user":
+            return
+        if calls := message.get("tool_calls"):
+            found = message.get("reasoning_details") if "/" in model else calls[0]
+            known = _details(model) if "/" in model else {**calls[0], **_extra(model)}
+            require(found == known, f"Function call is missing a thought_signature: {found}")
+
+
+def _details(model: str) -> list[Json]:
+    of = {"index": 0, "format": "google-gemini-v1"}  # both have this index
+    return [
+        {**of, "type": "reasoning.text", "text": "Let me think."},
+        {**of, "type": "reasoning.encrypted", "data": signature(model, "call")},
+    ]
+
+
+def _extra(model: str) -> Json:
+    return {"extra_content": {"google": {"thought_signature": signature(model, "call")}}}
 
 
 def _check_mistral(messages: list[Json]) -> None:
@@ -163,6 +199,8 @@ def whole(body: Json, model: str, answer: Answer) -> Json:
     message: Json = {"role": "assistant", "content": answer.text or None}
     if "deepseek" in model:
         message["reasoning_content"] = answer.thought
+    if "/gemini-3" in model:
+        message |= {"reasoning": answer.thought, "reasoning_details": _details(model)}
     if answer.call:
         message["tool_calls"] = [_call(answer, model)]
     finish = "tool_calls" if answer.call else "stop"
@@ -181,6 +219,13 @@ def stream(body: Json, model: str, answer: Answer) -> Iterator[str]:
     deltas: list[Json] = [{"role": "assistant", "content": ""}]
     if "deepseek" in model:
         deltas.append({"reasoning_content": answer.thought})
+    if "/gemini-3" in model:
+        thought, signed = _details(model)
+        deltas += [
+            {"reasoning": piece, "reasoning_details": [{**thought, "text": piece}]}
+            for piece in re.findall(r"\S+\s*", answer.thought)
+        ]
+        deltas.append({"content": "", "reasoning_details": [signed]})
     deltas += [{"content": word} for word in re.findall(r"\S+\s*", answer.text)]
     if answer.call:
         deltas.append({"tool_calls": [{"index": 0, **_call(answer, model)}]})
@@ -197,7 +242,8 @@ def _call(answer: Answer, model: str) -> Json:
     if "odd" in model:  # such as Kimi's
         call_id = f"functions.{answer.call}:{answer.number}"
     function = {"name": answer.call, "arguments": json.dumps({"query": "x"})}
-    return {"id": call_id, "type": "function", "function": function}
+    signed = _extra(model) if model.startswith("gemini-3") else {}
+    return {"id": call_id, "type": "function", "function": function, **signed}
 
 
 def _event(event: Json) -> str:

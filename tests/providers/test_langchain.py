@@ -3,6 +3,7 @@ server that refuses what the real ones refuse."""
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
@@ -108,6 +109,7 @@ KINDS: dict[str, Callable[[str, str], BaseChatModel]] = {
     "compatible, a chat template": _openai("gemma-3-27b"),
     "compatible, mistral": _openai("mistral-large"),
     "compatible, reasoning_content": _openai("deepseek-v4"),
+    "compatible, signed calls": _openai("google/gemini-3-pro"),
     "responses": _openai("gpt-5", use_responses_api=True),
     "responses, another model": _openai("gpt-5-mini", use_responses_api=True),
     "claude": _claude("claude-sonnet-4-5"),
@@ -272,24 +274,45 @@ def test_an_agent_may_be_called_by_a_name_that_openai_does_not_take(strict: Stri
     assert strict.refused == []
 
 
+REASONERS = ["deepseek-v4", "google/gemini-3-pro", "gemini-3-flash"]
+
+
 @pytest.mark.parametrize("streamed", [False, True])
-def test_reasoning_of_an_endpoint_is_shown_and_goes_back(
-    strict: StrictServer, streamed: bool
+@pytest.mark.parametrize("model", REASONERS)
+async def test_reasoning_of_an_endpoint_is_shown_and_goes_back(
+    strict: StrictServer, model: str, streamed: bool
 ) -> None:
-    models = ["deepseek-v4", "odd-model"]
-    router = router_of(models)
+    router = router_of([*REASONERS, "odd-model"])
     made_here = AvengersChatModel(router=router, base_url=f"{strict.url}/v1", api_key="k")
     llm = made_here.bind_tools([search])
+    messages: list[BaseMessage] = [HumanMessage("Who are you?")]
+    messages += [await _awaited(llm, messages, model, streamed), HumanMessage("Search, please.")]
+    for ask in (_asked, _awaited):
+        answer = ask(llm, messages, model, streamed)
+        answer = await answer if inspect.isawaitable(answer) else answer
+        shown = [b["reasoning"] for b in answer.content_blocks if b["type"] == "reasoning"]
+        assert shown == ([] if model == "gemini-3-flash" else ["Let me think."])
+        (call,) = answer.tool_calls
+        messages += [answer, ToolMessage("found, search again, please", tool_call_id=call["id"])]
+    messages += [HumanMessage("Thank you.")]
+    # Neither of the calls is told in words.
+    assert _asked(llm, messages, model, streamed).text.startswith("I am ")
+    sent = strict.requests[-1][1]["messages"]
+    assert len([message for message in sent if message.get("tool_calls")]) == 2
+    for other in ("odd-model", *(set(REASONERS) - {model})):
+        _asked(llm, messages[:-2], other, streamed)
+        assert "Let me think." not in str(strict.requests[-1][1])
+    assert strict.refused == []
+
+
+@pytest.mark.parametrize("model", REASONERS)
+def test_a_call_whose_reasoning_got_lost_is_told_in_words(strict: StrictServer, model: str) -> None:
+    client = ChatOpenAI(model=model, base_url=f"{strict.url}/v1", api_key="k", max_retries=0)
+    llm = AvengersChatModel(router=router_of(REASONERS), models={model: client})
     messages: list[BaseMessage] = [HumanMessage("Search, please.")]
-    answer = _asked(llm, messages, models[0], streamed)
-    (reasoning,) = (b for b in answer.content_blocks if b["type"] == "reasoning")
-    assert reasoning["reasoning"] == "Let me think."
-    (call,) = answer.tool_calls
-    messages += [answer, ToolMessage("found", tool_call_id=call["id"])]
-    assert _asked(llm, messages, models[0], streamed).text.startswith("I am ")
-    assert strict.requests[-1][1]["messages"][1]["reasoning_content"] == "Let me think."
-    _asked(llm, messages, models[1], streamed)
-    assert "Let me think." not in str(strict.requests[-1][1])
+    messages.append(llm.bind_tools([search]).invoke(messages))
+    messages.append(ToolMessage("found", tool_call_id=messages[-1].tool_calls[0]["id"]))
+    assert llm.invoke(messages).text.startswith("I am ")
     assert strict.refused == []
 
 

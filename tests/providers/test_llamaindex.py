@@ -105,6 +105,7 @@ KINDS: dict[str, Make] = {
     "compatible, a chat template": _like("gemma-3-27b"),
     "compatible, mistral": _like("mistral-large"),
     "compatible, reasoning_content": _like("deepseek-v4"),
+    "compatible, signed calls": _like("google/gemini-3-pro"),
     "responses": lambda url: OpenAIResponses(
         "gpt-5", api_base=f"{url}/v1", api_key="any", max_retries=0
     ),
@@ -232,6 +233,48 @@ async def test_awaited_too_everyone_goes_on_with_others(strict: StrictServer) ->
             assert "I am " in str((await answer(conversation.messages, reader, streamed)).content)
             conversation.say("And you?")
             assert "I am " in str((await answer(conversation.messages, writer, streamed)).content)
+    assert strict.refused == []
+
+
+REASONERS = ["deepseek-v4", "google/gemini-3-pro", "gemini-3-flash"]
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize("model", REASONERS)
+async def test_reasoning_of_an_endpoint_is_shown_and_goes_back(
+    strict: StrictServer, model: str, streamed: bool
+) -> None:
+    router = router_of([*REASONERS, "odd-model"])
+    llm = AvengersLLM(router=router, base_url=f"{strict.url}/v1", api_key="k")
+
+    async def answer(awaited: bool, model: str, messages: list[ChatMessage]) -> ChatMessage:
+        given = {"tools": [SEARCH], "chat_history": messages, "model": model}
+        if streamed and awaited:
+            *_, last = [c async for c in await llm.astream_chat_with_tools(**given)]
+        elif streamed:
+            *_, last = llm.stream_chat_with_tools(**given)
+        else:
+            last = await llm.achat_with_tools(**given) if awaited else llm.chat_with_tools(**given)
+        return last.message
+
+    messages = [ChatMessage("Who are you?")]
+    messages += [await answer(False, model, messages), ChatMessage("Search, please.")]
+    for awaited in (False, True):
+        said = await answer(awaited, model, messages)
+        shown = [b.content for b in said.blocks if isinstance(b, ThinkingBlock) and b.content]
+        assert shown == ([] if model == "gemini-3-flash" else ["Let me think."])
+        (call,) = (b for b in said.blocks if isinstance(b, ToolCallBlock))
+        kwargs = {"tool_call_id": call.tool_call_id}
+        result = "found, search again, please"
+        messages += [said, ChatMessage(result, role="tool", additional_kwargs=kwargs)]
+    messages.append(ChatMessage("Thank you."))
+    # Neither of the calls is told in words.
+    assert "I am " in str((await answer(True, model, messages)).content)
+    sent = strict.requests[-1][1]["messages"]
+    assert len([message for message in sent if message.get("tool_calls")]) == 2
+    for other in ("odd-model", *(set(REASONERS) - {model})):
+        await answer(False, other, messages[:-2])
+        assert "Let me think." not in str(strict.requests[-1][1])
     assert strict.refused == []
 
 

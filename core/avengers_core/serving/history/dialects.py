@@ -139,6 +139,13 @@ class Target:
     copies: bool = False
     reads_reasoning: bool = False
 
+    @property
+    def wants_reasoning(self) -> bool:
+        """Whether its own calls have to come back with the reasoning that they came with, for
+        which its client has to keep it."""
+        compatible = self.dialect.name.startswith("openai compatible")
+        return compatible and self.dialect.foreign_calls != "kept"
+
 
 OPENAI = Dialect(
     "openai",
@@ -175,6 +182,9 @@ OPENAI_COMPATIBLE = Dialect(
 )
 OPENAI_COMPATIBLE_REASONING = replace(
     OPENAI_COMPATIBLE, name="openai compatible, reasoning_content", foreign_calls="told"
+)
+OPENAI_COMPATIBLE_SIGNED = replace(
+    OPENAI_COMPATIBLE, name="openai compatible, signed calls", foreign_calls="told in the loop"
 )
 MISTRAL = replace(
     OPENAI_COMPATIBLE,
@@ -277,6 +287,8 @@ def compatible_dialect(model: str) -> Dialect:
     """What a model behind an OpenAI-compatible endpoint accepts, by its name."""
     if _REASONS.search(model):
         return OPENAI_COMPATIBLE_REASONING
+    if is_gemini_3_or_later(model):
+        return OPENAI_COMPATIBLE_SIGNED
     if _MISTRAL.search(model):
         return MISTRAL
     strict = _IN_TURN.search(model) is not None

@@ -1,0 +1,147 @@
+"""What OpenAI-compatible servers send of a model's reasoning, and what of it they want back.
+
+Three ways are in use, also side by side: a text, as ``reasoning_content`` or ``reasoning``;
+OpenRouter's ``reasoning_details``, a list whose entries may be signed or encrypted
+(https://openrouter.ai/docs/guides/best-practices/reasoning-tokens); and Google's
+``extra_content``, which signs single tool calls
+(https://ai.google.dev/gemini-api/docs/thought-signatures#openai).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from avengers_core.serving.history.turns import Role
+
+CONTENT = "reasoning_content"
+DETAILS = "reasoning_details"
+SIGNED = "extra_content"
+KEPT = (DETAILS, SIGNED)
+"""What is kept for the server that sent it, beside the text."""
+
+_PIECES = ("text", "summary", "data")  # of an entry, what a stream sends piece by piece
+
+
+@dataclass
+class Reasoning:
+    """What a server sends of a model's reasoning, as a whole or delta by delta.
+
+    Attributes:
+        text: of the thoughts.
+        details: the entries of ``reasoning_details``, those of a stream put together.
+        signed: identifier of a tool call -> its ``extra_content``.
+    """
+
+    text: str = ""
+    details: list[dict[str, Any]] = field(default_factory=list)
+    signed: dict[str, Any] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return bool(self.text or self.details or self.signed)
+
+    @classmethod
+    def of(cls, message: Mapping[str, Any] | None) -> Reasoning:
+        """That of a whole message, or of a single delta."""
+        reasoning = cls()
+        reasoning.add(message or {})
+        return reasoning
+
+    def clear(self) -> None:
+        """Forget what is kept."""
+        self.details, self.signed = [], {}
+
+    @property
+    def kept(self) -> dict[str, Any]:
+        """What there is to keep of :data:`KEPT`, by its name."""
+        found = {DETAILS: self.details, SIGNED: self.signed}
+        return {name: value for name, value in found.items() if value}
+
+    def add(self, message: Mapping[str, Any]) -> str:
+        """Take in a message or a delta of one.
+
+        Args:
+            message: as the server sent it.
+
+        Returns:
+            The text that it adds.
+        """
+        fragments = message.get(DETAILS)
+        fragments = fragments if isinstance(fragments, list) else ()
+        given = message.get(CONTENT) or message.get("reasoning")
+        added = given if isinstance(given, str) else ""
+        for fragment in fragments:
+            if isinstance(fragment, Mapping):
+                self._put(fragment)
+                added += "" if given else str(fragment.get("text") or fragment.get("summary") or "")
+        for call in message.get("tool_calls") or ():
+            if isinstance(call, Mapping) and call.get(SIGNED) and call.get("id"):
+                self.signed[call["id"]] = call[SIGNED]
+        self.text += added
+        return added
+
+    def _put(self, fragment: Mapping[str, Any]) -> None:
+        """Add an entry, or a piece of the last one: pieces have its type and its index."""
+        last = self.details[-1] if self.details else None
+        same = (
+            last is not None
+            and fragment.get("index") is not None
+            and all(last.get(key) == fragment.get(key) for key in ("type", "index"))
+        )
+        if last is None or not same:
+            self.details.append(dict(fragment))
+            return
+        for name, value in fragment.items():
+            if name in _PIECES and isinstance(value, str):
+                last[name] = (last.get(name) or "") + value
+            elif value is not None:
+                last[name] = value
+
+
+def written_back(
+    sent: dict[str, Any], text: str, kept: Mapping[str, Any], *, wants_text: bool
+) -> None:
+    """Write a model's own reasoning into the message that goes back to it.
+
+    Args:
+        sent: the message of the request, which is changed.
+        text: of the thoughts.
+        kept: what :attr:`Reasoning.kept` gave.
+        wants_text: the server wants ``reasoning_content`` with this message, be it empty.
+    """
+    if wants_text:
+        sent[CONTENT] = text
+    if details := kept.get(DETAILS):
+        sent[DETAILS] = [_stateless(entry) for entry in details]
+    if signed := kept.get(SIGNED):
+        sent["tool_calls"] = [
+            {**call, SIGNED: signed[call["id"]]} if call.get("id") in signed else call
+            for call in sent.get("tool_calls") or ()
+        ]
+
+
+def in_turns_with_calls(messages: Sequence[tuple[Role, bool]]) -> list[bool]:
+    """Which messages are of a turn in which tools were called.
+
+    Servers that want ``reasoning_content`` back want it from these, the last answer included; of
+    other turns it is ignored, or refused.
+
+    Args:
+        messages: who speaks, and whether tools are called. A turn goes from one message of the
+            user's to the next.
+    """
+    turn, with_calls = 0, set[int]()
+    turns = []
+    for role, calls in messages:
+        turn += role == "user"
+        turns.append(turn)
+        if calls:
+            with_calls.add(turn)
+    return [of in with_calls for of in turns]
+
+
+def _stateless(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """An entry without the identifier of an item that OpenAI's server would be asked for."""
+    own = str(entry.get("id") or "")
+    return {k: v for k, v in entry.items() if k != "id" or not own.startswith("rs_")}
