@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any, cast
 
 from langchain_core.callbacks import (
-    AsyncCallbackManager,
     AsyncCallbackManagerForLLMRun,
-    CallbackManager,
     CallbackManagerForLLMRun,
 )
-from langchain_core.language_models import BaseChatModel, LanguageModelInput
 from langchain_core.language_models.base import LangSmithParams
 from langchain_core.load.serializable import SerializedConstructor, SerializedNotImplemented
-from langchain_core.messages import AIMessageChunk, BaseMessage
+from langchain_core.messages import BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
-from langchain_core.runnables import RunnableConfig
 
 from avengers_core.embedders.tokens import estimate_tokens
 from avengers_core.serving.backends.model_settings import ModelSettings
@@ -25,13 +21,14 @@ from avengers_core.serving.routing_settings import CONFIG
 from avengers_core.serving.settings import OF_A_CALL, ServingSettings, given
 from avengers_langchain.backends import Backends
 from avengers_langchain.binding import BindsConfig
-from avengers_langchain.calling.answers import Asked, Method, begun_in, known_run, streamed_run
+from avengers_langchain.calling.answers import Asked, Method
 from avengers_langchain.calling.calls import Call, closing, structured_of, tools_of
+from avengers_langchain.calling.runs import KnowsItsRun, streamed_run
 from avengers_langchain.question import ROUTING_QUERY, current_run, prompt_variables, read
 from avengers_langchain.serialization import dump_models, load_models, without_secrets
 
 
-class AvengersChatModel(ServingSettings, BindsConfig, BaseChatModel):  # type: ignore[misc]
+class AvengersChatModel(ServingSettings, BindsConfig, KnowsItsRun):  # type: ignore[misc]
     """Answers each call with the model that has the best balance of expected score and cost.
 
     A drop-in for any LangChain chat model: every call is handed to the same method of the chosen
@@ -127,45 +124,6 @@ class AvengersChatModel(ServingSettings, BindsConfig, BaseChatModel):  # type: i
         return pool
 
     # -- what the framework calls --
-
-    def stream(
-        self,
-        input: LanguageModelInput,
-        config: RunnableConfig | None = None,
-        *,
-        stop: list[str] | None = None,
-        **kwargs: Any,
-    ) -> Iterator[AIMessageChunk]:
-        """The answer in parts, as they come."""
-        config, run = known_run(config, CallbackManager, self.callbacks)
-        chunks = super().stream(input, config, stop=stop, **kwargs)
-        with begun_in(run):
-            first = next(chunks, None)
-        if first is not None:
-            yield first
-        yield from chunks
-
-    async def astream(
-        self,
-        input: LanguageModelInput,
-        config: RunnableConfig | None = None,
-        *,
-        stop: list[str] | None = None,
-        **kwargs: Any,
-    ) -> AsyncIterator[AIMessageChunk]:
-        """:meth:`stream`, asynchronously."""
-        config, run = known_run(config, AsyncCallbackManager, self.callbacks)
-        chunks = super().astream(input, config, stop=stop, **kwargs)
-        try:
-            with begun_in(run):
-                first = await anext(chunks, None)
-            if first is not None:
-                yield first
-            async for chunk in chunks:
-                yield chunk
-        finally:
-            if isinstance(chunks, AsyncGenerator):
-                await chunks.aclose()
 
     def _generate(
         self,

@@ -3,19 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
-from dataclasses import dataclass, field
-from typing import Any, Literal, cast
-from uuid import UUID, uuid4
+from dataclasses import dataclass
+from typing import Any, Literal
 
-from langchain_core.callbacks import BaseCallbackManager
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, ToolMessage
 from langchain_core.messages.ai import add_usage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
-from langchain_core.runnables import RunnableConfig
-from langchain_core.runnables.config import ensure_config
-from langchain_core.tracers.base import BaseTracer
 
 from avengers_core.routing.decision import RoutingDecision
 from avengers_core.serving.answering import Answering, Vote, answering, text_key
@@ -24,6 +17,7 @@ from avengers_core.serving.resilience.failover import Attempt
 from avengers_core.serving.watching.outcome import Tokens
 from avengers_langchain.backends import Backends
 from avengers_langchain.calling.calls import Call, as_chunk
+from avengers_langchain.calling.runs import tag_run
 from avengers_langchain.tools import ANSWERED_BY
 
 Method = Literal["generate", "agenerate", "stream", "astream"]
@@ -164,79 +158,6 @@ def _says_anything(message: BaseMessage) -> bool:
 def _is_said(block: Any) -> bool:
     # Of a text only its words count; any other block is something.
     return not isinstance(block, dict) or block.get("type") != "text" or bool(block.get("text"))
-
-
-def tag_run(known: Any, model: str, traced: Mapping[str, str]) -> None:
-    """Tag a run with who answered it, also in the tracers that have begun it already.
-
-    Args:
-        known: its manager or what stands for it, if there is one.
-        model: who answered.
-        traced: what traces call it and its provider (``ls_provider``, ``ls_model_name``).
-    """
-    if known is None:
-        return
-    tag = f"avengers:{model}"
-    known.tags = [*(known.tags or ()), tag]
-    known.metadata = {**(known.metadata or {}), **traced}
-    run_id = known.run_id
-    for handler in known.handlers:
-        runs = getattr(handler, "run_map", {})
-        run = runs.get(str(run_id)) or runs.get(run_id)
-        if isinstance(handler, BaseTracer) and run is not None:
-            run.tags = [*(run.tags or ()), tag]
-            run.extra = {**run.extra, "metadata": {**run.extra.get("metadata", {}), **traced}}
-        elif isinstance(run, dict) and isinstance(run.get("metadata"), dict):  # of astream_events
-            run["metadata"] = {**run["metadata"], **traced}
-
-
-@dataclass
-class StreamedRun:
-    """The run of a stream, of which the framework tells a chat model nothing.
-
-    It has what :func:`tag_run` wants of a run manager.
-    """
-
-    run_id: UUID
-    handlers: Sequence[Any]
-    tags: list[str] = field(default_factory=list)
-    metadata: dict[str, Any] = field(default_factory=dict)
-
-
-_streamed: ContextVar[StreamedRun | None] = ContextVar("avengers_streamed_run", default=None)
-
-
-def streamed_run() -> StreamedRun | None:
-    """The run of the stream that begins here, if one does."""
-    return _streamed.get()
-
-
-@contextmanager
-def begun_in(run: StreamedRun) -> Iterator[None]:
-    """While a stream's first chunk is waited for, which is when it is decided who answers."""
-    token = _streamed.set(run)
-    try:
-        yield
-    finally:
-        _streamed.reset(token)
-
-
-def known_run(
-    config: RunnableConfig | None, manager: type[BaseCallbackManager], own: Any
-) -> tuple[RunnableConfig, StreamedRun]:
-    """A config whose run is known before it begins, and that run.
-
-    Args:
-        config: of the call.
-        manager: the class of its callback manager.
-        own: the chat model's callbacks.
-    """
-    config = ensure_config(config)
-    configured: Any = manager.configure(config.get("callbacks"))  # type: ignore[attr-defined]
-    run_id = config.get("run_id") or uuid4()
-    handlers = [*configured.handlers, *(own if isinstance(own, list) else ())]
-    known = {**config, "callbacks": configured, "run_id": run_id}
-    return cast("RunnableConfig", known), StreamedRun(run_id, handlers)
 
 
 class ChunkMarker:

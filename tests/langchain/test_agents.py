@@ -58,6 +58,18 @@ async def test_a_tool_loop_keeps_one_model(llm: AvengersChatModel, server: StubS
         assert models_of(result) == [HARD, HARD]
 
 
+async def test_a_stream_of_messages_names_who_answered(llm: AvengersChatModel) -> None:
+    agent = create_agent(llm, [prove_theorem])
+    for model, text in ((EASY, "hello 7"), (HARD, "Prove 7")):
+        question: Any = {"messages": [HumanMessage(text)]}
+        said = list(agent.stream(question, stream_mode="messages"))
+        said += [each async for each in agent.astream(question, stream_mode="messages")]
+        for message, metadata in said:
+            if isinstance(message, AIMessage):
+                assert (metadata["ls_provider"], metadata["ls_model_name"]) == ("openai", model)
+                assert metadata["langgraph_node"] == "model"
+
+
 async def test_a_langgraph_loop(llm: AvengersChatModel) -> None:
     bound = llm.bind_tools([prove_theorem])
 

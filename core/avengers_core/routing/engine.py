@@ -176,7 +176,8 @@ class Engine:
         so that what is uncertain of all models alike cancels in a comparison.
         """
         tables = self.scorer.plausible_scores
-        votes = features[:, : self.n_clusters]
+        # In the tables' own precision, which would else be raised anew for each decision.
+        votes = features[:, : self.n_clusters].astype(tables.dtype)
         away = (votes @ tables.reshape(len(tables), -1)).reshape(-1, *tables.shape[1:])
         expected = features @ self.scorer.score_table
         scores: Floats = expected[:, None] + away
