@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, NamedTuple
 
 from bench_plugins import InstantChatModel, InstantLLM
 from llama_index.core.llms import ChatMessage
@@ -20,39 +22,47 @@ from avengers_langchain import AvengersChatModel
 from avengers_llamaindex import AvengersLLM
 
 GOAL = "0.1"
+CALLS = 1000
+ROUNDS = 9
+
+
+class Taken(NamedTuple):
+    """Seconds a call.
+
+    Attributes:
+        wall: from the first call to the last answer.
+        processor: of all threads, until what was noted is written.
+    """
+
+    wall: float
+    processor: float
 
 
 def noting() -> Iterator[Row]:
     router = Router.default()
-    with TemporaryDirectory() as folder:
+    with TemporaryDirectory() as folder, closing(asyncio.new_event_loop()) as loop:
         path = str(Path(folder, "calls.sqlite"))
         for name, kind, backend in (
-            ("LangChain invoke", AvengersChatModel, InstantChatModel()),
-            ("LlamaIndex chat", AvengersLLM, InstantLLM()),
+            ("LangChain", AvengersChatModel, InstantChatModel()),
+            ("LlamaIndex", AvengersLLM, InstantLLM()),
         ):
             models: Any = dict.fromkeys(router.models, backend)
-            direct = _asking(backend)
-            plain = _asking(kind(router=router, models=models))
-            noted = _asking(kind(router=router, models=models, log=path))
-            alone, without, with_log = in_turn(direct, plain, noted, rounds=1000)
-            yield Row(
-                f"log= added to {name}, 265 characters / what the plugin adds",
-                with_log - without,
-                without - alone,
-                GOAL,
-            )
-            # The thread's own work counts here, too.
-            many = [_many(call) for _ in range(3) for call in (direct, plain, noted)]
-            alone, without, with_log = (median(many[i::3]) for i in range(3))
-            yield Row(
-                f"log= added to {name}, 1,000 calls of 50 threads, each / what the plugin adds",
-                with_log - without,
-                without - alone,
-                GOAL,
-            )
+            llms = backend, kind(router=router, models=models), None
+            llms = *llms[:2], kind(router=router, models=models, log=path)
+            one = in_turn(*map(_asking, llms), rounds=500)
+            yield _row(f"log= added to {name}", *one)
+            for way, many in (("50 threads", _threads), ("asyncio", lambda llm: _tasks(llm, loop))):
+                taken = _rounds([lambda llm=llm, many=many: many(llm) for llm in llms], path)
+                what = f"log= added to {name}, {CALLS:,} calls of {way}"
+                yield _row(what, *(t.wall for t in taken))
+                yield _row(f"{what}, processor", *(t.processor for t in taken), goal="")
         log = call_log(path)
         log.close()
         print(f"{log.written:,} rows written, {log.dropped:,} dropped")
+
+
+def _row(what: str, alone: float, plain: float, noted: float, goal: str = GOAL) -> Row:
+    return Row(f"{what} / what the plugin adds", noted - plain, plain - alone, goal)
 
 
 def _asking(llm: Any) -> Callable[[], object]:
@@ -61,13 +71,38 @@ def _asking(llm: Any) -> Callable[[], object]:
     return lambda: llm.chat([ChatMessage(USUAL)])
 
 
-def _many(call: Callable[[], object]) -> float:
-    """Seconds a call of 1,000 at once."""
+def _threads(llm: Any) -> None:
+    call = _asking(llm)
     with ThreadPoolExecutor(50) as pool:
-        start = time.perf_counter()
-        for done in [pool.submit(call) for _ in range(1000)]:
+        for done in [pool.submit(call) for _ in range(CALLS)]:
             done.result()
-        return (time.perf_counter() - start) / 1000
+
+
+def _tasks(llm: Any, loop: asyncio.AbstractEventLoop) -> None:
+    async def all_of_them() -> None:
+        if isinstance(llm, AvengersChatModel | InstantChatModel):
+            await asyncio.gather(*(llm.ainvoke(USUAL) for _ in range(CALLS)))
+        else:
+            await asyncio.gather(*(llm.achat([ChatMessage(USUAL)]) for _ in range(CALLS)))
+
+    loop.run_until_complete(all_of_them())
+
+
+def _rounds(works: list[Callable[[], None]], path: str) -> list[Taken]:
+    """The medians of many rounds, in which each is done once, in another order each time."""
+    taken: list[list[Taken]] = [[] for _ in works]
+    for turn in range(ROUNDS):
+        for i in range(len(works)):
+            which = (i + turn) % len(works)
+            start, processor = time.perf_counter(), time.process_time()
+            works[which]()
+            wall = time.perf_counter() - start
+            call_log(path).flush()
+            used = time.process_time() - processor
+            taken[which].append(Taken(wall / CALLS, used / CALLS))
+    return [
+        Taken(median(t.wall for t in each), median(t.processor for t in each)) for each in taken
+    ]
 
 
 MEASURES = (noting,)

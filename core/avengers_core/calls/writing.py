@@ -24,8 +24,11 @@ logger = logging.getLogger(__name__)
 LIMIT = 10_000
 """Rows that wait to be written; what comes beyond is dropped, and counted."""
 
-_BATCH = 1000
-_TOGETHER = 0.25  # seconds for more rows to come, so that one transaction holds many
+_BATCH = 1000  # rows of one transaction
+# What is done here takes the interpreter's lock from the calls, so it waits until they pause.
+_PAUSE = 0.1  # seconds
+_FEW = 20  # rows in that time
+_LONGEST_WAIT = 5.0  # seconds, whether they pause or not
 # Another attempt may succeed; anything else is the row's own fault.
 _LATER = (sqlite3.OperationalError, LogError, OSError)
 _IDLE = 5.0  # seconds without a row after which the thread ends
@@ -110,7 +113,7 @@ class CallLog:
                 return False
             if mark.written:
                 return True
-            time.sleep(min(_TOGETHER, left))
+            time.sleep(min(_PAUSE, left))
         return True
 
     def close(self, timeout: float = _AT_CLOSE) -> None:
@@ -150,7 +153,7 @@ class CallLog:
                     self._thread = thread
 
     def _run(self) -> None:
-        failed = 0
+        failed, behind = 0, False
         while True:
             if not self._awake.wait(_IDLE):
                 with self._lock:
@@ -158,18 +161,32 @@ class CallLog:
                         self._thread = None
                         self._close_file()
                         return
-            self._hurry.wait(min(_TOGETHER * 2**failed, _LONGEST_PAUSE))
+            if not behind:
+                self._wait_for_pause(min(_PAUSE * 2**failed, _LONGEST_PAUSE))
             self._hurry.clear()
             self._awake.clear()
             with self._sending:
                 marks = self._take()
+                behind = len(self._pending) == _BATCH
                 written = self._write()
             failed = 0 if written else failed + 1
+            behind = behind and written
             if self._waiting or self._pending:
                 self._awake.set()
             for mark in marks:
                 mark.written = written
                 mark.set()
+
+    def _wait_for_pause(self, pause: float) -> None:
+        """Wait until few rows come; less where half of the queue is full."""
+        latest = time.monotonic() + _LONGEST_WAIT
+        while True:
+            before = len(self._waiting)
+            if self._hurry.wait(pause) or time.monotonic() > latest:
+                return
+            now = len(self._waiting)
+            if now - before < _FEW or now > self.limit // 2:
+                return
 
     def _take(self) -> list[_Flush]:
         """Rows from the queue, made; and the marks that came with them."""

@@ -41,6 +41,16 @@ class Candidate(NamedTuple):
     expected_cost: float | None
     support: float
 
+    def to_dict(self) -> dict[str, Any]:
+        """The candidate as plain JSON types."""
+        return {
+            "model": self.model,
+            "utility": self.utility,
+            "expected_score": self.expected_score,
+            "expected_cost": self.expected_cost,
+            "support": self.support,
+        }
+
 
 class ClusterVote(NamedTuple):
     """One cluster that had a say.
@@ -292,7 +302,7 @@ class RoutingDecision:
             "question_share": self.question_share,
             "stayed": self.stayed,
             "explored": self.explored,
-            "candidates": [c._asdict() for c in self.candidates],
+            "candidates": [c.to_dict() for c in self.candidates],
             "ineligible": dict(self.ineligible),
             "clusters": [c.to_dict() for c in self.clusters],
         }

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
 import time
-import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from pydantic_core import to_json
 
 from avengers_core.calls.rows import Call
 from avengers_core.calls.writing import CallLog
@@ -58,7 +59,7 @@ class Watch:
     def __init__(
         self, watching: Watching, router: Router, question: str, decision: RoutingDecision
     ) -> None:
-        self.id = uuid.uuid4().hex
+        self.id = os.urandom(16).hex()
         self._watching = watching
         self._router = router
         self._question = question
@@ -107,7 +108,7 @@ class Watch:
             artifact=artifact.checksum,
             vector=None if query is None else np.asarray(query.vectors[0], dtype="<f4").tobytes(),
             features=features,
-            decision=json.dumps(_short(decision.to_dict())),
+            decision=to_json(_short(decision.to_dict())).decode(),
             chosen=decision.model,
             propensity=outcome.propensity,
             explored=int(decision.explored),
