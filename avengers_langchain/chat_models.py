@@ -177,7 +177,7 @@ class AvengersChatModel(ServingSettings, BindsConfig, KnowsItsRun):  # type: ign
         run_manager: Any,
         kwargs: dict[str, Any],
     ) -> Asked:
-        _, from_metadata = current_run()
+        from_metadata = current_run().query
         own = {k: kwargs.pop(k) for k in OF_A_CALL if k in kwargs} if kwargs else {}
         query = own.get(ROUTING_QUERY) or from_metadata
         call = Call(
@@ -241,7 +241,7 @@ class AvengersChatModel(ServingSettings, BindsConfig, KnowsItsRun):  # type: ign
 
     def _get_llm_string(self, stop: list[str] | None = None, **kwargs: Any) -> str:
         # What decides the route decides the answer, so all of it is in the cache's key.
-        messages, from_metadata = current_run()
+        messages, from_metadata, _ = current_run()
         variables = prompt_variables(messages)
         identity = {
             **self._identifying_params,

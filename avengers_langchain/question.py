@@ -20,12 +20,13 @@ from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
 from langchain_core.prompt_values import PromptValue
+from langchain_core.runnables.config import var_child_runnable_config
 from langchain_core.tracers.context import register_configure_hook
 
 from avengers_core.serving.question import (
@@ -37,9 +38,10 @@ from avengers_core.serving.question import (
     routed_on,
 )
 from avengers_langchain.history.measuring import measure
-from avengers_langchain.history.writers import writer_of
+from avengers_langchain.history.writers import conversation_of, writer_of
 
 ROUTING_QUERY = "routing_query"
+_CONVERSATION = ("thread_id", "conversation_id", "session_id")  # as traces and memories call it
 
 _MOST_PROMPTS = 10_000  # remembered at a time; they are forgotten when the outermost run ends
 _MOST_COMPARED = 100  # of them with a text that none of them made as it is
@@ -63,12 +65,24 @@ class _Prompts:
     made: OrderedDict[str, Mapping[str, Any]] = field(default_factory=OrderedDict)
 
 
+class ModelRun(NamedTuple):
+    """A run of the model that has just begun.
+
+    Attributes:
+        messages: its prompt.
+        query: what its metadata want it to be routed on, if they do.
+        conversation: which it belongs to, if they say so.
+    """
+
+    messages: Sequence[BaseMessage] = ()
+    query: str | None = None
+    conversation: str | None = None
+
+
 # Set where an outermost run begins, so that all that runs inside it, in whichever thread or task,
 # shares one object, and what runs beside it has another.
 _prompts: ContextVar[_Prompts | None] = ContextVar("avengers_langchain_prompts", default=None)
-_current_run: ContextVar[tuple[Sequence[BaseMessage], str | None]] = ContextVar(
-    "avengers_langchain_run", default=((), None)
-)
+_current_run: ContextVar[ModelRun | None] = ContextVar("avengers_langchain_run", default=None)
 
 
 class PromptVariables(BaseCallbackHandler):
@@ -143,9 +157,11 @@ class PromptVariables(BaseCallbackHandler):
         **kwargs: Any,
     ) -> None:
         """Leave word for the model that runs next in this context: streams are told no more."""
-        query = (metadata or {}).get(ROUTING_QUERY)
+        told = metadata or {}
+        query = told.get(ROUTING_QUERY)
         first = messages[0] if messages else []
-        _current_run.set((first, query if isinstance(query, str) else None))
+        query = query if isinstance(query, str) else None
+        _current_run.set(ModelRun(first, query, _conversation_in(told)))
 
 
 _handler: ContextVar[PromptVariables | None] = ContextVar(
@@ -183,9 +199,26 @@ def _holds(text: str, part: str) -> bool:
     return re.search(rf"(?<!\w){re.escape(part)}(?!\w)", text) is not None
 
 
-def current_run() -> tuple[Sequence[BaseMessage], str | None]:
-    """Of the model run that has just begun here: its messages, and the metadata's query."""
-    return _current_run.get()
+def current_run() -> ModelRun:
+    """The model run that has just begun here."""
+    return _current_run.get() or ModelRun()
+
+
+def _conversation_in(told: Mapping[str, Any]) -> str | None:
+    """The conversation that metadata, or what a config has as ``configurable``, name."""
+    given = (told.get(name) for name in _CONVERSATION)
+    return next((str(v) for v in given if isinstance(v, str | int | UUID) and str(v)), None)
+
+
+def _conversation_of(messages: Sequence[BaseMessage]) -> str | None:
+    """Which conversation a call belongs to: what the caller says counts, then an earlier answer."""
+    if (named := current_run().conversation) is not None:
+        return named
+    config = var_child_runnable_config.get() or {}
+    if (named := _conversation_in(config.get("configurable") or {})) is not None:
+        return named
+    answers = (m for m in reversed(messages) if isinstance(m, AIMessage))
+    return next((named for m in answers if (named := conversation_of(m)) is not None), None)
 
 
 def read(
@@ -201,7 +234,7 @@ def read(
         routing_query: what the caller wants it to be routed on.
     """
     texts = [str(message.text) for message in messages]
-    human, earlier = _human(messages, texts)
+    human, earlier, opening = _human(messages, texts)
     question = routed_on(_found(human, variables), routing_query)
     measured = measure(messages)
     request = Request.of(question, measured.tokens, **dict.fromkeys(measured.media, True))
@@ -210,6 +243,8 @@ def read(
         earlier=earlier,
         keeps=_loop_of(messages),
         answered_by=_answered_by(messages),
+        opening=opening,
+        conversation=_conversation_of(messages),
         cached_tokens=measured.read_by,
     )
 
@@ -241,8 +276,10 @@ def _found(human: str, variables: Mapping[str, Any]) -> RoutingText:
     return RoutingText(bare, "message" if bare is human else "template")
 
 
-def _human(messages: Sequence[BaseMessage], texts: Sequence[str]) -> tuple[str, tuple[str, ...]]:
-    """What the human said last, and what was answered before that, oldest first.
+def _human(
+    messages: Sequence[BaseMessage], texts: Sequence[str]
+) -> tuple[str, tuple[str, ...], str]:
+    """What the human said last, what was answered before that, oldest first, and what was first.
 
     An agent speaks in the human's role too: what a tool saw does not count, and a summary of what
     was said before only as that.
@@ -258,9 +295,9 @@ def _human(messages: Sequence[BaseMessage], texts: Sequence[str]) -> tuple[str, 
     while said and said[-1][0] == _SUMMARY:
         said.pop()
     if not said:
-        return "", ()
+        return "", (), ""
     newest, question = said[-1]
-    return question, tuple(text for before, text in said if before < newest)
+    return question, tuple(text for before, text in said if before < newest), said[0][1]
 
 
 _SUMMARY = -1  # answered before any of the messages that are left

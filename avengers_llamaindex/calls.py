@@ -26,6 +26,7 @@ from avengers_core.serving.watching.outcome import Tokens
 from avengers_llamaindex.arguments import OF_TEMPLATES, accepted
 from avengers_llamaindex.backends import Backends
 from avengers_llamaindex.events import announce
+from avengers_llamaindex.history.writers import mark
 from avengers_llamaindex.usage import tokens_of
 
 # A vote is on whole answers.
@@ -107,7 +108,7 @@ class LLMAnswering(Answering):
         if isinstance(answer, ChatResponse):
             # A memory keeps the message alone, and who wrote it matters to whoever reads it next.
             message = answer.message
-            marked = {**message.additional_kwargs, "avengers": {"model": facts["model"]}}
+            marked = {**message.additional_kwargs, "avengers": mark(facts)}
             update["message"] = message.model_copy(update={"additional_kwargs": marked})
         return answer.model_copy(update=update)
 

@@ -37,7 +37,7 @@ from avengers_core.serving.question import (
     routed_on,
 )
 from avengers_llamaindex.history.measuring import Measured, measure
-from avengers_llamaindex.history.writers import ANSWERS, writer_of
+from avengers_llamaindex.history.writers import ANSWERS, conversation_of, writer_of
 
 # What the framework fills with documents where it has no question: extractors, graph builders;
 # and what those are told to look for.
@@ -93,7 +93,7 @@ class Prompt(Request):
 
 def from_text(prompt: str) -> Prompt:
     """A call with a bare prompt."""
-    return _request(RoutingText(prompt, "prompt"), prompt)
+    return replace(_request(RoutingText(prompt, "prompt"), prompt), opening=prompt)
 
 
 def from_messages(messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> Prompt:
@@ -144,12 +144,14 @@ def from_template(
         sum(part.media_tokens for part in each),
     )
     if not isinstance(prompt, ChatPromptTemplate):
-        return request
+        return replace(request, opening=question.text)
     history = prompt.message_templates  # of a conversation, where somebody put one into it
-    _, earlier = _human(history) if question.text.strip() else ("", ())
+    _, earlier, opening = _human(history)
     return replace(
         request,
-        earlier=earlier,
+        earlier=earlier if question.text.strip() else (),
+        opening=opening if earlier else question.text,
+        conversation=_conversation_of(history),
         keeps=_loop_of(history),
         answered_by=_answered_by(history),
     )
@@ -157,7 +159,7 @@ def from_template(
 
 def _conversation(messages: Sequence[ChatMessage], tools: Sequence[str], needs: Needs) -> Prompt:
     each = [measure(message) for message in messages]
-    question, earlier = _human(messages)
+    question, earlier, opening = _human(messages)
     request = _request(
         RoutingText(question, "message"),
         # What the tools' schemas say is part of the prompt.
@@ -171,6 +173,8 @@ def _conversation(messages: Sequence[ChatMessage], tools: Sequence[str], needs: 
         keeps=_loop_of(messages),
         answered_by=_answered_by(messages),
         cached_tokens=_read_by(messages, each),
+        opening=opening,
+        conversation=_conversation_of(messages),
     )
 
 
@@ -200,6 +204,12 @@ def _loop_of(messages: Sequence[ChatMessage]) -> str | None:
         ):
             return None
     return None
+
+
+def _conversation_of(messages: Sequence[ChatMessage]) -> str | None:
+    """The conversation that the last answer which says so belongs to."""
+    answers = (m for m in reversed(messages) if m.role in ANSWERS)
+    return next((named for m in answers if (named := conversation_of(m)) is not None), None)
 
 
 def _answered_by(messages: Sequence[ChatMessage]) -> str | None:
@@ -283,9 +293,9 @@ def _empty(value: Any) -> Any:
     return type(value)() if isinstance(value, str | list | tuple | dict) else ""
 
 
-def _human(messages: Iterable[ChatMessage]) -> tuple[str, tuple[str, ...]]:
-    """What the human said last, and what was answered before that, oldest first; not what an agent
-    puts in the human's name."""
+def _human(messages: Iterable[ChatMessage]) -> tuple[str, tuple[str, ...], str]:
+    """What the human said last, what was answered before that, oldest first, and what was first;
+    not what an agent puts in the human's name."""
     said: list[tuple[int, str]] = []  # with how many answers there were before
     answers = 0
     for message in messages:
@@ -299,9 +309,9 @@ def _human(messages: Iterable[ChatMessage]) -> tuple[str, tuple[str, ...]]:
                     said.append((answers, turn))
                 answers += quoted
     if not said:
-        return "", ()
+        return "", (), ""
     newest, question = said[-1]
-    return question, tuple(text for before, text in said if before < newest)
+    return question, tuple(text for before, text in said if before < newest), said[0][1]
 
 
 def _quoted(conversation: str) -> list[str]:

@@ -280,3 +280,85 @@ def test_chances_add_up(router: Router) -> None:
         up = [m for m in ranking if m not in down]
         if up:
             assert sum(exploration.chance(m, down) for m in up) == pytest.approx(1)
+
+
+def turns(llm: Any, *said: str, **told: Any) -> list[Any]:
+    """A conversation, each turn asked with the answers before it as the plugin gave them."""
+    history: list[Any] = []
+    for text in said:
+        if isinstance(llm, AvengersChatModel):
+            history += [HumanMessage(text)]
+            history += [llm.invoke(history, **told)]
+        else:
+            history += [ChatMessage(text)]
+            history += [llm.chat(history, **told).message]
+    return history
+
+
+def test_turns_of_a_conversation_can_be_joined(llm: Any, path: Path) -> None:
+    turns(llm, "hello", "and now?", "go on")
+    turns(llm, "Prove it", "and now?")
+    conversations = [call["conversation"] for call in noted(llm, path)]
+    assert len(conversations) == 5
+    assert len(set(conversations[:3])) == len(set(conversations[3:])) == 1
+    assert conversations[0] != conversations[-1]
+
+
+def test_a_history_that_was_cut_short_still_tells_its_conversation(llm: Any, path: Path) -> None:
+    history = turns(llm, "hello", "and now?")
+    cut = [*history[2:], HumanMessage("go on")]
+    if isinstance(llm, AvengersChatModel):
+        llm.invoke(cut)
+    else:
+        llm.chat([*history[2:], ChatMessage("go on")])
+    assert len({call["conversation"] for call in noted(llm, path)}) == 1
+
+
+def test_a_history_of_plain_texts_tells_its_conversation(llm: Any, path: Path) -> None:
+    turns(llm, "hello")
+    if isinstance(llm, AvengersChatModel):
+        llm.invoke([HumanMessage("hello"), AIMessage("Yes?"), HumanMessage("go on")])
+    else:
+        said = [("user", "hello"), ("assistant", "Yes?"), ("user", "go on")]
+        llm.chat([ChatMessage(text, role=role) for role, text in said])
+    assert len({call["conversation"] for call in noted(llm, path)}) == 1
+
+
+def test_conversations_hold_no_text(plugin: Any, router: Router, path: Path) -> None:
+    llm = plugin(router=router, log=path, log_text=False)
+    turns(llm, "Opening words", "and now?")
+    calls = noted(llm, path)
+    assert all(call["conversation"] for call in calls)
+    assert b"Opening words" not in path.read_bytes()
+
+
+def test_a_conversation_that_has_a_name_keeps_it(
+    router: Router, server: StubServer, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AVENGERS_BASE_URL", server.url)
+    monkeypatch.setenv("AVENGERS_API_KEY", _KEY)
+    llm = AvengersChatModel(router=router, log=path)
+    llm.invoke("hello", config={"metadata": {"session_id": 7}})
+    chain = llm | (lambda answer: answer)
+    chain.invoke("hello", config={"configurable": {"thread_id": "t1"}})
+    chain.invoke("hello", config={"configurable": {"thread_id": _KEY}})
+    *named, secret = [call["conversation"] for call in noted(llm, path)]
+    assert named == ["7", "t1"]
+    assert secret
+    assert _KEY.encode() not in path.read_bytes()
+
+
+def test_a_graph_names_its_thread(
+    router: Router, server: StubServer, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    graphs = pytest.importorskip("langgraph.graph")
+    monkeypatch.setenv("AVENGERS_BASE_URL", server.url)
+    monkeypatch.setenv("AVENGERS_API_KEY", _KEY)
+    llm = AvengersChatModel(router=router, log=path)
+    graph = graphs.StateGraph(graphs.MessagesState)
+    graph.add_node("answer", lambda state: {"messages": [llm.invoke(state["messages"])]})
+    graph.add_edge(graphs.START, "answer")
+    app = graph.compile()
+    app.invoke({"messages": "hello"}, config={"configurable": {"thread_id": "t1"}})
+    (call,) = noted(llm, path)
+    assert call["conversation"] == "t1"

@@ -19,6 +19,13 @@ def writer_of(message: BaseMessage) -> str | None:
     return model if isinstance(model, str) else None
 
 
+def conversation_of(message: BaseMessage) -> str | None:
+    """The conversation that an answer says it belongs to, or None."""
+    mark = message.response_metadata.get("avengers")
+    told = mark.get("conversation") if isinstance(mark, dict) else None
+    return told if isinstance(told, str) else None
+
+
 def is_own(message: BaseMessage, writer: str | None, target: Target) -> bool:
     """Whether the target itself wrote a message.
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from llama_index.core.base.llms.types import ChatMessage, MessageRole
 
 ANSWERS = (MessageRole.ASSISTANT, MessageRole.CHATBOT, MessageRole.MODEL)
@@ -10,6 +13,20 @@ ANSWERS = (MessageRole.ASSISTANT, MessageRole.CHATBOT, MessageRole.MODEL)
 
 def writer_of(message: ChatMessage) -> str | None:
     """The model that gave an answer, as the router calls it; None where the answer does not say."""
+    return _said(message, "model")
+
+
+def conversation_of(message: ChatMessage) -> str | None:
+    """The conversation that an answer says it belongs to, or None."""
+    return _said(message, "conversation")
+
+
+def mark(facts: Mapping[str, Any]) -> dict[str, str]:
+    """What a message keeps of the facts of its answer: whoever reads it next needs no more."""
+    return {name: facts[name] for name in ("model", "conversation") if name in facts}
+
+
+def _said(message: ChatMessage, name: str) -> str | None:
     mark = message.additional_kwargs.get("avengers")
-    model = mark.get("model") if isinstance(mark, dict) else None
-    return model if isinstance(model, str) else None
+    told = mark.get(name) if isinstance(mark, dict) else None
+    return told if isinstance(told, str) else None

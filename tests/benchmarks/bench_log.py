@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
-from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
@@ -89,7 +88,10 @@ def _tasks(llm: Any, loop: asyncio.AbstractEventLoop) -> None:
 
 
 def _rounds(works: list[Callable[[], None]], path: str) -> list[Taken]:
-    """The medians of many rounds, in which each is done once, in another order each time."""
+    """The shortest of many rounds, in which each is done once, in another order each time.
+
+    What takes longer had to wait for others on the machine.
+    """
     taken: list[list[Taken]] = [[] for _ in works]
     for turn in range(ROUNDS):
         for i in range(len(works)):
@@ -100,9 +102,7 @@ def _rounds(works: list[Callable[[], None]], path: str) -> list[Taken]:
             call_log(path).flush()
             used = time.process_time() - processor
             taken[which].append(Taken(wall / CALLS, used / CALLS))
-    return [
-        Taken(median(t.wall for t in each), median(t.processor for t in each)) for each in taken
-    ]
+    return [Taken(min(t.wall for t in each), min(t.processor for t in each)) for each in taken]
 
 
 MEASURES = (noting,)

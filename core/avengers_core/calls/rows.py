@@ -15,7 +15,8 @@ class Call(NamedTuple):
     Attributes:
         id: 32 hexadecimal digits; the answer has it, too.
         time: when it was decided, seconds since 1970 UTC.
-        conversation: which it belongs to, or None.
+        conversation: which it belongs to: the caller's own id where the plugin is told it, else a
+            hash of what the human said first; None where nothing tells.
         question: what it was decided on; None where texts are not kept, and where there was none.
         embedder: id of the router's embedder.
         artifact: checksum of the router's artifact.

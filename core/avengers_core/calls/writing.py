@@ -26,7 +26,7 @@ LIMIT = 10_000
 
 _BATCH = 1000  # rows of one transaction
 # What is done here takes the interpreter's lock from the calls, so it waits until they pause.
-_PAUSE = 0.1  # seconds
+_PAUSE = 0.25  # seconds
 _FEW = 20  # rows in that time
 _LONGEST_WAIT = 5.0  # seconds, whether they pause or not
 # Another attempt may succeed; anything else is the row's own fault.

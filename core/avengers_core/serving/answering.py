@@ -299,7 +299,7 @@ class Answering(ABC):
         elif self.decision.stayed and model == self.decision.model:
             report["kept"] = "prompt_cache"
         if self.watch is not None:
-            report["id"] = self.watch.id
+            report |= self.watch.facts
         if self.decision.exploration is not None:
             report["explored"] = self.decision.explored
             report["propensity"] = self.failover.chance(model)
@@ -386,7 +386,7 @@ class Vote:
         election = elect([ballot.says(answer) for ballot, answer in cast])
         facts = voted_report([ballot.facts for ballot, _ in cast], election)
         if self.watch is not None:
-            facts["id"] = self.watch.id
+            facts |= self.watch.facts
             costs = [ballot.cost(ballot.facts["model"]) for ballot, _ in cast]
             known = [cost for cost in costs if cost is not None]
             self.watch.over(

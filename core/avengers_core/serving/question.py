@@ -20,9 +20,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
+from hashlib import blake2b
 from typing import Any, NamedTuple
 
 from avengers_core.embedders.tokens import estimate_tokens
+from avengers_core.redaction import redacted
 from avengers_core.serving.backends.capabilities import Needs
 
 QUESTION_VARIABLES = (
@@ -53,6 +55,8 @@ CONTEXT_VARIABLES = (
 )
 """Names that prompts give to retrieved text, earlier answers and the conversation so far."""
 
+_PERSON = b"avengers-convers"  # so that it is no hash of the text that others may have
+
 _hint: ContextVar[str | None] = ContextVar("avengers_routing_hint", default=None)
 
 
@@ -80,7 +84,8 @@ class Request:
         earlier: what the same human said before the question, oldest first.
         keeps: the model that made the tool calls whose results are the latest news, if any.
         answered_by: the model that gave the last answer of the conversation, if any.
-        conversation: which the call belongs to, if its caller says so.
+        opening: what the human said first, blank if nothing.
+        conversation: which the call belongs to, if its caller, or an earlier answer, says so.
         cached_tokens: model -> tokens at the beginning of the prompt that it has read before.
     """
 
@@ -90,6 +95,7 @@ class Request:
     earlier: tuple[str, ...] = ()
     keeps: str | None = None
     answered_by: str | None = None
+    opening: str = ""
     conversation: str | None = None
     cached_tokens: Mapping[str, int] = field(default_factory=dict)
 
@@ -97,6 +103,20 @@ class Request:
     def of(cls, question: RoutingText, tokens: int, **needs: Any) -> Request:
         """A call that can be served in one way."""
         return cls(question, tokens, (Needs(**needs, tokens=tokens),))
+
+    @property
+    def conversation_id(self) -> str | None:
+        """What the log calls the conversation; None where nothing tells one.
+
+        Turns that nothing else joins have the same opening, of which this is a hash: no text can be
+        read off it, but whoever guesses the text can find the guess confirmed.
+        """
+        if self.conversation is not None and redacted(self.conversation) == self.conversation:
+            return self.conversation
+        told = self.conversation or self.opening.strip()
+        if not told:
+            return None
+        return blake2b(told.encode("utf-8", "replace"), digest_size=16, person=_PERSON).hexdigest()
 
     @property
     def prompt_tokens(self) -> int | None:

@@ -332,7 +332,7 @@ class ServingSettings(RoutingSettings):
             router=pool.router,
             question=request.question,
             arguments=arguments,
-            watching=self._watching(request.conversation),
+            watching=self._watching(request),
             explore=0.0 if votes is not None and votes > 1 else explore,
             draw=pool.draw,
             votes=votes,
@@ -343,12 +343,12 @@ class ServingSettings(RoutingSettings):
             kept_for=reason,
         )
 
-    def _watching(self, conversation: str | None) -> Watching | None:
+    def _watching(self, request: Request) -> Watching | None:
         telemetry = None if self.otel is False else find_telemetry(self.otel)
         if self.log is None and telemetry is None:
             return None
         log = None if self.log is None else call_log(self.log)
-        return Watching(log, self.log_text, telemetry, conversation)
+        return Watching(log, self.log_text, telemetry, request.conversation_id)
 
     def feedback(self, id: str, score: float, source: str | None = None) -> None:
         """Grade a call, now or later: a thumb, a test, a judge. The newest grade counts.

@@ -73,21 +73,26 @@ class Telemetry:
         )
         self.cost = meter.create_counter("avengers.cost", "USD", "Cost of answers, by model")
 
-    def begin(self, id: str, decision: RoutingDecision) -> CallSpan:
+    def begin(
+        self, id: str, decision: RoutingDecision, conversation: str | None = None
+    ) -> CallSpan:
         """The span of a call that was just decided."""
-        return CallSpan(self, id, decision)
+        return CallSpan(self, id, decision, conversation)
 
 
 class CallSpan:
     """The span of one call."""
 
-    def __init__(self, telemetry: Telemetry, id: str, decision: RoutingDecision) -> None:
+    def __init__(
+        self, telemetry: Telemetry, id: str, decision: RoutingDecision, conversation: str | None
+    ) -> None:
         self._telemetry = telemetry
         best = decision.candidates[0]
         attributes: dict[str, Any] = {
             "gen_ai.operation.name": "chat",
             "gen_ai.provider.name": "avengers",
             "gen_ai.request.model": best.model,
+            "gen_ai.conversation.id": conversation,
             "avengers.call.id": id,
             "avengers.alpha": decision.alpha,
             "avengers.expected_score": best.expected_score,

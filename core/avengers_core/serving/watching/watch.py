@@ -34,7 +34,7 @@ class Watching:
         log: where rows go, if anywhere.
         log_text: whether they may hold the question.
         telemetry: what makes spans and counts, if anything.
-        conversation: which the call belongs to, if it says so.
+        conversation: which the call belongs to, if anything tells.
     """
 
     log: CallLog | None = None
@@ -68,8 +68,14 @@ class Watch:
         self._begun = time.perf_counter()
         self._span: CallSpan | None = None
         if watching.telemetry is not None:
-            self._span = watching.telemetry.begin(self.id, decision)
+            self._span = watching.telemetry.begin(self.id, decision, watching.conversation)
         self._over = False
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """For the answer: the call's id, and the conversation's, which the next turn reads."""
+        conversation = self._watching.conversation
+        return {"id": self.id, **({} if conversation is None else {"conversation": conversation})}
 
     @contextmanager
     def current(self) -> Iterator[None]:
@@ -102,7 +108,7 @@ class Watch:
         return Call(
             id=self.id,
             time=self._time,
-            conversation=_plain(self._watching.conversation),
+            conversation=self._watching.conversation,
             question=_plain(text),
             embedder=artifact.info.embedder,
             artifact=artifact.checksum,
