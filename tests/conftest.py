@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import os
+import ssl
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,6 +36,18 @@ from keyword_router import keyword_router  # noqa: E402
 from stub_server import StubServer  # noqa: E402
 
 from avengers_core import Router  # noqa: E402
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_tls_context() -> Iterator[None]:
+    """Tests make clients by the thousand, and reading all certificates is most of the work of one.
+
+    Nothing here speaks TLS.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        made = functools.cache(ssl.create_default_context)
+        patch.setattr(ssl, "create_default_context", made)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -371,7 +371,7 @@ def test_headers_are_shown_and_written_nowhere(plugin: Plugin, router: Router) -
     for form in forms:
         assert HEADER not in form
     assert llm.model_dump()["model_settings"]["seed"] == 7
-    with pytest.raises(TypeError, match="in clear"):
+    with pytest.raises(TypeError, match="model_settings="):
         pickle.dumps(llm)
 
 

@@ -89,7 +89,7 @@ def test_a_plugin_without_its_framework_says_what_to_install(plugin, framework, 
 def test_unknown_names_are_attribute_errors():
     import avengers_core
 
-    with pytest.raises(AttributeError, match="has no attribute 'Riuter'"):
+    with pytest.raises(AttributeError, match="'Riuter'"):
         avengers_core.Riuter  # noqa: B018
     assert set(avengers_core.__all__) <= set(dir(avengers_core))
 

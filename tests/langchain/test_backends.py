@@ -112,7 +112,7 @@ def test_why_no_model_could_be_made_is_said_without_keys(
 
     monkeypatch.setattr("langchain.chat_models.init_chat_model", fails)
     llm = AvengersChatModel(router=router, models={HARD: "openai:x"})
-    with pytest.raises(BackendConfigError, match="ValueError: bad arguments") as caught:
+    with pytest.raises(BackendConfigError, match="ValueError") as caught:
         llm.invoke("hello")
     assert "a-key-of-no-shape" not in str(caught.value)
 

@@ -250,7 +250,7 @@ def test_a_named_backend_answers_whatever_the_router_says(
     assert answer.response_metadata["model_name"] == SPARE
     assert answered_by(summed(llm.bind(model=HARD).stream(EASY_QUESTION))) == HARD
     assert "model" in server.requests[0].body
-    with pytest.raises(ValueError, match="no model"):
+    with pytest.raises(ValueError, match="nobody/knows"):
         llm.invoke(EASY_QUESTION, model="nobody/knows")
 
 
@@ -295,7 +295,7 @@ def test_a_target_of_a_call(router: Router, backends: dict[str, BaseChatModel]) 
     assert answered_by(message) == EASY
     assert message.response_metadata["avengers"]["alpha"] == router.alpha_for(cost=0.0011)
     assert answered_by(llm.bind(target_score=0.98).invoke(HARD_QUESTION)) == HARD
-    with pytest.raises(ValueError, match="give one of alpha"):
+    with pytest.raises(ValueError, match="alpha"):
         llm.invoke(HARD_QUESTION, target_cost=0.0011, alpha=0.5)
 
 
@@ -305,9 +305,9 @@ def test_copies_are_checked_and_have_what_they_are_told(
     only = llm.model_copy(update={"models": {EASY: backends[EASY]}})
     assert answered_by(only.invoke(HARD_QUESTION)) == EASY
     assert answered_by(llm.invoke(HARD_QUESTION)) == HARD
-    with pytest.raises(ValidationError, match="not an artifact folder"):
+    with pytest.raises(ValidationError, match="nowhere"):
         llm.model_copy(update={"router": "nowhere"})
-    with pytest.raises(ValidationError, match="alpha must lie in"):
+    with pytest.raises(ValidationError, match=r"alpha.*\b2\b"):
         llm.model_copy(update={"alpha": 2})
     assert llm.model_copy().pool is llm.pool
 

@@ -176,7 +176,7 @@ def test_only_llms_that_have_the_methods_are_asked(
     backends[HARD] = Boaster()
     make_llm().chat_with_tools([TOOL], user_msg="prove it")
     assert server.answered_by == ["test/spare"]
-    with pytest.raises(TypeError, match="must be a FunctionCallingLLM, got Boaster"):
+    with pytest.raises(TypeError, match=r"FunctionCallingLLM.*Boaster"):
         make_llm(capabilities={HARD: Capabilities(tools=True)})
 
 
@@ -201,7 +201,7 @@ def test_tool_calls_of_a_response_that_says_not_who_gave_it(llm: AvengersLLM) ->
     assert calls[2].tool_kwargs == {"a": 5}
     empty = ChatResponse(message=ChatMessage(role="assistant", content="no"))
     assert llm.get_tool_calls_from_response(empty, error_on_no_tool_call=False) == []
-    with pytest.raises(ValueError, match="at least one tool call"):
+    with pytest.raises(ValueError, match="tool"):
         llm.get_tool_calls_from_response(empty)
 
 

@@ -73,7 +73,7 @@ def test_an_endpoint_given_as_arguments(router: Router, server: StubServer) -> N
     assert (server.requests[0].model, server.requests[0].key) == (HARD, KEY)
     for form in (repr(llm), str(llm.to_dict()), llm.to_json()):
         assert KEY not in form
-    with pytest.raises(TypeError, match="in clear") as caught:
+    with pytest.raises(TypeError, match="api_key=") as caught:
         pickle.dumps(llm)
     assert KEY not in str(caught.value)
     with pytest.raises(BackendConfigError, match="base_url="):
@@ -245,7 +245,7 @@ def test_a_key_without_its_endpoint_is_sent_nowhere(
 ) -> None:
     monkeypatch.setenv("AVENGERS_BASE_URL", "")
     monkeypatch.setenv("OPENROUTER_API_KEY", "another")
-    with pytest.raises(BackendConfigError, match="without the endpoint"):
+    with pytest.raises(BackendConfigError, match=r"api_key=.*base_url="):
         AvengersLLM(router=router, api_key="mine").complete("hello")
 
 

@@ -109,9 +109,9 @@ def test_a_copy_with_another_alpha_shares_the_backends(llm: AvengersLLM) -> None
 
 def test_settings_that_do_not_go_together(make_llm: Any) -> None:
     llm = make_llm(alpha=None, target_cost=0.005)
-    with pytest.raises(ValueError, match="give one of alpha"):
+    with pytest.raises(ValueError, match="alpha"):
         llm.alpha = 0.9
-    with pytest.raises(ValueError, match="give one of alpha"):
+    with pytest.raises(ValueError, match="alpha"):
         llm.model_copy(update={"alpha": 0.9})
     with pytest.raises(ValueError, match="max_cost"):
         llm.max_cost = -1
@@ -265,7 +265,7 @@ def test_pickle(
 
 def test_pickle_refuses_to_write_keys(llm: AvengersLLM) -> None:
     for subject in (llm, llm.as_structured_llm(Out)):
-        with pytest.raises(TypeError, match=r"'test/easy' holds a key \(api_key\)") as caught:
+        with pytest.raises(TypeError, match=r"'test/easy'.*api_key") as caught:
             pickle.dumps(subject)
         assert KEY not in str(caught.value)
 
@@ -274,7 +274,7 @@ def test_pickle_says_what_is_in_the_way(router: Router) -> None:
     records = [{"query": f"some words {i}", "records": {EASY: 1.0}} for i in range(4)]
     embedder = CallableEmbedder(lambda texts: [[1.0, 0.0]] * len(texts), id="mine")
     llm = AvengersLLM(router=Router(fit(records, embedder, n_clusters=1), embedder), models=[EASY])
-    with pytest.raises(TypeError, match="give router= as its path"):
+    with pytest.raises(TypeError, match="router="):
         pickle.dumps(llm)
 
 

@@ -113,16 +113,16 @@ def test_a_wrong_manifest_is_one_clear_error(folder, changes, message):
 
 
 def test_what_is_no_artifact(tmp_path, folder):
-    with pytest.raises(ArtifactError, match="not an artifact folder"):
+    with pytest.raises(ArtifactError, match="nowhere"):
         RouterArtifact.load(tmp_path / "nowhere")
     (folder / "artifact.json").write_text("{")
-    with pytest.raises(ArtifactError, match="not JSON"):
+    with pytest.raises(ArtifactError, match=r"artifact\.json"):
         RouterArtifact.load(folder)
     (folder / "artifact.json").write_text("[" * 100_000)
-    with pytest.raises(ArtifactError, match="not JSON"):
+    with pytest.raises(ArtifactError, match=r"artifact\.json"):
         RouterArtifact.load(folder)
     (folder / "artifact.json").write_text("[]")
-    with pytest.raises(ArtifactError, match="format version"):
+    with pytest.raises(ArtifactError, match=r"artifact\.json|\b1\b"):
         RouterArtifact.load(folder)
 
 
@@ -131,7 +131,7 @@ def test_damaged_arrays(folder, damage):
     (file,) = folder.glob("arrays-*")
     content = file.read_bytes()
     file.write_bytes(damage(content) if damage(content) != content else content[:-1] + b"\1")
-    with pytest.raises(ArtifactError, match="is damaged"):
+    with pytest.raises(ArtifactError, match=file.name):
         RouterArtifact.load(folder)
 
 
@@ -171,7 +171,7 @@ def test_arrays_of_another_shape_or_with_nan(artifact, tmp_path):
 
 def test_a_spread_of_zero_and_settings_out_of_range(artifact, folder):
     forge(folder, lambda a: a["refinement.settings"].__setitem__(4, 2.0))
-    with pytest.raises(ArtifactError, match="out of range"):
+    with pytest.raises(ArtifactError, match="refinement"):
         RouterArtifact.load(folder)
     artifact.save(folder)
     forge(folder, lambda a: a["refinement.spread"].fill(0))
@@ -190,11 +190,11 @@ def test_arrays_of_another_tfidf_are_refused(make_records, tmp_path):
     artifact = fit(make_records(), "tfidf", n_clusters=3)
     artifact.save(tmp_path)
     forge(tmp_path, lambda a: a["embedder.components"].__imul__(2))
-    with pytest.raises(ArtifactError, match=r"fitted with the embedder 'tfidf/.*holds the arrays"):
+    with pytest.raises(ArtifactError, match=r"'tfidf/.*'tfidf/"):
         RouterArtifact.load(tmp_path)
     artifact.save(tmp_path)
     edit(tmp_path, info={**artifact.info.model_dump(), "embedder": "wordllama/l2_supercat-256"})
-    with pytest.raises(ArtifactError, match="fitted with the embedder 'wordllama/"):
+    with pytest.raises(ArtifactError, match="'wordllama/"):
         RouterArtifact.load(tmp_path)
 
 
@@ -207,7 +207,7 @@ def test_values_that_can_not_be(artifact, value):
 
 def test_scores_of_more_than_1_a_record(artifact, folder):
     forge(folder, lambda a: a["statistics.score"].__imul__(10))
-    with pytest.raises(ArtifactError, match="score holds sums of more than 1 a record"):
+    with pytest.raises(ArtifactError, match=r"score.*\b1\b"):
         RouterArtifact.load(folder)
 
 

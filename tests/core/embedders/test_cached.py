@@ -87,7 +87,7 @@ async def test_looks_like_its_embedder(path: Path, counting: Counting, embed: An
     assert (cached.id, cached.dim, cached.path) == ("counting", 32, path)
     assert cached.embedder is counting.embedder
     assert (await embed(cached, [])).shape == (0, 32)
-    with pytest.raises(TypeError, match="put it in a list"):
+    with pytest.raises(TypeError, match="list"):
         await embed(cached, "text")
 
 
@@ -160,7 +160,7 @@ class TestDamage:
     ) -> None:
         file = tmp_path / "notes.txt"
         file.write_bytes(content)
-        with pytest.raises(EmbedderError, match=r"notes.txt.*(delete it|another path)"):
+        with pytest.raises(EmbedderError, match=file.name):
             CachedEmbedder(counting.embedder, file)
         assert file.read_bytes() == content
 
@@ -168,14 +168,14 @@ class TestDamage:
         file = tmp_path / "other.db"
         with closing(sqlite3.connect(file)) as connection, connection:
             connection.execute("CREATE TABLE vectors (key, vector)")
-        with pytest.raises(EmbedderError, match=r"other.db.*another program"):
+        with pytest.raises(EmbedderError, match=file.name):
             CachedEmbedder(counting.embedder, file)
 
     def test_a_later_version(self, path: Path, counting: Counting) -> None:
         CachedEmbedder(counting.embedder, path)
         with closing(sqlite3.connect(path)) as connection, connection:
             connection.execute("PRAGMA user_version = 99")
-        with pytest.raises(EmbedderError, match="has version 99"):
+        with pytest.raises(EmbedderError, match=r"\b99\b"):
             CachedEmbedder(counting.embedder, path)
 
     def test_overwritten_pages_never_give_a_wrong_vector(
@@ -248,7 +248,7 @@ class TestDamage:
 def test_arguments_are_checked(path: Path, counting: Counting) -> None:
     with pytest.raises(ValueError, match="chunk_size"):
         CachedEmbedder(counting.embedder, path, chunk_size=0)
-    with pytest.raises(EmbedderError, match="no embedder is named"):
+    with pytest.raises(EmbedderError, match="nonsense"):
         CachedEmbedder("nonsense", path)
     with pytest.raises(EmbedderError, match="id="):
         CachedEmbedder(lambda texts: texts, path)

@@ -135,7 +135,7 @@ async def test_what_comes_back_is_checked(values: Any, message: str) -> None:
 def test_dim_may_not_change_between_calls() -> None:
     embedder = CallableEmbedder(lambda texts: [[1.0] * (2 + len(texts))] * len(texts), id="x")
     assert embedder.embed(["a"]).shape == (1, 3)
-    with pytest.raises(EmbedderError, match="dimension 4, expected 3"):
+    with pytest.raises(EmbedderError, match=r"\b4\b.*\b3\b"):
         embedder.embed(["a", "b"])
 
 
@@ -175,7 +175,7 @@ def test_arguments_are_checked() -> None:
         CallableEmbedder(coroutine)
     with pytest.raises(TypeError, match="int"):
         CallableEmbedder(3)  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="at least 1"):
+    with pytest.raises(ValueError, match=r"dim.*\b0\b"):
         CallableEmbedder(lengths, dim=0)
 
 

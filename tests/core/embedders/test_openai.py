@@ -4,6 +4,7 @@ import asyncio
 import copy
 import os
 import pickle
+import re
 import threading
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -123,7 +124,7 @@ async def test_lasting_trouble_is_reported(
 
 async def test_refused_key(make: Any, embed: Any, endpoint: Any) -> None:
     endpoint.script = [endpoint.replies.status(401, f"Incorrect API key provided: {KEY}")]
-    with pytest.raises(EmbedderError, match="Check EMBEDDING_API_KEY") as caught:
+    with pytest.raises(EmbedderError, match="EMBEDDING_API_KEY") as caught:
         await embed(make(), ["a"])
     assert KEY not in str(caught.value)
 
@@ -262,7 +263,7 @@ async def test_nonsense_is_one_clear_error(
 
 async def test_answer_that_is_not_json(make: Any, embed: Any, endpoint: Any) -> None:
     endpoint.script = [endpoint.replies.payload(b"hello", "text/plain")]
-    with pytest.raises(EmbedderError, match="did not answer with a list of embeddings"):
+    with pytest.raises(EmbedderError, match=re.escape(endpoint.url)):
         await embed(make(max_retries=0), ["a"])
 
 
@@ -473,5 +474,5 @@ def test_dim_asks_once_when_unknown(make: Any, endpoint: Any) -> None:
     ],
 )
 def test_arguments_are_checked(arguments: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=r"must|contradict"):
+    with pytest.raises(ValueError, match=next(reversed(arguments))):
         OpenAIEmbedder(**{"model": "m"} | arguments)

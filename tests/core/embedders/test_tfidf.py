@@ -114,13 +114,13 @@ def test_max_features_keeps_the_most_frequent() -> None:
 
 @pytest.mark.parametrize("texts", [[], [""], ["a", "? !", "\ud800"]])
 def test_no_text_has_a_word(texts: list[str]) -> None:
-    with pytest.raises(EmbedderError, match=f"none of the {len(texts)} texts has a word"):
+    with pytest.raises(EmbedderError, match=f"{len(texts)} texts"):
         TfidfEmbedder.fit(texts)
 
 
 @pytest.mark.parametrize("arguments", [{"dim": 0}, {"max_features": 0}])
 def test_arguments_are_checked(arguments: dict[str, int]) -> None:
-    with pytest.raises(ValueError, match="at least 1"):
+    with pytest.raises(ValueError, match=next(iter(arguments))):
         TfidfEmbedder.fit(TEXTS, **arguments)
 
 

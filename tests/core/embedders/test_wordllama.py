@@ -145,7 +145,7 @@ def test_does_not_import_wordllama() -> None:
 
 @pytest.mark.parametrize("dim", [0, 100, 512, "256"])
 def test_refuses_other_dims(dim: int) -> None:
-    with pytest.raises(ValueError, match="dim must be one of"):
+    with pytest.raises(ValueError, match=f"dim.*{dim!r}"):
         WordLlamaEmbedder(dim)
 
 
@@ -179,5 +179,5 @@ class TestBrokenInstallation:
             (tmp_path / name).parent.mkdir()
             (tmp_path / name).write_bytes(b"not what it should be")
         self._package(monkeypatch, tmp_path)
-        with pytest.raises(EmbedderError, match="cannot be read"):
+        with pytest.raises(EmbedderError, match=tmp_path.name):
             WordLlamaEmbedder()

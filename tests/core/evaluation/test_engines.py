@@ -56,16 +56,16 @@ def test_what_a_query_looks_like_is_found_once_for_all_alphas(folder, in_memory,
 
 
 def test_mistakes_are_found_before_the_work(in_memory):
-    with pytest.raises(ValueError, match=r"alpha must lie in \[0, 1\], got 2"):
+    with pytest.raises(ValueError, match=r"alpha.*\b2\b"):
         bulk.evaluate(in_memory, "nowhere", [2], engine="serial")
-    with pytest.raises(ValueError, match=r"no model \['nobody'\]"):
+    with pytest.raises(ValueError, match=r"\['nobody'\]"):
         bulk.evaluate(in_memory, "nowhere", engine="serial", exclude=["nobody"])
 
 
 def test_records_that_do_not_fit_are_found_before_the_work(folder, in_memory, tmp_path):
-    with pytest.raises(ValueError, match=r"no record has the dataset \['typo'\]; there are"):
+    with pytest.raises(ValueError, match=r"\['typo'\].*\['greek', 'other'\]"):
         bulk.evaluate(in_memory, folder, engine="serial", excluded_datasets=["typo"])
     (tmp_path / "r.jsonl").write_text('{"query": "q", "records": {"other": 1, "odd": null}}')
     for evaluated in (evaluate, partial(bulk.evaluate, engine="serial")):
-        with pytest.raises(RecordError, match=r"score any of the router's models \['good', "):
+        with pytest.raises(RecordError, match=r"\['good', 'cheap', 'odd'\]"):
             evaluated(in_memory, tmp_path / "r.jsonl")

@@ -55,7 +55,7 @@ def test_the_router_at_both_ends(toy_report):
     assert toy_report.at(1.0).shares == {"a": pytest.approx(4 / 7), "b": pytest.approx(3 / 7)}
     assert toy_report.at(0.0).shares == {"a": 1, "b": 0}
     assert toy_report.at(0.0).alpha == 0
-    with pytest.raises(KeyError, match="no row"):
+    with pytest.raises(KeyError, match=r"0\.5"):
         toy_report.at(0.5)
 
 
@@ -84,9 +84,9 @@ def test_missing_as_zero_is_zero(toy_router, toy_rows):
 
 
 def test_records_that_say_nothing_of_the_models_are_refused(toy_router):
-    with pytest.raises(RecordError, match=r"score any of the router's models \['a', 'b'\]"):
+    with pytest.raises(RecordError, match=r"\['a', 'b'\]"):
         evaluate(toy_router, [{"query": "q", "records": {"other": 1}}])
-    with pytest.raises(RecordError, match="there are no records"):
+    with pytest.raises(RecordError):
         evaluate(toy_router, [])
 
 
@@ -162,7 +162,7 @@ def test_limits_hold_for_rows_and_curve(toy_router, toy_rows):
     report = evaluate(toy_router, toy_rows, [1.0], exclude=["b"])
     assert report.at(1.0).shares == {"a": 1, "b": 0}
     assert report.curve.path.shares(2)[:, 1].max() == 0
-    with pytest.raises(NoEligibleModelError, match="named in exclude="):
+    with pytest.raises(NoEligibleModelError, match="exclude="):
         evaluate(toy_router, toy_rows, exclude=["a", "b"])
     relaxed = evaluate(toy_router, toy_rows, [1.0], max_cost=0.5, on_empty="relax")
     assert relaxed.at(1.0).shares == {"a": 1, "b": 0}
@@ -181,14 +181,14 @@ def test_what_a_query_looks_like_is_found_once_for_all_alphas(
 
 
 def test_what_can_not_be_evaluated(toy_router, toy_rows):
-    with pytest.raises(ValueError, match=r"alpha must lie in \[0, 1\], got 1.5"):
+    with pytest.raises(ValueError, match=r"alpha.*1\.5"):
         evaluate(toy_router, toy_rows, [0.5, 1.5])
     with pytest.raises(TypeError, match="alpha"):
         evaluate(toy_router, toy_rows, alpha=0.5)
     outcomes = to_outcomes(load_records(toy_rows), toy_router.models)
     vectors = toy_router.embed(outcomes.queries)
     vectors.vectors[3, 1] = np.nan
-    with pytest.raises(ValueError, match="the vector in row 3 holds NaN"):
+    with pytest.raises(ValueError, match=r"row 3\b"):
         evaluate_queries(toy_router, vectors, outcomes)
 
 
@@ -303,9 +303,9 @@ def test_queries_that_nobody_meets_the_limits_for_are_counted(each, make_records
 
 def test_what_is_evaluated_may_be_a_path(toy_router, toy_rows, tmp_path):
     toy_router.artifact.save(tmp_path / "a")
-    with pytest.raises(EmbedderError, match="cannot be made from its name"):  # a callable
+    with pytest.raises(EmbedderError, match=toy_router.embedder.id):  # a callable
         evaluate(tmp_path / "a", toy_rows)
-    with pytest.raises(TypeError, match=r"takes alphas=\[\.\.\.\]"):
+    with pytest.raises(TypeError, match="alphas="):
         evaluate(toy_router, toy_rows, alpha=0.2)
-    with pytest.raises(TypeError, match="router must be a Router"):
+    with pytest.raises(TypeError, match="int"):
         evaluate(3, toy_rows)

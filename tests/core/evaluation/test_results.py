@@ -98,9 +98,7 @@ def test_an_alpha_that_takes_a_model_without_known_cost_has_no_cost(toy_router, 
 
 
 def test_nothing_to_resample(toy_report):
-    with pytest.raises(
-        ValueError, match=r"nothing to resample at alpha 0\.3.*kept: \[0\.0, 1\.0\]"
-    ):
+    with pytest.raises(ValueError, match=r"0\.3.*\[0\.0, 1\.0\]"):
         toy_report.confidence(0.3)
 
 

@@ -92,7 +92,7 @@ def test_what_is_left_out_leaves_what_it_leaves_in_memory(tmp_path):
 
 @pytest.mark.parametrize("kind", ["model", "dataset"])
 def test_what_is_to_be_left_out_must_be_there(folder, kind):
-    with pytest.raises(ValueError, match=rf"no record has the {kind} \['typo'\]; there are"):
+    with pytest.raises(ValueError, match=rf"{kind}.*\['typo'\]"):
         bulk.fit(folder, engine="serial", **{f"excluded_{kind}s": ["typo"]})
 
 
@@ -121,17 +121,17 @@ def test_missing_as_zero_knows_all_models(tmp_path):
 
 def test_what_can_not_be_fitted(folder, tmp_path):
     (tmp_path / "r.jsonl").write_text("no\nrecords\n")
-    with pytest.raises(RecordError, match=r"none of the 2 rows .* the first: .*r.jsonl:1: Invalid"):
+    with pytest.raises(RecordError, match=r"\b2 rows .*r\.jsonl:1: "):
         bulk.fit(tmp_path, engine="serial")
-    with pytest.raises(RecordError, match=r"no record has a score of \['nobody'\]"):
+    with pytest.raises(RecordError, match=r"\['nobody'\]"):
         bulk.fit(folder, engine="serial", models=["nobody"])
-    with pytest.raises(RecordError, match="cheap, good, odd no record is left"):
+    with pytest.raises(RecordError, match="cheap, good, odd"):
         bulk.fit(folder, engine="serial", excluded_models=["good", "cheap", "odd"])
-    with pytest.raises(ValueError, match="engine must be one of"):
+    with pytest.raises(ValueError, match=r"engine.*'steam'"):
         bulk.fit(folder, engine="steam")
-    with pytest.raises(ValueError, match="workers must be at least 1"):
+    with pytest.raises(ValueError, match=r"workers.*\b0\b"):
         bulk.fit(folder, workers=0)
-    with pytest.raises(AvengersError, match="cannot be sent to other processes"):
+    with pytest.raises(AvengersError):
         bulk.fit(folder, lambda texts: np.ones((len(texts), 2)), engine="processes", workers=1)
 
 
@@ -156,9 +156,9 @@ def test_every_engine_takes_what_a_person_has(folder, rows, in_memory, tmp_path,
 
 @pytest.mark.parametrize("engine", ["memory", "serial"])
 def test_every_engine_is_strict_where_it_is_told_to(folder, in_memory, engine):
-    with pytest.raises(RecordError, match=r"1\.jsonl:61: Invalid JSON"):
+    with pytest.raises(RecordError, match=r"1\.jsonl:61: "):
         fit(folder, n_clusters=6, engine=engine, strict=True)
-    with pytest.raises(RecordError, match=r"1\.jsonl:61: Invalid JSON"):
+    with pytest.raises(RecordError, match=r"1\.jsonl:61: "):
         in_memory.update(folder, engine=engine, strict=True)
 
 

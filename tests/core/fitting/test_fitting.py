@@ -173,7 +173,7 @@ def test_what_can_not_be_fitted(make_records, embedder, rows, options, expected)
 
 def test_a_model_that_nobody_knows_does_not_score_zero(make_records, embedder):
     records = load_records(make_records(), missing="zero")
-    with pytest.raises(RecordError, match=r"no record has a score of \['nobody'\]"):
+    with pytest.raises(RecordError, match=r"\['nobody'\]"):
         fit(records, embedder, models=["good", "nobody"])
 
 
@@ -298,7 +298,7 @@ def test_a_day_on_which_a_model_has_no_result_is_added(make_records, embedder, t
 def test_missing_results_must_mean_the_same_to_be_added(make_records, embedder):
     zero = fit(load_records(make_records(), missing="zero"), embedder, n_clusters=3)
     skip = fit(make_records(), embedder, centroids=zero)
-    with pytest.raises(ArtifactError, match=r"same missing=, got 'zero' and 'skip'"):
+    with pytest.raises(ArtifactError, match=r"missing=.*'zero'.*'skip'"):
         zero.merge(skip)
 
 
@@ -312,7 +312,7 @@ def test_prices_are_merged_and_must_agree(make_records, embedder):
     assert other.merge(whole).info.input_prices == {"a": 1e-6, "c": 2e-6}
     assert whole.merge(other).drop_models(["c"]).info.input_prices == {"a": 1e-6}
     costlier = fit(first, embedder, centroids=whole, input_prices={"a": 3e-6})
-    with pytest.raises(ArtifactError, match=r"the input_prices of \['a'\] differ"):
+    with pytest.raises(ArtifactError, match=r"input_prices.*\['a'\]"):
         whole.merge(costlier)
 
 
@@ -322,7 +322,7 @@ def test_the_embedder_may_be_given_as_to_fit(make_records):
 
     base = fit(make_records(40), words, n_clusters=3)
     assert base.update(make_records(40, seed=1), words).n_records == 80
-    with pytest.raises(EmbedderMismatchError, match="got 'wordllama/"):
+    with pytest.raises(EmbedderMismatchError, match="'wordllama/"):
         base.update(make_records(40), "wordllama")
 
 
@@ -341,25 +341,25 @@ def test_a_model_is_added_without_touching_the_others(make_records, embedder):
     assert grown.n_records == base.n_records
     assert_close(grown.drop_models(["new"]), base)
     assert grown.statistics.n[:, 3].sum() == 50
-    with pytest.raises(ArtifactError, match=r"no record has a score of 'other'"):
+    with pytest.raises(ArtifactError, match="'other'"):
         base.add_model("other", extra, embedder)
 
 
 def test_what_does_not_fit_together_is_refused(make_records, embedder):
     base = fit(make_records(), embedder, n_clusters=3)
     other = fit(make_records(seed=5), embedder, n_clusters=3)
-    with pytest.raises(ArtifactError, match="different centroids"):
+    with pytest.raises(ArtifactError, match="centroids"):
         base.merge(other)
     plain = fit(make_records(), embedder, n_clusters=3, refine=False)
-    with pytest.raises(ArtifactError, match=r"another refinement|different centroids"):
+    with pytest.raises(ArtifactError, match=r"refinement|centroids"):
         fit(make_records(), embedder, centroids=base.centroids, refine=False).merge(base)
     assert plain.refinement is None
     foreign = CallableEmbedder(lambda t: np.ones((len(t), 8)), id="test/foreign", dim=8)
-    with pytest.raises(EmbedderMismatchError, match="fitted with the embedder 'test/words'"):
+    with pytest.raises(EmbedderMismatchError, match="'test/words'"):
         base.update(make_records(), foreign)
-    with pytest.raises(ArtifactError, match="no such model"):
+    with pytest.raises(ArtifactError, match="nobody"):
         base.drop_models(["nobody"])
-    with pytest.raises(ArtifactError, match="at least one model"):
+    with pytest.raises(ArtifactError):
         base.drop_models(base.models)
 
 
@@ -370,7 +370,7 @@ def test_nothing_is_logged_on_an_ordinary_fit(make_records, embedder, caplog):
 
 
 def test_without_records_the_first_reason_is_given():
-    with pytest.raises(RecordError, match=r"2 rows were rejected, the first: line 1: .*score"):
+    with pytest.raises(RecordError, match=r"\b2 rows.*line 1: .*score"):
         fit([{"query": "q", "records": {"m": 2}}, {"query": "q"}], "tfidf")
 
 

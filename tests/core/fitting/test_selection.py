@@ -78,11 +78,11 @@ def test_alpha_and_keep_are_honoured():
 
 def test_bad_arguments():
     router = make_router(np.array([[0.5, 0.6]]))
-    with pytest.raises(ValueError, match=r"size must lie in \[1, 2\], got 3"):
+    with pytest.raises(ValueError, match=r"size.*\[1, 2\].*\b3\b"):
         best_subset(router, 3)
-    with pytest.raises(ValueError, match=r"alpha must lie in \[0, 1\], got 2"):
+    with pytest.raises(ValueError, match=r"alpha.*\b2\b"):
         best_subset(router, 1, alpha=2)
-    with pytest.raises(ValueError, match="no model"):
+    with pytest.raises(ValueError, match="m9"):
         best_subset(router, 1, keep=["m9"])
-    with pytest.raises(ValueError, match="keep names 2"):
+    with pytest.raises(ValueError, match=r"keep.*\b2\b"):
         best_subset(router, 1, keep=["m0", "m1"])

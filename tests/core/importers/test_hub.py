@@ -74,7 +74,7 @@ def test_routerbench_is_refused_as_the_pickle_that_it_is(repository):
 
 
 def test_an_unknown_name(repository):
-    with pytest.raises(RecordError, match="no public data set 'mine'; there are llmrouterbench"):
+    with pytest.raises(RecordError, match=r"'mine'.*llmrouterbench"):
         hub.download("mine")
 
 
@@ -83,5 +83,5 @@ def test_a_hub_that_can_not_be_reached_is_one_clear_error(monkeypatch):
         raise OSError("no network")
 
     monkeypatch.setattr("huggingface_hub.snapshot_download", fails)
-    with pytest.raises(RecordError, match="cannot be had from the hub: OSError: no network"):
+    with pytest.raises(RecordError, match=r"llmrouterbench.*OSError: no network"):
         hub.download("llmrouterbench")

@@ -59,7 +59,7 @@ def test_problems_are_fit_to_be_printed(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("value", [[1], {}, "x", 10**400, "1,5", object()])
 def test_what_is_no_number_is_said(value: object) -> None:
-    with pytest.raises(ValueError, match="expected a number, got"):
+    with pytest.raises(ValueError, match="number"):
         number(value)
 
 

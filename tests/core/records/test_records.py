@@ -183,11 +183,11 @@ def test_a_truncated_compressed_file_keeps_what_was_read():
 
 
 def test_wrong_kinds_of_source():
-    with pytest.raises(TypeError, match="one mapping"):
+    with pytest.raises(TypeError, match="mapping"):
         load_records(GOOD)
     with pytest.raises(OSError, match="nowhere"):
         load_records("nowhere.jsonl")
-    with pytest.raises(ValueError, match="missing must be"):
+    with pytest.raises(ValueError, match=r"missing.*'no'"):
         load_records([], missing="no")
 
 

@@ -55,12 +55,12 @@ def test_files_folders_patterns_and_addresses(folder, tmp_path):
     assert len(list(read(plan(address)[0]))) == 40
     address = f"file://{folder}/2.jsonl.gz"
     assert len(list(read(plan(address)[0]))) == 60
-    with pytest.raises(RecordError, match="no input file at"):
+    with pytest.raises(RecordError, match=r"\*\.xls"):
         plan(f"{folder}/*.xls")
-    with pytest.raises(RecordError, match="no input file at"):
+    with pytest.raises(RecordError, match=tmp_path.name):
         plan(tmp_path)
     (tmp_path / "bad.parquet").write_bytes(b"PAR1 but no more")
-    with pytest.raises(RecordError, match="not a readable Parquet file"):
+    with pytest.raises(RecordError, match=r"bad\.parquet"):
         plan(tmp_path / "bad.parquet")
 
 
@@ -116,7 +116,7 @@ def test_columns_of_parquet_become_what_json_would_have(tmp_path):
     pq.write_table(pa.table({"prompt": ["q"], "query": pa.nulls(1)}), tmp_path / "none.parquet")
     assert list(read(plan(tmp_path / "none.parquet")[0])) == [(1, {})]
     pq.write_table(pa.table({"prompt": ["q", "r"]}), tmp_path / "foreign.parquet")
-    with pytest.raises(RecordError, match=r"none of the 2 rows .*foreign.parquet:1: query"):
+    with pytest.raises(RecordError, match=r"\b2 rows.*foreign\.parquet:1: query"):
         bulk.fit(tmp_path / "foreign.parquet", engine="serial")
 
 
@@ -278,7 +278,7 @@ def test_a_pipe_is_read_once_or_refused(tmp_path):
         if use is load_records:
             assert len(use(tmp_path / "pipe")) == 2
         else:
-            with pytest.raises(RecordError, match="a pipe can be read only once"):
+            with pytest.raises(RecordError, match="pipe"):
                 use(tmp_path / "pipe")
         writer.join()
 

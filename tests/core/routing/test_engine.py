@@ -178,7 +178,7 @@ def test_a_query_that_is_near_nothing_still_names_a_cluster():
 def test_vectors_that_are_no_vectors_are_refused_with_their_row(name, bad):
     vectors = unit(5, n=9000)
     vectors[8000, 2] = bad
-    with pytest.raises(ValueError, match="row 8000 holds NaN or infinite"):
+    with pytest.raises(ValueError, match=r"row 8000\b"):
         random_engine(5, name).choose_many(Queries(vectors), 0.5, RoutingCall.of())
 
 

@@ -270,11 +270,9 @@ def test_relaxing_prefers_who_has_records(make_records, embedder, scorer):
 
 def test_only_texts_are_routed(small):
     for wrong in (None, 3, ["alpha"]):
-        with pytest.raises(
-            TypeError, match=f"expected a text to route, got {type(wrong).__name__}"
-        ):
+        with pytest.raises(TypeError, match=type(wrong).__name__):
             small.route(wrong)
-        with pytest.raises(TypeError, match="expected a text to route"):
+        with pytest.raises(TypeError, match=r"NoneType|int|list"):
             small.route_batch(["alpha", wrong])
 
 
@@ -324,9 +322,9 @@ def test_a_model_without_costs_is_only_eligible_where_costs_play_no_part(make_re
         router.route("alpha", alpha=1, models=["odd"], max_cost=5)
     # The limit on the score holds for it, too, on every way to route.
     low = {"alpha": 1, "min_score": 0.95, "models": ["odd"]}
-    with pytest.raises(NoEligibleModelError, match="is under min_score"):
+    with pytest.raises(NoEligibleModelError, match="min_score="):
         router.route("alpha", **low)
-    with pytest.raises(NoEligibleModelError, match="is under min_score"):
+    with pytest.raises(NoEligibleModelError, match="min_score="):
         router.route_vectors(router.embed(["alpha"]), **low)
 
 
@@ -400,12 +398,12 @@ def test_copies_and_pickles_route_alike(small):
 
 def test_an_embedder_of_another_space_is_refused(small):
     foreign = CallableEmbedder(lambda t: np.ones((len(t), 8)), id="test/foreign", dim=8)
-    with pytest.raises(EmbedderMismatchError, match="cannot be compared"):
+    with pytest.raises(EmbedderMismatchError, match="test/foreign"):
         Router(small.artifact, foreign)
 
 
 def test_an_embedder_that_can_not_be_made_from_its_name(small):
-    with pytest.raises(EmbedderError, match=r"'test/words'.*Pass it with embedder="):
+    with pytest.raises(EmbedderError, match=r"'test/words'.*embedder="):
         Router(small.artifact).route("alpha")
 
 
@@ -475,7 +473,7 @@ def test_vectors_may_be_lists_or_of_other_precision(small):
 def test_vectors_that_hold_nan_are_refused(each):
     vectors = each.embed(QUERIES)
     vectors.vectors[3, 0] = np.nan
-    with pytest.raises(ValueError, match="the vector in row 3 holds NaN"):
+    with pytest.raises(ValueError, match=r"row 3\b"):
         each.route_vectors(vectors)
 
 
@@ -483,7 +481,7 @@ def test_a_cluster_scorer_can_be_set_by_name_and_options(small, embedder):
     router = Router(small.artifact, embedder, scorer="reference", top_k=1, beta=2.0)
     assert router.scorer.options == {"top_k": 1, "beta": 2.0}
     assert len(router.route("alpha").clusters) == 1
-    with pytest.raises(ValueError, match="no scorer 'best'"):
+    with pytest.raises(ValueError, match="'best'"):
         Router(small.artifact, embedder, scorer="best")
 
 
@@ -493,13 +491,13 @@ def test_vectors_alone_are_enough(each, embedder):
 
 
 def test_what_a_router_is_made_of(small):
-    with pytest.raises(TypeError, match=r"expected a RouterArtifact.*Router\.load"):
+    with pytest.raises(TypeError, match=r"'artifact/'.*Router\.load"):
         Router("artifact/")
     assert resolve_router(small) is small
     assert resolve_router(small.artifact).artifact is small.artifact
-    with pytest.raises(TypeError, match="router must be a Router"):
+    with pytest.raises(TypeError, match="int"):
         resolve_router(3)
-    with pytest.raises(ValueError, match="empty path"):
+    with pytest.raises(ValueError, match="router="):
         resolve_router("")
 
 

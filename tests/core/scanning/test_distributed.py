@@ -171,5 +171,5 @@ def test_an_address_that_nobody_answers_at_fails_at_once(monkeypatch):
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     monkeypatch.setenv("RAY_ADDRESS", f"127.0.0.1:{port}")
-    with pytest.raises(AvengersError, match=rf"RAY_ADDRESS='127.0.0.1:{port}'.*refused"):
+    with pytest.raises(AvengersError, match=f"RAY_ADDRESS='127.0.0.1:{port}'"):
         on_ray.start()
