@@ -7,8 +7,7 @@ from typing import Any
 
 from langchain_core.language_models import BaseChatModel
 
-from avengers_core.serving.backends.wording import canonical, family, worded
-from avengers_core.serving.settings import given
+from avengers_core.serving.backends.wording import canonical, family, word_of, worded
 from avengers_langchain.history import target_of
 
 
@@ -38,5 +37,9 @@ def in_words(layers: Iterable[Mapping[str, Any]], kind: str) -> dict[str, Any]:
         return merged
     for layer in layers:
         merged |= canonical(layer)
-    stop = given(stop=merged.pop("stop", None))  # which chat models take by this name
-    return {**worded(merged, kind), **stop}
+    if merged.get("stop") is None:
+        merged.pop("stop", None)
+    said = worded(merged, kind)
+    if (word := word_of("stop", kind)) in said:
+        said["stop"] = said.pop(word)  # chat models take it by this name
+    return said

@@ -14,10 +14,11 @@ from llama_index.core.llms.llm import LLM
 from llama_index.core.prompts import BasePromptTemplate, ChatPromptTemplate
 
 from avengers_core.serving.backends.wording import (
-    OF_ANSWERS,
+    OF_CALLS,
     ToolChoice,
     canonical,
     family,
+    note_left_out,
     tool_words,
     worded,
 )
@@ -124,7 +125,7 @@ def _of_tools(
     rest = args[len(_OF_TOOLS) :]
     said = {name: given.pop(name) for name in ("tool_choice", *_PARALLEL) if name in given}
     chosen = _chosen(said, given, family(target.dialect), backend) if said else {}
-    named = {name: given.pop(name) for name in [*given] if name in OF_ANSWERS}
+    named = {name: given.pop(name) for name in [*given] if name in OF_CALLS}
     given |= {**_in_words(named, target), **chosen}
     first = [given.pop(name, None) for name in (_OF_TOOLS if rest else _OF_TOOLS[:1])]
     return (*first, *rest), given
@@ -187,12 +188,18 @@ def _in_words(arguments: Mapping[str, Any], target: Target) -> dict[str, Any]:
             words["max_output_tokens"] = length
         if effort is not None:
             words["reasoning"] = {"effort": effort}
+        if (verbosity := words.pop("verbosity", None)) is not None:
+            words["text"] = {**words.get("text", {}), "verbosity": verbosity}
     if kind == "gemini":
         config = {k: words.pop(k) for k in [*words] if k in _OF_CONFIG}
         if effort is not None and is_gemini_3_or_later(name):
             config["thinking_config"] = {"thinking_level": str(effort).upper()}
+        elif effort is not None:
+            note_left_out("reasoning_effort", f"{kind}, before 3")
         if config:
             words["generation_config"] = {**words.get("generation_config", {}), **config}
+    if effort is not None and kind in ("anthropic", "bedrock"):  # their classes have none
+        note_left_out("reasoning_effort", kind)
     return words
 
 

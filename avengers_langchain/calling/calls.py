@@ -186,7 +186,7 @@ class Call:
         backend, bound = backends.get(model)
         layers = [self.defaults, bound]
         # Whose words are to be spoken is not asked where nothing is said.
-        said = (self.defaults, bound, self.arguments, self.tools, self.tool_choice)
+        said = (self.defaults, bound, self.arguments, self.tools, self.tool_choice, self.stop)
         something = any(said) or self.parallel is not None
         kind = kind_of(model, backend, {**bound, **self.arguments}) if something else "other"
         if self.tools is not None:
@@ -198,13 +198,13 @@ class Call:
         if self.structured is not None:
             no_native = backends.capabilities(model).structured_output is False
             layers.append(self.structured.arguments_for(model, backend, no_native))
-        layers.append(self.arguments)
+        layers += [self.arguments, given(stop=self.stop or None)]
         arguments = in_words(layers, kind)
-        bound_stop = arguments.pop("stop", None)
+        stop = arguments.pop("stop", None)
         messages = list(self.messages)
         if not is_plain(messages):
             messages = portable(messages, target_of(model, backend, arguments))
-        return Target(backend, messages, self.stop or bound_stop, arguments)
+        return Target(backend, messages, stop, arguments)
 
 
 @lru_cache(maxsize=256)

@@ -17,11 +17,12 @@ _CHAT = _SAMPLING | {
     *("model", "messages", "tools", "tool_choice", "parallel_tool_calls", "stream"),
     *("stream_options", "max_tokens", "max_completion_tokens", "stop", "seed", "user"),
     *("frequency_penalty", "presence_penalty", "reasoning_effort", "response_format"),
+    *("logit_bias", "verbosity", "service_tier"),
 }
 _RESPONSES = _SAMPLING | {
     *("model", "input", "tools", "tool_choice", "parallel_tool_calls", "stream", "store"),
     *("max_output_tokens", "reasoning", "text", "include", "user", "truncation", "metadata"),
-    *("instructions", "previous_response_id"),
+    *("instructions", "previous_response_id", "service_tier"),
 }
 _ANTHROPIC = _SAMPLING | {
     *("model", "messages", "system", "max_tokens", "tools", "tool_choice", "stream"),
@@ -29,9 +30,17 @@ _ANTHROPIC = _SAMPLING | {
 }
 _GEMINI = {"contents", "systemInstruction", "tools", "toolConfig", "generationConfig"}
 _GEMINI |= {"safetySettings", "cachedContent", "labels"}
-_CONFIG = {"temperature", "topP", "maxOutputTokens", "stopSequences", "seed", "candidateCount"}
+_CONFIG = {
+    "temperature",
+    "topP",
+    "topK",
+    "maxOutputTokens",
+    "stopSequences",
+    "seed",
+    "candidateCount",
+}
 _CONFIG |= {"frequencyPenalty", "presencePenalty", "thinkingConfig", "responseMimeType"}
-_CONFIG |= {"responseJsonSchema", "responseSchema"}
+_CONFIG |= {"responseJsonSchema", "responseSchema", "topK"}
 
 
 def _only(given: Json, known: set[str]) -> None:

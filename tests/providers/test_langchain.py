@@ -372,7 +372,8 @@ def test_of_several_tools_only_those_are_handed_over(strict: StrictServer) -> No
 
 def test_what_is_said_of_an_answer_reaches_each_kind_in_its_own_words(strict: StrictServer) -> None:
     llm = router_over(strict.url, "v0").bind_tools([search], parallel_tool_calls=False)
-    said = {"seed": 1, "top_p": 0.5, "stop": ["end"], "frequency_penalty": 0.1}
+    said = {"seed": 1, "top_p": 0.5, "stop": ["end"], "frequency_penalty": 0.1, "top_k": 40}
+    said |= {"verbosity": "low", "service_tier": "auto", "user": "me", "logit_bias": {"1": 1}}
     if_length = ("max_tokens", "max_completion_tokens", "max_output_tokens")
     for kind in KINDS:
         for name in if_length:

@@ -322,7 +322,8 @@ def test_what_is_said_of_an_answer_reaches_each_kind_in_its_own_words(
     strict: StrictServer, kind: str
 ) -> None:
     llm = router_over(kind, strict.url)
-    said = {"seed": 1, "top_p": 0.5, "stop": ["end"], "frequency_penalty": 0.1}
+    said = {"seed": 1, "top_p": 0.5, "stop": ["end"], "frequency_penalty": 0.1, "top_k": 40}
+    said |= {"verbosity": "low", "service_tier": "auto", "user": "me", "logit_bias": {"1": 1}}
     for name in ("max_tokens", "max_completion_tokens", "max_output_tokens"):
         llm.chat([ChatMessage("Hi")], **{name: 2000}, **said)
         llm.chat_with_tools([SEARCH], "Hi", **{name: 2000}, parallel_tool_calls=True, **said)

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from avengers_core.errors import BackendConfigError
-from avengers_core.serving.backends.wording import OF_ANSWERS, canonical, worded
+from avengers_core.serving.backends.wording import OF_ANSWERS, canonical, word_of
 
 _SENT_ALONG = ("default_headers", "default_query", "extra_body")
 """May hold keys, so they are shown and written nowhere."""
@@ -110,7 +110,8 @@ def refuse_unknown(
         BackendConfigError: there is one that it does not know.
     """
     for name in settings:
-        known = worded(canonical({name: 0}), kind) if name in OF_ANSWERS else name in fields
+        (said,) = canonical({name: 0})
+        known = word_of(said, kind) is not None if name in OF_ANSWERS else name in fields
         if not known:
             raise BackendConfigError(
                 f"{type(backend).__name__}, the backend of {model!r}, has no setting {name!r}; say "

@@ -2,16 +2,21 @@
 
 Callers do not know who will answer. So the choice of a tool, the length of the answer and the like
 are understood in every form that providers and frameworks have, and said to each kind of backend
-in its own. A setting for which a kind of backend has no word is left out there.
+in its own. A setting for which a kind of backend has no word is left out there, and the log says so
+once.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Iterable, Mapping, Set
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any, Literal
 
 from avengers_core.serving.history import Dialect
+
+logger = logging.getLogger(__name__)
 
 Mode = Literal["auto", "any", "none"]
 
@@ -27,22 +32,26 @@ _CANONICAL = {
     "stop_sequences": "stop",
     **dict.fromkeys(("effort", "thinking_level"), "reasoning_effort"),
 }
-_OF_OPENAI = ("logit_bias", "user")
+_OF_OPENAI = ("logit_bias", "user", "verbosity")
+_TIER = "service_tier"  # which others have, with values of their own
 _OF_CHAT = ("frequency_penalty", "presence_penalty", "seed")
 OF_ANSWERS = frozenset(
-    {*_CANONICAL, *_CANONICAL.values(), "temperature", "top_p", *_OF_OPENAI, *_OF_CHAT}
+    {*_CANONICAL, *_CANONICAL.values(), "temperature", "top_p", "top_k", *_OF_OPENAI, *_OF_CHAT}
 )
 """Names of what is said of an answer and means the same to many kinds of backend."""
+OF_CALLS = OF_ANSWERS | {_TIER}
+"""These, and what a call may say besides that not all of them take."""
 
 # What a kind of backend has no word for, and what it calls what OpenAI's chat calls otherwise.
 _WORDS: dict[str, dict[str, str | None]] = {
-    "openai responses": dict.fromkeys(("stop", "logit_bias", *_OF_CHAT)),
-    "anthropic": {"stop": "stop_sequences", **dict.fromkeys((*_OF_OPENAI, *_OF_CHAT))},
-    "bedrock": {"stop": "stop_sequences", **dict.fromkeys((*_OF_OPENAI, *_OF_CHAT))},
+    "openai": {"top_k": None},  # servers that have it read it in `extra_body`
+    "openai responses": dict.fromkeys(("stop", "top_k", "logit_bias", *_OF_CHAT)),
+    "anthropic": {"stop": "stop_sequences", **dict.fromkeys((*_OF_OPENAI, *_OF_CHAT, _TIER))},
+    "bedrock": {"stop": "stop_sequences", **dict.fromkeys((*_OF_OPENAI, *_OF_CHAT, _TIER))},
     "gemini": {
         "max_tokens": "max_output_tokens",
         "stop": "stop_sequences",
-        **dict.fromkeys(_OF_OPENAI),
+        **dict.fromkeys((*_OF_OPENAI, _TIER)),
     },
 }
 
@@ -56,7 +65,7 @@ def family(dialect: Dialect) -> str:
     name = dialect.name.partition(",")[0]
     if name in ("openai compatible", "mistral"):
         return "openai"
-    return name if name in (*_WORDS, "openai") else "other"
+    return name if name in _WORDS else "other"
 
 
 def canonical(arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -74,9 +83,28 @@ def worded(arguments: Mapping[str, Any], kind: str) -> dict[str, Any]:
     Returns:
         The same values; without those for which there is no word.
     """
-    words = _WORDS.get(kind, {})
-    named = ((words.get(name, name), value) for name, value in arguments.items())
-    return {name: value for name, value in named if name is not None}
+    said = {}
+    for name, value in arguments.items():
+        if (word := word_of(name, kind)) is None:
+            note_left_out(name, kind)
+        else:
+            said[word] = value
+    return said
+
+
+def word_of(name: str, kind: str) -> str | None:
+    """What a kind of backend calls an argument; None where it has no word for it."""
+    return _WORDS.get(kind, {}).get(name, name)
+
+
+@cache
+def note_left_out(name: str, kind: str) -> None:
+    """Say in the log that a setting cannot be told a kind of backend; each once."""
+    logger.warning(
+        "%s= cannot be told backends of the kind %r, and is left out where one of them answers",
+        name,
+        kind,
+    )
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,14 @@ from typing import Any
 
 import pytest
 
-from avengers_core.serving.backends.wording import ToolChoice, canonical, family, tool_words, worded
+from avengers_core.serving.backends.wording import (
+    ToolChoice,
+    canonical,
+    family,
+    note_left_out,
+    tool_words,
+    worded,
+)
 from avengers_core.serving.history import ANTHROPIC_THINKING, MISTRAL, OPENAI_RESPONSES, OTHER
 
 KINDS = ("openai", "openai responses", "anthropic", "bedrock", "gemini")
@@ -61,6 +68,18 @@ def test_lengths_have_one_name_each() -> None:
             "own": 2,
         }
         assert worded(said, "anthropic") == {"max_tokens": 5, "stop_sequences": ["x"], "own": 2}
+
+
+@pytest.mark.parametrize(("name", "kind"), [("seed", "anthropic"), ("stop", "openai responses")])
+def test_what_is_left_out_is_said_once(
+    name: str, kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    note_left_out.cache_clear()
+    for _ in range(2):
+        assert worded({name: 1, "top_p": 0.5}, kind) == {"top_p": 0.5}
+    (record,) = caplog.records
+    assert name in record.getMessage()
+    assert kind in record.getMessage()
 
 
 def test_families() -> None:
