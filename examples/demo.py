@@ -133,7 +133,7 @@ def main() -> None:
     everyday()
     report = held_out()
     if picture:
-        plots.tradeoff(report).savefig(picture, dpi=150)
+        plots.save(plots.tradeoff(report), picture)
 
 
 if __name__ == "__main__":

@@ -5,9 +5,10 @@ from __future__ import annotations
 import errno
 import os
 import secrets
+import shutil
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -44,35 +45,70 @@ def read_regular(file: Path, most: int) -> bytes:
         return stream.read(most)
 
 
-def replace_file(file: Path, content: bytes) -> None:
-    """Write a file so that it is there whole or not at all.
+@contextmanager
+def whole(file: Path) -> Iterator[Path]:
+    """A path beside a file, to write to; it takes the file's place if all goes well.
+
+    Else the file stays what it was.
 
     Raises:
         OSError: the system's own, such as a full disk, with the name of ``file``.
     """
+    with beside(file) as unfinished:
+        yield unfinished
+        sync(unfinished)
+        with suppress(OSError):  # there is no earlier one, or it is somebody else's
+            shutil.copymode(file, unfinished)
+        os.replace(unfinished, file)
+
+
+@contextmanager
+def beside(file: Path) -> Iterator[Path]:
+    """A path beside a file, for what is not finished; deleted at the end, if it is still there.
+
+    Raises:
+        OSError: the system's own, with the name of ``file``.
+    """
     unfinished = file.with_name(f".tmp-{secrets.token_hex(8)}")
     try:
-        with open(unfinished, "xb") as out:
-            out.write(content)
-            out.flush()
-            os.fsync(out.fileno())
-        os.replace(unfinished, file)
+        yield unfinished
     except OSError as error:
-        raise OSError(error.errno, error.strerror or str(error), str(file)) from None
+        # Of the file itself; others, of what is read meanwhile, say whose they are.
+        if error.errno is None or error.filename not in (None, unfinished, str(unfinished)):
+            raise
+        raise OSError(error.errno, os.strerror(error.errno), str(file)) from None
     finally:
         unfinished.unlink(missing_ok=True)
 
 
-def write_text(file: Path, text: str) -> None:
-    """Write a text, in UTF-8, where a person wants it: as :func:`replace_file`, or to a device.
+def sync(file: Path) -> None:
+    """Have a file's content on the disk, which only then is known to have had room for it."""
+    with file.open("rb+") as written:
+        os.fsync(written.fileno())
 
-    A link stays a link, and ``/dev/stdout`` what it is.
-    """
-    content = text.encode("utf-8", "replace")
-    if file.exists() and not file.is_file():
-        file.write_bytes(content)
+
+def replace_file(file: Path, content: bytes) -> None:
+    """Write a file so that it is there whole or not at all; see :func:`whole`."""
+    with whole(file) as unfinished, open(unfinished, "xb") as out:
+        out.write(content)
+
+
+@contextmanager
+def as_named(file: Path) -> Iterator[Path]:
+    """:func:`whole` where a person wants a file: a link stays a link, a device is written to."""
+    if file.exists() and not (file.is_file() or file.is_dir()):
+        yield file
     else:
-        replace_file(Path(os.path.realpath(file)), content)
+        with whole(Path(os.path.realpath(file)) if file.is_symlink() else file) as unfinished:
+            yield unfinished
+
+
+def write_whole(file: Path, content: str | bytes) -> None:
+    """Write a text, in UTF-8, or bytes, where a person wants them; see :func:`as_named`."""
+    with as_named(file) as unfinished:
+        unfinished.write_bytes(
+            content.encode("utf-8", "replace") if isinstance(content, str) else content
+        )
 
 
 def _check_regular(found: os.stat_result, file: Path, most: int) -> None:

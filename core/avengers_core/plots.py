@@ -7,14 +7,15 @@ from avengers_core.evaluation.plots.plots import (
     save_all,
     selection_shares,
     study_results,
-    to_svg,
     tradeoff,
 )
+from avengers_core.evaluation.plots.saving import save, to_svg
 
 __all__ = [
     "cluster_map",
     "over_alpha",
     "require_matplotlib",
+    "save",
     "save_all",
     "selection_shares",
     "study_results",

@@ -87,10 +87,7 @@ def save(artifact: RouterArtifact, path: str | os.PathLike[str]) -> None:
         OSError: the system's own, such as a full disk; the old content is still valid.
     """
     folder = Path(path)
-    if folder.exists() and not folder.is_dir():
-        raise ArtifactError(f"{folder} is a file; an artifact is saved as a folder")
-    if folder.is_dir():
-        _check_ours(folder)
+    check_folder(folder)
     payload = _serialize(_arrays(artifact))
     sha256 = hashlib.sha256(payload).hexdigest()
     manifest = Manifest(
@@ -111,6 +108,14 @@ def save(artifact: RouterArtifact, path: str | os.PathLike[str]) -> None:
         for file in folder.iterdir():
             if _is_ours(file.name) and file.name not in (MANIFEST, manifest.arrays):
                 file.unlink(missing_ok=True)
+
+
+def check_folder(folder: Path) -> None:
+    """Raise what :func:`save` would for a path at which no artifact can be written."""
+    if folder.exists() and not folder.is_dir():
+        raise ArtifactError(f"{folder} is a file; an artifact is saved as a folder")
+    if folder.is_dir():
+        _check_ours(folder)
 
 
 def load(path: str | os.PathLike[str], make: type[RouterArtifact]) -> RouterArtifact:

@@ -21,12 +21,12 @@ from avengers_core.cli.shared import (
     names,
     read_records,
     refuse,
-    refuse_input,
     scorer_options,
     show_problems,
     train_ratio_option,
 )
-from avengers_core.files import write_text
+from avengers_core.files import write_whole
+from avengers_core.outputs import check_outputs
 from avengers_core.records.sources.files import shown
 from avengers_core.routing.decision import text_table
 
@@ -78,7 +78,9 @@ def _known_ending(_ctx: object, _param: object, value: Path | None) -> Path | No
     help="A report: .md for Markdown, .html for one self-contained page with pictures.",
 )
 @click.option(
-    "--pictures", type=click.Path(path_type=Path), help="Folder for PNG and SVG pictures."
+    "--pictures",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder for PNG and SVG pictures.",
 )
 @click.option(
     "--artifact",
@@ -161,6 +163,7 @@ def evaluate_command(
     of any size; to be split, records are held in memory.
     """
     from avengers_core.artifact.artifact import RouterArtifact
+    from avengers_core.artifact.storage import check_folder
     from avengers_core.evaluation.evaluate import DEFAULT_ALPHAS, evaluate_records
     from avengers_core.evaluation.plots.plots import require_matplotlib
     from avengers_core.fitting.fit import fit_records
@@ -168,8 +171,10 @@ def evaluate_command(
     from avengers_core.records.splitting import split_records
     from avengers_core.routing.router import Router
 
-    for written in (output, report):
-        refuse_input(written, *records)
+    check_outputs([output, report, export_cluster, cache], [records, artifact])
+    check_outputs([pictures, output, report, export_cluster, cache])
+    if export_cluster is not None:
+        check_folder(export_cluster)
     alphas = DEFAULT_ALPHAS if alpha is None else [alpha]
     if pictures is not None or (report is not None and report.suffix == ".html"):
         require_matplotlib()
@@ -246,7 +251,7 @@ def _show(
 
     written = []
     if output is not None:
-        write_text(output, json.dumps(result.to_dict(), indent=1) + "\n")
+        write_whole(output, json.dumps(result.to_dict(), indent=1) + "\n")
     if report is not None:
         result.save(report)
         written.append(f"\nreport: {report}")

@@ -8,17 +8,17 @@ from typing import Any, TypeVar
 
 import click
 
-from avengers_core.cli.pricing import prices_option
+from avengers_core.cli.pricing import file_of, prices_option
 from avengers_core.cli.shared import (
     InputPath,
     engine_options,
     given,
     names,
     refuse,
-    refuse_input,
     show_problems,
 )
 from avengers_core.errors import NoRecordsError
+from avengers_core.outputs import check_outputs
 from avengers_core.records.sources.files import shown
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -147,9 +147,11 @@ def fit_command(
     """
     from avengers_core.artifact.artifact import RouterArtifact
     from avengers_core.artifact.embedder import embedder_of
+    from avengers_core.artifact.storage import check_folder
     from avengers_core.fitting.fit import fit_records
 
-    refuse_input(output, *records)
+    check_outputs([output, cache], [records, centroids, file_of(prices)])
+    check_folder(output)
     if engine == "ray":
         refuse(["cache"], "with --engine ray, whose workers may not see the file")
     if centroids is not None:
@@ -214,8 +216,12 @@ def update_command(
     avengers update artifact/ --model new/model --like old/model --price 1e-6 4e-6
     """
     from avengers_core.artifact.artifact import RouterArtifact
+    from avengers_core.artifact.storage import check_folder
     from avengers_core.fitting.update import at_price, collect, take_after, with_model
 
+    if output is not None:
+        check_outputs([output], [records])
+        check_folder(output)
     if model is None and (like or price):
         raise click.UsageError("--like and --price are of the model that --model adds")
     if not records and not like:
@@ -261,7 +267,10 @@ def merge_command(artifacts: tuple[Path, ...], output: Path) -> None:
     avengers merge monday/ tuesday/ wednesday/ -o week/
     """
     from avengers_core.artifact.artifact import RouterArtifact
+    from avengers_core.artifact.storage import check_folder
 
+    check_outputs([output], [artifacts])
+    check_folder(output)
     first, *others = (RouterArtifact.load(path) for path in artifacts)
     merged = first.merge(*others)
     merged.save(output)

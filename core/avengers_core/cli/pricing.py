@@ -9,9 +9,24 @@ from typing import Any, TypeVar
 
 import click
 
+from avengers_core.outputs import check_outputs
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 LIBRARY = "genai-prices"
+
+
+class _FromFile(dict[str, Any]):
+    """Prices, and the file that they were read from."""
+
+    def __init__(self, file: Any, prices: dict[str, Any]) -> None:
+        super().__init__(prices)
+        self.file = Path(str(file))
+
+
+def file_of(prices: Any) -> Path | None:
+    """The file that the value of ``--prices`` was read from, if it was."""
+    return prices.file if isinstance(prices, _FromFile) else None
 
 
 class PriceList(click.ParamType):  # type: ignore[type-arg,unused-ignore]
@@ -33,7 +48,7 @@ class PriceList(click.ParamType):  # type: ignore[type-arg,unused-ignore]
         if not isinstance(content, dict):
             self.fail(f"{value} must hold an object of model: [input, output]", param, ctx)
         try:
-            return {model: as_price(price, model) for model, price in content.items()}
+            return _FromFile(value, {m: as_price(price, m) for m, price in content.items()})
         except ValueError as error:
             self.fail(f"{value}: {error}", param, ctx)
 
@@ -63,7 +78,11 @@ def reprice_command(artifact: Path, output: Path | None, prices: Any) -> None:
     avengers reprice artifact/ --prices prices.json
     """
     from avengers_core.artifact.artifact import RouterArtifact
+    from avengers_core.artifact.storage import check_folder
 
+    if output is not None:
+        check_outputs([output], [file_of(prices)])
+        check_folder(output)
     new = RouterArtifact.load(artifact).reprice(prices)
     new.save(output or artifact)
     click.echo(f"{output or artifact}: {new!r}, {len(new.info.prices)} prices")

@@ -8,7 +8,9 @@ from pathlib import Path
 import click
 
 from avengers_core.cli.evidence.collecting import read_questions
-from avengers_core.cli.shared import refuse_input
+from avengers_core.cli.shared import NewFile
+from avengers_core.files import write_whole
+from avengers_core.outputs import check_outputs
 
 
 @click.command("probe", short_help="Which of your queries teach most about a new model.")
@@ -18,7 +20,7 @@ from avengers_core.cli.shared import refuse_input
 @click.option(
     "--output",
     "-o",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=NewFile(),
     help="File of JSON lines that `avengers collect` takes. Default: printed.",
 )
 def probe_command(artifact: Path, queries: Path, n: int, output: Path | None) -> None:
@@ -35,6 +37,7 @@ def probe_command(artifact: Path, queries: Path, n: int, output: Path | None) ->
     from avengers_core.collecting.questions import as_questions
     from avengers_core.fitting.probing import teaching
 
+    check_outputs([output], [queries, artifact])
     asked = as_questions(read_questions(queries))
     chosen = teaching(RouterArtifact.load(artifact), [q.query for q in asked], n)
     # What others scored is not asked.
@@ -44,6 +47,5 @@ def probe_command(artifact: Path, queries: Path, n: int, output: Path | None) ->
     if output is None:
         click.echo("\n".join(lines))
         return
-    refuse_input(output, queries)
-    output.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    write_whole(output, "\n".join(lines) + "\n")
     click.echo(f"{output}: {len(lines)} of {len(asked):,} queries")

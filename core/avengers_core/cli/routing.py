@@ -21,11 +21,11 @@ from avengers_core.cli.shared import (
     given,
     in_flags,
     refuse,
-    refuse_input,
     relax_option,
     scorer_options,
     show_problems,
 )
+from avengers_core.outputs import check_outputs
 from avengers_core.records.names import one_line
 from avengers_core.records.record import RecordProblem
 from avengers_core.records.sources.streams import decompressed, numbered_lines
@@ -99,7 +99,7 @@ def route_command(
         if source is not None or not query:
             raise click.UsageError("with --output, give the files as arguments")
         refuse(("explain", "as_json"), "with --output, which writes files of JSON lines")
-        refuse_input(output, *query)
+        check_outputs([output], [query, artifact])
         router = open_router(artifact, scorer=scorer, top_k=top_k, beta=beta)
         _route_files(router, query, output, call, engine, workers)
         return

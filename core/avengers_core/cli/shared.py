@@ -7,7 +7,6 @@ import re
 import sys
 from collections.abc import Callable, Collection, Sequence
 from functools import wraps
-from glob import glob
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -319,40 +318,6 @@ def refuse(names: Collection[str], why: str) -> None:
     ]
     if flags:
         raise click.UsageError(f"{', '.join(flags)} cannot be used {why}")
-
-
-def refuse_input(output: Path | None, *inputs: Path | str) -> None:
-    """Refuse an output that is an input, by whatever name, is in a folder of inputs, or holds one.
-
-    Args:
-        output: the file or folder to be written; None, or one that is not there, is no input.
-        inputs: files, folders, patterns; an address is never a local file.
-
-    Raises:
-        click.ClickException: it is one.
-    """
-    if output is None or not output.exists():
-        return
-    there = output.stat()
-    for given_path in inputs:
-        path = Path(given_path)
-        files = [path, *path.rglob("*")] if path.is_dir() else [path]
-        if not path.exists():
-            files = [Path(found) for found in glob(str(given_path), recursive=True)]
-        for file in files:
-            if not file.exists():
-                continue
-            # What lies in a folder of inputs may be another job's output, which is no input.
-            named = file == path or not path.is_dir()
-            if named and output.is_dir() and output.resolve() in file.resolve().parents:
-                raise click.ClickException(
-                    f"the input {file} is in {output}; choose another output"
-                )
-            if os.path.samestat(file.stat(), there):
-                raise click.ClickException(
-                    f"{output} is {'in ' if file != path else ''}the input {given_path}; choose "
-                    f"another output"
-                )
 
 
 def show_problems(count: int, first: Sequence[object], where: str) -> None:

@@ -18,11 +18,11 @@ from avengers_core.cli.shared import (
     names,
     read_records,
     refuse,
-    refuse_input,
     scorer_options,
     train_ratio_option,
     without,
 )
+from avengers_core.outputs import check_outputs
 from avengers_core.routing.decision import text_table
 
 
@@ -116,8 +116,7 @@ def sweep_command(
     from avengers_core.evaluation.plots.plots import require_matplotlib
     from avengers_core.records.splitting import known_names
 
-    for written in (output, picture):
-        refuse_input(written, *records)
+    check_outputs([output, picture, cache], [records])
     if picture is not None:
         if picture.suffix not in (".png", ".svg"):
             raise click.UsageError(
@@ -147,9 +146,9 @@ def sweep_command(
     )
     seeds = range(seed, seed + repetitions)
     settings = studies.settings_for(study, loaded, base, seeds, values)
-    if output is not None:
-        output.unlink(missing_ok=True)
-    results = studies.run(loaded, settings, engine=engine, jobs=workers, output=output, cache=cache)
+    results = studies.run(
+        loaded, settings, engine=engine, jobs=workers, output=output, append=False, cache=cache
+    )
     summary = studies.summarise(results)
     shown = ("perf_gain", "cost_save_95", "aiq")
     rows = [
@@ -158,8 +157,9 @@ def sweep_command(
     ]
     if picture is not None:
         from avengers_core.evaluation.plots.plots import study_results
+        from avengers_core.evaluation.plots.saving import save
 
-        study_results(summary, study).savefig(picture, dpi=150)
+        save(study_results(summary, study), picture)
     scorers = ", ".join(dict.fromkeys(s.scorer for s in settings))
     click.echo(f"{len(loaded):,} records, {repetitions} repetitions, scorer {scorers}\n")
     click.echo(text_table([study, "PerfGain", "CostSave at 95 %", "AIQ"], rows))

@@ -45,6 +45,11 @@ class Entry:
     graded: Graded | None = None
 
 
+def journal_of(records: Path) -> Path:
+    """Where the journal of a file of records lies."""
+    return records.with_name(f"{records.name}.journal")
+
+
 class Journal:
     """The answers and grades so far; in memory, and in a file where there is one.
 
@@ -74,7 +79,7 @@ class Journal:
         self._process_lock: FileLock | None = None
         if records is None:
             return
-        path = records.with_name(f"{records.name}.journal")
+        path = journal_of(records)
         if records.exists() and not path.exists():
             raise RecordError(
                 f"{records} holds records that were not collected here; name another file"

@@ -6,6 +6,7 @@ import html
 from collections.abc import Iterable, Sequence
 
 from avengers_core.evaluation.plots import plots
+from avengers_core.evaluation.plots.saving import to_svg
 from avengers_core.evaluation.rendering import (
     COMPARISON,
     CONFIDENCE,
@@ -68,7 +69,7 @@ def to_html(report: Results) -> str:
         ("Share of the queries", "", *selection(report)),
         ("Setup", "", *setup(report)),
     )
-    pictures = [(title, plots.to_svg(figure)) for title, figure in figures]
+    pictures = [(title, to_svg(figure)) for title, figure in figures]
     return html_page("Held-out evaluation", summary(report), pictures, tables)
 
 

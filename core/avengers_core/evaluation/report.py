@@ -10,7 +10,7 @@ from avengers_core.evaluation import rendering
 from avengers_core.evaluation.html_page import to_html
 from avengers_core.evaluation.rendering import ENDINGS
 from avengers_core.evaluation.results import Results
-from avengers_core.files import write_text
+from avengers_core.files import write_whole
 
 
 class Report(Results):
@@ -36,7 +36,7 @@ class Report(Results):
             text = self.to_markdown()
         else:
             text = to_html(self)
-        write_text(file, text)
+        write_whole(file, text)
 
     def __repr__(self) -> str:
         return rendering.one_line(self)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import math
 import os
 from collections.abc import Callable, Iterable, Sequence
@@ -13,6 +14,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from avengers_core.errors import RecordError
+from avengers_core.files import write_whole
+from avengers_core.outputs import check_outputs
 from avengers_core.parallel import one_thread
 from avengers_core.records.loading import Source, as_records
 from avengers_core.records.record import Records
@@ -172,6 +175,7 @@ def run(
     engine: Engine = "processes",
     jobs: int | None = None,
     output: str | os.PathLike[str] | None = None,
+    append: bool = True,
     cache: str | os.PathLike[str] | None = None,
 ) -> list[Row]:
     """Run experiments, several at a time; every query is embedded once.
@@ -183,7 +187,8 @@ def run(
             this machine; or ``"ray"``.
         jobs: how many at a time; default, one for each processor. With 1 this process does them.
         output: CSV file that each row is added to as soon as it is there, so that what was done
-            survives a crash.
+            survives a crash; whole after each row, whatever happens.
+        append: to the rows that the file has already, or else in place of them.
         cache: SQLite file that keeps the embeddings for the next time, see
             :class:`avengers_core.embedders.CachedEmbedder`.
 
@@ -194,18 +199,22 @@ def run(
     Raises:
         RecordError: an experiment has no record to fit on.
         EmbedderError: the embedder failed.
+        AvengersError: the output is an input, or the cache.
+        OSError: the system's own, such as a full disk; the file keeps the rows before.
     """
+    check_outputs([output, cache], [records])
     team = Workers("serial" if jobs == 1 else engine, jobs)
     records = as_records(records)
     vectors = _embed_all(records, {s.embedder for s in settings}, cache)
     options = sorted({name for s in settings for name in s.scorer_options})
     rows: list[Row] = []
+    table = None if output is None else _Table(Path(output), append)
     done = team.run(_Experiments(records, vectors), settings, "experiments")
     for setting, result in zip(settings, done, strict=True):
         given = setting.scorer_options
         rows.append({**result, **{name: given.get(name) for name in options}})
-        if output is not None:
-            _append(Path(output), rows[-1])
+        if table is not None:
+            table.add(rows[-1])
     return rows
 
 
@@ -303,13 +312,22 @@ def _experiment(records: Records, vectors: dict[str, MemoryEmbedder], setting: S
     return {**fields, **limits, "n_train": len(train), "n_test": len(test), **report.metrics}
 
 
-def _append(path: Path, row: Row) -> None:
-    new = not path.exists() or path.stat().st_size == 0
-    with path.open("a", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(row))
-        if new:
+class _Table:
+    """A CSV file that grows by a row at a time, and is whole at all times."""
+
+    def __init__(self, path: Path, append: bool) -> None:
+        self._path = path
+        there = append and path.is_file()
+        self._text = path.read_bytes().decode() if there else ""
+
+    def add(self, row: Row) -> None:
+        added = io.StringIO(newline="")
+        writer = csv.DictWriter(added, list(row))
+        if not self._text:
             writer.writeheader()
         writer.writerow({name: _as_cell(value) for name, value in row.items()})
+        self._text += added.getvalue()
+        write_whole(self._path, self._text)
 
 
 def _as_cell(value: Any) -> Any:

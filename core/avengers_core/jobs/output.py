@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
-from uuid import uuid4
 
 from avengers_core.errors import AvengersError
+from avengers_core.files import beside, replace_file, sync, whole
 from avengers_core.records.sources.files import state
 from avengers_core.records.sources.parts import Part
 
@@ -102,30 +101,16 @@ def write_part(file: Path, write: Callable[[Path], tuple[int, int]]) -> PartWrit
     if file.exists() and beside.exists():
         rows, rejected = json.loads(beside.read_bytes())
         return PartWritten(rows, rejected, skipped=True)
-    with whole(file) as unfinished:
-        rows, rejected = write(unfinished)
-        # First, so that a kill between the two leaves a part that is done again.
-        with whole(beside) as numbers:
-            numbers.write_text(json.dumps([rows, rejected]))
-    return PartWritten(rows, rejected, skipped=False)
-
-
-@contextmanager
-def whole(file: Path) -> Iterator[Path]:
-    """A path to write to, which becomes ``file`` if all goes well."""
-    unfinished = file.with_name(f"{_UNFINISHED}{uuid4().hex}-{file.name}")
     try:
-        yield unfinished
-        try:
-            with unfinished.open("rb+") as written:
-                os.fsync(written.fileno())
-            unfinished.replace(file)
-        except FileNotFoundError:
-            # The same job, run twice at a time, has finished all and cleaned up.
-            if not file.exists():
-                raise
-    finally:
-        unfinished.unlink(missing_ok=True)
+        with whole(file) as unfinished:
+            rows, rejected = write(unfinished)
+            # First, so that a kill between the two leaves a part that is done again.
+            replace_file(beside, json.dumps([rows, rejected]).encode())
+    except FileNotFoundError as error:
+        # The same job, run twice at a time, has finished all and cleaned up.
+        if error.filename not in (str(file), str(beside)) or not file.exists():
+            raise
+    return PartWritten(rows, rejected, skipped=False)
 
 
 def clean(folder: Path) -> None:
@@ -141,21 +126,16 @@ def _is_unfinished(file: Path) -> bool:
 
 def _create(manifest: Path, content: bytes) -> None:
     """Write the manifest, unless another job that begins just now was faster."""
-    written = manifest.with_name(f"{_UNFINISHED}{uuid4().hex}-{manifest.name}")
-    try:
+    with beside(manifest) as written:
         # Whole before it is put in place: a full disk is an error here, and leaves nothing behind.
-        with written.open("xb") as out:
-            out.write(content)
-            out.flush()
-            os.fsync(out.fileno())
+        written.write_bytes(content)
+        sync(written)
         try:
             os.link(written, manifest)
         except FileExistsError:
             pass
         except OSError:  # a file system without links
             written.replace(manifest)
-    finally:
-        written.unlink(missing_ok=True)
 
 
 def _difference(manifest: Path, content: bytes) -> str:

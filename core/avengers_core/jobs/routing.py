@@ -17,6 +17,7 @@ from avengers_core.embedders import Embedder, EmbedderSpec, resolve_embedder
 from avengers_core.errors import EmbedderError, OptionalDependencyError
 from avengers_core.jobs.output import PartWritten, Written, clean, prepare, write_part
 from avengers_core.jobs.queries import query_rows
+from avengers_core.outputs import check_outputs
 from avengers_core.records.record import RecordProblem
 from avengers_core.records.sources.files import Inputs
 from avengers_core.records.sources.parts import PART_BYTES, Part
@@ -58,10 +59,12 @@ def route(
 
     Raises:
         RecordError: no input file.
-        AvengersError: the folder holds the output of another job, or workers keep dying.
+        AvengersError: the folder is an input, or holds one or the output of another job; or workers
+            keep dying.
         NoEligibleModelError: the constraints leave nobody.
         ValueError: an argument out of range.
     """
+    check_outputs([output], [inputs])
     router = resolve_router(router)
     router.check(**arguments)
     _ = router.embedder  # made here: its endpoint is that of this process's environment
@@ -113,6 +116,7 @@ def embed(
         import pyarrow.parquet  # noqa: F401
     except ImportError as error:
         raise OptionalDependencyError("pyarrow", "parquet") from error
+    check_outputs([output], [inputs])
     encoder = resolve_embedder(embedder)
     job = {"embed": encoder.id}
     team = Workers(engine, workers)

@@ -10,6 +10,7 @@ import numpy as np
 from avengers_core.evaluation.html_page import html_page
 from avengers_core.evaluation.plots import plots
 from avengers_core.evaluation.plots.labels import plain
+from avengers_core.evaluation.plots.saving import to_svg
 from avengers_core.learning.rendering import PROMISES, notes, promise_rows, summary
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def to_html(watch: Watch) -> str:
     return html_page(
         "Calls of a router",
         summary(watch),
-        [(title, plots.to_svg(figure)) for title, figure in pictures],
+        [(title, to_svg(figure)) for title, figure in pictures],
         [
             ("What to know", "", ("meaning",), [(note,) for note in notes(watch)]),
             ("Promised against realised", "", PROMISES, promise_rows(watch)),

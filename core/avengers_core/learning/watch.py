@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from avengers_core.artifact.artifact import RouterArtifact
 from avengers_core.errors import RecordError
-from avengers_core.files import replace_file
+from avengers_core.files import write_whole
 from avengers_core.learning.calls import Calls
 from avengers_core.learning.drift import Alarm, find_alarms
 from avengers_core.learning.reading import CallSource, read_calls
@@ -132,7 +132,7 @@ class Watch:
 
     def save_html(self, path: str | PathLike[str]) -> None:
         """Write :meth:`to_html` to a file."""
-        replace_file(Path(path), self.to_html().encode())
+        write_whole(Path(path), self.to_html())
 
 
 def watch(

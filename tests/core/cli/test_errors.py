@@ -194,23 +194,3 @@ def test_without_matplotlib_nothing_is_begun(run, records, tmp_path, monkeypatch
     result = run(*arguments, code=1)
     assert "pip install 'avengers-router[plot]'" in result.stderr
     assert not (tmp_path / "out").exists()
-
-
-@pytest.mark.parametrize(
-    "command",
-    [
-        "fit logs -o logs",
-        "fit records.jsonl -o records.jsonl",
-        "fit logs/a.jsonl -o logs",
-        "route logs -a artifact --output logs",
-        "route logs/*.jsonl -a artifact --output logs",
-    ],
-)
-@pytest.mark.usefixtures("artifact")
-def test_an_output_that_is_an_input_or_holds_one_is_refused(run, records, command):
-    folder = records.with_name("logs")
-    folder.mkdir()
-    (folder / "a.jsonl").write_text(records.read_text())
-    assert "choose another output" in run(*command.split(), code=1).stderr
-    assert [file.name for file in folder.iterdir()] == ["a.jsonl"]
-    assert (folder / "a.jsonl").read_text() == records.read_text()

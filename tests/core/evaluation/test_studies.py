@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import errno
 import math
+import os
 from pathlib import Path
 
 import pytest
@@ -35,10 +37,27 @@ def test_leave_one_out_takes_every_dataset(records):
 
 def test_no_cell_is_a_formula(tmp_path):
     row = {"embedder": "@cf/model", "held_out": "=HYPERLINK(1)", "study": "a-b", "aiq": -0.5}
-    studies._append(tmp_path / "rows.csv", row)
+    studies._Table(tmp_path / "rows.csv", append=True).add(row)
     with (tmp_path / "rows.csv").open(newline="") as file:
         (kept,) = csv.reader(file.readlines()[1:])
     assert kept == ["'@cf/model", "'=HYPERLINK(1)", "a-b", "-0.5"]
+
+
+def test_a_full_disk_costs_no_row_that_was_there(tmp_path, monkeypatch):
+    def full(_descriptor):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    file = tmp_path / "rows.csv"
+    for append, rows in ((True, 2), (True, 3), (False, 2)):
+        studies._Table(file, append).add({"study": "a", "aiq": 1})
+        before = file.read_bytes()
+        assert len(before.splitlines()) == rows
+        with monkeypatch.context() as patch:
+            patch.setattr("avengers_core.files.os.fsync", full)
+            with pytest.raises(OSError, match=r"rows\.csv"):
+                studies._Table(file, append).add({"study": "b", "aiq": 2})
+        assert file.read_bytes() == before
+        assert list(tmp_path.iterdir()) == [file]
 
 
 def test_unknown_study(records):

@@ -11,7 +11,7 @@ import pytest
 
 from avengers_core import AvengersError, bulk
 from avengers_core.jobs import output
-from avengers_core.jobs.output import clean, prepare, whole, write_part
+from avengers_core.jobs.output import clean, prepare, write_part
 from avengers_core.records.sources import files as module
 from avengers_core.records.sources.parts import plan
 
@@ -24,12 +24,17 @@ def test_what_killed_workers_left_is_removed_and_missed_by_nobody(folder, in_mem
     assert not list(out.glob(".tmp-*"))
     assert not [f for f in module.expand(out) if "/.tmp" in f]
     file = out / "part-00000.jsonl"
-    with whole(file) as unfinished:
+    (out / ".part-00000.jsonl.rows").unlink()
+
+    def slow(unfinished):
         unfinished.write_text("mine")
         clean(out)  # by the same job, started twice, which is done before this one
+        return 1, 0
+
+    write_part(file, slow)
     assert "mine" not in file.read_text()
-    with pytest.raises(FileNotFoundError), whole(out / "part-99999.jsonl"):
-        pass
+    with pytest.raises(FileNotFoundError):
+        write_part(out / "part-99999.jsonl", slow)
 
 
 def test_how_many_rows_a_part_has_is_known_after_a_kill(tmp_path):
@@ -87,7 +92,7 @@ def test_a_full_disk_leaves_no_half_of_a_manifest(tmp_path, monkeypatch):
 
     out = tmp_path / "out"
     with monkeypatch.context() as patch:
-        patch.setattr("avengers_core.jobs.output.os.fsync", full)
+        patch.setattr("avengers_core.files.os.fsync", full)
         with pytest.raises(OSError, match=os.strerror(errno.ENOSPC)):
             prepare(out, {"job": "a"}, [], ".jsonl")
     assert list(out.iterdir()) == []

@@ -8,11 +8,13 @@ from typing import Any
 
 import click
 
-from avengers_core.cli.pricing import prices_option
-from avengers_core.cli.shared import names, refuse_input, show_problems
+from avengers_core.cli.pricing import file_of, prices_option
+from avengers_core.cli.shared import NewFile, names, show_problems
+from avengers_core.outputs import check_outputs
 from avengers_core.records.record import RecordProblem
 
 _JUDGE = "judge:"
+_SCHEMA = "json:"
 _ANSWER_TOKENS = 400
 
 
@@ -26,9 +28,7 @@ _ANSWER_TOKENS = 400
     "MODULE:FUNCTION, or judge:MODEL.",
 )
 @click.option("--rubric", help="What a judge's score means, in words.")
-@click.option(
-    "--output", "-o", type=click.Path(path_type=Path, dir_okay=False), help="File of records."
-)
+@click.option("--output", "-o", type=NewFile(), help="File of records.")
 @click.option(
     "--strategy",
     type=click.Choice(["adaptive", "full", "random"]),
@@ -72,10 +72,14 @@ def collect_command(
     """
     from avengers_core.collecting import as_grader, collect, judge
     from avengers_core.collecting.answers import endpoint_asker
+    from avengers_core.collecting.journal import journal_of
     from avengers_core.serving.backends.endpoints import find_endpoint
 
     if not models:
         raise click.UsageError("--models names nobody to ask")
+    if output is not None:
+        schema = grade.removeprefix(_SCHEMA) if grade.startswith(_SCHEMA) else None
+        check_outputs([output, journal_of(output)], [questions, schema, file_of(prices)])
     rows = read_questions(questions)
     priced = _prices(prices, models)
     if dry_run:
@@ -83,7 +87,6 @@ def collect_command(
         return
     if output is None:
         raise click.UsageError("give --output, the file of records to write")
-    refuse_input(output, questions)
     endpoint = find_endpoint()
     arguments = {} if max_tokens is None else {"max_tokens": max_tokens}
 

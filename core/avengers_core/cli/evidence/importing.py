@@ -5,15 +5,17 @@ from __future__ import annotations
 import gzip
 import itertools
 import json
-import os
 import re
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import click
 
-from avengers_core.cli.shared import given, refuse, refuse_input, show_problems
+from avengers_core.cli.shared import given, refuse, show_problems
+from avengers_core.files import as_named
+from avengers_core.outputs import check_outputs
 from avengers_core.records.loading import iter_records, load_records
 from avengers_core.records.record import Record, Records, parse_record
 from avengers_core.records.sources.files import open_file
@@ -102,7 +104,9 @@ def import_command(
         path = download(source.removeprefix(_HUB))
     else:
         path = Path(source)
-    refuse_input(output, path, *([Path(feedback)] if feedback else []))
+    # Of a folder every file may be read, whatever it ends in.
+    sources = [path] if feedback is None else [path, Path(feedback)]
+    check_outputs([output], [sources, *(list(s.rglob("*")) for s in sources if s.is_dir())])
     if layout == _EXPORT or (path / "cluster_centers.npy").exists():
         refuse(_OF_RESULTS, "with an export of the published code")
         artifact = RouterArtifact.from_reference_export(path, embedder=embedder)
@@ -163,19 +167,14 @@ def _records_in(path: Path) -> Iterator[Any] | None:
 
 def _write(records: Records, output: Path) -> None:
     """Write records, one a line; the file is there whole or not at all."""
-    unfinished = output.with_name(f".tmp-{os.getpid()}-{output.name}")
-    opened: Any = gzip.open if output.suffix == ".gz" else open
-    try:
-        with opened(unfinished, "wt", encoding="utf-8", newline="\n") as file:
-            for record in records:
-                row = record.model_dump(by_alias=True, exclude_none=True)
-                row["records"] = record.scores
-                file.write(json.dumps(row, ensure_ascii=False) + "\n")
-        unfinished.replace(output)
-    except OSError as error:  # its text may name the unfinished file
-        raise click.ClickException(f"{output}: {error.strerror or error}") from error
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with as_named(output) as unfinished, ExitStack() as stack:
+        file: Any = stack.enter_context(unfinished.open("wb"))
+        if output.suffix == ".gz":
+            file = stack.enter_context(gzip.GzipFile(output.name, "wb", fileobj=file))
+        for record in records:
+            row = record.model_dump(by_alias=True, exclude_none=True)
+            row["records"] = record.scores
+            file.write(f"{json.dumps(row, ensure_ascii=False)}\n".encode())
 
 
 def _summary(records: Records) -> str:

@@ -8,6 +8,9 @@ from typing import Any, TypeVar
 
 import click
 
+from avengers_core.cli.shared import NewFile
+from avengers_core.outputs import check_outputs
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -16,7 +19,7 @@ def log_options(function: F) -> F:
     for option in (
         click.option(
             "--html",
-            type=click.Path(path_type=Path, dir_okay=False),
+            type=NewFile(),
             help="Also write a self-contained page with pictures (extra `plot`).",
         ),
         click.option(
@@ -60,8 +63,13 @@ def learn_command(
     \b
     avengers learn calls.sqlite -a artifact/ -o artifact/ --half-life 30d
     """
+    from avengers_core.artifact.storage import check_folder
     from avengers_core.learning import learn
 
+    _check_page(html)
+    check_outputs([output, html], [log])
+    check_outputs([html], [artifact])
+    check_folder(output)
     lesson = learn(log, artifact, half_life=half_life, false_alarm=false_alarm)
     lesson.artifact.save(output)
     click.echo(f"{output}: {lesson.artifact!r}")
@@ -82,9 +90,18 @@ def watch_command(log: Path, artifact: Path | None, false_alarm: float, html: Pa
     """
     from avengers_core.learning import watch
 
+    _check_page(html)
+    check_outputs([html], [log, artifact])
     seen = watch(log, artifact, false_alarm=false_alarm)
     click.echo(str(seen))
     _save(html, seen)
+
+
+def _check_page(html: Path | None) -> None:
+    if html is not None:
+        from avengers_core.evaluation.plots.plots import require_matplotlib
+
+        require_matplotlib()
 
 
 def _save(html: Path | None, seen: Any) -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import os
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from textwrap import fill
@@ -18,6 +16,7 @@ from avengers_core.errors import OptionalDependencyError
 from avengers_core.evaluation.metrics import pareto_front
 from avengers_core.evaluation.plots.cost_axis import label_costs
 from avengers_core.evaluation.plots.labels import label_points, plain, shortened
+from avengers_core.evaluation.plots.saving import save
 from avengers_core.evaluation.results import Results
 
 if TYPE_CHECKING:
@@ -32,9 +31,6 @@ _MOST_FLAT_LABELS = 8
 _MOST_NAMED, _LINE = 6, 100
 # Steps drawn along alpha: more cannot be told apart on a page.
 _MOST_STEPS = 150
-_NO_METADATA = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-_PATH = re.compile(r' d="[^"]*"')
-_DECIMALS = re.compile(r"(\.\d\d)\d+")
 INK, GREY, ACCENT = "#1a1a1a", "#777777", "#b5121b"
 
 
@@ -310,23 +306,6 @@ def save_all(
     for name, figure in figures.items():
         for ending in formats:
             path = target / f"{name}.{ending}"
-            if ending == "svg":
-                path.write_text(
-                    '<?xml version="1.0" encoding="utf-8"?>\n' + to_svg(figure), "utf-8"
-                )
-            else:
-                figure.savefig(path, dpi=150)
+            save(figure, path)
             written.append(path)
     return written
-
-
-def to_svg(figure: Figure) -> str:
-    """The figure as an SVG element, text as text, coordinates to a hundredth of a point."""
-    import matplotlib as mpl
-
-    buffer = io.StringIO()
-    # Text stays text, and the same picture is the same file.
-    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "avengers"}):
-        figure.savefig(buffer, format="svg", metadata=_NO_METADATA)
-    svg = buffer.getvalue()
-    return _PATH.sub(lambda path: _DECIMALS.sub(r"\1", path[0]), svg[svg.index("<svg") :])

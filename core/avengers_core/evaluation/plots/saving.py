@@ -1,0 +1,50 @@
+"""Pictures as files and as SVG elements."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from avengers_core.files import write_whole
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_NO_METADATA = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+_PATH = re.compile(r' d="[^"]*"')
+_DECIMALS = re.compile(r"(\.\d\d)\d+")
+
+
+def save(figure: Figure, path: str | os.PathLike[str]) -> None:
+    """Write a picture; the file is there whole or not at all.
+
+    Args:
+        figure: what a function here has drawn.
+        path: its ending is a format that matplotlib knows.
+
+    Raises:
+        ValueError: another ending.
+        OSError: the system's own, such as a full disk; a file that was there stays what it was.
+    """
+    file = Path(path)
+    if file.suffix.lower() == ".svg":
+        write_whole(file, '<?xml version="1.0" encoding="utf-8"?>\n' + to_svg(figure))
+        return
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format=file.suffix.removeprefix("."), dpi=150)
+    write_whole(file, buffer.getvalue())
+
+
+def to_svg(figure: Figure) -> str:
+    """The figure as an SVG element, text as text, coordinates to a hundredth of a point."""
+    import matplotlib as mpl
+
+    buffer = io.StringIO()
+    # Text stays text, and the same picture is the same file.
+    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "avengers"}):
+        figure.savefig(buffer, format="svg", metadata=_NO_METADATA)
+    svg = buffer.getvalue()
+    return _PATH.sub(lambda path: _DECIMALS.sub(r"\1", path[0]), svg[svg.index("<svg") :])
