@@ -25,6 +25,7 @@ from avengers_core.serving.settings import OF_A_CALL
 from avengers_core.serving.watching.outcome import Tokens
 from avengers_llamaindex.arguments import OF_TEMPLATES, accepted
 from avengers_llamaindex.backends import Backends
+from avengers_llamaindex.counting import Count
 from avengers_llamaindex.events import announce
 from avengers_llamaindex.history.writers import mark
 from avengers_llamaindex.usage import tokens_of
@@ -87,6 +88,7 @@ class LLMAnswering(Answering):
         self._asked = asked
         whole = _WHOLE.get(asked.method, asked.method)
         self._method = whole if one_of_several else asked.method
+        self._count: Count | None = None
 
     def start(self, attempt: Attempt) -> Any:
         # Some LLMs extend the lists and dicts they are given: the next attempt needs them as they
@@ -96,7 +98,11 @@ class LLMAnswering(Answering):
         args = tuple(map(_copied, asked.args))
         backend = asked.backends.get(attempt.model)
         args, kwargs = accepted(self._method, args, kwargs, attempt.model, backend)
-        return getattr(backend, self._method)(*args, **kwargs)
+        method = getattr(backend, self._method)
+        if self._asked.plan.watching is None or self._method not in OF_TEMPLATES:
+            return method(*args, **kwargs)
+        self._count = Count()  # of the model that is asked now
+        return self._count.asked(method, *args, **kwargs)
 
     def tag(self, answer: Any, facts: Mapping[str, Any]) -> Any:
         # Texts and objects of the user's classes stay as they are.
@@ -119,7 +125,7 @@ class LLMAnswering(Answering):
         return _says_anything(answer)
 
     def spent(self, answer: Any) -> Tokens | None:
-        return tokens_of(answer)
+        return self._count.tokens if self._count is not None else tokens_of(answer)
 
     def begins(self, chunk: Any) -> bool:
         return _says_anything(chunk)
@@ -162,6 +168,8 @@ class _Marker:
         return self.answering.tag(chunk, self.facts)
 
     def rest(self) -> Iterable[Any]:
+        # The framework says it after the last chunk.
+        self.answering.tokens = self.answering.spent(None) or self.answering.tokens
         if self.finished is False:
             self.facts["truncated"] = True  # which all chunks share
         return ()
