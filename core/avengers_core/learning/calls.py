@@ -37,6 +37,7 @@ class Calls:
         promised_score: (n,) what the decision expected of the model that answered.
         promised_cost: (n,) likewise USD, NaN where unknown.
         familiarity: (n,) how like the records the query is, in [0, 1]; NaN where unknown.
+        left_out: further calls, whose vectors are another embedder's and whose texts were not kept.
     """
 
     queries: Queries
@@ -53,6 +54,7 @@ class Calls:
     promised_score: Floats
     promised_cost: Floats
     familiarity: Floats
+    left_out: int = 0
 
     def __len__(self) -> int:
         return len(self.time)
@@ -64,7 +66,7 @@ class Calls:
         columns = {
             f.name: getattr(self, f.name)[index]
             for f in fields(self)
-            if f.name not in ("queries", "models")
+            if f.name not in ("queries", "models", "left_out")
         }
         taken = Queries(q.vectors[index], None if q.surface is None else q.surface[index])
         return replace(self, queries=taken, **columns)

@@ -47,7 +47,15 @@ def as_of(artifact: RouterArtifact) -> float:
 
     The records that it was fitted on bear no date: they count as new on the day of the fit.
     """
-    text = artifact.info.learnt_until or artifact.info.created
+    return _seconds_at(artifact.info.learnt_until or artifact.info.created)
+
+
+def made(artifact: RouterArtifact) -> float:
+    """When the artifact was fitted, in seconds since 1970; learning does not change that."""
+    return _seconds_at(artifact.info.created)
+
+
+def _seconds_at(text: str) -> float:
     try:
         moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
     except ValueError:

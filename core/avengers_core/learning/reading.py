@@ -16,6 +16,7 @@ import numpy.typing as npt
 from avengers_core.embedders.surface import SURFACE_FEATURES, surface
 from avengers_core.errors import RecordError
 from avengers_core.learning.calls import Calls
+from avengers_core.learning.fading import made
 from avengers_core.records.sources.logs import answered_calls
 from avengers_core.routing.policy import DEFAULT_ALPHA, RoutingCall
 from avengers_core.routing.queries import Queries
@@ -32,6 +33,7 @@ class LoggedCall(NamedTuple):
         model: who answered.
         question: the text, or None where texts are not kept.
         vector: (d,) of the embedder that decided, or None.
+        embedder: its id; None: the router's.
         surface: its surface features, or None.
         alpha: the weight that the decision was made with.
         promised_score: expected of the model that answered, or None.
@@ -49,6 +51,7 @@ class LoggedCall(NamedTuple):
     model: str
     question: str | None = None
     vector: Sequence[float] | npt.NDArray[np.float32] | None = None
+    embedder: str | None = None
     surface: Sequence[float] | npt.NDArray[np.float32] | None = None
     alpha: float = DEFAULT_ALPHA
     promised_score: float | None = None
@@ -87,6 +90,7 @@ def _call(row: sqlite3.Row) -> LoggedCall:
         model=row["answered_by"],
         question=row["question"],
         vector=_array(row["vector"]),
+        embedder=row["embedder"],
         surface=_array(row["features"]),
         alpha=decision.get("alpha", DEFAULT_ALPHA),
         promised_score=promise.get("expected_score"),
@@ -108,20 +112,25 @@ def _array(blob: bytes | None) -> npt.NDArray[np.float32] | None:
 def read_calls(source: CallSource, router: Router) -> Calls:
     """The answered calls of models that the router knows, as columns.
 
-    Queries are embedded where the log has their texts; else the vectors it keeps are taken.
+    Vectors are the log's. Where it has none, or those of another embedder, queries are embedded; a
+    call whose text was not kept either is left out, and counted.
 
     Args:
         source: the log.
-        router: whose embedder and models are meant; it says what to expect of a model where the
-            log does not.
+        router: whose embedder and models are meant; it says what to expect of a model, and how
+            like its records a query is, where the log does not, or was written before its artifact
+            was fitted.
 
     Raises:
         RecordError: the log cannot be read.
-        EmbedderMismatchError: its vectors are another embedder's.
+        EmbedderMismatchError: its vectors have another length than the embedder's.
     """
     rows = read_log(source) if isinstance(source, str | PathLike) else source
     known = set(router.models)
     found = sorted((row for row in rows if row.model in known), key=lambda row: row.time)
+    own = {None, router.artifact.info.embedder}
+    found = [row if row.embedder in own else row._replace(vector=None) for row in found]
+    foreign = sum(row.embedder not in own and not row.question for row in found)
     found = [
         row for row in found if row.question or (row.vector is not None and row.surface is not None)
     ]
@@ -132,8 +141,9 @@ def read_calls(source: CallSource, router: Router) -> Calls:
         models=models,
         answered=np.array([column[row.model] for row in found], dtype=np.int64),
         **{name: _column(found, name) for name in _NUMBERS},
+        left_out=foreign,
     )
-    return _with_promises(calls, router)
+    return _with_expectations(calls, router)
 
 
 _NUMBERS = (
@@ -176,13 +186,21 @@ def _queries(rows: Sequence[LoggedCall], router: Router) -> Queries:
     return Queries(vectors, features)
 
 
-def _with_promises(calls: Calls, router: Router) -> Calls:
+def _with_expectations(calls: Calls, router: Router) -> Calls:
     """What the router expects, where the log does not say what was expected."""
     open_ = np.isnan(calls.promised_score)
-    if not open_.any():
+    # What is like the records of another fit need not be like those of this one.
+    strange = np.isnan(calls.familiarity) | (calls.time < made(router.artifact))
+    if not (open_ | strange).any():
         return calls
     engine = router.engine
-    ranking = engine.rank(engine.scorer.features(calls.queries), 0.5, RoutingCall().relaxed)
+    features = engine.scorer.features(calls.queries)
+    if (familiarity := engine.familiarity(features)) is not None:
+        known = np.where(strange, familiarity, calls.familiarity)
+        calls = replace(calls, familiarity=known)
+    if not open_.any():
+        return calls
+    ranking = engine.rank(features, 0.5, RoutingCall().relaxed)
     column = np.array([router.models.index(m) for m in calls.models], dtype=np.int64)
     at = np.arange(len(calls)), column[calls.answered]
     return replace(

@@ -82,6 +82,10 @@ def promise_rows(watch: Watch) -> list[Sequence[str]]:
 def notes(watch: Watch) -> list[str]:
     """What to know beside the table."""
     lines = []
+    if watch.left_out:
+        lines.append(
+            f"left out: {watch.left_out:,} calls without texts, with vectors of another embedder"
+        )
     if np.isfinite(watch.unlike):
         lines.append(
             f"unlike the records: {watch.unlike:.1%} of the calls (± {watch.unlike_error:.1%}; 5 % "

@@ -100,6 +100,7 @@ class Watch:
         false_alarm: the chance that there ever is one without a change is at most this.
         fit_anew: reasons to fit anew, in words; empty if there is none.
         periods: the log in stretches of time.
+        left_out: further calls, whose vectors are another embedder's and whose texts were not kept.
     """
 
     calls: int
@@ -113,6 +114,7 @@ class Watch:
     false_alarm: float
     fit_anew: tuple[str, ...]
     periods: tuple[Period, ...]
+    left_out: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """All of it as plain JSON types, None where a number is not known."""
@@ -164,6 +166,11 @@ def watch(
 def watch_calls(calls: Calls, artifact: RouterArtifact, false_alarm: float) -> Watch:
     """:func:`watch` of calls that have been read."""
     if not len(calls):
+        if calls.left_out:
+            raise RecordError(
+                f"the log's {calls.left_out:,} answered calls keep no texts, and vectors of "
+                f"another embedder than the artifact's, {artifact.info.embedder!r}"
+            )
         raise RecordError("the log holds no answered call of a model that the artifact knows")
     graded = calls.take(np.isfinite(calls.score))
     by_calls = np.bincount(calls.answered, minlength=len(calls.models))
@@ -186,6 +193,7 @@ def watch_calls(calls: Calls, artifact: RouterArtifact, false_alarm: float) -> W
         false_alarm=false_alarm,
         fit_anew=(),
         periods=_periods(calls),
+        left_out=calls.left_out,
     )
     return replace(seen, fit_anew=_reasons(seen))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -80,3 +81,56 @@ def test_an_empty_log_says_nothing(artifact: RouterArtifact, topics: CallableEmb
 def test_a_chance_out_of_range_is_refused(artifact: RouterArtifact, chance: float) -> None:
     with pytest.raises(ValueError, match="false_alarm"):
         watch([], artifact, false_alarm=chance)
+
+
+def with_vectors(
+    calls: list[LoggedCall], topics: CallableEmbedder, **other: object
+) -> list[LoggedCall]:
+    """The calls as a log has them that keeps no texts."""
+    return [
+        call._replace(question=None, vector=vector, surface=np.zeros(11, np.float32), **other)
+        for call, vector in zip(calls, topics.embed([str(c.question) for c in calls]), strict=True)
+    ]
+
+
+def test_vectors_of_another_embedder_are_left_out(
+    artifact: RouterArtifact, topics: CallableEmbedder, month: Month
+) -> None:
+    calls = month(artifact, 0, range(10))
+    other = with_vectors(calls[:100], topics, embedder="test/other")
+    own = with_vectors(calls[100:], topics, embedder=topics.id)
+    router = Router(artifact, topics)
+    seen = watch([*other, *own], router)
+    assert (seen.calls, seen.left_out) == (len(own), len(other))
+    assert watch(own, router).left_out == 0
+    with pytest.raises(RecordError, match="test/topics"):
+        watch(other, router)
+
+
+def test_what_another_embedder_made_of_a_text_is_made_anew(
+    artifact: RouterArtifact, topics: CallableEmbedder, month: Month
+) -> None:
+    calls = month(artifact, 0, range(10))
+    other = [c._replace(embedder="test/other", vector=np.ones(3, np.float32)) for c in calls]
+    router = Router(artifact, topics)
+    assert watch(other, router) == watch(calls, router)
+
+
+def test_what_is_unlike_is_worked_out_where_the_log_does_not_say(
+    artifact: RouterArtifact, topics: CallableEmbedder, month: Month
+) -> None:
+    calls = month(artifact, 0, range(10))
+    router = Router(artifact, topics)
+    assert watch(with_vectors(calls, topics), router).unlike < 0.2
+    far = np.array([0, 0, 0, 1, -1, 1], np.float32) / np.sqrt(3)
+    strange = [c._replace(vector=far) for c in with_vectors(calls, topics)]
+    assert watch(strange, router).unlike == 1
+
+
+def test_what_an_earlier_fit_was_unlike_to_does_not_count(
+    artifact: RouterArtifact, topics: CallableEmbedder, month: Month
+) -> None:
+    calls = [c._replace(familiarity=0.0) for c in month(artifact, 0, range(10))]
+    assert watch(calls, Router(artifact, topics)).unlike == 1
+    info = artifact.info.model_copy(update={"created": "2027-01-01"})
+    assert watch(calls, Router(replace(artifact, info=info), topics)).unlike < 0.2
