@@ -11,6 +11,11 @@ MAX_CHARS = 100_000
 shows by then, and tokenisers take up to 700 bytes of memory and 2.5 µs a character."""
 
 
+def n_cut(text: str) -> int:
+    """Characters of a text that are left out where it is embedded."""
+    return max(0, len(text) - MAX_CHARS)
+
+
 def n_bytes(text: str) -> int:
     """The length of a text in bytes of UTF-8."""
     return len(text) if text.isascii() else len(text.encode(errors="surrogatepass"))

@@ -42,7 +42,8 @@ def route(
     """Decide every query of files, in constant memory, and write the decisions as JSON lines.
 
     A line names file, row and query, the model, and its expected score and cost (USD); with
-    ``n=`` above 1 also the models in order. A row without a query, or with one that the embedder
+    ``n=`` above 1 also the models in order; and with a query of more than 100,000 characters also
+    ``cut``, how many of them were left out. A row without a query, or with one that the embedder
     fails on by itself, becomes a line with ``error``.
     Lines are in the order of the rows. If the job is killed, the same call goes on with it:
     finished files are not done again.
@@ -194,6 +195,8 @@ class _RouteJob:
             }
             if decision.n > 1:
                 line["models"] = decision.models
+            if decision.cut:
+                line["cut"] = decision.cut
             lines[row] = line
         return [lines[row] for row in sorted(lines)]
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from avengers_core.embedders.tokens import MAX_CHARS
 from avengers_core.records.names import one_line
 
 if TYPE_CHECKING:
@@ -140,6 +141,8 @@ class RoutingDecision:
             decided at once.
         exploration: how the first candidate was drawn, or None where nothing was left to chance.
         plausible_scores: as the property of that name; default, nothing is known.
+        cut: characters of what was decided on that were left out, because only the first 100,000
+            of a text are embedded.
     """
 
     def __init__(
@@ -161,6 +164,7 @@ class RoutingDecision:
         query: Queries | None = None,
         exploration: Exploration | None = None,
         plausible_scores: Callable[[], Mapping[str, npt.NDArray[np.floating]]] | None = None,
+        cut: int = 0,
     ) -> None:
         self._candidates = candidates
         self._clusters = clusters
@@ -178,6 +182,7 @@ class RoutingDecision:
         self.query = query
         self.exploration = exploration
         self._plausible_scores = plausible_scores
+        self.cut = cut
 
     @property
     def candidates(self) -> tuple[Candidate, ...]:
@@ -267,9 +272,11 @@ class RoutingDecision:
         where = f"near {topics}" if self.basis == "query" else _BASES[self.basis]
         relaxed = ", constraints relaxed" if self.relaxed else ""
         explored = ", explored" if self.explored else ""
+        cut = f", cut by {self.cut:,} characters" if self.cut else ""
         return one_line(
             f"{' > '.join(self.models)}  (score {best.expected_score:.3f}, "
-            f"cost {usd(best.expected_cost)}, alpha {self.alpha:g}, {where}{relaxed}{explored})"
+            f"cost {usd(best.expected_cost)}, alpha {self.alpha:g}, "
+            f"{where}{relaxed}{explored}{cut})"
         )
 
     def explain(self) -> str:
@@ -302,6 +309,7 @@ class RoutingDecision:
             "question_share": self.question_share,
             "stayed": self.stayed,
             "explored": self.explored,
+            "cut": self.cut,
             "candidates": [c.to_dict() for c in self.candidates],
             "ineligible": dict(self.ineligible),
             "clusters": [c.to_dict() for c in self.clusters],
@@ -338,6 +346,11 @@ class RoutingDecision:
         if self.familiarity is not None:
             lines.append(
                 f"familiarity: {self.familiarity:.0%} of the records are no more like the rest"
+            )
+        if self.cut:
+            lines.append(
+                f"cut: decided on the first {MAX_CHARS:,} characters of a text, {self.cut:,} more "
+                f"were left out"
             )
         lines += [f"not eligible: {model}: {reason}" for model, reason in self.ineligible.items()]
         return [one_line(line) for line in lines]

@@ -13,6 +13,7 @@ from typing_extensions import Unpack
 
 from avengers_core.artifact.artifact import RouterArtifact
 from avengers_core.embedders.surface import surface
+from avengers_core.embedders.tokens import n_cut
 from avengers_core.errors import ArtifactError
 from avengers_core.routing.alpha_path import AlphaCurve, curve, find_path
 from avengers_core.routing.decision import RoutingDecision
@@ -140,7 +141,8 @@ class Router:
         """Rank the models for one query.
 
         Args:
-            query: the question; blank text is decided on the artifact's overall means.
+            query: the question; blank text is decided on the artifact's overall means, and of a
+                longer one the first 100,000 characters count (:attr:`RoutingDecision.cut`).
             earlier: what the same human said before in a conversation, oldest first: "go on" is
                 decided on what it goes on with, see :mod:`avengers_core.routing.turns`.
             n: how many models :attr:`RoutingDecision.models` is to name.
@@ -251,6 +253,7 @@ class Router:
             decision = self._decide_features(self.scorer.features(query), call)[0]
             decision.query = query
         decision.question_share = turns.share
+        decision.cut = sum(map(n_cut, turns.texts))
         return decision
 
     def _decide(
@@ -271,9 +274,11 @@ class Router:
                 every[[not b for b in blank]] = features
             features = every
         decisions = self._decide_features(features, call)
-        for decision, is_blank in zip(decisions, blank, strict=True):
+        for decision, text, is_blank in zip(decisions, texts, blank, strict=True):
             if is_blank:
                 decision.basis = "overall"
+            else:
+                decision.cut = n_cut(text)
         return decisions
 
     def _decide_features(

@@ -134,5 +134,6 @@ def _led_by(model: str, own: RoutingDecision, others: RoutingDecision | None) ->
         relaxed=own.relaxed,
         question_share=own.question_share,
         query=own.query,
+        cut=own.cut,
         plausible_scores=lambda: own.plausible_scores,
     )

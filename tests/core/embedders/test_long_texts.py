@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from avengers_core import fit
+from avengers_core import bulk, fit
 from avengers_core.embedders import CallableEmbedder, TfidfEmbedder, WordLlamaEmbedder
 from avengers_core.embedders.surface import SURFACE_FEATURES, surface
 from avengers_core.embedders.tokens import MAX_CHARS
@@ -43,6 +44,24 @@ def test_only_the_number_of_bytes_is_that_of_the_whole() -> None:
     differing = {name for name, a, b in zip(SURFACE_FEATURES, short, long, strict=True) if a != b}
     assert differing == {"log bytes"}
     assert np.isclose(np.expm1(long[0]), len(LONG) + 4000)
+
+
+async def test_a_decision_says_what_was_left_out(toy_router: Any) -> None:
+    fits, longer, blank = LONG, LONG + "é" * 7, " " * (MAX_CHARS + 7)
+    batch = toy_router.route_batch([fits, longer, blank])
+    assert [d.cut for d in batch] == [0, 7, 0]
+    for text in (fits, longer, blank):
+        assert toy_router.route(text) == toy_router.route_batch([text])[0]
+    assert await toy_router.aroute(longer) == toy_router.route(longer)
+    assert toy_router.route("and why?", earlier=[longer]).cut == 7
+
+
+def test_lines_of_a_file_that_are_cut_say_so(
+    toy_router: Any, tmp_path: Path, decisions: Any
+) -> None:
+    (tmp_path / "queries.txt").write_text(f"{LONG[:-1]}\n{LONG}more\n")
+    done = bulk.route(toy_router, tmp_path / "queries.txt", tmp_path / "out", engine="serial")
+    assert [line.get("cut", 0) for line in decisions(done)] == [0, 4]
 
 
 HUGE = """

@@ -46,6 +46,16 @@ def test_one_readable_line():
     assert "no text, overall means" in str(decision(basis="overall"))
 
 
+def test_what_was_left_out_is_told_in_every_form():
+    cut = decision(cut=1_234)
+    assert cut.to_dict()["cut"] == pickle.loads(pickle.dumps(cut)).cut == 1_234
+    for text in (str(cut), cut.explain(), cut._repr_html_()):
+        assert "1,234" in text
+    assert decision().to_dict()["cut"] == 0
+    for text in (str(decision()), decision().explain()):
+        assert "cut" not in text
+
+
 def test_names_can_not_break_a_line_or_reach_the_terminal():
     odd = "x\x1b[31m\ny\u2028\x9b"
     told = decision(

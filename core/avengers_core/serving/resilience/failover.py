@@ -237,6 +237,7 @@ class Failover:
             "relaxed": decision.relaxed,
             "prompt_tokens": decision.prompt_tokens,
             "question_share": decision.question_share,
+            **({"cut": decision.cut} if decision.cut else {}),
             "ranking": [c.model for c in decision.candidates],
             "ineligible": dict(decision.ineligible),
             "clusters": [v.to_dict() for v in decision.clusters],
