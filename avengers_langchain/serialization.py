@@ -10,12 +10,9 @@ from typing import Any
 from langchain_core.language_models import BaseChatModel
 from langchain_core.load import dumps, loads
 
-from avengers_core.redaction import names_key, redacted
+from avengers_core.redaction import describe, field_that_shows
 from avengers_langchain.backends import unwrapped
 
-# What is sent along with each request, under whatever names, is taken for secret.
-_SENT_ALONG = ("header", "cookie", "query")
-_ADDRESSES = ("url", "base", "proxy", "endpoint", "host")
 _NO_FORM = '"type": "not_implemented"'
 _OTHER_SIDE = (
     "Give models= as ids, or as texts for init_chat_model, so that the backends are made from the "
@@ -43,13 +40,20 @@ def load_models(dumped: Any) -> Any:
 
 def _dumped(model: str, given: Any) -> tuple[type[BaseChatModel], str, dict[str, Any]]:
     backend, arguments = unwrapped(model, given)
-    text = dumps(backend)
+    try:
+        text = dumps(backend)
+        field = None if _NO_FORM in text else _field_that_shows(backend, text, arguments)
+    except Exception as error:
+        raise TypeError(
+            f"the backend of {model!r} cannot be pickled: whether it would show what is secret "
+            f"could not be found out ({describe(error)}). {_OTHER_SIDE}"
+        ) from None
     if _NO_FORM in text:
         raise TypeError(
             f"the backend of {model!r} cannot be pickled without writing what it holds in clear. "
             f"{_OTHER_SIDE}"
         )
-    if field := _field_that_shows(text, arguments):
+    if field:
         raise TypeError(
             f"the backend of {model!r} cannot be pickled: its {field} would be written in clear. "
             f"{_OTHER_SIDE}"
@@ -79,35 +83,28 @@ def without_secrets(models: Any) -> Any:
 
 
 def _shown(model: str, given: Any) -> Any:
-    backend, arguments = unwrapped(model, given)
-    text, kind = dumps(backend), type(backend).__name__
-    if _NO_FORM in text:  # the framework would write its repr
-        return f"{kind}, left out for it has no serialised form"
-    field = _field_that_shows(text, arguments)
+    kind = type(given).__name__
+    try:
+        backend, arguments = unwrapped(model, given)
+        kind = type(backend).__name__
+        text = dumps(backend)
+        if _NO_FORM in text:  # the framework would write its repr
+            return f"{kind}, left out for it has no serialised form"
+        field = _field_that_shows(backend, text, arguments)
+    except Exception:  # what a user's class does there may be anything
+        return f"{kind}, left out for what it holds could not be found out"
     return f"{kind}, left out for its {field}" if field else given
 
 
-def _field_that_shows(dumped: str, arguments: Mapping[str, Any]) -> str | None:
-    """The field of a serialised chat model that holds what is secret in clear, or None."""
-    fields = {**json.loads(dumped).get("kwargs", {}), **arguments}
-    return next((name for name, value in fields.items() if _shows(name, value)), None)
+def _field_that_shows(
+    backend: BaseChatModel, dumped: str, arguments: Mapping[str, Any]
+) -> str | None:
+    """The field of a chat model that its serialised form has in clear, or None."""
+    # Of a secret the framework writes the name alone.
+    form = json.loads(dumped).get("kwargs", {})
+    written = {name: value for name, value in form.items() if not _is_named(value)}
+    return field_that_shows({**written, **arguments}) or field_that_shows(vars(backend), dumped)
 
 
-def _shows(name: str, value: Any) -> bool:
-    if not value or (isinstance(value, Mapping) and value.get("type") == "secret"):
-        return False  # of a secret the framework writes the name alone
-    if _among(_SENT_ALONG, name):
-        return True
-    if isinstance(value, Mapping):
-        return any(_shows(str(k), v) for k, v in value.items())
-    if isinstance(value, list | tuple):
-        return any(_shows(name, one) for one in value)
-    if not isinstance(value, str):
-        return False
-    # An address may have a user and a password also where it has no scheme.
-    has_user = _among(_ADDRESSES, name) and "@" in value
-    return has_user or names_key(name) or redacted(value) != value
-
-
-def _among(parts: tuple[str, ...], name: str) -> bool:
-    return any(part in name.lower() for part in parts)
+def _is_named(value: Any) -> bool:
+    return isinstance(value, Mapping) and value.get("type") == "secret"

@@ -18,6 +18,7 @@ from avengers_core.records.loading import load_records
 from avengers_core.records.names import one_line
 from avengers_core.records.record import Missing, Records
 from avengers_core.records.sources.files import shown
+from avengers_core.redaction import secrets_of_environment
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -47,7 +48,8 @@ class Commands(click.Group):
             ctx.exit(_CLOSED_PIPE)
         except (AvengersError, ValueError, OSError) as error:
             command = self.get_command(ctx, ctx.invoked_subcommand or "")
-            lines = in_flags(str(error), command or self).split("\n")
+            text = secrets_of_environment().masked(str(error))
+            lines = in_flags(text, command or self).split("\n")
             raise click.ClickException("\n".join(map(one_line, lines))) from error
 
 

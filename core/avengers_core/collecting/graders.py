@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from avengers_core.errors import AvengersError, OptionalDependencyError
+from avengers_core.redaction import describe, masked_cause, secrets_of
 
 Row = Mapping[str, Any]
 Grade = Callable[[Row, str], "Graded | float | bool | None"]
@@ -156,7 +157,10 @@ def grade_with(grader: Grade, row: Row, answer: str) -> Graded:
     except AvengersError:
         raise
     except Exception as error:
-        raise GraderError(f"the grader failed: {type(error).__name__}: {error}") from error
+        known = secrets_of(grader)
+        raise GraderError(f"the grader failed: {describe(error, known)}") from masked_cause(
+            error, known
+        )
     graded = said if isinstance(said, Graded) else Graded(None if said is None else _float(said))
     if graded.score is not None and not 0 <= graded.score <= 1:
         raise GraderError(f"a score must lie in [0, 1], the grader gave {graded.score}")

@@ -18,7 +18,7 @@ from avengers_core.collecting.questions import Question
 from avengers_core.collecting.strategies import Cell, Strategy, Table
 from avengers_core.progress import progress_bar
 from avengers_core.records.prices import Price
-from avengers_core.redaction import describe
+from avengers_core.redaction import describe, secrets_of
 
 # A model that fails this often in a row is not asked again in this run.
 _MOST_FAILURES = 8
@@ -78,7 +78,7 @@ class Worker:
                 answer = entry.answer
             self.journal.graded(place, grade_with(self.grader, question.row, answer.text))
         except Exception as error:
-            self._failed(cell, describe(error))
+            self._failed(cell, describe(error, secrets_of(self.askers[column], self.grader)))
         else:
             with self._lock:
                 self._in_a_row[column] = 0

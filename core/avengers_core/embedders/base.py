@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from avengers_core.embedders.tokens import MAX_CHARS
 from avengers_core.errors import EmbedderError
-from avengers_core.redaction import describe
+from avengers_core.redaction import describe, masked_cause
 
 Vectors: TypeAlias = npt.NDArray[np.float32]
 
@@ -108,7 +108,7 @@ def as_rows(values: Any, n: int, dim: int | None, who: str) -> npt.NDArray[Any]:
         raise EmbedderError(
             f"{who} returned {type(values).__name__}, which is no array of numbers with "
             f"one row per text ({describe(error)})"
-        ) from error
+        ) from masked_cause(error)
     if array.ndim != 2 or len(array) != n:
         raise EmbedderError(
             f"{who} must return one vector per text, shape ({n}, {dim or 'dim'}); "

@@ -12,7 +12,7 @@ import numpy as np
 
 from avengers_core.embedders.base import Vectors, as_texts, as_unit_rows
 from avengers_core.errors import EmbedderError
-from avengers_core.redaction import describe
+from avengers_core.redaction import Secrets, describe, masked_cause, secrets_of
 
 
 class CallableEmbedder:
@@ -77,17 +77,22 @@ class CallableEmbedder:
         try:
             values = await self._afn(list(texts))
         except Exception as error:
-            raise self._failed(error) from error
+            raise self._failed(error) from masked_cause(error, self._secrets())
         return self._checked(values, len(texts))
 
     def _call(self, texts: list[str]) -> Any:
         try:
             return self._fn(list(texts))
         except Exception as error:
-            raise self._failed(error) from error
+            raise self._failed(error) from masked_cause(error, self._secrets())
 
     def _failed(self, error: Exception) -> EmbedderError:
-        return EmbedderError(f"the embedder {self.id!r} failed: {describe(error)}")
+        reason = describe(error, self._secrets())
+        return EmbedderError(f"the embedder {self.id!r} failed: {reason}")
+
+    def _secrets(self) -> Secrets:
+        # Of the object whose method the function is, or of the arguments bound to it.
+        return secrets_of(self._fn, self._afn)
 
     def _checked(self, values: Any, n: int) -> Vectors:
         vectors = as_unit_rows(values, n, self._dim, f"the embedder {self.id!r}")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, unquote, urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from avengers_core.errors import EmbedderError
-from avengers_core.redaction import describe
+from avengers_core.redaction import Secrets, describe, secrets_of_url
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI, OpenAI
@@ -88,15 +88,12 @@ class Clients:
     def describe(self, error: Exception) -> str:
         """An error of the client on one line, without the key."""
         url, key = self._credentials()
-        secrets = ["" if key == _NO_KEY else key, *_secrets(url)]
-        # The longest first: of a secret that a shorter one is part of, nothing may be left.
-        secrets.sort(key=len, reverse=True)
-        cause = f" ({describe(error.__cause__, *secrets)})" if error.__cause__ else ""
+        secrets = Secrets([key]) | secrets_of_url(url)
+        cause = f" ({describe(error.__cause__, secrets)})" if error.__cause__ else ""
         hint = ""
         if getattr(error, "status_code", None) in (401, 403):
             hint = ". Check EMBEDDING_API_KEY, which belongs to EMBEDDING_BASE_URL"
-        text = f"{describe(error, *secrets)}{cause}{hint}"
-        return text.replace(url, _public(url))
+        return f"{describe(error, secrets)}{cause}{hint}"
 
     def _options(self) -> dict[str, Any]:
         url, key = self._credentials()
@@ -167,16 +164,3 @@ def _public(url: str) -> str:
         return _MALFORMED
     path = "/".join("***" if "@" in unquote(step) else step for step in parts.path.split("/"))
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], path, "", ""))
-
-
-def _secrets(url: str) -> list[str]:
-    """What :func:`_public` leaves out, part by part, for a server may repeat each."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return []
-    users = [unquote(p).rpartition("@")[0] for p in (parts.netloc, *parts.path.split("/"))]
-    split = [part for user in users for part in user.split(":", 1)]
-    values = [value for _, value in parse_qsl(parts.query)]
-    found = [parts.netloc.rpartition("@")[0], *users, *split, parts.query, *values, parts.fragment]
-    return [form for secret in found if secret for form in {secret, unquote(secret)}]

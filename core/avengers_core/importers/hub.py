@@ -7,7 +7,7 @@ from pathlib import Path
 from avengers_core.errors import OptionalDependencyError, RecordError
 from avengers_core.importers.reading.archives import ARCHIVES
 from avengers_core.importers.reading.tables import KINDS
-from avengers_core.redaction import describe
+from avengers_core.redaction import describe, masked_cause
 
 # Names for what is often asked for: the repository, and the files wanted of it.
 PUBLIC: dict[str, tuple[str, tuple[str, ...]]] = {
@@ -65,5 +65,7 @@ def download(name: str, *, revision: str | None = None) -> Path:
                 repository, repo_type="dataset", revision=revision, allow_patterns=list(patterns)
             )
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
-        raise RecordError(f"{name!r} cannot be had from the hub: {describe(error)}") from error
+        raise RecordError(
+            f"{name!r} cannot be had from the hub: {describe(error)}"
+        ) from masked_cause(error)
     return Path(path)

@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from avengers_core.errors import AvengersError, OptionalDependencyError
-from avengers_core.redaction import describe
+from avengers_core.redaction import describe, masked_cause
 from avengers_core.scanning.pool import MOST_CRASHES, limit_threads, too_many_crashes
 
 R = TypeVar("R")
@@ -81,7 +81,7 @@ def run_on_ray(
         raise AvengersError(
             f"Ray workers cannot do the work: {describe(error)}. Each needs this package, and the "
             f"embedder's modules, where it runs."
-        ) from error
+        ) from masked_cause(error)
 
 
 def start() -> Any:
@@ -105,7 +105,7 @@ def start() -> Any:
                 f"there and wants a token, set RAY_AUTH_MODE=token."
                 if address
                 else f"Ray cannot be started: {describe(error)}"
-            ) from error
+            ) from masked_cause(error)
     return ray
 
 

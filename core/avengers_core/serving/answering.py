@@ -82,6 +82,7 @@ class Answering(ABC):
             kind_of=pool.kind,
             window_of=pool.window,
             on_refusal=plan.on_refusal,
+            secrets=pool.secrets,
         )
         self._wordless: tuple[Any, str] | None = None
         self.facts: dict[str, Any] = {}

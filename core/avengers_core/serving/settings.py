@@ -22,7 +22,7 @@ from avengers_core.calls.rows import Feedback
 from avengers_core.calls.store import check_log
 from avengers_core.calls.writing import call_log
 from avengers_core.errors import LogError
-from avengers_core.redaction import redacted, refuse_unpicklable
+from avengers_core.redaction import field_that_shows, refuse_unpicklable
 from avengers_core.routing.resolve import resolve_router
 from avengers_core.routing.router import Router
 from avengers_core.serving.backends.capabilities import Needs, plain_capabilities
@@ -186,8 +186,11 @@ class ServingSettings(RoutingSettings):
     @field_validator("base_url")
     @classmethod
     def _no_key_in_url(cls, url: str | None) -> str | None:
-        if url and redacted(url) != url:
-            raise ValueError("base_url holds a key or password, which would show; pass api_key=")
+        if url and field_that_shows({"base_url": url}):
+            raise ValueError(
+                "base_url holds a key, a password or a parameter, which would show; pass api_key=, "
+                "and parameters as model_settings={'default_query': {...}}"
+            )
         return url
 
     @field_validator("log", mode="before")
@@ -348,7 +351,8 @@ class ServingSettings(RoutingSettings):
         if self.log is None and telemetry is None:
             return None
         log = None if self.log is None else call_log(self.log)
-        return Watching(log, self.log_text, telemetry, request.conversation_id)
+        conversation = request.conversation_id
+        return Watching(log, self.log_text, telemetry, conversation, self.pool.secrets)
 
     def feedback(self, id: str, score: float, source: str | None = None) -> None:
         """Grade a call, now or later: a thumb, a test, a judge. The newest grade counts.

@@ -13,7 +13,13 @@ from pydantic import SecretStr
 
 from avengers_core.errors import BackendConfigError
 from avengers_core.lazy import cached_property
-from avengers_core.redaction import describe
+from avengers_core.redaction import (
+    Secrets,
+    describe,
+    masked_cause,
+    secrets_of,
+    secrets_of_environment,
+)
 from avengers_core.routing.resolve import resolve_router
 from avengers_core.routing.router import Router
 from avengers_core.serving.backends.capabilities import Capabilities, Needs, unmet
@@ -121,6 +127,7 @@ class Pool(ABC, Generic[B]):
         self._capabilities: dict[str, Capabilities] = {}
         self._taking: dict[str, Capabilities] = {}
         self._unable: dict[Hashable, dict[str, str]] = {}
+        self._secrets: tuple[int, Secrets] | None = None
 
     @classmethod
     def of(cls: type[P], existing: Any, settings: PoolSettings) -> P:
@@ -273,6 +280,17 @@ class Pool(ABC, Generic[B]):
         """Settings of a model's backend, if it is made here."""
         return {**self.settings.options, **self.settings.model_settings.of(model)}
 
+    def secrets(self) -> Secrets:
+        """What is known to be secret: of the backends that are there by now, the settings and the
+        environment."""
+        made = self.made()
+        if self._secrets is None or self._secrets[0] != len(made):
+            settings, endpoint = self.settings, vars(self).get("endpoint")
+            told = (settings.api_key, settings.model_settings, settings.options)
+            known = secrets_of(*told, {"base_url": settings.base_url}, endpoint, *made.values())
+            self._secrets = len(made), known | secrets_of_environment()
+        return self._secrets[1]
+
     # -- the end --
 
     def close(self) -> None:
@@ -299,9 +317,11 @@ class Pool(ABC, Generic[B]):
         except (ImportError, BackendConfigError):
             raise
         except Exception as error:
+            secrets = self.secrets()
             raise BackendConfigError(
-                f"models[{model!r}]: no backend could be made from {text!r}: {describe(error)}"
-            ) from error
+                f"models[{model!r}]: no backend could be made from {text!r}: "
+                f"{describe(error, secrets)}"
+            ) from masked_cause(error, secrets)
 
     def _unable_to(
         self,

@@ -21,7 +21,7 @@ from types import TracebackType
 from typing import Any, Literal, NamedTuple
 
 from avengers_core.errors import AllBackendsFailedError
-from avengers_core.redaction import describe, mask
+from avengers_core.redaction import NO_SECRETS, Secrets, describe, mask
 from avengers_core.routing.decision import Candidate, RoutingDecision
 from avengers_core.serving.resilience.faults import Failure, classify
 from avengers_core.serving.resilience.health import BackendHealth
@@ -102,11 +102,14 @@ class Attempt:
             )
         else:
             health.release(self.model)
-        self._failover.note(self.model, failure, error)
+        raised = self._failover.note(self.model, failure, error)
         if self._committed:
-            _name(error, self.model)
-            return False
-        return self._failover.goes_on(failure, error)
+            _name(raised, self.model)
+        elif self._failover.goes_on(failure, raised):
+            return True
+        if raised is not error:
+            raise raised from None
+        return False
 
 
 class Failover:
@@ -125,6 +128,7 @@ class Failover:
         window_of: model -> its context window, tokens, or None where it is not known.
         on_refusal: what to do if a backend refuses a request for its content: ``"raise"``, or
             ``"next"``.
+        secrets: gives what is known to be secret of the backends, which their errors must not show.
 
     Raises:
         ValueError: ``max_attempts`` is under 1.
@@ -139,6 +143,7 @@ class Failover:
         kind_of: Callable[[str], Hashable] = lambda _: None,
         window_of: Callable[[str], int | None] = lambda _: None,
         on_refusal: OnRefusal = "raise",
+        secrets: Callable[[], Secrets] = lambda: NO_SECRETS,
     ) -> None:
         if max_attempts is not None and max_attempts < 1:
             raise ValueError(f"max_attempts must be at least 1, got {max_attempts}")
@@ -148,6 +153,7 @@ class Failover:
         self._kind_of = kind_of
         self._window_of = window_of
         self._on_refusal = on_refusal
+        self._secrets = secrets
         self._tried: list[FailedAttempt] = []
         self._last: Exception | None = None
         self._refusals: list[tuple[str, str, Exception]] = []
@@ -186,14 +192,23 @@ class Failover:
         same = self._kind_of(model)
         return sorted(left, key=lambda c: self._kind_of(c.model) == same)
 
-    def note(self, model: str, failure: Failure, error: Exception) -> None:
-        """Remember that an attempt failed."""
-        message = describe(error)
+    def note(self, model: str, failure: Failure, error: Exception) -> Exception:
+        """Remember that an attempt failed.
+
+        Returns:
+            The error, without secrets; or another, that says as much, where it would show some
+            whatever is done.
+        """
+        secrets = self._secrets()
+        message = describe(error, secrets)
         logger.info("%s failed (%s): %s", model, failure.kind, message)
         self._tried.append(FailedAttempt(model, failure.kind, message))
-        self._last = error if mask(error) else None
+        self._last = shown = error if mask(error, secrets) else None
+        if shown is None:
+            shown = AllBackendsFailedError(f"{model}: {failure.kind}: {message}", self.tried)
         if failure.blame == "request":
-            self._refusals.append((model, failure.kind, error))
+            self._refusals.append((model, failure.kind, shown))
+        return shown
 
     def goes_on(self, failure: Failure, error: Exception) -> bool:
         """Whether the next candidate gets a chance after an error.

@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Any, cast
 
 from avengers_core.errors import OptionalDependencyError
-from avengers_core.redaction import describe
+from avengers_core.redaction import NO_SECRETS, Secrets, describe
 from avengers_core.routing.decision import RoutingDecision
 from avengers_core.serving.watching.outcome import Outcome
 
@@ -113,8 +113,8 @@ class CallSpan:
         )
         return cast("AbstractContextManager[Any]", current)
 
-    def end(self, outcome: Outcome) -> None:
-        """The call is over."""
+    def end(self, outcome: Outcome, secrets: Secrets = NO_SECRETS) -> None:
+        """The call is over; of its error no secret is told."""
         model, tokens, cost, propensity, tried, error = outcome
         attributes = {
             "gen_ai.response.model": model,
@@ -133,7 +133,7 @@ class CallSpan:
             self._telemetry.failovers.add(1, facts)
         if error is not None:
             code = self._telemetry.trace.StatusCode.ERROR
-            self._span.set_status(self._telemetry.trace.Status(code, describe(error)))
+            self._span.set_status(self._telemetry.trace.Status(code, describe(error, secrets)))
         if model is not None:
             by = {"gen_ai.response.model": model}
             self._telemetry.choices.add(1, by)

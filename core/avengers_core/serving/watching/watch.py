@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -17,7 +17,7 @@ from pydantic_core import to_json
 from avengers_core.calls.rows import Call
 from avengers_core.calls.writing import CallLog
 from avengers_core.embedders.surface import surface
-from avengers_core.redaction import redacted
+from avengers_core.redaction import NO_SECRETS, Secrets, redacted
 from avengers_core.routing.decision import RoutingDecision
 from avengers_core.routing.router import Router
 from avengers_core.serving.watching.outcome import Outcome
@@ -35,12 +35,14 @@ class Watching:
         log_text: whether they may hold the question.
         telemetry: what makes spans and counts, if anything.
         conversation: which the call belongs to, if anything tells.
+        secrets: gives what is known to be secret, and neither logged nor traced.
     """
 
     log: CallLog | None = None
     log_text: bool = True
     telemetry: Telemetry | None = None
     conversation: str | None = None
+    secrets: Callable[[], Secrets] = lambda: NO_SECRETS
 
 
 class Watch:
@@ -93,7 +95,7 @@ class Watch:
         self._over = True
         seconds = time.perf_counter() - self._begun
         if self._span is not None:
-            self._span.end(outcome)
+            self._span.end(outcome, self._watching.secrets())
         if self._watching.log is not None:
             # Not the error, which holds frames and all that is in them.
             self._watching.log.put(partial(self._row, outcome._replace(error=None), seconds))
@@ -109,7 +111,7 @@ class Watch:
             id=self.id,
             time=self._time,
             conversation=self._watching.conversation,
-            question=_plain(text),
+            question=self._plain(text),
             embedder=artifact.info.embedder,
             artifact=artifact.checksum,
             vector=None if query is None else np.asarray(query.vectors[0], dtype="<f4").tobytes(),
@@ -127,10 +129,15 @@ class Watch:
             failures=json.dumps([failure._asdict() for failure in outcome.tried]),
         )
 
-
-def _plain(text: str | None) -> str | None:
-    """A text without keys, fit for a database."""
-    return None if text is None else redacted(text).encode("utf-8", "replace").decode("utf-8")
+    def _plain(self, text: str | None) -> str | None:
+        """A text without secrets, fit for a database."""
+        if text is None:
+            return None
+        return (
+            redacted(self._watching.secrets().masked(text))
+            .encode("utf-8", "replace")
+            .decode("utf-8")
+        )
 
 
 def _short(decision: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,135 @@
+"""Errors of other libraries on one line of ours, or raised again, without what is secret.
+
+Where a check itself fails, nothing is shown.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from typing import Any
+
+from avengers_core.redaction.finding import secrets_of_environment, secrets_sent
+from avengers_core.redaction.known import NO_SECRETS, Secrets
+from avengers_core.redaction.shapes import redacted
+
+_SHOWN = 300  # characters of a foreign error text in ours
+_READ = 1_000_000  # of it, where known secrets are looked for
+_SEARCHED = 20_000  # and where patterns are
+_DEEPEST = 6  # lists in lists of what an error is made of
+_MOST = 50  # errors in a chain
+# What errors made in C keep besides their arguments.
+_KEPT = ("object", "filename", "filename2", "strerror", "reason", "msg", "doc", "text", "name")
+
+
+def describe(error: object, *secrets: str | Secrets) -> str:
+    """An error on one line, shortened, without secrets.
+
+    Args:
+        error: an exception, of which the class is named too; or the text of one.
+        secrets: what is known to be secret; what was sent with the error's request, and keys in the
+            environment, are known besides.
+    """
+    text = ""
+    with suppress(Exception):  # what an error is made of may be anything
+        text = _cleaner(error, secrets)(" ".join(str(error)[:_READ].split()))
+    if isinstance(error, BaseException):
+        name = type(error).__name__
+        text = f"{name}: {text}" if text else name
+    return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
+
+
+def masked_cause(error: BaseException, *secrets: str | Secrets) -> BaseException | None:
+    """An error as the cause of one of ours: masked, or None where it cannot be."""
+    return error if mask(error, *secrets) else None
+
+
+def mask(error: BaseException, *secrets: str | Secrets) -> bool:
+    """Let an error of another library, and those it came from, show no secret.
+
+    Its class stays, and all attributes but texts. An error that it came from and that shows a
+    secret whatever is done, for it makes its text of other things, is no longer its cause.
+
+    Args:
+        error: the error; it is changed.
+        secrets: as for :func:`describe`.
+
+    Returns:
+        Whether a traceback of it, and its repr, show none now.
+    """
+    try:
+        clean = _cleaner(error, secrets)
+        chain = list(_chain(error))
+        showing = [each for each in chain if not _mask(each, clean)]
+        for each in chain:
+            if any(before in showing for before in (each.__cause__, each.__context__)):
+                each.__cause__ = each.__context__ = None
+        return not any(each in showing for each in _chain(error))
+    except Exception:
+        return False
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """An error, those it came from and those it is a group of."""
+    waiting, seen = [error], set[int]()
+    while waiting and len(seen) < _MOST:
+        each = waiting.pop()
+        if id(each) not in seen:
+            seen.add(id(each))
+            yield each
+            parts = (each.__cause__, each.__context__, *getattr(each, "exceptions", ()))
+            waiting += [part for part in parts if isinstance(part, BaseException)]
+
+
+def _cleaner(error: object, secrets: tuple[str | Secrets, ...]) -> Callable[[str], str]:
+    known = secrets_of_environment()
+    known |= Secrets(secret for secret in secrets if isinstance(secret, str))
+    for each in secrets:
+        known |= each if isinstance(each, Secrets) else NO_SECRETS
+    for one in _chain(error) if isinstance(error, BaseException) else ():
+        known |= secrets_sent(one)
+    return lambda text: redacted(known.masked(text[:_READ])[:_SEARCHED])
+
+
+def _mask(error: BaseException, clean: Callable[[str], str]) -> bool:
+    error.args = _masked(error.args, clean)
+    for name, value in list(getattr(error, "__dict__", {}).items()):  # also the notes
+        if isinstance(value, str | bytes | list | tuple | Mapping):
+            masked = _masked(value, clean)
+            if masked is not value and masked != value:
+                setattr(error, name, masked)
+    for name in _KEPT:
+        value = getattr(error, name, None)
+        if isinstance(value, str | bytes):
+            masked = _masked(value, clean)
+            if masked != value:
+                setattr(error, name, masked)
+    # A group shows others, which are looked at themselves.
+    alone = traceback.TracebackException(type(error), error, None, compact=True)
+    shown = ["".join(alone.format_exception_only())]
+    if not hasattr(error, "exceptions"):
+        shown.append(repr(error))
+    return all(clean(text) == text[:_SEARCHED] for text in shown)
+
+
+def _masked(value: Any, clean: Callable[[str], str], depth: int = 0) -> Any:
+    """A value with its texts masked; the same object where they are clean, or it is another's."""
+    if isinstance(value, str):
+        return clean(value)
+    if isinstance(value, bytes):
+        text = value.decode("latin-1")
+        return value if clean(text) == text else clean(text).encode("latin-1", "replace")
+    if depth < _DEEPEST and isinstance(value, Mapping):
+        pairs = {
+            _masked(k, clean, depth + 1): _masked(v, clean, depth + 1) for k, v in value.items()
+        }
+        return value if pairs == value else pairs
+    if depth < _DEEPEST and isinstance(value, list | tuple):
+        each = [_masked(one, clean, depth + 1) for one in value]
+        if each == list(value):
+            return value
+        if hasattr(value, "_fields"):  # a named tuple
+            return type(value)(*each)
+        return type(value)(each)
+    return value

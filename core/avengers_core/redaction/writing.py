@@ -1,0 +1,91 @@
+"""What would write a secret in clear is not written."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Mapping
+from typing import Any
+
+from avengers_core.redaction.errors import describe, masked_cause
+from avengers_core.redaction.finding import found
+from avengers_core.redaction.known import Secrets
+from avengers_core.redaction.names import is_sent_along
+from avengers_core.redaction.shapes import redacted
+
+
+def field_that_shows(fields: Mapping[str, Any], written: str | bytes | None = None) -> str | None:
+    """The field of an object that would show what is secret, or None.
+
+    Args:
+        fields: name -> value.
+        written: what would be written, a text or a pickle, where not all fields are; default, all.
+    """
+    for name, value in fields.items():
+        secrets = Secrets(found(name, value))
+        if not secrets:
+            shows = _shows(name, value)
+        elif isinstance(written, bytes):
+            shows = secrets.are_in_pickle(written)
+        else:
+            shows = written is None or secrets.are_in(written)
+        if shows:
+            return name
+    return None
+
+
+def _shows(name: str, value: Any) -> bool:
+    """Whether a value looks as if it were secret, where nothing says so."""
+    if isinstance(value, Mapping):
+        return any(_shows(str(k), v) for k, v in value.items())
+    if isinstance(value, list | tuple):
+        return any(_shows(name, one) for one in value)
+    return isinstance(value, str) and (
+        (bool(value) and is_sent_along(name)) or redacted(value) != value
+    )
+
+
+def refuse_key(what: str, subject: object, instead: str) -> None:
+    """Raise if a pickle of an object would hold what is secret in clear.
+
+    Args:
+        what: names the object in the error.
+        subject: any object; what is secret is looked for in its attributes.
+        instead: what to do instead, a sentence.
+
+    Raises:
+        TypeError: it would, or that cannot be found out. The error names the attribute.
+    """
+    fields: Mapping[str, Any] = getattr(subject, "__dict__", {})
+    try:
+        name = field_that_shows(fields, _pickled(subject))
+    except Exception as error:
+        raise TypeError(
+            f"{what} cannot be pickled: whether it holds a secret could not be found out "
+            f"({describe(error)}). {instead}"
+        ) from None
+    if name is not None:
+        raise TypeError(
+            f"{what} cannot be pickled: its {name} is secret, and would be written in clear. "
+            f"{instead}"
+        )
+
+
+def _pickled(subject: object) -> bytes | None:
+    try:
+        return pickle.dumps(subject)
+    except Exception:
+        return None  # then all that it holds counts
+
+
+def refuse_unpicklable(what: str, subject: object, instead: str) -> None:
+    """Raise if an object cannot be pickled, with what to do instead; arguments as above.
+
+    Raises:
+        TypeError: it cannot.
+    """
+    try:
+        pickle.dumps(subject)
+    except Exception as error:
+        raise TypeError(
+            f"{what} cannot be pickled ({describe(error)}). {instead}"
+        ) from masked_cause(error)
