@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from avengers_core.artifact.clusters import assign, ratio
-from avengers_core.artifact.estimation.difficulty import Difficulty
+from avengers_core.artifact.estimation.asked import Asked
 from avengers_core.artifact.hyperparameters import Hyperparameters
 from avengers_core.artifact.moments import LinearMap, Moments
 from avengers_core.artifact.statistics import LARGEST, Statistics, out_of_range
@@ -43,7 +43,7 @@ class Refinement:
         statistics: the sums per (cluster, model) of this clustering.
         moments: the sums that the linear map is made of.
         hyperparameters: chosen by cross-validation.
-        difficulty: how hard the queries are that each model was asked; None in artifacts of
+        asked: what each model was asked, by topic, and how hard that was; None in artifacts of
             versions that did not know it.
         solved: the linear map, where it is known already.
     """
@@ -53,7 +53,7 @@ class Refinement:
     statistics: Statistics
     moments: Moments
     hyperparameters: Hyperparameters
-    difficulty: Difficulty | None = None
+    asked: Asked | None = None
     solved: LinearMap | None = None
 
     @cached_property
@@ -70,16 +70,14 @@ class Refinement:
         s = self.statistics.effective()
         if s is self.statistics:
             return self
-        difficulty = self.difficulty and self.difficulty.scaled(self.statistics.worth)
-        return replace(self, statistics=s, difficulty=difficulty, solved=self.linear)
+        asked = self.asked and self.asked.scaled(self.statistics.worth)
+        return replace(self, statistics=s, asked=asked, solved=self.linear)
 
     def with_records(
-        self, statistics: Statistics, moments: Moments, difficulty: Difficulty | None
+        self, statistics: Statistics, moments: Moments, asked: Asked | None
     ) -> Refinement:
         """The same space and clusters with other sums."""
-        return replace(
-            self, statistics=statistics, moments=moments, difficulty=difficulty, solved=None
-        )
+        return replace(self, statistics=statistics, moments=moments, asked=asked, solved=None)
 
     def emptied(self, models: int, datasets: int) -> Refinement:
         """The same space and clusters without records, for as many models and datasets."""
@@ -87,7 +85,7 @@ class Refinement:
         return self.with_records(
             Statistics.zeros(k, models, datasets),
             Moments.zeros(d, models),
-            self.difficulty and self.difficulty.emptied(models),
+            self.asked and self.asked.emptied(models),
         )
 
     def collect(self, vectors: Floats, features: Floats, outcomes: Outcomes) -> Refinement:
@@ -100,12 +98,10 @@ class Refinement:
         """
         points = self.augment(vectors, features)
         labels = assign(points, self.centroids)
-        weights = outcomes.weights
-        known = ~np.isnan(outcomes.scores) * weights[:, None]
         return self.with_records(
             Statistics.collect(outcomes, labels, len(self.centroids)),
-            Moments.collect(points, outcomes.scores, weights),
-            self.difficulty and self.difficulty.collect(points, labels, known),
+            Moments.collect(points, outcomes.scores, outcomes.weights),
+            self.asked and self.asked.collect(points, labels, outcomes),
         )
 
     def select_models(self, columns: Sequence[int | None], missing: Missing = "skip") -> Refinement:
@@ -113,7 +109,7 @@ class Refinement:
         return self.with_records(
             self.statistics.select_models(columns, missing),
             self.moments.select_models(columns, missing),
-            self.difficulty and self.difficulty.select_models(columns, missing),
+            self.asked and self.asked.select_models(columns, missing),
         )
 
     def select_datasets(self, columns: Sequence[int | None]) -> Refinement:
@@ -126,7 +122,7 @@ class Refinement:
             self,
             statistics=self.statistics.without_records(),
             moments=self.moments.without_records(),
-            difficulty=self.difficulty and self.difficulty.without_records(),
+            asked=self.asked and self.asked.without_records(),
             solved=None,
         )
 
@@ -134,7 +130,7 @@ class Refinement:
         return self.with_records(
             self.statistics + other.statistics,
             self.moments + other.moments,
-            self.difficulty and other.difficulty and self.difficulty + other.difficulty,
+            self.asked and other.asked and self.asked + other.asked,
         )
 
     def faded(self, factor: float, newer: Refinement | None = None) -> Refinement:
@@ -145,7 +141,7 @@ class Refinement:
         return self.with_records(
             s,
             self.moments.faded(factor, models),
-            self.difficulty and self.difficulty.faded(factor, cells),
+            self.asked and self.asked.faded(factor, cells),
         )
 
     def lent(self, column: int, share: float) -> Refinement:
@@ -155,7 +151,7 @@ class Refinement:
         return self.with_records(
             self.statistics.lent(column, share),
             self.moments.select_models(columns).scaled(factors),
-            self.difficulty and self.difficulty.select_models(columns).scaled(factors),
+            self.asked and self.asked.select_models(columns).scaled(factors),
         )
 
     @property
@@ -176,10 +172,7 @@ class Refinement:
             "settings": np.array([self.augment.weight, *self.hyperparameters]),
             **{f"statistics.{k}": v for k, v in self.statistics.stored().items()},
             **{f"moments.{k}": v for k, v in self.moments.packed().items()},
-            **{
-                f"difficulty.{k}": v
-                for k, v in (self.difficulty.arrays() if self.difficulty else {}).items()
-            },
+            **{f"asked.{k}": v for k, v in (self.asked.arrays() if self.asked else {}).items()},
         }
 
     @classmethod
@@ -190,14 +183,14 @@ class Refinement:
             return {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
 
         weight, beta, m0, ridge, mix = arrays["settings"].tolist()
-        difficulty = part("difficulty.")
+        asked = part("asked.")
         return cls(
             Augment(arrays["mean"], arrays["spread"], weight),
             arrays["centroids"],
             Statistics.from_arrays(part("statistics.")),
             Moments.unpack(part("moments.")),
             Hyperparameters(beta, m0, ridge, mix),
-            Difficulty(**difficulty) if difficulty else None,
+            Asked.from_arrays(asked) if asked else None,
             LinearMap(**part("linear.")),
         )
 
@@ -215,11 +208,10 @@ class Refinement:
             **dict.fromkeys(("moments.seen", "moments.cross"), (d, m)),
             "moments.count": (1,),
             "moments.gram": (d * (d + 1) // 2,),
-            "difficulty.direction": (d,),
-            "difficulty.asked": (len(self.centroids), m),
-            "difficulty.every": (len(self.centroids),),
         }
-        arrays = self._own_arrays()
+        if self.asked and (fault := self.asked.check(len(self.centroids), d, m)):
+            return f"asked: {fault}"
+        arrays = {k: v for k, v in self._own_arrays().items() if not k.startswith("asked.")}
         if self.solved:
             arrays |= {f"linear.{k}": v for k, v in self.solved._asdict().items()}
             rank = self.solved.directions.shape[-1:]
@@ -244,11 +236,9 @@ class Refinement:
             and np.array_equal(self.augment.mean, other.augment.mean)
             and np.array_equal(self.augment.spread, other.augment.spread)
             and self.augment.weight == other.augment.weight
-            and _same_direction(self.difficulty, other.difficulty)
+            and _same_asked(self.asked, other.asked)
         )
 
 
-def _same_direction(a: Difficulty | None, b: Difficulty | None) -> bool:
-    if a is None or b is None:
-        return a is b
-    return np.array_equal(a.direction, b.direction)
+def _same_asked(a: Asked | None, b: Asked | None) -> bool:
+    return a is b if a is None or b is None else a.same_space(b)

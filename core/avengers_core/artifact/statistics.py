@@ -6,7 +6,7 @@ model is added by adding a column, and the weight of cost against score is appli
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
@@ -319,14 +319,16 @@ def out_of_range(array: npt.NDArray[np.floating], largest: float) -> str | None:
 
 
 def check_arrays(
-    arrays: Mapping[str, npt.NDArray[np.floating]], shapes: Mapping[str, tuple[int, ...]]
+    arrays: Mapping[str, npt.NDArray[np.floating]],
+    shapes: Mapping[str, tuple[int, ...]],
+    signed: Collection[str] = (),
 ) -> str | None:
-    """The first fault among arrays of sums, in words, or None."""
+    """The first fault among arrays of sums, in words, or None; only the signed may be negative."""
     for name, array in arrays.items():
         if array.shape != shapes[name]:
             return f"{name} has shape {array.shape}, expected {shapes[name]}"
         if fault := out_of_range(array, LARGEST):
             return f"{name} {fault}"
-        if array.min(initial=0.0) < 0:
+        if name not in signed and array.min(initial=0.0) < 0:
             return f"{name} holds negative values"
     return None

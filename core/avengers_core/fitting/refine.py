@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from avengers_core.artifact.clusters import assign
-from avengers_core.artifact.estimation.difficulty import Difficulty
+from avengers_core.artifact.estimation.asked import Asked
 from avengers_core.artifact.moments import Moments
 from avengers_core.artifact.refinement import Refinement
 from avengers_core.artifact.statistics import Statistics
@@ -44,15 +44,15 @@ def fit_refinement(
     points = augment(vectors, features)
     centroids = cluster(points)
     labels = assign(points, centroids)
-    difficulty = Difficulty.of(points, outcomes.scores, len(centroids))
+    asked = Asked.of(points, outcomes, len(centroids))
     hyperparameters = choose_hyperparameters(
         points,
         labels,
         outcomes.scores,
         centroids,
         seed,
-        easier=difficulty.within_clusters(points, labels),
+        easier=asked.within_clusters(points, labels),
     )
     (k, d), m = centroids.shape, len(outcomes.models)
     empty = Statistics.zeros(k, m, len(outcomes.datasets)), Moments.zeros(d, m)
-    return Refinement(augment, centroids, *empty, hyperparameters, difficulty)
+    return Refinement(augment, centroids, *empty, hyperparameters, asked)

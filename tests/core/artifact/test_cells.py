@@ -10,15 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from avengers_core import Router, fit
+from avengers_core.artifact.estimation.asked import Asked
 from avengers_core.artifact.estimation.cells import (
     beliefs,
     expected_costs,
     expected_scores_of,
 )
-from avengers_core.artifact.estimation.difficulty import Difficulty
 from avengers_core.artifact.statistics import Statistics
 from avengers_core.records.loading import as_records
-from avengers_core.records.outcomes import to_outcomes
+from avengers_core.records.outcomes import Outcomes, to_outcomes
 
 # Six unlike clusters, the later the harder, and three models, the later the better.
 CENTROIDS = np.eye(6, dtype=np.float32)
@@ -122,22 +122,78 @@ def test_any_sums_give_scores_between_0_and_1_and_costs_in_reason(seed, k, m):
     assert ((found >= 0) & (found <= 1)).all()
 
 
+def outcomes(scores, dataset=None):
+    """Records as columns, whose queries do not matter."""
+    n, m = scores.shape
+    dataset = np.zeros(n, dtype=np.int64) if dataset is None else dataset
+    none = np.full((n, m), np.nan)
+    return Outcomes(
+        queries=[""] * n,
+        models=tuple("abcdefgh"[:m]),
+        datasets=tuple(f"dataset {d}" for d in range(dataset.max() + 1)),
+        dataset=dataset,
+        scores=scores,
+        costs=none,
+        prompt_tokens=none,
+        completion_tokens=none,
+        propensity=np.full(n, np.nan),
+    )
+
+
 @settings(max_examples=20)
-@given(st.integers(0, 10_000), st.integers(0, 60))
-def test_difficulty_adds_up(seed, cut):
+@given(st.integers(0, 10_000), st.integers(0, 60), st.integers(1, 4))
+def test_what_was_asked_adds_up(seed, cut, topics):
     rng = np.random.default_rng(seed)
     points, labels = rng.normal(size=(60, 4)), rng.integers(5, size=60)
     scores = rng.random((60, 3))
     scores[rng.random(scores.shape) < 0.4] = np.nan
-    empty = Difficulty.of(points, scores, 5)
-    known = ~np.isnan(scores)
-    whole = empty.collect(points, labels, known)
-    halves = [empty.collect(points[s], labels[s], known[s]) for s in (slice(cut), slice(cut, None))]
-    for name, values in (halves[0] + halves[1]).arrays().items():
-        np.testing.assert_allclose(values, whole.arrays()[name], atol=1e-9)
+    dataset = rng.integers(topics, size=60)
+    all_of_them = outcomes(scores, dataset)
+    empty = Asked.of(points, all_of_them, 5)
+    whole = empty.collect(points, labels, all_of_them)
+    parts = [range(cut), range(cut, 60)]
+    a, b = (empty.collect(points[s], labels[s], all_of_them.take(s)) for s in parts)
+    sums = "size", "easy", "n", "score", "easier"
+    for name in sums:
+        np.testing.assert_allclose(getattr(a + b, name), getattr(whole, name), atol=1e-9)
+    back = Asked.from_arrays(whole.arrays())
+    assert back.same_space(whole)
+    assert all(np.array_equal(getattr(back, name), getattr(whole, name)) for name in sums)
     zero = whole.select_models([2, None], "zero")
-    np.testing.assert_array_equal(zero.asked[:, 1], whole.every)
-    np.testing.assert_array_equal(whole.select_models([None, 0]).asked[:, 1], whole.asked[:, 0])
+    np.testing.assert_array_equal(zero.easier[..., 1], whole.easy)
+    np.testing.assert_array_equal(whole.select_models([None, 0]).n[..., 1], whole.n[..., 0])
+    shares, _, _, n = whole.comparable()
+    np.testing.assert_allclose(shares.sum(axis=1), 1)
+    np.testing.assert_allclose(n.sum(axis=0), (~np.isnan(scores)).sum(axis=0))
+
+
+def test_topics_that_are_not_told_apart_are_one():
+    dataset = np.array([0] * 3 + [1] * 2 + [2])
+    every = Asked.of(np.eye(6), outcomes(np.ones((6, 1)), dataset), 1)
+    known = replace(every, topics=("dataset 1",)).emptied(1)
+    known = replace(known, **{n: getattr(known, n)[:, :2] for n in ("size", "easy", "n", "score")})
+    known = replace(known, easier=known.easier[:, :2])
+    found = known.collect(
+        np.eye(6), np.zeros(6, dtype=np.int64), outcomes(np.ones((6, 1)), dataset)
+    )
+    np.testing.assert_array_equal(found.size, [[2, 4]])
+
+
+def test_who_was_asked_the_easy_topic_of_a_cluster_is_no_better_for_it():
+    # Two topics in each cluster, one easy, one hard; the models are alike, and both know both, but
+    # the second was asked of the easy one mostly.
+    rng = np.random.default_rng(0)
+    n = 6000
+    dataset, labels = rng.integers(2, size=n), rng.integers(6, size=n)
+    scores = (rng.random((n, 2)) < np.where(dataset == 0, 0.9, 0.3)[:, None]).astype(float)
+    scores[rng.random(n) < np.where(dataset == 0, 0.1, 0.9), 1] = np.nan
+    records = outcomes(scores, dataset)
+    points = CENTROIDS[labels]
+    asked = Asked.of(points, records, 6).collect(points, labels, records)
+    s = Statistics.collect(records, labels, 6)
+    apart = beliefs(s, CENTROIDS, asked).scores
+    assert np.abs(apart - 0.6).max() < 0.06
+    assert beliefs(s, CENTROIDS).scores[:, 1].min() > 0.75
 
 
 def test_the_direction_is_found_although_harder_queries_go_to_the_better_model():
@@ -147,12 +203,11 @@ def test_the_direction_is_found_although_harder_queries_go_to_the_better_model()
     scores = np.full((4000, 2), np.nan)
     truth = 0.5 - 0.1 * points[:, 0]
     scores[~better, 0], scores[better, 1] = truth[~better], truth[better] + 0.3
-    found = Difficulty.of(points, scores, 1)
+    found = Asked.of(points, outcomes(scores), 1)
     np.testing.assert_allclose(found.direction, [-0.1, 0, 0], atol=0.01)
-    kept = found.collect(points, np.zeros(4000, dtype=np.int64), ~np.isnan(scores))
-    n = (~np.isnan(scores)).sum(axis=0)[None].astype(float)
-    level = (np.nansum(scores, axis=0) - kept.head_start(n, np.array([4000.0]))) / n
-    np.testing.assert_allclose(level, [[0.5, 0.8]], atol=0.01)
+    kept = found.collect(points, np.zeros(4000, dtype=np.int64), outcomes(scores))
+    _, _, total, n = kept.comparable()
+    np.testing.assert_allclose(total / n, [[0.5, 0.8]], atol=0.01)
 
 
 def test_a_log_that_sends_hard_queries_to_the_better_model_is_read_right(embedder):

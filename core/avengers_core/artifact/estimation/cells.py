@@ -16,15 +16,16 @@ import numpy as np
 import numpy.typing as npt
 
 from avengers_core.artifact.clusters import ratio
-from avengers_core.artifact.estimation.difficulty import Difficulty
-from avengers_core.artifact.estimation.process import CellProcess, kernel_of
+from avengers_core.artifact.estimation.asked import Asked
+from avengers_core.artifact.estimation.process import CellProcess, kernel_of, places
 from avengers_core.artifact.statistics import Statistics
 
 Floats = npt.NDArray[np.floating]
 
 # Clusters' worth of the assumption that all models are alike in how they go together.
 _ALIKE = 50.0
-# Steps of Newton's method, and of EM inside each: predictions change by less than .002 after.
+# Steps of Newton's method, and of EM inside each: predictions change by less than .002 after, and
+# by a few hundredths where whole blocks are missing.
 _NEWTON_STEPS, _EM_STEPS = 6, 6
 
 
@@ -34,11 +35,13 @@ class Beliefs:
 
     Attributes:
         scores: (K, M) expected scores.
-        logits: (K, M) of these, and
-        process: whose posterior mean they are; both None where nothing was seen.
+        shares: (K, G) of each cluster's queries in G groups, each of a cluster and a topic,
+        logits: (G, M) of the groups' expected scores, and
+        process: whose posterior mean they are; all None where nothing was seen.
     """
 
     scores: Floats
+    shares: Floats | None = None
     logits: Floats | None = None
     process: CellProcess | None = None
 
@@ -52,61 +55,62 @@ class Beliefs:
             count: how many.
             seed: of the random numbers.
         """
-        if self.logits is None or self.process is None:
+        if self.shares is None or self.logits is None or self.process is None:
             return np.zeros((count, *self.scores.shape))
-        return _sigmoid(self.logits + self.process.draws(count, seed)) - self.scores
+        drawn = _sigmoid(self.logits + self.process.draws(count, seed))
+        away: Floats = self.shares @ drawn - self.scores
+        return away
 
 
-def beliefs(
-    statistics: Statistics, centroids: Floats, difficulty: Difficulty | None = None
-) -> Beliefs:
+def beliefs(statistics: Statistics, centroids: Floats, asked: Asked | None = None) -> Beliefs:
     """What the sums of the cells seen say of all.
+
+    A Gaussian process over cells on the logit scale: prior mean mu_m, covariance
+    ``k(c, c') Sigma(m, m')``, with k linear in the clusters' places (see :func:`places`) plus a
+    part of each cluster's own, and Sigma between models found by EM, shrunk towards equal variances
+    and equal covariances. Records are binomial; Laplace's approximation, by Newton's method.
+
+    Source: Rasmussen and Williams, Gaussian Processes for Machine Learning, 2006, 3.4; Bonilla,
+    Chai and Williams, Multi-task Gaussian Process Prediction, 2007.
 
     Args:
         statistics: of the clusters.
         centroids: (K, d).
-        difficulty: of the queries asked, which then takes no part in the comparison of models.
+        asked: of which topics, and how hard, what was asked was; each topic of a cluster is then a
+            cell of its own, and their expected scores are averaged.
     """
-    return _beliefs(*_comparable(statistics, difficulty), centroids)
+    s = statistics
+    if not s.n.any():
+        return Beliefs(np.zeros_like(s.n))
+    if asked is None:
+        shares: Floats = np.eye(len(centroids))
+        logits, process = _logits(s.score, s.n, places(centroids, ratio(s.topics, s.size[:, None])))
+    else:
+        shares, topics, total, n = asked.comparable()
+        where = places(centroids[shares.argmax(axis=0)], topics)
+        logits, process = _logits(total, n, where)
+    return Beliefs(shares @ _sigmoid(logits), shares, logits, process)
 
 
 def expected_scores_of(total: Floats, n: Floats, centroids: Floats) -> Floats:
-    """(K, M) expected scores, from sums and counts.
-
-    A Gaussian process over cells on the logit scale: prior mean mu_m, covariance
-    ``k(c, c') Sigma(m, m')``, with k linear in the centroids' cosines plus a part of each
-    cluster's own, and Sigma between models found by EM, shrunk towards equal variances and equal
-    covariances. Records are binomial; Laplace's approximation, by Newton's method.
-
-    Source: Rasmussen and Williams, Gaussian Processes for Machine Learning, 2006, 3.4; Bonilla,
-    Chai and Williams, Multi-task Gaussian Process Prediction, 2007.
+    """(K, M) expected scores, from sums and counts, as :func:`beliefs` finds them.
 
     Args:
         total: (K, M) sums of scores.
         n: (K, M) records in each.
         centroids: (K, d).
     """
-    return _beliefs(total, n, centroids).scores
-
-
-def _beliefs(total: Floats, n: Floats, centroids: Floats) -> Beliefs:
     if not n.any():
-        return Beliefs(np.zeros_like(n))
-    logits, process = _logits(total, n, centroids)
-    return Beliefs(_sigmoid(logits), logits, process)
+        return np.zeros_like(n)
+    logits, _ = _logits(total, n, centroids)
+    return _sigmoid(logits)
 
 
-def _comparable(s: Statistics, difficulty: Difficulty | None) -> tuple[Floats, Floats]:
-    """(K, M) sums of scores, less what models owe to easier queries than others, and counts."""
-    head_start = 0.0 if difficulty is None else difficulty.head_start(s.n, s.size)
-    return s.score - head_start, s.n
-
-
-def _logits(total: Floats, n: Floats, centroids: Floats) -> tuple[Floats, CellProcess]:
+def _logits(total: Floats, n: Floats, where: Floats) -> tuple[Floats, CellProcess]:
     """(K, M) logits of the expected scores, and the process that they are the mean of."""
     total = np.clip(total, 0.0, n)
     mean = ratio(total, n)
-    kernel = kernel_of(centroids)
+    kernel = kernel_of(where)
     p: Floats = np.clip(_main_effects(total, n), 0.05, 0.95)
     mu: Floats = np.log(p / (1 - p)).mean(axis=0)
     sigma: Floats = 0.7 + 0.3 * np.eye(len(mu))

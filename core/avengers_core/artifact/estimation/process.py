@@ -11,6 +11,8 @@ Floats = npt.NDArray[np.floating]
 
 # Share of the variance that varies smoothly from cluster to cluster; flat between .5 and .95.
 _SMOOTH = 0.8
+# How much further apart other topics are than unlike texts; flat between 1 and 2.
+_TOPICS = 1.4
 # Residual at which the linear system counts as solved, relative to its right side: of the mean,
 # which everything is decided by, and of draws, which only spread around it.
 _EXACTLY, _ROUGHLY, _MOST_STEPS = 1e-9, 1e-3, 500
@@ -74,37 +76,53 @@ class CellProcess:
             image: Floats = self.kernel @ (root * values) @ self.sigma
             return image
 
-        def square(values: Floats) -> Floats:
-            total: Floats = np.einsum("...km,...km->...", values, values)[..., None, None]
+        def product(a: Floats, b: Floats) -> Floats:
+            total: Floats = np.einsum("...km,...km->...", a, b)[..., None, None]
             return total
 
+        # Cells differ in how many records they have, and so in how much they count.
+        scale = 1 / (1 + root**2 * np.outer(np.diag(self.kernel), np.diag(self.sigma)))
         x = np.zeros_like(b)
-        residual, direction = b.copy(), b.copy()
-        size = square(residual)
-        enough = tolerance**2 * size
+        residual = b.copy()
+        direction = scale * residual
+        size = product(residual, direction)
+        enough = tolerance**2 * product(residual, residual)
         for _ in range(_MOST_STEPS):
-            if (size <= enough).all():
+            if (product(residual, residual) <= enough).all():
                 break
             image = direction + root * covaried(direction)
-            curved = np.einsum("...km,...km->...", direction, image)[..., None, None]
+            curved = product(direction, image)
             step = size / np.where(curved > 0, curved, 1.0)
             x += step * direction
             residual -= step * image
-            before, size = size, square(residual)
-            direction = residual + size / np.where(before > 0, before, 1.0) * direction
+            scaled = scale * residual
+            before, size = size, product(residual, scaled)
+            direction = scaled + size / np.where(before > 0, before, 1.0) * direction
         return covaried(x)
 
 
-def kernel_of(centroids: Floats) -> Floats:
-    """(K, K) covariance of clusters, with a mean variance of 1.
-
-    Linear in the cosines of their centroids, and a part of each cluster's own.
+def places(centroids: Floats, topics: Floats) -> Floats:
+    """(K, d + T) where clusters lie: two are alike that are near, or of the same topics.
 
     Args:
         centroids: (K, d).
+        topics: (K, T) shares of each cluster's queries.
     """
     norm = np.linalg.norm(centroids, axis=1, keepdims=True)
     unit = (centroids / np.where(norm > 0, norm, 1.0)).astype(np.float64)
+    return np.concatenate([unit, _TOPICS * topics], axis=1)
+
+
+def kernel_of(where: Floats) -> Floats:
+    """(K, K) covariance of clusters, with a mean variance of 1.
+
+    Linear in the cosines of their places, and a part of each cluster's own.
+
+    Args:
+        where: (K, d) places or centroids.
+    """
+    norm = np.linalg.norm(where, axis=1, keepdims=True)
+    unit = (where / np.where(norm > 0, norm, 1.0)).astype(np.float64)
     unit -= unit.mean(axis=0)
     smooth = unit @ unit.T
     size = np.trace(smooth) / len(smooth)

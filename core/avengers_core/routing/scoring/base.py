@@ -17,7 +17,7 @@ from avengers_core.parallel import one_thread
 from avengers_core.routing.queries import Queries
 
 if TYPE_CHECKING:
-    from avengers_core.artifact.estimation.difficulty import Difficulty
+    from avengers_core.artifact.estimation.asked import Asked
 
 Floats = npt.NDArray[np.floating]
 
@@ -115,13 +115,13 @@ class ClusterScorer:
         artifact: RouterArtifact,
         statistics: Statistics,
         centroids: Floats,
-        difficulty: Difficulty | None = None,
+        asked: Asked | None = None,
         **options: Any,
     ) -> None:
         self.options = options
         self.statistics = s = artifact.priced(statistics.effective())
         self._centroids = centroids
-        self._difficulty = difficulty
+        self._asked = asked
         self._size = s.size
         usual = s.query_length / np.maximum(s.size, 1.0) / BYTES_PER_TOKEN
         self._usual_tokens = usual.astype(self.dtype)
@@ -148,7 +148,7 @@ class ClusterScorer:
     @cached_property
     def _beliefs(self) -> Beliefs:
         with one_thread():  # many small products: threads would wait for each other
-            return beliefs(self.statistics, self._centroids, self._difficulty)
+            return beliefs(self.statistics, self._centroids, self._asked)
 
     @cached_property
     def plausible_scores(self) -> Floats:

@@ -66,10 +66,10 @@ class CalibratedScorer(ClusterScorer):
         if not (0 <= mix <= 1 and 0 <= m0 < np.inf):
             raise ValueError(f"mix must lie in [0, 1] and m0 not be negative, got {mix}, {m0}")
         centroids = artifact.centroids if r is None else r.centroids
-        difficulty = None if r is None else r.difficulty
+        asked = None if r is None else r.asked
         if artifact.info.cells == "joint":
             self.min_support = 0.0
-        super().__init__(artifact, statistics, centroids, difficulty, beta=beta, m0=m0, mix=mix)
+        super().__init__(artifact, statistics, centroids, asked, beta=beta, m0=m0, mix=mix)
         s = self.statistics
         self.needs_surface = r is not None or self.knows_familiarity
         self._augment = None if r is None else r.augment

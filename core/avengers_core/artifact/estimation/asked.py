@@ -1,0 +1,247 @@
+"""What models were asked in each cluster: about which topics, how hard, and how they did."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from avengers_core.artifact.clusters import ratio, sums_of_cells
+from avengers_core.artifact.statistics import check_arrays, out_of_range
+from avengers_core.records.names import fault_of_name
+
+if TYPE_CHECKING:
+    from avengers_core.records.outcomes import Outcomes
+    from avengers_core.records.record import Missing
+
+Floats = npt.NDArray[np.floating]
+Ints = npt.NDArray[np.integer]
+
+# Penalty of the regression, in records' worth of unit vectors.
+_RIDGE = 10.0
+# Topics that are told apart; those with the most records.
+_MOST_TOPICS = 64
+# Share of a cluster below which a topic is no group of its own.
+_SMALL = 0.03
+
+
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """Sums over the records of each of K clusters and T topics, the datasets that they come from.
+
+    Who was asked the easy topics of a cluster, or the easy questions of a topic, is no better for
+    it: a cell (cluster, topic, model) tells how a model did on what others were asked there, too.
+    How easy a query is, is a score along one direction of space that all models share. Direction
+    and topics are settled when an artifact is fitted, as centroids are; the sums add up.
+
+    Attributes:
+        direction: (D,) its product with a vector is the score by which a query is easier.
+        topics: T - 1 names of datasets; all others together are the last topic.
+        size: (K, T) records.
+        easy: (K, T) sum over them of the score by which they are easier.
+        n: (K, T, M) records that score each model.
+        score: (K, T, M) sum of its scores.
+        easier: (K, T, M) sum over them of the score by which they are easier.
+    """
+
+    direction: Floats
+    topics: tuple[str, ...]
+    size: Floats
+    easy: Floats
+    n: Floats
+    score: Floats
+    easier: Floats
+
+    @classmethod
+    def of(cls, points: Floats, outcomes: Outcomes, k: int) -> Asked:
+        """The direction, by ridge regression of all models' scores at once, and the topics.
+
+        Each model has its own level, so that only queries that the same model was asked are
+        compared with each other. There are no records yet.
+
+        Args:
+            points: (n, D).
+            outcomes: n records.
+            k: number of clusters.
+        """
+        scores = outcomes.scores
+        known = ~np.isnan(scores)
+        z = points.astype(np.float64)
+        z -= z.mean(axis=0)
+        values = np.where(known, scores, 0.0)
+        n = np.maximum(known.sum(axis=0), 1.0)
+        seen = z.T @ known
+        gram = (z * known.sum(axis=1, keepdims=True)).T @ z - (seen / n) @ seen.T
+        cross = z.T @ values.sum(axis=1) - seen @ (values.sum(axis=0) / n)
+        direction = np.linalg.solve(gram + _RIDGE * np.eye(len(gram)), cross)
+        count = np.bincount(outcomes.dataset, minlength=len(outcomes.datasets))
+        most = np.sort(np.argsort(-count, kind="stable")[: _MOST_TOPICS - 1])
+        topics = tuple(outcomes.datasets[d] for d in most.tolist())
+        return cls(direction, topics, **_zeros(k, len(topics) + 1, scores.shape[1]))
+
+    def within_clusters(self, points: Floats, labels: Ints) -> Floats:
+        """(n,) score by which queries are easier than the usual one of their cluster."""
+        easier = np.asarray(points @ self.direction, dtype=np.float64)
+        n = np.bincount(labels).astype(np.float64)
+        total = np.bincount(labels, weights=easier).astype(np.float64)
+        beyond: Floats = easier - ratio(total, n)[labels]
+        return beyond
+
+    def emptied(self, models: int) -> Asked:
+        """The same direction and topics without records, for as many models."""
+        k, t = self.size.shape
+        return Asked(self.direction, self.topics, **_zeros(k, t, models))
+
+    def collect(self, points: Floats, labels: Ints, outcomes: Outcomes) -> Asked:
+        """The same direction and topics with sums of records.
+
+        Args:
+            points: (n, D).
+            labels: (n,) their clusters.
+            outcomes: n records.
+        """
+        k, t = self.size.shape
+        place = {name: i for i, name in enumerate(self.topics)}
+        topic = np.array([place.get(name, t - 1) for name in outcomes.datasets], dtype=np.int64)
+        group = labels * t + topic[outcomes.dataset]
+        easier = np.asarray(points @ self.direction, dtype=np.float64)
+        known = ~np.isnan(outcomes.scores) * outcomes.weights[:, None]
+        values = known * np.nan_to_num(outcomes.scores)
+
+        def sums(of_records: Floats) -> Floats:
+            return sums_of_cells(of_records, group, k * t).reshape(k, t, -1)
+
+        return replace(
+            self,
+            size=sums(np.ones((len(group), 1)))[..., 0],
+            easy=sums(easier[:, None])[..., 0],
+            n=sums(known),
+            score=sums(values),
+            easier=sums(known * easier[:, None]),
+        )
+
+    def scaled(self, worth: Floats) -> Asked:
+        """The same means by model, of (K, M) or (M,) times as many records."""
+        worth = np.atleast_2d(worth)[:, None, :]
+        return replace(self, **{name: getattr(self, name) * worth for name in _PER_MODEL})
+
+    def __add__(self, other: Asked) -> Asked:
+        return replace(self, **{name: getattr(self, name) + getattr(other, name) for name in _SUMS})
+
+    def faded(self, factor: float, cells: Floats) -> Asked:
+        """The same direction and topics with all sums times factors in [0, 1].
+
+        Args:
+            factor: of what is shared by all models.
+            cells: (K, M) of the models' own.
+        """
+        return replace(self.scaled(cells), size=self.size * factor, easy=self.easy * factor)
+
+    def select_models(self, columns: Sequence[int | None], missing: Missing = "skip") -> Asked:
+        """As :meth:`avengers_core.artifact.statistics.Statistics.select_models`."""
+        index = np.array([-1 if c is None else c for c in columns], dtype=np.int64)
+        absent: dict[str, Floats] = dict.fromkeys(_PER_MODEL, np.zeros(1))
+        if missing == "zero":
+            absent |= {"n": self.size[..., None], "easier": self.easy[..., None]}
+        taken: dict[str, Any] = {
+            name: np.where(index >= 0, getattr(self, name)[..., index], absent[name])
+            for name in _PER_MODEL
+        }
+        return replace(self, **taken)
+
+    def without_records(self) -> Asked:
+        """The models' own sums, leaving out those that count all records."""
+        return replace(self, size=np.zeros_like(self.size), easy=np.zeros_like(self.easy))
+
+    def comparable(self) -> tuple[Floats, Floats, Floats, Floats]:
+        """The G groups of records in which models may be compared.
+
+        Each is of a topic in a cluster; those that are too small to matter are one in each cluster.
+
+        Returns:
+            (K, G) share of each group in the cluster's records, above 0 in its own cluster only;
+            (G, T) shares of the topics in each group; (G, M) sums of scores, less what models owe
+            to easier queries than usual in the group's topics and cluster, and counts.
+        """
+        k, t = self.size.shape
+        weight = self.size + 1e-9  # where there are no records all topics are alike
+        share = weight / weight.sum(axis=1, keepdims=True)
+        there = self._there()
+        large = there & (share >= _SMALL)
+        small = there & ~large
+        small[~there.any(axis=1)] = True  # each cluster has a group
+        # Column t is of those that are too small.
+        cluster, column = np.append(large, small.any(axis=1, keepdims=True), axis=1).nonzero()
+        members = np.where((column == t)[:, None], small[cluster], np.eye(t)[column % t])
+        parts = members * share[cluster]
+        topics = parts / parts.sum(axis=1, keepdims=True)
+        shares = (cluster == np.arange(k)[:, None]) * parts.sum(axis=1)
+        head_start = self.easier - self.n * ratio(self.easy, self.size)[..., None]
+        total = np.einsum("gt,gtm->gm", members, (self.score - head_start)[cluster])
+        shares /= shares.sum(axis=1, keepdims=True)
+        return shares, topics, total, np.einsum("gt,gtm->gm", members, self.n[cluster])
+
+    def _there(self) -> npt.NDArray[np.bool_]:
+        """(K, T) whether there are records of a topic in a cluster."""
+        there: npt.NDArray[np.bool_] = (self.size > 0) | self.n.any(axis=-1)
+        return there
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """All arrays by name: numbers alone, the names as their bytes in UTF-8.
+
+        Of the sums, those of the groups that have any; which these are, by (K, T) ones and zeros.
+        """
+        names = "".join(f"{name}\0" for name in self.topics).encode()
+        there = self._there()
+        return {
+            "direction": self.direction,
+            "topics": np.frombuffer(names, np.uint8).astype(np.float32),
+            "groups": there.astype(np.float32),
+            **{name: getattr(self, name)[there] for name in _SUMS},
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> Asked:
+        """The inverse of :meth:`arrays`; raises KeyError, TypeError or ValueError."""
+        for name in ("topics", "groups"):
+            if fault := out_of_range(arrays[name], 255):
+                raise ValueError(f"{name} {fault}")
+        there = arrays["groups"] > 0
+        names = np.abs(arrays["topics"]).astype(np.uint8).tobytes()
+        *topics, rest = names.decode().split("\0")
+        if rest or any(map(fault_of_name, topics)):
+            raise ValueError("the topics are no names of datasets")
+        sums = {}
+        for name in _SUMS:
+            sums[name] = np.zeros((*there.shape, *arrays[name].shape[1:]))
+            sums[name][there] = arrays[name]
+        if extra := sorted(set(arrays) - {"direction", "topics", "groups", *_SUMS}):
+            raise ValueError(f"unknown arrays {extra}")
+        return cls(arrays["direction"], tuple(topics), **sums)
+
+    def check(self, k: int, d: int, m: int) -> str | None:
+        """What is wrong with the arrays, or None."""
+        t = len(self.topics) + 1
+        shapes: dict[str, tuple[int, ...]] = {
+            **dict.fromkeys(_PER_MODEL, (k, t, m)),
+            "size": (k, t),
+            "easy": (k, t),
+            "direction": (d,),
+        }
+        arrays = {name: getattr(self, name) for name in shapes}
+        return check_arrays(arrays, shapes, signed=("direction", "easy", "easier"))
+
+    def same_space(self, other: Asked) -> bool:
+        """Whether the sums of both may be added."""
+        return self.topics == other.topics and np.array_equal(self.direction, other.direction)
+
+
+_PER_MODEL = ("n", "score", "easier")
+_SUMS = ("size", "easy", *_PER_MODEL)
+
+
+def _zeros(k: int, t: int, m: int) -> dict[str, Any]:
+    return {name: np.zeros((k, t, m) if name in _PER_MODEL else (k, t)) for name in _SUMS}
