@@ -27,6 +27,7 @@ from avengers_core.cli.shared import (
 )
 from avengers_core.files import write_whole
 from avengers_core.outputs import check_outputs
+from avengers_core.records.names import one_line
 from avengers_core.records.sources.files import shown
 from avengers_core.routing.decision import text_table
 
@@ -247,7 +248,12 @@ def _show(
     result: Report, router: Router, output: Path | None, report: Path | None, pictures: Path | None
 ) -> None:
     """Write what was asked for, then print a result: whoever reads may stop at any line."""
-    from avengers_core.evaluation.rendering import comparison, confidence, metric_rows
+    from avengers_core.evaluation.rendering import (
+        about_intervals,
+        comparison,
+        confidence,
+        metric_rows,
+    )
 
     written = []
     if output is not None:
@@ -272,5 +278,7 @@ def _show(
     (first, *others), intervals = confidence(result)
     if intervals:
         click.echo("\n" + text_table((first or "95 % confidence", *others), intervals))
+        for note in about_intervals(result):
+            click.echo(one_line(note))
     for line in written:
         click.echo(line)

@@ -21,6 +21,9 @@ def resampled_means(
 ) -> Floats:
     """Means over queries that are drawn anew, with replacement, inside each dataset.
 
+    Of a dataset with one query that would always be the same; so those with one are drawn anew
+    together, as datasets.
+
     Args:
         values: (n, C) one column for each mean; NaN where unknown, which a mean leaves out.
         dataset: (n,) of the queries.
@@ -39,10 +42,16 @@ def resampled_means(
     columns = values.shape[1]
     total = np.zeros((resamples, 2 * columns))
     means, there = np.zeros((resamples, columns)), np.zeros((resamples, columns))
-    for d in np.unique(dataset):
-        mine = both[dataset == d]
-        sums = _resampled_sums(mine, resamples, rng)
+    _, drawn_in, rows = np.unique(dataset, return_inverse=True, return_counts=True)
+    together = -1
+    drawn_in = np.where(rows[drawn_in] == 1, together, drawn_in)
+    for group in np.unique(drawn_in):
+        sums = _resampled_sums(both[drawn_in == group], resamples, rng)
         total += sums
+        if group == together:
+            means += sums[:, :columns]
+            there += sums[:, columns:]
+            continue
         found = sums[:, columns:] > 0
         means += np.where(found, sums[:, :columns] / np.maximum(sums[:, columns:], 1), 0.0)
         there += found

@@ -173,13 +173,19 @@ def notes(report: Results) -> list[str]:
             f"{_some(partial)}: without a known result on some datasets (n/a), so the mean "
             f"over datasets is that of the others."
         )
-    if report.lone:
-        found.append(
-            f"One query each in {_some(report.lone)}, which does not tell how others would differ: "
-            f"confidence intervals leave that out, and where there is no other dataset there are "
-            f"none (n/a)."
-        )
-    return found
+    return found + about_intervals(report)
+
+
+def about_intervals(report: Results) -> list[str]:
+    """What to know of the confidence intervals: where one query of a dataset has to do."""
+    if not report.lone:
+        return []
+    why = f"One query each in {_some(report.lone)}, which does not tell how others would differ: "
+    if report.n_queries < 2:
+        return [why + "there are no confidence intervals (n/a)."]
+    if len(report.lone) == 1:
+        return [why + "confidence intervals leave that out."]
+    return [why + "for confidence intervals these datasets are drawn anew together."]
 
 
 def _some(names: Sequence[str], most: int = 6) -> str:

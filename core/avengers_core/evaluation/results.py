@@ -250,7 +250,7 @@ class Results:
             resamples,
             seed,
         )
-        if len(self.lone) == len(np.unique(outcomes.dataset)):
+        if len(outcomes) < 2:
             means[:] = np.nan
         return {
             alpha: {
@@ -270,7 +270,8 @@ class Results:
     def lone(self) -> tuple[str, ...]:
         """The datasets with one query; drawn anew it is the same, so how it spreads is unknown.
 
-        They add nothing to the width of intervals; where there are no others, there are none.
+        Intervals draw them anew together, as datasets. One alone adds nothing to the width; of one
+        query in all there are none.
         """
         if self.outcomes is None:
             return ()

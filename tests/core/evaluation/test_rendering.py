@@ -16,6 +16,7 @@ from avengers_core.embedders import CallableEmbedder
 from avengers_core.evaluation import rendering
 from avengers_core.evaluation.html_page import to_html
 from avengers_core.evaluation.plots import plots
+from avengers_core.evaluation.plots.saving import to_svg
 
 VILE = ("<b>bold</b>", "pipe|d & $x^2$")
 
@@ -232,7 +233,7 @@ def test_percent(value, text):
 
 
 def test_the_svg_of_a_picture_keeps_its_text(vile):
-    svg = plots.to_svg(plots.tradeoff(vile))
+    svg = to_svg(plots.tradeoff(vile))
     assert svg.startswith("<svg")
     assert "mean cost of a call, USD" in svg
     assert ">&lt;b&gt;bold&lt;/b&gt;<" in svg

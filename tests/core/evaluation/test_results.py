@@ -108,6 +108,14 @@ def test_one_query_of_a_dataset_does_not_tell_how_it_spreads(toy_router, toy_row
     assert report.lone == ("z",)
     assert not np.isnan(report.confidence(1.0)["lead"]).any()
     assert "One query each in z" in report.to_markdown()
+    # Several of them tell how such datasets differ from each other.
+    each = [{**r, "dataset": f"d{i}"} for i, r in enumerate(toy_rows)]
+    report = evaluate(toy_router, each, [0.0])
+    assert len(report.lone) == len(each)
+    for average in ("dataset", "query"):
+        report = evaluate(toy_router, each, [0.0], average=average)
+        low, high = report.confidence(0.0)["accuracy"]
+        assert 0 < low < report.at(0.0).query_mean < high
     # Where there is no other dataset nothing is known of how results spread.
     report = evaluate(toy_router, rows[-1:], [1.0])
     assert all(np.isnan(end).all() for end in report.confidence(1.0).values())
