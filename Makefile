@@ -9,7 +9,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 OLDEST ?= $(PYTHON)
 LOWEST := $(VENV)-lowest
-export PYTHONDONTWRITEBYTECODE = 1
+# The tests start this package in many processes, which need not compile it each.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo test fuzz lowest check docs bench wheel clean
 
@@ -17,7 +18,7 @@ demo: $(VENV)/installed
 	$(BIN)/python examples/demo.py
 
 test: $(VENV)/installed
-	$(BIN)/python -m pytest -n auto -q
+	$(BIN)/python -m pytest -n auto --dist worksteal -q
 
 check: $(VENV)/installed
 	$(BIN)/ruff check .
@@ -34,7 +35,7 @@ lowest: $(VENV)/installed
 	$(BIN)/uv venv --quiet --clear --python $(OLDEST) $(LOWEST)
 	$(BIN)/uv pip install --quiet --python $(LOWEST)/bin/python --resolution lowest-direct \
 		--link-mode copy --editable '.[all,test]'
-	$(LOWEST)/bin/python -m pytest -n auto -q $(TESTS)
+	$(LOWEST)/bin/python -m pytest -n auto --dist worksteal -q $(TESTS)
 
 docs: $(VENV)/installed
 	$(BIN)/sphinx-build -n -W --keep-going -q -b html docs docs/_build

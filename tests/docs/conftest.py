@@ -31,8 +31,8 @@ def folder(tmp_path: Path, server: StubServer, monkeypatch: pytest.MonkeyPatch) 
         monkeypatch.setenv(f"{prefix}_API_KEY", "k")
     monkeypatch.setenv("OPENAI_API_BASE", server.url)  # what LlamaIndex reads
     monkeypatch.chdir(tmp_path)
-    # A third of each kind of question: what is shown is that the commands work.
-    lines = SAMPLE.read_text(encoding="utf-8").splitlines()[::3]
+    # A sixth of each kind of question: what is shown is that the commands work.
+    lines = SAMPLE.read_text(encoding="utf-8").splitlines()[::6]
     for name in ("records.jsonl", "today.jsonl", "examples/data/sample.jsonl"):
         write(tmp_path / name, "\n".join(lines))
     write(tmp_path / "questions.txt", "What is 7 times 8?\nWrite a poem.\n")

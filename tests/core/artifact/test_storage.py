@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import errno
 import hashlib
 import json
@@ -35,9 +36,15 @@ from avengers_core.artifact.statistics import Statistics
 from avengers_core.embedders import CallableEmbedder
 
 
-@pytest.fixture
-def artifact(make_records, embedder):
+@pytest.fixture(scope="module")
+def fitted(make_records, embedder):
     return fit(make_records(), embedder, n_clusters=3, note="made up", source="a test")
+
+
+@pytest.fixture
+def artifact(fitted):
+    """One of one's own: tests write into its arrays."""
+    return copy.deepcopy(fitted)
 
 
 @pytest.fixture

@@ -41,7 +41,7 @@ def test_a_reader_that_stops_early_is_no_error(saved_artifact, tmp_path):
 
 
 def test_files_are_written_whoever_reads_what_is_printed(saved_artifact, records, tmp_path):
-    files = ["r.json", "r.html", "pictures"]
+    files = ["r.json", "r.md", "pictures"]
     command = [*AVENGERS, "evaluate", "-i", str(records), "-a", str(saved_artifact)]
     for option, file in zip(("--output", "--report", "--pictures"), files, strict=True):
         command += [option, file]

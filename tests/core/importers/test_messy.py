@@ -80,7 +80,7 @@ def imported(file: Path, layout: str | None) -> Records | None:
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-@settings(max_examples=8, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=4, suppress_health_check=[HealthCheck.too_slow])
 @given(content=st.data())
 def test_json(layout: str, content: st.DataObject) -> None:
     form = content.draw(st.sampled_from(["json", "jsonl", "data"]))
@@ -108,7 +108,7 @@ def changed(value: Any, draw: Any) -> Any:
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-@settings(max_examples=20, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=10, suppress_health_check=[HealthCheck.too_slow])
 @given(content=st.data())
 def test_examples_with_something_changed(layout: str, content: st.DataObject) -> None:
     items = example(layout)
@@ -123,7 +123,7 @@ def test_examples_with_something_changed(layout: str, content: st.DataObject) ->
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-@settings(max_examples=8, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=4, suppress_health_check=[HealthCheck.too_slow])
 @given(content=st.data())
 def test_tables(layout: str, content: st.DataObject) -> None:
     names = NAMES[layout]

@@ -92,7 +92,7 @@ def test_a_killed_job_leaves_whole_files_only(in_memory, tmp_path):
     while not list((tmp_path / "out").glob(".tmp-*")) and time.monotonic() < deadline:
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
-    process.wait()
+    assert process.wait() == -signal.SIGKILL  # and not because it was done
     finished = [f.read_text().count("\n") for f in (tmp_path / "out").glob("part-*")]
     assert all(n == 40_000 for n in finished)
     subprocess.run(command, cwd=tmp_path, check=True)

@@ -59,11 +59,11 @@ def error_of(job):
         return [type(error).__name__, str(error)]
 
 if __name__ == "__main__":
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+    ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False)
     # The workers of a Ray that runs already are somewhere else.
     os.mkdir("elsewhere")
     os.chdir("elsewhere")
-    size = dict(workers=3, part_bytes=4000)  # one more than there are processors
+    size = dict(workers=2, part_bytes=4000)  # one more than there are processors
     fitted = distributed.fit("../logs", n_clusters=5, **size)
     fitted.artifact.save("../artifact")
     routed = distributed.route(fitted.artifact, "../logs", "../out", alpha=0.7, **size)
