@@ -11,20 +11,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from avengers_core.cli.fitting import fit_options, make_embedder
-from avengers_core.cli.shared import (
-    InputPath,
+from avengers_core.cli.options import (
     NewFile,
     alpha_options,
     constraint_options,
     engine_options,
-    given,
     names,
-    read_records,
-    refuse,
+    records_option,
     scorer_options,
-    show_problems,
     train_ratio_option,
 )
+from avengers_core.cli.shared import given, read_records, refuse, show_problems
 from avengers_core.files import write_whole
 from avengers_core.outputs import check_outputs
 from avengers_core.records.names import one_line
@@ -57,15 +54,7 @@ def _known_ending(_ctx: object, _param: object, value: Path | None) -> Path | No
 
 
 @click.command("evaluate", short_help="Compare a router with every model and baseline.")
-@click.option(
-    "--input",
-    "-i",
-    "records",
-    type=InputPath(),
-    multiple=True,
-    required=True,
-    help="Records: a file, folder, pattern or address, as `fit` takes them; repeat for several.",
-)
+@records_option
 @click.option(
     "--output",
     "-o",

@@ -8,15 +8,9 @@ from typing import Any, TypeVar
 
 import click
 
+from avengers_core.cli.options import InputPath, engine_options, names
 from avengers_core.cli.pricing import file_of, prices_option
-from avengers_core.cli.shared import (
-    InputPath,
-    engine_options,
-    given,
-    names,
-    refuse,
-    show_problems,
-)
+from avengers_core.cli.shared import given, refuse, show_problems
 from avengers_core.errors import NoRecordsError
 from avengers_core.outputs import check_outputs
 from avengers_core.records.sources.files import shown

@@ -13,18 +13,15 @@ from typing import IO, Any
 import click
 import numpy as np
 
-from avengers_core.cli.shared import (
+from avengers_core.cli.options import (
     alpha_options,
     artifact_option,
     constraint_options,
     engine_options,
-    given,
-    in_flags,
-    refuse,
     relax_option,
     scorer_options,
-    show_problems,
 )
+from avengers_core.cli.shared import given, in_flags, refuse, show_problems
 from avengers_core.outputs import check_outputs
 from avengers_core.records.names import one_line
 from avengers_core.records.record import RecordProblem

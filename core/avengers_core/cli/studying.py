@@ -9,19 +9,16 @@ from typing import Any
 import click
 
 from avengers_core.cli.fitting import cluster_options, no_cache_of, record_options
-from avengers_core.cli.shared import (
-    InputPath,
+from avengers_core.cli.options import (
     NewFile,
     constraint_options,
     engine_options,
-    given,
     names,
-    read_records,
-    refuse,
+    records_option,
     scorer_options,
     train_ratio_option,
-    without,
 )
+from avengers_core.cli.shared import given, read_records, refuse, without
 from avengers_core.outputs import check_outputs
 from avengers_core.routing.decision import text_table
 
@@ -39,15 +36,7 @@ class _Study(click.Choice):  # type: ignore[type-arg,unused-ignore]
 
 
 @click.command("sweep", short_help="Vary one setting over repeated splits.")
-@click.option(
-    "--input",
-    "-i",
-    "records",
-    type=InputPath(),
-    multiple=True,
-    required=True,
-    help="Records: a file, folder, pattern or address, as `fit` takes them; repeat for several.",
-)
+@records_option
 @click.option(
     "--study",
     type=_Study(

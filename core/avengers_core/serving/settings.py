@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from abc import abstractmethod
-from collections.abc import Collection, Mapping, Set
-from dataclasses import replace
+from collections.abc import Mapping, Set
 from typing import Any, ClassVar
 
 from pydantic import (
@@ -25,16 +24,16 @@ from avengers_core.errors import LogError
 from avengers_core.redaction import field_that_shows, refuse_unpicklable
 from avengers_core.routing.resolve import resolve_router
 from avengers_core.routing.router import Router
-from avengers_core.serving.backends.capabilities import Needs, plain_capabilities
+from avengers_core.serving.backends.capabilities import plain_capabilities
 from avengers_core.serving.backends.model_settings import ModelSettings
 from avengers_core.serving.backends.pool import Pool, PoolSettings
-from avengers_core.serving.plan import FORCED, Plan
-from avengers_core.serving.question import Request, routed_on
+from avengers_core.serving.plan import Plan
+from avengers_core.serving.planning import plan_call
+from avengers_core.serving.question import Request
 from avengers_core.serving.resilience.failover import OnRefusal
 from avengers_core.serving.routing_settings import OF_ROUTING, RoutingSettings
-from avengers_core.serving.voting import VoteOver, check_votes
+from avengers_core.serving.voting import VoteOver
 from avengers_core.serving.watching.telemetry import find_telemetry
-from avengers_core.serving.watching.watch import Watching
 
 OF_A_CALL = (
     *OF_ROUTING,
@@ -53,7 +52,6 @@ _ROUTER_BY_PATH = (
     "Mostly its embedder is in the way: save the artifact and give router= as its path, or make "
     "the model on the other side."
 )
-_LEAST_CACHED = 1_024  # tokens: the shortest beginning of a prompt that providers keep
 
 
 class ServingSettings(RoutingSettings):
@@ -292,67 +290,7 @@ class ServingSettings(RoutingSettings):
             ValueError: one of them is out of range.
             BackendConfigError: no backend can be made from the environment.
         """
-        own = own or {}
-        pool = self.pool
-        if query := own.get("routing_query"):
-            request = replace(request, question=routed_on(request.question, query))
-        arguments = self.routing(request.question, own, lambda: pool.unable(Needs()))
-        forced = own.get("model")
-        if not isinstance(forced, str | None):
-            raise ValueError(f"model= names one model, got {forced!r}; models= takes several")
-        if forced is None:
-            arguments["unavailable"] = pool.unable(*request.needs)
-        else:
-            arguments |= {**FORCED, "models": [forced], "unavailable": pool.absent()}
-        stay = own.get("stay", self.stay)
-        if not isinstance(stay, bool | None):
-            raise ValueError(f"stay must be True, False or None, got {stay!r}")
-        keeps, reason = request.keeps, "tool_loop"
-        if keeps is None and stay:
-            keeps, reason = request.answered_by, "stay"
-        if forced is not None:
-            keeps = None
-        allowed = arguments.get("models")
-        if keeps is not None and (
-            keeps not in pool.router.models
-            or keeps in arguments["unavailable"]
-            or keeps in arguments["exclude"]
-            or (allowed is not None and keeps not in allowed)
-        ):
-            keeps = None
-        votes, over = own.get("votes", self.votes), own.get("vote_over", self.vote_over)
-        check_votes(votes, over)
-        arguments["prompt_tokens"] = request.prompt_tokens
-        if stay is not False:
-            if request.earlier and request.question.source != "hint":
-                arguments["earlier"] = request.earlier
-            if cached := _large_enough(request.cached_tokens, pool.router.models):
-                arguments["cached_tokens"] = cached
-        explore = own.get("explore", self.explore)
-        if not isinstance(explore, int | float) or not 0 <= explore <= 1:
-            raise ValueError(f"explore must lie in [0, 1], got {explore!r}")
-        return Plan(
-            router=pool.router,
-            question=request.question,
-            arguments=arguments,
-            watching=self._watching(request),
-            explore=0.0 if votes is not None and votes > 1 else explore,
-            draw=pool.draw,
-            votes=votes,
-            vote_over=over,
-            max_attempts=own.get("max_attempts", self.max_attempts),
-            on_refusal=own.get("on_refusal", self.on_refusal),
-            keeps=keeps,
-            kept_for=reason,
-        )
-
-    def _watching(self, request: Request) -> Watching | None:
-        telemetry = None if self.otel is False else find_telemetry(self.otel)
-        if self.log is None and telemetry is None:
-            return None
-        log = None if self.log is None else call_log(self.log)
-        conversation = request.conversation_id
-        return Watching(log, self.log_text, telemetry, conversation, self.pool.secrets)
+        return plan_call(self, request, own or {})
 
     def feedback(self, id: str, score: float, source: str | None = None) -> None:
         """Grade a call, now or later: a thumb, a test, a judge. The newest grade counts.
@@ -462,11 +400,6 @@ class ServingSettings(RoutingSettings):
         checked = self.model_copy(update={name: value})
         object.__setattr__(self, "__dict__", vars(checked))
         self.model_fields_set.add(name)
-
-
-def _large_enough(cached_tokens: Mapping[str, int], models: Collection[str]) -> dict[str, int]:
-    """What providers keep of what was read before, for the models that there are."""
-    return {m: n for m, n in cached_tokens.items() if n >= _LEAST_CACHED and m in models}
 
 
 def _restored(cls: type[ServingSettings], fields: dict[str, Any], models: Any) -> ServingSettings:

@@ -8,8 +8,9 @@ from typing import Any
 
 import click
 
+from avengers_core.cli.options import NewFile, names
 from avengers_core.cli.pricing import file_of, prices_option
-from avengers_core.cli.shared import NewFile, names, show_problems
+from avengers_core.cli.shared import show_problems
 from avengers_core.outputs import check_outputs
 from avengers_core.records.record import RecordProblem
 

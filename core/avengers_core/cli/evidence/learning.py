@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
-from avengers_core.cli.shared import NewFile
+from avengers_core.cli.options import NewFile
 from avengers_core.outputs import check_outputs
 
 F = TypeVar("F", bound=Callable[..., Any])

@@ -1,0 +1,265 @@
+"""The options that several commands have, and the kinds of values that options take."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class NameList(click.ParamType):  # type: ignore[type-arg,unused-ignore]
+    """Names separated by commas; the option may also be repeated."""
+
+    name = "names"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[str, ...]:
+        if isinstance(value, tuple):
+            return value
+        return tuple(name.strip() for name in str(value).split(",") if name.strip())
+
+
+def names(*declarations: str, help: str) -> Callable[[F], F]:
+    """An option for a list of names."""
+    return click.option(
+        *declarations,
+        type=NameList(),
+        multiple=True,
+        help=help + " Separate with commas, or repeat the option.",
+        callback=lambda _ctx, _param, value: tuple(n for group in value for n in group),
+    )
+
+
+class NewFile(click.Path):
+    """A file to be written; a folder that is not there is found before the work, not after it."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path, dir_okay=False)
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Path:
+        file = Path(str(super().convert(value, param, ctx)))
+        if not file.parent.is_dir():
+            raise click.ClickException(f"{file}: there is no folder {file.parent}")
+        return file
+
+
+class InputPath(click.ParamType):  # type: ignore[type-arg]  # in newer releases only
+    """A path; or an address (``s3://...``), of which a path would make another, as a text."""
+
+    name = "path"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Path | str:
+        return value if "://" in str(value) else Path(value)
+
+
+def artifact_option(function: F) -> F:
+    """``--artifact``: a folder; default, ``AVENGERS_ARTIFACT`` or the shipped one."""
+    return click.option(
+        "--artifact",
+        "-a",
+        type=click.Path(path_type=Path),
+        envvar="AVENGERS_ARTIFACT",
+        help="Artifact folder. Default: $AVENGERS_ARTIFACT, else the one that ships with the "
+        "package.",
+    )(function)
+
+
+def records_option(function: F) -> F:
+    """``--input``: records, from one place or several."""
+    return click.option(
+        "--input",
+        "-i",
+        "records",
+        type=InputPath(),
+        multiple=True,
+        required=True,
+        help="Records: a file, folder, pattern or address, as `fit` takes them; repeat for "
+        "several.",
+    )(function)
+
+
+def scorer_options(function: F) -> F:
+    """``--scorer``, ``--top-k``, ``--beta``."""
+    for option in (
+        click.option("--beta", type=float, help="Sharpness of the clusters' votes."),
+        click.option("--top-k", "--k", "top_k", type=click.IntRange(1), help="Clusters that vote."),
+        click.option(
+            "--scorer",
+            type=click.Choice(["calibrated", "paper", "reference"]),
+            help="calibrated (default), paper (arXiv 2508.12631) or reference (its published "
+            "code).",
+        ),
+    ):
+        function = option(function)
+    return function
+
+
+def alpha_options(default: str) -> Callable[[F], F]:
+    """``--alpha``, or the published ``--performance-weight`` and ``--cost-sensitivity``.
+
+    The command gets one ``alpha``, None where nothing was given.
+    """
+
+    def decorate(function: F) -> F:
+        @wraps(function)
+        def command(
+            *,
+            alpha: float | None,
+            performance_weight: float | None,
+            cost_sensitivity: float | None,
+            **options: Any,
+        ) -> Any:
+            return function(
+                alpha=_one_alpha(alpha, performance_weight, cost_sensitivity), **options
+            )
+
+        for option in (
+            click.option("--cost-sensitivity", type=click.FloatRange(0), help="See above."),
+            click.option(
+                "--performance-weight",
+                type=click.FloatRange(0),
+                help="With --cost-sensitivity another way to give alpha: pw / (pw + cs). One of "
+                "them alone lies in [0, 1], and the other is 1 minus it.",
+            ),
+            click.option(
+                "--alpha",
+                type=click.FloatRange(0, 1),
+                help=f"Weight of score against cost: 0 = cheapest, 1 = best. Default: {default}.",
+            ),
+        ):
+            command = option(command)
+        return cast("F", command)
+
+    return decorate
+
+
+def _one_alpha(
+    alpha: float | None, performance_weight: float | None, cost_sensitivity: float | None
+) -> float | None:
+    from avengers_core.routing.policy import alpha_from_weights
+
+    weights = {"--performance-weight": performance_weight, "--cost-sensitivity": cost_sensitivity}
+    known = {flag: weight for flag, weight in weights.items() if weight is not None}
+    if not known:
+        return alpha
+    if alpha is not None:
+        raise click.UsageError("give --alpha, or the two weights, not both")
+    if len(known) == 1:
+        ((flag, weight),) = known.items()
+        if weight > 1:
+            raise click.UsageError(
+                f"{flag} alone must lie in [0, 1], as the other weight is then 1 minus it, "
+                f"got {weight:g}; give both"
+            )
+    return alpha_from_weights(performance_weight, cost_sensitivity)
+
+
+def train_ratio_option(function: F) -> F:
+    """``--train-ratio``."""
+    return click.option(
+        "--train-ratio",
+        type=click.FloatRange(0, 1, True, True),
+        default=0.7,
+        show_default=True,
+        help="Share of each dataset to fit on; the rest is held out.",
+    )(function)
+
+
+def relax_option(function: F) -> F:
+    """``--relax``; the command gets it as ``on_empty``."""
+    return click.option(
+        "--relax",
+        "on_empty",
+        is_flag=True,
+        flag_value="relax",
+        default=None,
+        help="If the limits leave nobody, take the nearest model.",
+    )(function)
+
+
+def constraint_options(function: F) -> F:
+    """Limits on the models that may be chosen."""
+    for option in (
+        click.option(
+            "--max-cost",
+            "--budget-limit",
+            type=click.FloatRange(0),
+            help="Highest expected cost, USD a call.",
+        ),
+        click.option(
+            "--min-score",
+            "--min-accuracy",
+            "--min-accuracy-threshold",
+            type=click.FloatRange(0, 1),
+            help="Lowest expected score.",
+        ),
+        click.option(
+            "--min-support",
+            type=click.FloatRange(0, 1),
+            help="Lowest share of an expectation that rests on records of the model itself.",
+        ),
+        click.option(
+            "--min-familiarity",
+            type=click.FloatRange(0, 1),
+            help="Queries less like the records than all but this share of them go to --fallback; "
+            "without one, by overall means.",
+        ),
+        click.option(
+            "--fallback",
+            help="Model for queries unlike the records: without --min-familiarity, the least "
+            "familiar 5 %.",
+        ),
+        names("--exclude", "--excluded-models", "exclude", help="Models not to use."),
+        names("--models", "models", help="The only models to use."),
+    ):
+        function = option(function)
+    return function
+
+
+def engine_options(default: str, *aliases: str) -> Callable[[F], F]:
+    """``--engine`` and ``--workers``.
+
+    Args:
+        default: the engine.
+        aliases: what ``--workers`` is called before all.
+    """
+
+    def decorate(function: F) -> F:
+        for option in (
+            click.option(
+                *aliases,
+                "--workers",
+                "workers",
+                type=click.IntRange(1),
+                callback=_workers,
+                help="Processes or actors at a time. Default: one a processor.",
+            ),
+            click.option(
+                "--engine",
+                type=click.Choice(["memory", "serial", "processes", "ray"]),
+                default=default,
+                show_default=True,
+                is_eager=True,
+                help="Who does the work. memory: this process, with all at once. In parts, files "
+                "of any size in constant memory: serial (this process), processes (of this "
+                "machine), ray (a cluster; $RAY_ADDRESS).",
+            ),
+        ):
+            function = option(function)
+        return function
+
+    return decorate
+
+
+def _workers(ctx: click.Context, option: click.Parameter, value: int | None) -> int | None:
+    engine = ctx.params.get("engine")
+    if value is not None and engine in ("memory", "serial"):
+        raise click.UsageError(
+            f"{option.opts[0]} cannot be used with --engine {engine}, where one process does "
+            f"the work; give --engine processes or ray"
+        )
+    return value

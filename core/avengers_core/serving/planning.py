@@ -1,0 +1,90 @@
+"""From settings and what a call says of its own to a plan of it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from avengers_core.calls.writing import call_log
+from avengers_core.serving.backends.capabilities import Needs
+from avengers_core.serving.plan import FORCED, Plan
+from avengers_core.serving.question import Request, routed_on
+from avengers_core.serving.voting import check_votes
+from avengers_core.serving.watching.telemetry import find_telemetry
+from avengers_core.serving.watching.watch import Watching
+
+if TYPE_CHECKING:
+    from avengers_core.serving.settings import ServingSettings
+
+_LEAST_CACHED = 1_024  # tokens: the shortest beginning of a prompt that providers keep
+
+
+def plan_call(settings: ServingSettings, request: Request, own: Mapping[str, Any]) -> Plan:
+    """How one call is to be decided: see :meth:`ServingSettings.plan`."""
+    pool = settings.pool
+    if query := own.get("routing_query"):
+        request = replace(request, question=routed_on(request.question, query))
+    arguments = settings.routing(request.question, own, lambda: pool.unable(Needs()))
+    forced = own.get("model")
+    if not isinstance(forced, str | None):
+        raise ValueError(f"model= names one model, got {forced!r}; models= takes several")
+    if forced is None:
+        arguments["unavailable"] = pool.unable(*request.needs)
+    else:
+        arguments |= {**FORCED, "models": [forced], "unavailable": pool.absent()}
+    stay = own.get("stay", settings.stay)
+    if not isinstance(stay, bool | None):
+        raise ValueError(f"stay must be True, False or None, got {stay!r}")
+    keeps, reason = request.keeps, "tool_loop"
+    if keeps is None and stay:
+        keeps, reason = request.answered_by, "stay"
+    if forced is not None:
+        keeps = None
+    allowed = arguments.get("models")
+    if keeps is not None and (
+        keeps not in pool.router.models
+        or keeps in arguments["unavailable"]
+        or keeps in arguments["exclude"]
+        or (allowed is not None and keeps not in allowed)
+    ):
+        keeps = None
+    votes, over = own.get("votes", settings.votes), own.get("vote_over", settings.vote_over)
+    check_votes(votes, over)
+    arguments["prompt_tokens"] = request.prompt_tokens
+    if stay is not False:
+        if request.earlier and request.question.source != "hint":
+            arguments["earlier"] = request.earlier
+        if cached := _large_enough(request.cached_tokens, pool.router.models):
+            arguments["cached_tokens"] = cached
+    explore = own.get("explore", settings.explore)
+    if not isinstance(explore, int | float) or not 0 <= explore <= 1:
+        raise ValueError(f"explore must lie in [0, 1], got {explore!r}")
+    return Plan(
+        router=pool.router,
+        question=request.question,
+        arguments=arguments,
+        watching=_watching(settings, request),
+        explore=0.0 if votes is not None and votes > 1 else explore,
+        draw=pool.draw,
+        votes=votes,
+        vote_over=over,
+        max_attempts=own.get("max_attempts", settings.max_attempts),
+        on_refusal=own.get("on_refusal", settings.on_refusal),
+        keeps=keeps,
+        kept_for=reason,
+    )
+
+
+def _watching(settings: ServingSettings, request: Request) -> Watching | None:
+    telemetry = None if settings.otel is False else find_telemetry(settings.otel)
+    if settings.log is None and telemetry is None:
+        return None
+    log = None if settings.log is None else call_log(settings.log)
+    conversation, secrets = request.conversation_id, settings.pool.secrets
+    return Watching(log, settings.log_text, telemetry, conversation, secrets)
+
+
+def _large_enough(cached_tokens: Mapping[str, int], models: Collection[str]) -> dict[str, int]:
+    """What providers keep of what was read before, for the models that there are."""
+    return {m: n for m, n in cached_tokens.items() if n >= _LEAST_CACHED and m in models}
