@@ -35,15 +35,27 @@ def portable(
         The messages to send.
     """
     dialect = target.dialect
-    turns = [
-        turn_of(
-            message,
-            dialect,
-            isinstance(message, AIMessage) and is_own(message, writer_of(message), target),
-        )
+    own = [
+        isinstance(message, AIMessage) and is_own(message, writer_of(message), target)
         for message in messages
     ]
+    if _goes_as_it_is(messages, own):
+        return list(messages)
+    turns = [turn_of(m, dialect, is_its) for m, is_its in zip(messages, own, strict=True)]
     return [message_of(turn) for turn in carried_over(turns, dialect)]
+
+
+def _goes_as_it_is(messages: Sequence[BaseMessage], own: Sequence[bool]) -> bool:
+    """Whether it is questions in text, each but the last with the target's own answer, in turn,
+    perhaps behind a system message: that every backend takes."""
+    at = 1 if messages and type(messages[0]) is SystemMessage else 0
+    if (len(messages) - at) % 2 == 0 or not all(own[at + 1 :: 2]):
+        return False
+    return (
+        all(map(_is_text, messages[:at]))
+        and all(type(m) is HumanMessage and _is_text(m) for m in messages[at::2])
+        and not any(m.name or m.tool_calls for m in messages[at + 1 :: 2])  # type: ignore[attr-defined]
+    )
 
 
 def is_plain(messages: Sequence[BaseMessage]) -> bool:

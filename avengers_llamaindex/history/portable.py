@@ -35,6 +35,8 @@ def portable(
         The messages to send.
     """
     dialect = target.dialect
+    if not target.copies and _goes_as_it_is(messages, target, writer_of):
+        return list(messages)
     turns = []
     for message in messages:
         own = message.role in ANSWERS and writer_of(message) == target.model
@@ -45,15 +47,32 @@ def portable(
     return [message_of(turn, target) for turn in carried_over(turns, dialect)]
 
 
-def is_plain(messages: Sequence[ChatMessage]) -> bool:
-    """Whether it is one question, perhaps behind a system message: any backend takes that."""
-    roles = [message.role for message in messages]
-    return roles in (_ASKED, [MessageRole.SYSTEM, *_ASKED]) and all(
+def _goes_as_it_is(
+    messages: Sequence[ChatMessage], target: Target, writer_of: Callable[[ChatMessage], str | None]
+) -> bool:
+    """Whether it is questions in text, each but the last with the target's own answer, in turn,
+    perhaps behind a system message: that every backend takes."""
+    at = 1 if messages and messages[0].role == MessageRole.SYSTEM else 0
+    if (len(messages) - at) % 2 == 0 or not all(map(_is_text, messages[:at])):
+        return False
+    return all(m.role == MessageRole.USER and _is_text(m) for m in messages[at::2]) and all(
+        m.role in ANSWERS and writer_of(m) == target.model and not calls_of(m)
+        for m in messages[at + 1 :: 2]
+    )
+
+
+def _is_text(message: ChatMessage) -> bool:
+    return (
         len(message.blocks) == 1
         and isinstance(block := message.blocks[0], TextBlock)
         and bool(block.text.strip())
-        for message in messages
     )
+
+
+def is_plain(messages: Sequence[ChatMessage]) -> bool:
+    """Whether it is one question, perhaps behind a system message: any backend takes that."""
+    roles = [message.role for message in messages]
+    return roles in (_ASKED, [MessageRole.SYSTEM, *_ASKED]) and all(map(_is_text, messages))
 
 
 _ASKED = [MessageRole.USER]

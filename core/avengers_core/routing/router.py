@@ -21,7 +21,7 @@ from avengers_core.routing.engine import Engine
 from avengers_core.routing.policy import PolicyArguments, RoutingCall
 from avengers_core.routing.queries import Queries
 from avengers_core.routing.scoring import Scorer, make_scorer
-from avengers_core.routing.turns import Turns
+from avengers_core.routing.turns import RecentVectors, Turns
 
 if TYPE_CHECKING:
     from avengers_core.embedders import Embedder, EmbedderSpec
@@ -62,6 +62,7 @@ class Router:
             )
         self._embedder = None if embedder is None else _embedder_of(artifact, embedder)
         self._alphas: dict[str, float] = {}
+        self._recent = RecentVectors()
         self.engine = Engine(artifact, make_scorer(artifact, scorer, **scorer_options))
 
     @classmethod
@@ -171,8 +172,9 @@ class Router:
             **policy,
         )
         turns = Turns.of(query, earlier)
-        vectors = self.embedder.embed(turns.texts) if turns.texts else None
-        return self._decide_turns(turns, vectors, call)
+        missing = self._recent.missing(turns.texts)
+        vectors = self.embedder.embed(missing) if missing else None
+        return self._decide_turns(turns, missing, vectors, call)
 
     def route_batch(self, queries: Iterable[str], **arguments: Any) -> list[RoutingDecision]:
         """:meth:`route` for many queries: one embedding pass, one matrix product.
@@ -190,8 +192,9 @@ class Router:
     ) -> RoutingDecision:
         """:meth:`route`, embedding asynchronously; same arguments."""
         call, turns = RoutingCall.of(**arguments), Turns.of(query, earlier)
-        vectors = await self.embedder.aembed(turns.texts) if turns.texts else None
-        return self._decide_turns(turns, vectors, call)
+        missing = self._recent.missing(turns.texts)
+        vectors = await self.embedder.aembed(missing) if missing else None
+        return self._decide_turns(turns, missing, vectors, call)
 
     async def aroute_batch(self, queries: Iterable[str], **arguments: Any) -> list[RoutingDecision]:
         """:meth:`route_batch`, embedding asynchronously."""
@@ -240,12 +243,18 @@ class Router:
         return given.with_prompt_tokens(call.prompt_tokens)
 
     def _decide_turns(
-        self, turns: Turns, vectors: npt.NDArray[np.float32] | None, call: RoutingCall
+        self,
+        turns: Turns,
+        missing: Sequence[str],
+        embedded: npt.NDArray[np.float32] | None,
+        call: RoutingCall,
     ) -> RoutingDecision:
-        if vectors is None:
+        if embedded is not None:
+            self.artifact.check_dimension(embedded)
+        if not turns.texts:
             decision = self._decide(("",), None, call)[0]
         else:
-            self.artifact.check_dimension(vectors)
+            vectors = self._vectors(turns.texts, missing, embedded)
             of_texts = surface(turns.texts) if self.scorer.needs_surface else None
             query = Queries(vectors, of_texts, call.prompt_tokens)
             if len(vectors) > 1:
@@ -255,6 +264,20 @@ class Router:
         decision.question_share = turns.share
         decision.cut = sum(map(n_cut, turns.texts))
         return decision
+
+    def _vectors(
+        self,
+        texts: Sequence[str],
+        missing: Sequence[str],
+        embedded: npt.NDArray[np.float32] | None,
+    ) -> npt.NDArray[np.float32]:
+        """(n, d) vectors of n texts, from those of the missing ones and those that are known."""
+        if embedded is None:
+            embedded = np.empty((0, self.artifact.dim), dtype=np.float32)
+        try:
+            return self._recent.joined(texts, missing, embedded)
+        except KeyError:  # in the meantime others asked so much that one is gone
+            return self.embedder.embed(texts)
 
     def _decide(
         self, texts: Sequence[str], vectors: npt.NDArray[np.float32] | None, call: RoutingCall

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from avengers_core.routing.turns.recent import RecentVectors
 from avengers_core.routing.turns.turns import Turns
 
-__all__ = ["Turns"]
+__all__ = ["RecentVectors", "Turns"]

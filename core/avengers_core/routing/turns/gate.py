@@ -52,6 +52,11 @@ def own_share(turn: str) -> float:
     quarters on, so that only what is in doubt is decided on both, on the turn and on what was
     before.
     """
+    return _share_of(turn[:_MOST_CHARS])
+
+
+@lru_cache(maxsize=1024)  # a conversation asks of its earlier turns again and again
+def _share_of(turn: str) -> float:
     features = gate_features(turn)
     if features is None:
         return 0.0
