@@ -35,7 +35,8 @@ class ArtifactInfo(BaseModel):
         scorer: the scorer that a router uses unless told otherwise.
         scorer_options: and its options.
         cells: how a model's results in a cluster are read: each model by itself (``"separate"``,
-            artifacts of older versions), or the models together (``"joint"``), see
+            artifacts of older versions), the models together (``"joint"``, a little newer), or
+            these topic by topic (``"topics"``), see
             :mod:`avengers_core.artifact.estimation.cells`.
         input_prices: USD per prompt token by model, where they were given and need not be
             estimated from token counts.
@@ -53,7 +54,7 @@ class ArtifactInfo(BaseModel):
     fit: dict[str, Any] = Field(default_factory=dict)
     missing: Missing = "skip"
     scorer: _Text = "calibrated"
-    cells: Literal["separate", "joint"] = "separate"
+    cells: Literal["separate", "joint", "topics"] = "separate"
     scorer_options: dict[str, Any] = Field(default_factory=dict)
     input_prices: dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]] = Field(
         default_factory=dict

@@ -183,14 +183,19 @@ class Refinement:
             return {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
 
         weight, beta, m0, ridge, mix = arrays["settings"].tolist()
-        asked = part("asked.")
+        statistics = Statistics.from_arrays(part("statistics."))
+        asked = None
+        if new := part("asked."):
+            asked = Asked.from_arrays(new)
+        elif old := part("difficulty."):
+            asked = Asked.of_one_topic(statistics, **old)
         return cls(
             Augment(arrays["mean"], arrays["spread"], weight),
             arrays["centroids"],
-            Statistics.from_arrays(part("statistics.")),
+            statistics,
             Moments.unpack(part("moments.")),
             Hyperparameters(beta, m0, ridge, mix),
-            Asked.from_arrays(asked) if asked else None,
+            asked,
             LinearMap(**part("linear.")),
         )
 

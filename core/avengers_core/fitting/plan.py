@@ -112,7 +112,7 @@ class Plan:
             missing=missing,
             scorer=self.scorer,
             scorer_options=dict(self.scorer_options),
-            cells="joint",
+            cells="topics",
             input_prices={m: p for m, p in self.input_prices.items() if m in sample.models},
             prices=self._prices(sample.models, base),
             source=self.source,

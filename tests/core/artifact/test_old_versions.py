@@ -9,7 +9,9 @@ import pytest
 
 from avengers_core import Router
 
-OLD = Path(__file__).parents[1] / "data" / "version_0_1"
+DATA = Path(__file__).parents[1] / "data"
+OLD = DATA / "version_0_1"
+JOINT = DATA / "version_0_1_joint"
 DECISIONS = json.loads((OLD / "decisions.json").read_text())
 
 
@@ -28,3 +30,23 @@ def test_an_artifact_of_version_0_1_decides_as_it_did(scorer: str) -> None:
         for c in decision.candidates:
             found = [c.expected_score, c.expected_cost]
             assert found == pytest.approx(expected[c.model], rel=1e-4, abs=1e-7)
+
+
+@pytest.mark.parametrize("kind", ["refined", "clusters"])
+def test_an_artifact_that_told_no_topics_apart_decides_as_it_did(kind: str) -> None:
+    router = Router.load(JOINT / kind)
+    for case in json.loads((JOINT / f"{kind}.json").read_text()):
+        decision = router.route(case["query"], alpha=case["alpha"])
+        assert decision.model == case["model"]
+        expected = {model: numbers for model, *numbers in case["candidates"]}
+        for c in decision.candidates:
+            found = [c.expected_score, c.expected_cost]
+            assert found == pytest.approx(expected[c.model], rel=1e-4, abs=1e-6)
+
+
+def test_what_is_learnt_is_added_to_it() -> None:
+    old = Router.load(JOINT / "refined").artifact
+    both = old.merge(old)
+    assert both.refinement
+    assert old.refinement
+    assert both.refinement.asked.n.sum() == 2 * old.refinement.asked.n.sum()

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from avengers_core.artifact.clusters import ratio, sums_of_cells
-from avengers_core.artifact.statistics import check_arrays, out_of_range
+from avengers_core.artifact.statistics import Statistics, check_arrays, out_of_range
 from avengers_core.records.names import fault_of_name
 
 if TYPE_CHECKING:
@@ -221,6 +221,30 @@ class Asked:
         if extra := sorted(set(arrays) - {"direction", "topics", "groups", *_SUMS}):
             raise ValueError(f"unknown arrays {extra}")
         return cls(arrays["direction"], tuple(topics), **sums)
+
+    @classmethod
+    def of_one_topic(
+        cls, statistics: Statistics, direction: Floats, asked: Floats, every: Floats
+    ) -> Asked:
+        """What artifacts of versions that told no topics apart know: how hard, by cluster.
+
+        Args:
+            statistics: of the clusters.
+            direction: (D,).
+            asked: (K, M) sum over the records that score each model of the score by which they
+                are easier.
+            every: (K,) likewise over all records.
+        """
+        s = statistics
+        return cls(
+            direction,
+            (),
+            size=s.size[:, None],
+            easy=every[:, None],
+            n=s.n[:, None],
+            score=s.score[:, None],
+            easier=asked[:, None],
+        )
 
     def check(self, k: int, d: int, m: int) -> str | None:
         """What is wrong with the arrays, or None."""

@@ -62,7 +62,13 @@ class Beliefs:
         return away
 
 
-def beliefs(statistics: Statistics, centroids: Floats, asked: Asked | None = None) -> Beliefs:
+def beliefs(
+    statistics: Statistics,
+    centroids: Floats,
+    asked: Asked | None = None,
+    *,
+    by_topic: bool = True,
+) -> Beliefs:
     """What the sums of the cells seen say of all.
 
     A Gaussian process over cells on the logit scale: prior mean mu_m, covariance
@@ -78,13 +84,16 @@ def beliefs(statistics: Statistics, centroids: Floats, asked: Asked | None = Non
         centroids: (K, d).
         asked: of which topics, and how hard, what was asked was; each topic of a cluster is then a
             cell of its own, and their expected scores are averaged.
+        by_topic: whether clusters of the same topics are the more alike; not so in artifacts of
+            versions that did not know it.
     """
     s = statistics
     if not s.n.any():
         return Beliefs(np.zeros_like(s.n))
     if asked is None:
         shares: Floats = np.eye(len(centroids))
-        logits, process = _logits(s.score, s.n, places(centroids, ratio(s.topics, s.size[:, None])))
+        topics = ratio(s.topics, s.size[:, None]) if by_topic else np.zeros((len(shares), 0))
+        logits, process = _logits(s.score, s.n, places(centroids, topics))
     else:
         shares, topics, total, n = asked.comparable()
         where = places(centroids[shares.argmax(axis=0)], topics)

@@ -67,13 +67,13 @@ class CalibratedScorer(ClusterScorer):
             raise ValueError(f"mix must lie in [0, 1] and m0 not be negative, got {mix}, {m0}")
         centroids = artifact.centroids if r is None else r.centroids
         asked = None if r is None else r.asked
-        if artifact.info.cells == "joint":
+        if artifact.info.cells != "separate":
             self.min_support = 0.0
         super().__init__(artifact, statistics, centroids, asked, beta=beta, m0=m0, mix=mix)
         s = self.statistics
         self.needs_surface = r is not None or self.knows_familiarity
         self._augment = None if r is None else r.augment
-        if artifact.info.cells == "joint":
+        if artifact.info.cells != "separate":
             score = self._beliefs.scores
             with one_thread():
                 cost = expected_costs(s, m0)
