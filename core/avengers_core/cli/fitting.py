@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
-from avengers_core.cli.options import InputPath, engine_options, names
+from avengers_core.cli.options import SEED, InputPath, engine_options, names
 from avengers_core.cli.pricing import file_of, prices_option
 from avengers_core.cli.shared import given, refuse, show_problems
 from avengers_core.errors import NoRecordsError
@@ -65,7 +65,7 @@ def cluster_options(function: F) -> F:
 
 def fit_options(function: F) -> F:
     """How one fit is made."""
-    seed = click.option("--seed", type=int, default=42, show_default=True)
+    seed = click.option("--seed", type=SEED, default=42, show_default=True)
     return cluster_options(seed(record_options(function)))
 
 

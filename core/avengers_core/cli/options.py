@@ -9,7 +9,11 @@ from typing import Any, TypeVar, cast
 
 import click
 
+from avengers_core.ranges import MOST_SEED
+
 F = TypeVar("F", bound=Callable[..., Any])
+
+SEED = click.IntRange(0, MOST_SEED)
 
 
 class NameList(click.ParamType):  # type: ignore[type-arg,unused-ignore]

@@ -10,6 +10,7 @@ import click
 
 from avengers_core.cli.fitting import cluster_options, no_cache_of, record_options
 from avengers_core.cli.options import (
+    SEED,
     NewFile,
     constraint_options,
     engine_options,
@@ -48,7 +49,7 @@ class _Study(click.Choice):  # type: ignore[type-arg,unused-ignore]
 )
 @names("--values", "values", help="What to try instead of the study's own list.")
 @click.option("--repetitions", type=click.IntRange(1), default=5, show_default=True)
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the first repetition.")
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Of the first repetition.")
 @engine_options("processes", "--jobs", "-j")
 @cluster_options
 @record_options

@@ -14,8 +14,12 @@ from avengers_core.collecting.journal import Journal
 from avengers_core.collecting.questions import as_questions
 from avengers_core.collecting.running import Budget, FailedCall, Worker, run
 from avengers_core.collecting.strategies import Full, RandomPicks, Strategy, StrategyName
+from avengers_core.ranges import check_seed, check_whole
 from avengers_core.records.prices import Prices, find_prices
 from avengers_core.records.record import Records
+
+MOST_AT_ONCE = 1000
+"""Calls in flight."""
 
 
 class Collected(Records):
@@ -62,7 +66,7 @@ def collect(
             stand; ``"full"``, every model every question; ``"random"``.
         max_calls: most answers, those of earlier runs included; default no limit.
         max_usd: most USD, those of earlier runs included; passed at most by the calls in flight.
-        concurrency: calls in flight.
+        concurrency: calls in flight, at most 1,000.
         path: file of records (JSON lines), written as it goes. Beside it, in ``<path>.journal``,
             stands each answer and grade; a run that finds them there goes on where the other
             stopped, and asks for nothing twice. Default: nothing is written.
@@ -80,7 +84,7 @@ def collect(
         TypeError: a model or a grader that is none.
         OSError: the files cannot be written.
     """
-    _check(models, max_calls, max_usd, concurrency)
+    _check(models, max_calls, max_usd, concurrency, seed)
     rows = as_questions(questions)
     names = list(models)
     askers = [asker(name, model) for name, model in models.items()]
@@ -98,13 +102,18 @@ def collect(
 
 
 def _check(
-    models: Mapping[str, Any], max_calls: int | None, max_usd: float | None, concurrency: int
+    models: Mapping[str, Any],
+    max_calls: int | None,
+    max_usd: float | None,
+    concurrency: int,
+    seed: int,
 ) -> None:
     if not models:
         raise ValueError("models= names nobody to ask")
-    for name, value in (("max_calls", max_calls), ("concurrency", concurrency)):
-        if value is not None and (not isinstance(value, int) or value < 1):
-            raise ValueError(f"{name} must be a whole number, at least 1, got {value!r}")
+    if max_calls is not None:
+        check_whole("max_calls", max_calls, 1)
+    check_whole("concurrency", concurrency, 1, MOST_AT_ONCE, "each call is a thread")
+    check_seed(seed)
     if max_usd is not None and not max_usd > 0:
         raise ValueError(f"max_usd must be above 0, got {max_usd}")
 

@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
+from itertools import islice
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -38,6 +39,8 @@ from avengers_core.scanning.scan import Scan, open_records
 from avengers_core.scanning.surveying import survey
 from avengers_core.scanning.workers import Engine
 from avengers_core.signatures import same_arguments
+
+_MOST_ALPHAS = 10_000
 
 logger = logging.getLogger(__name__)
 
@@ -283,6 +286,12 @@ def asked(
     if "alpha" in arguments:
         raise TypeError("evaluate() takes alphas=[...], several at once, not alpha=")
     call = RoutingCall.of(**arguments)
+    alphas = list(islice(alphas, _MOST_ALPHAS + 1))
+    if len(alphas) > _MOST_ALPHAS:
+        raise ValueError(
+            f"expected at most {_MOST_ALPHAS:,} alphas, got more: each is a row of the report; "
+            f"its curve has every alpha at which a decision changes"
+        )
     at = dict.fromkeys(call.policy._replace(alpha=float(alpha)).own_alpha for alpha in alphas)
     router.check(**arguments)
     return call, tuple(at)

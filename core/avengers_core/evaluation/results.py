@@ -13,12 +13,15 @@ import numpy.typing as npt
 from avengers_core.evaluation import metrics
 from avengers_core.evaluation.bootstrap import interval, resampled_means
 from avengers_core.evaluation.estimating import Guesses, completed
+from avengers_core.ranges import check_seed, check_whole
 from avengers_core.records.outcomes import Outcomes
 from avengers_core.routing.alpha_path import AlphaCurve, best_single
 
 Floats = npt.NDArray[np.floating]
 Ints = npt.NDArray[np.integer]
 Average = Literal["dataset", "query"]
+
+_MOST_RESAMPLES = 100_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -208,7 +211,7 @@ class Results:
         Args:
             alpha: one of those evaluated.
             level: of confidence, in (0, 1).
-            resamples: bootstrap samples.
+            resamples: bootstrap samples, at most 100,000.
             seed: of the resampling.
 
         Returns:
@@ -216,7 +219,7 @@ class Results:
             lower and upper end of each, NaN where it cannot be known (see :attr:`lone`).
 
         Raises:
-            ValueError: only sums of the records are known, or another alpha.
+            ValueError: only sums of the records are known, another alpha, or a number out of range.
         """
         if alpha not in self.choices:
             raise ValueError(
@@ -229,6 +232,10 @@ class Results:
         self, level: float = 0.95, resamples: int = 1000, seed: int = 0
     ) -> dict[float, dict[str, tuple[float, float]]]:
         """:meth:`confidence` of every alpha, on the same resamples; empty where it has none."""
+        check_whole("resamples", resamples, 1, _MOST_RESAMPLES)
+        check_seed(seed)
+        if not 0 < level < 1:
+            raise ValueError(f"level must lie between 0 and 1, got {level}")
         outcomes, alphas = self.outcomes, list(self.choices)
         if outcomes is None or not alphas:
             return {}

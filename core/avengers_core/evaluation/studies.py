@@ -8,6 +8,7 @@ import math
 import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,6 +18,7 @@ from avengers_core.errors import RecordError
 from avengers_core.files import write_whole
 from avengers_core.outputs import check_outputs
 from avengers_core.parallel import one_thread
+from avengers_core.ranges import check_seed
 from avengers_core.records.loading import Source, as_records
 from avengers_core.records.record import Records
 from avengers_core.records.splitting import split_records
@@ -26,6 +28,9 @@ from avengers_core.scanning.embedding import MemoryEmbedder
 from avengers_core.scanning.workers import Engine, Workers
 
 Row = dict[str, Any]
+
+# Each takes seconds.
+_MOST_SETTINGS = 100_000
 
 
 @dataclass(frozen=True)
@@ -81,6 +86,14 @@ def settings_for(
     tried = tuple(values) or default or records.datasets
     if not default and (unknown := sorted(set(map(str, tried)) - set(records.datasets))):
         raise ValueError(f"no record has the dataset {unknown}; there are {records.datasets}")
+    each = list(islice(seeds, _MOST_SETTINGS // max(len(tried), 1) + 1))
+    if len(each) * len(tried) > _MOST_SETTINGS:
+        raise ValueError(
+            f"expected at most {_MOST_SETTINGS:,} experiments, got more: {len(tried):,} values, "
+            f"each with all repetitions"
+        )
+    for seed in each:
+        check_seed(seed)
     settings = []
     for given in tried:
         try:
@@ -89,7 +102,7 @@ def settings_for(
             raise ValueError(f"study {study!r} varies {expected}, got {given!r}") from None
         varied = vary(replace(base, study=study, value=value), value)
         check_options(varied.scorer, varied.scorer_options)
-        settings += [replace(varied, seed=seed) for seed in seeds]
+        settings += [replace(varied, seed=seed) for seed in each]
     return settings
 
 

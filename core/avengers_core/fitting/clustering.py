@@ -9,15 +9,20 @@ import numpy.typing as npt
 
 from avengers_core.artifact.clusters import assign
 
+_FEW = 1000
+
 
 def cluster(
     vectors: npt.NDArray[np.float32], n_clusters: int, seed: int, n_init: int
 ) -> npt.NDArray[np.float32]:
     """(K, d) centers of at most ``n_clusters`` clusters of (n, d) vectors, no two alike."""
+    k = min(n_clusters, len(vectors))
+    if k == len(vectors) > _FEW:  # nothing is to be put together, and looking takes hours
+        _, first = np.unique(vectors, axis=0, return_index=True)
+        return np.ascontiguousarray(vectors[np.sort(first)], dtype=np.float32)
     from sklearn.cluster import KMeans
     from sklearn.exceptions import ConvergenceWarning
 
-    k = min(n_clusters, len(vectors))
     with warnings.catch_warnings():
         # It warns of clusters with one center, which are one cluster here.
         warnings.simplefilter("ignore", ConvergenceWarning)

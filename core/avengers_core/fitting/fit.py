@@ -110,6 +110,7 @@ def fit_records(
         _models(found, models, chosen.missing, centroids),
         found.datasets,
     )
+    plan.notice_size(len(set(sample.queries)))
     encoder, embedder_arrays = plan.encoder(sample.queries)
     if scan.in_memory:  # the sample's queries are embedded together with the others, and once
         encoder = MemoryEmbedder(encoder)
@@ -146,9 +147,9 @@ def fit(*arguments: Any, **options: Any) -> RouterArtifact:
         embedder: anything that :func:`avengers_core.embedders.resolve_embedder` takes, or
             ``"tfidf"`` to fit a :class:`avengers_core.embedders.TfidfEmbedder` on the queries (of
             the sample) and store it in the artifact.
-        n_clusters: number of clusters, at least 1; fewer are made, and the log says so, where
-            there are fewer distinct queries.
-        seed: of the clustering, and of the sample.
+        n_clusters: number of clusters, at least 1; fewer are made, and the log says so before
+            anything is embedded, where there are fewer distinct queries.
+        seed: of the clustering, and of the sample; from 0 to 2^32 - 1.
         engine: who does the work: ``"memory"``, this process with all records at once; or, in
             constant memory where the records are files, ``"serial"`` (this process),
             ``"processes"`` (of this machine) or ``"ray"``.

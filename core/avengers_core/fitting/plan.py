@@ -22,6 +22,7 @@ from avengers_core.errors import ArtifactError, EmbedderMismatchError
 from avengers_core.fitting.clustering import cluster
 from avengers_core.fitting.refine import fit_refinement
 from avengers_core.parallel import one_thread
+from avengers_core.ranges import check_seed, check_whole
 from avengers_core.records.outcomes import Outcomes
 from avengers_core.records.prices import Price, Prices, find_prices
 from avengers_core.records.record import Missing
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
     from avengers_core.embedders import Embedder, EmbedderSpec
 
 logger = logging.getLogger(__name__)
+
+# Distances of a query to a center, over all starts, of one round: some seconds.
+_MUCH = 10**8
 
 
 @dataclass(frozen=True)
@@ -51,11 +55,31 @@ class Plan:
     note: str
 
     def __post_init__(self) -> None:
-        for name in ("n_clusters", "n_init"):
-            value = getattr(self, name)
-            if not isinstance(value, int | np.integer) or value < 1:
-                raise ValueError(f"{name} must be a whole number, at least 1, got {value!r}")
+        check_whole("n_clusters", self.n_clusters, 1)
+        check_whole("n_init", self.n_init, 1)
+        check_seed(self.seed)
         check_options(self.scorer, self.scorer_options)
+
+    def notice_size(self, n: int) -> None:
+        """Say in the log, before the work, that it will be much, or that clusters will be few.
+
+        Args:
+            n: how many distinct queries the clusters are to be made from.
+        """
+        if self.centroids is not None:
+            return
+        k = min(self.n_clusters, n)
+        if k < self.n_clusters:
+            logger.warning(
+                "only %d distinct queries, so %d clusters, not %d", n, k, self.n_clusters
+            )
+        if k < n and n * k * self.n_init > _MUCH:
+            logger.warning(
+                "%d starts of k-means of %d queries into %d clusters: this may take minutes",
+                self.n_init,
+                n,
+                k,
+            )
 
     def encoder(self, queries: Sequence[str]) -> tuple[Embedder, dict[str, npt.NDArray[Any]]]:
         """The embedder, and its arrays if it has to be fitted, on a sample of the queries."""
@@ -154,9 +178,9 @@ class Plan:
         else:
             distinct = vectors[_distinct(sample.queries)]
             centers = cluster(distinct, self.n_clusters, self.seed, self.n_init)
-            if (n := len(centers)) < self.n_clusters:
+            if (n := len(centers)) < min(self.n_clusters, len(distinct)):
                 logger.warning(
-                    "only %d distinct queries, so %d clusters, not %d", n, n, self.n_clusters
+                    "only %d distinct vectors, so %d clusters, not %d", n, n, self.n_clusters
                 )
         if features is None:
             return centers, None

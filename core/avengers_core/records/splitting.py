@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
+from avengers_core.ranges import check_seed
 from avengers_core.records.loading import Source, as_records
 from avengers_core.records.record import Records
 
@@ -51,6 +52,7 @@ def split_records(
     records = as_records(records)
     if not 0 < train_ratio < 1:
         raise ValueError(f"train_ratio must lie between 0 and 1, got {train_ratio}")
+    check_seed(seed)
     if dataset_exclusion_mode not in ("soft", "hard"):
         raise ValueError(
             f'dataset_exclusion_mode must be "soft" or "hard", got {dataset_exclusion_mode!r}'

@@ -30,7 +30,7 @@ MOST_CRASHES = 4
 
 def run_in_processes(job: Job[R], parts: Sequence[Any], workers: int | None) -> Iterator[R]:
     """The result of a job on each part, in order; ``workers``: None for one a processor."""
-    workers = workers or _processors()
+    workers = workers or processors()
     if getattr(current_process(), "_inheriting", False):
         # This is a worker that is still importing the script; a traceback for each would bury this.
         raise SystemExit(
@@ -122,7 +122,7 @@ def _end_with(parent: Connection) -> None:
     os._exit(1)
 
 
-def _processors() -> int:
+def processors() -> int:
     """Those that this process may use, which may be less than there are."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))

@@ -11,12 +11,15 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
 from avengers_core.progress import progress
+from avengers_core.ranges import check_whole
 from avengers_core.scanning.on_ray import run_on_ray
-from avengers_core.scanning.pool import Job, run_in_processes
+from avengers_core.scanning.pool import Job, processors, run_in_processes
 
 R = TypeVar("R")
 Engine = Literal["memory", "serial", "processes", "ray"]
 
+# Some wait for an endpoint, so they may be more than the processors; each takes about 100 MiB.
+_MOST_PROCESSES = 128
 ENGINES: tuple[Engine, ...] = ("memory", "serial", "processes", "ray")
 
 
@@ -39,8 +42,11 @@ class Workers:
     def __post_init__(self) -> None:
         if self.engine not in ENGINES:
             raise ValueError(f"engine must be one of {ENGINES}, got {self.engine!r}")
-        if self.count is not None and self.count < 1:
-            raise ValueError(f"workers must be at least 1, got {self.count}")
+        if self.count is not None:
+            there = processors()
+            most = max(_MOST_PROCESSES, 8 * there) if self.engine == "processes" else None
+            why = f"this machine has {there} processors"
+            check_whole("workers", self.count, 1, most, why if most else "")
 
     def run(self, job: Job[R], parts: Sequence[Any], desc: str) -> Iterator[R]:
         """The result of a job on each part, in order.

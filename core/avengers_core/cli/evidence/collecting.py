@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from avengers_core.cli.options import NewFile, names
+from avengers_core.cli.options import SEED, NewFile, names
 from avengers_core.cli.pricing import file_of, prices_option
 from avengers_core.cli.shared import show_problems
 from avengers_core.outputs import check_outputs
@@ -39,10 +39,10 @@ _ANSWER_TOKENS = 400
 )
 @click.option("--max-usd", type=click.FloatRange(0, min_open=True), help="Most USD, in all.")
 @click.option("--max-calls", type=click.IntRange(1), help="Most answers, in all.")
-@click.option("--concurrency", type=click.IntRange(1), default=8, show_default=True)
+@click.option("--concurrency", type=click.IntRange(1, 1000), default=8, show_default=True)
 @click.option("--max-tokens", type=click.IntRange(1), help="Longest answer, tokens.")
 @prices_option("Default: what the endpoint says a call cost, else genai-prices if it is installed.")
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--seed", type=SEED, default=0, show_default=True)
 @click.option("--dry-run", is_flag=True, help="Say how many calls it would be, and about how much.")
 def collect_command(
     questions: Path,

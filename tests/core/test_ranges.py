@@ -1,0 +1,93 @@
+"""Absurd numbers are refused, or said to be, before the work."""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+import pytest
+
+from avengers_core import bulk, evaluate, fit, load_records
+from avengers_core.collecting import collect
+from avengers_core.embedders import CallableEmbedder
+from avengers_core.evaluation.studies import Setting, settings_for
+from avengers_core.fitting.clustering import cluster
+from avengers_core.ranges import check_whole
+from avengers_core.records.splitting import split_records
+
+
+def unasked(_texts):
+    pytest.fail("the work has begun")
+
+
+NOBODY = CallableEmbedder(unasked, id="test/unasked", dim=2)
+ROWS = [{"query": f"q{i}", "records": {"a": 1}} for i in range(9)]
+
+
+@pytest.mark.parametrize(
+    ("work", "name"),
+    [
+        (lambda: fit(ROWS, NOBODY, seed=-1), "seed"),
+        (lambda: fit(ROWS, NOBODY, seed=2**32), "seed"),
+        (lambda: fit(ROWS, NOBODY, 2.5), "n_clusters"),
+        (lambda: fit(ROWS, NOBODY, n_init=0), "n_init"),
+        (lambda: bulk.fit(ROWS, NOBODY, workers=10_000), "workers"),
+        (lambda: bulk.fit(ROWS, NOBODY, workers=0), "workers"),
+        (lambda: split_records(load_records(ROWS), seed=-1), "seed"),
+        (lambda: collect(["q"], {"m": unasked}, "exact", concurrency=100_000), "concurrency"),
+        (lambda: collect(["q"], {"m": unasked}, "exact", seed=-1), "seed"),
+        (lambda: settings_for("beta", load_records(ROWS), Setting(), range(10**9)), "experiments"),
+        (lambda: settings_for("beta", load_records(ROWS), Setting(), [-1]), "seed"),
+    ],
+)
+def test_a_number_out_of_range_is_refused_before_the_work(work, name):
+    with pytest.raises(ValueError, match=name):
+        work()
+
+
+def test_numbers_of_an_evaluation(toy_router, toy_rows, toy_report):
+    with pytest.raises(ValueError, match="alphas"):
+        evaluate(toy_router, toy_rows, (i / 1e7 for i in range(10**7)))
+    for wrong in ({"resamples": 10**9}, {"resamples": 0}, {"level": 1.5}, {"seed": -1}):
+        with pytest.raises(ValueError, match=next(iter(wrong))):
+            toy_report.intervals(**wrong)
+
+
+def test_generators_of_seeds_count_for_every_value(toy_rows):
+    made = settings_for("beta", load_records(toy_rows), Setting(), iter([1, 2]), [1.0, 2.0])
+    assert [(s.value, s.seed) for s in made] == [(1.0, 1), (1.0, 2), (2.0, 1), (2.0, 2)]
+
+
+def test_more_clusters_than_queries_are_said_to_be_too_many_before_the_work(caplog):
+    said = []
+
+    def embed(texts):
+        said.append(caplog.text)
+        return np.array([[1.0, int(t[1:])] for t in texts])
+
+    artifact = fit(ROWS, CallableEmbedder(embed, id="test/e", dim=2), 100_000, refine=False)
+    assert artifact.n_clusters == len(ROWS)
+    assert "only 9 distinct queries" in said[0]
+    assert caplog.text.count("distinct") == 1
+
+
+def test_much_work_is_said_to_be_before_it(caplog, monkeypatch):
+    monkeypatch.setattr("avengers_core.fitting.plan._MUCH", 9 * 4 * 9)
+    embedder = CallableEmbedder(lambda t: np.eye(9)[: len(t)], id="test/eye", dim=9)
+    for n_init in (9, 10):
+        assert not caplog.records
+        fit(ROWS, embedder, 4, n_init=n_init, refine=False)
+    assert "10 starts of k-means of 9 queries into 4 clusters" in caplog.text
+    assert caplog.records[0].levelno == logging.WARNING
+
+
+def test_a_cluster_for_each_of_many_vectors_takes_no_search():
+    vectors = np.arange(5000, dtype=np.float32).repeat(2).reshape(-1, 2) % 4000
+    assert cluster(vectors, 10**9, 0, 10**9).tolist() == vectors[:4000].tolist()
+
+
+@pytest.mark.parametrize("value", [True, 1.0, "1", None, 0, 4])
+def test_what_is_no_whole_number_in_the_range(value):
+    with pytest.raises(ValueError, match="from 1 to 3"):
+        check_whole("n", value, 1, 3)
+    check_whole("n", np.int64(3), 1, 3)
