@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 from sklearn.cluster import KMeans
-from timing import LONG, SHORT, USUAL, Row, in_turn
+from timing import LONG, SHORT, USUAL, Row, fresh, in_turn
 
 from avengers_core import Router, RouterArtifact, fit, load_records
 from avengers_core.artifact.artifact import ArtifactInfo
@@ -64,8 +64,8 @@ def one_query() -> Iterator[Row]:
     routers = {"shipped": Router.default(), "fitted": Router(fit(SAMPLE))}
     for (name, router), text in itertools.product(routers.items(), (SHORT, USUAL, LONG)):
         routed, embedded = in_turn(
-            lambda router=router, text=text: router.route(text, alpha=0.4),
-            lambda router=router, text=text: router.embedder.embed([text]),
+            lambda router=router, text=text: router.route(fresh(text), alpha=0.4),
+            lambda router=router, text=text: router.embedder.embed([fresh(text)]),
             rounds=200,
             repeat=20,
         )

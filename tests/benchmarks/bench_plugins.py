@@ -24,7 +24,7 @@ from llama_index.core.llms import (
     LLMMetadata,
 )
 from llama_index.core.llms.callbacks import llm_chat_callback
-from timing import SHORT, USUAL, Row, in_turn
+from timing import SHORT, USUAL, Row, fresh, in_turn
 
 from avengers_core import Router
 from avengers_langchain import AvengersChatModel
@@ -132,9 +132,9 @@ def _added(framework: str, text: str, ways: dict[str, tuple[Call, Call]]) -> Ite
     embedder = Router.default().embedder
     for name, (direct, routed) in ways.items():
         alone, through, embedded = in_turn(
-            lambda direct=direct: direct(text),
-            lambda routed=routed: routed(text),
-            lambda: embedder.embed([text]),
+            lambda direct=direct: direct(fresh(text)),
+            lambda routed=routed: routed(fresh(text)),
+            lambda: embedder.embed([fresh(text)]),
             rounds=1000,
         )
         what = f"added to {framework} {name}, {len(text)} characters / the embedder alone"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import platform
 import statistics
@@ -22,6 +23,15 @@ USUAL = (
     "it catch up? Show each step, and say which assumptions you make about the stops between."
 )
 LONG = " ".join([USUAL] * 3)
+
+
+_NUMBERS = itertools.count(100_000)
+
+
+def fresh(text: str) -> str:
+    """A text as long as this one that nobody has asked before: a router knows those of lately."""
+    number = str(next(_NUMBERS))
+    return text[: -len(number)] + number
 
 
 class Row(NamedTuple):
