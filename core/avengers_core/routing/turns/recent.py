@@ -42,6 +42,9 @@ class RecentVectors:
             KeyError: one that was known is not any more; all have to be embedded.
         """
         found = dict(zip(missing, vectors, strict=True))
+        if len(found) == len(texts):
+            self._keep(found)
+            return vectors
         young, old = self._young, self._old
         for text in texts:
             if text not in found:
