@@ -54,6 +54,20 @@ class Embedder(Protocol):
         ...
 
 
+def close(embedder: Embedder) -> None:
+    """Close the connections of an embedder that has a method for it."""
+    if callable(closing := getattr(embedder, "close", None)):
+        closing()
+
+
+async def aclose(embedder: Embedder) -> None:
+    """:func:`close`, from inside an event loop."""
+    if callable(closing := getattr(embedder, "aclose", None)):
+        await closing()
+    else:
+        close(embedder)
+
+
 EmbedderSpec: TypeAlias = str | Embedder | Callable[[list[str]], Any] | Any
 """What :func:`avengers_core.embedders.resolve_embedder` makes an embedder of."""
 

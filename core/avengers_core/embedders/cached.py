@@ -9,8 +9,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from typing_extensions import Self
 
-from avengers_core.embedders.base import Embedder, EmbedderSpec, Vectors, as_rows, as_texts
+from avengers_core.embedders.base import (
+    Embedder,
+    EmbedderSpec,
+    Vectors,
+    aclose,
+    as_rows,
+    as_texts,
+    close,
+)
 from avengers_core.embedders.resolve import resolve_embedder
 from avengers_core.embedders.store import VectorStore
 from avengers_core.errors import EmbedderError
@@ -94,6 +103,26 @@ class CachedEmbedder:
             await asyncio.to_thread(self._store.put, new)
             found |= new
         return self._assemble([found[keys[text]] for text in texts])
+
+    def close(self) -> None:
+        """Close the connections of the inner embedder; the file is only open while it is used."""
+        close(self.embedder)
+
+    async def aclose(self) -> None:
+        """:meth:`close`, from inside an event loop."""
+        await aclose(self.embedder)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
 
     def _keys(self, texts: list[str]) -> dict[str, bytes]:
         space = hashlib.sha256(self.embedder.id.encode())

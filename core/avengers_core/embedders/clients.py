@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from avengers_core.errors import EmbedderError
+from avengers_core.lazy import cached_property
 from avengers_core.redaction import Secrets, describe, secrets_of_url
 
 if TYPE_CHECKING:
@@ -17,6 +18,32 @@ DEFAULT_URL = "https://api.openai.com/v1"
 _VARIABLES = ("EMBEDDING_BASE_URL", "EMBEDDING_API_KEY", "OPENAI_BASE_URL", "OPENAI_API_KEY")
 _NO_KEY = "none"
 _MALFORMED = "(malformed URL)"
+
+
+class _Made:
+    """The clients of one process, on connections that are closed together.
+
+    Args:
+        options: of the clients.
+    """
+
+    def __init__(self, options: Mapping[str, Any]) -> None:
+        self._options = options
+        from avengers_core.connections import Connections
+
+        self.connections = Connections()
+
+    @cached_property
+    def blocking(self) -> OpenAI:
+        from openai import OpenAI
+
+        return OpenAI(**self._options, http_client=self.connections.blocking)
+
+    @cached_property
+    def asynchronous(self) -> AsyncOpenAI:
+        from openai import AsyncOpenAI
+
+        return AsyncOpenAI(**self._options, http_client=self.connections.asynchronous)
 
 
 class Clients:
@@ -41,9 +68,7 @@ class Clients:
         self._timeout = timeout
         self._max_retries = max_retries
         # By process: a connection shared with a forked child would mix up the answers.
-        self._sync: dict[int, OpenAI] = {}
-        # By event loop: a connection cannot outlive the loop that it was opened in.
-        self._async: dict[asyncio.AbstractEventLoop, AsyncOpenAI] = {}
+        self._made: dict[int, _Made] = {}
 
     @property
     def url(self) -> str:
@@ -51,39 +76,37 @@ class Clients:
         return _public(self._credentials()[0])
 
     def blocking(self) -> OpenAI:
-        """The client of this process.
+        """The client of this process for calls without an event loop.
 
         Raises:
             EmbedderError: there is no key.
         """
-        from openai import DefaultHttpxClient, OpenAI
-
-        client = self._sync.get(os.getpid())
-        if client is None:
-            options = self._options()
-            http = DefaultHttpxClient(timeout=self._timeout)
-            # Two threads may come here at once; they end up with the same one.
-            client = self._sync.setdefault(os.getpid(), OpenAI(**options, http_client=http))
-        return client
+        return self._here().blocking
 
     def asynchronous(self) -> AsyncOpenAI:
-        """The client of the running event loop.
+        """The client of this process for calls in any event loop.
 
         Raises:
             EmbedderError: there is no key.
         """
-        from openai import AsyncOpenAI, DefaultAsyncHttpxClient
+        return self._here().asynchronous
 
-        loop = asyncio.get_running_loop()
-        client = self._async.get(loop)
-        if client is None:
-            options = self._options()
-            for other in [known for known in self._async if known.is_closed()]:
-                self._async.pop(other, None)
-            # The library's own, when dropped, would try to close itself in whatever loop runs.
-            http = DefaultAsyncHttpxClient(timeout=self._timeout)
-            client = self._async[loop] = AsyncOpenAI(**options, http_client=http)
-        return client
+    def _here(self) -> _Made:
+        made = self._made.get(os.getpid())
+        if made is None:
+            # Two threads may come here at once; they end up with the same ones.
+            made = self._made.setdefault(os.getpid(), _Made(self._options()))
+        return made
+
+    def close(self) -> None:
+        """Close the connections of this process; a later request opens new ones."""
+        if (made := self._made.pop(os.getpid(), None)) is not None:
+            made.connections.close()
+
+    async def aclose(self) -> None:
+        """:meth:`close`, from inside an event loop."""
+        if (made := self._made.pop(os.getpid(), None)) is not None:
+            await made.connections.aclose()
 
     def describe(self, error: Exception) -> str:
         """An error of the client on one line, without the key."""
@@ -134,7 +157,7 @@ class Clients:
         return url, key or ""
 
     def __getstate__(self) -> dict[str, Any]:
-        state = self.__dict__ | {"_api_key": None, "_sync": {}, "_async": {}}
+        state = self.__dict__ | {"_api_key": None, "_made": {}}
         if self._base_url is not None:
             state["_base_url"] = _public(self._base_url)
         elif (url := self._credentials()[0]) == _public(url):

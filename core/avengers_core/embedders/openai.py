@@ -9,6 +9,7 @@ from concurrent.futures import CancelledError, ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
+from typing_extensions import Self
 
 from avengers_core.embedders.base import Vectors, as_texts, as_unit_rows
 from avengers_core.embedders.clients import Clients
@@ -160,6 +161,30 @@ class OpenAIEmbedder:
         if self._dim is None:
             await self._arun(["dimension"])
         return self._assemble(len(texts), batches, parts, self.dim)
+
+    def close(self) -> None:
+        """Close the connections; those of event loops that run elsewhere are closed there.
+
+        A later use opens new ones. Whoever does not call this has them closed when the embedder is
+        dropped, or with the event loop that they were opened in.
+        """
+        self._clients.close()
+
+    async def aclose(self) -> None:
+        """:meth:`close`, from inside an event loop, whose connections are closed at the end."""
+        await self._clients.aclose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
 
     def _batches(self, texts: list[str]) -> list[tuple[list[int], list[str]]]:
         """The texts to send, with their positions, in groups of a bounded size."""

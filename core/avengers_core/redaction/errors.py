@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
-from avengers_core.redaction.finding import secrets_of_environment, secrets_sent
+from avengers_core.redaction.finding import attribute, secrets_of_environment, secrets_sent
 from avengers_core.redaction.known import NO_SECRETS, Secrets
 from avengers_core.redaction.shapes import redacted
 
@@ -19,6 +19,7 @@ _READ = 1_000_000  # of it, where known secrets are looked for
 _SEARCHED = 20_000  # and where patterns are
 _DEEPEST = 6  # lists in lists of what an error is made of
 _MOST = 50  # errors in a chain
+_OF_CONTENT = ("content-length", "content-encoding", "transfer-encoding")  # as it was sent
 # What errors made in C keep besides their arguments.
 _KEPT = ("object", "filename", "filename2", "strerror", "reason", "msg", "doc", "text", "name")
 
@@ -105,12 +106,41 @@ def _mask(error: BaseException, clean: Callable[[str], str]) -> bool:
             masked = _masked(value, clean)
             if masked != value:
                 setattr(error, name, masked)
+    response = getattr(error, "response", None)
+    masked = _masked_response(response, clean)
+    if masked is not response:
+        error.response = masked  # type: ignore[attr-defined]
     # A group shows others, which are looked at themselves.
     alone = traceback.TracebackException(type(error), error, None, compact=True)
     shown = ["".join(alone.format_exception_only())]
     if not hasattr(error, "exceptions"):
         shown.append(repr(error))
     return all(clean(text) == text[:_SEARCHED] for text in shown)
+
+
+def _masked_response(response: Any, clean: Callable[[str], str]) -> Any:
+    """The response that an error is of, which traces show too; None where it cannot be masked."""
+    headers = getattr(response, "headers", None) or {}
+    if response is None or not isinstance(headers, Mapping):
+        return response
+    text = None
+    with suppress(Exception):  # nobody has read it, so nobody shows it
+        text = response.text
+    texts = [str(part) for part in (text, getattr(response, "reason_phrase", None)) if part]
+    texts += [str(value) for value in headers.values()]
+    if all(clean(each) == each[:_SEARCHED] for each in texts):
+        return response
+    if type(response).__module__.partition(".")[0] != "httpx":
+        return None
+    kept = {k: clean(str(v)) for k, v in headers.items() if k.lower() not in _OF_CONTENT}
+    reason = clean(response.reason_phrase).encode("ascii", "replace")
+    return type(response)(
+        response.status_code,
+        headers=kept,
+        content=None if text is None else clean(text).encode(),
+        request=attribute(response, "request"),
+        extensions={"reason_phrase": reason},
+    )
 
 
 def _masked(value: Any, clean: Callable[[str], str], depth: int = 0) -> Any:

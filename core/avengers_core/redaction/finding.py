@@ -70,19 +70,20 @@ def secrets_sent(error: BaseException) -> Secrets:
     Clients that are made like httpx, requests or aiohttp have the request in their errors.
     """
     values: list[str] = []
-    for holder in (error, _of(error, "response")):
+    for holder in (error, attribute(error, "response")):
         for name in ("request", "request_info"):
-            request = _of(holder, name)
-            headers = _of(request, "headers")
+            request = attribute(holder, name)
+            headers = attribute(request, "headers")
             if isinstance(headers, Mapping):
                 values += of_headers(headers.items())
-            for address in (_of(request, "url"), _of(request, "real_url")):
+            for address in (attribute(request, "url"), attribute(request, "real_url")):
                 if address is not None:
                     values += of_url(str(address))
     return Secrets(values)
 
 
-def _of(thing: Any, name: str) -> Any:
+def attribute(thing: Any, name: str) -> Any:
+    """An attribute, or None where there is none or it raises."""
     with suppress(Exception):  # an error that has no request raises another
         return getattr(thing, name, None)
     return None

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-from typing_extensions import Unpack
+from typing_extensions import Self, Unpack
 
 from avengers_core.artifact.artifact import RouterArtifact
+from avengers_core.embedders.base import aclose, close
 from avengers_core.embedders.surface import surface
 from avengers_core.embedders.tokens import n_cut
 from avengers_core.errors import ArtifactError
@@ -119,6 +120,28 @@ class Router:
             # Without a lock, which a forked child might find taken; two threads may each make one.
             self._embedder = _embedder_of(self.engine.artifact)
         return self._embedder
+
+    def close(self) -> None:
+        """Close the connections of the embedder, if it has any; a later use opens new ones."""
+        if self._embedder is not None:
+            close(self._embedder)
+
+    async def aclose(self) -> None:
+        """:meth:`close`, from inside an event loop, whose connections are closed at the end."""
+        if self._embedder is not None:
+            await aclose(self._embedder)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
 
     def __repr__(self) -> str:
         return f"<Router: {self.engine.scorer.name}, {self.engine.artifact!r}>"

@@ -2,12 +2,15 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import gc
 import os
 import pickle
 import re
 import threading
+import warnings
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -330,7 +333,31 @@ class TestConnections:
         for text in ("a", "b", "c"):
             vectors = asyncio.run(embedder.aembed([text]))
             np.testing.assert_allclose(vectors, vectors_of([text]), atol=1e-6)
-        assert len(embedder._clients._async) == 1
+
+    @pytest.mark.parametrize("wrap", [lambda e, _: e, CachedEmbedder], ids=["bare", "cached"])
+    async def test_what_is_closed_opens_again(
+        self, make: Any, embed: Any, wrap: Any, tmp_path: Path, vectors_of: Any
+    ) -> None:
+        inner = make()
+        with wrap(inner, tmp_path / "cache.sqlite") as embedder:
+            await embed(embedder, ["a"])
+            blocking = inner._clients.blocking()
+        assert blocking.is_closed()
+        async with embedder:
+            np.testing.assert_allclose(await embed(embedder, ["b"]), vectors_of(["b"]), atol=1e-6)
+            asynchronous = inner._clients.asynchronous()
+        assert asynchronous.is_closed()
+        assert inner._clients.blocking() is not blocking
+
+    def test_what_is_dropped_is_closed(self, make: Any) -> None:
+        embedder = make()
+        embedder.embed(["a"])
+        asyncio.run(embedder.aembed(["a"]))
+        with warnings.catch_warnings(record=True) as warned:
+            warnings.simplefilter("always", ResourceWarning)
+            del embedder
+            gc.collect()
+        assert not [w for w in warned if "127.0.0.1" in str(w.message)]
 
     def test_event_loops_side_by_side(self, make: Any, vectors_of: Any) -> None:
         embedder = make()

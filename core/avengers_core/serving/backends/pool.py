@@ -29,7 +29,7 @@ from avengers_core.serving.resilience.health import BackendHealth
 from avengers_core.serving.watching.exploring import draws
 
 if TYPE_CHECKING:
-    from avengers_core.serving.backends.clients import Clients
+    from avengers_core.connections import Connections
 
 B = TypeVar("B")
 P = TypeVar("P", bound="Pool[Any]")
@@ -187,11 +187,11 @@ class Pool(ABC, Generic[B]):
         return find_endpoint(self.settings.base_url, self.settings.api_key)
 
     @cached_property
-    def clients(self) -> Clients:
+    def clients(self) -> Connections:
         """The HTTP clients of the backends that are made for the endpoint."""
-        from avengers_core.serving.backends.clients import Clients
+        from avengers_core.connections import Connections
 
-        return Clients()
+        return Connections()
 
     def get(self, model: str) -> B:
         """The backend of a model, made on first use.
@@ -294,12 +294,14 @@ class Pool(ABC, Generic[B]):
     # -- the end --
 
     def close(self) -> None:
-        """Close the connections of the backends that are made here."""
+        """Close the connections of the router's embedder and of the backends that are made here."""
+        self.router.close()
         if "clients" in vars(self):
             self.clients.close()
 
     async def aclose(self) -> None:
         """:meth:`close`, from inside an event loop."""
+        await self.router.aclose()
         if "clients" in vars(self):
             await self.clients.aclose()
 

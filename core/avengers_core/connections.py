@@ -1,4 +1,5 @@
-"""HTTP clients for the backends that are made here: one for blocking calls, one an event loop.
+"""HTTP clients for what is made here, backends and embedders: one for blocking calls, one an event
+loop.
 
 A connection cannot outlive the event loop that it was opened in: with a single client, the calls
 of a second ``asyncio.run`` fail with "Event loop is closed".
@@ -8,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
+from contextlib import suppress
 from typing import Any
 
 import httpx
@@ -16,13 +18,13 @@ from openai import DefaultAsyncHttpxClient, DefaultHttpxClient
 from avengers_core.lazy import cached_property
 
 
-class Clients:
-    """The HTTP clients of one pool of backends, made on first use and closed together."""
+class Connections:
+    """HTTP clients that are made on first use and closed together; a later use opens new ones."""
 
     @cached_property
     def blocking(self) -> httpx.Client:
         """For calls without an event loop."""
-        return DefaultHttpxClient()
+        return _BlockingClient()
 
     @cached_property
     def asynchronous(self) -> LoopwiseClient:
@@ -42,6 +44,14 @@ class Clients:
         if (client := vars(self).pop("asynchronous", None)) is not None:
             await client.aclose()
         self.close()
+
+
+class _BlockingClient(DefaultHttpxClient):
+    """A client whose connections are closed when nobody has it any more."""
+
+    def __del__(self) -> None:
+        with suppress(Exception):  # at its end Python takes things apart in any order
+            self.close()
 
 
 class LoopwiseClient(httpx.AsyncClient):
