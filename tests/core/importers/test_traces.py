@@ -247,3 +247,25 @@ def test_scores_on_another_scale_are_not_taken_for_shares(tmp_path):
     assert len(load_records(import_records(file, scale=(1, 5)))) == 5
     kept = load_records(import_records(file, scale=(0, 1)))
     assert (len(kept), len(kept.problems)) == (1, 4)
+
+
+def test_a_spend_log_without_messages_is_told_apart(tmp_path):
+    call = {
+        "request_id": "a",
+        "call_type": "acompletion",
+        "model": "gpt-4o",
+        "spend": 0.001,
+        "status": "success",
+        "messages": "{}",
+        "proxy_server_request": "{}",
+    }
+    sent = json.dumps({"messages": [{"role": "user", "content": "Who wrote it?"}]})
+    file = write(
+        tmp_path / "spend.jsonl",
+        [call, {**call, "request_id": "b"} | {"proxy_server_request": sent}],
+    )
+    grades = write(tmp_path / "grades.jsonl", [{"request_id": i, "score": 1} for i in "ab"])
+    records = load_records(import_records(file, feedback=grades))
+    assert [r.query for r in records] == ["Who wrote it?"]
+    (problem,) = records.problems
+    assert "store_prompts_in_spend_logs" in problem.reason

@@ -70,4 +70,9 @@ def _question(row: Row) -> str:
     for value in sent:
         if question := find_question(value):
             return question
+    if not parsed(row.get("messages")):
+        raise ValueError(
+            "it holds no messages, which LiteLLM keeps where general_settings has "
+            "store_prompts_in_spend_logs"
+        )
     return question_of(row.get("messages"))
