@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
@@ -315,6 +316,24 @@ class RoutingDecision:
             "clusters": [c.to_dict() for c in self.clusters],
         }
 
+    def packed(self) -> RoutingDecision:
+        """The same, without the plausible scores, in a few objects.
+
+        Of the many that candidates are, those that wait for a log would have the garbage collector
+        look at all that is there, again and again.
+        """
+        packed = RoutingDecision.__new__(RoutingDecision)
+        # A flat tuple of numbers and texts is none of the collector's business.
+        candidates = tuple(chain.from_iterable(self.candidates))
+        vars(packed).update(
+            {
+                **vars(self),
+                "_candidates": partial(_unpacked, candidates),
+                "_plausible_scores": None,
+            }
+        )
+        return packed
+
     def _rows(self) -> list[tuple[str, str, str, str, str]]:
         return [
             (
@@ -354,6 +373,11 @@ class RoutingDecision:
             )
         lines += [f"not eligible: {model}: {reason}" for model, reason in self.ineligible.items()]
         return [one_line(line) for line in lines]
+
+
+def _unpacked(flat: Sequence[Any]) -> tuple[Candidate, ...]:
+    fields = [iter(flat)] * len(Candidate._fields)
+    return tuple(map(Candidate._make, zip(*fields, strict=True)))
 
 
 def usd(cost: float | None) -> str:

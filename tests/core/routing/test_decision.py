@@ -181,3 +181,11 @@ def test_columns_line_up(rows):
 def test_equal_decisions_have_the_same_hash():
     assert decision() == decision()
     assert len({decision(), decision(), decision(alpha=0.1)}) == 2
+
+
+def test_a_packed_decision_is_the_same() -> None:
+    whole = decision(n=2, prompt_tokens=5)
+    packed = whole.packed()
+    assert packed == whole
+    assert packed.candidates == whole.candidates
+    assert packed.models == whole.models

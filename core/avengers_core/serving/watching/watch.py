@@ -58,6 +58,11 @@ class Watch:
         id: of the call.
     """
 
+    __slots__ = (
+        *("id", "_begun", "_decision", "_over", "_question", "_router", "_span", "_time"),
+        "_watching",
+    )
+
     def __init__(
         self, watching: Watching, router: Router, question: str, decision: RoutingDecision
     ) -> None:
@@ -97,6 +102,7 @@ class Watch:
         if self._span is not None:
             self._span.end(outcome, self._watching.secrets())
         if self._watching.log is not None:
+            self._decision = self._decision.packed()
             # Not the error, which holds frames and all that is in them.
             self._watching.log.put(partial(self._row, outcome._replace(error=None), seconds))
 
