@@ -38,6 +38,10 @@ from stub_server import StubServer  # noqa: E402
 from avengers_core import Router  # noqa: E402
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.get_closest_marker("early") is None)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _one_tls_context() -> Iterator[None]:
     """Tests make clients by the thousand, and reading all certificates is most of the work of one.

@@ -16,6 +16,8 @@ from avengers_core.scanning import on_ray
 
 pytest.importorskip("ray")
 
+pytestmark = pytest.mark.early
+
 DYING = """
 import os, signal
 from pathlib import Path
