@@ -18,10 +18,12 @@ from llama_index.core.base.llms.types import (
 from llama_index.core.bridge.pydantic import BaseModel
 
 from avengers_core.routing.decision import RoutingDecision
-from avengers_core.serving.answering import Answering, Vote, answering, text_key
+from avengers_core.serving.answering import Answering
+from avengers_core.serving.ensemble import Vote, answering
 from avengers_core.serving.plan import Plan
 from avengers_core.serving.resilience.failover import Attempt
 from avengers_core.serving.settings import OF_A_CALL
+from avengers_core.serving.voting import text_key
 from avengers_core.serving.watching.outcome import Tokens
 from avengers_llamaindex.arguments import OF_TEMPLATES, accepted
 from avengers_llamaindex.backends import Backends

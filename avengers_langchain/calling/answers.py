@@ -11,9 +11,11 @@ from langchain_core.messages.ai import add_usage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 
 from avengers_core.routing.decision import RoutingDecision
-from avengers_core.serving.answering import Answering, Vote, answering, text_key
+from avengers_core.serving.answering import Answering
+from avengers_core.serving.ensemble import Vote, answering
 from avengers_core.serving.plan import Plan
 from avengers_core.serving.resilience.failover import Attempt
+from avengers_core.serving.voting import text_key
 from avengers_core.serving.watching.outcome import Tokens
 from avengers_langchain.backends import Backends
 from avengers_langchain.calling.calls import Call, as_chunk

@@ -1,4 +1,4 @@
-"""One call answered: by the first candidate that can, or by the majority of several answers.
+"""One call answered, by the first candidate that can.
 
 The four forms (plain or streamed, blocking or asynchronous) of the one loop over the candidates of
 a decision. A plugin says how a backend is asked and how its answer is marked.
@@ -6,8 +6,6 @@ a decision. A plugin says how a backend is asked and how its answer is marked.
 
 from __future__ import annotations
 
-import asyncio
-import json
 import logging
 import sys
 from abc import ABC, abstractmethod
@@ -21,23 +19,16 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from contextvars import copy_context
-from dataclasses import dataclass
-from functools import reduce
 from inspect import isawaitable
-from operator import add
 from typing import Any, Protocol
 
-from avengers_core.errors import AllBackendsFailedError, EmptyResponseError
+from avengers_core.errors import EmptyResponseError
 from avengers_core.routing.decision import RoutingDecision
 from avengers_core.serving.backends.pool import Pool
 from avengers_core.serving.plan import Plan
 from avengers_core.serving.resilience.failover import Attempt, Failover
-from avengers_core.serving.voting import answer_key, ballots, elect, voted_report
 from avengers_core.serving.watching.outcome import Outcome, Tokens
-from avengers_core.serving.watching.watch import Watch
 
 logger = logging.getLogger(__name__)
 
@@ -305,134 +296,3 @@ class Answering(ABC):
             report["explored"] = self.decision.explored
             report["propensity"] = self.failover.chance(model)
         return report
-
-
-@dataclass
-class Vote:
-    """Several answers to one call, at once, and the one that most of them agree on.
-
-    It has the methods of :class:`Answering`. Backends that fail do not vote. A stream is one chunk,
-    for the winner is not known before the last answer is there.
-
-    Attributes:
-        ballots: one for each answer; their method gives whole answers.
-        watch: follows the call, where anybody wants to know of it.
-    """
-
-    ballots: Sequence[Answering]
-    watch: Watch | None = None
-
-    def run(self) -> Any:
-        """The majority's answer.
-
-        Raises:
-            AllBackendsFailedError: no backend answered at all.
-            Exception: a bad request, as for a single answer.
-        """
-        with self._watched():
-            with ThreadPoolExecutor(len(self.ballots)) as pool:
-                # Each thread gets the caller's context: its hint, its collectors, its span.
-                cast = [pool.submit(copy_context().run, _cast, ballot) for ballot in self.ballots]
-            return self._elected([answer.result() for answer in cast])
-
-    async def arun(self) -> Any:
-        """:meth:`run`, asynchronously."""
-        with self._watched():
-            casting = [asyncio.ensure_future(_acast(ballot)) for ballot in self.ballots]
-            try:
-                return self._elected(await asyncio.gather(*casting))
-            finally:
-                for task in casting:  # if one of them raised, nobody waits for the others
-                    task.cancel()
-
-    def stream(self) -> Iterator[Any]:
-        """:meth:`run` as a stream of one chunk."""
-        return iter([self.run()])
-
-    async def astream(self) -> AsyncIterator[Any]:
-        """:meth:`stream`, asynchronously."""
-        answer = await self.arun()
-
-        async def one() -> AsyncGenerator[Any, None]:
-            yield answer
-
-        return one()
-
-    @contextmanager
-    def _watched(self) -> Iterator[None]:
-        watch = self.watch
-        if watch is None:
-            yield
-            return
-        try:
-            with watch.current():
-                yield
-        except Exception as error:
-            tried = [failure for ballot in self.ballots for failure in ballot.failover.tried]
-            watch.over(Outcome(None, tried=tried, error=error))
-            raise
-
-    def _elected(self, answers: Sequence[Any]) -> Any:
-        cast = [
-            (ballot, answer)
-            for ballot, answer in zip(self.ballots, answers, strict=True)
-            if not isinstance(answer, AllBackendsFailedError)
-        ]
-        if not cast:
-            raise AllBackendsFailedError(
-                "\n".join(dict.fromkeys(map(str, answers))),
-                tuple(tried for error in answers for tried in error.tried),
-            )
-        given = [answer for _, answer in cast]
-        election = elect([ballot.says(answer) for ballot, answer in cast])
-        facts = voted_report([ballot.facts for ballot, _ in cast], election)
-        if self.watch is not None:
-            facts |= self.watch.facts
-            costs = [ballot.cost(ballot.facts["model"]) for ballot, _ in cast]
-            known = [cost for cost in costs if cost is not None]
-            self.watch.over(
-                Outcome(
-                    facts["model"],
-                    reduce(add, [ballot.tokens for ballot, _ in cast]),
-                    sum(known) if len(known) == len(costs) else None,
-                    tried=[failed for ballot in self.ballots for failed in ballot.failover.tried],
-                )
-            )
-        return cast[election.winner][0].merged(given, election.winner, facts)
-
-
-def answering(
-    make: Callable[[RoutingDecision, bool], Answering], plan: Plan, decision: RoutingDecision
-) -> Answering | Vote:
-    """Who answers a call: one, or by majority.
-
-    Args:
-        make: makes an :class:`Answering` for a decision; told whether it is one of several.
-        plan: says how many.
-        decision: the ranking.
-    """
-    if plan.votes is None or plan.votes == 1:
-        return make(decision, False)
-    each = ballots(decision, plan.votes, plan.vote_over)
-    return Vote([make(ballot, True) for ballot in each], plan.watch(decision))
-
-
-def _cast(ballot: Answering) -> Any:
-    try:
-        return ballot.run()
-    except AllBackendsFailedError as error:
-        return error
-
-
-async def _acast(ballot: Answering) -> Any:
-    try:
-        return await ballot.arun()
-    except AllBackendsFailedError as error:
-        return error
-
-
-def text_key(text: str, calls: Sequence[tuple[str, Any]] = ()) -> str:
-    """What a message says: the tools that it calls, if it does, else its answer."""
-    if calls:
-        return json.dumps(calls, sort_keys=True, default=str)
-    return answer_key(text)

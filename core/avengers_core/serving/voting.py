@@ -7,6 +7,7 @@ many models take part).
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -124,3 +125,10 @@ def voted_report(reports: Sequence[Mapping[str, Any]], election: Election) -> di
         "votes": election.votes,
         "ballots": [report["model"] for report in reports],
     }
+
+
+def text_key(text: str, calls: Sequence[tuple[str, Any]] = ()) -> str:
+    """What a message says: the tools that it calls, if it does, else its answer."""
+    if calls:
+        return json.dumps(calls, sort_keys=True, default=str)
+    return answer_key(text)
