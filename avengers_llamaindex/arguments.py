@@ -58,7 +58,7 @@ def accepted(
     if method in OF_TEMPLATES:
         return _of_template(args, kwargs, model, backend)
     if "chat_with_tools" in method:
-        return _of_tools(args, kwargs, target_of(model, backend), backend)
+        return _of_tools(args, kwargs, target_of(model, backend, tools=True), backend)
     plain = not method.endswith("chat") or is_plain(args[0])
     if plain and not kwargs:
         return args, kwargs

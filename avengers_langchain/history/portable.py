@@ -36,13 +36,17 @@ def portable(
     """
     dialect = target.dialect
     own = [
-        isinstance(message, AIMessage) and is_own(message, writer_of(message), target)
+        isinstance(message, AIMessage)
+        and is_own(message, writer_of(message), target)
+        and not (target.tells_all_calls and message.tool_calls)
         for message in messages
     ]
     if _goes_as_it_is(messages, own):
         return list(messages)
     turns = [turn_of(m, dialect, is_its) for m, is_its in zip(messages, own, strict=True)]
-    return [message_of(turn) for turn in carried_over(turns, dialect)]
+    return [
+        message_of(turn) for turn in carried_over(turns, dialect, tell_calls=target.tells_all_calls)
+    ]
 
 
 def _goes_as_it_is(messages: Sequence[BaseMessage], own: Sequence[bool]) -> bool:

@@ -107,6 +107,7 @@ def _given(content: Any, dialect: Dialect, role: Role) -> tuple[tuple[Part, ...]
         if told:
             parts.append(told)
     exact &= dialect.empty_messages or all(p.strip() for p in parts if isinstance(p, str))
+    exact &= dialect.text_lists or not all(isinstance(part, str) for part in parts)
     return tuple(p for p in parts if not isinstance(p, str) or p.strip()), exact
 
 

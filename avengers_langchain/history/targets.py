@@ -53,7 +53,8 @@ def target_of(
     if (backend.profile or {}).get("mid_conversation_system_messages"):
         dialect = replace(dialect, system_in_middle="before answers")
     reads = bool(_classes(backend) & _READ_REASONING)
-    return Target(model, dialect, name or None, reads_reasoning=reads)
+    tools = bool((arguments or {}).get("tools"))
+    return Target(model, dialect, name or None, reads_reasoning=reads, tools=tools)
 
 
 def _remote_name(backend: BaseChatModel) -> str:

@@ -43,8 +43,10 @@ def portable(
         if own and target.wants_reasoning and not target.reads_reasoning and calls_of(message):
             # Without it, its own call is refused, too.
             own = dialect.foreign_calls == "told" and bool(reasoning_of(message))
+        own = own and not (target.tells_all_calls and calls_of(message))
         turns.append(turn_of(message, dialect, own))
-    return [message_of(turn, target) for turn in carried_over(turns, dialect)]
+    carried = carried_over(turns, dialect, tell_calls=target.tells_all_calls)
+    return [message_of(turn, target) for turn in carried]
 
 
 def _goes_as_it_is(

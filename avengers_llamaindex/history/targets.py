@@ -28,12 +28,13 @@ _NOTHING: frozenset[str] = frozenset()
 _KEEPS_REASONING = "KeylessOpenAILike"  # and writes it back itself
 
 
-def target_of(model: str, backend: BaseLLM) -> Target:
+def target_of(model: str, backend: BaseLLM, *, tools: bool = False) -> Target:
     """A backend as the target of a history.
 
     Args:
         model: what the router calls it.
         backend: the LLM; it is told by its classes, so that no package has to be installed.
+        tools: whether the call defines tools.
     """
     name = getattr(backend, "model", None)
     name = name.removeprefix("models/") if isinstance(name, str) else ""
@@ -41,7 +42,7 @@ def target_of(model: str, backend: BaseLLM) -> Target:
     # These write into the messages that they are given.
     writes = dialect.name == "gemini" or getattr(backend, "cache_idx", None) is not None
     reads = _KEEPS_REASONING in _classes(backend)
-    return Target(model, dialect, name or None, copies=writes, reads_reasoning=reads)
+    return Target(model, dialect, name or None, copies=writes, reads_reasoning=reads, tools=tools)
 
 
 def _classes(backend: BaseLLM) -> set[str]:

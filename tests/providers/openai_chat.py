@@ -2,7 +2,8 @@
 
 The name of a model says whose rules hold: ``mistral...`` Mistral's, ``deepseek...`` those of a
 server that wants its reasoning back, ``google/gemini-3...`` OpenRouter's for a Gemini that signs
-its calls, ``gemini-3...`` Google's own for the same, ``gemma...`` those of a chat template on a
+its calls, ``gemini-3...`` Google's own for the same, ``groq-...`` Groq's and the like, which send
+reasoning and refuse it, ``gemma...`` those of a chat template on a
 local server, any other OpenAI's.
 """
 
@@ -46,6 +47,8 @@ def check(body: Json, model: str) -> None:
     beside |= {"reasoning", "reasoning_details"} if "/" in model else set()
     for i, message in enumerate(messages):
         _check_message(message, f"messages[{i}]", beside)
+        if not model.startswith("gpt"):
+            _check_texts(message, f"messages[{i}]")
     _check_calls(messages, {"extra_content"} if "gemini" in model else set())
     if "deepseek" in model:
         _check_reasoning(messages)
@@ -77,6 +80,14 @@ def _check_message(message: Json, where: str, beside: set[str]) -> None:
             _check_part(part, where)
     if not content and role == "assistant":
         require(message.get("tool_calls"), f"{where}: an assistant message without content")
+
+
+def _check_texts(message: Json, where: str) -> None:
+    """https://github.com/microsoft/foundry-dev-tools/issues/264: a text is a string."""
+    content = message.get("content")
+    if isinstance(content, list) and message["role"] != "assistant":
+        texts = all(part.keys() == {"type", "text"} for part in content)
+        require(not texts, f"{where}: invalid type: sequence, expected a string")
 
 
 def _check_part(part: Json, where: str) -> None:
@@ -199,6 +210,8 @@ def whole(body: Json, model: str, answer: Answer) -> Json:
     message: Json = {"role": "assistant", "content": answer.text or None}
     if "deepseek" in model:
         message["reasoning_content"] = answer.thought
+    if "groq" in model:
+        message["reasoning"] = answer.thought
     if "/gemini-3" in model:
         message |= {"reasoning": answer.thought, "reasoning_details": _details(model)}
     if answer.call:
@@ -219,6 +232,8 @@ def stream(body: Json, model: str, answer: Answer) -> Iterator[str]:
     deltas: list[Json] = [{"role": "assistant", "content": ""}]
     if "deepseek" in model:
         deltas.append({"reasoning_content": answer.thought})
+    if "groq" in model:
+        deltas.append({"reasoning": answer.thought})
     if "/gemini-3" in model:
         thought, signed = _details(model)
         deltas += [

@@ -236,7 +236,7 @@ async def test_awaited_too_everyone_goes_on_with_others(strict: StrictServer) ->
     assert strict.refused == []
 
 
-REASONERS = ["deepseek-v4", "google/gemini-3-pro", "gemini-3-flash"]
+REASONERS = ["deepseek-v4", "google/gemini-3-pro", "gemini-3-flash", "groq-kimi-k2-thinking"]
 
 
 @pytest.mark.parametrize("streamed", [False, True])

@@ -21,6 +21,24 @@ def test_a_nod_and_a_question(turn: str, share: float) -> None:
     assert own_share(turn) == share
 
 
+@pytest.mark.parametrize(
+    "greeting",
+    [
+        "hi",
+        "Hello!",
+        "good morning",
+        "hallo",
+        "Guten Morgen",
+        "salut",
+        "buenos días",
+        "你好",
+        "привет",
+    ],
+)
+def test_a_greeting_asks_nothing(greeting: str) -> None:
+    assert own_share(greeting) < 0.5
+
+
 DOUBTFUL = "maybe with apples"
 
 

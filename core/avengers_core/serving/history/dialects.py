@@ -36,6 +36,7 @@ class Dialect:
         call_id: pattern of the identifiers of tool calls.
         tool_name: pattern of the names of tools.
         speakers: whether messages may carry the name of who speaks.
+        text_lists: whether a text may be given as a list of its parts.
         images: MIME types, None for all; so too for ``files``, ``audio`` and ``video``.
         by_url: kinds of media that may be given by their address.
         upload: pattern of what it calls a file that was uploaded to it.
@@ -48,6 +49,7 @@ class Dialect:
         alternates: the user and the assistant have to take turns.
         user_after_tool: the user may speak directly after the result of a tool.
         ends_with_assistant: the last message may be the assistant's.
+        calls_need_tools: it takes calls only together with definitions of tools.
         foreign_calls: whether tool calls that others made stay calls (``"kept"``); where each
             must carry reasoning that only the target could have written, they are told in words:
             in the loop that is under way, or all of them.
@@ -58,6 +60,7 @@ class Dialect:
     call_id: str = r".+"
     tool_name: str = r"[a-zA-Z0-9_-]{1,64}"
     speakers: bool = True
+    text_lists: bool = True
     images: Set[str] | None = None
     files: Set[str] | None = None
     audio: Set[str] | None = None
@@ -72,6 +75,7 @@ class Dialect:
     alternates: bool = False
     user_after_tool: bool = True
     ends_with_assistant: bool = True
+    calls_need_tools: bool = False
     foreign_calls: ForeignCalls = "kept"
 
     @property
@@ -129,6 +133,7 @@ class Target:
         dialect: what it accepts.
         remote_name: what its provider calls the model, for answers that it gave elsewhere.
         copies: its client writes into the messages that it is given.
+        tools: whether the call defines tools.
         reads_reasoning: its client keeps the reasoning of an answer, so that a call without any had
             none.
     """
@@ -138,6 +143,12 @@ class Target:
     remote_name: str | None = None
     copies: bool = False
     reads_reasoning: bool = False
+    tools: bool = True
+
+    @property
+    def tells_all_calls(self) -> bool:
+        """Whether it takes no calls at all, not even its own."""
+        return self.dialect.calls_need_tools and not self.tools
 
     @property
     def wants_reasoning(self) -> bool:
@@ -175,6 +186,7 @@ OPENAI_COMPATIBLE = Dialect(
     files=_PDF,
     audio=_SOUNDS,
     video=frozenset(),
+    text_lists=False,
     system_in_middle="never",
     one_system=True,
     empty_messages=False,
@@ -223,6 +235,7 @@ BEDROCK = replace(
     by_url=frozenset(),
     upload=None,
     alternates=True,
+    calls_need_tools=True,
 )
 GEMINI = Dialect(
     "gemini",

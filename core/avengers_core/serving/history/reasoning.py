@@ -18,7 +18,8 @@ from avengers_core.serving.history.turns import Role
 CONTENT = "reasoning_content"
 DETAILS = "reasoning_details"
 SIGNED = "extra_content"
-KEPT = (DETAILS, SIGNED)
+READ_ONLY = "reasoning_is_read_only"
+KEPT = (DETAILS, SIGNED, READ_ONLY)
 """What is kept for the server that sent it, beside the text."""
 
 _PIECES = ("text", "summary", "data")  # of an entry, what a stream sends piece by piece
@@ -32,11 +33,14 @@ class Reasoning:
         text: of the thoughts.
         details: the entries of ``reasoning_details``, those of a stream put together.
         signed: identifier of a tool call -> its ``extra_content``.
+        read_only: the text came as ``reasoning``; who sends it so refuses ``reasoning_content``
+            (Groq, Cerebras), or has ``reasoning_details`` for the way back.
     """
 
     text: str = ""
     details: list[dict[str, Any]] = field(default_factory=list)
     signed: dict[str, Any] = field(default_factory=dict)
+    read_only: bool = False
 
     def __bool__(self) -> bool:
         return bool(self.text or self.details or self.signed)
@@ -50,12 +54,12 @@ class Reasoning:
 
     def clear(self) -> None:
         """Forget what is kept."""
-        self.details, self.signed = [], {}
+        self.details, self.signed, self.read_only = [], {}, False
 
     @property
     def kept(self) -> dict[str, Any]:
         """What there is to keep of :data:`KEPT`, by its name."""
-        found = {DETAILS: self.details, SIGNED: self.signed}
+        found = {DETAILS: self.details, SIGNED: self.signed, READ_ONLY: self.read_only}
         return {name: value for name, value in found.items() if value}
 
     def add(self, message: Mapping[str, Any]) -> str:
@@ -70,6 +74,7 @@ class Reasoning:
         fragments = message.get(DETAILS)
         fragments = fragments if isinstance(fragments, list) else ()
         given = message.get(CONTENT) or message.get("reasoning")
+        self.read_only |= bool(given) and not message.get(CONTENT)
         added = given if isinstance(given, str) else ""
         for fragment in fragments:
             if isinstance(fragment, Mapping):
@@ -110,7 +115,7 @@ def written_back(
         kept: what :attr:`Reasoning.kept` gave.
         wants_text: the server wants ``reasoning_content`` with this message, be it empty.
     """
-    if wants_text:
+    if wants_text and not kept.get(READ_ONLY):
         sent[CONTENT] = text
     if details := kept.get(DETAILS):
         sent[DETAILS] = [_stateless(entry) for entry in details]

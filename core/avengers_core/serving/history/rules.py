@@ -17,18 +17,24 @@ _GO_ON = "Go on."
 _UNDERSTOOD = "Understood."
 
 
-def carried_over(turns: Sequence[Turn], dialect: Dialect) -> list[Turn]:
+def carried_over(
+    turns: Sequence[Turn], dialect: Dialect, *, tell_calls: bool = False
+) -> list[Turn]:
     """The turns as the backend accepts them.
 
     Args:
         turns: the conversation. Where ``source`` is set, a turn says just what the framework's
             message says, in a form that the backend's client understands.
         dialect: what the backend accepts.
+        tell_calls: all calls of tools are to be told in words, those of the target's own, too,
+            which then must not be given as such.
 
     Returns:
         The turns to send: the same object where a turn can go as it is; one without ``source``
         where it has to be written anew. What the target itself wrote is never changed.
     """
+    if tell_calls:
+        dialect = replace(dialect, foreign_calls="told")
     steps = _answered(turns, dialect)
     if dialect.foreign_calls != "kept":
         steps = _told(steps, dialect)

@@ -7,6 +7,7 @@ import pytest
 from avengers_core.serving.history import (
     ANTHROPIC,
     ANTHROPIC_THINKING,
+    BEDROCK,
     GEMINI,
     MISTRAL,
     OPENAI,
@@ -15,6 +16,7 @@ from avengers_core.serving.history import (
     TEXT_ONLY,
     Call,
     Media,
+    Target,
     Turn,
     anthropic_dialect,
     carried_over,
@@ -57,6 +59,23 @@ def test_a_call_without_result_gets_one_and_a_result_without_call_is_told() -> N
     assert [turn.role for turn in turns] == ["user", "assistant", "tool", "user"]
     assert "found" in turns[0].parts
     assert turns[2].failed
+
+
+def test_without_tools_some_are_told_all_calls() -> None:
+    """https://github.com/langchain-ai/langchain-aws/issues/591"""
+    call = Call("a", "search", {"query": "x"})
+    turns = [
+        Turn("user", ("Search.",)),
+        Turn("assistant", ("So.",), (call,)),
+        Turn("tool", ("found",), call_id="a"),
+        Turn("user", ("Sum it up.",)),
+    ]
+    assert any(turn.calls for turn in carried_over(turns, BEDROCK))
+    told = carried_over(turns, BEDROCK, tell_calls=True)
+    assert not any(turn.calls or turn.role == "tool" for turn in told)
+    assert "found" in str(told)
+    assert Target("m", BEDROCK, tools=False).tells_all_calls
+    assert not Target("m", BEDROCK).tells_all_calls
 
 
 @pytest.mark.parametrize("dialect", [ANTHROPIC_THINKING, OPENAI_COMPATIBLE_REASONING])
