@@ -34,7 +34,9 @@ class CachedEmbedder:
     New vectors are stored chunk by chunk, so what is done is kept when the embedder fails half
     way. The file only grows; delete it to empty it.
 
-    Safe under threads, processes and forks. Pickles with its embedder and its path.
+    Safe under threads, processes and forks. Pickles with its embedder and its path. A full disk, or
+    a file that is locked or read-only, breaks no call: texts are embedded anew, and the log says so
+    once.
 
     Args:
         embedder: anything that :func:`avengers_core.embedders.resolve_embedder` takes.
@@ -42,7 +44,8 @@ class CachedEmbedder:
         chunk_size: texts to embed before they are stored, at least 1.
 
     Raises:
-        EmbedderError: no embedder, one whose id says nothing, or the file is something else.
+        EmbedderError: no embedder, one whose id says nothing, or the file is damaged or something
+            else.
     """
 
     def __init__(
@@ -78,7 +81,7 @@ class CachedEmbedder:
         """See :meth:`avengers_core.embedders.Embedder.embed`.
 
         Raises:
-            EmbedderError: the embedder failed, or the file cannot be used.
+            EmbedderError: the embedder failed, or the file is damaged.
         """
         texts = as_texts(texts)
         if not texts:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import sqlite3
 import stat
@@ -19,10 +20,16 @@ from avengers_core.embedders.base import Vectors
 from avengers_core.errors import EmbedderError
 from avengers_core.records.names import one_line
 
+logger = logging.getLogger(__name__)
+
 # "AvgE": marks the file as ours, see https://sqlite.org/pragma.html#pragma_application_id
 _APPLICATION = 0x41766745
 _VERSION = 1
-_BUSY_SECONDS = 60.0
+_BUSY_SECONDS = 10.0
+_REST_SECONDS = 60.0  # without a file that was locked for so long
+# Of the text of errors that another time, or other rights, would not bring; Python 3.10 tells no
+# codes. Whatever else there is, the file is damaged.
+_PASSING = ("lock", "busy", "full", "readonly", "disk I/O", "unable to open")
 _WAIT_SECONDS = 0.02
 _KEYS_PER_QUERY = 500  # old SQLite takes 999 variables
 _CHECKSUM = 8
@@ -46,20 +53,25 @@ class VectorStore:
     one transaction of a write-ahead log, so a killed process loses at most the transaction that it
     was in. Each row carries a checksum: a damaged one counts as absent.
 
+    What is stored only saves time, so a file that cannot be used at the moment (a full disk, locked
+    by somebody else, read-only) is done without; the log says so once.
+
     Args:
         path: the file; made, with its folder, if it is not there.
 
     Raises:
-        EmbedderError: the file is something else, or cannot be opened.
+        EmbedderError: the file is damaged or something else, or can never be at this place.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._noticed = False
+        self._rests_until = 0.0
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise EmbedderError(f"the folder of the embedding cache {path}: {error}") from None
-        self._use(lambda connection: None)
+        self._use(lambda connection: None, None)
 
     def get(self, keys: Sequence[bytes]) -> dict[bytes, Vectors]:
         """The vectors of those keys that are there."""
@@ -73,11 +85,12 @@ class VectorStore:
                 rows += connection.execute(query, some).fetchall()
             return rows
 
-        vectors = {key: _unpack(key, blob) for key, blob in self._use(read)}
+        nothing: list[tuple[bytes, object]] = []
+        vectors = {key: _unpack(key, blob) for key, blob in self._use(read, nothing)}
         return {key: vector for key, vector in vectors.items() if vector is not None}
 
     def put(self, vectors: Mapping[bytes, Vectors]) -> None:
-        """Store vectors, all or none."""
+        """Store vectors, all or none; none where the file cannot be used now."""
         rows = [(key, _pack(key, vector)) for key, vector in vectors.items()]
 
         def write(connection: sqlite3.Connection) -> None:
@@ -85,21 +98,36 @@ class VectorStore:
             connection.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?)", rows)
             connection.execute("COMMIT")
 
-        self._use(write)
+        self._use(write, None)
 
-    def _use(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Do some work, all or nothing of it, with a connection of its own."""
+    def __getstate__(self) -> dict[str, object]:
+        return {**self.__dict__, "_rests_until": 0.0}  # another process has another clock
+
+    def _use(self, work: Callable[[sqlite3.Connection], T], otherwise: T) -> T:
+        """Do some work, all or nothing of it, with a connection of its own.
+
+        Args:
+            work: what to do.
+            otherwise: what it comes to where the file cannot be used now.
+        """
+        if time.monotonic() < self._rests_until:
+            return otherwise
         deadline = time.monotonic() + _BUSY_SECONDS
         while True:
             try:
                 with _in_use:
                     return self._try(work)
             except sqlite3.OperationalError as error:
-                # By its text: Python 3.10 does not tell the code.
-                if "lock" in str(error) and time.monotonic() < deadline:
+                locked = "lock" in str(error)
+                if locked and time.monotonic() < deadline:
                     time.sleep(_WAIT_SECONDS)
                     continue
-                raise self._unusable(error) from error
+                if not any(reason in str(error) for reason in _PASSING):
+                    raise self._unusable(error) from error
+                if locked:
+                    self._rests_until = time.monotonic() + _REST_SECONDS
+                self._notice(error)
+                return otherwise
             except (sqlite3.Error, UnicodeDecodeError) as error:  # it may quote damaged names
                 raise self._unusable(error) from error
 
@@ -117,10 +145,18 @@ class VectorStore:
 
     def _unusable(self, error: Exception) -> EmbedderError:
         return EmbedderError(
-            f"the embedding cache {self.path} cannot be used: {one_line(str(error)):.200}. If it "
-            f"is damaged or is another file, delete it or choose another path; if the disk is full "
-            f"or read-only, do without a cache"
+            f"the embedding cache {self.path} is damaged or another file: "
+            f"{one_line(str(error)):.200}; delete it or choose another path"
         )
+
+    def _notice(self, error: Exception) -> None:
+        if not self._noticed:
+            self._noticed = True
+            logger.warning(
+                "the embedding cache %s cannot be used at the moment, and is done without: %s",
+                self.path,
+                one_line(str(error))[:200],
+            )
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
         if not self._is_ours(connection):

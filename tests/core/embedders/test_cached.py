@@ -245,6 +245,61 @@ class TestDamage:
         assert rows(path) == 0
 
 
+class TestAFileThatCannotBeUsedNow:
+    """No call breaks, and it is said once."""
+
+    @pytest.fixture
+    def cached(self, path: Path, counting: Counting) -> CachedEmbedder:
+        cached = CachedEmbedder(counting.embedder, path)
+        cached.embed(["known"])
+        return cached
+
+    @pytest.fixture
+    def check(self, cached: CachedEmbedder, embed: Any, caplog: Any, vectors_of: Any) -> Any:
+        async def check() -> None:
+            texts = [f"text {i}" for i in range(300)]
+            for _ in range(3):
+                np.testing.assert_allclose(await embed(cached, texts), vectors_of(texts), atol=1e-6)
+            (said,) = caplog.records
+            assert str(cached.path) in said.getMessage()
+            assert len(cached.embedder._fn.calls) == 1 + 3
+
+        return check
+
+    async def test_a_full_disk(self, cached: CachedEmbedder, check: Any) -> None:
+        resource = pytest.importorskip("resource")
+        _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (16_384, most))
+        try:
+            await check()
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+        cached.embed(["after"])
+        assert rows(cached.path) == 2, "it is used again"
+
+    async def test_a_lock_that_lasts(
+        self, cached: CachedEmbedder, check: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("avengers_core.embedders.store._BUSY_SECONDS", 0.05)
+        with closing(sqlite3.connect(cached.path)) as other:
+            other.execute("PRAGMA locking_mode = EXCLUSIVE")
+            other.execute("BEGIN EXCLUSIVE")
+            await check()
+        again = pickle.loads(pickle.dumps(cached._store))
+        again.put({b"k": np.ones(32, dtype=np.float32)})
+        assert rows(cached.path) == 2, "another process does not rest"
+
+    @pytest.mark.parametrize("reason", ["attempt to write a readonly database", "disk I/O error"])
+    async def test_what_the_system_refuses(
+        self, reason: str, cached: CachedEmbedder, check: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def refuse(_connection: object) -> None:
+            raise sqlite3.OperationalError(reason)
+
+        monkeypatch.setattr(cached._store, "_prepare", refuse)
+        await check()
+
+
 def test_arguments_are_checked(path: Path, counting: Counting) -> None:
     with pytest.raises(ValueError, match="chunk_size"):
         CachedEmbedder(counting.embedder, path, chunk_size=0)
