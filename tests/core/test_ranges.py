@@ -91,3 +91,20 @@ def test_what_is_no_whole_number_in_the_range(value):
     with pytest.raises(ValueError, match="from 1 to 3"):
         check_whole("n", value, 1, 3)
     check_whole("n", np.int64(3), 1, 3)
+
+
+def test_workers_where_one_process_does_the_work_are_refused():
+    for engine in ("memory", "serial"):
+        with pytest.raises(ValueError, match="workers"):
+            bulk.fit(ROWS, NOBODY, engine=engine, workers=2)
+
+
+def test_prices_of_nobody_are_said_to_be(caplog):
+    embedder = CallableEmbedder(lambda t: np.eye(9)[: len(t)], id="test/eye", dim=9)
+    known = {"prices": {"a": (1e-6, 1e-6)}, "input_prices": {"a": 1e-6}}
+    fit(ROWS, embedder, 2, refine=False, **known)
+    assert "name" not in caplog.text
+    unknown = {"prices": {"b": (1e-6, 1e-6)}, "input_prices": {"c": 1e-6}}
+    fit(ROWS, embedder, 2, refine=False, **unknown)
+    assert "prices name none of the models 'a'" in caplog.text.replace("[", "").replace("]", "")
+    assert "'c'" in caplog.text

@@ -165,6 +165,8 @@ def evaluate_command(
     check_outputs([pictures, output, report, export_cluster, cache])
     if export_cluster is not None:
         check_folder(export_cluster)
+    if not excluded_datasets:
+        refuse(["dataset_exclusion_mode"], "without --excluded-datasets, of which it is")
     alphas = DEFAULT_ALPHAS if alpha is None else [alpha]
     if pictures is not None or (report is not None and report.suffix == ".html"):
         require_matplotlib()

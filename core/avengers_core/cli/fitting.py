@@ -220,6 +220,8 @@ def update_command(
         raise click.UsageError("--like and --price are of the model that --model adds")
     if not records and not like:
         raise click.UsageError("Missing argument 'RECORDS...'.")
+    if not records:
+        refuse(("strict", "engine", "workers"), "without RECORDS, of which they are")
     old = RouterArtifact.load(artifact)
     if model and like:
         old = take_after(old, model, like)

@@ -110,6 +110,7 @@ def fit_records(
         _models(found, models, chosen.missing, centroids),
         found.datasets,
     )
+    plan.notice_unknown(sample.models)
     plan.notice_size(len(set(sample.queries)))
     encoder, embedder_arrays = plan.encoder(sample.queries)
     if scan.in_memory:  # the sample's queries are embedded together with the others, and once

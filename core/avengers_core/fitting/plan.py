@@ -23,6 +23,7 @@ from avengers_core.fitting.clustering import cluster
 from avengers_core.fitting.refine import fit_refinement
 from avengers_core.parallel import one_thread
 from avengers_core.ranges import check_seed, check_whole
+from avengers_core.records.names import shown
 from avengers_core.records.outcomes import Outcomes
 from avengers_core.records.prices import Price, Prices, find_prices
 from avengers_core.records.record import Missing
@@ -59,6 +60,11 @@ class Plan:
         check_whole("n_init", self.n_init, 1)
         check_seed(self.seed)
         check_options(self.scorer, self.scorer_options)
+
+    def notice_unknown(self, models: Sequence[str]) -> None:
+        """Say in the log which input prices are of models that are not there."""
+        if unknown := [name for name in self.input_prices if name not in models]:
+            logger.warning("input_prices name models that no record has: %s", shown(unknown))
 
     def notice_size(self, n: int) -> None:
         """Say in the log, before the work, that it will be much, or that clusters will be few.
@@ -164,7 +170,10 @@ class Plan:
     def _prices(self, models: Sequence[str], base: RouterArtifact | None) -> dict[str, Price]:
         """Those given, else those of the artifact that these records may be added to."""
         if self.prices is not None:
-            return find_prices(models, self.prices)
+            found = find_prices(models, self.prices)
+            if not found:
+                logger.warning("prices name none of the models %s", shown(models))
+            return found
         return {m: p for m, p in (base.info.prices if base else {}).items() if m in models}
 
     def _clusters(

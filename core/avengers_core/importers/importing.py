@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -57,8 +58,8 @@ def import_records(
         raise RecordError(f"no layout {layout!r}; there are {', '.join(LAYOUTS)}")
     if layout is not None and mapping is not None:
         raise ValueError("give layout= or mapping=, not both")
-    if scale is not None and not scale[0] < scale[1]:
-        raise ValueError(f"scale must be lowest and highest score, got {scale}")
+    if scale is not None and not (scale[0] < scale[1] and all(map(math.isfinite, scale))):
+        raise ValueError(f"scale must be lowest and highest score, finite, got {scale}")
     refuse_pickles(path)
     chosen = mapped(mapping) if mapping is not None else LAYOUTS.get(layout or "")
     names = (score_key,) if isinstance(score_key, str) else tuple(score_key or ())

@@ -42,6 +42,11 @@ class Workers:
     def __post_init__(self) -> None:
         if self.engine not in ENGINES:
             raise ValueError(f"engine must be one of {ENGINES}, got {self.engine!r}")
+        if self.count not in (None, 1) and self.engine in ("memory", "serial"):
+            raise ValueError(
+                f"workers={self.count} does nothing with engine={self.engine!r}, where one process "
+                f'does the work; expected engine="processes" or "ray"'
+            )
         if self.count is not None:
             there = processors()
             most = max(_MOST_PROCESSES, 8 * there) if self.engine == "processes" else None

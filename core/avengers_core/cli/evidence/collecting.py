@@ -10,7 +10,7 @@ import click
 
 from avengers_core.cli.options import SEED, NewFile, names
 from avengers_core.cli.pricing import file_of, prices_option
-from avengers_core.cli.shared import show_problems
+from avengers_core.cli.shared import refuse, show_problems
 from avengers_core.outputs import check_outputs
 from avengers_core.records.record import RecordProblem
 
@@ -78,6 +78,8 @@ def collect_command(
 
     if not models:
         raise click.UsageError("--models names nobody to ask")
+    if not grade.startswith(_JUDGE):
+        refuse(["rubric"], "without --grade judge:MODEL, which reads it")
     if output is not None:
         schema = grade.removeprefix(_SCHEMA) if grade.startswith(_SCHEMA) else None
         check_outputs([output, journal_of(output)], [questions, schema, file_of(prices)])
