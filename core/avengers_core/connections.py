@@ -16,6 +16,7 @@ import httpx
 from openai import DefaultAsyncHttpxClient, DefaultHttpxClient
 
 from avengers_core.lazy import cached_property
+from avengers_core.redaction import mask, without_what_was_sent
 
 
 class Connections:
@@ -47,11 +48,31 @@ class Connections:
 
 
 class _BlockingClient(DefaultHttpxClient):
-    """A client whose connections are closed when nobody has it any more."""
+    """A client whose connections are closed when nobody has it any more.
+
+    What was sent with a request is taken out of errors here already: whoever asks through it may
+    show them, a framework in its events, a library in its log.
+    """
+
+    def send(self, request: httpx.Request, **options: Any) -> httpx.Response:
+        """Send a request."""
+        try:
+            response = super().send(request, **options)
+            if response.is_error:
+                response.read()
+        except httpx.HTTPError as error:
+            if mask(error):
+                raise
+            raise _plain(error) from None
+        return without_what_was_sent(response)
 
     def __del__(self) -> None:
         with suppress(Exception):  # at its end Python takes things apart in any order
             self.close()
+
+
+def _plain(error: httpx.HTTPError) -> httpx.HTTPError:
+    return httpx.TransportError(f"{type(error).__name__}, which quotes what was sent")
 
 
 class LoopwiseClient(httpx.AsyncClient):
@@ -77,7 +98,15 @@ class LoopwiseClient(httpx.AsyncClient):
             client = self._by_loop[loop] = DefaultAsyncHttpxClient(verify=self._context)
             self._closing[loop] = self._closed_with(loop, client)
             await anext(self._closing[loop])
-        return await client.send(request, **options)
+        try:
+            response = await client.send(request, **options)
+            if response.is_error:
+                await response.aread()
+        except httpx.HTTPError as error:
+            if mask(error):
+                raise
+            raise _plain(error) from None
+        return without_what_was_sent(response)
 
     async def aclose(self) -> None:
         """Close the connections of the running event loop, and let others close theirs."""

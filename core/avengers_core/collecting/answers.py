@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from avengers_core.connections import Connections
 from avengers_core.records.prices import Price
 from avengers_core.serving.backends.endpoints import Endpoint
 
@@ -72,7 +73,11 @@ def endpoint_asker(endpoint: Endpoint, name: str, arguments: Mapping[str, Any]) 
     """
     from openai import OpenAI
 
-    client = OpenAI(base_url=endpoint.base_url, api_key=endpoint.api_key.get_secret_value())
+    client = OpenAI(
+        base_url=endpoint.base_url,
+        api_key=endpoint.api_key.get_secret_value(),
+        http_client=Connections().blocking,
+    )
 
     def ask(text: str) -> Answer:
         reply = client.chat.completions.create(

@@ -6,7 +6,12 @@ does so with errors of other libraries; ``writing.py`` refuses to write what hol
 which nothing can be known there are a few patterns (``shapes.py``).
 """
 
-from avengers_core.redaction.errors import describe, mask, masked_cause
+from avengers_core.redaction.errors import (
+    describe,
+    mask,
+    masked_cause,
+    without_what_was_sent,
+)
 from avengers_core.redaction.finding import (
     secrets_of,
     secrets_of_environment,
@@ -35,4 +40,5 @@ __all__ = [
     "secrets_of",
     "secrets_of_environment",
     "secrets_of_url",
+    "without_what_was_sent",
 ]

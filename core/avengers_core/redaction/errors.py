@@ -8,11 +8,14 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from avengers_core.redaction.finding import attribute, secrets_of_environment, secrets_sent
 from avengers_core.redaction.known import NO_SECRETS, Secrets
 from avengers_core.redaction.shapes import redacted
+
+if TYPE_CHECKING:
+    import httpx
 
 _SHOWN = 300  # characters of a foreign error text in ours
 _READ = 1_000_000  # of it, where known secrets are looked for
@@ -22,6 +25,9 @@ _MOST = 50  # errors in a chain
 _OF_CONTENT = ("content-length", "content-encoding", "transfer-encoding")  # as it was sent
 # What errors made in C keep besides their arguments.
 _KEPT = ("object", "filename", "filename2", "strerror", "reason", "msg", "doc", "text", "name")
+
+
+R = TypeVar("R", bound="httpx.Response")
 
 
 def describe(error: object, *secrets: str | Secrets) -> str:
@@ -118,6 +124,17 @@ def _mask(error: BaseException, clean: Callable[[str], str]) -> bool:
     return all(clean(text) == text[:_SEARCHED] for text in shown)
 
 
+def without_what_was_sent(response: R) -> R:
+    """A response of httpx; where it is an error, without what its request says that is secret."""
+    if not response.is_error:
+        return response
+    known = secrets_sent(response)
+    masked: R = _masked_response(response, known.masked)
+    with suppress(RuntimeError):  # how long it took is not always known
+        masked.elapsed = response.elapsed
+    return masked
+
+
 def _masked_response(response: Any, clean: Callable[[str], str]) -> Any:
     """The response that an error is of, which traces show too; None where it cannot be masked."""
     headers = getattr(response, "headers", None) or {}
@@ -128,7 +145,7 @@ def _masked_response(response: Any, clean: Callable[[str], str]) -> Any:
         text = response.text
     texts = [str(part) for part in (text, getattr(response, "reason_phrase", None)) if part]
     texts += [str(value) for value in headers.values()]
-    if all(clean(each) == each[:_SEARCHED] for each in texts):
+    if all(clean(each) in (each, each[:_SEARCHED]) for each in texts):
         return response
     if type(response).__module__.partition(".")[0] != "httpx":
         return None

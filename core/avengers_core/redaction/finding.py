@@ -64,8 +64,10 @@ def secrets_of_environment() -> Secrets:
     return Secrets(value for value in values if len(value) >= _SHORTEST_OF_ENVIRONMENT)
 
 
-def secrets_sent(error: BaseException) -> Secrets:
-    """What was sent with the request that an error belongs to: servers quote it in their answers.
+def secrets_sent(error: Any) -> Secrets:
+    """What was sent with the request that an error, or a response, belongs to.
+
+    Servers quote it in their answers.
 
     Clients that are made like httpx, requests or aiohttp have the request in their errors.
     """
