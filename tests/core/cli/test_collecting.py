@@ -57,6 +57,15 @@ def test_a_dry_run_asks_nobody(questions, server):
     assert server.requests == []
 
 
+def test_a_dry_run_makes_nothing_free_whose_price_is_unknown(questions, tmp_path):
+    prices = tmp_path / "prices.json"
+    prices.write_text(json.dumps({"a": [1e-6, 1e-6]}))
+    models = ("--models", "x/unknown,y/unknown", "--grade", "exact", "--dry-run")
+    assert "$" not in run(questions, *models)
+    known = run(questions, "--models", "a,x/unknown", *models[2:], "--prices", prices)
+    assert known.count("$") == 2
+
+
 def test_text_files_and_tables(tmp_path, server, monkeypatch):
     monkeypatch.setenv("AVENGERS_BASE_URL", server.url)
     text, table = tmp_path / "q.txt", tmp_path / "q.csv"

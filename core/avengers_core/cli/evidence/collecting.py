@@ -176,7 +176,14 @@ def _estimate(
         price = known.get(model)
         cost = "price unknown" if price is None else f"${price.cost(prompt, answers):.4f}"
         lines.append(f"  {model}: {cost}")
-    total = sum(known[model].cost(prompt, answers) for model in models if model in known)
+    priced = [known[model].cost(prompt, answers) for model in models if model in known]
     per = answers // len(questions)
-    lines.append(f"about ${total:.4f} in all, at {per} tokens an answer; adaptive asks less of it")
+    if priced:
+        without = f", without {m - len(priced)} of unknown price" if len(priced) < m else ""
+        lines.append(
+            f"about ${sum(priced):.4f} in all{without}, at {per} tokens an answer; adaptive asks "
+            f"less of it"
+        )
+    else:
+        lines.append("what it costs is not known: give --prices, or install the extra `prices`")
     return "\n".join(lines)
