@@ -90,7 +90,7 @@ def graded(found: Sequence[Found], source: object) -> Iterator[Result | RecordPr
 def _means(feedback: Iterable[Feedback]) -> dict[str, dict[str, float]]:
     values: dict[str, dict[str, list[float]]] = {}
     for item in feedback:
-        values.setdefault(item.of, {}).setdefault(item.name, []).append(item.value)
+        values.setdefault(_plain(item.of), {}).setdefault(item.name, []).append(item.value)
     return {
         of: {name: fmean(found) for name, found in names.items()} for of, names in values.items()
     }
@@ -109,8 +109,13 @@ def _of(
             above.append(last.parent)
     found: dict[str, float] = {}
     for of in [call.trace or "", *reversed(above)]:
-        found.update(scores.get(of, {}))
+        found.update(scores.get(_plain(of), {}))
     return found
+
+
+def _plain(id: str) -> str:
+    """An id without the ``0x`` that some print before it."""
+    return id.removeprefix("0x")
 
 
 def _result(call: Call, scores: Mapping[str, float]) -> Result:

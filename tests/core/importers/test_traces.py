@@ -269,3 +269,58 @@ def test_a_spend_log_without_messages_is_told_apart(tmp_path):
     assert [r.query for r in records] == ["Who wrote it?"]
     (problem,) = records.problems
     assert "store_prompts_in_spend_logs" in problem.reason
+
+
+@pytest.mark.parametrize("prefix", ["", "0x"])
+def test_grades_may_have_ids_as_python_prints_them(tmp_path, prefix):
+    question = json.dumps([{"role": "user", "parts": [{"type": "text", "content": "Who?"}]}])
+    span = {
+        "name": "chat gpt-4o",
+        "context": {"trace_id": "0x" + "a" * 32, "span_id": "0x" + "b" * 16},
+        "parent_id": None,
+        "attributes": {
+            "gen_ai.operation.name": "chat",
+            "gen_ai.request.model": "gpt-4o",
+            "gen_ai.input.messages": question,
+        },
+    }
+    file = write(tmp_path / "spans.jsonl", [span])
+    grades = write(tmp_path / "grades.jsonl", [{"trace_id": prefix + "a" * 32, "score": 1}])
+    (record,) = load_records(import_records(file, feedback=grades))
+    assert record.scores == {"gpt-4o": 1.0}
+
+
+def test_a_span_without_messages_is_told_apart(tmp_path):
+    spans = [
+        {
+            "context": {"trace_id": i * 32, "span_id": i * 16},
+            "attributes": {"gen_ai.request.model": "gpt-4o", **more},
+        }
+        for i, more in (("a", {}), ("b", {"gen_ai.prompt": "Who wrote it?"}))
+    ]
+    grades = write(tmp_path / "g.jsonl", [{"span_id": i * 16, "score": 1} for i in "ab"])
+    file = write(tmp_path / "spans.jsonl", spans)
+    records = load_records(import_records(file, feedback=grades))
+    assert [r.query for r in records] == ["Who wrote it?"]
+    (problem,) = records.problems
+    assert "messages" in problem.reason
+
+
+def test_ids_may_be_in_base64(tmp_path):
+    attributes = {
+        "gen_ai.request.model": "gpt-4o",
+        "gen_ai.input.messages": json.dumps([{"role": "user", "content": "Who?"}]),
+    }
+    span = {
+        "traceId": "zrfGYK7C9lbX6QubOy1r7Q==",
+        "spanId": "1IqUPQJNQSM=",
+        "name": "chat",
+        "attributes": [{"key": k, "value": {"stringValue": v}} for k, v in attributes.items()],
+    }
+    file = tmp_path / "spans.json"
+    file.write_text(json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": [span]}]}]}))
+    grades = [{"span_id": "d48a943d024d4123", "score": 1}]
+    (record,) = load_records(
+        import_records(file, feedback=write(tmp_path / "grades.jsonl", grades))
+    )
+    assert record.scores == {"gpt-4o": 1.0}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from base64 import b64decode
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -18,6 +20,8 @@ from avengers_core.importers.values import (
     tree,
 )
 
+# Eight bytes, or sixteen.
+_BASE64 = re.compile(r"[A-Za-z0-9+/]{11}=|[A-Za-z0-9+/]{22}==")
 # Spans of other operations may name a model too, such as the agent's above its calls.
 _NO_CALL = ("embeddings", "execute_tool", "create_agent", "invoke_agent", "invoke_workflow")
 _MODEL_KINDS = ("LLM", "CHAT_MODEL")
@@ -118,10 +122,16 @@ def parsed_word(value: Any) -> Any:
 
 
 def id_of(value: Any) -> str | None:
-    """An id, which Python's SDK prints with ``0x``; None where there is none."""
+    """An id; None where there is none.
+
+    Python's SDK prints them with ``0x``, and protobuf's own JSON in base64, where OTLP says hex.
+    """
     if value is None or value == "":
         return None
-    return str(value).removeprefix("0x")
+    text = str(value)
+    if _BASE64.fullmatch(text):
+        return b64decode(text).hex()
+    return text.removeprefix("0x")
 
 
 def events_in(events: Any) -> tuple[tuple[str, Mapping[str, Any]], ...]:
@@ -167,7 +177,12 @@ def _question(span: Span) -> str:
     for value in sent:
         if question := find_question(value):
             return question
-    return question_of(first(*sent))
+    if (told := first(*sent)) is None:
+        raise ValueError(
+            "it holds no messages, which instrumentations leave out unless they are told to "
+            "capture content in spans"
+        )
+    return question_of(told)
 
 
 def _usage(attributes: Mapping[str, Any]) -> dict[str, float | None]:
