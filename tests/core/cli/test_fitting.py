@@ -170,7 +170,9 @@ def test_addresses_are_left_as_they_are(run, records):
     for engine in ("memory", "serial"):
         run("fit", address, "-o", "a", "--engine", engine)
         run("update", "a", address, "--engine", engine)
-        run("evaluate", "-a", "a", "--input", address, "--engine", engine)
+        assert RouterArtifact.load("a").n_records == 160
+        run("evaluate", "-a", "a", "--input", address, "-o", "r.json", "--engine", engine)
+        assert json.loads(Path("r.json").read_text())["n_queries"] == 80
 
 
 def test_import_writes_gzip_where_the_name_says_so(run, records):
