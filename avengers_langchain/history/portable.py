@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 
-from avengers_core.serving.history import Target, carried_over
+from avengers_core.serving.history import Dialect, Target, carried_over
 from avengers_langchain.history.reading import turn_of
 from avengers_langchain.history.writers import is_own, writer_of
 from avengers_langchain.history.writing import message_of
@@ -41,7 +41,7 @@ def portable(
         and not (target.tells_all_calls and message.tool_calls)
         for message in messages
     ]
-    if _goes_as_it_is(messages, own):
+    if _goes_as_it_is(messages, own, dialect):
         return list(messages)
     turns = [turn_of(m, dialect, is_its) for m, is_its in zip(messages, own, strict=True)]
     return [
@@ -49,9 +49,11 @@ def portable(
     ]
 
 
-def _goes_as_it_is(messages: Sequence[BaseMessage], own: Sequence[bool]) -> bool:
+def _goes_as_it_is(messages: Sequence[BaseMessage], own: Sequence[bool], dialect: Dialect) -> bool:
     """Whether it is questions in text, each but the last with the target's own answer, in turn,
     perhaps behind a system message: that every backend takes."""
+    if not dialect.text_lists and not all(isinstance(m.content, str) for m in messages):
+        return False
     at = 1 if messages and type(messages[0]) is SystemMessage else 0
     if (len(messages) - at) % 2 == 0 or not all(own[at + 1 :: 2]):
         return False

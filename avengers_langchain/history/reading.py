@@ -68,6 +68,8 @@ def turn_of(message: BaseMessage, dialect: Dialect, own: bool) -> Turn:
             if message.name and NOT_IN_NAMES.search(message.name) and "openai" in dialect.name:
                 valid = {"name": NOT_IN_NAMES.sub("_", message.name)}
                 message = message.model_copy(update=valid)
+            if not dialect.text_lists and (text := _text_alone(message.content)) is not None:
+                message = message.model_copy(update={"content": text})
             return Turn("assistant", calls=_calls(message), own=True, source=message)
         name = message.name if dialect.name == "openai" else None
         return Turn("assistant", tuple(_answer(message)), _calls(message), name=name)
@@ -81,6 +83,20 @@ def turn_of(message: BaseMessage, dialect: Dialect, own: bool) -> Turn:
         failed = message.status == "error"
         return Turn("tool", parts, (), message.tool_call_id, name, failed, source=source)
     return Turn(role, parts, name=name, source=source)
+
+
+def _text_alone(content: Any) -> str | None:
+    """The text of an answer in blocks; None where it is no list, or there is more to send."""
+    if not isinstance(content, list):
+        return None
+    texts = []
+    for block in content:
+        kind = "text" if isinstance(block, str) else block.get("type")
+        if kind == "text":
+            texts.append(block if isinstance(block, str) else str(block.get("text") or ""))
+        elif kind not in _CALLS and kind not in _THOUGHTS:
+            return None
+    return "".join(texts)
 
 
 def _role(message: BaseMessage) -> Role:

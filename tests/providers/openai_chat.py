@@ -85,7 +85,7 @@ def _check_message(message: Json, where: str, beside: set[str]) -> None:
 def _check_texts(message: Json, where: str) -> None:
     """https://github.com/microsoft/foundry-dev-tools/issues/264: a text is a string."""
     content = message.get("content")
-    if isinstance(content, list) and message["role"] != "assistant":
+    if isinstance(content, list):
         texts = all(part.keys() == {"type", "text"} for part in content)
         require(not texts, f"{where}: invalid type: sequence, expected a string")
 
