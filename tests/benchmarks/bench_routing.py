@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from avengers_core import Router, fit, load_records
-from avengers_core.evaluation.evaluate import evaluate_vectors
+from avengers_core.evaluation.evaluate import evaluate_queries
 from avengers_core.evaluation.metrics import aiq, cost_save, perf_gain
 from avengers_core.evaluation.results import Average
 from avengers_core.records.outcomes import Outcomes, to_outcomes
@@ -72,14 +72,13 @@ def one_split(records: Records, seed: int, average: Average) -> Iterator[tuple[s
     artifacts = {(k, r): fit(train, n_clusters=k, refine=r) for k, r in ((25, False), (60, True))}
     artifacts[60, False] = fit(train, n_clusters=60, refine=False)
     embed = Router(artifacts[60, True]).embed
-    vectors = embed(test.queries)
+    queries = embed(test.queries)
     for name, (scorer, k, options) in SCORERS.items():
         artifact = artifacts[k, name == "calibrated"]
         router = Router(artifact, scorer=scorer, **options)
-        report = evaluate_vectors(router, vectors, test, [0.5], average=average)
+        report = evaluate_queries(router, queries, test, [0.5], average=average)
         yield name, (report.perf_gain, report.cost_save_at(0.95), report.aiq)
-    dim = artifacts[60, True].dim
-    pair = embed([records[i].query for i in train_rows])[:, :dim], vectors[:, :dim]
+    pair = embed([records[i].query for i in train_rows]).vectors, queries.vectors
     yield "100 nearest records", nearest(outcomes.take(train_rows), test, pair, average)
 
 

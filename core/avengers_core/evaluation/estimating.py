@@ -1,7 +1,8 @@
 """What a way of choosing comes to where not every result is known: a doubly robust estimate.
 
 What the router expects of the chosen model stands in for every query, and is put right by how far
-known results lie from it, of queries of the same dataset for which the same model was chosen. Where
+known results lie from it, of queries of the same dataset for which the same model was chosen; where
+few are known, of the dataset's others, and of all. Where
 all results are known, it is their mean; where the expectations are right, or the known results a
 fair sample of each dataset's, it is right.
 
@@ -17,15 +18,16 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from avengers_core.artifact.clusters import ratio
+from avengers_core.artifact.clusters import ratio, sums_of_cells
 from avengers_core.records.outcomes import Outcomes
 
 Floats = npt.NDArray[np.floating]
 Ints = npt.NDArray[np.integer]
 
-# Records' worth of the dataset's own correction in that of a model chosen there: a handful of known
-# results must not speak for hundreds of queries.
-_SHARED = 5.0
+# Records' worth of the dataset's own correction in that of a model chosen there, of the correction
+# of all in a dataset's, and of none in that of all: a handful of known results must not speak for
+# hundreds of queries.
+_OF_DATASET, _OF_ALL, _OF_NONE = 20.0, 50.0, 50.0
 
 
 class Guesses(NamedTuple):
@@ -38,6 +40,32 @@ class Guesses(NamedTuple):
 
     score: Floats
     cost: Floats
+
+
+def doubt(outcomes: Outcomes, choice: Ints, votes: Floats, plausible: Floats) -> Floats:
+    """(S, D) by how much the sum of the unknown scores may differ from what is expected, in S ways.
+
+    Args:
+        outcomes: n records of D datasets.
+        choice: (n,) models chosen.
+        votes: (n, K) of the clusters.
+        plausible: (K, S, M) by how much a score may differ in each.
+    """
+    m = outcomes.scores.shape[1]
+    unknown = np.isnan(outcomes.scores[np.arange(len(choice)), choice])
+    cell = (outcomes.dataset * m + choice)[unknown]
+    sums = sums_of_cells(votes[unknown], cell, len(outcomes.datasets) * m)
+    by_cell = sums.reshape(len(outcomes.datasets), m, -1)
+    away: Floats = np.einsum("dmk,ksm->sd", by_cell, plausible, optimize=True)
+    return away
+
+
+def doubted_means(doubt: Floats, dataset: Ints, average: str) -> Floats:
+    """(S,) by how much a mean over datasets or queries may differ, of what :func:`doubt` gives."""
+    n = np.bincount(dataset, minlength=doubt.shape[1])
+    if average == "query":
+        return np.asarray(doubt.sum(axis=1) / n.sum())
+    return np.asarray((doubt[:, n > 0] / n[n > 0]).mean(axis=1))
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,12 +105,20 @@ class Estimate:
         return Estimate(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
 
     def correction(self) -> Floats:
-        """(D, M) what has to be added to a guess, by dataset and model chosen."""
-        of_dataset = ratio(self.away.sum(axis=1), self.weight.sum(axis=1))[:, None]
-        missing = 1 - np.minimum(ratio(self.weight, self.asked), 1.0)
-        shared = _SHARED * missing  # where all is known nothing is borrowed
-        held: Floats = ratio(self.away + shared * of_dataset, self.weight + shared)
-        return held
+        """(D, M) what has to be added to a guess, by dataset and model chosen.
+
+        The fewer results are known, the more it is that of the dataset, of all, and none.
+        """
+        correction: Floats = np.zeros((1, 1))
+        for axes, worth in (((0, 1), _OF_NONE), ((1,), _OF_ALL), ((), _OF_DATASET)):
+            away, weight, asked = (
+                a.sum(axis=axes, keepdims=True) for a in (self.away, self.weight, self.asked)
+            )
+            borrowed = worth * (
+                1 - np.minimum(ratio(weight, asked), 1.0)
+            )  # none where all is known
+            correction = ratio(away + borrowed * correction, weight + borrowed)
+        return correction
 
     def totals(self) -> Floats:
         """(D,) estimated sums over all queries; NaN where nothing was expected, either."""

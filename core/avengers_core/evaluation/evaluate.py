@@ -14,9 +14,12 @@ import numpy as np
 from avengers_core import __version__
 from avengers_core.artifact.artifact import RouterArtifact
 from avengers_core.errors import RecordError
+from avengers_core.evaluation.estimating import doubt
 from avengers_core.evaluation.report import Report
 from avengers_core.evaluation.results import Average
 from avengers_core.evaluation.tallying.choosing import (
+    Floats,
+    Ints,
     TallyJob,
     choose,
     features_of,
@@ -220,9 +223,20 @@ def _report(
         outcomes=outcomes,
         choices=choices,
         guesses=guesses_of(ranking),
+        doubts={} if tally.complete else _doubts(router, features, outcomes, choices),
         relaxed=tally.relaxed,
         setup=setup_of(router, call),
     )
+
+
+def _doubts(
+    router: Router, features: Floats, outcomes: Outcomes, choices: Mapping[float, Ints]
+) -> dict[float | str, Floats]:
+    """For each alpha and each model (S, D) what :func:`doubt` says of choosing so."""
+    votes, plausible = features[:, : router.engine.n_clusters], router.scorer.plausible_scores
+    every: dict[float | str, Ints] = dict(choices.items())
+    every |= {model: np.full(len(outcomes), j) for j, model in enumerate(outcomes.models)}
+    return {name: doubt(outcomes, choice, votes, plausible) for name, choice in every.items()}
 
 
 def setup_of(router: Router, call: RoutingCall) -> dict[str, Any]:

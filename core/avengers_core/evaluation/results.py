@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from avengers_core.evaluation import metrics
 from avengers_core.evaluation.bootstrap import interval, resampled_means
-from avengers_core.evaluation.estimating import Guesses, completed
+from avengers_core.evaluation.estimating import Guesses, completed, doubted_means
 from avengers_core.ranges import check_seed, check_whole
 from avengers_core.records.outcomes import Outcomes
 from avengers_core.routing.alpha_path import AlphaCurve, best_single
@@ -68,6 +68,8 @@ class Results:
         outcomes: the held-out records as columns; None where only their sums are known.
         choices: alpha -> (n,) column chosen for each query; empty where only sums are known.
         guesses: what the router expected, where results are not known; None where only sums are.
+        doubts: alpha, or model -> (S, D) by how much the sum of the scores that are not known, by
+            dataset, may differ from what was expected; empty where all are known.
         relaxed: queries that no model meets the limits for, where the nearest model was taken
             (``on_empty="relax"``).
         setup: how it was made, as plain JSON types: embedder, fit, scorer, limits, version. Who
@@ -83,6 +85,7 @@ class Results:
     outcomes: Outcomes | None = None
     choices: Mapping[float, Ints] = field(default_factory=dict)
     guesses: Guesses | None = None
+    doubts: Mapping[float | str, Floats] = field(default_factory=dict)
     relaxed: int = 0
     setup: Mapping[str, Any] = field(default_factory=dict)
 
@@ -257,6 +260,11 @@ class Results:
             resamples,
             seed,
         )
+        rows: list[float | str] = [*alphas, self.best_single.name]
+        for i, name in enumerate(rows):
+            if name in self.doubts:
+                doubt = doubted_means(self.doubts[name], outcomes.dataset, self.average)
+                means[:, i] += np.resize(doubt, resamples)
         if len(outcomes) < 2:
             means[:] = np.nan
         return {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from avengers_core.evaluation.estimating import Estimate, completed
+from avengers_core.evaluation.estimating import Estimate, completed, doubt, doubted_means
 from avengers_core.records.loading import as_records
 from avengers_core.records.outcomes import to_outcomes
 
@@ -70,3 +70,30 @@ def test_estimates_add_up_and_resampled_values_have_their_mean():
     values = completed(outcomes, choice, outcomes.scores, chance)
     assert values.mean() == pytest.approx(whole)
     assert 0.3 < values.std() < 2
+
+
+def test_a_handful_of_known_results_does_not_speak_for_all():
+    # Ten known of a thousand, all of them wrong, where most were expected to be right.
+    rows = [
+        {"query": str(i), "records": {"a" if i < 10 else "b": 0.0}, "dataset": "d"}
+        for i in range(1000)
+    ]
+    outcomes = to_outcomes(as_records(rows), MODELS)
+    choice, guesses = np.zeros(1000, dtype=int), np.full((1000, 2), 0.8)
+    found = Estimate.of(outcomes, choice, outcomes.scores, guesses).totals()[0] / 1000
+    assert 0.2 < found < 0.8
+
+
+def test_what_is_not_known_may_differ_as_its_clusters_may():
+    scores = np.array([[1.0, np.nan], [np.nan, 0.0], [np.nan, 1.0]])
+    rows = [{"query": "q", "records": {"a": 1.0}, "dataset": name} for name in ("x", "x", "y")]
+    outcomes = to_outcomes(as_records(rows), MODELS)
+    outcomes.scores[:] = scores
+    votes = np.array([[1.0, 0.0], [0.5, 0.5], [0.0, 1.0]])
+    plausible = np.zeros((2, 1, 2))
+    plausible[:, 0, 0] = 0.2, 0.4
+    found = doubt(outcomes, np.zeros(3, dtype=int), votes, plausible)
+    np.testing.assert_allclose(found, [[0.3, 0.4]])
+    assert doubted_means(found, outcomes.dataset, "query") == pytest.approx([0.7 / 3])
+    assert doubted_means(found, outcomes.dataset, "dataset") == pytest.approx([(0.15 + 0.4) / 2])
+    assert not doubt(outcomes, np.array([0, 1, 1]), votes, plausible).any()
