@@ -10,7 +10,7 @@ from typing import Any
 from langchain_core.language_models import BaseChatModel
 from langchain_core.load import dumps, loads
 
-from avengers_core.redaction import describe, field_that_shows
+from avengers_core.redaction import describe, field_that_shows, secrets_of
 from avengers_langchain.backends import unwrapped
 
 _NO_FORM = '"type": "not_implemented"'
@@ -44,9 +44,10 @@ def _dumped(model: str, given: Any) -> tuple[type[BaseChatModel], str, dict[str,
         text = dumps(backend)
         field = None if _NO_FORM in text else _field_that_shows(backend, text, arguments)
     except Exception as error:
+        reason = describe(error, secrets_of(backend, arguments))
         raise TypeError(
             f"the backend of {model!r} cannot be pickled: whether it would show what is secret "
-            f"could not be found out ({describe(error)}). {_OTHER_SIDE}"
+            f"could not be found out ({reason}). {_OTHER_SIDE}"
         ) from None
     if _NO_FORM in text:
         raise TypeError(

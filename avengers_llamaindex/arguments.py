@@ -216,6 +216,7 @@ def bound(model: str, backend: LLM, settings: Mapping[str, Any]) -> LLM:
     if words:
         copy.additional_kwargs = {**copy.additional_kwargs, **words}
     if config:
+        # GoogleGenAI takes it when it is made only, and a new one would share no client.
         copy._generation_config = {**copy._generation_config, **config}
     bound_: LLM = copy
     return bound_

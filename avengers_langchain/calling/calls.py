@@ -82,6 +82,9 @@ class Target:
         """Whether a whole answer is to be fetched as a stream."""
         return bool(self.arguments.get("stream")) or self._streaming is True
 
+    # What follows asks the methods that the framework has every chat model implement: its public
+    # ones would each begin a run of their own, and answers come in the router's.
+
     def generate(self, run_manager: Any) -> ChatResult:
         """The backend's answer, under the router's own run."""
         if self._wants_stream and self.streams_blocking:

@@ -98,7 +98,10 @@ def _is_openai(backend: Any) -> bool:
 
 
 def _asks_responses(backend: Any, arguments: Mapping[str, Any]) -> bool:
+    # Where the user does not say, ChatOpenAI decides for each call, and tells nobody but these two.
+    said = getattr(backend, "use_responses_api", None)
     decide = getattr(backend, "_use_responses_api", None)
-    if decide is None:
-        return bool(getattr(backend, "use_responses_api", False))
-    return bool(decide({**backend._default_params, **arguments}))
+    defaults = getattr(backend, "_default_params", None)
+    if isinstance(said, bool) or decide is None or defaults is None:
+        return bool(said)
+    return bool(decide({**defaults, **arguments}))

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import base64
+import functools
+import html
 import json
+import pickle
 import string
+import traceback
 from types import SimpleNamespace
+from typing import Any
 from urllib.parse import quote
 
 import httpx
@@ -13,8 +18,9 @@ import openai
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from pydantic import SecretStr
 
-from avengers_core.redaction import describe, names_key, redacted
+from avengers_core.redaction import Secrets, describe, mask, names_key, redacted, secrets_of
 
 ALNUM = string.ascii_letters + string.digits
 
@@ -230,6 +236,133 @@ def test_long_texts_take_no_time(piece: str) -> None:
 def test_basic_authorization_is_found_without_its_header() -> None:
     sent = base64.b64encode(b"user:password").decode()
     assert redacted(f"sent Basic {sent}") == "sent Basic ***"
+
+
+# -- what is known --
+
+SPELLINGS = {
+    "as it is": lambda s: s,
+    "in a repr": lambda s: repr(s)[1:-1],
+    "in a repr of bytes": lambda s: repr(s.encode())[2:-1],
+    "in JSON": lambda s: json.dumps(s)[1:-1],
+    "in JSON in JSON": lambda s: json.dumps(json.dumps(s))[3:-3],
+    "in a URL": lambda s: quote(s, safe=""),
+    "in a URL in a URL": lambda s: quote(quote(s, safe=""), safe=""),
+    "in HTML": html.escape,
+    "in base64": lambda s: base64.b64encode(s.encode()).decode(),
+    "without what is not seen": lambda s: "".join(c for c in s if c.isprintable() and c != " "),
+    "with more that is not seen": "\u200b".join,
+}
+VISIBLE = st.text(string.ascii_letters + string.digits + "-_.~+/=:@$!*'\"<>&", min_size=8)
+ANY = st.builds(
+    lambda a, unseen, b: f"a{a}{unseen}{b}z",
+    VISIBLE,
+    st.sampled_from(["", "\u200b", "\ufeff", "\xad", "\n", "\x7f", "\xa0", "\u2060"]),
+    VISIBLE,
+)
+
+
+@pytest.mark.parametrize("how", SPELLINGS)
+@given(secret=ANY, before=AROUND, after=AROUND)
+def test_a_known_secret_goes_however_it_is_spelled(
+    how: str, secret: str, before: str, after: str
+) -> None:
+    spelled = SPELLINGS[how](secret)
+    shown = Secrets([secret]).masked(f"{before} {spelled} {after}")
+    assert spelled not in shown
+    assert secret not in shown
+    assert Secrets([secret]).are_in(spelled)
+
+
+def test_short_secrets_and_placeholders_leave_words_alone() -> None:
+    assert Secrets(["art", "none", "ollama"]).masked("art of the start, none, ollama") == (
+        "*** of the start, none, ollama"
+    )
+
+
+@pytest.mark.parametrize(
+    ("url", "secrets"),
+    [
+        ("http://u5er:p4ssword@host/v1", ["u5er", "p4ssword"]),
+        ("u5er:p4ssword@host/v1", ["u5er", "p4ssword"]),
+        ("http://t0kenabc@host/v1", ["t0kenabc"]),
+        ("http://u:p4ss/w#rd?@host/v1", ["p4ss/w#rd?"]),
+        ("http://u:p%40ssword@host/v1", ["p@ssword", "p%40ssword"]),
+        ("http://host/u5er:p4ssword@x/v1", ["u5er", "p4ssword"]),
+        ("http://host/v1#u5er:p4ssword@x", ["p4ssword"]),
+        ("http://host/v1?api-version=1&code=c0defghi", ["c0defghi"]),
+        ("http://host/v1?c0defghi", ["c0defghi"]),
+        ("http://host/v1#token=fr4gment", ["fr4gment"]),
+    ],
+)
+def test_what_is_secret_in_an_address(url: str, secrets: list[str]) -> None:
+    known = secrets_of({"base_url": url})
+    for secret in secrets:
+        assert known.are_in(secret)
+    assert not known.are_in("host /v1 api-version")
+
+
+@pytest.mark.parametrize("url", ["http://host:80/v1/models/gemini@001", "https://host/v1?n=5"])
+def test_addresses_without_secrets(url: str) -> None:
+    assert not secrets_of({"base_url": url})
+
+
+def test_secrets_of_objects_in_objects() -> None:
+    class Client:
+        def __init__(self) -> None:
+            self.options = {"default_headers": {"X-Tenant": "tenant-secret"}, "seed": 1}
+            self.token = SecretStr("a-secret-token")
+            self.itself = self
+
+        def call(self) -> None: ...
+
+    inner = Client()
+    for thing in (inner, [inner], inner.call, functools.partial(inner.call), lambda: inner):
+        known = secrets_of(thing)
+        assert known.are_in("tenant-secret")
+        assert known.are_in("a-secret-token")
+    assert "secret" not in repr(secrets_of(inner)).lower().replace("secrets(", "")
+    with pytest.raises(TypeError):
+        pickle.dumps(secrets_of(inner))
+
+
+def test_where_secrets_cannot_be_found_out_nothing_is_shown() -> None:
+    class Odd(dict[str, str]):
+        def items(self) -> Any:
+            raise RuntimeError
+
+    known = secrets_of({"settings": Odd(a="b")})
+    error = ValueError("anything at all")
+    assert describe(error, known) == "ValueError: ***"
+    assert not mask(error, known)
+
+
+def test_an_error_that_cannot_be_masked_is_no_cause() -> None:
+    class StubbornError(Exception):
+        def __str__(self) -> str:
+            return "the-marker-key"
+
+    error = ValueError("outer the-marker-key")
+    error.__cause__ = StubbornError()
+    error.__context__ = LookupError("the-marker-key")
+    assert not mask(StubbornError(), "the-marker-key")
+    assert mask(error, "the-marker-key")
+    assert str(error) == "outer ***"
+    assert "the-marker-key" not in "".join(traceback.format_exception(error))
+
+
+def test_all_that_an_error_is_made_of_is_masked() -> None:
+    error = refused("the-marker-key is not valid", {"Authorization": "Bearer the-marker-key"})
+    error.response = httpx.Response(
+        401, text="no the-marker-key", headers={"x": "the-marker-key"}, request=error.request
+    )
+    error.body = {"said": ["the-marker-key"]}
+    error.__dict__["__notes__"] = ["of the-marker-key"]
+    assert mask(error)
+    response = error.response
+    assert (response.status_code, response.text, response.headers["x"]) == (401, "no ***", "***")
+    assert error.body == {"said": ["***"]}
+    assert "the-marker-key" not in repr(error) + "".join(traceback.format_exception(error))
 
 
 # -- names --

@@ -337,6 +337,24 @@ def test_backends_without_a_serialised_form_do_not_show_their_repr(router: Route
     assert MARKER not in dumps(llm)
 
 
+def test_a_check_that_fails_shows_nothing(
+    router: Router, backend: Callable[..., ChatOpenAI], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    llm = AvengersChatModel(router=router, models={m: backend(m, api_key=MARKER) for m in MODELS})
+
+    def broken(*_: Any) -> None:
+        raise RuntimeError(MARKER)
+
+    monkeypatch.setattr("avengers_langchain.serialization.field_that_shows", broken)
+    traces = Traces()
+    llm.invoke("hello", config={"callbacks": [traces]})
+    assert "ChatOpenAI, left out" in traces.text
+    assert MARKER not in traces.text + dumps(llm)
+    with pytest.raises(TypeError, match="cannot be pickled") as raised:
+        pickle.dumps(llm)
+    assert MARKER not in "".join(traceback.format_exception(raised.value))
+
+
 def test_what_holds_nothing_secret_is_written(
     router: Router, backend: Callable[..., ChatOpenAI]
 ) -> None:

@@ -8,12 +8,14 @@ import pickle
 import subprocess
 import sys
 import threading
+from typing import Any
 
 import pytest
 from llama_index.core import VectorStoreIndex
 from llama_index.core.base.llms.types import ChatMessage, ChatResponse
 from llama_index.core.callbacks import CallbackManager, TokenCountingHandler
 from llama_index.core.prompts import PromptTemplate
+from llama_index.llms.openai_like import OpenAILike
 from pydantic import BaseModel
 from stub_server import StubServer
 
@@ -274,3 +276,25 @@ def test_backends_made_here_send_no_temperature_unless_told(
     assert server.requests[-1].body["temperature"] == 0.7
     AvengersLLM(router=router, temperature=0.0).complete("hello")
     assert server.requests[-1].body["temperature"] == 0.0
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("api_key", "the-marker-key-4711"),
+        ("default_headers", {"X-Tenant": "the-marker-key-4711"}),
+        ("api_base", "http://user:the-marker-key-4711@127.0.0.1:9/v1"),
+        ("api_base", "user:the-marker-key-4711@127.0.0.1:9/v1"),
+        ("additional_kwargs", {"extra_headers": {"X-Tenant": "the-marker-key-4711"}}),
+        ("additional_kwargs", {"extra_query": {"code": "the-marker-key-4711"}}),
+    ],
+)
+def test_a_backend_that_would_show_a_secret_is_not_pickled(
+    router: Router, field: str, value: Any
+) -> None:
+    given = {"model": "m", "api_key": "none", field: value}
+    llm = AvengersLLM(router=router, models={m: OpenAILike(**given) for m in router.models})
+    with pytest.raises(TypeError, match=field) as raised:
+        pickle.dumps(llm)
+    for text in (str(raised.value), repr(llm), llm.to_json(), llm.model_dump_json()):
+        assert "the-marker-key-4711" not in text

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from avengers_core.redaction.errors import describe, masked_cause
-from avengers_core.redaction.finding import found
+from avengers_core.redaction.finding import found, secrets_of
 from avengers_core.redaction.known import Secrets
 from avengers_core.redaction.names import is_sent_along
 from avengers_core.redaction.shapes import redacted
@@ -61,7 +61,7 @@ def refuse_key(what: str, subject: object, instead: str) -> None:
     except Exception as error:
         raise TypeError(
             f"{what} cannot be pickled: whether it holds a secret could not be found out "
-            f"({describe(error)}). {instead}"
+            f"({describe(error, secrets_of(subject))}). {instead}"
         ) from None
     if name is not None:
         raise TypeError(
@@ -86,6 +86,7 @@ def refuse_unpicklable(what: str, subject: object, instead: str) -> None:
     try:
         pickle.dumps(subject)
     except Exception as error:
+        known = secrets_of(subject)
         raise TypeError(
-            f"{what} cannot be pickled ({describe(error)}). {instead}"
-        ) from masked_cause(error)
+            f"{what} cannot be pickled ({describe(error, known)}). {instead}"
+        ) from masked_cause(error, known)
