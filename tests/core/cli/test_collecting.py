@@ -66,6 +66,23 @@ def test_a_dry_run_makes_nothing_free_whose_price_is_unknown(questions, tmp_path
     assert known.count("$") == 2
 
 
+@pytest.mark.parametrize(
+    ("budget", "calls"),
+    [
+        (("--max-calls", 4), "4 calls"),
+        (("--max-usd", 0.004), "5 calls"),
+        (("--max-usd", 0.004, "--max-calls", 3), "3 calls"),
+        (("--max-usd", 1), None),
+    ],
+)
+def test_a_dry_run_says_how_far_a_budget_reaches(questions, tmp_path, budget, calls):
+    prices = tmp_path / "prices.json"
+    prices.write_text(json.dumps({"a": [0, 2e-6], "b": [0, 2e-6]}))
+    arguments = (questions, "--models", "a,b", "--grade", "exact", "--prices", prices)
+    last = run(*arguments, "--dry-run", *budget).splitlines()[-1]
+    assert (calls in last) if calls else ("calls" not in last)
+
+
 def test_text_files_and_tables(tmp_path, server, monkeypatch):
     monkeypatch.setenv("AVENGERS_BASE_URL", server.url)
     text, table = tmp_path / "q.txt", tmp_path / "q.csv"

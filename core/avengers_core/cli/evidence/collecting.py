@@ -86,7 +86,7 @@ def collect_command(
     rows = read_questions(questions)
     priced = _prices(prices, models)
     if dry_run:
-        click.echo(_estimate(rows, models, priced, max_tokens))
+        click.echo(_estimate(rows, models, priced, max_tokens, strategy, max_calls, max_usd))
         return
     if output is None:
         raise click.UsageError("give --output, the file of records to write")
@@ -161,8 +161,11 @@ def _estimate(
     models: Sequence[str],
     prices: Mapping[str, Any] | None,
     max_tokens: int | None,
+    strategy: str,
+    max_calls: int | None,
+    max_usd: float | None,
 ) -> str:
-    """How many calls a full table is, and about what it costs."""
+    """How many calls a full table is, about what it costs, and how far the budget reaches."""
     from avengers_core.collecting.questions import as_questions
     from avengers_core.embedders.tokens import estimate_tokens
 
@@ -178,12 +181,17 @@ def _estimate(
         lines.append(f"  {model}: {cost}")
     priced = [known[model].cost(prompt, answers) for model in models if model in known]
     per = answers // len(questions)
+    total = sum(priced)
     if priced:
         without = f", without {m - len(priced)} of unknown price" if len(priced) < m else ""
-        lines.append(
-            f"about ${sum(priced):.4f} in all{without}, at {per} tokens an answer; adaptive asks "
-            f"less of it"
-        )
+        lines.append(f"about ${total:.4f} in all{without}, at {per} tokens an answer")
     else:
         lines.append("what it costs is not known: give --prices, or install the extra `prices`")
+    reach = [n * m] if max_calls is None else [n * m, max_calls]
+    if max_usd is not None and len(priced) == m and total > 0:
+        reach.append(int(n * m * max_usd / total))
+    if min(reach) < n * m:
+        lines.append(f"the budget reaches for about {min(reach):,} calls of these")
+    elif strategy == "adaptive" and max_calls is None and max_usd is None:
+        lines.append("adaptive stops earlier where choices stand")
     return "\n".join(lines)
