@@ -87,7 +87,7 @@ class Bench:
             queries = [r.query for r in train]
             plan = RandomPicks(seed) if strategy == "random" else Adaptive(queries, seed)
             mask = asked(plan, train, int(share * n * m))
-        artifact = fit(only(train, mask), self.embedder, seed=seed, n_init=3)
+        artifact = fit(only(train, mask), self.embedder, seed=seed, n_init=1)
         router = Router(artifact, self.embedder)
         known, out = to_outcomes(train, train.models), to_outcomes(test, train.models)
         best = known.scores.mean(axis=0).argmax()

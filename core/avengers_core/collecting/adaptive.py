@@ -2,9 +2,10 @@
 
 Two things were measured to matter, on complete tables that answer like an endpoint. A question that
 all models answer tells more than as many answers to different questions, for it compares them. And
-most models are never chosen: the calls that they do not get are worth questions for the others. So
-questions from all over go to every model at first; then, round by round, further questions go to
-those models only that may yet turn out to be the ones to choose.
+most models are never chosen among questions of one kind: the calls that they do not get there are
+worth questions for the others. So questions from all over go to every model at first; then, round
+by round, each further question goes to those models only that may yet turn out to be the ones to
+choose in its cluster.
 """
 
 from __future__ import annotations
@@ -17,39 +18,40 @@ import numpy as np
 import numpy.typing as npt
 
 from avengers_core.artifact.clusters import assign
-from avengers_core.artifact.estimation.cells import (
-    beliefs,
-    expected_costs,
-)
+from avengers_core.artifact.estimation.cells import beliefs, expected_costs
 from avengers_core.artifact.statistics import Statistics
 from avengers_core.collecting.strategies import Cell, Table
+from avengers_core.embedders.surface import Augment, surface
 from avengers_core.embedders.wordllama import WordLlamaEmbedder
 from avengers_core.fitting.clustering import cluster
+from avengers_core.fitting.refine import SURFACE_WEIGHT
 from avengers_core.lazy import cached_property
+from avengers_core.parallel import one_thread
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-# Of a budget, what goes to all models alike; later rounds know more.
-_FIRST_SHARE, _ROUNDS = 0.25, 8
+# Of a budget, what goes to all models alike, and how much is asked for in a round after that.
+_FIRST_SHARE, _ROUND_SHARE = 0.25, 0.15
 # Questions that all models answer before any is left out.
 _FIRST = 20
-# A model is asked on where it is the one to choose in so many draws, over all alphas, ...
+# A model is asked on in a cluster where it is the one to choose in so many draws, over all alphas.
 _LEAST_CHOSEN = 0.03
-_ALPHAS = np.linspace(0.0, 1.0, 11)
+# At 0 no score counts.
+_ALPHAS = np.linspace(0.1, 1.0, 10)
 _DRAWS = 48
 # Answers of each model, on average, before asking may stop for want of open decisions.
 _AT_LEAST = 30
 # The mean score that decisions may be expected to lose before asking goes on.
 _TOLERANCE = 0.002
-_MOST_CLUSTERS, _QUESTIONS_A_CLUSTER = 40, 10
+_MOST_CLUSTERS, _QUESTIONS_A_CLUSTER = 60, 10
 
 
 class _Belief(NamedTuple):
     """What the answers let expect.
 
     Attributes:
-        wins: (M,) share of queries, alphas and draws in which each model is the one to choose.
+        wins: (K, M) share of alphas and draws in which each model is a cluster's one to choose.
         regret: mean score that is lost, as far as is known, by choosing on what is expected.
     """
 
@@ -79,44 +81,51 @@ class Adaptive:
         answered = int(np.isfinite(table.scores).sum())
         budget = n * m if most is None else answered + room
         first = min(n, max(_FIRST, int(_FIRST_SHARE * budget / m) if most is not None else _FIRST))
-        rows = self._order
-        if wanted := _missing(table, rows[:first], np.ones(m, dtype=bool), room):
+        everybody = np.ones((n, m), dtype=bool)
+        if wanted := _missing(table, self._order[:first], everybody, room):
             return wanted
         belief = self._belief(table)
         if most is None and answered >= min(_AT_LEAST, n) * m and belief.regret < _TOLERANCE:
             return []
-        size = max(m, budget // _ROUNDS if most is not None else answered // 4)
-        useful = belief.wins >= _LEAST_CHOSEN
+        size = max(m, int(_ROUND_SHARE * budget) if most is not None else answered // 4)
+        useful = (belief.wins >= _LEAST_CHOSEN)[self._label]
         # Whoever is left out comes last: a budget that is still there is to be used.
-        return _missing(table, rows, useful, min(size, room)) or _missing(
-            table, rows, ~useful, min(size, room)
+        return _missing(table, self._order, useful, min(size, room)) or _missing(
+            table, self._order, everybody, min(size, room)
         )
 
     @cached_property
-    def _vectors(self) -> npt.NDArray[np.float32]:
-        return WordLlamaEmbedder().embed(list(self._queries))
+    def _clusters(self) -> tuple[Ints, npt.NDArray[np.float32]]:
+        """Each question's cluster, and the centroids, in the space that `fit` refines in.
+
+        Questions are known before they are asked, so that the clusters need not wait for answers.
+        """
+        queries = list(self._queries)
+        features = surface(queries)
+        vectors = WordLlamaEmbedder().embed(queries)
+        points = Augment.of(features, SURFACE_WEIGHT)(vectors, features)
+        k = int(np.clip(len(queries) // _QUESTIONS_A_CLUSTER, 1, _MOST_CLUSTERS))
+        with one_thread():
+            centroids = cluster(np.unique(points, axis=0), k, self._seed, 1)
+        return assign(points, centroids), centroids
+
+    @property
+    def _label(self) -> Ints:
+        return self._clusters[0]
 
     @cached_property
     def _order(self) -> Ints:
         """(n,) the questions in an order whose every beginning is from all over."""
-        n = len(self._queries)
-        label, centroids = self._clusters(n)
-        order = self._random.permutation(n)
-        place = np.empty(n)
+        label, centroids = self._clusters
+        order = self._random.permutation(len(label))
+        place = np.empty(len(label))
         for c in range(len(centroids)):
             there = order[label[order] == c]
             place[there] = (np.arange(len(there)) + self._random.random()) / max(len(there), 1)
         return np.argsort(place, kind="stable")
 
-    def _clusters(self, answered: int) -> tuple[Ints, npt.NDArray[np.float32]]:
-        """Each question's cluster, and the centroids, as many as the answered ones bear."""
-        k = int(np.clip(answered // _QUESTIONS_A_CLUSTER, 1, _MOST_CLUSTERS))
-        centroids = cluster(np.unique(self._vectors, axis=0), k, self._seed, 1)
-        return assign(self._vectors, centroids), centroids
-
     def _belief(self, table: Table) -> _Belief:
-        known = np.isfinite(table.scores)
-        label, centroids = self._clusters(int(known.any(axis=1).sum()))
+        label, centroids = self._clusters
         sums = _sums(table, label, len(centroids))
         weight = np.bincount(label, minlength=len(centroids)) / len(label)
         belief = beliefs(sums, centroids)
@@ -125,28 +134,28 @@ class Adaptive:
         cost = expected_costs(sums, 5.0)
         r_score = float(np.median(np.ptp(mean, axis=1))) or 1.0
         r_cost = float(np.median(np.ptp(cost, axis=1))) or 1.0
-        wins, regret = np.zeros(mean.shape[1]), 0.0
+        wins: Floats = np.zeros_like(mean)
+        regret = 0.0
         for alpha in _ALPHAS:
             price = (1 - alpha) * cost / r_cost
             chosen = (alpha * mean / r_score - price).argmax(axis=1)
             utility = alpha * draws / r_score - price
             best = utility.argmax(axis=2)
-            for j in range(len(wins)):
-                wins[j] += weight @ (best == j).mean(axis=0)
-            if alpha > 0:
-                gap = utility.max(axis=2) - utility[:, np.arange(len(chosen)), chosen]
-                regret += float(weight @ gap.mean(axis=0)) * r_score / alpha
+            for j in range(mean.shape[1]):
+                wins[:, j] += (best == j).mean(axis=0)
+            gap = utility.max(axis=2) - utility[:, np.arange(len(chosen)), chosen]
+            regret += float(weight @ gap.mean(axis=0)) * r_score / alpha
         return _Belief(wins / len(_ALPHAS), regret / len(_ALPHAS))
 
 
-def _missing(table: Table, rows: Ints, models: npt.NDArray[np.bool_], most: int) -> list[Cell]:
-    """The first cells of some models that have no answer, question by question."""
+def _missing(table: Table, rows: Ints, wanted: npt.NDArray[np.bool_], most: int) -> list[Cell]:
+    """The first of (n, M) wanted cells that have no answer, question by question."""
     cells: list[Cell] = []
-    columns = np.flatnonzero(models)
+    open_cells = wanted & ~table.done
     for i in rows:
         if len(cells) >= most:
             break
-        cells += [(int(i), int(j)) for j in columns if not table.done[i, j]]
+        cells += [(int(i), int(j)) for j in np.flatnonzero(open_cells[i])]
     return cells[:most]
 
 

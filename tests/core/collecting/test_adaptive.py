@@ -57,3 +57,10 @@ def test_without_a_budget_it_stops_where_choices_stand() -> None:
 
 def test_a_budget_that_is_there_is_used() -> None:
     assert answers(3 * N).all()
+
+
+def test_who_is_weak_at_a_kind_of_questions_is_asked_less_of_them() -> None:
+    asked = answers(150)
+    sums, poems = asked[::2].sum(axis=0), asked[1::2].sum(axis=0)
+    assert sums[0] > 1.5 * sums[1]
+    assert poems[1] > 1.5 * poems[0]
