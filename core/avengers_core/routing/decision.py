@@ -325,13 +325,11 @@ class RoutingDecision:
         packed = RoutingDecision.__new__(RoutingDecision)
         # A flat tuple of numbers and texts is none of the collector's business.
         candidates = tuple(chain.from_iterable(self.candidates))
-        vars(packed).update(
-            {
-                **vars(self),
-                "_candidates": partial(_unpacked, candidates),
-                "_plausible_scores": None,
-            }
-        )
+        packed.__dict__ = {
+            **self.__dict__,
+            "_candidates": partial(_unpacked, candidates),
+            "_plausible_scores": None,
+        }
         return packed
 
     def _rows(self) -> list[tuple[str, str, str, str, str]]:

@@ -103,8 +103,9 @@ class Watch:
             self._span.end(outcome, self._watching.secrets())
         if self._watching.log is not None:
             self._decision = self._decision.packed()
-            # Not the error, which holds frames and all that is in them.
-            self._watching.log.put(partial(self._row, outcome._replace(error=None), seconds))
+            if outcome.error is not None:  # it holds frames and all that is in them
+                outcome = outcome._replace(error=None)
+            self._watching.log.put(partial(self._row, outcome, seconds))
 
     def _row(self, outcome: Outcome, seconds: float) -> Call:
         decision, artifact = self._decision, self._router.artifact
