@@ -17,7 +17,7 @@ from avengers_core import Router
 from avengers_langchain import AvengersChatModel, AvengersMiddleware
 from avengers_llamaindex import AvengersLLM
 
-LONG = "the capital says hello " * 1500
+LONG = "the capital says hello " * 2250  # some 9,000 tokens
 
 
 @pytest.fixture(autouse=True)
