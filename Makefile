@@ -4,15 +4,16 @@
 # make fuzz    240,000 cases of damaged input (with FUZZ=1: 12,000)
 # make lowest  all tests, or those in TESTS, with the lowest versions that pyproject.toml allows
 #              (OLDEST=python3.10)
+# make newest  the same with the newest versions, on another Python (NEWEST=python3.13)
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 OLDEST ?= $(PYTHON)
-LOWEST := $(VENV)-lowest
+NEWEST ?= $(PYTHON)
 # The tests start this package in many processes, which need not compile it each.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test fuzz lowest check docs bench wheel clean
+.PHONY: demo test fuzz lowest newest check docs bench wheel clean
 
 demo: $(VENV)/installed
 	$(BIN)/python examples/demo.py
@@ -31,11 +32,15 @@ fuzz: $(VENV)/installed
 	$(BIN)/python -m pytest -n auto -q -m fuzz tests/fuzz
 
 # Copied, not linked: newer releases of nltk refuse to read files that have two names.
-lowest: $(VENV)/installed
-	$(BIN)/uv venv --quiet --clear --python $(OLDEST) $(LOWEST)
-	$(BIN)/uv pip install --quiet --python $(LOWEST)/bin/python --resolution lowest-direct \
+lowest: RESOLUTION := lowest-direct
+lowest: INTERPRETER := $(OLDEST)
+newest: RESOLUTION := highest
+newest: INTERPRETER := $(NEWEST)
+lowest newest: $(VENV)/installed
+	$(BIN)/uv venv --quiet --clear --python $(INTERPRETER) $(VENV)-$@
+	$(BIN)/uv pip install --quiet --python $(VENV)-$@/bin/python --resolution $(RESOLUTION) \
 		--link-mode copy --editable '.[all,test]'
-	$(LOWEST)/bin/python -m pytest -n auto --dist worksteal -q $(TESTS)
+	$(VENV)-$@/bin/python -m pytest -n auto --dist worksteal -q $(TESTS)
 
 docs: $(VENV)/installed
 	$(BIN)/sphinx-build -n -W --keep-going -q -b html docs docs/_build

@@ -166,7 +166,7 @@ class Router:
 
         Args:
             query: the question; blank text is decided on the artifact's overall means, and of a
-                longer one the first 100,000 characters count (:attr:`RoutingDecision.cut`).
+                longer one the first 100,000 characters count (the decision says it in ``cut``).
             earlier: what the same human said before in a conversation, oldest first: "go on" is
                 decided on what it goes on with, see :mod:`avengers_core.routing.turns`.
             n: how many models :attr:`RoutingDecision.models` is to name.
