@@ -15,7 +15,7 @@ _SMOOTH = 0.8
 _TOPICS = 1.4
 # Residual at which the linear system counts as solved, relative to its right side: of the mean,
 # which everything is decided by, and of draws, which only spread around it.
-_EXACTLY, _ROUGHLY, _MOST_STEPS = 1e-9, 1e-3, 500
+_EXACTLY, _ROUGHLY, _MOST_STEPS = 1e-9, 1e-2, 500
 
 
 @dataclass(frozen=True, eq=False)

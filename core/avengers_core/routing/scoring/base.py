@@ -63,7 +63,7 @@ class Scorer(Protocol):
     def plausible_scores(self) -> Floats:
         """(K, S, M) by how much a score may differ from the expected one, in S ways.
 
-        Made when first asked for, in 0.1 to 0.5 seconds.
+        Made when first asked for, in 0.1 to 3 seconds.
         """
         ...
 
