@@ -237,7 +237,7 @@ class RoutingDecision:
 
         Of every model, eligible or not. The S ways are the same for all models, so that what is
         uncertain of all of them alike cancels in a comparison. Worked out when asked for; the
-        first time, for a router, takes 0.1 to 0.5 seconds.
+        first time, for a router, takes 0.1 to 3 seconds.
         """
         return self._plausible_scores() if self._plausible_scores else {}
 
