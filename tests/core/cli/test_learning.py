@@ -31,8 +31,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     fit(rows, "tfidf", n_clusters=2, refine=False).save(folder / "artifact")
     with closing(sqlite3.connect(folder / "calls.sqlite")) as log, log:
         log.execute(
-            "CREATE TABLE calls (id TEXT PRIMARY KEY, time REAL, question TEXT, vector BLOB, "
-            "features BLOB, decision TEXT, propensity REAL, answered_by TEXT, "
+            "CREATE TABLE calls (id TEXT PRIMARY KEY, time REAL, question TEXT, embedder TEXT, "
+            "vector BLOB, features BLOB, decision TEXT, propensity REAL, answered_by TEXT, "
             "prompt_tokens INTEGER, completion_tokens INTEGER, cost REAL)"
         )
         log.execute("CREATE TABLE feedback (id TEXT, score REAL, time REAL, source TEXT)")
