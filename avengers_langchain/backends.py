@@ -12,8 +12,8 @@ from langchain_core.language_models.model_profile import ModelProfile
 from langchain_core.load import dumps
 from langchain_core.runnables import RunnableBinding
 
+from avengers_core.common.lazy import cached_property
 from avengers_core.errors import OptionalDependencyError
-from avengers_core.lazy import cached_property
 from avengers_core.serving.backends.capabilities import Capabilities
 from avengers_core.serving.backends.endpoints import Endpoint
 from avengers_core.serving.backends.model_settings import refuse_unknown, split

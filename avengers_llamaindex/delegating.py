@@ -26,7 +26,7 @@ from llama_index.core.prompts import BasePromptTemplate, PromptTemplate
 from llama_index.core.tools import BaseTool
 from llama_index.core.types import Model, TokenAsyncGen, TokenGen
 
-from avengers_llamaindex.calls import Asked
+from avengers_llamaindex.calling.calls import Asked
 from avengers_llamaindex.events import span_if_heard
 from avengers_llamaindex.question import (
     Prompt,

@@ -19,7 +19,7 @@ from avengers_core.redaction import refuse_key
 from avengers_core.serving.routing_settings import CONFIG
 from avengers_core.serving.settings import ServingSettings
 from avengers_llamaindex.backends import Backends
-from avengers_llamaindex.calls import Asked, own_settings
+from avengers_llamaindex.calling.calls import Asked, own_settings
 from avengers_llamaindex.delegating import DelegatingLLM
 from avengers_llamaindex.question import Prompt
 from avengers_llamaindex.structured import AvengersStructuredLLM

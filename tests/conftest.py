@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import importlib.util
 import os
 import ssl
 import sys
@@ -21,16 +20,7 @@ hypothesis.settings.register_profile("unhurried", deadline=None)
 hypothesis.settings.load_profile("unhurried")
 
 # `--import-mode=importlib` keeps tests/ off the path, and the tests share these modules.
-for _name in ("asking", "stub_server", "keyword_router", "turn_pairs"):
-    if _name not in sys.modules:
-        _spec = importlib.util.spec_from_file_location(
-            _name, Path(__file__).with_name(f"{_name}.py")
-        )
-        assert _spec is not None
-        assert _spec.loader is not None
-        _module = importlib.util.module_from_spec(_spec)
-        sys.modules[_name] = _module
-        _spec.loader.exec_module(_module)
+sys.path.insert(0, str(Path(__file__).with_name("helpers")))
 
 from keyword_router import keyword_router  # noqa: E402
 from stub_server import StubServer  # noqa: E402

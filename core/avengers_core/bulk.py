@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from avengers_core.common.signatures import same_arguments
 from avengers_core.evaluation.evaluate import Evaluated, evaluate_records
 from avengers_core.fitting.fit import Fitted, fit_records
 from avengers_core.jobs.output import Written
@@ -15,7 +16,6 @@ from avengers_core.jobs.routing import embed, route
 from avengers_core.records.record import RecordProblem as FileProblem
 from avengers_core.scanning.batches import Problems
 from avengers_core.scanning.workers import ENGINES, Engine
-from avengers_core.signatures import same_arguments
 
 __all__ = [
     "ENGINES",

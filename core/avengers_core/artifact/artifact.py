@@ -22,8 +22,8 @@ from avengers_core.artifact.estimation.pricing import (
 from avengers_core.artifact.info import ArtifactInfo
 from avengers_core.artifact.published_export import load_published_export
 from avengers_core.artifact.statistics import Statistics, out_of_range
+from avengers_core.common.lazy import cached_property
 from avengers_core.errors import ArtifactError, EmbedderMismatchError
-from avengers_core.lazy import cached_property
 from avengers_core.records.names import fault_of_name, shown
 from avengers_core.records.prices import Price, Prices, find_prices
 from avengers_core.records.record import Missing

@@ -17,8 +17,8 @@ import numpy as np
 
 from avengers_core.artifact.info import ArtifactInfo
 from avengers_core.artifact.statistics import Statistics
+from avengers_core.common.files import MIB, open_regular, read_regular
 from avengers_core.errors import ArtifactError
-from avengers_core.files import MIB, open_regular, read_regular
 from avengers_core.records.names import one_line, shown
 
 if TYPE_CHECKING:

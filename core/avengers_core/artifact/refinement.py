@@ -19,8 +19,8 @@ from avengers_core.artifact.estimation.asked import Asked
 from avengers_core.artifact.hyperparameters import Hyperparameters
 from avengers_core.artifact.moments import LinearMap, Moments
 from avengers_core.artifact.statistics import LARGEST, Statistics, out_of_range
+from avengers_core.common.lazy import cached_property
 from avengers_core.embedders.surface import SURFACE_FEATURES, Augment
-from avengers_core.lazy import cached_property
 from avengers_core.records.outcomes import Outcomes
 
 if TYPE_CHECKING:

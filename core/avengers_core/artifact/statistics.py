@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from avengers_core.artifact.clusters import ratio
+from avengers_core.common.lazy import cached_property
 from avengers_core.embedders.tokens import n_bytes
-from avengers_core.lazy import cached_property
 
 if TYPE_CHECKING:
     from avengers_core.records.outcomes import Outcomes

@@ -26,8 +26,8 @@ from avengers_core.artifact.estimation.pricing import notice_unpriced
 from avengers_core.artifact.info import FORMAT_VERSION, ArtifactInfo
 from avengers_core.artifact.refinement import Refinement
 from avengers_core.artifact.statistics import Statistics
+from avengers_core.common.files import MIB, UNFINISHED, open_regular, read_regular, replace_file
 from avengers_core.errors import ArtifactError, EmbedderError
-from avengers_core.files import MIB, UNFINISHED, open_regular, read_regular, replace_file
 from avengers_core.records.names import fault_of_name, shown
 
 if TYPE_CHECKING:

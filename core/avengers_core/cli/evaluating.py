@@ -22,7 +22,7 @@ from avengers_core.cli.options import (
     train_ratio_option,
 )
 from avengers_core.cli.shared import given, read_records, refuse, show_problems
-from avengers_core.files import write_whole
+from avengers_core.common.files import write_whole
 from avengers_core.outputs import check_outputs
 from avengers_core.records.names import one_line
 from avengers_core.records.sources.files import shown

@@ -9,7 +9,7 @@ from typing import Any, TypeVar, cast
 
 import click
 
-from avengers_core.ranges import MOST_SEED
+from avengers_core.common.ranges import MOST_SEED
 
 F = TypeVar("F", bound=Callable[..., Any])
 

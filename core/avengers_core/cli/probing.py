@@ -9,7 +9,7 @@ import click
 
 from avengers_core.cli.evidence.collecting import read_questions
 from avengers_core.cli.options import NewFile
-from avengers_core.files import write_whole
+from avengers_core.common.files import write_whole
 from avengers_core.outputs import check_outputs
 
 

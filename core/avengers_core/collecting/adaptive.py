@@ -21,12 +21,12 @@ from avengers_core.artifact.clusters import assign
 from avengers_core.artifact.estimation.cells import beliefs, expected_costs
 from avengers_core.artifact.statistics import Statistics
 from avengers_core.collecting.strategies import Cell, Table
+from avengers_core.common.lazy import cached_property
+from avengers_core.common.parallel import one_thread
 from avengers_core.embedders.surface import Augment, surface
 from avengers_core.embedders.wordllama import WordLlamaEmbedder
 from avengers_core.fitting.clustering import cluster
 from avengers_core.fitting.refine import SURFACE_WEIGHT
-from avengers_core.lazy import cached_property
-from avengers_core.parallel import one_thread
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

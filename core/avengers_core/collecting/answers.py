@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from avengers_core.connections import Connections
+from avengers_core.common.connections import Connections
 from avengers_core.records.prices import Price
 from avengers_core.serving.backends.endpoints import Endpoint
 

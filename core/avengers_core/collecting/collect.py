@@ -14,7 +14,7 @@ from avengers_core.collecting.journal import Journal
 from avengers_core.collecting.questions import as_questions
 from avengers_core.collecting.running import Budget, FailedCall, Worker, run
 from avengers_core.collecting.strategies import Full, RandomPicks, Strategy, StrategyName
-from avengers_core.ranges import check_seed, check_whole
+from avengers_core.common.ranges import check_seed, check_whole
 from avengers_core.records.prices import Prices, find_prices
 from avengers_core.records.record import Records
 

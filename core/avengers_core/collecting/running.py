@@ -16,7 +16,7 @@ from avengers_core.collecting.graders import Grade, grade_with
 from avengers_core.collecting.journal import Journal
 from avengers_core.collecting.questions import Question
 from avengers_core.collecting.strategies import Cell, Strategy, Table
-from avengers_core.progress import progress_bar
+from avengers_core.common.progress import progress_bar
 from avengers_core.records.prices import Price
 from avengers_core.redaction import describe, secrets_of
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from typing_extensions import Self
 
+from avengers_core.common.progress import progress
 from avengers_core.embedders.base import (
     Embedder,
     EmbedderSpec,
@@ -23,7 +24,6 @@ from avengers_core.embedders.base import (
 from avengers_core.embedders.resolve import resolve_embedder
 from avengers_core.embedders.store import VectorStore
 from avengers_core.errors import EmbedderError
-from avengers_core.progress import progress
 
 
 class CachedEmbedder:

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
+from avengers_core.common.lazy import cached_property
 from avengers_core.errors import EmbedderError
-from avengers_core.lazy import cached_property
 from avengers_core.redaction import Secrets, describe, secrets_of_url
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class _Made:
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         self._options = options
-        from avengers_core.connections import Connections
+        from avengers_core.common.connections import Connections
 
         self.connections = Connections()
 

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from typing_extensions import Self
 
+from avengers_core.common.progress import progress
 from avengers_core.embedders.base import Vectors, as_texts, as_unit_rows
 from avengers_core.embedders.clients import Clients
 from avengers_core.errors import EmbedderError
-from avengers_core.progress import progress
 
 ID_PREFIX = "openai/"
 

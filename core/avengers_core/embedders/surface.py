@@ -14,8 +14,8 @@ from math import log1p
 import numpy as np
 import numpy.typing as npt
 
+from avengers_core.common.lazy import cached_property
 from avengers_core.embedders.tokens import BYTES_PER_TOKEN, MAX_CHARS, n_bytes
-from avengers_core.lazy import cached_property
 
 Floats = npt.NDArray[np.floating]
 

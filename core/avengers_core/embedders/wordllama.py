@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from avengers_core.common.progress import progress
 from avengers_core.embedders.base import Vectors, as_texts
 from avengers_core.errors import EmbedderError
-from avengers_core.progress import progress
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

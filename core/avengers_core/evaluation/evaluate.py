@@ -13,6 +13,7 @@ import numpy as np
 
 from avengers_core import __version__
 from avengers_core.artifact.artifact import RouterArtifact
+from avengers_core.common.signatures import same_arguments
 from avengers_core.errors import RecordError
 from avengers_core.evaluation.estimating import doubt
 from avengers_core.evaluation.report import Report
@@ -41,7 +42,6 @@ from avengers_core.scanning.batches import Problems, added
 from avengers_core.scanning.scan import Scan, open_records
 from avengers_core.scanning.surveying import survey
 from avengers_core.scanning.workers import Engine
-from avengers_core.signatures import same_arguments
 
 _MOST_ALPHAS = 10_000
 

@@ -6,11 +6,11 @@ import json
 import os
 from pathlib import Path
 
+from avengers_core.common.files import write_whole
 from avengers_core.evaluation import rendering
 from avengers_core.evaluation.html_page import to_html
 from avengers_core.evaluation.rendering import ENDINGS
 from avengers_core.evaluation.results import Results
-from avengers_core.files import write_whole
 
 
 class Report(Results):

@@ -10,10 +10,10 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from avengers_core.common.ranges import check_seed, check_whole
 from avengers_core.evaluation import metrics
 from avengers_core.evaluation.bootstrap import interval, resampled_means
 from avengers_core.evaluation.estimating import Guesses, completed, doubted_means
-from avengers_core.ranges import check_seed, check_whole
 from avengers_core.records.outcomes import Outcomes
 from avengers_core.routing.alpha_path import AlphaCurve, best_single
 

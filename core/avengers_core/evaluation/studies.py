@@ -14,11 +14,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from avengers_core.common.files import write_whole
+from avengers_core.common.parallel import one_thread
+from avengers_core.common.ranges import check_seed
 from avengers_core.errors import RecordError
-from avengers_core.files import write_whole
 from avengers_core.outputs import check_outputs
-from avengers_core.parallel import one_thread
-from avengers_core.ranges import check_seed
 from avengers_core.records.loading import Source, as_records
 from avengers_core.records.record import Records
 from avengers_core.records.splitting import split_records

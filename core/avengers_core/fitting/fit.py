@@ -13,6 +13,7 @@ import numpy.typing as npt
 from avengers_core.artifact.artifact import RouterArtifact
 from avengers_core.artifact.estimation.pricing import notice_prices
 from avengers_core.artifact.sums import Sums
+from avengers_core.common.signatures import same_arguments
 from avengers_core.embedders.surface import surface
 from avengers_core.embedders.tokens import MAX_CHARS
 from avengers_core.errors import RecordError
@@ -28,7 +29,6 @@ from avengers_core.scanning.sampling import RANKS, likely_limit
 from avengers_core.scanning.scan import Scan, open_records
 from avengers_core.scanning.surveying import Draw, Survey, survey
 from avengers_core.scanning.workers import Engine
-from avengers_core.signatures import same_arguments
 
 if TYPE_CHECKING:
     from avengers_core.embedders import Embedder, EmbedderSpec

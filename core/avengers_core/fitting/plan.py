@@ -18,11 +18,11 @@ from avengers_core.artifact.estimation.familiarity import Familiarity
 from avengers_core.artifact.info import ArtifactInfo
 from avengers_core.artifact.refinement import Refinement
 from avengers_core.artifact.statistics import Statistics
+from avengers_core.common.parallel import one_thread
+from avengers_core.common.ranges import check_seed, check_whole
 from avengers_core.errors import ArtifactError, EmbedderMismatchError
 from avengers_core.fitting.clustering import cluster
 from avengers_core.fitting.refine import fit_refinement
-from avengers_core.parallel import one_thread
-from avengers_core.ranges import check_seed, check_whole
 from avengers_core.records.names import shown
 from avengers_core.records.outcomes import Outcomes
 from avengers_core.records.prices import Price, Prices, find_prices

@@ -13,8 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from avengers_core.common.files import beside, replace_file, sync, whole
 from avengers_core.errors import AvengersError
-from avengers_core.files import beside, replace_file, sync, whole
 from avengers_core.records.sources.files import state
 from avengers_core.records.sources.parts import Part
 

@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from avengers_core.artifact.artifact import RouterArtifact
+from avengers_core.common.files import write_whole
 from avengers_core.errors import RecordError
-from avengers_core.files import write_whole
 from avengers_core.learning.calls import Calls
 from avengers_core.learning.drift import Alarm, find_alarms
 from avengers_core.learning.reading import CallSource, read_calls

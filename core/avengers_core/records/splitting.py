@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from avengers_core.ranges import check_seed
+from avengers_core.common.ranges import check_seed
 from avengers_core.records.loading import Source, as_records
 from avengers_core.records.record import Records
 

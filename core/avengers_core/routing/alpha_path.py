@@ -12,8 +12,8 @@ from typing import NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from avengers_core.common.lazy import cached_property
 from avengers_core.errors import AvengersError
-from avengers_core.lazy import cached_property
 from avengers_core.routing.engine import Engine
 from avengers_core.routing.policy import RoutingCall
 

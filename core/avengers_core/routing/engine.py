@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from avengers_core.artifact.artifact import RouterArtifact
-from avengers_core.lazy import cached_property
-from avengers_core.parallel import in_parallel
+from avengers_core.common.lazy import cached_property
+from avengers_core.common.parallel import in_parallel
 from avengers_core.routing.decision import ClusterVote
 from avengers_core.routing.eligibility import Eligibility
 from avengers_core.routing.policy import RoutingCall

@@ -15,8 +15,8 @@ from multiprocessing import current_process, get_context
 from multiprocessing.connection import Connection
 from typing import Any, TypeVar
 
+from avengers_core.common.parallel import one_thread
 from avengers_core.errors import AvengersError
-from avengers_core.parallel import one_thread
 
 R = TypeVar("R")
 Job = Callable[[int, Any], R]

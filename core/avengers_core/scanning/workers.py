@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
-from avengers_core.progress import progress
-from avengers_core.ranges import check_whole
+from avengers_core.common.progress import progress
+from avengers_core.common.ranges import check_whole
 from avengers_core.scanning.on_ray import run_on_ray
 from avengers_core.scanning.pool import Job, processors, run_in_processes
 

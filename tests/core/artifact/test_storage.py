@@ -27,12 +27,12 @@ from avengers_core import (
     EmbedderMismatchError,
     Router,
     RouterArtifact,
-    files,
     fit,
 )
 from avengers_core.artifact import storage
 from avengers_core.artifact.info import ArtifactInfo
 from avengers_core.artifact.statistics import Statistics
+from avengers_core.common import files
 from avengers_core.embedders import CallableEmbedder
 
 

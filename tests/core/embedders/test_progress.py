@@ -6,9 +6,9 @@ import sys
 
 import pytest
 
-from avengers_core import progress as module
+from avengers_core.common import progress as module
+from avengers_core.common.progress import progress
 from avengers_core.embedders import WordLlamaEmbedder
-from avengers_core.progress import progress
 
 
 class Terminal(io.StringIO):
@@ -58,7 +58,7 @@ def test_is_silent_elsewhere(stream: object, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_does_not_load_tqdm_without_a_terminal() -> None:
     code = (
-        "import sys\nfrom avengers_core.progress import progress\n"
+        "import sys\nfrom avengers_core.common.progress import progress\n"
         "print(list(progress([1])), 'tqdm' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -53,7 +53,7 @@ def test_a_full_disk_costs_no_row_that_was_there(tmp_path, monkeypatch):
         before = file.read_bytes()
         assert len(before.splitlines()) == rows
         with monkeypatch.context() as patch:
-            patch.setattr("avengers_core.files.os.fsync", full)
+            patch.setattr("avengers_core.common.files.os.fsync", full)
             with pytest.raises(OSError, match=r"rows\.csv"):
                 studies._Table(file, append).add({"study": "b", "aiq": 2})
         assert file.read_bytes() == before

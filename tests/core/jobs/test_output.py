@@ -92,7 +92,7 @@ def test_a_full_disk_leaves_no_half_of_a_manifest(tmp_path, monkeypatch):
 
     out = tmp_path / "out"
     with monkeypatch.context() as patch:
-        patch.setattr("avengers_core.files.os.fsync", full)
+        patch.setattr("avengers_core.common.files.os.fsync", full)
         with pytest.raises(OSError, match=os.strerror(errno.ENOSPC)):
             prepare(out, {"job": "a"}, [], ".jsonl")
     assert list(out.iterdir()) == []

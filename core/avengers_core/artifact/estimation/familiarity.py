@@ -9,8 +9,8 @@ import numpy.typing as npt
 
 from avengers_core.artifact.clusters import unit
 from avengers_core.artifact.statistics import check_arrays
+from avengers_core.common.lazy import cached_property
 from avengers_core.embedders.surface import SURFACE_FEATURES
-from avengers_core.lazy import cached_property
 
 Floats = npt.NDArray[np.floating]
 

@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from avengers_core.cli.shared import given, refuse, show_problems
-from avengers_core.files import as_named
+from avengers_core.common.files import as_named
 from avengers_core.outputs import check_outputs
 from avengers_core.records.loading import iter_records, load_records
 from avengers_core.records.record import Record, Records, parse_record

@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from avengers_core.files import write_whole
+from avengers_core.common.files import write_whole
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -11,9 +11,9 @@ from avengers_core.artifact.artifact import RouterArtifact
 from avengers_core.artifact.clusters import nearest_cosine, unit
 from avengers_core.artifact.estimation.cells import Beliefs, beliefs
 from avengers_core.artifact.statistics import Statistics
+from avengers_core.common.lazy import cached_property
+from avengers_core.common.parallel import one_thread
 from avengers_core.embedders.tokens import BYTES_PER_TOKEN
-from avengers_core.lazy import cached_property
-from avengers_core.parallel import one_thread
 from avengers_core.routing.queries import Queries
 
 if TYPE_CHECKING:

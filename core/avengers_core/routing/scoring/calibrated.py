@@ -10,8 +10,8 @@ from avengers_core.artifact.artifact import RouterArtifact
 from avengers_core.artifact.clusters import Posterior, shrunk_means, unit
 from avengers_core.artifact.estimation.cells import expected_costs
 from avengers_core.artifact.hyperparameters import Hyperparameters
+from avengers_core.common.parallel import one_thread
 from avengers_core.embedders.surface import tokens
-from avengers_core.parallel import one_thread
 from avengers_core.routing.queries import Queries
 from avengers_core.routing.scoring.base import ClusterScorer, Floats, checked_beta
 

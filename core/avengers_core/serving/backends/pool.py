@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from pydantic import SecretStr
 
+from avengers_core.common.lazy import cached_property
 from avengers_core.errors import BackendConfigError
-from avengers_core.lazy import cached_property
 from avengers_core.redaction import (
     Secrets,
     describe,
@@ -29,7 +29,7 @@ from avengers_core.serving.resilience.health import BackendHealth
 from avengers_core.serving.watching.exploring import draws
 
 if TYPE_CHECKING:
-    from avengers_core.connections import Connections
+    from avengers_core.common.connections import Connections
 
 B = TypeVar("B")
 P = TypeVar("P", bound="Pool[Any]")
@@ -189,7 +189,7 @@ class Pool(ABC, Generic[B]):
     @cached_property
     def clients(self) -> Connections:
         """The HTTP clients of the backends that are made for the endpoint."""
-        from avengers_core.connections import Connections
+        from avengers_core.common.connections import Connections
 
         return Connections()
 

@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 from openai import DefaultAsyncHttpxClient, DefaultHttpxClient
 
-from avengers_core.lazy import cached_property
+from avengers_core.common.lazy import cached_property
 from avengers_core.redaction import mask, without_what_was_sent
 
 

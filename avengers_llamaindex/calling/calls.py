@@ -27,10 +27,10 @@ from avengers_core.serving.voting import text_key
 from avengers_core.serving.watching.outcome import Tokens
 from avengers_llamaindex.arguments import OF_TEMPLATES, accepted
 from avengers_llamaindex.backends import Backends
-from avengers_llamaindex.counting import Count
+from avengers_llamaindex.calling.counting import Count
+from avengers_llamaindex.calling.usage import tokens_of
 from avengers_llamaindex.events import announce
 from avengers_llamaindex.history.writers import mark
-from avengers_llamaindex.usage import tokens_of
 
 # A vote is on whole answers.
 _WHOLE = {

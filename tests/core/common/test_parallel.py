@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from threadpoolctl import ThreadpoolController, threadpool_limits
 
-from avengers_core.parallel import in_parallel
+from avengers_core.common.parallel import in_parallel
 
 
 def blas_threads():

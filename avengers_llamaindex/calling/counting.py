@@ -23,7 +23,7 @@ from llama_index.core.instrumentation.events.llm import (
 )
 
 from avengers_core.serving.watching.outcome import Tokens
-from avengers_llamaindex.usage import tokens_of
+from avengers_llamaindex.calling.usage import tokens_of
 
 _STARTS = (LLMChatStartEvent, LLMCompletionStartEvent)
 _ENDS = (LLMChatEndEvent, LLMCompletionEndEvent)

@@ -21,7 +21,7 @@ _BESIDE = ("cache_read_input_tokens", "cache_creation_input_tokens")
 def tokens_of(answer: Any) -> Tokens | None:
     """The tokens of an answer or a chunk, if it says anything of them.
 
-    Texts and objects have no place for it: see :mod:`avengers_llamaindex.counting`.
+    Texts and objects have no place for it: see :mod:`avengers_llamaindex.calling.counting`.
     """
     if not isinstance(answer, ChatResponse | CompletionResponse):
         return None

@@ -9,10 +9,10 @@ import pytest
 
 from avengers_core import bulk, evaluate, fit, load_records
 from avengers_core.collecting import collect
+from avengers_core.common.ranges import check_whole
 from avengers_core.embedders import CallableEmbedder
 from avengers_core.evaluation.studies import Setting, settings_for
 from avengers_core.fitting.clustering import cluster
-from avengers_core.ranges import check_whole
 from avengers_core.records.splitting import split_records
 
 

@@ -1,0 +1,1 @@
+"""How a backend is called, and what its answer says."""

@@ -1,0 +1,1 @@
+"""What all chapters use: files, connections, processors, progress, ranges of numbers."""
