@@ -28,9 +28,9 @@ def assert_same(one, other):
             np.testing.assert_allclose(values, others[name], atol=1e-9, err_msg=name)
 
 
-@pytest.mark.parametrize("engine", ["serial", "processes"])
-def test_every_engine_gives_what_memory_gives(folder, in_memory, engine):
-    found = bulk.fit(folder, n_clusters=6, engine=engine, workers=2, part_bytes=SMALL)
+@pytest.mark.parametrize("how", [{"engine": "serial"}, {"engine": "processes", "workers": 2}])
+def test_every_engine_gives_what_memory_gives(folder, in_memory, how):
+    found = bulk.fit(folder, n_clusters=6, part_bytes=SMALL, **how)
     assert found.records == 240
     assert_same(found.artifact, in_memory)
     assert found.problems.count == 2

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Iterable
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
@@ -152,4 +154,16 @@ def test_what_is_no_log_is_refused(tmp_path: Path, content: bytes | None) -> Non
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(RecordError):
+        list(read_log(path))
+
+
+def test_a_log_that_lacks_a_column_is_refused(
+    artifact: RouterArtifact,
+    month: Month,
+    write_log: Callable[[Iterable[LoggedCall]], Path],
+) -> None:
+    path = write_log(month(artifact, 0, [0])[:3])
+    with closing(sqlite3.connect(path)) as log, log:
+        log.execute("ALTER TABLE calls DROP COLUMN embedder")
+    with pytest.raises(RecordError, match="embedder"):
         list(read_log(path))

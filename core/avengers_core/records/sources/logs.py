@@ -17,9 +17,13 @@ APPLICATION_ID = 0x41764C67
 MAGIC = b"SQLite format 3\0"
 _AT = slice(68, 72)  # of the header, where the application's id is
 
-# Of several grades of a call the newest counts.
+# Of several grades of a call the newest counts. Columns are named, so that one that is missing is
+# an error of the database.
 _ANSWERED = """
-SELECT calls.*, graded.score AS score, graded.time AS graded FROM calls
+SELECT calls.id, calls.time, question, embedder, vector, features, decision, propensity,
+  answered_by, prompt_tokens, completion_tokens, cost,
+  graded.score AS score, graded.time AS graded
+FROM calls
 LEFT JOIN (SELECT id, score, time, max(rowid) FROM feedback GROUP BY id) AS graded USING (id)
 WHERE answered_by IS NOT NULL ORDER BY calls.time, calls.id
 """
