@@ -10,13 +10,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import suppress
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-import httpx
 from openai import DefaultAsyncHttpxClient, DefaultHttpxClient
 
 from avengers_core.common.lazy import cached_property
 from avengers_core.redaction import mask, without_what_was_sent
+
+if TYPE_CHECKING:
+    import httpx
+else:  # what openai builds on: httpx, and from its version 3 on httpx2
+    httpx = import_module(DefaultHttpxClient.__base__.__module__.partition(".")[0])
 
 
 class Connections:

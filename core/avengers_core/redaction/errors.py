@@ -22,6 +22,7 @@ _READ = 1_000_000  # of it, where known secrets are looked for
 _SEARCHED = 20_000  # and where patterns are
 _DEEPEST = 6  # lists in lists of what an error is made of
 _MOST = 50  # errors in a chain
+_HTTPX = ("httpx", "httpx2")  # before version 3 of openai, and from there on
 _OF_CONTENT = ("content-length", "content-encoding", "transfer-encoding")  # as it was sent
 # What errors made in C keep besides their arguments.
 _KEPT = ("object", "filename", "filename2", "strerror", "reason", "msg", "doc", "text", "name")
@@ -147,7 +148,7 @@ def _masked_response(response: Any, clean: Callable[[str], str]) -> Any:
     texts += [str(value) for value in headers.values()]
     if all(clean(each) in (each, each[:_SEARCHED]) for each in texts):
         return response
-    if type(response).__module__.partition(".")[0] != "httpx":
+    if type(response).__module__.partition(".")[0] not in _HTTPX:
         return None
     kept = {k: clean(str(v)) for k, v in headers.items() if k.lower() not in _OF_CONTENT}
     reason = clean(response.reason_phrase).encode("ascii", "replace")
