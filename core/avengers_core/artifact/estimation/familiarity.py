@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -104,15 +105,27 @@ class Familiarity:
             cosine: (n,) of the query and the centroid nearest to it.
             features: (n, 11) surface features, or None where only vectors are known.
         """
+        if len(cosine) == 1:
+            beyond = None if features is None else features.item(0, _BEYOND_ASCII)
+            return np.array([self._of_one(cosine.item(), beyond)])
         # Tables, where one query counts: arccos takes several times as long.
         angles, foreign = self._tables
-        distance = np.sqrt(np.maximum(2 - 2 * cosine, 0))
+        distance = np.sqrt(np.maximum(2 - 2 * cosine.astype(np.float64), 0))
         place = (distance * (_DISTANCES / 2)).astype(np.int64)
         share: Floats = angles.take(place, mode="clip")
         if features is not None:
-            place = (features[:, _BEYOND_ASCII] * len(foreign)).astype(np.int64)
+            place = (features[:, _BEYOND_ASCII].astype(np.float64) * len(foreign)).astype(np.int64)
             np.minimum(share, foreign.take(place, mode="clip"), out=share)
         return share
+
+    def _of_one(self, cosine: float, beyond_ascii: float | None) -> float:
+        """The same for one query: arrays of one would take several times as long."""
+        angles, foreign = self._tables
+        place = int(math.sqrt(max(2 - 2 * cosine, 0.0)) * (_DISTANCES / 2))
+        share = float(angles[min(place, _DISTANCES)])
+        if beyond_ascii is None:
+            return share
+        return min(share, float(foreign[min(int(beyond_ascii * len(foreign)), len(foreign) - 1)]))
 
     def arrays(self) -> dict[str, npt.NDArray[np.float64]]:
         """All arrays by name."""

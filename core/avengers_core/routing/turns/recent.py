@@ -3,7 +3,7 @@ each step of a tool loop the same question."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +28,8 @@ class RecentVectors:
     def missing(self, texts: Sequence[str]) -> list[str]:
         """The texts, each once, whose vectors are not known."""
         young, old = self._young, self._old
+        if len(texts) == 1:
+            return [] if texts[0] in young or texts[0] in old else [texts[0]]
         return [text for text in dict.fromkeys(texts) if text not in young and text not in old]
 
     def joined(self, texts: Sequence[str], missing: Sequence[str], vectors: Vectors) -> Vectors:
@@ -41,23 +43,23 @@ class RecentVectors:
         Raises:
             KeyError: one that was known is not any more; all have to be embedded.
         """
-        found = dict(zip(missing, vectors, strict=True))
-        if len(found) == len(texts):
-            self._keep(found)
+        if len(missing) == len(texts):
+            self._keep(zip(missing, vectors, strict=True))
             return vectors
+        found = dict(zip(missing, vectors, strict=True))
         young, old = self._young, self._old
         for text in texts:
             if text not in found:
                 vector = young.get(text)
                 found[text] = old[text] if vector is None else vector
-        self._keep(found)
+        self._keep(found.items())
         return np.stack([found[text] for text in texts])
 
-    def _keep(self, found: dict[str, npt.NDArray[np.float32]]) -> None:
+    def _keep(self, found: Iterable[tuple[str, npt.NDArray[np.float32]]]) -> None:
         if len(self._young) > _MOST_TEXTS:
             self._young, self._old = {}, self._young
         young = self._young
-        for text, vector in found.items():
+        for text, vector in found:
             if len(text) <= _MOST_CHARS and text not in young:
                 young[text] = vector.copy()  # not a row that keeps all of its batch
 
