@@ -159,6 +159,7 @@ class StubServer(ThreadedServer):
         self.replies: dict[str, Callable[[Json], str | Json]] = {}
         self._faults: dict[str, list[Fault]] = {}
         self._random = random.Random(0)
+        self._resets = 0
         routes = [
             Route("/v1/chat/completions", self._chat, methods=["POST"]),
             Route("/v1/embeddings", self._embed, methods=["POST"]),
@@ -190,6 +191,7 @@ class StubServer(ThreadedServer):
         self.replies.clear()
         self._faults.clear()
         self._random.seed(0)
+        self._resets += 1
 
     # -- handlers --
 
@@ -197,7 +199,10 @@ class StubServer(ThreadedServer):
         recorded = await self._record(request)
         fault = self._next_fault(recorded.model)
         if fault.delay:
+            resets = self._resets
             await asyncio.sleep(fault.delay)
+            if resets != self._resets:  # who asked has given up, and another test is on by now
+                return Response(status_code=503)
         if fault.body is not None:
             return Response(fault.body, media_type=fault.kind)
         if fault.malformed:
