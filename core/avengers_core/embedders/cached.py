@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from typing_extensions import Self
 
+from avengers_core.common.closing import Closing
 from avengers_core.common.progress import progress
 from avengers_core.embedders.base import (
     Embedder,
@@ -26,7 +26,7 @@ from avengers_core.embedders.store import VectorStore
 from avengers_core.errors import EmbedderError
 
 
-class CachedEmbedder:
+class CachedEmbedder(Closing):
     """Puts an SQLite file between the caller and an embedder.
 
     Vectors are stored under a hash of the embedder's id and the text, so several embedders can
@@ -114,18 +114,6 @@ class CachedEmbedder:
     async def aclose(self) -> None:
         """:meth:`close`, from inside an event loop."""
         await aclose(self.embedder)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.aclose()
 
     def _keys(self, texts: list[str]) -> dict[str, bytes]:
         space = hashlib.sha256(self.embedder.id.encode())

@@ -9,8 +9,8 @@ from concurrent.futures import CancelledError, ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
-from typing_extensions import Self
 
+from avengers_core.common.closing import Closing
 from avengers_core.common.progress import progress
 from avengers_core.embedders.base import Vectors, as_texts, as_unit_rows
 from avengers_core.embedders.clients import Clients
@@ -36,7 +36,7 @@ _TOO_LONG = re.compile(
 Steps = Generator[list[str], Any, Vectors]
 
 
-class OpenAIEmbedder:
+class OpenAIEmbedder(Closing):
     """Vectors from an OpenAI-compatible ``/embeddings`` endpoint, through the ``openai`` client.
 
     Texts are sent in batches, a few at a time; the client repeats what fails for a moment
@@ -173,18 +173,6 @@ class OpenAIEmbedder:
     async def aclose(self) -> None:
         """:meth:`close`, from inside an event loop, whose connections are closed at the end."""
         await self._clients.aclose()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.aclose()
 
     def _batches(self, texts: list[str]) -> list[tuple[list[int], list[str]]]:
         """The texts to send, with their positions, in groups of a bounded size."""

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-from typing_extensions import Self, Unpack
+from typing_extensions import Unpack
 
 from avengers_core.artifact.artifact import RouterArtifact
+from avengers_core.common.closing import Closing
 from avengers_core.embedders.base import aclose, close
 from avengers_core.embedders.surface import surface
 from avengers_core.embedders.tokens import n_cut
@@ -32,7 +33,7 @@ DEFAULT_ARTIFACT = Path(__file__).parents[1] / "artifact" / "default"
 _MOST_ALPHAS = 1000  # remembered for targets that were asked for
 
 
-class Router:
+class Router(Closing):
     """Picks a model for each query from an artifact.
 
     Immutable; safe to share between threads. For another artifact, make another router.
@@ -130,18 +131,6 @@ class Router:
         """:meth:`close`, from inside an event loop, whose connections are closed at the end."""
         if self._embedder is not None:
             await aclose(self._embedder)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.aclose()
 
     def __repr__(self) -> str:
         return f"<Router: {self.engine.scorer.name}, {self.engine.artifact!r}>"

@@ -20,6 +20,7 @@ from typing_extensions import Self
 from avengers_core.calls.rows import Feedback
 from avengers_core.calls.store import check_log
 from avengers_core.calls.writing import call_log
+from avengers_core.common.closing import Closing
 from avengers_core.errors import LogError
 from avengers_core.redaction import field_that_shows, refuse_unpicklable
 from avengers_core.routing.resolve import resolve_router
@@ -54,7 +55,7 @@ _ROUTER_BY_PATH = (
 )
 
 
-class ServingSettings(RoutingSettings):
+class ServingSettings(RoutingSettings, Closing):
     """How a call is answered: by which backends, and how often they are asked."""
 
     models: Any = Field(
@@ -325,18 +326,6 @@ class ServingSettings(RoutingSettings):
         await self.pool.aclose()
         if self.log is not None:
             await asyncio.to_thread(call_log(self.log).close)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.aclose()
 
     # -- copies --
 
