@@ -25,10 +25,10 @@ def assign(vectors: Floats, centroids: npt.NDArray[np.float32]) -> npt.NDArray[n
     return np.concatenate(blocks) if blocks else np.empty(0, dtype=np.int64)
 
 
-def unit(centroids: Floats) -> npt.NDArray[np.float32]:
-    """(K, d) centroids as unit vectors, single precision."""
+def unit(centroids: Floats, dtype: type[np.floating] = np.float32) -> Floats:
+    """(K, d) centroids as unit vectors, zeros as they are."""
     norm = np.linalg.norm(centroids, axis=1, keepdims=True)
-    return (centroids / np.where(norm > 0, norm, 1.0)).astype(np.float32)
+    return (centroids / np.where(norm > 0, norm, 1.0)).astype(dtype)
 
 
 def nearest_cosine(vectors: Floats, near: Floats) -> Floats:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from avengers_core.artifact.clusters import unit
+
 Floats = npt.NDArray[np.floating]
 
 # Share of the variance that varies smoothly from cluster to cluster; flat between .5 and .95.
@@ -108,9 +110,7 @@ def places(centroids: Floats, topics: Floats) -> Floats:
         centroids: (K, d).
         topics: (K, T) shares of each cluster's queries.
     """
-    norm = np.linalg.norm(centroids, axis=1, keepdims=True)
-    unit = (centroids / np.where(norm > 0, norm, 1.0)).astype(np.float64)
-    return np.concatenate([unit, _TOPICS * topics], axis=1)
+    return np.concatenate([unit(centroids, np.float64), _TOPICS * topics], axis=1)
 
 
 def kernel_of(where: Floats) -> Floats:
@@ -121,10 +121,9 @@ def kernel_of(where: Floats) -> Floats:
     Args:
         where: (K, d) places or centroids.
     """
-    norm = np.linalg.norm(where, axis=1, keepdims=True)
-    unit = (where / np.where(norm > 0, norm, 1.0)).astype(np.float64)
-    unit -= unit.mean(axis=0)
-    smooth = unit @ unit.T
+    directions = unit(where, np.float64)
+    directions -= directions.mean(axis=0)
+    smooth = directions @ directions.T
     size = np.trace(smooth) / len(smooth)
     share = _SMOOTH if size > 1e-12 else 0.0
     kernel: Floats = share * smooth / max(size, 1e-12) + (1 - share) * np.eye(len(smooth))

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from avengers_core.artifact.artifact import RouterArtifact
-from avengers_core.artifact.clusters import ratio
+from avengers_core.artifact.clusters import ratio, unit
 from avengers_core.routing.queries import Queries
 from avengers_core.routing.scoring.base import ClusterScorer, Floats, checked_beta
 
@@ -52,8 +52,7 @@ class _PublishedScorer(ClusterScorer):
         raise NotImplementedError
 
     def center_features(self) -> Floats:
-        norm = np.linalg.norm(self._centroids, axis=1, keepdims=True)
-        return self.features(Queries(self._centroids / np.where(norm > 0, norm, 1.0)))
+        return self.features(Queries(unit(self._centroids)))
 
     def _with_last_rows(self, utility: Floats) -> Floats:
         return np.concatenate([utility, np.zeros((2, utility.shape[1]))])
