@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 
-from avengers_core.serving.history import Dialect, Target, carried_over
+from avengers_core.serving.history import Target, carried_over
 from avengers_langchain.history.reading import turn_of
 from avengers_langchain.history.writers import is_own, writer_of
 from avengers_langchain.history.writing import message_of
@@ -41,7 +41,8 @@ def portable(
         and not (target.tells_all_calls and message.tool_calls)
         for message in messages
     ]
-    if _goes_as_it_is(messages, own, dialect):
+    in_text = dialect.text_lists or all(isinstance(m.content, str) for m in messages)
+    if in_text and _alternate(messages, own):
         return list(messages)
     turns = [turn_of(m, dialect, is_its) for m, is_its in zip(messages, own, strict=True)]
     return [
@@ -49,11 +50,14 @@ def portable(
     ]
 
 
-def _goes_as_it_is(messages: Sequence[BaseMessage], own: Sequence[bool], dialect: Dialect) -> bool:
+def is_plain(messages: Sequence[BaseMessage]) -> bool:
+    """Whether it is one question, perhaps behind a system message: any backend takes that."""
+    return len(messages) <= 2 and _alternate(messages, ())
+
+
+def _alternate(messages: Sequence[BaseMessage], own: Sequence[bool]) -> bool:
     """Whether it is questions in text, each but the last with the target's own answer, in turn,
     perhaps behind a system message: that every backend takes."""
-    if not dialect.text_lists and not all(isinstance(m.content, str) for m in messages):
-        return False
     at = 1 if messages and type(messages[0]) is SystemMessage else 0
     if (len(messages) - at) % 2 == 0 or not all(own[at + 1 :: 2]):
         return False
@@ -61,19 +65,6 @@ def _goes_as_it_is(messages: Sequence[BaseMessage], own: Sequence[bool], dialect
         all(map(_is_text, messages[:at]))
         and all(type(m) is HumanMessage and _is_text(m) for m in messages[at::2])
         and not any(m.name or m.tool_calls for m in messages[at + 1 :: 2])  # type: ignore[attr-defined]
-    )
-
-
-def is_plain(messages: Sequence[BaseMessage]) -> bool:
-    """Whether it is one question, perhaps behind a system message: any backend takes that."""
-    if not messages:
-        return False
-    *before, question = messages
-    return (
-        type(question) is HumanMessage
-        and _is_text(question)
-        and (not before or (len(before) == 1 and type(before[0]) is SystemMessage))
-        and all(map(_is_text, before))
     )
 
 

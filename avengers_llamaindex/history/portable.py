@@ -35,31 +35,42 @@ def portable(
         The messages to send.
     """
     dialect = target.dialect
-    if not target.copies and _goes_as_it_is(messages, target, writer_of):
+    own = [m.role in ANSWERS and _is_own(m, writer_of(m), target) for m in messages]
+    if not target.copies and _alternate(messages, own):
         return list(messages)
-    turns = []
-    for message in messages:
-        own = message.role in ANSWERS and writer_of(message) == target.model
-        if own and target.wants_reasoning and not target.reads_reasoning and calls_of(message):
-            # Without it, its own call is refused, too.
-            own = dialect.foreign_calls == "told" and bool(reasoning_of(message))
-        own = own and not (target.tells_all_calls and calls_of(message))
-        turns.append(turn_of(message, dialect, own))
+    turns = [turn_of(m, dialect, is_its) for m, is_its in zip(messages, own, strict=True)]
     carried = carried_over(turns, dialect, tell_calls=target.tells_all_calls)
     return [message_of(turn, target) for turn in carried]
 
 
-def _goes_as_it_is(
-    messages: Sequence[ChatMessage], target: Target, writer_of: Callable[[ChatMessage], str | None]
-) -> bool:
+def _is_own(answer: ChatMessage, writer: str | None, target: Target) -> bool:
+    """Whether an answer goes to the target as its own words."""
+    if writer != target.model:
+        return False
+    if not calls_of(answer):
+        return True
+    if target.tells_all_calls:
+        return False
+    # Where its client loses the reasoning that has to come back, its own call is refused, too.
+    loses = target.wants_reasoning and not target.reads_reasoning
+    return not loses or (target.dialect.foreign_calls == "told" and bool(reasoning_of(answer)))
+
+
+def is_plain(messages: Sequence[ChatMessage]) -> bool:
+    """Whether it is one question, perhaps behind a system message: any backend takes that."""
+    return len(messages) <= 2 and _alternate(messages, ())
+
+
+def _alternate(messages: Sequence[ChatMessage], own: Sequence[bool]) -> bool:
     """Whether it is questions in text, each but the last with the target's own answer, in turn,
     perhaps behind a system message: that every backend takes."""
     at = 1 if messages and messages[0].role == MessageRole.SYSTEM else 0
-    if (len(messages) - at) % 2 == 0 or not all(map(_is_text, messages[:at])):
+    if (len(messages) - at) % 2 == 0 or not all(own[at + 1 :: 2]):
         return False
-    return all(m.role == MessageRole.USER and _is_text(m) for m in messages[at::2]) and all(
-        m.role in ANSWERS and writer_of(m) == target.model and not calls_of(m)
-        for m in messages[at + 1 :: 2]
+    return (
+        all(map(_is_text, messages[:at]))
+        and all(m.role == MessageRole.USER and _is_text(m) for m in messages[at::2])
+        and not any(map(calls_of, messages[at + 1 :: 2]))
     )
 
 
@@ -69,12 +80,3 @@ def _is_text(message: ChatMessage) -> bool:
         and isinstance(block := message.blocks[0], TextBlock)
         and bool(block.text.strip())
     )
-
-
-def is_plain(messages: Sequence[ChatMessage]) -> bool:
-    """Whether it is one question, perhaps behind a system message: any backend takes that."""
-    roles = [message.role for message in messages]
-    return roles in (_ASKED, [MessageRole.SYSTEM, *_ASKED]) and all(map(_is_text, messages))
-
-
-_ASKED = [MessageRole.USER]
