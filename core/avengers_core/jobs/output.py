@@ -97,18 +97,18 @@ def write_part(file: Path, write: Callable[[Path], tuple[int, int]]) -> PartWrit
         write: writes it to the path that it is called with, and returns how many rows have an
             answer and how many have none.
     """
-    beside = file.with_name(f".{file.name}.rows")
-    if file.exists() and beside.exists():
-        rows, rejected = json.loads(beside.read_bytes())
+    counts = file.with_name(f".{file.name}.rows")
+    if file.exists() and counts.exists():
+        rows, rejected = json.loads(counts.read_bytes())
         return PartWritten(rows, rejected, skipped=True)
     try:
         with whole(file) as unfinished:
             rows, rejected = write(unfinished)
             # First, so that a kill between the two leaves a part that is done again.
-            replace_file(beside, json.dumps([rows, rejected]).encode())
+            replace_file(counts, json.dumps([rows, rejected]).encode())
     except FileNotFoundError as error:
         # The same job, run twice at a time, has finished all and cleaned up.
-        if error.filename not in (str(file), str(beside)) or not file.exists():
+        if error.filename not in (str(file), str(counts)) or not file.exists():
             raise
     return PartWritten(rows, rejected, skipped=False)
 
