@@ -8,8 +8,8 @@ of a second ``asyncio.run`` fail with "Event loop is closed".
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -61,14 +61,10 @@ class _BlockingClient(DefaultHttpxClient):
 
     def send(self, request: httpx.Request, **options: Any) -> httpx.Response:
         """Send a request."""
-        try:
+        with _showing_no_secrets():
             response = super().send(request, **options)
             if response.is_error:
                 response.read()
-        except httpx.HTTPError as error:
-            if mask(error):
-                raise
-            raise _plain(error) from None
         return without_what_was_sent(response)
 
     def __del__(self) -> None:
@@ -76,8 +72,16 @@ class _BlockingClient(DefaultHttpxClient):
             self.close()
 
 
-def _plain(error: httpx.HTTPError) -> httpx.HTTPError:
-    return httpx.TransportError(f"{type(error).__name__}, which quotes what was sent")
+@contextmanager
+def _showing_no_secrets() -> Iterator[None]:
+    """Let errors quote nothing of what was sent that is secret."""
+    try:
+        yield
+    except httpx.HTTPError as error:
+        if mask(error):
+            raise
+        plain = f"{type(error).__name__}, which quotes what was sent"
+        raise httpx.TransportError(plain) from None
 
 
 class LoopwiseClient(httpx.AsyncClient):
@@ -103,14 +107,10 @@ class LoopwiseClient(httpx.AsyncClient):
             client = self._by_loop[loop] = DefaultAsyncHttpxClient(verify=self._context)
             self._closing[loop] = self._closed_with(loop, client)
             await anext(self._closing[loop])
-        try:
+        with _showing_no_secrets():
             response = await client.send(request, **options)
             if response.is_error:
                 await response.aread()
-        except httpx.HTTPError as error:
-            if mask(error):
-                raise
-            raise _plain(error) from None
         return without_what_was_sent(response)
 
     async def aclose(self) -> None:
