@@ -26,7 +26,7 @@ from avengers_core.artifact.estimation.pricing import notice_unpriced
 from avengers_core.artifact.info import FORMAT_VERSION, ArtifactInfo
 from avengers_core.artifact.refinement import Refinement
 from avengers_core.artifact.statistics import Statistics
-from avengers_core.common.files import MIB, UNFINISHED, open_regular, read_regular, replace_file
+from avengers_core.common.files import MIB, is_unfinished, open_regular, read_regular, replace_file
 from avengers_core.errors import ArtifactError, EmbedderError
 from avengers_core.records.names import fault_of_name, shown
 
@@ -358,4 +358,4 @@ def _alone(folder: Path) -> Iterator[None]:
 
 
 def _is_ours(name: str) -> bool:
-    return bool(re.fullmatch(rf"artifact\.json|{_ARRAYS}|{UNFINISHED}", name))
+    return name == MANIFEST or bool(re.fullmatch(_ARRAYS, name)) or is_unfinished(name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import secrets
 import shutil
 import stat
@@ -13,11 +14,16 @@ from pathlib import Path
 from typing import BinaryIO
 
 MIB = 1024 * 1024
-UNFINISHED = r"\.tmp-[0-9a-f]{16}"
-"""The names of files that are not finished; what a killed process leaves may be deleted."""
+_UNFINISHED = ".tmp-"
+_RANDOM = 8  # bytes in the name of what is not finished
 
 # Of a FIFO, opening would wait for a writer. Windows has neither flag, and calls text what it can.
 _FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+
+
+def is_unfinished(name: str) -> bool:
+    """Whether a file's name is one of :func:`beside`; what a killed process leaves may go."""
+    return re.fullmatch(rf"{re.escape(_UNFINISHED)}[0-9a-f]{{{2 * _RANDOM}}}", name) is not None
 
 
 @contextmanager
@@ -69,7 +75,7 @@ def beside(file: Path) -> Iterator[Path]:
     Raises:
         OSError: the system's own, with the name of ``file``.
     """
-    unfinished = file.with_name(f".tmp-{secrets.token_hex(8)}")
+    unfinished = file.with_name(f"{_UNFINISHED}{secrets.token_hex(_RANDOM)}")
     try:
         yield unfinished
     except OSError as error:

@@ -13,13 +13,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from avengers_core.common.files import beside, replace_file, sync, whole
+from avengers_core.common.files import beside, is_unfinished, replace_file, sync, whole
 from avengers_core.errors import AvengersError
 from avengers_core.records.sources.files import state
 from avengers_core.records.sources.parts import Part
 
 MANIFEST = "job.json"
-_UNFINISHED = ".tmp-"
 
 
 class Written(NamedTuple):
@@ -75,7 +74,7 @@ def prepare(
     shown = [part[:5] for part in parts]  # without the address
     content = json.dumps({**job, "files": files, "parts": shown}, indent=1, sort_keys=True).encode()
     # Looked at in this order: a job that begins just now writes its manifest first of all.
-    holds_files = target.is_dir() and any(not _is_unfinished(f) for f in target.iterdir())
+    holds_files = target.is_dir() and any(not is_unfinished(f.name) for f in target.iterdir())
     if not manifest.exists():
         if holds_files:
             raise AvengersError(f"{target} is not empty and not the output of an earlier run")
@@ -116,12 +115,8 @@ def write_part(file: Path, write: Callable[[Path], tuple[int, int]]) -> PartWrit
 def clean(folder: Path) -> None:
     """Remove what killed workers left half written; all files of the job are there."""
     for file in folder.iterdir():
-        if _is_unfinished(file):
+        if is_unfinished(file.name):
             file.unlink(missing_ok=True)
-
-
-def _is_unfinished(file: Path) -> bool:
-    return file.name.startswith(_UNFINISHED)
 
 
 def _create(manifest: Path, content: bytes) -> None:

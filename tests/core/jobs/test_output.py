@@ -19,9 +19,10 @@ from avengers_core.records.sources.parts import plan
 def test_what_killed_workers_left_is_removed_and_missed_by_nobody(folder, in_memory, tmp_path):
     out = tmp_path / "out"
     bulk.route(in_memory, folder, out, engine="serial")
-    (out / ".tmp-0-part-00000.jsonl").write_text("half a li")
+    (out / ".tmp-0123456789abcdef").write_text("half a li")
+    (out / ".tmp-notes").write_text("somebody's")
     bulk.route(in_memory, folder, out, engine="serial")
-    assert not list(out.glob(".tmp-*"))
+    assert [file.name for file in out.glob(".tmp-*")] == [".tmp-notes"]
     assert not [f for f in module.expand(out) if "/.tmp" in f]
     file = out / "part-00000.jsonl"
     (out / ".part-00000.jsonl.rows").unlink()
@@ -51,6 +52,17 @@ def test_how_many_rows_a_part_has_is_known_after_a_kill(tmp_path):
     for killed_before in (file, numbers):
         killed_before.unlink()
         assert write_part(file, write) == (1, 1, False)
+
+
+def test_a_file_of_somebody_else_is_no_unfinished_one(folder, in_memory, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / ".tmp-notes").write_text("somebody's")
+    with pytest.raises(AvengersError, match="not empty"):
+        bulk.route(in_memory, folder, out, engine="serial")
+    (out / ".tmp-notes").rename(out / ".tmp-0123456789abcdef")
+    bulk.route(in_memory, folder, out, engine="serial")
+    assert not list(out.glob(".tmp-*"))
 
 
 def test_input_that_goes_away_is_an_error_also_where_a_part_is_done_again(tmp_path):
