@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import sys
@@ -26,8 +27,20 @@ CONTEXT_SETTINGS: dict[str, Any] = {
     "max_content_width": 100,
 }
 _SHOWN_PROBLEMS = 5
+_SHOWN_PATH = 200  # characters
 # What a shell reports of programs that end because nobody reads on: 128 and the number of SIGPIPE.
 _CLOSED_PIPE = 141
+# What to do about what the system says.
+_ADVICE = {
+    errno.ENOENT: "expected one that is there; check how it is spelt, and from which folder",
+    errno.EACCES: "check who may read and write it, or choose another place",
+    errno.EISDIR: "expected a file",
+    errno.ENOTDIR: "expected a folder where the path has a file",
+    errno.ENAMETOOLONG: "choose a shorter one",
+    errno.EROFS: "choose a place that can be written to",
+    errno.ENOSPC: "make room, and give the same command again",
+}
+_ADVICE |= {errno.EPERM: _ADVICE[errno.EACCES], errno.EDQUOT: _ADVICE[errno.ENOSPC]}
 # name=value, or name= alone; not where the message gives the option itself.
 _ARGUMENT = re.compile(r"""\b(?P<name>[a-z_]+)=(?! \(--)(?P<value>"[^"]*"|'[^']*'|[\w.+-]*\w)?""")
 
@@ -45,9 +58,23 @@ class Commands(click.Group):
             ctx.exit(_CLOSED_PIPE)
         except (AvengersError, ValueError, OSError) as error:
             command = self.get_command(ctx, ctx.invoked_subcommand or "")
-            text = secrets_of_environment().masked(str(error))
+            said = of_system(error) if isinstance(error, OSError) else str(error)
+            text = secrets_of_environment().masked(said)
             lines = in_flags(text, command or self).split("\n")
             raise click.ClickException("\n".join(map(one_line, lines))) from error
+
+
+def of_system(error: OSError) -> str:
+    """What the system says of a file or folder, and what to do about it."""
+    if error.errno is None or error.strerror is None:
+        return str(error)
+    files = (shown(os.fsdecode(f)) for f in (error.filename, error.filename2) if f is not None)
+    said = ": ".join((*map(_shortened, files), error.strerror))
+    return "; ".join(filter(None, (said, _ADVICE.get(error.errno))))
+
+
+def _shortened(file: str) -> str:
+    return file if len(file) <= _SHOWN_PATH else f"{file[:_SHOWN_PATH]}…"
 
 
 def in_flags(text: str, command: click.Command) -> str:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import sys
 from pathlib import Path
 
 import pytest
+
+from avengers_core.cli.shared import of_system
 
 
 @pytest.mark.parametrize(
@@ -62,7 +66,7 @@ import pytest
         (["update", "nowhere", "records.jsonl"], 1, "not an artifact folder"),
         (["import", "nowhere", "-o", "x"], 1, "there is no file or folder"),
         (["evaluate"], 2, "Missing option '--input'"),
-        (["evaluate", "--input", "nowhere"], 1, "No such file or directory: 'nowhere'"),
+        (["evaluate", "--input", "nowhere"], 1, "nowhere: No such file or directory; "),
         (["evaluate", "--input", "*.csv"], 1, "no input file at"),
         (["fit", "records.parquet", "-o", "x"], 1, "records.parquet: not a readable Parquet file"),
         (
@@ -170,6 +174,42 @@ def test_output_that_can_not_be_written(run, records, artifact, tmp_path, argume
     assert "Error: " in result.stderr
     assert "taken" in result.stderr
     assert "Traceback" not in result.output
+
+
+LONG = "x" * 300
+
+
+@pytest.mark.parametrize(
+    ("arguments", "file", "reason"),
+    [
+        (["fit", "nowhere.jsonl", "-o", "x"], "nowhere.jsonl", errno.ENOENT),
+        (["fit", LONG, "-o", "x"], LONG[:100], errno.ENAMETOOLONG),
+        (["fit", "records.jsonl", "-o", LONG], LONG[:100], errno.ENAMETOOLONG),
+        (["fit", "records.jsonl", "-o", "/proc/none"], "/proc/none", errno.ENOENT),
+        (["route", "records.jsonl", "-a", "artifact", "--output", "records.jsonl/x"],
+         "records.jsonl/x", errno.ENOTDIR),
+        (["route", "nowhere.jsonl", "-a", "artifact", "--output", "x"],
+         "nowhere.jsonl", errno.ENOENT),
+        (["import", "records.jsonl", "-o", LONG], LONG[:100], errno.ENAMETOOLONG),
+        (["sweep", "-i", "nowhere", "-o", "x"], "nowhere", errno.ENOENT),
+    ],
+)  # fmt: skip
+@pytest.mark.usefixtures("records", "artifact")
+def test_what_the_system_says_is_told_with_the_file_and_what_to_do(run, arguments, file, reason):
+    error = run(*arguments, code=1).stderr.splitlines()[-1]
+    assert error.startswith(f"Error: {file}")
+    said, _, advice = error.partition(f": {os.strerror(reason)}; ")
+    assert said
+    assert advice
+    assert "Errno" not in error
+    assert len(error) < 500
+
+
+def test_a_full_disk_is_told_in_the_systems_own_words():
+    words = os.strerror(errno.ENOSPC)
+    assert of_system(OSError(errno.ENOSPC, words, "out")).startswith(f"out: {words}; ")
+    assert of_system(OSError(errno.ENOSPC, words)).startswith(f"{words}; ")
+    assert of_system(OSError("of a library")) == "of a library"
 
 
 def test_a_damaged_artifact(run, artifact, tmp_path):
