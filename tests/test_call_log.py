@@ -21,6 +21,7 @@ from stub_server import StubServer
 from avengers_core import Router
 from avengers_core.errors import AllBackendsFailedError, LogError
 from avengers_core.routing.decision import Exploration
+from avengers_core.serving import settings
 from avengers_langchain import AvengersChatModel
 from avengers_llamaindex import AvengersLLM
 
@@ -100,6 +101,25 @@ def test_without_texts(plugin: Any, router: Router, path: Path) -> None:
     assert call["vector"]
     assert call["features"]
     assert b"Prove" not in path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("idle", "beside"),
+    [({"log_text": False}, {"log": print}), ({"explore": 0.1, "votes": 3}, {"votes": None})],
+)
+def test_a_setting_of_no_effect_is_told_once(
+    plugin: Any,
+    router: Router,
+    caplog: pytest.LogCaptureFixture,
+    idle: dict[str, Any],
+    beside: dict[str, Any],
+) -> None:
+    settings._note_idle.cache_clear()
+    plugin(router=router, **{**idle, **beside})
+    assert not caplog.messages
+    plugin(router=router, **idle).model_copy(update={"alpha": 0.2})
+    (said,) = caplog.messages
+    assert said.startswith(next(iter(idle)))
 
 
 def test_a_stream_is_noted_at_its_end(llm: Any, path: Path) -> None:

@@ -17,7 +17,7 @@ from avengers_core.common.signatures import same_arguments
 from avengers_core.embedders.surface import surface
 from avengers_core.embedders.tokens import MAX_CHARS
 from avengers_core.errors import RecordError
-from avengers_core.fitting.plan import Plan
+from avengers_core.fitting.plan import N_CLUSTERS, N_INIT, SEED, Plan
 from avengers_core.records.loading import Source
 from avengers_core.records.outcomes import to_outcomes
 from avengers_core.records.prices import Prices
@@ -57,13 +57,13 @@ class Fitted(NamedTuple):
 def fit_records(
     records: Records | Source,
     embedder: EmbedderSpec = "wordllama",
-    n_clusters: int = 60,
-    seed: int = 42,
+    n_clusters: int = N_CLUSTERS,
+    seed: int = SEED,
     *,
     engine: Engine = "memory",
     workers: int | None = None,
     part_bytes: int = PART_BYTES,
-    n_init: int = 10,
+    n_init: int = N_INIT,
     models: Sequence[str] | None = None,
     excluded_models: Collection[str] = (),
     excluded_datasets: Collection[str] = (),
@@ -93,6 +93,7 @@ def fit_records(
         source=source,
         note=note,
     )
+    plan.notice_idle()
     scan = open_records(
         records,
         engine,

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+N_CLUSTERS, SEED, N_INIT = 60, 42, 10
+
 # Distances of a query to a center, over all starts, of one round: some seconds.
 _MUCH = 10**8
 
@@ -60,6 +62,16 @@ class Plan:
         check_whole("n_init", self.n_init, 1)
         check_seed(self.seed)
         check_options(self.scorer, self.scorer_options)
+
+    def notice_idle(self) -> None:
+        """Say in the log which arguments do nothing beside centroids that are given."""
+        if self.centroids is None:
+            return
+        given = {"n_clusters": N_CLUSTERS, "seed": SEED, "n_init": N_INIT}
+        if self.refine and not isinstance(self.centroids, RouterArtifact):
+            given = {"n_init": N_INIT}  # the refinement is averaged over clusters of its own
+        if idle := [name for name, default in given.items() if getattr(self, name) != default]:
+            logger.warning("%s: of no effect, for the centroids are given", ", ".join(idle))
 
     def notice_unknown(self, models: Sequence[str]) -> None:
         """Say in the log which input prices are of models that are not there."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,12 +15,14 @@ from avengers_core.common.lazy import cached_property
 from avengers_core.common.parallel import in_parallel
 from avengers_core.routing.decision import ClusterVote
 from avengers_core.routing.eligibility import Eligibility
-from avengers_core.routing.policy import RoutingCall
+from avengers_core.routing.policy import Policy, RoutingCall
 from avengers_core.routing.queries import Queries
 from avengers_core.routing.ranking import Ranking
 from avengers_core.routing.scoring import Scorer
 
 Floats = npt.NDArray[np.floating]
+
+logger = logging.getLogger(__name__)
 
 # The column of the scorers' features that holds it.
 FAMILIARITY = -2
@@ -55,9 +59,10 @@ class Engine:
         )
         self._tables = lru_cache(maxsize=32)(self._make_tables)
         self._unlimited = lru_cache(maxsize=2)(self._make_eligibility)
+        self._noticed: tuple[str, ...] = ()  # limits that do nothing, which the log has been told
 
-    def __reduce__(self) -> tuple[type[Engine], tuple[RouterArtifact, Scorer]]:
-        return Engine, (self.artifact, self.scorer)
+    def __reduce__(self) -> tuple[type[Engine], tuple[RouterArtifact, Scorer], dict[str, Any]]:
+        return Engine, (self.artifact, self.scorer), {"_noticed": self._noticed}
 
     def _make_tables(self, alpha: float) -> Floats:
         """(F, 4M) utility, score, cost and support side by side: one product gives all."""
@@ -84,7 +89,21 @@ class Engine:
         needs_cost = self._any_cost and alpha < 1
         if call.unavailable is None and call.policy.limits_nothing:
             return self._unlimited(needs_cost, _ANY)
-        return self._make_eligibility(needs_cost, call)
+        eligibility = self._make_eligibility(needs_cost, call)
+        if call.policy.needs_familiarity and not self.scorer.knows_familiarity:
+            self._notice(call.policy)
+        return eligibility
+
+    def _notice(self, policy: Policy) -> None:
+        """Say in the log, once, which limits do nothing with this artifact."""
+        given = [n for n in ("min_familiarity", "fallback") if getattr(policy, n) is not None]
+        if new := tuple(name for name in given if name not in self._noticed):
+            self._noticed += new
+            logger.warning(
+                "%s: of no effect, for the artifact does not know how like its records a query is; "
+                "fit it again with this version",
+                " and ".join(new),
+            )
 
     def rank(self, features: Floats, alpha: float, call: RoutingCall) -> Ranking:
         """Rank all models for the scorer's (n, F) features.

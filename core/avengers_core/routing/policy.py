@@ -63,7 +63,8 @@ class Policy(NamedTuple):
             of the model itself near the query.
         min_familiarity: queries that fewer than this share of the records, in [0, 1], are less
             like the others than, go to ``fallback``; without one they are decided on the
-            artifact's overall means. Plays no part where the artifact knows no familiarity.
+            artifact's overall means. Where the artifact knows no familiarity both are of no effect,
+            which the log says once.
         fallback: the model for those, unless a limit rules it out; given alone, for the least
             familiar 5 %.
         on_empty: ``"raise"``, or ``"relax"``: if the limits leave nobody, take the model nearest to
@@ -122,6 +123,11 @@ class Policy(NamedTuple):
         if self.min_familiarity is not None:
             return self.min_familiarity
         return 0.0 if self.fallback is None else _UNFAMILIAR
+
+    @property
+    def needs_familiarity(self) -> bool:
+        """Whether it matters how like the records a query is."""
+        return self.min_familiarity is not None or self.fallback is not None
 
     @property
     def own_alpha(self) -> float:

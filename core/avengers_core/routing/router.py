@@ -222,7 +222,7 @@ class Router(Closing):
         Args:
             vectors: what :meth:`embed` returns; or (n, d) unit vectors of the artifact's embedder,
                 without what the calibrated scorer wants to know of the texts.
-            arguments: as for :meth:`route`, the same for all.
+            arguments: as for :meth:`route` but for ``n``, the same for all.
 
         Returns:
             (n,) indices into :attr:`models`.
@@ -231,6 +231,8 @@ class Router(Closing):
             ValueError: wrong shape, and what :meth:`route` raises.
         """
         call = RoutingCall.of(**arguments)
+        if call.n > 1:
+            raise ValueError(f"route_vectors() names one model a query, got n={call.n}")
         return self.engine.choose_many(self.queries(vectors, call), self._alpha(call), call)
 
     def embed(self, queries: Sequence[str]) -> Queries:
@@ -373,7 +375,7 @@ class Router(Closing):
         Args:
             queries: a sample of what will be asked; default, the artifact's own clusters, each
                 weighed by its records.
-            constraints: as for :meth:`route`.
+            constraints: as for :meth:`route`, but for ``n``, alpha and the other ways to give it.
 
         Returns:
             The curve; exact, without a grid, for the scorers whose utility is linear in alpha.
@@ -383,7 +385,7 @@ class Router(Closing):
             ValueError: no queries, and what :meth:`route` raises.
             NoEligibleModelError: the constraints leave nobody for a query.
         """
-        return self._alpha_path(queries, RoutingCall.of(**constraints))
+        return self._alpha_path(queries, _of_any_alpha(constraints))
 
     def _alpha_path(self, queries: Sequence[str] | None, call: RoutingCall) -> AlphaCurve:
         engine = self.engine
@@ -418,14 +420,14 @@ class Router(Closing):
             saving: the best score at this share, in [0, 1), less than what always choosing the
                 best single model costs.
             queries: as for :meth:`alpha_path`.
-            constraints: as for :meth:`route`.
+            constraints: as for :meth:`alpha_path`.
 
         Raises:
             AvengersError: no alpha meets it; the message says what can be had.
             ValueError: not exactly one target.
         """
         targets = {"cost": cost, "score": score, "saving": saving}
-        return self._alpha_meeting(targets, queries, RoutingCall.of(**constraints))
+        return self._alpha_meeting(targets, queries, _of_any_alpha(constraints))
 
     def _alpha_meeting(
         self,
@@ -443,6 +445,14 @@ class Router(Closing):
                 return alpha
             self._alphas[key] = alpha
         return self._alphas[key]
+
+
+def _of_any_alpha(constraints: Mapping[str, Any]) -> RoutingCall:
+    """A call of which nothing is given that its decisions at every alpha do not depend on."""
+    call = RoutingCall.of(**constraints)
+    if given := [*call.policy.balance, *(["n"] if call.n > 1 else [])]:
+        raise TypeError(f"what holds at every alpha does not depend on {', '.join(given)}=")
+    return call
 
 
 def _texts(queries: Iterable[str]) -> Sequence[str]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from avengers_core.common.ranges import check_whole
 from avengers_core.errors import NoRecordsError, RecordError
 from avengers_core.records.loading import Source, are_files, load_records
 from avengers_core.records.record import Missing, Records
@@ -17,6 +19,8 @@ from avengers_core.scanning.pool import Job
 from avengers_core.scanning.workers import Engine, Workers
 
 R = TypeVar("R")
+
+logger = logging.getLogger(__name__)
 
 _NAMED = 3  # files in a message
 
@@ -86,6 +90,7 @@ def open_records(
         OSError: a file cannot be opened.
     """
     team = Workers(engine, workers)
+    check_whole("part_bytes", part_bytes, 1)
     if missing is None:
         missing = source.missing if isinstance(source, Records) else "skip"
     if missing not in ("skip", "zero"):
@@ -93,6 +98,11 @@ def open_records(
     chosen = RecordFilter(missing, _names(excluded_datasets), _names(excluded_models), strict)
     if are_files(source) and engine != "memory":
         return Scan(*count(source, part_bytes, team), chosen, team, where=_where(source))
+    if part_bytes != PART_BYTES:
+        logger.warning(
+            "part_bytes=%d: of no effect, for only files are read in parts, and not in memory",
+            part_bytes,
+        )
     records = source if isinstance(source, Records) else load_records(source, strict=strict)
     problems = Problems(len(records.problems), list(records.problems[:MOST_PROBLEMS]))
     if not records:

@@ -110,7 +110,7 @@ class RoutingSettings(BaseModel):
     @model_validator(mode="after")
     def _check_routing(self) -> Self:
         router = self._resolved_router()
-        self.policy.check(router.models)
+        router.check(**self.policy._asdict())
         router.check(alpha=self.no_question_alpha)
         return self
 

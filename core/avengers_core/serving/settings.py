@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from abc import abstractmethod
 from collections.abc import Mapping, Set
+from functools import cache
 from typing import Any, ClassVar
 
 from pydantic import (
@@ -35,6 +37,8 @@ from avengers_core.serving.resilience.failover import OnRefusal
 from avengers_core.serving.routing_settings import OF_ROUTING, RoutingSettings
 from avengers_core.serving.voting import VoteOver
 from avengers_core.serving.watching.telemetry import find_telemetry
+
+logger = logging.getLogger(__name__)
 
 OF_A_CALL = (
     *OF_ROUTING,
@@ -242,6 +246,10 @@ class ServingSettings(RoutingSettings, Closing):
     @model_validator(mode="after")
     def _prepare(self) -> Self:
         vars(self)["pool"] = self._make_pool(self.pool)
+        if self.log is None and not self.log_text:
+            _note_idle("log_text", "there is no log=")
+        if self.explore > 0 and self.votes is not None and self.votes > 1:
+            _note_idle("explore", "in a vote the best are asked")
         return self
 
     def _resolved_router(self) -> Router:
@@ -393,6 +401,12 @@ class ServingSettings(RoutingSettings, Closing):
 
 def _restored(cls: type[ServingSettings], fields: dict[str, Any], models: Any) -> ServingSettings:
     return cls(**fields, models=cls._load_models(models))
+
+
+@cache
+def _note_idle(name: str, why: str) -> None:
+    """Say in the log that a setting does nothing beside the others; each once."""
+    logger.warning("%s=: of no effect, for %s", name, why)
 
 
 def given(**values: Any) -> dict[str, Any]:

@@ -182,6 +182,38 @@ def test_models_can_be_chosen_and_ordered(make_records, embedder):
     assert artifact.models == ("odd", "good")
 
 
+def test_arguments_of_no_effect_beside_centroids_are_told(make_records, embedder, caplog):
+    rows = make_records(20)
+    base = fit(rows, embedder, n_clusters=2, seed=7)
+    given = {"n_clusters": 5, "seed": 3, "n_init": 2}
+
+    def told(**options):
+        caplog.clear()
+        fit(rows, embedder, **options)
+        return [name for name in given if any(name in text for text in caplog.messages)]
+
+    assert told(centroids=base, **given) == list(given)
+    assert told(centroids=base, n_init=2) == ["n_init"]
+    assert told(centroids=base.centroids, refine=False, seed=3) == ["seed"]
+    assert told(centroids=base.centroids, **given) == ["n_init"]
+    assert told(centroids=base) == told(n_init=2, n_clusters=2) == []
+
+
+@pytest.mark.parametrize("engine", ["memory", "serial"])
+def test_the_size_of_parts_where_there_are_none(make_records, embedder, caplog, engine, tmp_path):
+    rows, options = make_records(20), {"n_clusters": 2, "engine": engine, "part_bytes": 5000}
+    fit(rows, embedder, **options)
+    assert any("part_bytes" in text for text in caplog.messages)
+    caplog.clear()
+    file = tmp_path / "records.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    fit(file, embedder, **options)
+    assert bool(caplog.messages) is (engine == "memory")
+    for size in (0, -1, 1.5, True, float("nan")):
+        with pytest.raises(ValueError, match="part_bytes"):
+            fit(file, embedder, engine=engine, part_bytes=size)
+
+
 def test_centroids_of_another_artifact(make_records, embedder):
     base = fit(make_records(60, seed=1), embedder, n_clusters=3)
     other = fit(make_records(60, seed=2), embedder, centroids=base)

@@ -121,6 +121,16 @@ def test_targets_that_can_not_be_met(router, target, error, message):
         router.alpha_for(**target)
 
 
+@pytest.mark.parametrize(
+    "given", [{"alpha": 0.3}, {"performance_weight": 1.0}, {"target_cost": 1.0}, {"n": 2}]
+)
+def test_what_the_path_does_not_depend_on_is_refused(router, given):
+    (name,) = given
+    for call in (router.alpha_path, lambda **given: router.alpha_for(score=0.1, **given)):
+        with pytest.raises(TypeError, match=name):
+            call(**given)
+
+
 def test_limits_hold_along_the_path(router):
     path = router.alpha_path(["alpha", "zeta"], exclude=["good"])
     assert path.path.shares(3)[:, router.models.index("good")].max() == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import pickle
 from dataclasses import replace
 
 import numpy as np
@@ -133,6 +134,22 @@ def test_artifacts_that_do_not_know_it_decide_as_they_did(router):
     decision = old.route(UNLIKE[0], min_familiarity=1, fallback="c")
     assert decision.familiarity is None
     assert decision.basis == "query"
+
+
+def test_and_say_once_that_what_asks_for_it_is_of_no_effect(router, caplog):
+    old = Router(replace(router.artifact, familiarity=None))
+    old.route(LIKE)
+    assert not caplog.messages
+    old.check(min_familiarity=0.5)
+    old.route_batch([LIKE, LIKE], min_familiarity=0.5)
+    assert ["min_familiarity" in text for text in caplog.messages] == [True]
+    copy = pickle.loads(pickle.dumps(old))
+    copy.route(LIKE, min_familiarity=0.5, fallback="c")
+    (_, said) = caplog.messages
+    assert "fallback" in said
+    assert "min_familiarity" not in said
+    router.route(LIKE, min_familiarity=0.5, fallback="c")
+    assert len(caplog.messages) == 2
 
 
 def test_counts_add_up_and_are_kept(rows, router, tmp_path):

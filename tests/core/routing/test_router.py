@@ -99,7 +99,7 @@ def test_one_query_is_a_batch_of_one_in_every_field(small, scorer, query, policy
     assert decision.to_dict() == same.to_dict()
     assert pickle.loads(pickle.dumps(decision)).to_dict() == same.to_dict()
     if query.strip():
-        chosen = router.route_vectors(router.embed([query]), **policy)
+        chosen = router.route_vectors(router.embed([query]), **{**policy, "n": 1})
         assert router.models[chosen[0]] == decision.model
 
 
@@ -177,6 +177,7 @@ def test_any_text_is_routed(each):
         (lambda r: r.route("q", performance_weight=0, cost_sensitivity=0), ValueError, "both zero"),
         (lambda r: r.route_batch("q"), TypeError, "expected a list of queries, got one text"),
         (lambda r: r.route_vectors(np.zeros(8)), ValueError, "8"),
+        (lambda r: r.route_vectors(np.zeros((2, 8)), n=2), ValueError, "n=2"),
         (lambda r: r.route_vectors(np.zeros((2, 9))), ValueError, r"got \(2, 9\)"),
     ],
 )

@@ -12,6 +12,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from typing import IO, Any, Literal, NamedTuple, cast
 
+from avengers_core.common.ranges import check_whole
 from avengers_core.errors import RecordError
 from avengers_core.records.record import Record
 from avengers_core.records.sources.files import Inputs, expand, open_file, shown
@@ -77,8 +78,7 @@ def plan(inputs: Inputs, part_bytes: int = PART_BYTES) -> list[Part]:
         RecordError: a pattern or folder without files.
         OSError: a file cannot be read.
     """
-    if part_bytes < 1:
-        raise ValueError(f"part_bytes must be at least 1, got {part_bytes}")
+    check_whole("part_bytes", part_bytes, 1)
     return [
         part if part.file == file else part._replace(address=file)
         for file in expand(inputs)
