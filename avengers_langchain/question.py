@@ -18,7 +18,7 @@ import re
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -29,6 +29,7 @@ from langchain_core.prompt_values import PromptValue
 from langchain_core.runnables.config import var_child_runnable_config
 from langchain_core.tracers.context import register_configure_hook
 
+from avengers_core.serving.backends.capabilities import Needs
 from avengers_core.serving.question import (
     CONTEXT_VARIABLES,
     Request,
@@ -42,6 +43,7 @@ from avengers_langchain.history.writers import conversation_of, writer_of
 
 ROUTING_QUERY = "routing_query"
 _CONVERSATION = ("thread_id", "conversation_id", "session_id")  # as traces and memories call it
+_NAMES = (str, int, UUID)
 
 _MOST_PROMPTS = 10_000  # remembered at a time; they are forgotten when the outermost run ends
 _MOST_COMPARED = 100  # of them with a text that none of them made as it is
@@ -206,8 +208,11 @@ def current_run() -> ModelRun:
 
 def _conversation_in(told: Mapping[str, Any]) -> str | None:
     """The conversation that metadata, or what a config has as ``configurable``, name."""
-    given = (told.get(name) for name in _CONVERSATION)
-    return next((str(v) for v in given if isinstance(v, str | int | UUID) and str(v)), None)
+    for name in _CONVERSATION:
+        value = told.get(name)
+        if isinstance(value, _NAMES) and (named := str(value)):
+            return named
+    return None
 
 
 def _conversation_of(messages: Sequence[BaseMessage]) -> str | None:
@@ -233,13 +238,13 @@ def read(
         variables: of the prompt template that they were made from, if any.
         routing_query: what the caller wants it to be routed on.
     """
-    texts = [str(message.text) for message in messages]
-    human, earlier, opening = _human(messages, texts)
-    question = routed_on(_found(human, variables), routing_query)
+    human, earlier, opening = _human(messages, [_text_of(message) for message in messages])
     measured = measure(messages)
-    request = Request.of(question, measured.tokens, **dict.fromkeys(measured.media, True))
-    return replace(
-        request,
+    media: dict[str, Any] = dict.fromkeys(measured.media, True)
+    return Request(
+        routed_on(_found(human, variables), routing_query),
+        measured.tokens,
+        (Needs(**media, tokens=measured.tokens),),
         earlier=earlier,
         keeps=_loop_of(messages),
         answered_by=_answered_by(messages),
@@ -269,7 +274,7 @@ def _found(human: str, variables: Mapping[str, Any]) -> RoutingText:
     if (question := question_from_variables(variables)) is not None:
         return RoutingText(question, "variable")
     bare = human
-    for name in CONTEXT_VARIABLES:
+    for name in CONTEXT_VARIABLES if variables else ():
         value = variables.get(name)
         if value and (text := value if isinstance(value, str) else str(value)) in bare:
             bare = bare.replace(text, "")
@@ -305,5 +310,10 @@ _SUMMARY = -1  # answered before any of the messages that are left
 
 def _asked(messages: Sequence[BaseMessage]) -> str:
     """What a human asks last; of messages that are all the system's, what the last one says."""
-    texts = [str(message.text) for message in messages]
+    texts = [_text_of(message) for message in messages]
     return _human(messages, texts)[0] or (texts[-1] if texts else "")
+
+
+def _text_of(message: BaseMessage) -> str:
+    content = message.content
+    return content if isinstance(content, str) else str(message.text)

@@ -93,7 +93,7 @@ class Prompt(Request):
 
 def from_text(prompt: str) -> Prompt:
     """A call with a bare prompt."""
-    return replace(_request(RoutingText(prompt, "prompt"), prompt), opening=prompt)
+    return _request(RoutingText(prompt, "prompt"), prompt, opening=prompt)
 
 
 def from_messages(messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> Prompt:
@@ -137,44 +137,33 @@ def from_template(
     if _shows_images(prompt, variables):
         media = media._replace(images=True)
     ways = (Needs(),) if output_cls is None else _CLASS
-    request = _request(
+    # A conversation, where somebody put one into it.
+    history = prompt.message_templates if isinstance(prompt, ChatPromptTemplate) else []
+    _, earlier, opening = _human(history)
+    return _request(
         question,
         "\n".join(parts),
         tuple(way.along_with(media, 0) for way in ways),
         sum(part.media_tokens for part in each),
-    )
-    if not isinstance(prompt, ChatPromptTemplate):
-        return replace(request, opening=question.text)
-    history = prompt.message_templates  # of a conversation, where somebody put one into it
-    _, earlier, opening = _human(history)
-    return replace(
-        request,
         earlier=earlier if question.text.strip() else (),
         opening=opening if earlier else question.text,
-        conversation=_conversation_of(history),
-        keeps=_loop_of(history),
-        answered_by=_answered_by(history),
+        **_told_by_answers(history),
     )
 
 
 def _conversation(messages: Sequence[ChatMessage], tools: Sequence[str], needs: Needs) -> Prompt:
     each = [measure(message) for message in messages]
     question, earlier, opening = _human(messages)
-    request = _request(
+    return _request(
         RoutingText(question, "message"),
         # What the tools' schemas say is part of the prompt.
         "\n".join([*(part.text for part in each), *tools]),
         (needs.along_with(_media_needs(each), 0),),
         sum(part.media_tokens for part in each),
-    )
-    return replace(
-        request,
         earlier=earlier,
-        keeps=_loop_of(messages),
-        answered_by=_answered_by(messages),
-        cached_tokens=_read_by(messages, each),
         opening=opening,
-        conversation=_conversation_of(messages),
+        cached_tokens=_read_by(messages, each),
+        **_told_by_answers(messages),
     )
 
 
@@ -206,6 +195,14 @@ def _loop_of(messages: Sequence[ChatMessage]) -> str | None:
     return None
 
 
+def _told_by_answers(messages: Sequence[ChatMessage]) -> dict[str, str | None]:
+    return {
+        "keeps": _loop_of(messages),
+        "answered_by": _answered_by(messages),
+        "conversation": _conversation_of(messages),
+    }
+
+
 def _conversation_of(messages: Sequence[ChatMessage]) -> str | None:
     """The conversation that the last answer which says so belongs to."""
     answers = (m for m in reversed(messages) if m.role in ANSWERS)
@@ -223,11 +220,12 @@ def _request(
     whole: str,
     ways: tuple[Needs, ...] = (Needs(),),
     media_tokens: int = 0,
+    **told: Any,
 ) -> Prompt:
     question = routed_on(question)
     tokens = estimate_tokens(whole) + media_tokens
     needs = tuple(way._replace(tokens=tokens) for way in ways)
-    return Prompt(question, tokens, needs, whole=whole, media_tokens=media_tokens)
+    return Prompt(question, tokens, needs, whole=whole, media_tokens=media_tokens, **told)
 
 
 def _messages_in(values: Iterable[Any]) -> Iterator[ChatMessage]:

@@ -172,10 +172,12 @@ class Call:
         Args:
             prompt: what the messages alone are about.
         """
-        ways = (Needs(),) if self.structured is None else self.structured.needs
         native = "response_format" in self.arguments or (
             self.tools is not None and self.tools.wants_schema
         )
+        if not (self.tools or native or self.structured is not None):
+            return prompt
+        ways = (Needs(),) if self.structured is None else self.structured.needs
         if self.tools or native:
             own = Needs() if self.tools is None else self.tools.needs
             own = own._replace(structured_output=native)

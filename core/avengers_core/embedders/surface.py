@@ -32,6 +32,7 @@ SURFACE_FEATURES = (
     "log question marks",
     "share of distinct words",
 )
+BEYOND_ASCII = SURFACE_FEATURES.index("share of bytes beyond ASCII")
 # Less spread than this among the records is no difference worth noticing.
 _LEAST_SPREAD = np.array([0.1, 0.1, 0.01, 0.005, 0.1, 0.01, 0.005, 0.1, 0.1, 0.1, 0.05])
 _CLIP = 3.0
@@ -50,6 +51,12 @@ def surface(texts: Sequence[str]) -> npt.NDArray[np.float32]:
     return features.reshape(-1, len(SURFACE_FEATURES))
 
 
+def beyond_ascii(texts: Sequence[str]) -> npt.NDArray[np.float32]:
+    """(n,) of :func:`surface` alone the share of bytes beyond ASCII, in a tenth of the time."""
+    shares = (0.0 if text.isascii() else _share_beyond_ascii(_raw(text)) for text in texts)
+    return np.fromiter(shares, dtype=np.float32, count=len(texts))
+
+
 def tokens(features: Floats) -> Floats:
     """(n,) tokens of texts, estimated from their features at four bytes a token."""
     estimate: Floats = np.expm1(features[:, 0]) / BYTES_PER_TOKEN
@@ -63,7 +70,7 @@ def _features_of(text: str) -> tuple[float, ...]:
     """
     # On bytes, counting by deletion and searching for fixed strings run at memory speed, which one
     # expression for all lettered options or code markers does not.
-    raw = text[:MAX_CHARS].encode("utf-8", "replace")
+    raw = _raw(text)
     words, lines, n = raw.split(), raw.count(b"\n"), len(raw) or 1
     size = len(raw) if len(text) <= MAX_CHARS else n_bytes(text)
     options = int(_OPTION.match(raw) is not None)
@@ -76,12 +83,20 @@ def _features_of(text: str) -> tuple[float, ...]:
         raw.count(b"\\") / n,
         log1p(lines),
         1 - len(raw.translate(None, _UPPER)) / n,
-        1 - len(raw.translate(None, _HIGH)) / n,
+        _share_beyond_ascii(raw),
         log1p(options),
         1.0 if _has_code(raw, lines) else 0.0,
         log1p(raw.count(b"?")),
         len(set(words)) / (len(words) or 1),
     )
+
+
+def _raw(text: str) -> bytes:
+    return text[:MAX_CHARS].encode("utf-8", "replace")
+
+
+def _share_beyond_ascii(raw: bytes) -> float:
+    return 1 - len(raw.translate(None, _HIGH)) / (len(raw) or 1)
 
 
 def _has_code(raw: bytes, lines: int) -> bool:

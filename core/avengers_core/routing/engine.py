@@ -87,7 +87,7 @@ class Engine:
             ValueError: a limit out of range, or a model that the artifact does not have.
         """
         needs_cost = self._any_cost and alpha < 1
-        if call.unavailable is None and call.policy.limits_nothing:
+        if not call.unavailable and call.policy.limits_nothing:
             return self._unlimited(needs_cost, _ANY)
         eligibility = self._make_eligibility(needs_cost, call)
         if call.policy.needs_familiarity and not self.scorer.knows_familiarity:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from avengers_core.embedders.surface import SURFACE_FEATURES
+from avengers_core.embedders.surface import BEYOND_ASCII, SURFACE_FEATURES
 
 Floats = npt.NDArray[np.floating]
 
@@ -20,9 +20,11 @@ class Queries:
     Attributes:
         vectors: (n, d) unit vectors.
         surface: (n, S) the :data:`~avengers_core.embedders.surface.SURFACE_FEATURES` of the texts,
-            or None where only vectors are known.
+            or None where they are not known.
         prompt_tokens: tokens of each query's whole prompt, one number for all or (n,), or None for
             the query alone.
+        beyond_ascii: (n,) share of the texts' bytes beyond ASCII, or None where only vectors are
+            known; default, what the surface features say.
 
     Raises:
         ValueError: the shapes do not fit each other.
@@ -31,16 +33,19 @@ class Queries:
     vectors: Floats
     surface: Floats | None = None
     prompt_tokens: int | npt.NDArray[np.integer] | None = None
+    beyond_ascii: Floats | None = None
 
     def __post_init__(self) -> None:
         n = len(self.vectors)
         if self.vectors.ndim != 2:
             raise ValueError(f"expected vectors of shape (n, d), got {self.vectors.shape}")
-        if self.surface is not None and self.surface.shape != (n, len(SURFACE_FEATURES)):
-            raise ValueError(
-                f"expected surface features of shape {(n, len(SURFACE_FEATURES))}, got "
-                f"{self.surface.shape}"
-            )
+        if self.surface is not None:
+            if self.surface.shape != (n, len(SURFACE_FEATURES)):
+                raise ValueError(
+                    f"expected surface features of shape {(n, len(SURFACE_FEATURES))}, got "
+                    f"{self.surface.shape}"
+                )
+            vars(self)["beyond_ascii"] = self.surface[:, BEYOND_ASCII]
 
     def __len__(self) -> int:
         return len(self.vectors)
@@ -52,6 +57,7 @@ class Queries:
             self.vectors[rows],
             None if self.surface is None else self.surface[rows],
             tokens if tokens is None or isinstance(tokens, int) else tokens[rows],
+            None if self.beyond_ascii is None else self.beyond_ascii[rows],
         )
 
     def mixed(self, weights: Sequence[float]) -> Queries:

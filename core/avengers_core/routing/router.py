@@ -14,7 +14,7 @@ from typing_extensions import Unpack
 from avengers_core.artifact.artifact import RouterArtifact
 from avengers_core.common.closing import Closing
 from avengers_core.embedders.base import aclose, close
-from avengers_core.embedders.surface import surface
+from avengers_core.embedders.surface import beyond_ascii, surface
 from avengers_core.embedders.tokens import n_cut
 from avengers_core.errors import ArtifactError
 from avengers_core.routing.alpha_path import AlphaCurve, curve, find_path
@@ -269,9 +269,10 @@ class Router(Closing):
             decision = self._decide(("",), None, call)[0]
         else:
             vectors = self._vectors(turns.texts, missing, embedded)
-            of_texts = surface(turns.texts) if self.scorer.needs_surface else None
-            query = Queries(vectors, of_texts, call.prompt_tokens)
-            if len(vectors) > 1:
+            if len(vectors) == 1:
+                query = self._seen(turns.texts, vectors, call)
+            else:
+                query = Queries(vectors, surface(turns.texts), call.prompt_tokens)
                 query = query.mixed(turns.weights)
             decision = self._decide_features(self.scorer.features(query), call)[0]
             decision.query = query
@@ -302,8 +303,7 @@ class Router(Closing):
         if vectors is not None:
             self.artifact.check_dimension(vectors)
             known = texts if len(vectors) == len(texts) else _with_text(texts)
-            of_texts = surface(known) if scorer.needs_surface else None
-            features = scorer.features(Queries(vectors, of_texts, call.prompt_tokens))
+            features = scorer.features(self._seen(known, vectors, call))
         if vectors is None or len(vectors) < len(texts):
             overall = scorer.overall(call.prompt_tokens)
             every = np.repeat(overall, len(texts), axis=0)
@@ -317,6 +317,15 @@ class Router(Closing):
             else:
                 decision.cut = n_cut(text)
         return decisions
+
+    def _seen(
+        self, texts: Sequence[str], vectors: npt.NDArray[np.float32], call: RoutingCall
+    ) -> Queries:
+        """Texts as the scorer looks at them, which is told no more than it has to know."""
+        if self.scorer.needs_surface:
+            return Queries(vectors, surface(texts), call.prompt_tokens)
+        foreign = beyond_ascii(texts) if self.scorer.knows_familiarity else None
+        return Queries(vectors, None, call.prompt_tokens, foreign)
 
     def _decide_features(
         self, features: npt.NDArray[np.floating], call: RoutingCall

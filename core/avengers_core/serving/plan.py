@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from avengers_core.errors import NoEligibleModelError
 from avengers_core.routing.decision import RoutingDecision
@@ -21,8 +20,7 @@ from avengers_core.serving.watching.watch import Watch, Watching
 FORCED = {"exclude": (), **dict.fromkeys(NUMBERS), "fallback": None, "on_empty": "relax"}
 
 
-@dataclass(frozen=True)
-class Plan:
+class Plan(NamedTuple):
     """How one call is to be decided and answered.
 
     Attributes:
@@ -93,7 +91,9 @@ class Plan:
     def _settled(self, best: RoutingDecision | None) -> RoutingDecision | None:
         """The decision, unless the model that is kept has to be decided on by itself."""
         if self.keeps is None:
-            if best is None or (found := drawn(best, self.explore, self.draw)) is None:
+            if best is None or not self.explore:
+                return best
+            if (found := drawn(best, self.explore, self.draw)) is None:
                 return best
             first, exploration = found
             if first != best.model:

@@ -99,11 +99,6 @@ class Request:
     conversation: str | None = None
     cached_tokens: Mapping[str, int] = field(default_factory=dict)
 
-    @classmethod
-    def of(cls, question: RoutingText, tokens: int, **needs: Any) -> Request:
-        """A call that can be served in one way."""
-        return cls(question, tokens, (Needs(**needs, tokens=tokens),))
-
     @property
     def conversation_id(self) -> str | None:
         """What the log calls the conversation; None where nothing tells one.
@@ -167,7 +162,7 @@ def routed_on(found: RoutingText, query: str | None = None) -> RoutingText:
 
 def question_from_variables(variables: Mapping[str, Any]) -> str | None:
     """The question among a prompt's variables, or None; blank ones and other types do not count."""
-    for name in QUESTION_VARIABLES:
+    for name in QUESTION_VARIABLES if variables else ():
         value = variables.get(name)
         if isinstance(value, str) and value.strip():
             return value

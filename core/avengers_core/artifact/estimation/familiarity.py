@@ -11,14 +11,13 @@ import numpy.typing as npt
 from avengers_core.artifact.clusters import unit
 from avengers_core.artifact.statistics import check_arrays
 from avengers_core.common.lazy import cached_property
-from avengers_core.embedders.surface import SURFACE_FEATURES
+from avengers_core.embedders.surface import BEYOND_ASCII
 
 Floats = npt.NDArray[np.floating]
 
 # Half degrees from 0 to 180, and twentieths.
 _ANGLES = np.linspace(0, np.pi, 361)
 _FOREIGN = np.linspace(0, 1, 21)
-_BEYOND_ASCII = SURFACE_FEATURES.index("share of bytes beyond ASCII")
 # Steps from 0 to 2 of the table in which the distances of unit vectors are looked up. Near a
 # cluster distances grow as angles do, where cosines hardly change.
 _DISTANCES = 4096
@@ -76,7 +75,7 @@ class Familiarity:
         cosine[rows, labels] = np.where(members[:, 0] > 0, own, cosine[rows, labels])
         angle = np.arccos(np.clip(cosine.max(axis=1), -1.0, 1.0))
         angles, _ = np.histogram(angle, _ANGLES)
-        foreign, _ = np.histogram(features[:, _BEYOND_ASCII], _FOREIGN)
+        foreign, _ = np.histogram(features[:, BEYOND_ASCII], _FOREIGN)
         return Familiarity(self.members, angles.astype(np.float64), foreign.astype(np.float64))
 
     def faded(self, factor: float) -> Familiarity:
@@ -98,23 +97,23 @@ class Familiarity:
         place = np.searchsorted(_ANGLES, angle, side="right") - 1
         return _beyond(self.angles).take(place, mode="clip"), _beyond(self.foreign)
 
-    def __call__(self, cosine: Floats, features: Floats | None) -> Floats:
+    def __call__(self, cosine: Floats, beyond_ascii: Floats | None) -> Floats:
         """(n,) share of the records that are no more like the rest, in [0, 1].
 
         Args:
             cosine: (n,) of the query and the centroid nearest to it.
-            features: (n, 11) surface features, or None where only vectors are known.
+            beyond_ascii: (n,) share of bytes beyond ASCII, or None where only vectors are known.
         """
         if len(cosine) == 1:
-            beyond = None if features is None else features.item(0, _BEYOND_ASCII)
+            beyond = None if beyond_ascii is None else beyond_ascii.item()
             return np.array([self._of_one(cosine.item(), beyond)])
         # Tables, where one query counts: arccos takes several times as long.
         angles, foreign = self._tables
         distance = np.sqrt(np.maximum(2 - 2 * cosine.astype(np.float64), 0))
         place = (distance * (_DISTANCES / 2)).astype(np.int64)
         share: Floats = angles.take(place, mode="clip")
-        if features is not None:
-            place = (features[:, _BEYOND_ASCII].astype(np.float64) * len(foreign)).astype(np.int64)
+        if beyond_ascii is not None:
+            place = (beyond_ascii.astype(np.float64) * len(foreign)).astype(np.int64)
             np.minimum(share, foreign.take(place, mode="clip"), out=share)
         return share
 

@@ -177,7 +177,7 @@ class ClusterScorer:
             return
         if cosine is None:
             cosine = nearest_cosine(queries.vectors, self._near)
-        familiarity = self._familiarity(cosine, queries.surface)
+        familiarity = self._familiarity(cosine, queries.beyond_ascii)
         if self._humble and len(rows := (familiarity < UNLIKE).nonzero()[0]):
             k = len(self._size)
             unlike = (1 - familiarity[rows] / UNLIKE)[:, None].astype(features.dtype)

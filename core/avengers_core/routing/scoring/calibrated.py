@@ -71,7 +71,7 @@ class CalibratedScorer(ClusterScorer):
             self.min_support = 0.0
         super().__init__(artifact, statistics, centroids, asked, beta=beta, m0=m0, mix=mix)
         s = self.statistics
-        self.needs_surface = r is not None or self.knows_familiarity
+        self.needs_surface = r is not None
         self._augment = None if r is None else r.augment
         if artifact.info.cells != "separate":
             score = self._beliefs.scores

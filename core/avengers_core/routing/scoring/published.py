@@ -26,7 +26,6 @@ class _PublishedScorer(ClusterScorer):
         )
         if not isinstance(top_k, int) or top_k < 1:
             raise ValueError(f"top_k must be a whole number, at least 1, got {top_k}")
-        self.needs_surface = self.knows_familiarity
         s = self.statistics
         self._top_k = min(top_k, artifact.n_clusters)
         self._seen = s.n > 0

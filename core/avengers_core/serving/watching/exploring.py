@@ -15,11 +15,11 @@ def drawn(
 
     Args:
         decision: whose candidates.
-        share: the chance, in [0, 1], that it is another than the best, each of them as likely.
+        share: the chance, in (0, 1], that it is another than the best, each of them as likely.
         draw: gives a number in [0, 1), at random.
     """
     candidates = decision.candidates
-    if not share or len(candidates) < 2:
+    if len(candidates) < 2:
         return None
     ranking = tuple(candidate.model for candidate in candidates)
     number = draw()  # one for both, so that threads need no lock between them
