@@ -15,8 +15,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import hypothesis
 import pytest
 
-# Machines that run tests are busy: how long an example takes says nothing.
-hypothesis.settings.register_profile("unhurried", deadline=None)
+# Machines that run tests are busy: how long an example takes says nothing. Each run has other
+# examples; `make fuzz` is for many at once.
+hypothesis.settings.register_profile("unhurried", deadline=None, max_examples=25)
 hypothesis.settings.load_profile("unhurried")
 
 # `--import-mode=importlib` keeps tests/ off the path, and the tests share these modules.

@@ -5,9 +5,8 @@ from __future__ import annotations
 import runpy
 from pathlib import Path
 
-import nbclient
-import nbformat
 import pytest
+from notebooks import shown_by
 from stub_server import StubServer
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -62,24 +61,14 @@ def test_a_conversation_crosses_all_three_providers(
     assert "1 thoughts of mine" in lines[-1]
 
 
-@pytest.mark.notebook
-def test_notebook() -> None:
-    notebook = nbformat.read(EXAMPLES / "avengers_langchain.ipynb", as_version=4)
-    client = nbclient.NotebookClient(
-        notebook, timeout=120, resources={"metadata": {"path": str(EXAMPLES)}}
-    )
-    client.execute()
-    outputs = [str(cell.outputs) for cell in notebook.cells if cell.cell_type == "code"]
-    assert all(outputs)
-    assert "expected score" in outputs[0]
+async def test_notebook(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(EXAMPLES)
+    shown = await shown_by(EXAMPLES / "avengers_langchain.ipynb")
+    assert all(shown)
+    assert "expected score" in shown[0]
 
 
-@pytest.mark.notebook
-def test_own_router_notebook(monkeypatch: pytest.MonkeyPatch) -> None:
-    for key in ("AVENGERS_BASE_URL", "OPENROUTER_API_KEY", "OPENAI_API_KEY"):
-        monkeypatch.delenv(key, raising=False)
-    notebook = nbformat.read(EXAMPLES / "own_router.ipynb", as_version=4)
-    nbclient.NotebookClient(notebook, timeout=120).execute()
-    last = str(notebook.cells[-1].outputs)
+async def test_own_router_notebook() -> None:
+    *_, last = await shown_by(EXAMPLES / "own_router.ipynb")
     assert "12 + 30? [stand-in for cheap]" in last
     assert "12 times 30? [stand-in for careful]" in last

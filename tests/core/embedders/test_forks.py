@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+SMALL = Path(__file__).parents[1] / "data" / "version_0_1_joint" / "refined"
 FORKS = """
 import os, signal, sys, threading, time
 import numpy as np
@@ -19,12 +20,11 @@ def vectors(texts):
     return np.array([[len(t), 1.0] for t in texts])
 
 cached = CachedEmbedder(CallableEmbedder(vectors, id="lengths"), sys.argv[1])
-router = Router.default()
-few = router.artifact.select_models(router.models[:3])  # quickly made ready
+router = Router.load(sys.argv[3])
 work = {
     "cache": lambda name: cached.embed([name, "shared"]),
     "router": lambda name: (router.route(name), router.route_batch([name, "shared", "third"])),
-    "first use": lambda name: Router(few).route(name),
+    "first use": lambda name: Router(router.artifact).route(name),
 }[sys.argv[2]]
 steps = [0] * 4
 
@@ -55,7 +55,7 @@ os._exit(0)
 @pytest.mark.parametrize("what", ["cache", "router", "first use"])
 def test_a_child_works_whatever_other_threads_were_at(what: str, tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", FORKS, str(tmp_path / "cache.sqlite"), what],
+        [sys.executable, "-W", "ignore", "-c", FORKS, tmp_path / "cache.sqlite", what, SMALL],
         capture_output=True,
         text=True,
         check=True,
