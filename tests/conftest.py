@@ -8,6 +8,7 @@ import ssl
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 # Tests run in parallel: threads of k-means beside them would only get in each other's way.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -27,6 +28,7 @@ from keyword_router import keyword_router  # noqa: E402
 from stub_server import StubServer  # noqa: E402
 
 from avengers_core import Router  # noqa: E402
+from avengers_core.serving.watching import telemetry  # noqa: E402
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -63,6 +65,28 @@ def server(_server: StubServer) -> Iterator[StubServer]:
     _server.reset()
     yield _server
     _server.reset()
+
+
+@pytest.fixture
+def exported(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Any, Any]]:
+    """Spans and metrics that OpenTelemetry's SDK exports; the process's own providers stay."""
+    from opentelemetry import metrics, trace
+    from opentelemetry.sdk.metrics import MeterProvider
+    from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+    spans, reader = InMemorySpanExporter(), InMemoryMetricReader()
+    tracing, counting = TracerProvider(), MeterProvider([reader])
+    tracing.add_span_processor(SimpleSpanProcessor(spans))
+    monkeypatch.setattr(trace, "get_tracer_provider", lambda: tracing)
+    monkeypatch.setattr(metrics, "get_meter_provider", lambda: counting)
+    telemetry._telemetry.cache_clear()
+    yield spans, reader
+    telemetry._telemetry.cache_clear()
+    tracing.shutdown()
+    counting.shutdown()
 
 
 @pytest.fixture(autouse=True)

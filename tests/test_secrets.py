@@ -186,6 +186,15 @@ def langchain(at: dict[str, Any], made: bool, **options: Any) -> AvengersChatMod
     return AvengersChatModel(router=keyword_router(), models=backends, **options)
 
 
+def traced(exported: tuple[Any, Any]) -> str:
+    """All that OpenTelemetry exports of calls."""
+    spans, reader = exported
+    found = [span.to_json() for span in spans.get_finished_spans()]
+    assert "avengers.failover" in str(found)
+    spans.clear()
+    return "".join((*found, reader.get_metrics_data().to_json()))
+
+
 def own(at: dict[str, Any]) -> dict[str, Any]:
     sent_along = {"default_headers": at["headers"], "default_query": at["query"]}
     return {"model_settings": {k: v for k, v in sent_along.items() if v}, "api_key": at["key"]}
@@ -230,6 +239,7 @@ def test_a_secret_shows_nowhere(
     made: bool,
     echo: Any,
     lines: Lines,
+    exported: tuple[Any, Any],
     tmp_path_factory: pytest.TempPathFactory,
     monkeypatch: pytest.MonkeyPatch,
     secret: str,
@@ -264,7 +274,7 @@ def test_a_secret_shows_nowhere(
         with suppress(TypeError):
             texts.append(str(pickle.dumps(llm)))
         flush_all()
-    texts += [traces.text, lines.text, str(log.read_bytes())]
+    texts += [traces.text, lines.text, str(log.read_bytes()), traced(exported)]
     assert echo.requests > before
     absent(secret, *texts)
 

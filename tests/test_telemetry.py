@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from keyword_router import EASY, HARD, SPARE
 from opentelemetry import metrics, trace
-from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from stub_server import StubServer
 
 from avengers_core import Router
@@ -21,21 +16,6 @@ from avengers_core.errors import AllBackendsFailedError, OptionalDependencyError
 from avengers_core.serving.watching import telemetry
 from avengers_langchain import AvengersChatModel
 from avengers_llamaindex import AvengersLLM
-
-
-@pytest.fixture
-def exported(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[InMemorySpanExporter, Any]]:
-    """What the SDK exports; the process's own providers stay as they are."""
-    spans, reader = InMemorySpanExporter(), InMemoryMetricReader()
-    tracing, counting = TracerProvider(), MeterProvider([reader])
-    tracing.add_span_processor(SimpleSpanProcessor(spans))
-    monkeypatch.setattr(trace, "get_tracer_provider", lambda: tracing)
-    monkeypatch.setattr(metrics, "get_meter_provider", lambda: counting)
-    telemetry._telemetry.cache_clear()
-    yield spans, reader
-    telemetry._telemetry.cache_clear()
-    tracing.shutdown()
-    counting.shutdown()
 
 
 @pytest.fixture(params=[AvengersChatModel, AvengersLLM])

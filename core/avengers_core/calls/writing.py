@@ -47,7 +47,8 @@ class CallLog:
     """Where the rows of calls go: a file, or a function.
 
     :meth:`put` never waits and never raises. What cannot be written now is tried again; what does
-    not fit into the queue meanwhile is dropped. :meth:`close` says how many.
+    not fit into the queue meanwhile is dropped. That rows are lost is logged when it begins, by
+    the log's own thread, and once for each stretch of losses; :meth:`close` says how many more.
 
     Args:
         target: path of a SQLite file; or a function that takes a row as a dict, called in the
@@ -64,7 +65,7 @@ class CallLog:
         self.limit = limit
         self.dropped = self.written = 0
         self._why = f"more than {limit:,} were waiting"
-        self._said = 0  # of the dropped rows
+        self._said = self._seen = 0  # of the dropped rows: told of, and looked at
         self._fresh()
         _all.add(self)
 
@@ -79,6 +80,7 @@ class CallLog:
         self._sending = threading.Lock()
         self._thread: threading.Thread | None = None
         self._file: sqlite3.Connection | None = None
+        self._losing = False
 
     @property
     def name(self) -> str:
@@ -133,10 +135,7 @@ class CallLog:
             if held:
                 self._sending.release()
             self._drop(lost, self._why)
-        with self._lock:
-            lost, self._said = self.dropped - self._said, self.dropped
-        if lost:
-            logger.warning("%s: rows that were not written: %d (%s)", self.name, lost, self._why)
+        self._tell()
 
     # -- the thread --
 
@@ -169,6 +168,7 @@ class CallLog:
                 marks = self._take()
                 behind = len(self._pending) == _BATCH
                 written = self._write()
+            self._look(written)
             failed = 0 if written else failed + 1
             behind = behind and written
             if self._waiting or self._pending:
@@ -176,6 +176,19 @@ class CallLog:
             for mark in marks:
                 mark.written = written
                 mark.set()
+
+    def _look(self, written: bool) -> None:
+        """Say that rows are being lost, once until all is well again."""
+        lost, self._seen = self.dropped > self._seen, self.dropped
+        if lost and not self._losing:
+            self._tell()
+        self._losing = lost or (self._losing and not written)
+
+    def _tell(self) -> None:
+        with self._lock:
+            lost, self._said = self.dropped - self._said, self.dropped
+        if lost:
+            logger.warning("%s: rows that were not written: %d (%s)", self.name, lost, self._why)
 
     def _wait_for_pause(self, pause: float) -> None:
         """Wait until few rows come; less where half of the queue is full."""

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 import os
+import re
 import resource
 import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -63,7 +64,20 @@ def test_rows_of_many_threads_are_all_there(log: CallLog, path: Path) -> None:
     assert (log.written, log.dropped) == (800, 0)
 
 
-def test_what_does_not_fit_is_dropped_and_said_once(
+def told(caplog: pytest.LogCaptureFixture) -> list[int]:
+    """How many rows each warning says that were lost."""
+    found = [re.search(r"not written: (\d+)", text) for text in caplog.messages]
+    return [int(match[1]) for match in found if match]
+
+
+def eventually(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_what_does_not_fit_is_dropped_and_said_when_it_happens_and_at_the_end(
     path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     log = CallLog(str(path), limit=10)
@@ -72,15 +86,42 @@ def test_what_does_not_fit_is_dropped_and_said_once(
         other.execute("BEGIN EXCLUSIVE")  # locked for as long as it likes
         for i in range(50):
             log.put(lambda i=i: a_call(str(i)))  # type: ignore[misc]
-        with caplog.at_level(logging.WARNING, "avengers_core"):
-            log.close(timeout=0.1)
+        assert not log.flush(timeout=0)
+        eventually(lambda: bool(told(caplog)))
+        (first,) = told(caplog)
+        assert first >= 40, "while the program goes on"
+        for i in range(50):
+            log.put(lambda i=i: a_call(str(i)))  # type: ignore[misc]
+        log.close(timeout=0.1)
         other.execute("ROLLBACK")
-    assert log.dropped == 50
-    assert len(caplog.records) == 1
-    assert "50" in caplog.text
+    assert log.dropped == sum(told(caplog)) == 100
+    assert len(told(caplog)) == 2
     log.put(a_call)  # a row that comes later opens it again
     log.close()
     assert rows(path) == ["a"]
+    assert len(told(caplog)) == 2
+
+
+def test_each_stretch_of_losses_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    broken = True
+
+    def take(row: dict[str, Any]) -> None:
+        if broken:
+            raise OSError("gone")
+
+    log = CallLog(take)
+    for expected in (1, 2):
+        broken = True
+        for _ in range(3):
+            log.put(a_call)
+            assert log.flush()
+        assert told(caplog) == [1, 3][:expected]
+        broken = False
+        log.put(a_call)
+        assert log.flush()
+    log.close()
+    assert told(caplog) == [1, 3, 2]
+    assert (log.dropped, log.written) == (6, 2)
 
 
 def test_a_file_that_is_locked_for_a_while_loses_nothing(log: CallLog, path: Path) -> None:
