@@ -91,6 +91,7 @@ def evaluate_records(
         strict=strict,
     )
     found = survey(scan)
+    found.notice_cut()
     if scan.chosen.missing == "skip" and found.kept.scored.isdisjoint(router.models):
         raise RecordError(
             f"there are no records that score any of the router's models {list(router.models)}"
@@ -110,6 +111,8 @@ def evaluate_records(
             setup=setup_of(router, call),
         )
     setup = {**report.setup, "missing": scan.chosen.missing}
+    if found.cut:
+        setup["queries_cut"] = found.cut
     return Evaluated(replace(report, setup=setup), scan.problems + problems)
 
 

@@ -105,6 +105,7 @@ def fit_records(
         strict=strict,
     )
     found = _surveyed(scan, seed)
+    found.notice_cut()
     chosen = scan.chosen
     sample = to_outcomes(
         Records([record for _, _, record in found.sample], missing=chosen.missing),

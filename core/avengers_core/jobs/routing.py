@@ -14,6 +14,7 @@ import numpy as np
 
 from avengers_core.artifact.artifact import RouterArtifact
 from avengers_core.embedders import Embedder, EmbedderSpec, resolve_embedder
+from avengers_core.embedders.tokens import n_cut
 from avengers_core.errors import EmbedderError, OptionalDependencyError
 from avengers_core.jobs.output import PartWritten, Written, clean, prepare, write_part
 from avengers_core.jobs.queries import query_rows
@@ -27,6 +28,9 @@ from avengers_core.routing.router import Router
 from avengers_core.scanning.embedding import embed_most
 from avengers_core.scanning.scan import count
 from avengers_core.scanning.workers import Engine, Workers
+
+# Of embedded queries.
+_COLUMNS = ("file", "row", "query", "vector", "cut", "error")
 
 
 def route(
@@ -96,9 +100,10 @@ def embed(
 ) -> Written:
     """Embed every query of files and write the vectors as Parquet; needs the extra ``parquet``.
 
-    Columns: ``file``, ``row``, ``query``, ``vector``, a list of ``dim`` float32, and ``error``: why
-    there is none, of rows without a query or with one that the embedder fails on by itself. Goes on
-    after a kill like :func:`route`.
+    Columns: ``file``, ``row``, ``query``, ``vector``, a list of ``dim`` float32, ``cut``: how many
+    characters of the query were left out, beyond the first 100,000, and ``error``: why there is no
+    vector, of rows without a query or with one that the embedder fails on by itself. Goes on after
+    a kill like :func:`route`.
 
     Args:
         inputs: as for :func:`route`.
@@ -119,7 +124,7 @@ def embed(
         raise OptionalDependencyError("pyarrow", "parquet") from error
     check_outputs([output], [inputs])
     encoder = resolve_embedder(embedder)
-    job = {"embed": encoder.id}
+    job = {"embed": encoder.id, "columns": _COLUMNS}
     team = Workers(engine, workers)
     parts, _ = count(inputs, part_bytes, team)
     files = prepare(output, job, parts, ".parquet")
@@ -219,15 +224,9 @@ class _EmbedJob:
         encoder = self.embedder
         # Not of one size: where a vector is missing, readers before pyarrow 26 fail on those.
         vectors_type = pa.list_(pa.float32())
-        schema = pa.schema(
-            [
-                ("file", pa.string()),
-                ("row", pa.int64()),
-                ("query", pa.string()),
-                ("vector", vectors_type),
-                ("error", pa.string()),
-            ]
-        )
+        text, number = pa.string(), pa.int64()
+        kinds = (text, number, text, vectors_type, number, text)
+        schema = pa.schema(zip(_COLUMNS, kinds, strict=True))
         rows = rejected = 0
         with ParquetWriter(file, schema) as out:
             for numbers, queries, bad in query_rows(part):
@@ -238,11 +237,12 @@ class _EmbedJob:
                     np.ascontiguousarray(vectors).ravel(), encoder.dim
                 ).cast(vectors_type)
                 columns = [
-                    pa.array([part.file] * len(good), pa.string()),
-                    pa.array([n for n, _ in good], pa.int64()),
-                    pa.array([q for _, q in good], pa.string()),
+                    pa.array([part.file] * len(good), text),
+                    pa.array([n for n, _ in good], number),
+                    pa.array([q for _, q in good], text),
                     column,
-                    pa.nulls(len(good), pa.string()),
+                    pa.array([n_cut(q) for _, q in good], number),
+                    pa.nulls(len(good), text),
                 ]
                 out.write_batch(pa.record_batch(columns, schema))
                 without: dict[int, tuple[str | None, str]] = {
@@ -266,6 +266,7 @@ def _errors(file: str, without: Mapping[int, tuple[str | None, str]], schema: An
         pa.array(list(without), pa.int64()),
         pa.array([query for query, _ in without.values()], pa.string()),
         pa.nulls(n, schema.field("vector").type),
+        pa.nulls(n, pa.int64()),
         pa.array([reason for _, reason in without.values()], pa.string()),
     ]
     return pa.record_batch(columns, schema)

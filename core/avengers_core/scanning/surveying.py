@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from pydantic_core import from_json
 
+from avengers_core.embedders.tokens import MAX_CHARS, n_cut
 from avengers_core.errors import NoRecordsError, RecordError
 from avengers_core.records.record import Record, RecordProblem, parse_record
 from avengers_core.records.sources.parts import Items, Part, read
@@ -15,6 +17,8 @@ from avengers_core.records.splitting import known_names
 from avengers_core.scanning.batches import RecordFilter
 from avengers_core.scanning.sampling import Lowest, rank
 from avengers_core.scanning.scan import Scan
+
+logger = logging.getLogger(__name__)
 
 
 class Draw(NamedTuple):
@@ -73,11 +77,13 @@ class Survey:
         there: the names that all records have.
         kept: those that are left without what is left out.
         sample: rank, place and content of the records of lowest rank.
+        cut: how many of those that are left have queries that are cut to be embedded.
     """
 
     there: Names = field(default_factory=Names)
     kept: Names = field(default_factory=Names)
     sample: list[tuple[int, tuple[int, int], Record]] = field(default_factory=list)
+    cut: int = 0
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -88,6 +94,16 @@ class Survey:
     def datasets(self) -> tuple[str, ...]:
         """The datasets that are left, in order of first appearance."""
         return tuple(self.kept.datasets)
+
+    def notice_cut(self) -> None:
+        """Say in the log how many queries are cut."""
+        if self.cut:
+            logger.warning(
+                "%d records have queries of more than %d characters; what comes after these is not "
+                "embedded",
+                self.cut,
+                MAX_CHARS,
+            )
 
 
 @dataclass(frozen=True)
@@ -120,6 +136,7 @@ class SurveyJob:
                 found.there.add(dataset, scores)
                 if left:
                     found.kept.add(dataset, left)
+            found.cut += bool(left and n_cut(query))
             if draw is None or not left:
                 continue
             place = rank(query, dataset, draw.seed)
@@ -148,6 +165,7 @@ def survey(scan: Scan, draw: Draw | None = None) -> Survey:
     for found in scan.run(SurveyJob(chosen, draw), "sample" if draw else "survey"):
         total.there |= found.there
         total.kept |= found.kept
+        total.cut += found.cut
         lowest.update(found.sample)
     total.sample = lowest.items()
     if not total.there.datasets:

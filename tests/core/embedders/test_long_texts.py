@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from avengers_core import bulk, fit
+from avengers_core import bulk, evaluate, fit
 from avengers_core.embedders import CallableEmbedder, TfidfEmbedder, WordLlamaEmbedder
 from avengers_core.embedders.surface import SURFACE_FEATURES, surface
 from avengers_core.embedders.tokens import MAX_CHARS
@@ -62,6 +63,32 @@ def test_lines_of_a_file_that_are_cut_say_so(
     (tmp_path / "queries.txt").write_text(f"{LONG[:-1]}\n{LONG}more\n")
     done = bulk.route(toy_router, tmp_path / "queries.txt", tmp_path / "out", engine="serial")
     assert [line.get("cut", 0) for line in decisions(done)] == [0, 4]
+
+
+def test_and_so_do_rows_of_vectors(toy_router: Any, tmp_path: Path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    (tmp_path / "queries.txt").write_text(f"{LONG[:-1]}\n{LONG}more\n" + "{}\n")
+    done = bulk.embed(
+        tmp_path / "queries.txt", tmp_path / "out", toy_router.embedder, engine="serial"
+    )
+    rows = [row for file in done.files for row in parquet.read_table(file).to_pylist()]
+    assert [row["cut"] for row in rows] == [0, 4, None]
+
+
+@pytest.mark.parametrize("engine", ["memory", "serial"])
+def test_how_many_records_are_cut_is_told(
+    toy_router: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture, engine: Any
+) -> None:
+    rows = [{"query": text, "records": {"a": 1, "b": 0}} for text in ("a", LONG)]
+    long = [{**row, "query": f"{LONG}{i}"} for i, row in enumerate(rows)]
+    for written, cut in ((rows, 0), (rows + long, 2)):
+        file = tmp_path / "records.jsonl"
+        file.write_text("".join(json.dumps(row) + "\n" for row in written))
+        caplog.clear()
+        fit(file, toy_router.embedder, n_clusters=1, engine=engine, refine=False)
+        report = evaluate(toy_router, file, engine=engine)
+        assert sum(f"{cut} records" in text for text in caplog.messages) == (2 if cut else 0)
+        assert report.setup.get("queries_cut", 0) == cut
 
 
 HUGE = """
