@@ -34,6 +34,7 @@ from avengers_core.serving.question import (
     CONTEXT_VARIABLES,
     Request,
     RoutingText,
+    conversation_named_in,
     is_observation,
     question_from_variables,
     routed_on,
@@ -42,8 +43,6 @@ from avengers_langchain.history.measuring import measure
 from avengers_langchain.history.writers import conversation_of, writer_of
 
 ROUTING_QUERY = "routing_query"
-_CONVERSATION = ("thread_id", "conversation_id", "session_id")  # as traces and memories call it
-_NAMES = (str, int, UUID)
 
 _MOST_PROMPTS = 10_000  # remembered at a time; they are forgotten when the outermost run ends
 _MOST_COMPARED = 100  # of them with a text that none of them made as it is
@@ -163,7 +162,7 @@ class PromptVariables(BaseCallbackHandler):
         query = told.get(ROUTING_QUERY)
         first = messages[0] if messages else []
         query = query if isinstance(query, str) else None
-        _current_run.set(ModelRun(first, query, _conversation_in(told)))
+        _current_run.set(ModelRun(first, query, conversation_named_in(told)))
 
 
 _handler: ContextVar[PromptVariables | None] = ContextVar(
@@ -206,21 +205,12 @@ def current_run() -> ModelRun:
     return _current_run.get() or ModelRun()
 
 
-def _conversation_in(told: Mapping[str, Any]) -> str | None:
-    """The conversation that metadata, or what a config has as ``configurable``, name."""
-    for name in _CONVERSATION:
-        value = told.get(name)
-        if isinstance(value, _NAMES) and (named := str(value)):
-            return named
-    return None
-
-
 def _conversation_of(messages: Sequence[BaseMessage]) -> str | None:
     """Which conversation a call belongs to: what the caller says counts, then an earlier answer."""
     if (named := current_run().conversation) is not None:
         return named
     config = var_child_runnable_config.get() or {}
-    if (named := _conversation_in(config.get("configurable") or {})) is not None:
+    if (named := conversation_named_in(config.get("configurable") or {})) is not None:
         return named
     answers = (m for m in reversed(messages) if isinstance(m, AIMessage))
     return next((named for m in answers if (named := conversation_of(m)) is not None), None)

@@ -21,6 +21,7 @@ from typing import Any
 
 from llama_index.core.base.llms.types import ChatMessage, ImageBlock, MessageRole
 from llama_index.core.bridge.pydantic import BaseModel
+from llama_index.core.instrumentation.dispatcher import active_instrument_tags
 from llama_index.core.prompts import BasePromptTemplate, ChatPromptTemplate, RichPromptTemplate
 from llama_index.core.prompts.default_prompts import HYDE_TMPL
 from llama_index.core.tools import BaseTool
@@ -32,6 +33,7 @@ from avengers_core.serving.question import (
     CONTEXT_VARIABLES,
     Request,
     RoutingText,
+    conversation_named_in,
     is_observation,
     question_from_variables,
     routed_on,
@@ -204,7 +206,10 @@ def _told_by_answers(messages: Sequence[ChatMessage]) -> dict[str, str | None]:
 
 
 def _conversation_of(messages: Sequence[ChatMessage]) -> str | None:
-    """The conversation that the last answer which says so belongs to."""
+    """Which conversation a call belongs to: what the caller's tags say counts, then an earlier
+    answer."""
+    if (named := conversation_named_in(active_instrument_tags.get())) is not None:
+        return named
     answers = (m for m in reversed(messages) if m.role in ANSWERS)
     return next((named for m in answers if (named := conversation_of(m)) is not None), None)
 
@@ -225,6 +230,7 @@ def _request(
     question = routed_on(question)
     tokens = estimate_tokens(whole) + media_tokens
     needs = tuple(way._replace(tokens=tokens) for way in ways)
+    told.setdefault("conversation", _conversation_of(()))
     return Prompt(question, tokens, needs, whole=whole, media_tokens=media_tokens, **told)
 
 

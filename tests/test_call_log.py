@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import random
 import sqlite3
@@ -15,6 +16,9 @@ import numpy as np
 import pytest
 from keyword_router import EASY, HARD, SPARE
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
+from llama_index.core import PromptTemplate
+from llama_index.core.agent.workflow import FunctionAgent
+from llama_index.core.instrumentation.dispatcher import instrument_tags
 from llama_index.core.llms import ChatMessage
 from stub_server import StubServer
 
@@ -366,6 +370,29 @@ def test_a_conversation_that_has_a_name_keeps_it(
     assert named == ["7", "t1"]
     assert secret
     assert _KEY.encode() not in path.read_bytes()
+
+
+def test_tags_name_a_conversation(
+    router: Router, server: StubServer, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AVENGERS_BASE_URL", server.url)
+    monkeypatch.setenv("AVENGERS_API_KEY", _KEY)
+    llm = AvengersLLM(router=router, log=path)
+
+    async def agent() -> None:
+        await FunctionAgent(llm=llm, system_prompt="Help.").run("hello")
+
+    with instrument_tags({"session_id": "s1", "user": "u"}):
+        llm.complete("hello")
+        list(llm.stream_chat([ChatMessage("hello")]))
+        llm.predict(PromptTemplate("{question}"), question="hello")
+        asyncio.run(agent())
+    with instrument_tags({"conversation_id": 7}):
+        turns(llm, "hello", "and now?")
+    llm.complete("hello")
+    *named, other = [call["conversation"] for call in noted(llm, path)]
+    assert named == ["s1"] * 4 + ["7"] * 2
+    assert other not in {"s1", "7"}
 
 
 def test_a_graph_names_its_thread(

@@ -12,7 +12,7 @@ from avengers_core.collecting.answers import asker
 from avengers_core.collecting.graders import as_grader
 from avengers_core.collecting.journal import Journal
 from avengers_core.collecting.questions import as_questions
-from avengers_core.collecting.running import Budget, FailedCall, Worker, run
+from avengers_core.collecting.running import Budget, FailedCall, Stopped, Worker, run
 from avengers_core.collecting.strategies import Full, RandomPicks, Strategy, StrategyName
 from avengers_core.common.ranges import check_seed, check_whole
 from avengers_core.records.prices import Prices, find_prices
@@ -29,15 +29,19 @@ class Collected(Records):
         failures: the calls of this run that brought no score.
         calls: answers in the records and the journal, of this run and those before.
         spent: USD for them and for grading, as far as it is known.
+        stopped: why no more was asked: ``"complete"``, nobody is left to ask; ``"decided"``, the
+            adaptive strategy found that choices stand; ``"max_calls"`` or ``"max_usd"``, that limit
+            was reached.
+        given_up: the models that failed so often in a row that they were not asked on.
     """
 
-    def __init__(
-        self, records: Records, failures: Iterable[FailedCall], calls: int, spent: float
-    ) -> None:
+    def __init__(self, records: Records, worker: Worker, stopped: Stopped) -> None:
         super().__init__(records, order=records.models)
-        self.failures = tuple(failures)
-        self.calls = calls
-        self.spent = spent
+        self.failures: tuple[FailedCall, ...] = tuple(worker.failures)
+        self.calls = len(worker.journal.entries)
+        self.spent = worker.journal.spent
+        self.stopped: Stopped = stopped
+        self.given_up = tuple(worker.models[column] for column in sorted(worker.given_up))
 
 
 def collect(
@@ -95,10 +99,10 @@ def collect(
     with Journal(file) as journal:
         worker = Worker(rows, names, askers, [price.get(n) for n in names], grader, journal)
         budget = Budget(max_calls, max_usd, journal)
-        run(worker, plan, budget, concurrency)
+        stopped = run(worker, plan, budget, concurrency)
         records = journal.records(rows, names)
         journal.write(records)
-        return Collected(records, worker.failures, len(journal.entries), journal.spent)
+        return Collected(records, worker, stopped)
 
 
 def _check(

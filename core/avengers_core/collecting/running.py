@@ -7,7 +7,7 @@ from collections import Counter, deque
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -19,6 +19,9 @@ from avengers_core.collecting.strategies import Cell, Strategy, Table
 from avengers_core.common.progress import progress_bar
 from avengers_core.records.prices import Price
 from avengers_core.redaction import describe, secrets_of
+
+Stopped = Literal["complete", "decided", "max_calls", "max_usd"]
+"""Why no more is asked: nobody is left to ask; choices stand; or that limit is reached."""
 
 # A model that fails this often in a row is not asked again in this run.
 _MOST_FAILURES = 8
@@ -131,28 +134,39 @@ class Budget:
     def left(self, flying: int) -> int | None:
         """How many more answers may be asked for while some are in flight; None: no limit.
 
-        Calls in flight are expected to cost what others did on average, so that the last of them
-        hardly passes the limit.
-
         Raises:
             ValueError: USD are limited, and a call has no known cost.
         """
+        return min(self._rooms(flying).values(), default=None)
+
+    @property
+    def reached(self) -> Stopped | None:
+        """The limit that leaves no room for another answer, or None."""
+        return next((limit for limit, room in self._rooms(0).items() if room <= 0), None)
+
+    def _rooms(self, flying: int) -> dict[Stopped, int]:
+        """How many more answers each limit has room for.
+
+        Calls in flight are expected to cost what others did on average, so that the last of them
+        hardly passes the limit.
+        """
         answers = len(self.journal.entries)
-        by_calls = None if self.max_calls is None else self.max_calls - answers - flying
-        if self.max_usd is None:
-            return by_calls
-        if self.journal.unpriced:
-            raise ValueError(
-                f"max_usd cannot be held: what calls of {sorted(self.journal.unpriced)} cost is "
-                f"not known; pass prices="
-            )
-        mean = self.journal.spent / answers if answers else 0.0
-        room = self.max_usd - self.journal.spent - flying * mean
-        by_usd = 0 if room <= 0 else max(1, int(room / mean)) if mean else 1
-        return by_usd if by_calls is None else min(by_calls, by_usd)
+        rooms: dict[Stopped, int] = {}
+        if self.max_calls is not None:
+            rooms["max_calls"] = self.max_calls - answers - flying
+        if self.max_usd is not None:
+            if self.journal.unpriced:
+                raise ValueError(
+                    f"max_usd cannot be held: what calls of {sorted(self.journal.unpriced)} cost "
+                    f"is not known; pass prices="
+                )
+            mean = self.journal.spent / answers if answers else 0.0
+            room = self.max_usd - self.journal.spent - flying * mean
+            rooms["max_usd"] = 0 if room <= 0 else max(1, int(room / mean)) if mean else 1
+        return rooms
 
 
-def run(worker: Worker, strategy: Strategy, budget: Budget, concurrency: int) -> None:
+def run(worker: Worker, strategy: Strategy, budget: Budget, concurrency: int) -> Stopped:
     """Ask what the strategy wants, until it wants nothing more or the budget is spent."""
     journal = worker.journal
     keys = {question.key: i for i, question in enumerate(worker.questions)}
@@ -188,6 +202,7 @@ def run(worker: Worker, strategy: Strategy, budget: Budget, concurrency: int) ->
     finally:
         # What is in flight is paid for: it is waited for, and noted.
         pool.shutdown(wait=True, cancel_futures=True)
+    return "complete" if worker.table().done.all() else budget.reached or "decided"
 
 
 def _money(budget: Budget) -> str:

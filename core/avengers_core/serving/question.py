@@ -22,6 +22,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from typing import Any, NamedTuple
+from uuid import UUID
 
 from avengers_core.embedders.tokens import estimate_tokens
 from avengers_core.redaction import redacted
@@ -54,6 +55,9 @@ CONTEXT_VARIABLES = (
     "agent_scratchpad",
 )
 """Names that prompts give to retrieved text, earlier answers and the conversation so far."""
+
+_CONVERSATION = ("thread_id", "conversation_id", "session_id")  # as traces and memories call it
+_NAMES = (str, int, UUID)
 
 _PERSON = b"avengers-convers"  # so that it is no hash of the text that others may have
 
@@ -166,6 +170,15 @@ def question_from_variables(variables: Mapping[str, Any]) -> str | None:
         value = variables.get(name)
         if isinstance(value, str) and value.strip():
             return value
+    return None
+
+
+def conversation_named_in(told: Mapping[str, Any]) -> str | None:
+    """The conversation that a caller's metadata, configuration or tags name, or None."""
+    for name in _CONVERSATION:
+        value = told.get(name)
+        if isinstance(value, _NAMES) and (named := str(value)):
+            return named
     return None
 
 

@@ -43,6 +43,13 @@ def test_questions_become_records(questions, tmp_path, server, monkeypatch):
     assert len(server.requests) == asked == 10
 
 
+def test_it_says_why_it_stopped(questions, tmp_path, server, monkeypatch):
+    monkeypatch.setenv("AVENGERS_BASE_URL", server.url)
+    arguments = (questions, "--models", "m", "--grade", "exact", "-o", tmp_path / "r.jsonl")
+    assert "--max-calls" in run(*arguments, "--max-calls", 3)
+    assert "--max-" not in run(*arguments)
+
+
 def test_a_judge_grades(questions, tmp_path, server, monkeypatch):
     monkeypatch.setenv("AVENGERS_BASE_URL", server.url)
     server.replies["judge"] = lambda body: 'Fine.\n{"score": 0.5}'

@@ -86,6 +86,7 @@ def test_a_model_that_always_fails_is_given_up():
     )
     assert asked["broken"] < 40
     assert len(records) == 100
+    assert (records.stopped, records.given_up) == ("complete", ("broken",))
 
 
 @pytest.mark.parametrize("strategy", ["full", "random", "adaptive"])
@@ -103,6 +104,32 @@ def test_limit_of_money_holds_within_the_calls_in_flight():
     )
     assert records.spent == pytest.approx(0.06)
     assert records.calls == 6
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        ({"strategy": "full"}, "complete"),
+        ({"strategy": "random", "max_calls": 24}, "complete"),
+        ({"strategy": "random", "max_calls": 23}, "max_calls"),
+        ({"strategy": "full", "max_usd": 0.05}, "max_usd"),
+        ({"max_usd": 0.05, "max_calls": 2}, "max_calls"),
+        ({}, "complete"),  # too few questions for anything to be decided
+    ],
+)
+def test_it_says_why_it_stopped(arguments, why):
+    def free(query: str) -> Answer:
+        return Answer("0", cost=0.0)
+
+    records = collect(QUESTIONS, {"right": adds, "free": free}, "exact", **arguments)
+    assert (records.stopped, records.given_up) == (why, ())
+
+
+def test_it_says_that_choices_stand():
+    questions = [{"query": f"What is {i} + {i}?", "reference": str(2 * i)} for i in range(200)]
+    records = collect(questions, {"right": adds, "wrong": errs}, "exact", concurrency=1)
+    assert records.stopped == "decided"
+    assert records.calls < 400
 
 
 def test_limit_of_money_needs_to_know_costs():

@@ -17,6 +17,12 @@ from avengers_core.records.record import RecordProblem
 _JUDGE = "judge:"
 _SCHEMA = "json:"
 _ANSWER_TOKENS = 400
+_STOPPED = {
+    "complete": "nothing is left to ask",
+    "decided": "stopped early, as choices stand; --strategy full asks the rest",
+    "max_calls": "stopped at --max-calls; the same command with more goes on",
+    "max_usd": "stopped at --max-usd; the same command with more goes on",
+}
 
 
 @click.command("collect", short_help="Ask models your questions, grade, and write records.")
@@ -119,6 +125,9 @@ def collect_command(
     answered = {m: sum(m in record.scores for record in records) for m in models}
     each = ", ".join(f"{model} {n:,}" for model, n in answered.items())
     click.echo(f"{output}: {len(records):,} records, ${records.spent:.4f} spent ({each})")
+    click.echo(_STOPPED[records.stopped])
+    for model in records.given_up:
+        click.echo(f"{model} was not asked on: too many of its calls failed in a row")
     show_problems(
         len(records.failures),
         [f"{f.model}: {f.reason}" for f in records.failures],
