@@ -21,7 +21,9 @@ from typing import Any
 
 from llama_index.core.base.llms.types import ChatMessage, ImageBlock, MessageRole
 from llama_index.core.bridge.pydantic import BaseModel
-from llama_index.core.instrumentation.dispatcher import active_instrument_tags
+from llama_index.core.instrumentation.dispatcher import (  # type: ignore[attr-defined]
+    active_instrument_tags,
+)
 from llama_index.core.prompts import BasePromptTemplate, ChatPromptTemplate, RichPromptTemplate
 from llama_index.core.prompts.default_prompts import HYDE_TMPL
 from llama_index.core.tools import BaseTool
@@ -95,7 +97,8 @@ class Prompt(Request):
 
 def from_text(prompt: str) -> Prompt:
     """A call with a bare prompt."""
-    return _request(RoutingText(prompt, "prompt"), prompt, opening=prompt)
+    question = RoutingText(prompt, "prompt")
+    return _request(question, prompt, opening=prompt, conversation=_conversation_of(()))
 
 
 def from_messages(messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> Prompt:
@@ -230,7 +233,6 @@ def _request(
     question = routed_on(question)
     tokens = estimate_tokens(whole) + media_tokens
     needs = tuple(way._replace(tokens=tokens) for way in ways)
-    told.setdefault("conversation", _conversation_of(()))
     return Prompt(question, tokens, needs, whole=whole, media_tokens=media_tokens, **told)
 
 

@@ -23,6 +23,7 @@ from avengers_core.embedders import CallableEmbedder
 from avengers_core.embedders.wordllama import WordLlamaEmbedder
 from avengers_core.evaluation.metrics import aiq
 from avengers_core.records.outcomes import to_outcomes
+from avengers_core.records.questions import as_questions
 
 Mask = npt.NDArray[np.bool_]
 _ALPHAS = np.linspace(0, 1, 21)
@@ -51,9 +52,9 @@ def asked(strategy: Strategy, records: Records, budget: int) -> Mask:
 
 
 def only(records: Records, mask: Mask) -> Records:
-    """The results that were asked for."""
+    """The results that were asked for, and the questions that were not, as `collect` gives them."""
     models = records.models
-    kept = []
+    kept, others = [], []
     for record, row in zip(records, mask, strict=True):
         names = [m for m, there in zip(models, row, strict=True) if there]
         if names:
@@ -62,7 +63,11 @@ def only(records: Records, mask: Mask) -> Records:
                 "usages": {m: record.usages[m] for m in names if m in record.usages},
             }
             kept.append(record.model_copy(update=part))
-    return Records(kept, order=models)
+        else:
+            others.append({"query": record.query, "dataset": record.dataset})
+    got = Records(kept, order=models)
+    got.unanswered = as_questions(others) if others else ()
+    return got
 
 
 class Bench:

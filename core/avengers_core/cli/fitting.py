@@ -107,6 +107,11 @@ def make_embedder(name: Any, cache: Path | None) -> Any:
     help="Artifact whose clusters (and embedder) to take: what `merge` can add to it.",
 )
 @prices_option("Costs are then tokens times price where records have tokens.")
+@click.option(
+    "--questions",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Questions that nobody has answered, as for `collect`: clusters are made of them, too.",
+)
 @click.option("--no-refine", is_flag=True, help="Clusters only: a smaller artifact.")
 @engine_options("memory")
 def fit_command(
@@ -124,6 +129,7 @@ def fit_command(
     note: str,
     centroids: Path | None,
     prices: Any,
+    questions: Path | None,
     no_refine: bool,
     engine: Any,
     workers: int | None,
@@ -137,17 +143,23 @@ def fit_command(
     avengers fit records.jsonl -o artifact/
     avengers fit monday.jsonl.gz "other/*.csv" -o artifact/ --clusters 100
     avengers fit --engine processes "logs/*.parquet" -o artifact/
+    avengers fit records.jsonl --questions questions.jsonl -o artifact/
     avengers fit tuesday.jsonl --centroids monday/ -o tuesday/      then: avengers merge
     """
     from avengers_core.artifact.artifact import RouterArtifact
     from avengers_core.artifact.embedder import embedder_of
     from avengers_core.artifact.storage import check_folder
+    from avengers_core.cli.evidence.collecting import read_questions
     from avengers_core.fitting.fit import fit_records
 
-    check_outputs([output, cache], [records, centroids, file_of(prices)])
+    check_outputs([output, cache], [records, centroids, file_of(prices), questions])
     check_folder(output)
     if engine == "ray":
         refuse(["cache"], "with --engine ray, whose workers may not see the file")
+    if engine != "memory":
+        refuse(["questions"], "with --engine other than memory: all records are compared with them")
+    if missing == "zero":
+        refuse(["questions"], "with --missing zero, as nobody has a score on them")
     if centroids is not None:
         refuse(
             ("embedder", "clusters", "seed"), "with --centroids, whose clusters and embedder count"
@@ -167,6 +179,7 @@ def fit_command(
         refine=not no_refine,
         source=", ".join(Path(shown(str(path))).name for path in records),
         note=note,
+        questions=None if questions is None else read_questions(questions),
         **given(models=models, centroids=base, prices=prices),
     )
     show_problems(problems.count, problems.first, "input")

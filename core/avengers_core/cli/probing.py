@@ -34,8 +34,8 @@ def probe_command(artifact: Path, queries: Path, n: int, output: Path | None) ->
     avengers update artifact/ new.jsonl --model new/model
     """
     from avengers_core.artifact.artifact import RouterArtifact
-    from avengers_core.collecting.questions import as_questions
     from avengers_core.fitting.probing import teaching
+    from avengers_core.records.questions import as_questions
 
     check_outputs([output], [queries, artifact])
     asked = as_questions(read_questions(queries))

@@ -11,11 +11,11 @@ from avengers_core.collecting.adaptive import Adaptive
 from avengers_core.collecting.answers import asker
 from avengers_core.collecting.graders import as_grader
 from avengers_core.collecting.journal import Journal
-from avengers_core.collecting.questions import as_questions
 from avengers_core.collecting.running import Budget, FailedCall, Stopped, Worker, run
 from avengers_core.collecting.strategies import Full, RandomPicks, Strategy, StrategyName
 from avengers_core.common.ranges import check_seed, check_whole
 from avengers_core.records.prices import Prices, find_prices
+from avengers_core.records.questions import as_questions
 from avengers_core.records.record import Records
 
 MOST_AT_ONCE = 1000
@@ -37,6 +37,8 @@ class Collected(Records):
 
     def __init__(self, records: Records, worker: Worker, stopped: Stopped) -> None:
         super().__init__(records, order=records.models)
+        known = {record.query for record in records}
+        self.unanswered = [q for q in worker.questions if q.query not in known]
         self.failures: tuple[FailedCall, ...] = tuple(worker.failures)
         self.calls = len(worker.journal.entries)
         self.spent = worker.journal.spent

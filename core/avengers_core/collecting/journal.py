@@ -21,9 +21,9 @@ from filelock import FileLock, Timeout
 
 from avengers_core.collecting.answers import Answer
 from avengers_core.collecting.graders import Graded
-from avengers_core.collecting.questions import Question
 from avengers_core.common.files import replace_file
 from avengers_core.errors import RecordError
+from avengers_core.records.questions import Question
 from avengers_core.records.record import Record, Records, Usage
 
 Place = tuple[str, str]

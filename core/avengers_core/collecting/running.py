@@ -14,10 +14,10 @@ import numpy as np
 from avengers_core.collecting.answers import Ask
 from avengers_core.collecting.graders import Grade, grade_with
 from avengers_core.collecting.journal import Journal
-from avengers_core.collecting.questions import Question
 from avengers_core.collecting.strategies import Cell, Strategy, Table
 from avengers_core.common.progress import progress_bar
 from avengers_core.records.prices import Price
+from avengers_core.records.questions import Question
 from avengers_core.redaction import describe, secrets_of
 
 Stopped = Literal["complete", "decided", "max_calls", "max_usd"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
@@ -18,6 +18,7 @@ from avengers_core.embedders.surface import surface
 from avengers_core.embedders.tokens import MAX_CHARS
 from avengers_core.errors import RecordError
 from avengers_core.fitting.plan import N_CLUSTERS, N_INIT, SEED, Plan
+from avengers_core.fitting.questions import with_questions
 from avengers_core.records.loading import Source
 from avengers_core.records.outcomes import to_outcomes
 from avengers_core.records.prices import Prices
@@ -73,6 +74,7 @@ def fit_records(
     refine: bool = True,
     input_prices: Mapping[str, float] | None = None,
     prices: Prices | None = None,
+    questions: Iterable[str | Mapping[str, Any]] | None = None,
     scorer: str = "calibrated",
     scorer_options: Mapping[str, Any] | None = None,
     source: str = "",
@@ -104,6 +106,10 @@ def fit_records(
         excluded_models=excluded_models,
         strict=strict,
     )
+    if questions is None and scan.chosen.missing == "skip" and isinstance(records, Records):
+        questions = [question.row for question in records.unanswered]
+    if questions:
+        scan = with_questions(scan, questions, seed, MAX_SAMPLE)
     found = _surveyed(scan, seed)
     found.notice_cut()
     chosen = scan.chosen
@@ -172,6 +178,10 @@ def fit(*arguments: Any, **options: Any) -> RouterArtifact:
         prices: model -> (input, output) or (input, output, cached input), USD per token, or
             ``"genai-prices"`` for the list prices of today: costs are then tokens times price
             where records have tokens, as by :meth:`RouterArtifact.reprice`.
+        questions: that no model has a score on, as texts or rows with ``query`` and perhaps
+            ``dataset``. They are clustered and counted with the records' own: what is asked is
+            known before anybody has answered. Default: ``records.unanswered``, which
+            :func:`avengers_core.collecting.collect` leaves.
         scorer: the scorer that routers use for this artifact unless told otherwise.
         scorer_options: and its options.
         source: what the records are, in words; kept in the artifact.

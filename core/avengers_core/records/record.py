@@ -30,6 +30,7 @@ from pydantic import (
 )
 
 from avengers_core.records.names import fault_of_name, one_line
+from avengers_core.records.questions import Question
 
 Missing = Literal["skip", "zero"]
 
@@ -144,7 +145,11 @@ class Records(Sequence[Record]):
         problems: one :class:`RecordProblem` for each rejected line.
         missing: ``"skip"``, a model without a result is unknown there; ``"zero"``, it scores 0
             (what the published code does).
+        unanswered: questions, beside the records, that no model has a score on; a fit counts them
+            where it matters what is asked.
     """
+
+    unanswered: Sequence[Question] = ()
 
     def __init__(
         self,

@@ -112,6 +112,31 @@ def test_a_table_of_phoenix(tmp_path: Path) -> None:
     assert (record.scores, record.usages["m"].prompt_tokens) == ({"m": 0}, 5)
 
 
+MESSAGE = "attributes.llm.input_messages.0.message"
+
+
+@pytest.mark.parametrize("kind", ["span_kind", "attributes.openinference.span.kind"])
+def test_a_table_with_a_column_for_each_part_of_a_message(tmp_path: Path, kind: str) -> None:
+    (tmp_path / "spans.csv").write_text(
+        f"name,{kind},parent_id,status_code,events,context.trace_id,context.span_id,"
+        f"attributes.input.value,{MESSAGE}.role,{MESSAGE}.content,attributes.llm.model_name\n"
+        "ChatCompletion,LLM,,OK,[],t,a,{},user,Why?,m\n"
+        "agent,AGENT,,OK,[],t,b,,,,\n"
+    )
+    scores = written(tmp_path / "s.jsonl", [{"span_id": "a", "score": 1}])
+    (record,) = load_records(import_records(tmp_path / "spans.csv", feedback=scores))
+    assert (record.query, record.scores, record.dataset) == ("Why?", {"m": 1}, "phoenix")
+
+
+def test_spans_with_their_ids_beside_their_attributes(tmp_path: Path) -> None:
+    attributes = {"openinference.span.kind": "LLM", "llm.model_name": "m", "input.value": "Why?"}
+    ids = {"span_id": "a", "trace_id": "t", "parent_id": None, "kind": "INTERNAL"}
+    spans = written(tmp_path / "spans.jsonl", [{**ids, "attributes": attributes}])
+    scores = written(tmp_path / "s.jsonl", [{"span_id": "a", "score": 1}])
+    (record,) = load_records(import_records(spans, feedback=scores))
+    assert (record.query, record.scores, record.dataset) == ("Why?", {"m": 1}, "opentelemetry")
+
+
 def test_scores_in_words_are_none(tmp_path: Path) -> None:
     observation = {"id": "o", "model": "m", "input": "Why?"}
     score = {"observation_id": "o", "name": "comment", "value": 0, "string_value": "excellent"}

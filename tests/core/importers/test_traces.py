@@ -271,6 +271,27 @@ def test_a_spend_log_without_messages_is_told_apart(tmp_path):
     assert "store_prompts_in_spend_logs" in problem.reason
 
 
+@pytest.mark.parametrize(
+    ("told", "cost"),
+    [
+        ({"response_cost": 0.0, "response_cost_failure_debug_info": {"error_str": "?"}}, None),
+        ({"response_cost": 0.0, "model_map_information": {"model_map_value": None}}, None),
+        ({"spend": 0, "metadata": '{"model_map_information": {"model_map_value": null}}'}, None),
+        ({"response_cost": 0.2, "model_map_information": {"model_map_value": None}}, 0.2),
+        ({"response_cost": 0.0, "model_map_information": {"model_map_value": {"key": "m"}}}, 0),
+        ({"spend": 0}, 0),
+    ],
+)
+def test_a_call_whose_price_litellm_did_not_know_is_not_free(tmp_path, told, cost):
+    call = {"request_id": "a", "call_type": "completion", "model": "m", "model_group": ""}
+    asked = {"messages": [{"role": "user", "content": "Why?"}]}
+    file = write(tmp_path / "spend.jsonl", [call | asked | told])
+    grades = write(tmp_path / "grades.jsonl", [{"request_id": "a", "score": 1}])
+    (record,) = load_records(import_records(file, layout="litellm", feedback=grades))
+    usage = record.usages.get("m")
+    assert (usage and usage.cost) == cost
+
+
 @pytest.mark.parametrize("prefix", ["", "0x"])
 def test_grades_may_have_ids_as_python_prints_them(tmp_path, prefix):
     question = json.dumps([{"role": "user", "parts": [{"type": "text", "content": "Who?"}]}])

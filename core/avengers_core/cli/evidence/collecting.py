@@ -75,7 +75,7 @@ def collect_command(
     export OPENROUTER_API_KEY=...
     avengers collect questions.jsonl --models openai/gpt-5-mini,qwen/qwen3-8b \\
         --grade normalised --max-usd 5 -o records.jsonl
-    avengers fit records.jsonl -o artifact/
+    avengers fit records.jsonl --questions questions.jsonl -o artifact/
     """
     from avengers_core.collecting import as_grader, collect, judge
     from avengers_core.collecting.answers import endpoint_asker
@@ -175,8 +175,8 @@ def _estimate(
     max_usd: float | None,
 ) -> str:
     """How many calls a full table is, about what it costs, and how far the budget reaches."""
-    from avengers_core.collecting.questions import as_questions
     from avengers_core.embedders.tokens import estimate_tokens
+    from avengers_core.records.questions import as_questions
 
     questions = as_questions(rows)
     prompt = sum(estimate_tokens(question.query) for question in questions)

@@ -57,11 +57,20 @@ def litellm(row: Row, place: Place) -> Iterator[Found]:
         _question(row) if asked else "",
         _DATASET,
         {
-            "cost": amount(cost),
+            "cost": None if _unpriced(row, metadata) else amount(cost),
             "prompt_tokens": amount(row.get("prompt_tokens")),
             "completion_tokens": amount(row.get("completion_tokens")),
         },
     )
+
+
+def _unpriced(row: Row, metadata: Any) -> bool:
+    """Whether a cost of 0 says that LiteLLM knew no price, not that the call was free."""
+    if amount(first(row.get("spend"), row.get("response_cost"))):
+        return False
+    priced = first(row.get("model_map_information"), at(metadata, "model_map_information"))
+    known = at(parsed(priced), "model_map_value") is not None
+    return bool(row.get("response_cost_failure_debug_info")) or (priced is not None and not known)
 
 
 def _question(row: Row) -> str:

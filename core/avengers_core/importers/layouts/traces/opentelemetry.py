@@ -29,6 +29,7 @@ _DATASET = "opentelemetry"
     "scopeSpans[]",
     "context.span_id & kind & attributes",
     "spanId & traceId & attributes",
+    "span_id & trace_id & attributes",
     "attributes.gen_ai.request.model",
     "attributes.gen_ai.response.model",
 )

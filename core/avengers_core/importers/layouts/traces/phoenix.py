@@ -25,6 +25,7 @@ _DATASET = "phoenix"
     "spans of Phoenix (OpenInference), from a dataframe or the API, and their annotations",
     "context.span_id & span_kind",
     "context.span_id & spanKind",
+    "context.span_id & status_code & attributes.openinference.span.kind",
     "span_id & annotator_kind",
     "span_id & annotation_name",
 )

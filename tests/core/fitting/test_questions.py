@@ -1,0 +1,75 @@
+"""Questions that nobody has answered are clustered with the records."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from avengers_core import Record, RecordError, Records, fit
+from avengers_core.collecting import collect
+from avengers_core.fitting import fit as fitting
+
+ANSWERED = [
+    Record(query=f"What is {i} plus {i}?", scores={"a": 1.0, "b": i % 2}, dataset="sums")
+    for i in range(30)
+]
+OTHERS = [{"query": f"Write a poem about the {i}th tree", "dataset": "poems"} for i in range(20)]
+
+
+def test_they_count_for_what_is_asked_and_for_no_model():
+    artifact = fit(Records(ANSWERED), n_clusters=4, questions=OTHERS)
+    alone = fit(Records(ANSWERED), n_clusters=4)
+    assert artifact.statistics.size.sum() == 50
+    assert artifact.datasets == ("sums", "poems")
+    np.testing.assert_array_equal(artifact.statistics.n.sum(axis=0), [30, 30])
+    np.testing.assert_allclose(
+        artifact.statistics.score.sum(axis=0), alone.statistics.score.sum(axis=0)
+    )
+    assert (artifact.statistics.n.sum(axis=1) == 0).any(), "poems have a cluster of their own"
+
+
+def test_one_that_a_record_is_about_counts_once():
+    again = [record.query for record in ANSWERED[:10]]
+    assert fit(Records(ANSWERED), n_clusters=4, questions=[*again, "Why?"]).n_records == 31
+    assert fit(Records(ANSWERED), n_clusters=4, questions=again) == fit(
+        Records(ANSWERED), n_clusters=4
+    )
+
+
+def test_what_was_collected_brings_its_own():
+    questions = [{"query": r.query, "dataset": r.dataset} for r in ANSWERED] + OTHERS
+    collected = collect(
+        questions, {"a": lambda q: "1", "b": lambda q: "2"}, "regex:1", max_calls=40
+    )
+    assert len(collected) < 50
+    assert len(collected) + len(collected.unanswered) == 50
+    artifact = fit(collected, n_clusters=4)
+    assert artifact.n_records == 50
+    assert artifact == fit(Records(collected), n_clusters=4, questions=questions)
+    assert fit(collected, n_clusters=4, missing="zero").n_records == len(collected)
+
+
+def test_of_too_many_some_are_drawn(monkeypatch):
+    monkeypatch.setattr(fitting, "MAX_SAMPLE", 35)
+    artifact = fit(Records(ANSWERED), n_clusters=4, questions=OTHERS)
+    assert artifact.n_records == 35
+    assert artifact == fit(Records(ANSWERED), n_clusters=4, questions=OTHERS[::-1])
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        ({"engine": "serial"}, ValueError),
+        ({"missing": "zero"}, ValueError),
+        ({"questions": ["  "]}, RecordError),
+        ({"questions": "one"}, TypeError),
+    ],
+)
+def test_what_they_cannot_be_used_with(options, error, tmp_path):
+    file = tmp_path / "r.jsonl"
+    lines = (json.dumps({"query": r.query, "records": r.scores}) for r in ANSWERED)
+    file.write_text("\n".join(lines))
+    with pytest.raises(error):
+        fit(file, n_clusters=4, **{"questions": OTHERS, **options})
