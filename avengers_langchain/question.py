@@ -205,15 +205,14 @@ def current_run() -> ModelRun:
     return _current_run.get() or ModelRun()
 
 
-def _conversation_of(messages: Sequence[BaseMessage]) -> str | None:
-    """Which conversation a call belongs to: what the caller says counts, then an earlier answer."""
+def _conversation_of(answers: Sequence[AIMessage]) -> str | None:
+    """Which conversation a call belongs to: what the caller says counts, then the last answer."""
     if (named := current_run().conversation) is not None:
         return named
     config = var_child_runnable_config.get() or {}
     if (named := conversation_named_in(config.get("configurable") or {})) is not None:
         return named
-    answers = (m for m in reversed(messages) if isinstance(m, AIMessage))
-    return next((named for m in answers if (named := conversation_of(m)) is not None), None)
+    return next(filter(None, map(conversation_of, answers)), None)
 
 
 def read(
@@ -229,6 +228,7 @@ def read(
         routing_query: what the caller wants it to be routed on.
     """
     human, earlier, opening = _human(messages, [_text_of(message) for message in messages])
+    answers = [message for message in reversed(messages) if isinstance(message, AIMessage)]
     measured = measure(messages)
     media: dict[str, Any] = dict.fromkeys(measured.media, True)
     return Request(
@@ -236,10 +236,10 @@ def read(
         measured.tokens,
         (Needs(**media, tokens=measured.tokens),),
         earlier=earlier,
-        keeps=_loop_of(messages),
-        answered_by=_answered_by(messages),
+        keeps=_loop_of(messages) if answers else None,
+        answered_by=next(filter(None, map(writer_of, answers)), None),
         opening=opening,
-        conversation=_conversation_of(messages),
+        conversation=_conversation_of(answers),
         cached_tokens=measured.read_by,
     )
 
@@ -252,12 +252,6 @@ def _loop_of(messages: Sequence[BaseMessage]) -> str | None:
         if not isinstance(message, ToolMessage):
             return None
     return None
-
-
-def _answered_by(messages: Sequence[BaseMessage]) -> str | None:
-    """Who gave the last answer that says who gave it."""
-    answers = (m for m in reversed(messages) if isinstance(m, AIMessage))
-    return next((writer for m in answers if (writer := writer_of(m)) is not None), None)
 
 
 def _found(human: str, variables: Mapping[str, Any]) -> RoutingText:

@@ -217,9 +217,13 @@ class Engine:
     def votes(self, features: Floats) -> tuple[ClusterVote, ...]:
         """The clusters with the largest votes in one query's (F,) features; at least one."""
         votes = features[: self.n_clusters]
-        large = (votes >= _LEAST_VOTE).nonzero()[0].tolist() or [int(votes.argmax())]
-        ranked = sorted([(-float(votes[c]), c) for c in large])[:_MOST_VOTES]
-        return tuple(ClusterVote(c, -v, self._sizes[c], self._topics[c]) for v, c in ranked)
+        large = (votes >= _LEAST_VOTE).nonzero()[0]
+        if not len(large):
+            large = votes.argmax(axis=0, keepdims=True)
+        against = (-votes[large]).tolist()
+        ranked = sorted(zip(against, large.tolist(), strict=True))[:_MOST_VOTES]
+        sizes, topics = self._sizes, self._topics
+        return tuple([ClusterVote(c, -v, sizes[c], topics[c]) for v, c in ranked])
 
 
 def _cache_savings(artifact: RouterArtifact) -> Floats:

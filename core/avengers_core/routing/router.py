@@ -322,9 +322,10 @@ class Router(Closing):
         self, texts: Sequence[str], vectors: npt.NDArray[np.float32], call: RoutingCall
     ) -> Queries:
         """Texts as the scorer looks at them, which is told no more than it has to know."""
-        if self.scorer.needs_surface:
+        scorer = self.engine.scorer
+        if scorer.needs_surface:
             return Queries(vectors, surface(texts), call.prompt_tokens)
-        foreign = beyond_ascii(texts) if self.scorer.knows_familiarity else None
+        foreign = beyond_ascii(texts) if scorer.knows_familiarity else None
         return Queries(vectors, None, call.prompt_tokens, foreign)
 
     def _decide_features(

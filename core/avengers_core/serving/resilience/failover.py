@@ -241,7 +241,9 @@ class Failover:
         Short, for it goes along with every answer: of the other candidates it only has the order.
         """
         decision = self._decision
-        answered = next(c for c in decision.candidates if c.model == model)
+        candidates = decision.candidates
+        ranking = [c.model for c in candidates]
+        answered = candidates[ranking.index(model)]
         return {
             "model": model,
             "alpha": decision.alpha,
@@ -253,7 +255,7 @@ class Failover:
             "prompt_tokens": decision.prompt_tokens,
             "question_share": decision.question_share,
             **({"cut": decision.cut} if decision.cut else {}),
-            "ranking": [c.model for c in decision.candidates],
+            "ranking": ranking,
             "ineligible": dict(decision.ineligible),
             "clusters": [v.to_dict() for v in decision.clusters],
             "tried": [t._asdict() for t in self._tried],
