@@ -18,8 +18,8 @@ from stub_server import StubServer
 from avengers_core import Router
 from avengers_core.errors import BackendConfigError
 from avengers_core.routing.policy import FIELDS
-from avengers_core.serving.routing_settings import RoutingSettings
-from avengers_core.serving.settings import OF_A_CALL, ServingSettings
+from avengers_core.serving.routing_settings import NUMBERS_OF_ROUTING, RoutingSettings
+from avengers_core.serving.settings import NUMBERS_OF_SERVING, OF_A_CALL, ServingSettings
 from avengers_langchain import AvengersChatModel, AvengersRouter, Capabilities
 from avengers_llamaindex import AvengersLLM
 
@@ -192,6 +192,20 @@ def test_what_is_refused(
     with pytest.raises((error, ValueError)):  # what is no field at all, pydantic says in its way
         setattr(llm, name, value)
     assert vars(llm) == before
+
+
+@pytest.mark.parametrize("value", [True, b"1", "many", float("nan"), float("inf"), -1, 10**30])
+@pytest.mark.parametrize("plugin", PLUGINS)
+def test_absurd_numbers_are_refused(plugin: Plugin, router: Router, value: Any) -> None:
+    any_whole = ("explore_seed", "max_attempts", "failure_threshold")
+    any_size = ("max_cost", "target_cost", "temperature")
+    for name in (*NUMBERS_OF_ROUTING, *NUMBERS_OF_SERVING):
+        if (value == 10**30 and name in (*any_whole, *any_size)) or (
+            value == -1 and name == "explore_seed"
+        ):
+            continue
+        with pytest.raises(ValidationError, match=name.rpartition("_")[2]):
+            plugin(router=router, **{name: value})
 
 
 @pytest.mark.parametrize("plugin", PLUGINS)

@@ -23,6 +23,7 @@ from avengers_core.artifact.info import ArtifactInfo
 from avengers_core.artifact.published_export import load_published_export
 from avengers_core.artifact.statistics import Statistics, out_of_range
 from avengers_core.common.lazy import cached_property
+from avengers_core.common.ranges import check_number
 from avengers_core.errors import ArtifactError, EmbedderMismatchError
 from avengers_core.records.names import fault_of_name, shown
 from avengers_core.records.prices import Price, Prices, find_prices
@@ -326,8 +327,7 @@ class RouterArtifact:
         Raises:
             ValueError: the factor is out of range.
         """
-        if not 0 <= factor <= 1:
-            raise ValueError(f"factor must lie in [0, 1], got {factor}")
+        check_number("factor", factor, 0, 1)
         newer, r = in_favour_of, self.refinement
         statistics = newer.statistics if newer else None
         return replace(

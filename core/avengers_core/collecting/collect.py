@@ -13,7 +13,7 @@ from avengers_core.collecting.graders import as_grader
 from avengers_core.collecting.journal import Journal
 from avengers_core.collecting.running import Budget, FailedCall, Stopped, Worker, run
 from avengers_core.collecting.strategies import Full, RandomPicks, Strategy, StrategyName
-from avengers_core.common.ranges import check_seed, check_whole
+from avengers_core.common.ranges import check_number, check_seed, check_whole
 from avengers_core.records.prices import Prices, find_prices
 from avengers_core.records.questions import as_questions
 from avengers_core.records.record import Records
@@ -120,8 +120,8 @@ def _check(
         check_whole("max_calls", max_calls, 1)
     check_whole("concurrency", concurrency, 1, MOST_AT_ONCE, "each call is a thread")
     check_seed(seed)
-    if max_usd is not None and not max_usd > 0:
-        raise ValueError(f"max_usd must be above 0, got {max_usd}")
+    if max_usd is not None:
+        check_number("max_usd", max_usd, inside="least")
 
 
 def _strategy(name: str, queries: Sequence[str], seed: int) -> Strategy:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from avengers_core.common.lazy import cached_property
+from avengers_core.common.ranges import MOST_RETRIES, YEAR, check_number, check_whole
 from avengers_core.errors import EmbedderError
 from avengers_core.redaction import Secrets, describe, secrets_of_url
 
@@ -65,6 +66,8 @@ class Clients:
     ) -> None:
         self._base_url = base_url
         self._api_key = api_key
+        check_number("timeout", timeout, 0, YEAR, inside="least")
+        check_whole("max_retries", max_retries, 0, MOST_RETRIES)
         self._timeout = timeout
         self._max_retries = max_retries
         # By process: a connection shared with a forked child would mix up the answers.

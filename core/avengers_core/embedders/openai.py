@@ -12,6 +12,7 @@ import numpy as np
 
 from avengers_core.common.closing import Closing
 from avengers_core.common.progress import progress
+from avengers_core.common.ranges import check_whole
 from avengers_core.embedders.base import Vectors, as_texts, as_unit_rows
 from avengers_core.embedders.clients import Clients
 from avengers_core.errors import EmbedderError
@@ -91,8 +92,8 @@ class OpenAIEmbedder(Closing):
             "max_tokens": max_tokens,
         }
         for name, number in numbers.items():
-            if number is not None and number < 1:
-                raise ValueError(f"{name} must be at least 1, got {number}")
+            if number is not None:
+                check_whole(name, number, 1)
         if dim and dimensions and dim != dimensions:
             raise ValueError(f"dim={dim} and dimensions={dimensions} contradict each other")
         self.id = f"{ID_PREFIX}{model}" + (f"@{dimensions}" if dimensions else "")

@@ -36,6 +36,7 @@ logger = logging.getLogger(__name__)
 
 N_CLUSTERS, SEED, N_INIT = 60, 42, 10
 
+_MOST_STARTS = 10_000
 # Distances of a query to a center, over all starts, of one round: some seconds.
 _MUCH = 10**8
 
@@ -59,7 +60,7 @@ class Plan:
 
     def __post_init__(self) -> None:
         check_whole("n_clusters", self.n_clusters, 1)
-        check_whole("n_init", self.n_init, 1)
+        check_whole("n_init", self.n_init, 1, _MOST_STARTS, "more find no better clusters")
         check_seed(self.seed)
         check_options(self.scorer, self.scorer_options)
 

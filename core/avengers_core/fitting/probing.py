@@ -11,6 +11,7 @@ import numpy.typing as npt
 from avengers_core.artifact.artifact import RouterArtifact
 from avengers_core.artifact.embedder import embedder_of
 from avengers_core.artifact.estimation.process import kernel_of
+from avengers_core.common.ranges import check_whole
 from avengers_core.records.loading import Source, as_records
 from avengers_core.records.record import Records
 
@@ -61,8 +62,7 @@ def teaching(
         ValueError: n is out of range, or there are no queries.
         EmbedderMismatchError: the embedder is not the artifact's.
     """
-    if not isinstance(n, int) or isinstance(n, bool) or n < 1:
-        raise ValueError(f"n must be a whole number, at least 1, got {n!r}")
+    check_whole("n", n, 1)
     if not queries:
         raise ValueError("there are no queries to choose from")
     row_of: dict[str, int] = {}

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from avengers_core.artifact.artifact import RouterArtifact
+from avengers_core.common.ranges import check_number, check_whole
 from avengers_core.routing.policy import RoutingCall
 from avengers_core.routing.resolve import resolve_router
 from avengers_core.routing.router import Router
@@ -70,10 +71,8 @@ def best_subset(
     """
     router = resolve_router(router)
     models = router.models
-    if not 1 <= size <= len(models):
-        raise ValueError(f"size must lie in [1, {len(models)}], got {size}")
-    if not 0 <= alpha <= 1:
-        raise ValueError(f"alpha must lie in [0, 1], got {alpha}")
+    check_whole("size", size, 1, len(models), "the artifact has no more models")
+    check_number("alpha", alpha, 0, 1)
     if unknown := sorted(set(keep) - set(models)):
         raise ValueError(f"the artifact has no model {unknown}; it has {list(models)}")
     if len(keep) > size:

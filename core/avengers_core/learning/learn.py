@@ -9,6 +9,7 @@ from os import PathLike
 import numpy as np
 
 from avengers_core.artifact.artifact import RouterArtifact
+from avengers_core.common.ranges import check_number
 from avengers_core.learning.changes import Moved, Turned, moved, turned
 from avengers_core.learning.fading import HalfLife, as_of, seconds, with_calls
 from avengers_core.learning.reading import CallSource, read_calls
@@ -75,8 +76,9 @@ def learn(
 
     Raises:
         RecordError: the log cannot be read, or holds no answered call.
-        ValueError: the half-life is none.
+        ValueError: the half-life is none, or ``false_alarm`` is out of range.
     """
+    check_number("false_alarm", false_alarm, 0, 1, inside="both")
     period = None if half_life is None else seconds(half_life)
     router = resolve_router(artifact)
     before = router.artifact

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from avengers_core.artifact.artifact import RouterArtifact
 from avengers_core.common.files import write_whole
+from avengers_core.common.ranges import check_number
 from avengers_core.errors import RecordError
 from avengers_core.learning.calls import Calls
 from avengers_core.learning.drift import Alarm, find_alarms
@@ -156,8 +157,7 @@ def watch(
         RecordError: the log cannot be read, or holds no answered call.
         ValueError: ``false_alarm`` is out of range.
     """
-    if not 0 < false_alarm < 1:
-        raise ValueError(f"false_alarm must lie in (0, 1), got {false_alarm}")
+    check_number("false_alarm", false_alarm, 0, 1, inside="both")
     router = resolve_router(artifact)
     calls = read_calls(log, router)
     return watch_calls(calls, router.artifact, false_alarm)

@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from avengers_core.common.ranges import check_seed
+from avengers_core.common.ranges import check_number, check_seed
 from avengers_core.records.loading import Source, as_records
 from avengers_core.records.record import Records
 
@@ -50,8 +50,7 @@ def split_records(
             record has.
     """
     records = as_records(records)
-    if not 0 < train_ratio < 1:
-        raise ValueError(f"train_ratio must lie between 0 and 1, got {train_ratio}")
+    check_number("train_ratio", train_ratio, 0, 1, inside="both")
     check_seed(seed)
     if dataset_exclusion_mode not in ("soft", "hard"):
         raise ValueError(

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from avengers_core.common.lazy import cached_property
 from avengers_core.errors import AvengersError
 from avengers_core.routing.engine import Engine
-from avengers_core.routing.policy import RoutingCall
+from avengers_core.routing.policy import RoutingCall, check_target
 
 Floats = npt.NDArray[np.floating]
 Ints = npt.NDArray[np.int64]
@@ -177,6 +177,9 @@ class AlphaCurve:
         """
         if sum(t is not None for t in (cost, score, saving)) != 1:
             raise ValueError("give exactly one of cost=, score= and saving=")
+        for name, value in (("cost", cost), ("score", score), ("saving", saving)):
+            if value is not None:
+                check_target(name, value)
         if saving is not None:
             cost = self._cost_saving(saving)
         if cost is not None:
@@ -202,8 +205,6 @@ class AlphaCurve:
 
     def _cost_saving(self, saving: float) -> float:
         """The mean cost that is this share less than the best single model's."""
-        if not 0 <= saving < 1:
-            raise ValueError(f"saving must lie in [0, 1), got {saving}")
         best = best_single(self.single_score, self.single_cost)
         if np.isnan(self.single_cost[best]):
             raise AvengersError(

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypedDict
 
 import numpy as np
 
+from avengers_core.common.ranges import check_number, check_whole, is_number
+
 if TYPE_CHECKING:
     from avengers_core.routing.router import Router
 
@@ -17,8 +19,8 @@ Unavailable = Callable[[], Mapping[str, str]]
 DEFAULT_ALPHA = 0.5
 # Familiarity below which a fallback answers that is given alone.
 _UNFAMILIAR = 0.05
-# Of a prompt: far beyond any model, and well inside single precision.
-_MOST_TOKENS = 10**12
+MOST_TOKENS = 10**12
+"""Of a prompt or an answer: far beyond any model, and well inside single precision."""
 _ONE_NAME_TYPES = (tuple, Collection)  # the first, the usual one, is the quicker to tell
 
 
@@ -95,18 +97,18 @@ class Policy(NamedTuple):
     @property
     def limits(self) -> dict[str, Any]:
         """The limits, as arguments of :meth:`avengers_core.Router.route`."""
-        return dict(zip(_LIMITS, self[len(_BALANCE) :], strict=True))
+        return dict(zip(_LIMITS, self[len(BALANCE) :], strict=True))
 
     @property
     def balance(self) -> dict[str, float]:
         """What is given of alpha and the other ways to give it."""
-        given = {name: getattr(self, name) for name in _BALANCE}
+        given = {name: getattr(self, name) for name in BALANCE}
         return {name: value for name, value in given.items() if value is not None}
 
     @property
     def limits_nothing(self) -> bool:
         """Whether every model will do."""
-        return self[len(_BALANCE) :] == _NO_LIMITS
+        return self[len(BALANCE) :] == _NO_LIMITS
 
     @property
     def target(self) -> tuple[str, float] | None:
@@ -136,25 +138,24 @@ class Policy(NamedTuple):
         Raises:
             ValueError: it is given in more than one way, or out of range.
         """
-        if self[1 : len(_BALANCE)] != _NO_OTHER:
+        if self[1 : len(BALANCE)] != _NO_OTHER:
             self._check_balance()
             if self.performance_weight is not None or self.cost_sensitivity is not None:
-                return _in_range(alpha_from_weights(self.performance_weight, self.cost_sensitivity))
+                alpha = alpha_from_weights(self.performance_weight, self.cost_sensitivity)
+                check_number("alpha", alpha, 0, 1)
+                return alpha
         if self.alpha is None:
             return DEFAULT_ALPHA
-        try:
-            alpha = float(self.alpha)
-        except (TypeError, ValueError):
-            raise ValueError(f"alpha must be a number in [0, 1], got {self.alpha!r}") from None
-        return _in_range(alpha)
+        check_number("alpha", self.alpha, 0, 1)
+        return float(self.alpha)
 
     def overlaid(self, given: Mapping[str, Any]) -> Policy:
         """With a call's own settings in place of these.
 
         Any way to give alpha takes the place of every other.
         """
-        if any(name in given for name in _BALANCE):
-            return self._replace(**{**dict.fromkeys(_BALANCE), **given})
+        if any(name in given for name in BALANCE):
+            return self._replace(**{**dict.fromkeys(BALANCE), **given})
         return self._replace(**given)
 
     def check(self, models: Sequence[str]) -> None:
@@ -176,10 +177,8 @@ class Policy(NamedTuple):
             if unknown := sorted(named - set(models)):
                 raise ValueError(f"the artifact has no model {unknown}; it has {list(models)}")
         for name, most in _RANGES.items():
-            value = getattr(self, name)
-            if value is not None and not (_is_number(value) and 0 <= value <= most):
-                wanted = "USD a call, not negative" if most == np.inf else "in [0, 1]"
-                raise ValueError(f"{name} must be {wanted}, got {value!r}")
+            if (value := getattr(self, name)) is not None:
+                check_number(name, value, 0, most)
 
     def arguments(self, router: Router, unavailable: Unavailable) -> dict[str, Any]:
         """The arguments of :meth:`avengers_core.Router.route`, with the alpha that meets a target.
@@ -209,21 +208,18 @@ class Policy(NamedTuple):
                 f"performance_weight and cost_sensitivity; got {', '.join(given)} (None takes one "
                 f"back)"
             )
-        if self.target_cost is not None and not self.target_cost >= 0:
-            raise ValueError(f"target_cost must be USD a call, got {self.target_cost}")
-        if self.target_score is not None and not 0 <= self.target_score <= 1:
-            raise ValueError(f"target_score must lie in [0, 1], got {self.target_score}")
-        if self.target_saving is not None and not 0 <= self.target_saving < 1:
-            raise ValueError(f"target_saving must lie in [0, 1), got {self.target_saving}")
+        if self.target is not None:
+            check_target(*self.target, "target_")
 
 
 # Together they are the fields, in order.
 _WEIGHTS = ("performance_weight", "cost_sensitivity")
 _TARGETS = ("target_cost", "target_score", "target_saving")
-_BALANCE = ("alpha", *_WEIGHTS, *_TARGETS)
-_LIMITS = Policy._fields[len(_BALANCE) :]
+BALANCE = ("alpha", *_WEIGHTS, *_TARGETS)
+"""The ways to say how score weighs against cost."""
+_LIMITS = Policy._fields[len(BALANCE) :]
 _NO_LIMITS = tuple(Policy._field_defaults[name] for name in _LIMITS)
-_NO_OTHER = (None,) * (len(_BALANCE) - 1)
+_NO_OTHER = (None,) * (len(BALANCE) - 1)
 _RANGES = {"max_cost": np.inf, "min_score": 1, "min_support": 1, "min_familiarity": 1}
 NUMBERS = tuple(_RANGES)
 """The limits that are numbers."""
@@ -260,22 +256,17 @@ class RoutingCall(NamedTuple):
         **policy: Any,
     ) -> RoutingCall:
         """A call from the keywords of ``Router.route``, checked but for the models' names."""
-        if not isinstance(n, int) or n < 1:
-            raise ValueError(f"n must be a whole number, at least 1, got {n!r}")
-        if prompt_tokens is not None and not (
-            _is_number(prompt_tokens) and 0 <= prompt_tokens <= _MOST_TOKENS
-        ):
-            raise ValueError(
-                f"prompt_tokens must be a number in [0, {_MOST_TOKENS:.0e}], got {prompt_tokens!r}"
-            )
+        check_whole("n", n, 1)
+        if prompt_tokens is not None:
+            check_number("prompt_tokens", prompt_tokens, 0, MOST_TOKENS)
         for name in ("models", "exclude"):
             # An iterator would be used up by the first look at it.
             if name in policy and not isinstance(policy[name], (*_ONE_NAME_TYPES, type(None))):
                 policy[name] = tuple(policy[name])
-        if cached_tokens and not all(
-            _is_number(tokens) and 0 <= tokens <= _MOST_TOKENS for tokens in cached_tokens.values()
-        ):
-            raise ValueError(f"cached_tokens must map models to numbers, got {cached_tokens!r}")
+        if not isinstance(cached_tokens, Mapping | None):
+            raise ValueError(f"cached_tokens must map models to numbers, got {cached_tokens!r:.40}")
+        for model, tokens in (cached_tokens or {}).items():
+            check_number(f"cached_tokens[{model!r}]", tokens, 0, MOST_TOKENS)
         return cls(Policy(**policy), n, prompt_tokens, unavailable, cached_tokens)
 
     @property
@@ -299,9 +290,12 @@ def alpha_from_weights(
     """
     if performance_weight is None and cost_sensitivity is None:
         return DEFAULT_ALPHA
+    given = (performance_weight, cost_sensitivity)
+    if not all(weight is None or is_number(weight) for weight in given):
+        raise ValueError(f"performance_weight and cost_sensitivity must be numbers, got {given}")
     pw = 1 - (cost_sensitivity or 0.0) if performance_weight is None else performance_weight
     cs = 1 - pw if cost_sensitivity is None else cost_sensitivity
-    if not (pw >= 0 and cs >= 0 and pw + cs > 0):
+    if not (pw >= 0 and cs >= 0 and 0 < pw + cs < np.inf):
         raise ValueError(
             f"performance_weight and cost_sensitivity must not be negative, nor both zero, "
             f"got {performance_weight} and {cost_sensitivity}"
@@ -309,11 +303,7 @@ def alpha_from_weights(
     return pw / (pw + cs)
 
 
-def _in_range(alpha: float) -> float:
-    if not 0 <= alpha <= 1:
-        raise ValueError(f"alpha must lie in [0, 1], got {alpha}")
-    return alpha
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, float | int | np.number)
+def check_target(name: str, value: Any, prefix: str = "") -> None:
+    """Refuse a target out of range: a ``cost`` in USD, a ``score`` or a ``saving``."""
+    most = np.inf if name == "cost" else 1.0
+    check_number(prefix + name, value, 0, most, inside="most" if name == "saving" else "")

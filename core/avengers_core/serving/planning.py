@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from avengers_core.calls.writing import call_log
+from avengers_core.common.ranges import check_number
 from avengers_core.serving.backends.capabilities import Needs
 from avengers_core.serving.plan import FORCED, Plan
 from avengers_core.serving.question import Request, routed_on
@@ -58,8 +59,7 @@ def plan_call(settings: ServingSettings, request: Request, own: Mapping[str, Any
         if cached := _large_enough(request.cached_tokens, pool.router.models):
             arguments["cached_tokens"] = cached
     explore = own.get("explore", settings.explore)
-    if not isinstance(explore, int | float) or not 0 <= explore <= 1:
-        raise ValueError(f"explore must lie in [0, 1], got {explore!r}")
+    check_number("explore", explore, 0, 1)
     return Plan(
         router=pool.router,
         question=request.question,

@@ -16,7 +16,7 @@ from pydantic import (
 )
 from typing_extensions import Self
 
-from avengers_core.routing.policy import FIELDS, OnEmpty, Policy, Unavailable
+from avengers_core.routing.policy import BALANCE, FIELDS, NUMBERS, OnEmpty, Policy, Unavailable
 from avengers_core.routing.resolve import resolve_router
 from avengers_core.routing.router import Router
 from avengers_core.serving.question import RoutingText
@@ -27,6 +27,17 @@ OF_ROUTING = (*FIELDS, "no_question_alpha")
 CONFIG = ConfigDict(arbitrary_types_allowed=True, extra="forbid", hide_input_in_errors=True)
 """For the plugins' own classes, whose frameworks' bases say otherwise."""
 _ONE_ALPHA = "instead of alpha: "
+
+
+NUMBERS_OF_ROUTING = (*BALANCE, *NUMBERS, "no_question_alpha")
+"""The settings that are numbers."""
+
+
+def no_truth_value(value: Any) -> Any:
+    """A setting that is a number, as it is given; raises ValueError for what only counts as one."""
+    if isinstance(value, bool | bytes):
+        raise ValueError(f"expected a number, got {value!r:.40}")
+    return value
 
 
 class RoutingSettings(BaseModel):
@@ -91,6 +102,11 @@ class RoutingSettings(BaseModel):
         description='what to do when the limits leave no model: "raise", or "relax" to take the '
         "one nearest to them",
     )
+
+    @field_validator(*NUMBERS_OF_ROUTING, mode="before")
+    @classmethod
+    def _a_number(cls, value: Any) -> Any:
+        return no_truth_value(value)
 
     @field_validator("router", mode="before")
     @classmethod

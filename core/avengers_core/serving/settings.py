@@ -23,8 +23,10 @@ from avengers_core.calls.rows import Feedback
 from avengers_core.calls.store import check_log
 from avengers_core.calls.writing import call_log
 from avengers_core.common.closing import Closing
+from avengers_core.common.ranges import MOST_RETRIES, YEAR
 from avengers_core.errors import LogError
 from avengers_core.redaction import field_that_shows, refuse_unpicklable
+from avengers_core.routing.policy import MOST_TOKENS
 from avengers_core.routing.resolve import resolve_router
 from avengers_core.routing.router import Router
 from avengers_core.serving.backends.capabilities import plain_capabilities
@@ -34,8 +36,8 @@ from avengers_core.serving.plan import Plan
 from avengers_core.serving.planning import plan_call
 from avengers_core.serving.question import Request
 from avengers_core.serving.resilience.failover import OnRefusal
-from avengers_core.serving.routing_settings import OF_ROUTING, RoutingSettings
-from avengers_core.serving.voting import VoteOver
+from avengers_core.serving.routing_settings import OF_ROUTING, RoutingSettings, no_truth_value
+from avengers_core.serving.voting import MOST_VOTES, VoteOver
 from avengers_core.serving.watching.telemetry import find_telemetry
 
 logger = logging.getLogger(__name__)
@@ -53,6 +55,11 @@ OF_A_CALL = (
 )
 """What is said of a call to a plugin, and not meant for the backend."""
 
+NUMBERS_OF_SERVING = (
+    *("max_attempts", "votes", "explore", "explore_seed", "cooldown", "failure_threshold"),
+    *("temperature", "max_tokens", "timeout", "max_retries"),
+)
+"""The settings that are numbers, beside those of routing."""
 _ROUTER_BY_PATH = (
     "Mostly its embedder is in the way: save the artifact and give router= as its path, or make "
     "the model on the other side."
@@ -80,6 +87,7 @@ class ServingSettings(RoutingSettings, Closing):
     votes: int | None = Field(
         default=None,
         ge=1,
+        le=MOST_VOTES,
         description="ask this many times at once and give the majority's answer, compared by what "
         "is said in the end; tokens and expected cost add up. None and 1: one answer, no vote",
     )
@@ -129,6 +137,7 @@ class ServingSettings(RoutingSettings, Closing):
     cooldown: float | None = Field(
         default=None,
         ge=0,
+        le=YEAR,
         description="how long a backend that keeps failing is left alone, seconds, default 30; "
         "each further rest is twice as long, up to ten times this",
     )
@@ -148,17 +157,27 @@ class ServingSettings(RoutingSettings, Closing):
         description="for that endpoint; default, AVENGERS_API_KEY",
     )
     temperature: float | None = Field(
-        default=None, ge=0, description="sampling temperature; default the backends' own"
+        default=None,
+        ge=0,
+        allow_inf_nan=False,
+        description="sampling temperature; default the backends' own",
     )
     max_tokens: int | None = Field(
-        default=None, ge=1, description="longest answer, tokens; default the backends' own"
+        default=None,
+        ge=1,
+        le=MOST_TOKENS,
+        description="longest answer, tokens; default the backends' own",
     )
     timeout: float | None = Field(
-        default=None, gt=0, description="of backends that are made here, seconds; default 60"
+        default=None,
+        gt=0,
+        le=YEAR,
+        description="of backends that are made here, seconds; default 60",
     )
     max_retries: int | None = Field(
         default=None,
         ge=0,
+        le=MOST_RETRIES,
         description="how often backends that are made here try again before the next candidate "
         "does; default 0",
     )
@@ -175,6 +194,11 @@ class ServingSettings(RoutingSettings, Closing):
 
     _STAY: ClassVar[Set[str]] = frozenset()
     """Fields of the framework that hold locks, files and connections, and are not pickled."""
+
+    @field_validator(*NUMBERS_OF_SERVING, mode="before")
+    @classmethod
+    def _an_own_number(cls, value: Any) -> Any:
+        return no_truth_value(value)
 
     @model_validator(mode="before")
     @classmethod

@@ -13,9 +13,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
+from avengers_core.common.ranges import check_whole
 from avengers_core.routing.decision import RoutingDecision
 
 VoteOver = Literal["samples", "models"]
+
+MOST_VOTES = 1_000
 
 _BOXED = re.compile(r"\\boxed\s*\{((?:[^{}]|\{[^{}]*\})*)\}")
 _SAID = re.compile(r"\banswer\s*(?:is\s*:?|[:=])\s*(.+)", re.IGNORECASE)
@@ -68,8 +71,8 @@ def elect(keys: Sequence[str]) -> Election:
 
 def check_votes(votes: int | None, over: VoteOver) -> None:
     """Raise ValueError for a vote that cannot be."""
-    if votes is not None and (not isinstance(votes, int) or votes < 1):
-        raise ValueError(f"votes must be a whole number, at least 1, or None, got {votes!r}")
+    if votes is not None:
+        check_whole("votes", votes, 1, MOST_VOTES, "each vote is an answer")
     if over not in ("samples", "models"):
         raise ValueError(f'vote_over must be "samples" or "models", got {over!r}')
 

@@ -7,12 +7,13 @@ import logging
 import numpy as np
 import pytest
 
-from avengers_core import bulk, evaluate, fit, load_records
+from avengers_core import Router, bulk, evaluate, fit, load_records
 from avengers_core.collecting import collect
-from avengers_core.common.ranges import check_whole
-from avengers_core.embedders import CallableEmbedder
+from avengers_core.common.ranges import check_number, check_whole
+from avengers_core.embedders import CallableEmbedder, OpenAIEmbedder
 from avengers_core.evaluation.studies import Setting, settings_for
 from avengers_core.fitting.clustering import cluster
+from avengers_core.learning import learn, watch
 from avengers_core.records.splitting import split_records
 
 
@@ -36,6 +37,15 @@ ROWS = [{"query": f"q{i}", "records": {"a": 1}} for i in range(9)]
         (lambda: split_records(load_records(ROWS), seed=-1), "seed"),
         (lambda: collect(["q"], {"m": unasked}, "exact", concurrency=100_000), "concurrency"),
         (lambda: collect(["q"], {"m": unasked}, "exact", seed=-1), "seed"),
+        (lambda: collect(["q"], {"m": unasked}, "exact", max_usd=float("inf")), "max_usd"),
+        (lambda: collect(["q"], {"m": unasked}, "exact", max_usd="much"), "max_usd"),
+        (lambda: fit(ROWS, NOBODY, n_init=10**30), "n_init"),
+        (lambda: split_records(load_records(ROWS), "half"), "train_ratio"),
+        (lambda: watch("nowhere.sqlite", false_alarm=True), "false_alarm"),
+        (lambda: learn("nowhere.sqlite", false_alarm=2), "false_alarm"),
+        (lambda: OpenAIEmbedder("m", timeout=1e308), "timeout"),
+        (lambda: OpenAIEmbedder("m", max_retries=-1), "max_retries"),
+        (lambda: OpenAIEmbedder("m", batch_size=2.5), "batch_size"),
         (lambda: settings_for("beta", load_records(ROWS), Setting(), range(10**9)), "experiments"),
         (lambda: settings_for("beta", load_records(ROWS), Setting(), [-1]), "seed"),
     ],
@@ -91,6 +101,55 @@ def test_what_is_no_whole_number_in_the_range(value):
     with pytest.raises(ValueError, match="from 1 to 3"):
         check_whole("n", value, 1, 3)
     check_whole("n", np.int64(3), 1, 3)
+
+
+@pytest.mark.parametrize("value", [True, "1", b"1", None, 1j, float("nan"), -1, 1.5, [1]])
+def test_what_is_no_number_in_the_range(value):
+    with pytest.raises(ValueError, match=r"x must lie in \[0, 1\], got"):
+        check_number("x", value, 0, 1)
+    for good in (0, 1, 0.5, np.float32(1), np.int64(0)):
+        check_number("x", good, 0, 1)
+
+
+def test_ends_that_are_not_inside():
+    inside = {"least": [1], "most": [0], "both": [], "": [0, 1]}
+    for which, accepted in inside.items():
+        for end in (0, 1):
+            if end in accepted:
+                check_number("x", end, 0, 1, inside=which)
+            else:
+                with pytest.raises(ValueError, match="x must lie"):
+                    check_number("x", end, 0, 1, inside=which)
+    with pytest.raises(ValueError, match="above 0"):
+        check_number("x", 0, inside="least")
+    with pytest.raises(ValueError, match="finite"):
+        check_number("x", float("inf"))
+
+
+ABSURD = (-1, float("nan"), True, "many", [1])
+NAMES = (
+    *("n", "top_k", "beta", "alpha", "min_score", "min_support", "min_familiarity", "max_cost"),
+    *("target_saving", "target_score", "target_cost", "performance_weight", "prompt_tokens"),
+)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_absurd_numbers_of_a_router(toy_router, name):
+    def work(value):
+        if name in ("beta", "top_k"):
+            Router(toy_router.artifact, toy_router.embedder, "reference", **{name: value})
+        else:
+            toy_router.route("q", **{name: value})
+
+    for value in ABSURD:
+        with pytest.raises(ValueError, match=name):
+            work(value)
+
+
+@pytest.mark.parametrize("value", [-1, "many", {"a": -1}, {"a": True}, {"a": float("inf")}])
+def test_absurd_numbers_of_cached_tokens(toy_router, value):
+    with pytest.raises(ValueError, match="cached_tokens"):
+        toy_router.route("q", cached_tokens=value)
 
 
 def test_workers_where_one_process_does_the_work_are_refused():

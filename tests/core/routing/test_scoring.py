@@ -195,8 +195,8 @@ def test_votes_sum_to_one_and_come_first(make_records, embedder):
         ),
         ("calibrated", {"mix": 2}, r"mix must lie in \[0, 1\]"),
         ("calibrated", {"mix": math.nan}, r"mix must lie in \[0, 1\]"),
-        ("calibrated", {"m0": -1}, "m0 not be negative"),
-        ("calibrated", {"m0": math.nan}, "m0 not be negative"),
+        ("calibrated", {"m0": -1}, "m0 must be a finite number, at least 0"),
+        ("calibrated", {"m0": math.nan}, "m0 must be a finite number, at least 0"),
     ],
 )
 def test_wrong_scorers_and_options(name, options, message):

@@ -13,6 +13,7 @@ from avengers_core.artifact.estimation.cells import Beliefs, beliefs
 from avengers_core.artifact.statistics import Statistics
 from avengers_core.common.lazy import cached_property
 from avengers_core.common.parallel import one_thread
+from avengers_core.common.ranges import check_number
 from avengers_core.embedders.tokens import BYTES_PER_TOKEN
 from avengers_core.routing.queries import Queries
 
@@ -207,8 +208,7 @@ class ClusterScorer:
 
 
 def checked_beta(beta: float) -> float:
-    if not 0 <= beta < np.inf:
-        raise ValueError(f"beta must be a finite number, at least 0, got {beta}")
+    check_number("beta", beta)
     return beta
 
 

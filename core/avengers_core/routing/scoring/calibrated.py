@@ -11,6 +11,7 @@ from avengers_core.artifact.clusters import Posterior, shrunk_means, unit
 from avengers_core.artifact.estimation.cells import expected_costs
 from avengers_core.artifact.hyperparameters import Hyperparameters
 from avengers_core.common.parallel import one_thread
+from avengers_core.common.ranges import check_number
 from avengers_core.embedders.surface import tokens
 from avengers_core.routing.queries import Queries
 from avengers_core.routing.scoring.base import ClusterScorer, Floats, checked_beta
@@ -63,8 +64,8 @@ class CalibratedScorer(ClusterScorer):
         beta = chosen.beta if beta is None else beta
         m0 = chosen.m0 if m0 is None else m0
         mix = chosen.mix if mix is None else mix
-        if not (0 <= mix <= 1 and 0 <= m0 < np.inf):
-            raise ValueError(f"mix must lie in [0, 1] and m0 not be negative, got {mix}, {m0}")
+        check_number("mix", mix, 0, 1)
+        check_number("m0", m0)
         centroids = artifact.centroids if r is None else r.centroids
         asked = None if r is None else r.asked
         if artifact.info.cells != "separate":

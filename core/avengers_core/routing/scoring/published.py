@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from avengers_core.artifact.artifact import RouterArtifact
 from avengers_core.artifact.clusters import ratio, unit
+from avengers_core.common.ranges import check_whole
 from avengers_core.routing.queries import Queries
 from avengers_core.routing.scoring.base import ClusterScorer, Floats, checked_beta
 
@@ -24,8 +25,7 @@ class _PublishedScorer(ClusterScorer):
             top_k=top_k,
             **options,
         )
-        if not isinstance(top_k, int) or top_k < 1:
-            raise ValueError(f"top_k must be a whole number, at least 1, got {top_k}")
+        check_whole("top_k", top_k, 1)
         s = self.statistics
         self._top_k = min(top_k, artifact.n_clusters)
         self._seen = s.n > 0

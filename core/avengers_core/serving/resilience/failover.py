@@ -20,6 +20,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Any, Literal, NamedTuple
 
+from avengers_core.common.ranges import check_whole
 from avengers_core.errors import AllBackendsFailedError
 from avengers_core.redaction import NO_SECRETS, Secrets, describe, mask
 from avengers_core.routing.decision import Candidate, RoutingDecision
@@ -145,8 +146,8 @@ class Failover:
         on_refusal: OnRefusal = "raise",
         secrets: Callable[[], Secrets] = lambda: NO_SECRETS,
     ) -> None:
-        if max_attempts is not None and max_attempts < 1:
-            raise ValueError(f"max_attempts must be at least 1, got {max_attempts}")
+        if max_attempts is not None:
+            check_whole("max_attempts", max_attempts, 1)
         self.health = health
         self._decision = decision
         self._max_attempts = max_attempts

@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from avengers_core.common.ranges import check_number, check_whole
+
 
 @dataclass
 class _State:
@@ -57,12 +59,9 @@ class BackendHealth:
         max_cooldown: float = 300.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        if threshold < 1:
-            raise ValueError(f"threshold must be at least 1, got {threshold}")
-        if not 0 <= cooldown <= max_cooldown:
-            raise ValueError(
-                f"expected 0 <= cooldown <= max_cooldown, got {cooldown} and {max_cooldown}"
-            )
+        check_whole("threshold", threshold, 1)
+        check_number("max_cooldown", max_cooldown)
+        check_number("cooldown", cooldown, 0, max_cooldown)
         self._threshold = threshold
         self._cooldown = cooldown
         self._max_cooldown = max_cooldown
