@@ -1,8 +1,14 @@
-"""What ``log=`` adds to a call, beside what the plugin itself adds; see bench.py."""
+"""What ``log=`` adds to a call, beside what the plugin itself adds.
+
+    python tests/benchmarks/bench_log.py        # alone, in two minutes; also a part of bench.py
+
+No two calls ask the same: each text is new, and they differ in length as questions do.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +19,7 @@ from typing import Any, NamedTuple
 
 from bench_plugins import InstantChatModel, InstantLLM
 from llama_index.core.llms import ChatMessage
-from timing import USUAL, Row, in_turn
+from timing import LONG, SHORT, USUAL, Row, fresh, in_turn, show
 
 from avengers_core import Router
 from avengers_core.calls.writing import call_log
@@ -22,7 +28,8 @@ from avengers_llamaindex import AvengersLLM
 
 GOAL = "0.1"
 CALLS = 1000
-ROUNDS = 9
+ROUNDS = 7
+TEXTS = (SHORT, USUAL, SHORT, USUAL, LONG)
 
 
 class Taken(NamedTuple):
@@ -48,7 +55,7 @@ def noting() -> Iterator[Row]:
             models: Any = dict.fromkeys(router.models, backend)
             llms = backend, kind(router=router, models=models), None
             llms = *llms[:2], kind(router=router, models=models, log=path)
-            one = in_turn(*map(_asking, llms), rounds=500)
+            one = in_turn(*map(_asking, llms), rounds=100, repeat=len(TEXTS))
             yield _row(f"log= added to {name}", *one)
             for way, many in (("50 threads", _threads), ("asyncio", lambda llm: _tasks(llm, loop))):
                 taken = _rounds([lambda llm=llm, many=many: many(llm) for llm in llms], path)
@@ -64,10 +71,15 @@ def _row(what: str, alone: float, plain: float, noted: float, goal: str = GOAL) 
     return Row(f"{what} / what the plugin adds", noted - plain, plain - alone, goal)
 
 
+def _texts() -> Iterator[str]:
+    return map(fresh, itertools.cycle(TEXTS))
+
+
 def _asking(llm: Any) -> Callable[[], object]:
+    texts = _texts()
     if isinstance(llm, AvengersChatModel | InstantChatModel):
-        return lambda: llm.invoke(USUAL)
-    return lambda: llm.chat([ChatMessage(USUAL)])
+        return lambda: llm.invoke(next(texts))
+    return lambda: llm.chat([ChatMessage(next(texts))])
 
 
 def _threads(llm: Any) -> None:
@@ -78,11 +90,13 @@ def _threads(llm: Any) -> None:
 
 
 def _tasks(llm: Any, loop: asyncio.AbstractEventLoop) -> None:
+    texts = itertools.islice(_texts(), CALLS)
+
     async def all_of_them() -> None:
         if isinstance(llm, AvengersChatModel | InstantChatModel):
-            await asyncio.gather(*(llm.ainvoke(USUAL) for _ in range(CALLS)))
+            await asyncio.gather(*map(llm.ainvoke, texts))
         else:
-            await asyncio.gather(*(llm.achat([ChatMessage(USUAL)]) for _ in range(CALLS)))
+            await asyncio.gather(*(llm.achat([ChatMessage(text)]) for text in texts))
 
     loop.run_until_complete(all_of_them())
 
@@ -106,3 +120,6 @@ def _rounds(works: list[Callable[[], None]], path: str) -> list[Taken]:
 
 
 MEASURES = (noting,)
+
+if __name__ == "__main__":
+    show(noting())

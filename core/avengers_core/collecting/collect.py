@@ -9,13 +9,14 @@ from typing import Any, get_args
 
 from avengers_core.collecting.adaptive import Adaptive
 from avengers_core.collecting.answers import asker
-from avengers_core.collecting.graders import as_grader
+from avengers_core.collecting.graders import as_grader, column_for
 from avengers_core.collecting.journal import Journal
 from avengers_core.collecting.running import Budget, FailedCall, Stopped, Worker, run
 from avengers_core.collecting.strategies import Full, RandomPicks, Strategy, StrategyName
 from avengers_core.common.ranges import check_number, check_seed, check_whole
+from avengers_core.errors import RecordError
 from avengers_core.records.prices import Prices, find_prices
-from avengers_core.records.questions import as_questions
+from avengers_core.records.questions import Question, as_questions
 from avengers_core.records.record import Records
 
 MOST_AT_ONCE = 1000
@@ -85,7 +86,8 @@ def collect(
         listed.
 
     Raises:
-        RecordError: no questions, or a journal that is damaged or in use.
+        RecordError: no questions, or one without what the grader needs; or a journal that is
+            damaged or in use.
         ValueError: an argument out of range; or ``max_usd`` with a model whose cost is unknown.
         TypeError: a model or a grader that is none.
         OSError: the files cannot be written.
@@ -99,12 +101,26 @@ def collect(
     plan = _strategy(strategy, [row.query for row in rows], seed)
     file = None if path is None else Path(path)
     with Journal(file) as journal:
+        _check_gradable(rows, grade)
         worker = Worker(rows, names, askers, [price.get(n) for n in names], grader, journal)
         budget = Budget(max_calls, max_usd, journal)
         stopped = run(worker, plan, budget, concurrency)
         records = journal.records(rows, names)
         journal.write(records)
         return Collected(records, worker, stopped)
+
+
+def _check_gradable(questions: Sequence[Question], grade: Any) -> None:
+    """Before answers are paid for that nobody can grade."""
+    column = column_for(grade)
+    if column is None:
+        return
+    without = [question for question in questions if question.row.get(column) is None]
+    if without:
+        raise RecordError(
+            f"{len(without):,} of {len(questions):,} questions have no `{column}`, by which "
+            f"{grade!r} grades; the first: {without[0].query!r:.60}"
+        )
 
 
 def _check(

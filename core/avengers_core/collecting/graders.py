@@ -146,6 +146,13 @@ def as_grader(given: Any) -> Grade:
     return grader
 
 
+def column_for(given: Any) -> str | None:
+    """What a question must have for a grader of this name, or None where that is not known."""
+    if not isinstance(given, str):
+        return None
+    return "reference" if given in GRADERS else {"regex": "pattern", "json": "schema"}.get(given)
+
+
 def grade_with(grader: Grade, row: Row, answer: str) -> Graded:
     """What a grader says, checked.
 

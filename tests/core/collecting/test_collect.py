@@ -246,6 +246,26 @@ def test_bad_arguments_are_refused_before_anything_is_asked(arguments, error):
         collect(given.pop("questions"), given.pop("models"), given.pop("grade"), **given)
 
 
+@pytest.mark.parametrize(
+    ("grade", "column"),
+    [("exact", "reference"), ("number", "reference"), ("regex", "pattern"), ("json", "schema")],
+)
+def test_nobody_is_asked_what_cannot_be_graded(grade, column):
+    asked = Counter()
+
+    def counted(query: str) -> str:
+        asked[query] += 1
+        return "2"
+
+    good = {"query": "1 + 1?", "reference": "2", "pattern": "2", "schema": {}}
+    without = {k: v for k, v in good.items() if k != column} | {"query": "3 - 1?"}
+    with pytest.raises(RecordError, match=rf"{column}.*3 - 1"):
+        collect([good, without], {"m": counted}, grade)
+    assert not asked
+    assert len(collect([good], {"m": counted}, grade)) == 1
+    assert len(collect([without], {"m": counted}, lambda row, answer: 1.0)) == 1
+
+
 KILLED = """
 import sys, time
 from pathlib import Path

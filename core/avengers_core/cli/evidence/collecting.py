@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from avengers_core.cli.options import SEED, NewFile, names
 from avengers_core.cli.pricing import file_of, prices_option
 from avengers_core.cli.shared import refuse, show_problems
 from avengers_core.outputs import check_outputs
+from avengers_core.records.names import one_line
 from avengers_core.records.record import RecordProblem
 
 _JUDGE = "judge:"
@@ -77,7 +79,7 @@ def collect_command(
         --grade normalised --max-usd 5 -o records.jsonl
     avengers fit records.jsonl --questions questions.jsonl -o artifact/
     """
-    from avengers_core.collecting import as_grader, collect, judge
+    from avengers_core.collecting import collect, judge
     from avengers_core.collecting.answers import endpoint_asker
     from avengers_core.collecting.journal import journal_of
     from avengers_core.serving.backends.endpoints import find_endpoint
@@ -108,7 +110,7 @@ def collect_command(
     grader = (
         judge(reach(grade.removeprefix(_JUDGE)), **({} if rubric is None else {"rubric": rubric}))
         if grade.startswith(_JUDGE)
-        else as_grader(grade)
+        else grade
     )
     records = collect(
         rows,
@@ -128,11 +130,11 @@ def collect_command(
     click.echo(_STOPPED[records.stopped])
     for model in records.given_up:
         click.echo(f"{model} was not asked on: too many of its calls failed in a row")
-    show_problems(
-        len(records.failures),
-        [f"{f.model}: {f.reason}" for f in records.failures],
-        "calls without a score; run the command again for them",
-    )
+    if records.failures:
+        n = len(records.failures)
+        click.echo(f"{n:,} calls brought no score; the same command tries them again:", err=True)
+        for reason, times in Counter((f.model, f.reason) for f in records.failures).most_common(5):
+            click.echo(one_line(f"  {times:,} x {reason[0]}: {reason[1]}"), err=True)
 
 
 def read_questions(path: Path) -> list[str | Mapping[str, Any]]:

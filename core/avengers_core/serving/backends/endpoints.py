@@ -95,10 +95,11 @@ def endpoint_from_env(environ: Mapping[str, str] = os.environ) -> Endpoint:
         return _endpoint(environ.get("OPENAI_BASE_URL") or None, key)
     lone = "AVENGERS_API_KEY is set without AVENGERS_BASE_URL. "
     raise BackendConfigError(
-        f"no backends: {lone if environ.get('AVENGERS_API_KEY') else ''}pass models=, or set "
+        f"no endpoint to ask models through: {lone if environ.get('AVENGERS_API_KEY') else ''}set "
         f"AVENGERS_BASE_URL and AVENGERS_API_KEY (any OpenAI-compatible endpoint), or "
         f"OPENROUTER_API_KEY, or OPENAI_API_KEY (with OPENAI_BASE_URL for another endpoint than "
-        f"OpenAI's, through which only openai/* models are reachable)."
+        f"OpenAI's, through which only openai/* models are reachable); or, in a program, pass "
+        f"`models`: backends of your own."
     )
 
 
