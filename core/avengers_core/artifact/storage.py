@@ -272,6 +272,7 @@ def digest(artifact: RouterArtifact) -> str:
             sorted(info.scorer_options.items()),
             sorted(info.input_prices.items()),
             *([info.cells] if info.cells != "separate" else []),
+            *([info.trust] if info.trust < 1 else []),
             *([sorted(info.prices.items())] if info.prices else []),
         ]
     )

@@ -50,16 +50,16 @@ def choose_hyperparameters(
         easier: (n,) by what score queries are easier than others of their clusters; default 0.
 
     Returns:
-        The defaults where there is one model, or too little to validate on.
+        The defaults where hardly any query has results of two models that could be compared.
     """
     n, m = scores.shape
-    if m < 2 or n < 2 * _FOLDS:
+    known = ~np.isnan(scores)
+    if (known.sum(axis=1) > 1).sum() < 2 * _FOLDS:
         return Hyperparameters()
     k = len(centroids)
     rng = np.random.default_rng(seed)
     draws = np.array(rng.integers(_FOLDS, size=n))
     fold = draws[_first_alike(points)]
-    known = ~np.isnan(scores)
     values = np.where(known, scores, 0.0)
     comparable = values if easier is None else values - easier[:, None]
     whole = Moments.collect(points, scores)

@@ -13,6 +13,7 @@ from avengers_core import Router, fit
 from avengers_core.artifact.estimation.asked import Asked
 from avengers_core.artifact.estimation.cells import (
     beliefs,
+    doubted,
     expected_costs,
     expected_scores_of,
 )
@@ -71,6 +72,23 @@ def test_a_cell_without_records_is_between_what_its_cluster_and_its_model_say():
     known[5, 2] = False
     found = beliefs(seen_by(known), CENTROIDS).scores
     assert found[5, 1] < found[5, 2] < found[:5, 2].min()
+
+
+def test_who_was_kept_from_a_place_stands_out_less_there():
+    known = np.ones((6, 3), dtype=bool)
+    known[3:, 2] = False
+    s = seen_by(known)
+    wholly, half = (beliefs(s, CENTROIDS, trust=trust).scores for trust in (1.0, 0.5))
+    assert (half[3:, 2] < wholly[3:, 2] - 0.02).all()
+    assert (np.diff(half[3:], axis=1) > 0).all()
+    np.testing.assert_allclose(half[:3], wholly[:3])  # where all were asked, nothing is doubted
+    np.testing.assert_allclose(half[3:, :2], wholly[3:, :2])
+
+
+def test_who_has_few_records_everywhere_is_not_doubted_for_it():
+    scores = np.array([[0.2, 0.5, 0.8], [0.3, 0.6, 0.9]])
+    n = np.array([[90.0, 90, 9], [10, 10, 1]])
+    np.testing.assert_allclose(doubted(scores, n, np.array([90.0, 10.0]), 0.5), scores)
 
 
 def test_longer_queries_do_not_make_a_model_dear():

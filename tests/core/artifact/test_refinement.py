@@ -200,6 +200,12 @@ def test_nothing_to_mix():
     assert choose_hyperparameters(points, labels, np.ones((100, 2)), centroids, 0).mix == 0
 
 
+def test_where_no_query_has_two_results_there_is_nothing_to_choose_by():
+    points, labels, scores, centroids = halves(300, lambda x: np.stack([x > 0, x <= 0], axis=1))
+    scores = np.where(np.arange(300)[:, None] % 2 == [0, 1], scores, np.nan)
+    assert choose_hyperparameters(points, labels, scores, centroids, 0) == Hyperparameters()
+
+
 def test_no_other_settings_predict_held_out_differences_better():
     points, labels, scores, centroids = halves(150, lambda x: np.stack([0.5 + 0.4 * x, x > 0.3], 1))
     scores = (RNG.random(scores.shape) < scores).astype(float)

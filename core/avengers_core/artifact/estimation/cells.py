@@ -24,6 +24,8 @@ Floats = npt.NDArray[np.floating]
 
 # Clusters' worth of the assumption that all models are alike in how they go together.
 _ALIKE = 50.0
+# Records that a model may lack in a cluster by chance, and not because it was kept from it.
+_BY_CHANCE = 5.0
 # Steps of Newton's method, and of EM inside each: predictions change by less than .002 after, and
 # by a few hundredths where whole blocks are missing.
 _NEWTON_STEPS, _EM_STEPS = 6, 6
@@ -36,7 +38,7 @@ class Beliefs:
     Attributes:
         scores: (K, M) expected scores.
         shares: (K, G) of each cluster's queries in G groups, each of a cluster and a topic,
-        logits: (G, M) of the groups' expected scores, and
+        logits: (G, M) of the scores that their records say, and
         process: whose posterior mean they are; all None where nothing was seen.
     """
 
@@ -46,10 +48,10 @@ class Beliefs:
     process: CellProcess | None = None
 
     def plausible(self, count: int, seed: int = 0) -> Floats:
-        """(count, K, M) tables of scores that the records do not rule out, less the expected ones.
+        """(count, K, M) by how much scores may differ that the records do not rule out.
 
-        Draws from the posterior that the expected scores are the middle of: their spread says how
-        well a score is known, and together they say what models have in common.
+        Draws from the posterior, less its middle: their spread says how well a score is known, and
+        together they say what models have in common.
 
         Args:
             count: how many.
@@ -58,7 +60,7 @@ class Beliefs:
         if self.shares is None or self.logits is None or self.process is None:
             return np.zeros((count, *self.scores.shape))
         drawn = _sigmoid(self.logits + self.process.draws(count, seed))
-        away: Floats = self.shares @ drawn - self.scores
+        away: Floats = self.shares @ (drawn - _sigmoid(self.logits))
         return away
 
 
@@ -68,6 +70,7 @@ def beliefs(
     asked: Asked | None = None,
     *,
     by_topic: bool = True,
+    trust: float = 1.0,
 ) -> Beliefs:
     """What the sums of the cells seen say of all.
 
@@ -86,6 +89,8 @@ def beliefs(
             cell of its own, and their expected scores are averaged.
         by_topic: whether clusters of the same topics are the more alike; not so in artifacts of
             versions that did not know it.
+        trust: how far to believe what is inferred of a model where it was kept from, see
+            :func:`doubted`.
     """
     s = statistics
     if not s.n.any():
@@ -93,12 +98,14 @@ def beliefs(
     if asked is None:
         shares: Floats = np.eye(len(centroids))
         topics = ratio(s.topics, s.size[:, None]) if by_topic else np.zeros((len(shares), 0))
-        logits, process = _logits(s.score, s.n, places(centroids, topics))
+        n: Floats = s.n
+        logits, process = _logits(s.score, n, places(centroids, topics))
     else:
         shares, topics, total, n = asked.comparable()
         where = places(centroids[shares.argmax(axis=0)], topics)
         logits, process = _logits(total, n, where)
-    return Beliefs(shares @ _sigmoid(logits), shares, logits, process)
+    scores = doubted(_sigmoid(logits), n, s.size @ shares, trust)
+    return Beliefs(shares @ scores, shares, logits, process)
 
 
 def expected_scores_of(total: Floats, n: Floats, centroids: Floats) -> Floats:
@@ -113,6 +120,28 @@ def expected_scores_of(total: Floats, n: Floats, centroids: Floats) -> Floats:
         return np.zeros_like(n)
     logits, _ = _logits(total, n, centroids)
     return _sigmoid(logits)
+
+
+def doubted(scores: Floats, n: Floats, size: Floats, trust: float) -> Floats:
+    """(G, M) scores, nearer to the mean of all models where one has fewer records than usual.
+
+    Whoever is believed to be the best is chosen, and of many that nobody has seen there it is the
+    one that is overrated the most. Nor is it by chance that a model was not asked. So what sets it
+    apart from the others is believed the less, the fewer records it has beside its share of all.
+
+    Source: Smith and Winkler, The Optimizer's Curse, 2006.
+
+    Args:
+        scores: (G, M) of G groups of records.
+        n: (G, M) records that score each model there.
+        size: (G,) records.
+        trust: share that is believed where there should be many records, and there are none.
+    """
+    usual = np.outer(size, n.sum(axis=0) / max(size.sum(), 1.0))
+    known = np.minimum((n + _BY_CHANCE) / (usual + _BY_CHANCE), 1.0)
+    typical = scores.mean(axis=1, keepdims=True)
+    believed: Floats = typical + (trust + (1 - trust) * known) * (scores - typical)
+    return believed
 
 
 def _logits(total: Floats, n: Floats, where: Floats) -> tuple[Floats, CellProcess]:

@@ -123,7 +123,7 @@ class ClusterScorer:
         self.statistics = s = artifact.priced(statistics.effective())
         self._centroids = centroids
         self._asked = asked
-        self._by_topic = artifact.info.cells == "topics"
+        self._info = artifact.info
         self._size = s.size
         usual = s.query_length / np.maximum(s.size, 1.0) / BYTES_PER_TOKEN
         self._usual_tokens = usual.astype(self.dtype)
@@ -150,7 +150,13 @@ class ClusterScorer:
     @cached_property
     def _beliefs(self) -> Beliefs:
         with one_thread():  # many small products: threads would wait for each other
-            return beliefs(self.statistics, self._centroids, self._asked, by_topic=self._by_topic)
+            return beliefs(
+                self.statistics,
+                self._centroids,
+                self._asked,
+                by_topic=self._info.cells == "topics",
+                trust=self._info.trust,
+            )
 
     @cached_property
     def plausible_scores(self) -> Floats:
