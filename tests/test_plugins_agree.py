@@ -335,6 +335,8 @@ def test_settings_of_one_call(llm: Any, arguments: dict[str, Any], model: str) -
         {"votes": 2.5},
         {"vote_over": "all"},
         {"max_attempts": 0},
+        {"max_attempts": True},
+        {"on_refusal": "shrug"},
         {"explore": 2},
         {"on_empty": "x"},
     ],

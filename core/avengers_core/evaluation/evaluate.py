@@ -7,7 +7,7 @@ import os
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import numpy as np
 
@@ -79,6 +79,8 @@ def evaluate_records(
 ) -> Evaluated:
     """:func:`evaluate`, with the rows that were rejected beside the report."""
     router = resolve_router(router)
+    if average not in get_args(Average):
+        raise ValueError(f"average must be one of {get_args(Average)}, got {average!r:.40}")
     call, at = asked(router, alphas, n=n, **constraints)  # before the work, not after it
     _ = router.embedder  # made here: its endpoint is that of this process's environment
     scan = open_records(
@@ -309,6 +311,6 @@ def asked(
             f"expected at most {_MOST_ALPHAS:,} alphas, got more: each is a row of the report; "
             f"its curve has every alpha at which a decision changes"
         )
-    at = dict.fromkeys(call.policy._replace(alpha=float(alpha)).own_alpha for alpha in alphas)
+    at = dict.fromkeys(call.policy._replace(alpha=alpha).own_alpha for alpha in alphas)
     router.check(**arguments)
     return call, tuple(at)

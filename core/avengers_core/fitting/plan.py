@@ -19,7 +19,7 @@ from avengers_core.artifact.info import ArtifactInfo
 from avengers_core.artifact.refinement import Refinement
 from avengers_core.artifact.statistics import Statistics
 from avengers_core.common.parallel import one_thread
-from avengers_core.common.ranges import check_seed, check_whole
+from avengers_core.common.ranges import check_number, check_seed, check_whole
 from avengers_core.errors import ArtifactError, EmbedderMismatchError
 from avengers_core.fitting.clustering import cluster
 from avengers_core.fitting.refine import fit_refinement
@@ -65,6 +65,8 @@ class Plan:
         check_whole("n_init", self.n_init, 1, _MOST_STARTS, "more find no better clusters")
         check_seed(self.seed)
         check_options(self.scorer, self.scorer_options)
+        for model, price in self.input_prices.items():
+            check_number(f"input_prices[{model!r}]", price)
 
     def notice_idle(self) -> None:
         """Say in the log which arguments do nothing beside centroids that are given."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from avengers_core.calls.writing import call_log
 from avengers_core.common.ranges import check_number
 from avengers_core.serving.backends.capabilities import Needs
 from avengers_core.serving.plan import FORCED, Plan
 from avengers_core.serving.question import Request, routed_on
+from avengers_core.serving.resilience.failover import OnRefusal
 from avengers_core.serving.voting import check_votes
 from avengers_core.serving.watching.telemetry import find_telemetry
 from avengers_core.serving.watching.watch import Watching
@@ -60,6 +61,9 @@ def plan_call(settings: ServingSettings, request: Request, own: Mapping[str, Any
             arguments["cached_tokens"] = cached
     explore = own.get("explore", settings.explore)
     check_number("explore", explore, 0, 1)
+    on_refusal = own.get("on_refusal", settings.on_refusal)
+    if on_refusal not in get_args(OnRefusal):
+        raise ValueError(f"on_refusal must be one of {get_args(OnRefusal)}, got {on_refusal!r:.40}")
     return Plan(
         router=pool.router,
         question=request.question,
@@ -70,7 +74,7 @@ def plan_call(settings: ServingSettings, request: Request, own: Mapping[str, Any
         votes=votes,
         vote_over=over,
         max_attempts=own.get("max_attempts", settings.max_attempts),
-        on_refusal=own.get("on_refusal", settings.on_refusal),
+        on_refusal=on_refusal,
         keeps=keeps,
         kept_for=reason,
     )

@@ -40,6 +40,9 @@ ROWS = [{"query": f"q{i}", "records": {"a": 1}} for i in range(9)]
         (lambda: collect(["q"], {"m": unasked}, "exact", max_usd=float("inf")), "max_usd"),
         (lambda: collect(["q"], {"m": unasked}, "exact", max_usd="much"), "max_usd"),
         (lambda: fit(ROWS, NOBODY, n_init=10**30), "n_init"),
+        (lambda: fit(ROWS, NOBODY, scorer_options={"beta": -1}), "beta"),
+        (lambda: fit(ROWS, NOBODY, scorer_options={"mix": "all"}), "mix"),
+        (lambda: fit(ROWS, NOBODY, input_prices={"a": True}), "input_prices"),
         (lambda: split_records(load_records(ROWS), "half"), "train_ratio"),
         (lambda: watch("nowhere.sqlite", false_alarm=True), "false_alarm"),
         (lambda: learn("nowhere.sqlite", false_alarm=2), "false_alarm"),
@@ -58,6 +61,11 @@ def test_a_number_out_of_range_is_refused_before_the_work(work, name):
 def test_numbers_of_an_evaluation(toy_router, toy_rows, toy_report):
     with pytest.raises(ValueError, match="alphas"):
         evaluate(toy_router, toy_rows, (i / 1e7 for i in range(10**7)))
+    for alphas in ([True], [0.5, "1"], [float("nan")]):
+        with pytest.raises(ValueError, match="alpha"):
+            evaluate(toy_router, toy_rows, alphas)
+    with pytest.raises(ValueError, match="average"):
+        evaluate(toy_router, toy_rows, average="many")
     for wrong in ({"resamples": 10**9}, {"resamples": 0}, {"level": 1.5}, {"seed": -1}):
         with pytest.raises(ValueError, match=next(iter(wrong))):
             toy_report.intervals(**wrong)

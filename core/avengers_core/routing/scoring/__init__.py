@@ -14,12 +14,12 @@ score and cost are the same features times two tables that do not depend on alph
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from inspect import signature
 from typing import Any
 
 from avengers_core.artifact.artifact import RouterArtifact
-from avengers_core.routing.scoring.base import Scorer
+from avengers_core.routing.scoring.base import Scorer, check_option
 from avengers_core.routing.scoring.calibrated import CalibratedScorer
 from avengers_core.routing.scoring.published import PaperScorer, ReferenceScorer
 
@@ -60,8 +60,8 @@ def make_scorer(artifact: RouterArtifact, name: str | None = None, **options: An
         raise ValueError(f"scorer {name!r}: {error}") from None
 
 
-def check_options(name: str, options: Iterable[str]) -> None:
-    """Raise ValueError for the name of a scorer, or of one of its options, that there is not."""
+def check_options(name: str, options: Mapping[str, Any]) -> None:
+    """Raise ValueError for a scorer that there is not, an option it has not, or a value of one."""
     if name not in SCORERS:
         raise ValueError(f"no scorer {name!r}; there are {sorted(SCORERS)}")
     known = {n: list(signature(s).parameters)[1:] for n, s in SCORERS.items()}  # less the artifact
@@ -69,3 +69,6 @@ def check_options(name: str, options: Iterable[str]) -> None:
         others = [f'scorer="{n}"' for n in known if set(unknown) <= set(known[n])]
         hint = f"; give {' or '.join(others)}" if others else ""
         raise ValueError(f"the scorer {name!r} has no option {unknown}; it has {known[name]}{hint}")
+    for option, value in options.items():
+        if value is not None:
+            check_option(option, value)

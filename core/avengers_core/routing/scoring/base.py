@@ -13,7 +13,7 @@ from avengers_core.artifact.estimation.cells import Beliefs, beliefs
 from avengers_core.artifact.statistics import Statistics
 from avengers_core.common.lazy import cached_property
 from avengers_core.common.parallel import one_thread
-from avengers_core.common.ranges import check_number
+from avengers_core.common.ranges import check_number, check_whole
 from avengers_core.embedders.tokens import BYTES_PER_TOKEN
 from avengers_core.routing.queries import Queries
 
@@ -119,6 +119,8 @@ class ClusterScorer:
         asked: Asked | None = None,
         **options: Any,
     ) -> None:
+        for name, value in options.items():
+            check_option(name, value)
         self.options = options
         self.statistics = s = artifact.priced(statistics.effective())
         self._centroids = centroids
@@ -213,9 +215,12 @@ class ClusterScorer:
         return np.concatenate([votes, between, extra], axis=1)
 
 
-def checked_beta(beta: float) -> float:
-    check_number("beta", beta)
-    return beta
+def check_option(name: str, value: Any) -> None:
+    """Refuse a value that an option of a scorer cannot have."""
+    if name == "top_k":
+        check_whole(name, value, 1)
+    else:
+        check_number(name, value, 0, 1 if name == "mix" else np.inf)
 
 
 def _evidence(n: Floats, size: Floats) -> Floats:

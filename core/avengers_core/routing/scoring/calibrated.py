@@ -11,10 +11,9 @@ from avengers_core.artifact.clusters import Posterior, shrunk_means, unit
 from avengers_core.artifact.estimation.cells import expected_costs
 from avengers_core.artifact.hyperparameters import Hyperparameters
 from avengers_core.common.parallel import one_thread
-from avengers_core.common.ranges import check_number
 from avengers_core.embedders.surface import tokens
 from avengers_core.routing.queries import Queries
-from avengers_core.routing.scoring.base import ClusterScorer, Floats, checked_beta
+from avengers_core.routing.scoring.base import ClusterScorer, Floats
 
 
 class CalibratedScorer(ClusterScorer):
@@ -64,8 +63,6 @@ class CalibratedScorer(ClusterScorer):
         beta = chosen.beta if beta is None else beta
         m0 = chosen.m0 if m0 is None else m0
         mix = chosen.mix if mix is None else mix
-        check_number("mix", mix, 0, 1)
-        check_number("m0", m0)
         centroids = artifact.centroids if r is None else r.centroids
         asked = None if r is None else r.asked
         if artifact.info.cells != "separate":
@@ -93,7 +90,7 @@ class CalibratedScorer(ClusterScorer):
         self._project = Posterior(
             centroids,
             s.size,
-            checked_beta(beta),
+            beta,
             directions=directions,
             offset=offset,
             spare=2,

@@ -9,9 +9,8 @@ import numpy.typing as npt
 
 from avengers_core.artifact.artifact import RouterArtifact
 from avengers_core.artifact.clusters import ratio, unit
-from avengers_core.common.ranges import check_whole
 from avengers_core.routing.queries import Queries
-from avengers_core.routing.scoring.base import ClusterScorer, Floats, checked_beta
+from avengers_core.routing.scoring.base import ClusterScorer, Floats
 
 
 class _PublishedScorer(ClusterScorer):
@@ -25,7 +24,6 @@ class _PublishedScorer(ClusterScorer):
             top_k=top_k,
             **options,
         )
-        check_whole("top_k", top_k, 1)
         s = self.statistics
         self._top_k = min(top_k, artifact.n_clusters)
         self._seen = s.n > 0
@@ -79,7 +77,7 @@ class ReferenceScorer(_PublishedScorer):
 
     def __init__(self, artifact: RouterArtifact, *, top_k: int = 3, beta: float = 9.0) -> None:
         super().__init__(artifact, top_k=top_k, beta=beta)
-        self._beta = checked_beta(beta)
+        self._beta = beta
         self._gain = _min_max(self._means, self._seen, flat=1.0)
         peak = np.max(np.where(self._seen, self._costs, 0.0), axis=1, keepdims=True)
         self._saving = 1 - self._costs / np.where(peak > 0, peak, 1.0)
