@@ -16,7 +16,9 @@ import socket
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
-from typing import Any, TypeVar
+from functools import cache
+from typing import Any, NamedTuple, TypeVar
+from uuid import uuid4
 
 import numpy as np
 
@@ -43,9 +45,8 @@ def run_on_ray(
     size = min(workers or cpus, len(parts))
     # Workers that wait for an endpoint may be more than there are processors.
     share = min(1.0, math.floor(1e4 * cpus / size) / 1e4)
-    # It may die with its node: counting anew is better than giving up.
-    lasting = {"num_cpus": 0, "max_restarts": -1, "max_task_retries": -1}
-    attempts = ray.remote(**lasting)(_Attempts).remote()
+    here = ray.get_runtime_context()
+    attempts = _Attempts(_counter(here.get_node_id(), here.get_job_id()), uuid4().hex)
     # Sent once to the object store, not once with each actor or task.
     payload = [ray.put(pickle.dumps((os.getcwd(), job)))]
     rows = [{"number": i, "part": pickle.dumps(part)} for i, part in enumerate(parts)]
@@ -138,21 +139,42 @@ def _quiet() -> Iterator[None]:
         os.close(terminal)
 
 
-class _Attempts:
+class _Counter:
     """An actor that counts how often each part was begun: Ray repeats for ever what kills it."""
 
     def __init__(self) -> None:
-        self._begun: Counter[int] = Counter()
+        self._begun: Counter[tuple[str, int]] = Counter()
+
+    def begin(self, work: str, number: int) -> int:
+        self._begun[work, number] += 1
+        return self._begun[work, number]
+
+
+@cache
+def _counter(_node: str, _job: str) -> Any:
+    """One for all the work of a driver, which a node and a job of Ray tell: it is a process."""
+    import ray
+
+    # It may die with its node: counting anew is better than giving up.
+    return ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)(_Counter).remote()
+
+
+class _Attempts(NamedTuple):
+    """How often the parts of some work were begun."""
+
+    counter: Any
+    work: str
 
     def begin(self, number: int) -> int:
-        self._begun[number] += 1
-        return self._begun[number]
+        import ray
+
+        return int(ray.get(self.counter.begin.remote(self.work, number)))
 
 
 class _Worker:
     """An actor: sets up the job once, and does it part by part."""
 
-    def __init__(self, attempts: Any, payload: list[Any]) -> None:
+    def __init__(self, attempts: _Attempts, payload: list[Any]) -> None:
         limit_threads()
         self._attempts, self._job = attempts, _unpacked(payload)
 
@@ -160,7 +182,7 @@ class _Worker:
         return _result(batch, self._attempts, self._job)
 
 
-def _do(batch: dict[str, Any], attempts: Any, payload: list[Any]) -> dict[str, Any]:
+def _do(batch: dict[str, Any], attempts: _Attempts, payload: list[Any]) -> dict[str, Any]:
     return _result(batch, attempts, _unpacked(payload))
 
 
@@ -174,14 +196,14 @@ def _unpacked(payload: list[Any]) -> Any:
     return job
 
 
-def _result(batch: dict[str, Any], attempts: Any, job: Callable[[int, Any], Any]) -> dict[str, Any]:
+def _result(
+    batch: dict[str, Any], attempts: _Attempts, job: Callable[[int, Any], Any]
+) -> dict[str, Any]:
     """What the job returned or raised: Ray would wrap an exception in one of its own."""
-    import ray
-
     number, part = int(batch["number"][0]), pickle.loads(batch["part"][0])
     packed = np.empty(1, dtype=object)
     try:
-        if ray.get(attempts.begin.remote(number)) > MOST_CRASHES:
+        if attempts.begin(number) > MOST_CRASHES:
             raise too_many_crashes(number, part)
         packed[0] = pickle.dumps((True, job(number, part)))
     except Exception as error:
