@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import os
 import ssl
 import sys
@@ -29,6 +30,12 @@ from stub_server import StubServer  # noqa: E402
 
 from avengers_core import Router  # noqa: E402
 from avengers_core.serving.watching import telemetry  # noqa: E402
+
+
+def pytest_collection_finish() -> None:
+    """What is imported stays: no later collection need look through all of it again."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

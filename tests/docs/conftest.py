@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gzip
 import json
+import pickle
 import shutil
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -31,8 +33,9 @@ def folder(tmp_path: Path, server: StubServer, monkeypatch: pytest.MonkeyPatch) 
         monkeypatch.setenv(f"{prefix}_API_KEY", "k")
     monkeypatch.setenv("OPENAI_API_BASE", server.url)  # what LlamaIndex reads
     monkeypatch.chdir(tmp_path)
-    # A sixth of each kind of question: what is shown is that the commands work.
-    lines = SAMPLE.read_text(encoding="utf-8").splitlines()[::6]
+    # A few of each kind of question, and no processes: what is shown is that the commands work.
+    lines = SAMPLE.read_text(encoding="utf-8").splitlines()[::9]
+    monkeypatch.setattr("avengers_core.scanning.workers.run_in_processes", in_this_process)
     for name in ("records.jsonl", "today.jsonl", "examples/data/sample.jsonl"):
         write(tmp_path / name, "\n".join(lines))
     write(tmp_path / "questions.txt", "What is 7 times 8?\nWrite a poem.\n")
@@ -44,6 +47,12 @@ def folder(tmp_path: Path, server: StubServer, monkeypatch: pytest.MonkeyPatch) 
     hub(tmp_path / "hub", monkeypatch)
     calls(tmp_path / "calls.sqlite", [json.loads(line)["query"] for line in lines])
     return tmp_path
+
+
+def in_this_process(job: Any, parts: Sequence[Any], _workers: int | None) -> Iterator[Any]:
+    """What worker processes do."""
+    sent = pickle.loads(pickle.dumps(job))
+    return (sent(number, part) for number, part in enumerate(parts))
 
 
 def write(path: Path, text: str) -> None:

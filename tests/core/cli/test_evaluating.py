@@ -7,6 +7,7 @@ import json
 import os
 from pathlib import Path
 
+import click
 import pytest
 
 from avengers_core import (
@@ -93,16 +94,26 @@ def test_records_without_costs_give_json_without_nan(run, tmp_path, make_records
     assert results("r.json")["metrics"]["aiq"] is None
 
 
-def test_page_and_pictures(run, records, artifact):
+def test_page_and_pictures(run, records, artifact, monkeypatch):
+    """All of them are there before anything is printed, whose reader may stop at any line."""
+    echo, there = click.echo, []
+
+    def printed(*arguments, **options):
+        if not options.get("err"):
+            there.append([Path("r.html"), *Path("pictures").iterdir()])
+        echo(*arguments, **options)
+
+    monkeypatch.setattr(click, "echo", printed)
     found = run(
-        *("evaluate", "-i", records, "-a", artifact),
+        *("evaluate", "-i", records, "-a", artifact, "-o", "r.json"),
         *("--report", "r.html", "--pictures", "pictures"),
     )
-    assert Path("r.html").read_text(encoding="utf-8").count("<svg") == 3
-    written = sorted(Path("pictures").iterdir())
+    page, *written = there[0]
+    assert page.read_text(encoding="utf-8").count("<svg") == 3
+    assert Path("r.json").exists()
     assert len(written) == 8
     for path in written:
-        assert f"picture: {path}" in found.stdout
+        assert str(path) in found.stdout
 
 
 @pytest.mark.parametrize("limit", [("--budget_limit", 0), ("--min_accuracy", 1)])

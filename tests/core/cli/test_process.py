@@ -40,20 +40,6 @@ def test_a_reader_that_stops_early_is_no_error(saved_artifact, tmp_path):
         assert process.wait() == 141
 
 
-def test_files_are_written_whoever_reads_what_is_printed(saved_artifact, records, tmp_path):
-    files = ["r.json", "r.md", "pictures"]
-    command = [*AVENGERS, "evaluate", "-i", str(records), "-a", str(saved_artifact)]
-    for option, file in zip(("--output", "--report", "--pictures"), files, strict=True):
-        command += [option, file]
-    with subprocess.Popen(
-        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout is not None
-        process.stdout.close()
-        assert process.wait() == 141
-    assert all((tmp_path / file).exists() for file in files)
-
-
 def test_pipes_of_unicode_whatever_the_locale(saved_artifact, tmp_path):
     environment = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONIOENCODING": "utf-8"}
     done = call(
@@ -82,7 +68,6 @@ def test_results_to_standard_output_and_errors_to_standard_error(saved_artifact,
     failed = call("route", "alpha", "-a", "nowhere", cwd=tmp_path)
     assert (failed.returncode, failed.stdout) == (1, "")
     assert failed.stderr.count("\n") == 1
-    assert call("route", "--alpha", 2, "q", cwd=tmp_path).returncode == 2
 
 
 @pytest.mark.skipif(os.geteuid() == 0 if hasattr(os, "geteuid") else True, reason="root may write")

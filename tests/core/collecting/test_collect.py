@@ -294,7 +294,7 @@ def test_killed_runs_lose_and_double_nothing(tmp_path):
     command = [sys.executable, "-c", KILLED, str(path), str(asked), str(mended)]
     environment = {**os.environ, "PYTHONHASHSEED": "1"}
     killed = 0
-    for least in (20, 60, 110):
+    for least in (20, 90):
         run = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
         assert run.stdout.readline() == "ready\n"
         while (asked.read_text().count("\n") if asked.exists() else 0) < least:
@@ -303,7 +303,7 @@ def test_killed_runs_lose_and_double_nothing(tmp_path):
         run.send_signal(signal.SIGKILL)
         killed += run.wait() == -signal.SIGKILL
         run.stdout.close()
-    assert killed == 3
+    assert killed == 2
     mended.touch()
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
     assert done.stdout.split()[1:] == ["180", "0.18"]
@@ -312,7 +312,7 @@ def test_killed_runs_lose_and_double_nothing(tmp_path):
     assert all(r.scores == dict.fromkeys("abc", 1.0) for r in records)
     # Asked twice were at most the calls in flight when it was killed.
     twice = [line for line, n in Counter(asked.read_text().splitlines()).items() if n > 1]
-    assert len(twice) <= 3 * 8
+    assert len(twice) <= 2 * 8
     lines = [json.loads(line) for line in (tmp_path / "r.jsonl.journal").read_text().splitlines()]
     places = Counter((x["question"], x["model"]) for x in lines if "answer" in x)
     assert set(places.values()) == {1}

@@ -84,7 +84,7 @@ def test_a_job_goes_on_where_it_was(folder, in_memory, tmp_path):
 @pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
 def test_a_killed_job_leaves_whole_files_only(in_memory, tmp_path):
     in_memory.save(tmp_path / "artifact")
-    (tmp_path / "q.jsonl").write_text('{"query": "alpha beta"}\n' * 40_000)
+    (tmp_path / "q.jsonl").write_text('{"query": "alpha beta"}\n' * 12_000)
     command = [sys.executable, "-m", "avengers_core.cli", "route", "q.jsonl", "-a", "artifact"]
     command += ["--output", "out", "--engine", "serial"]
     process = subprocess.Popen(command, cwd=tmp_path)
@@ -94,10 +94,10 @@ def test_a_killed_job_leaves_whole_files_only(in_memory, tmp_path):
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL  # and not because it was done
     finished = [f.read_text().count("\n") for f in (tmp_path / "out").glob("part-*")]
-    assert all(n == 40_000 for n in finished)
+    assert all(n == 12_000 for n in finished)
     subprocess.run(command, cwd=tmp_path, check=True)
     (file,) = (tmp_path / "out").glob("part-*")
-    assert file.read_text().count("\n") == 40_000
+    assert file.read_text().count("\n") == 12_000
 
 
 def test_embedding(folder, in_memory, tmp_path):

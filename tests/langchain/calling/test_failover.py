@@ -173,7 +173,7 @@ def test_retry_after_is_respected(llm: AvengersChatModel, server: StubServer) ->
     assert server.asked == [HARD, SPARE, SPARE]
 
 
-async def test_200_at_once_while_a_third_of_the_backends_fails_at_random(
+async def test_many_at_once_while_a_third_of_the_backends_fails_at_random(
     router: Router, server: StubServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AVENGERS_BASE_URL", server.url)
@@ -181,7 +181,7 @@ async def test_200_at_once_while_a_third_of_the_backends_fails_at_random(
     server.fail(HARD, status=429, rate=0.5)
     llm = AvengersChatModel(router=router)
     words = ("hello", "prove")
-    questions = [f"{words[i % 2]} number {i}" for i in range(200)]
+    questions = [f"{words[i % 2]} number {i}" for i in range(60)]
     handler = UsageMetadataCallbackHandler()
     answers = await asyncio.gather(
         *(llm.ainvoke(question, {"callbacks": [handler]}) for question in questions)
@@ -191,7 +191,7 @@ async def test_200_at_once_while_a_third_of_the_backends_fails_at_random(
     answered = [r for r in server.requests if r.ok]
     asked = [r.body["messages"][-1]["content"] for r in answered]
     assert sorted(asked) == sorted(questions)  # all answered, none twice
-    assert len(server.requests) > 200
+    assert len(server.requests) > len(questions)
     counted = sum(u["total_tokens"] for u in handler.usage_metadata.values())
     assert counted == sum(r.usage["total_tokens"] for r in answered if r.usage)
 

@@ -206,9 +206,9 @@ async def test_many_calls_while_a_third_of_the_backends_fails_at_random(
     llm: AvengersLLM, server: StubServer
 ) -> None:
     server.fail(HARD, status=503, rate=0.5)
-    questions = [f"{'prove' if i % 2 else 'capital'} {i}" for i in range(200)]
+    questions = [f"{'prove' if i % 2 else 'capital'} {i}" for i in range(60)]
     results = await asyncio.gather(*(llm.achat([ChatMessage(content=q)]) for q in questions))
-    assert len(server.answered_by) == 200, "each is answered, and none twice"
+    assert len(server.answered_by) == len(questions), "each is answered, and none twice"
     for question, result in zip(questions, results, strict=True):
         decision = result.additional_kwargs["avengers"]
         assert result.message.content == f"{decision['model']} says: {question}"
