@@ -6,6 +6,7 @@ import json
 
 import pytest
 from click.testing import CliRunner
+from printed import words
 
 from avengers_core import load_records
 from avengers_core.cli import main
@@ -34,7 +35,7 @@ def test_questions_become_records(questions, tmp_path, server, monkeypatch):
     out = tmp_path / "records.jsonl"
     arguments = (questions, "--models", "a/right,b/wrong", "--grade", "exact", "-o", out)
     printed = run(*arguments, "--strategy", "full", "--prices", prices)
-    assert "5 records" in printed
+    assert "5" in words(printed)
     records = load_records(out)
     assert [r.scores for r in records] == [{"a/right": 1.0, "b/wrong": 0.0}] * 5
     assert all(r.usages["a/right"].cost > 0 for r in records)
@@ -60,7 +61,7 @@ def test_a_judge_grades(questions, tmp_path, server, monkeypatch):
 
 def test_a_dry_run_asks_nobody(questions, server):
     printed = run(questions, "--models", "openai/gpt-5,x/unknown", "--grade", "exact", "--dry-run")
-    assert "10 calls" in printed
+    assert "10" in words(printed)
     assert server.requests == []
 
 
@@ -76,9 +77,9 @@ def test_a_dry_run_makes_nothing_free_whose_price_is_unknown(questions, tmp_path
 @pytest.mark.parametrize(
     ("budget", "calls"),
     [
-        (("--max-calls", 4), "4 calls"),
-        (("--max-usd", 0.004), "5 calls"),
-        (("--max-usd", 0.004, "--max-calls", 3), "3 calls"),
+        (("--max-calls", 4), "4"),
+        (("--max-usd", 0.004), "5"),
+        (("--max-usd", 0.004, "--max-calls", 3), "3"),
         (("--max-usd", 1), None),
     ],
 )
@@ -87,7 +88,7 @@ def test_a_dry_run_says_how_far_a_budget_reaches(questions, tmp_path, budget, ca
     prices.write_text(json.dumps({"a": [0, 2e-6], "b": [0, 2e-6]}))
     arguments = (questions, "--models", "a,b", "--grade", "exact", "--prices", prices)
     last = run(*arguments, "--dry-run", *budget).splitlines()[-1]
-    assert (calls in last) if calls else ("calls" not in last)
+    assert (calls in words(last)) if calls else not {"3", "4", "5"} & words(last)
 
 
 def test_text_files_and_tables(tmp_path, server, monkeypatch):

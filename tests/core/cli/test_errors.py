@@ -13,86 +13,75 @@ import pytest
 from avengers_core.cli.shared import of_system
 
 
+def error_of(result):
+    """The one line that says what is wrong."""
+    assert "Traceback" not in result.output
+    (error,) = (line for line in result.stderr.splitlines() if line.startswith("Error: "))
+    return error
+
+
 @pytest.mark.parametrize(
-    ("arguments", "code", "message"),
+    ("command", "code", "named"),
     [
-        (["fit", "nowhere.jsonl", "-o", "x"], 1, "nowhere.jsonl"),
-        (["fit", "records.jsonl"], 2, "Missing option '--output'"),
-        (["fit", "-o", "x"], 2, "Missing argument 'RECORDS...'"),
-        (["fit", "records.jsonl", "-o", "x", "--clusters", "0"], 2, "is not in the range x>=1"),
-        (["fit", "records.jsonl", "-o", "x", "--clusters", "few"], 2, "is not a valid integer"),
-        (["fit", "records.jsonl", "-o", "x", "--embedder", "magic"], 1, "magic"),
-        (["fit", "records.jsonl", "-o", "x", "--models", "nobody"], 1, "nobody"),
-        (["fit", "empty.jsonl", "-o", "x"], 1, "there are no records"),
-        (["fit", "records.jsonl", "-o", "records.jsonl"], 1, "is the input"),
-        (
-            ["fit", "records.jsonl", "-o", "x", "--embedder", "tfidf", "--cache", "c"],
-            2,
-            "--cache cannot be used with --embedder tfidf",
-        ),
-        (["route", "q", "-a", "nowhere"], 1, "nowhere is not an artifact folder"),
-        (["route", "q", "-f", "nowhere.txt"], 2, "No such file"),
-        (["route", "q", "--alpha", "2"], 2, "is not in the range 0<=x<=1"),
-        (["route", "q", "--alpha", "nan"], 1, "alpha must lie in [0, 1], got nan"),
-        (["route", "q", "--alpha", "much"], 2, "is not a valid float"),
-        (["route", "q", "--alpha", "1", "--performance-weight", "1"], 2, "not both"),
-        (["route", "q", "--performance-weight", "0", "--cost-sensitivity", "0"], 1, "both zero"),
-        (["route", "q", "--performance-weight", "2"], 2, "--performance-weight alone must lie in"),
-        (["evaluate", "-i", "x", "--cost-sensitivity", "3"], 2, "got 3; give both"),
-        (["route", "q", "--models", "nobody"], 1, "the artifact has no model ['nobody']"),
-        (["route", "q", "--max-cost", "0"], 1, "no model is eligible"),
-        (["route", "q", "--max-cost", "-1"], 2, "is not in the range x>=0"),
-        (["route", "q", "--scorer", "best"], 2, "is not one of"),
-        (["route", "q", "--scorer", "paper", "--beta", "3"], 1, "has no option"),
-        (["route", "q", "--top-k", "3"], 1, 'give --scorer "reference" or --scorer "paper"'),
-        (["route", "q", "--beta", "nan"], 1, "beta must be a finite number"),
-        (["route", "two", "words"], 2, "one QUERY, please, in quotation marks; got 2"),
-        (["route", "q", "--engine", "serial"], 2, "--engine cannot be used without --output"),
-        (["route", "q", "-f", "records.jsonl"], 2, "not both"),
-        (["route", "--output", "x"], 2, "give the files as arguments"),
-        (["inspect", "records.jsonl"], 1, "not an artifact folder"),
-        (["calibrate"], 2, "exactly one of --cost, --score and --saving"),
-        (["calibrate", "--cost", "1", "--score", "0.5"], 2, "exactly one of"),
-        (["calibrate", "--saving", "1"], 2, "is not in the range 0<=x<1"),
-        (["calibrate", "--cost", "0"], 1, "no alpha has a mean cost of $0 or less; the lowest is"),
-        (["calibrate", "--score", "1"], 1, "no alpha has a mean score of 1 or more; the highest"),
-        (["calibrate", "--cost", "1", "--max-cost", "0"], 1, "no model is eligible"),
-        (["calibrate", "--cost", "1", "--max-cost", "0"], 1, "over --max-cost 0"),
-        (["calibrate", "--cost", "1", "--max-cost", "0"], 1, "or pass --relax to take"),
-        (["route", "q", "--max-cost", "0"], 1, "or pass --relax to take"),
-        (["fit", "records.jsonl", "-o", "x", "--models", "nobody"], 1, "or pass --models with"),
-        (["calibrate", "--cost", "1", "--queries", "empty.jsonl"], 1, "at least one query"),
-        (["merge", "nowhere", "-o", "x"], 1, "not an artifact folder"),
-        (["update", "nowhere", "records.jsonl"], 1, "not an artifact folder"),
-        (["import", "nowhere", "-o", "x"], 1, "there is no file or folder"),
-        (["evaluate"], 2, "Missing option '--input'"),
-        (["evaluate", "--input", "nowhere"], 1, "nowhere: No such file or directory; "),
-        (["evaluate", "--input", "*.csv"], 1, "no input file at"),
-        (["fit", "records.parquet", "-o", "x"], 1, "records.parquet: not a readable Parquet file"),
-        (
-            ["evaluate", "--input", "records.jsonl", "--train-ratio", "1"],
-            2,
-            "not in the range 0<x<1",
-        ),
-        (["evaluate", "-i", "records.jsonl", "--report", "r.docx"], 2, "ends in .md or .html"),
-        (["evaluate", "-i", "records.jsonl", "--report", "r.htm"], 2, "ends in .md or .html"),
-        (
-            ["evaluate", "-i", "records.jsonl", "--alpha", "1", "--cost-sensitivity", "0"],
-            2,
-            "not both",
-        ),
-        (["sweep", "--input", "records.jsonl", "--study", "depth"], 2, "is not one of"),
-        (["assemble"], 2, "No such command"),
+        ("fit nowhere.jsonl -o x", 1, "nowhere.jsonl"),
+        ("fit records.jsonl", 2, "--output"),
+        ("fit -o x", 2, "RECORDS"),
+        ("fit records.jsonl -o x --clusters 0", 2, "--clusters 0 >=1"),
+        ("fit records.jsonl -o x --clusters few", 2, "--clusters 'few'"),
+        ("fit records.jsonl -o x --embedder magic", 1, "'magic'"),
+        ("fit records.jsonl -o x --models nobody", 1, "'nobody' --models"),
+        ("fit empty.jsonl -o x", 1, "empty.jsonl"),
+        ("fit records.jsonl -o records.jsonl", 1, "records.jsonl"),
+        ("fit records.jsonl -o x --embedder tfidf --cache c", 2, "--cache --embedder tfidf"),
+        ("fit records.parquet -o x", 1, "records.parquet"),
+        ("route q -a nowhere", 1, "nowhere artifact.json"),
+        ("route q -f nowhere.txt", 2, "--file 'nowhere.txt'"),
+        ("route q --alpha 2", 2, "--alpha 2 0<=x<=1"),
+        ("route q --alpha nan", 1, "alpha nan"),
+        ("route q --alpha much", 2, "--alpha 'much'"),
+        ("route q --alpha 1 --performance-weight 1", 2, "--alpha weights"),
+        ("route q --performance-weight 0 --cost-sensitivity 0", 1, "performance_weight 0.0"),
+        ("route q --performance-weight 2", 2, "--performance-weight [0, 1] 2"),
+        ("route q --models nobody", 1, "'nobody'"),
+        ("route q --max-cost 0", 1, "--max-cost 0 --relax"),
+        ("route q --max-cost -1", 2, "--max-cost -1 x>=0"),
+        ("route q --scorer best", 2, "--scorer 'best' 'calibrated' 'paper' 'reference'"),
+        ("route q --scorer paper --beta 3", 1, "'paper' 'beta' 'top_k'"),
+        ("route q --top-k 3", 1, "'calibrated' 'top_k' --scorer"),
+        ("route q --beta nan", 1, "beta nan"),
+        ("route two words", 2, "QUERY 2"),
+        ("route q --engine serial", 2, "--engine --output"),
+        ("route q -f records.jsonl", 2, "QUERY --file"),
+        ("route --output x", 2, "--output"),
+        ("inspect records.jsonl", 1, "records.jsonl artifact.json"),
+        ("calibrate", 2, "--cost --score --saving"),
+        ("calibrate --cost 1 --score 0.5", 2, "--cost --score --saving"),
+        ("calibrate --saving 1", 2, "--saving 0<=x<1"),
+        ("calibrate --cost 0", 1, "$0 $0.0"),
+        ("calibrate --score 1", 1, " 1 0."),
+        ("calibrate --cost 1 --max-cost 0", 1, "--max-cost 0 --relax"),
+        ("calibrate --cost 1 --queries empty.jsonl", 1, "one"),
+        ("merge nowhere -o x", 1, "nowhere artifact.json"),
+        ("update nowhere records.jsonl", 1, "nowhere artifact.json"),
+        ("import nowhere -o x", 1, "'nowhere'"),
+        ("evaluate", 2, "--input"),
+        ("evaluate --input nowhere", 1, "nowhere"),
+        ("evaluate --input *.csv", 1, "*.csv"),
+        ("evaluate -i x --cost-sensitivity 3", 2, "--cost-sensitivity [0, 1] 3"),
+        ("evaluate -i records.jsonl --train-ratio 1", 2, "--train-ratio 0<x<1"),
+        ("evaluate -i records.jsonl --report r.docx", 2, "--report .md .html r.docx"),
+        ("evaluate -i records.jsonl --report r.htm", 2, "--report .md .html r.htm"),
+        ("evaluate -i records.jsonl --alpha 1 --cost-sensitivity 0", 2, "--alpha weights"),
+        ("sweep --input records.jsonl --study depth", 2, "--study 'depth' 'clusters' 'beta'"),
+        ("assemble", 2, "'assemble'"),
     ],
 )
-def test_one_line_and_an_exit_code(run, records, arguments, code, message):
+def test_one_line_and_an_exit_code(run, records, command, code, named):
     records.with_name("empty.jsonl").touch()
     records.with_name("records.parquet").write_bytes(b"PAR1...PAR1")
-    result = run(*arguments, code=code)
-    assert message in result.stderr
-    assert "Traceback" not in result.output
-    error = [line for line in result.stderr.splitlines() if line.startswith("Error: ")]
-    assert len(error) == 1
+    error = error_of(run(*command.split(), code=code))
+    for name in named.split():
+        assert name in error
 
 
 FIT, EVALUATE = "fit records.jsonl -o out", "evaluate -i records.jsonl"
@@ -101,60 +90,61 @@ ARTIFACT = f"{EVALUATE} -a artifact"
 
 
 @pytest.mark.parametrize(
-    ("command", "refused", "why"),
+    ("command", "refused", "beside"),
     [
-        (FIT, "--workers 2", "with --engine memory"),
-        (f"{FIT} --engine memory", "--workers 2", "with --engine memory"),
-        (f"{FIT} --engine serial", "--workers 2", "with --engine serial"),
-        (f"{FIT} --engine ray", "--cache c", "with --engine ray"),
-        (f"{FIT} --centroids artifact", "--embedder magic", "with --centroids"),
-        (f"{FIT} --centroids artifact", "--clusters 60", "with --centroids"),
-        (f"{FIT} --centroids artifact", "--seed 42", "with --centroids"),
-        ("update artifact records.jsonl", "--workers 2", "with --engine memory"),
-        ("update artifact --model m --like good", "--strict", "without RECORDS"),
-        ("update artifact --model m --like good", "--engine serial", "without RECORDS"),
-        (EVALUATE, "--dataset-exclusion-mode hard", "without --excluded-datasets"),
-        ("collect records.jsonl --models m --grade exact", "--rubric r", "without --grade judge"),
-        (EVALUATE, "--workers 2", "with --engine memory"),
-        (ARTIFACT, "--embedder magic", "with --artifact"),
-        (ARTIFACT, "--cache c", "with --artifact"),
-        (ARTIFACT, "--clusters 2", "with --artifact"),
-        (ARTIFACT, "--seed 2", "with --artifact"),
-        (ARTIFACT, "--train-ratio 0.7", "with --artifact"),
+        (FIT, "--workers 2", "--engine memory"),
+        (f"{FIT} --engine memory", "--workers 2", "--engine memory"),
+        (f"{FIT} --engine serial", "--workers 2", "--engine serial"),
+        (f"{FIT} --engine ray", "--cache c", "--engine ray"),
+        (f"{FIT} --centroids artifact", "--embedder magic", "--centroids"),
+        (f"{FIT} --centroids artifact", "--clusters 60", "--centroids"),
+        (f"{FIT} --centroids artifact", "--seed 42", "--centroids"),
+        ("update artifact records.jsonl", "--workers 2", "--engine memory"),
+        ("update artifact --model m --like good", "--strict", "RECORDS"),
+        ("update artifact --model m --like good", "--engine serial", "RECORDS"),
+        (EVALUATE, "--dataset-exclusion-mode hard", "--excluded-datasets"),
+        ("collect records.jsonl --models m --grade exact", "--rubric r", "--grade judge"),
+        (EVALUATE, "--workers 2", "--engine memory"),
+        (ARTIFACT, "--embedder magic", "--artifact"),
+        (ARTIFACT, "--cache c", "--artifact"),
+        (ARTIFACT, "--clusters 2", "--artifact"),
+        (ARTIFACT, "--seed 2", "--artifact"),
+        (ARTIFACT, "--train-ratio 0.7", "--artifact"),
         (
             f"{ARTIFACT} --excluded-datasets greek",
             "--dataset-exclusion-mode hard",
-            "with --artifact",
+            "--artifact",
         ),
-        (f"{ARTIFACT} --engine serial", "--export-cluster out", "with --artifact"),
-        (f"{EVALUATE} --engine ray", "--cache c", "with --engine ray"),
-        (f"{SWEEP} --engine serial", "--jobs 2", "with --engine serial"),
-        (SWEEP, "--clusters 3", "with --study clusters, which varies it; give --values"),
-        (f"{SWEEP} --study top-k", "--top-k 3", "with --study top-k"),
-        (f"{SWEEP} --study beta", "--beta 3", "with --study beta"),
-        (f"{SWEEP} --study train-ratio", "--train-ratio 0.5", "with --study train-ratio"),
-        (f"{SWEEP} --study embedder", "--embedder magic", "with --study embedder"),
-        (f"{SWEEP} --study scorer", "--scorer paper", "with --study scorer"),
-        (f"{SWEEP} --study leave-one-out", "--train-ratio 0.5", "with --study leave-one-out"),
-        (f"{SWEEP} --embedder tfidf", "--cache c", "with --embedder tfidf"),
-        ("route records.jsonl -a artifact --output out", "--json", "with --output"),
-        ("route records.jsonl -a artifact --output out", "--explain", "with --output"),
-        ("route q -a artifact", "--workers 2", "without --output"),
-        ("route q -a artifact --json", "--explain", "with --json, which holds all of it"),
+        (f"{ARTIFACT} --engine serial", "--export-cluster out", "--artifact"),
+        (f"{EVALUATE} --engine ray", "--cache c", "--engine ray"),
+        (f"{SWEEP} --engine serial", "--jobs 2", "--engine serial"),
+        (SWEEP, "--clusters 3", "--study clusters --values"),
+        (f"{SWEEP} --study top-k", "--top-k 3", "--study top-k"),
+        (f"{SWEEP} --study beta", "--beta 3", "--study beta"),
+        (f"{SWEEP} --study train-ratio", "--train-ratio 0.5", "--study train-ratio"),
+        (f"{SWEEP} --study embedder", "--embedder magic", "--study embedder"),
+        (f"{SWEEP} --study scorer", "--scorer paper", "--study scorer"),
+        (f"{SWEEP} --study leave-one-out", "--train-ratio 0.5", "--study leave-one-out"),
+        (f"{SWEEP} --embedder tfidf", "--cache c", "--embedder tfidf"),
+        ("route records.jsonl -a artifact --output out", "--json", "--output"),
+        ("route records.jsonl -a artifact --output out", "--explain", "--output"),
+        ("route q -a artifact", "--workers 2", "--output"),
+        ("route q -a artifact --json", "--explain", "--json"),
     ],
 )
 @pytest.mark.usefixtures("records", "artifact")
-def test_an_option_that_would_be_ignored_is_refused(run, command, refused, why):
-    flag = refused.split()[0]
-    failed = run(*command.split(), *refused.split(), code=2)
-    assert f"Error: {flag} cannot be used {why}" in failed.stderr
+def test_an_option_that_would_be_ignored_is_refused(run, command, refused, beside):
+    error = error_of(run(*command.split(), *refused.split(), code=2))
+    for name in (refused.split()[0], *beside.split()):
+        assert name in error
     assert not Path("out").exists()
 
 
 @pytest.mark.usefixtures("records")
 def test_all_options_that_would_be_ignored_are_named(run):
     failed = run(*FIT.split(), "--centroids", "a", "--seed", "1", "--clusters", "2", code=2)
-    assert "Error: --clusters, --seed cannot be used with --centroids" in failed.stderr
+    for flag in ("--clusters", "--seed", "--centroids"):
+        assert flag in error_of(failed)
 
 
 @pytest.mark.parametrize(
@@ -170,10 +160,7 @@ def test_all_options_that_would_be_ignored_are_named(run):
 )
 def test_output_that_can_not_be_written(run, records, artifact, tmp_path, arguments):
     (tmp_path / "taken").write_text("a file where a folder is wanted")
-    result = run(*arguments, code=1)
-    assert "Error: " in result.stderr
-    assert "taken" in result.stderr
-    assert "Traceback" not in result.output
+    assert "taken" in error_of(run(*arguments, code=1))
 
 
 LONG = "x" * 300
@@ -223,9 +210,9 @@ def test_bad_lines_are_counted_and_shown(run, tmp_path, make_records):
     lines = [json.dumps(r) for r in make_records(20)] + ["broken"] * 1200
     path.write_text("\n".join(lines))
     error = run("fit", path, "-o", "x", "--clusters", 2, "--embedder", "tfidf").stderr
-    assert "1,200 rows rejected" in error
+    assert "1,200" in error
     assert error.count("bad.jsonl:") == 5
-    assert "... and 1,195 more" in error
+    assert "1,195" in error
 
 
 @pytest.mark.parametrize(
@@ -240,5 +227,5 @@ def test_without_matplotlib_nothing_is_begun(run, records, tmp_path, monkeypatch
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     result = run(*arguments, code=1)
-    assert "pip install 'avengers-router[plot]'" in result.stderr
+    assert "avengers-router[plot]" in error_of(result)
     assert not (tmp_path / "out").exists()

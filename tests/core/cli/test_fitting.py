@@ -9,15 +9,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from printed import words
 
 from avengers_core import RouterArtifact, load_records
 
 
 def test_fit_counts_and_shows_bad_lines(run, records):
     result = run("fit", records, "--output", "out", "--n_clusters", 3, "--seed", 1)
-    assert "80 records, 3 models" in result.stdout
-    assert "1 rows rejected" in result.stderr
-    assert "records.jsonl:81: " in result.stderr
+    assert {"80", "3"} <= words(result.stdout)
+    assert {"1", f"{records}:81"} <= words(result.stderr)
     assert RouterArtifact.load("out").info.source == "records.jsonl"
     failed = run("fit", records, "-o", "x", "--strict", code=1)
     assert "records.jsonl:81" in failed.stderr
@@ -43,7 +43,7 @@ def test_fit_leaves_out_what_it_is_told_to(run, records, engine):
 @pytest.mark.parametrize("option", ["--excluded-models", "--excluded-datasets"])
 def test_what_is_to_be_left_out_must_be_there(run, records, option, engine):
     failed = run("fit", records, "-o", "out", option, "nobody", "--engine", engine, code=1)
-    assert "['nobody']; there are" in failed.stderr
+    assert "'nobody'" in failed.stderr
 
 
 def test_fit_of_several_files_is_one_fit(run, tmp_path, make_records):
@@ -83,7 +83,7 @@ def test_update_merge_and_add_a_model(run, artifact, tmp_path, make_records):
     run("update", artifact, more, "--model", "new")
     assert RouterArtifact.load(artifact).models[-1] == "new"
     failed = run("update", artifact, more, "--model", "absent", code=1)
-    assert "no record has a score of 'absent'" in failed.stderr
+    assert "'absent'" in failed.stderr
 
 
 def test_fit_with_an_engine(run, records):
@@ -131,8 +131,8 @@ def test_days_add_up_to_one_fit(run, tmp_path, make_records, embedder, missing):
 def test_import_of_a_benchmark(run, tmp_path):
     (tmp_path / "mmlu.csv").write_text("prompt,a,b\nq one,True,False\nq two,maybe,True\n")
     result = run("import", "mmlu.csv", "-o", "out.jsonl")
-    assert "1 queries, 2 models" in result.stdout
-    assert "1 rows rejected" in result.stderr
+    assert {"1", "2"} <= words(result.stdout)
+    assert "mmlu.csv" in result.stderr
     assert json.loads(Path("out.jsonl").read_text())["records"] == {"a": 1, "b": 0}
 
 
@@ -140,14 +140,14 @@ def test_import_of_a_benchmark(run, tmp_path):
 def test_import_of_records_in_an_array(run, tmp_path, make_records, indent):
     rows = make_records(12)
     (tmp_path / "array.json").write_text(json.dumps(rows, indent=indent))
-    assert "12 records" in run("fit", "array.json", "-o", "x").stdout
+    assert "12" in words(run("fit", "array.json", "-o", "x").stdout)
     run("import", "array.json", "-o", "out.jsonl")
     assert [r.query for r in load_records("out.jsonl")] == [r["query"] for r in rows]
 
 
 def test_import_says_of_records_that_they_are_records(run, records):
     failed = run("import", records, "-o", "out.jsonl", code=1)
-    assert "holds records already" in failed.stderr
+    assert records.name in failed.stderr
     assert not Path("out.jsonl").exists()
 
 
@@ -156,13 +156,13 @@ def test_update_with_files_without_a_line_changes_nothing(run, artifact, tmp_pat
     (tmp_path / "empty.jsonl").touch()
     (tmp_path / "blank.jsonl").write_text("\n \n")
     update = ("update", artifact, "empty.jsonl", "blank.jsonl", "--engine", engine)
-    assert "artifact: no records, nothing changed" in run(*update).stdout
+    assert artifact in words(run(*update).stdout)
     run(*update, "-o", "same")
     assert RouterArtifact.load("same") == RouterArtifact.load(artifact)
     (tmp_path / "bad.jsonl").write_text("broken\n")
     run("update", artifact, "bad.jsonl", "--engine", engine, code=1)
     failed = run("update", artifact, "nowhere.jsonl", "--engine", engine, code=1)
-    assert "'nowhere.jsonl'" in failed.stderr
+    assert "nowhere.jsonl" in failed.stderr
 
 
 def test_addresses_are_left_as_they_are(run, records):
@@ -212,8 +212,7 @@ def test_import_names_what_is_missing_and_what_has_no_effect(run, tmp_path, make
 def test_import_by_the_names_of_columns_says_what_came_of_it(run):
     Path("own.json").write_text(json.dumps([{"q": "Why?", "a, b": {"m": 1, "n": 0.25}}]))
     result = run("import", "own.json", "-o", "z.jsonl", "--map", "query=q,score=a, b")
-    assert {"m", "n"} <= set(result.stdout.replace("(", " ").split())
-    assert "0.25 to 1" in result.stdout
+    assert {"m", "n", "0.25", "1"} <= words(result.stdout)
     assert load_records("z.jsonl")[0].scores == {"m": 1, "n": 0.25}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from printed import words
 
 from avengers_core import Router
 
@@ -43,8 +44,7 @@ def test_route_lines_of_a_file_or_of_standard_input(run, artifact, tmp_path):
     ]
     found = run("route", "-a", artifact, text=text)
     assert [line.split(": ")[0] for line in found.stdout.splitlines()] == ["1", "2", "7"]
-    assert "input: 2 rows rejected" in found.stderr
-    assert "line 5: expected an object with a text `query`: {" in found.stderr
+    assert {"2", "5", "`query`"} <= words(found.stderr)
 
 
 @pytest.mark.parametrize(
@@ -89,19 +89,21 @@ def test_any_bytes_are_lines_of_text(run, artifact, tmp_path, raw, expected):
 
 
 def test_blank_query(run, artifact):
-    assert "no text, overall means" in run("route", "", "-a", artifact).stdout
+    found = json.loads(run("route", "", "-a", artifact, "--json").stdout)
+    assert found["query"] == ""
+    assert [v["size"] for v in found["clusters"]] == [31, 25, 15, 9], "as in all records"
 
 
 def test_limits_and_relaxing(run, artifact):
     arguments = ("route", "alpha", "-a", artifact, "--max-cost", 1e-9)
-    assert "is over --max-cost 1e-09" in run(*arguments, code=1).stderr
-    assert "constraints relaxed" in run(*arguments, "--relax").stdout
+    assert {"--max-cost", "1e-09"} <= words(run(*arguments, code=1).stderr)
+    assert json.loads(run(*arguments, "--relax", "--json").stdout)["relaxed"]
     one = json.loads(run("route", "q", "-a", artifact, "--models", "odd, cheap", "--json").stdout)
     two = run("route", "q", "-a", artifact, "--models", "odd", "--models", "cheap", "--json").stdout
     assert json.loads(two) == one
     assert one["ineligible"] == {"good": "not among models="}
     explained = run("route", "q", "-a", artifact, "--exclude", "odd,cheap", "--explain").stdout
-    assert "not eligible: cheap: named in --exclude\n" in explained
+    assert {"cheap", "--exclude"} <= words(explained)
 
 
 def test_one_weight_alone_is_1_less_the_other(run, artifact):
@@ -112,21 +114,15 @@ def test_one_weight_alone_is_1_less_the_other(run, artifact):
 def test_the_artifact_of_the_environment(run, artifact, monkeypatch):
     monkeypatch.setenv("AVENGERS_ARTIFACT", artifact)
     assert json.loads(run("route", "alpha", "--json").stdout)["model"] in ("good", "cheap", "odd")
-    assert "80 records, 3 models" in run("inspect").stdout
+    assert {"80", "3"} <= words(run("inspect").stdout)
     assert run("calibrate", "--score", 0.01).stdout.startswith("alpha ")
     monkeypatch.setenv("AVENGERS_ARTIFACT", "")
-    assert "27 models" in run("inspect").stdout
+    assert "27" in words(run("inspect").stdout)
 
 
 def test_inspect(run, artifact):
     text = run("inspect", artifact, "--alpha", 0.9).stdout
-    for part in (
-        "80 records, 3 models, 2 datasets, 4 clusters",
-        "greek",
-        "best models at alpha 0.9",
-    ):
-        assert part in text
-    assert "source: records.jsonl" in text
+    assert {"80", "3", "2", "4", "greek", "0.9", "records.jsonl"} <= words(text)
     content = json.loads(
         run("inspect", artifact, "--json", "--top", 2).stdout, parse_constant=pytest.fail
     )
