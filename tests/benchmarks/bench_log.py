@@ -37,10 +37,12 @@ class Taken(NamedTuple):
 
     Attributes:
         wall: from the first call to the last answer.
+        callers: of the processor, in the threads that call.
         processor: of all threads, until what was noted is written.
     """
 
     wall: float
+    callers: float
     processor: float
 
 
@@ -61,7 +63,8 @@ def noting() -> Iterator[Row]:
                 taken = _rounds([lambda llm=llm, many=many: many(llm) for llm in llms], path)
                 what = f"log= added to {name}, {CALLS:,} calls of {way}"
                 yield _row(what, *(t.wall for t in taken))
-                yield _row(f"{what}, processor", *(t.processor for t in taken), goal="")
+                yield _row(f"{what}, their threads", *(t.callers for t in taken))
+                yield _row(f"{what}, all threads", *(t.processor for t in taken), goal="")
         log = call_log(path)
         log.close()
         print(f"{log.written:,} rows written, {log.dropped:,} dropped")
@@ -82,14 +85,21 @@ def _asking(llm: Any) -> Callable[[], object]:
     return lambda: llm.chat([ChatMessage(next(texts))])
 
 
-def _threads(llm: Any) -> None:
+def _threads(llm: Any) -> float:
+    """Seconds of the processor that the calls took in their threads."""
     call = _asking(llm)
+
+    def timed() -> float:
+        start = time.thread_time()
+        call()
+        return time.thread_time() - start
+
     with ThreadPoolExecutor(50) as pool:
-        for done in [pool.submit(call) for _ in range(CALLS)]:
-            done.result()
+        return sum(done.result() for done in [pool.submit(timed) for _ in range(CALLS)])
 
 
-def _tasks(llm: Any, loop: asyncio.AbstractEventLoop) -> None:
+def _tasks(llm: Any, loop: asyncio.AbstractEventLoop) -> float:
+    """Seconds of the processor that the calls took in the loop's thread."""
     texts = itertools.islice(_texts(), CALLS)
 
     async def all_of_them() -> None:
@@ -98,10 +108,12 @@ def _tasks(llm: Any, loop: asyncio.AbstractEventLoop) -> None:
         else:
             await asyncio.gather(*(llm.achat([ChatMessage(text)]) for text in texts))
 
+    start = time.thread_time()
     loop.run_until_complete(all_of_them())
+    return time.thread_time() - start
 
 
-def _rounds(works: list[Callable[[], None]], path: str) -> list[Taken]:
+def _rounds(works: list[Callable[[], float]], path: str) -> list[Taken]:
     """The shortest of many rounds, in which each is done once, in another order each time.
 
     What takes longer had to wait for others on the machine.
@@ -111,12 +123,12 @@ def _rounds(works: list[Callable[[], None]], path: str) -> list[Taken]:
         for i in range(len(works)):
             which = (i + turn) % len(works)
             start, processor = time.perf_counter(), time.process_time()
-            works[which]()
+            callers = works[which]()
             wall = time.perf_counter() - start
             call_log(path).flush()
             used = time.process_time() - processor
-            taken[which].append(Taken(wall / CALLS, used / CALLS))
-    return [Taken(min(t.wall for t in each), min(t.processor for t in each)) for each in taken]
+            taken[which].append(Taken(wall / CALLS, callers / CALLS, used / CALLS))
+    return [Taken(*map(min, zip(*each, strict=True))) for each in taken]
 
 
 MEASURES = (noting,)
