@@ -13,7 +13,9 @@ import numpy.typing as npt
 
 from avengers_core.artifact import storage
 from avengers_core.artifact.clusters import assign
+from avengers_core.artifact.estimation.cells import Beliefs, beliefs
 from avengers_core.artifact.estimation.familiarity import Familiarity
+from avengers_core.artifact.estimation.inference import Inference
 from avengers_core.artifact.estimation.pricing import (
     at_prices,
     estimated_input_prices,
@@ -23,6 +25,7 @@ from avengers_core.artifact.info import ArtifactInfo
 from avengers_core.artifact.published_export import load_published_export
 from avengers_core.artifact.statistics import Statistics, out_of_range
 from avengers_core.common.lazy import cached_property
+from avengers_core.common.parallel import one_thread
 from avengers_core.common.ranges import check_number
 from avengers_core.errors import ArtifactError, EmbedderMismatchError
 from avengers_core.records.names import fault_of_name, shown
@@ -52,6 +55,8 @@ class RouterArtifact:
         embedder_arrays: what a fitted embedder (TF-IDF) needs to be made again; else empty.
         refinement: what the calibrated scorer knows beyond these clusters, or None.
         familiarity: how like the clusters the records are, or None where it is not known.
+        inference: what was found in the sums when it was saved, so that it need not be found again;
+            of no effect once they are other ones.
 
     Raises:
         ArtifactError: the parts do not fit each other, or hold NaN or negative counts.
@@ -65,6 +70,7 @@ class RouterArtifact:
     embedder_arrays: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
     refinement: Refinement | None = None
     familiarity: Familiarity | None = None
+    inference: Inference | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "models", tuple(self.models))
@@ -155,6 +161,20 @@ class RouterArtifact:
         new = replace(self, info=self.info.model_copy(update={"prices": known}))
         notice_prices(new.statistics, self.models, known)
         return new
+
+    @cached_property
+    def beliefs(self) -> Beliefs:
+        """What the calibrated scorer believes of the models in each of its clusters."""
+        r = self.refinement and self.refinement.effective()
+        with one_thread():  # many small products: threads would wait for each other
+            return beliefs(
+                r.statistics if r else self.statistics.effective(),
+                r.centroids if r else self.centroids,
+                r.asked if r else None,
+                by_topic=self.info.cells == "topics",
+                trust=self.info.trust,
+                known=self.inference,
+            )
 
     @cached_property
     def checksum(self) -> str:

@@ -22,6 +22,7 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from avengers_core.artifact.estimation.familiarity import Familiarity
+from avengers_core.artifact.estimation.inference import Inference
 from avengers_core.artifact.estimation.pricing import notice_unpriced
 from avengers_core.artifact.info import FORMAT_VERSION, ArtifactInfo
 from avengers_core.artifact.refinement import Refinement
@@ -38,6 +39,7 @@ _STATISTICS = "statistics."
 _EMBEDDER = "embedder."
 _REFINEMENT = "refinement."
 _FAMILIARITY = "familiarity."
+_INFERENCE = "inference."
 # Names of a hundred thousand models and datasets fit; and arrays for 100,000 clusters of them.
 _MOST_MANIFEST = 64 * MIB
 _MOST_ARRAYS = 4096 * MIB
@@ -88,7 +90,7 @@ def save(artifact: RouterArtifact, path: str | os.PathLike[str]) -> None:
     """
     folder = Path(path)
     check_folder(folder)
-    payload = _serialize(_arrays(artifact))
+    payload = _serialize(_arrays(artifact) | _found(artifact))
     sha256 = hashlib.sha256(payload).hexdigest()
     manifest = Manifest(
         format_version=FORMAT_VERSION,
@@ -228,11 +230,12 @@ def _assemble(
     manifest: Manifest, arrays: dict[str, npt.NDArray[Any]], make: type[RouterArtifact]
 ) -> RouterArtifact:
     """The artifact, checked; raises KeyError, TypeError or ValueError for arrays of other names."""
-    prefixes = (_STATISTICS, _EMBEDDER, _REFINEMENT, _FAMILIARITY)
+    prefixes = (_STATISTICS, _EMBEDDER, _REFINEMENT, _FAMILIARITY, _INFERENCE)
     if unknown := sorted(k for k in arrays if k != "centroids" and not k.startswith(prefixes)):
         raise ArtifactError(f"unknown arrays {shown(unknown)}")
     refinement = _with_prefix(arrays, _REFINEMENT)
     familiarity = _with_prefix(arrays, _FAMILIARITY)
+    inference = _with_prefix(arrays, _INFERENCE)
     artifact = make(
         models=tuple(manifest.models),
         datasets=tuple(manifest.datasets),
@@ -242,6 +245,7 @@ def _assemble(
         embedder_arrays=_with_prefix(arrays, _EMBEDDER),
         refinement=Refinement.from_arrays(refinement) if refinement else None,
         familiarity=Familiarity(**familiarity) if familiarity else None,
+        inference=Inference.from_arrays(inference) if inference else None,
     )
     for name in ("n_clusters", "dim", "n_records"):
         found, said = getattr(artifact, name), getattr(manifest, name)
@@ -288,6 +292,12 @@ def _arrays(artifact: RouterArtifact) -> dict[str, npt.NDArray[Any]]:
     if artifact.familiarity is not None:
         named |= {_FAMILIARITY + k: v for k, v in artifact.familiarity.arrays().items()}
     return named
+
+
+def _found(artifact: RouterArtifact) -> dict[str, npt.NDArray[Any]]:
+    """What follows from the other arrays, but would take long to find each time."""
+    found = None if artifact.info.cells == "separate" else artifact.beliefs.inference
+    return {_INFERENCE + k: v for k, v in found.arrays().items()} if found else {}
 
 
 def _with_prefix(arrays: dict[str, npt.NDArray[Any]], prefix: str) -> dict[str, npt.NDArray[Any]]:

@@ -13,17 +13,16 @@ def process():
     precision = rng.random((5, 3)) * 9
     precision[rng.random((5, 3)) < 0.4] = 0
     kernel = kernel_of(rng.normal(size=(5, 4)))
-    return CellProcess(
-        rng.normal(size=3), half @ half.T, kernel, rng.normal(size=(5, 3)), precision
-    )
+    mu, target = rng.normal(size=3), rng.normal(size=(5, 3))
+    return CellProcess(mu, half @ half.T, kernel, precision), target
 
 
 def test_mean_and_spread_are_those_of_dense_algebra():
-    p = process()
+    p, target = process()
     covariance, root = np.kron(p.kernel, p.sigma), np.sqrt(p.precision).ravel()
     gain = covariance * root @ np.linalg.inv(np.eye(15) + root[:, None] * covariance * root)
-    mean = p.mu + (gain @ (root * (p.target - p.mu).ravel())).reshape(5, 3)
-    np.testing.assert_allclose(p.mean(), mean, atol=1e-7)
+    mean = p.mu + (gain @ (root * (target - p.mu).ravel())).reshape(5, 3)
+    np.testing.assert_allclose(p.mean(target), mean, atol=1e-7)
     left = covariance - gain @ (root[:, None] * covariance)
     draws = p.draws(20_000, seed=0).reshape(20_000, 15)
     np.testing.assert_allclose(draws.mean(axis=0), 0, atol=0.05)

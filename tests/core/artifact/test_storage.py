@@ -30,6 +30,7 @@ from avengers_core import (
     fit,
 )
 from avengers_core.artifact import storage
+from avengers_core.artifact.estimation.inference import Inference
 from avengers_core.artifact.info import ArtifactInfo
 from avengers_core.artifact.statistics import Statistics
 from avengers_core.common import files
@@ -67,6 +68,39 @@ def test_round_trip(artifact, folder, embedder):
     assert manifest["info"]["note"] == "made up"
     assert manifest["n_records"] == 60
     assert {"embedder", "created", "version", "fit"} <= set(manifest["info"])
+
+
+def test_what_was_found_in_the_sums_is_stored_with_them(artifact, folder, embedder, monkeypatch):
+    loaded = RouterArtifact.load(folder)
+    before = Router(artifact, embedder).route("alpha")
+
+    def never(*_: object) -> None:
+        raise AssertionError("found again")
+
+    monkeypatch.setattr(Inference, "of", never)
+    decision = Router(loaded, embedder).route("alpha")
+    assert decision == before
+    for model, scores in before.plausible_scores.items():
+        np.testing.assert_array_equal(decision.plausible_scores[model], scores)
+
+
+def test_what_was_found_in_other_sums_is_of_no_effect(artifact, folder, make_records, embedder):
+    loaded = RouterArtifact.load(folder)
+    records = make_records(40)
+    for grown in (
+        loaded.update(records, embedder),
+        loaded.merge(artifact),
+        loaded.select_models(loaded.models[:1]),
+        replace(loaded, inference=replace(loaded.inference, logits=loaded.inference.logits[:1])),
+    ):
+        anew = replace(grown, inference=None)
+        np.testing.assert_array_equal(grown.beliefs.scores, anew.beliefs.scores)
+
+
+def test_how_far_inference_is_believed_is_stored(artifact, folder):
+    assert RouterArtifact.load(folder).info.trust == artifact.info.trust < 1
+    wholly = replace(artifact, info=artifact.info.model_copy(update={"trust": 1.0}))
+    assert wholly.checksum != artifact.checksum
 
 
 @given(st.integers(1, 4), st.integers(1, 4), st.integers(1, 3), st.integers(0, 2**32 - 1))

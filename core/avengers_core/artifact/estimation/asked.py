@@ -184,6 +184,10 @@ class Asked:
         shares /= shares.sum(axis=1, keepdims=True)
         return shares, topics, total, np.einsum("gt,gtm->gm", members, self.n[cluster])
 
+    def sums(self) -> tuple[Floats, ...]:
+        """All sums."""
+        return tuple(getattr(self, name) for name in _SUMS)
+
     def _there(self) -> npt.NDArray[np.bool_]:
         """(K, T) whether there are records of a topic in a cluster."""
         there: npt.NDArray[np.bool_] = (self.size > 0) | self.n.any(axis=-1)

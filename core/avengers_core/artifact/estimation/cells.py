@@ -11,24 +11,21 @@ lend each other strength.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from avengers_core.artifact.clusters import ratio
 from avengers_core.artifact.estimation.asked import Asked
-from avengers_core.artifact.estimation.process import CellProcess, kernel_of, places
+from avengers_core.artifact.estimation.inference import Inference, fingerprint, sigmoid
+from avengers_core.artifact.estimation.process import places
 from avengers_core.artifact.statistics import Statistics
 
 Floats = npt.NDArray[np.floating]
 
-# Clusters' worth of the assumption that all models are alike in how they go together.
-_ALIKE = 50.0
 # Records that a model may lack in a cluster by chance, and not because it was kept from it.
 _BY_CHANCE = 5.0
-# Steps of Newton's method, and of EM inside each: predictions change by less than .002 after, and
-# by a few hundredths where whole blocks are missing.
-_NEWTON_STEPS, _EM_STEPS = 6, 6
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,15 +34,13 @@ class Beliefs:
 
     Attributes:
         scores: (K, M) expected scores.
-        shares: (K, G) of each cluster's queries in G groups, each of a cluster and a topic,
-        logits: (G, M) of the scores that their records say, and
-        process: whose posterior mean they are; all None where nothing was seen.
+        groups: in which models were compared; None where nothing was seen, as is
+        inference: what was found in them.
     """
 
     scores: Floats
-    shares: Floats | None = None
-    logits: Floats | None = None
-    process: CellProcess | None = None
+    groups: Groups | None = None
+    inference: Inference | None = None
 
     def plausible(self, count: int, seed: int = 0) -> Floats:
         """(count, K, M) by how much scores may differ that the records do not rule out.
@@ -57,11 +52,28 @@ class Beliefs:
             count: how many.
             seed: of the random numbers.
         """
-        if self.shares is None or self.logits is None or self.process is None:
+        if self.groups is None or self.inference is None:
             return np.zeros((count, *self.scores.shape))
-        drawn = _sigmoid(self.logits + self.process.draws(count, seed))
-        away: Floats = self.shares @ (drawn - _sigmoid(self.logits))
+        g, logits = self.groups, self.inference.logits
+        drawn = sigmoid(logits + self.inference.process(g.n, g.where).draws(count, seed))
+        away: Floats = g.shares @ (drawn - sigmoid(logits))
         return away
+
+
+class Groups(NamedTuple):
+    """Records in G groups, each of a cluster, and of a topic where these are told apart.
+
+    Attributes:
+        shares: (K, G) of each group in the records of its cluster.
+        where: (G, D) its place.
+        total: (G, M) sums of scores.
+        n: (G, M) records that score each model.
+    """
+
+    shares: Floats
+    where: Floats
+    total: Floats
+    n: Floats
 
 
 def beliefs(
@@ -71,6 +83,7 @@ def beliefs(
     *,
     by_topic: bool = True,
     trust: float = 1.0,
+    known: Inference | None = None,
 ) -> Beliefs:
     """What the sums of the cells seen say of all.
 
@@ -91,21 +104,27 @@ def beliefs(
             versions that did not know it.
         trust: how far to believe what is inferred of a model where it was kept from, see
             :func:`doubted`.
+        known: what was found before; of no use where it is of other sums.
     """
     s = statistics
     if not s.n.any():
         return Beliefs(np.zeros_like(s.n))
+    groups = _groups(s, centroids, asked, by_topic)
+    sums = (s.n, s.score, s.topics) if asked is None else asked.sums()
+    source = fingerprint(centroids, *sums, np.array([by_topic]))
+    if known is None or known.source != source or known.logits.shape != groups.n.shape:
+        known = Inference.of(groups.total, groups.n, groups.where, source)
+    scores = doubted(sigmoid(known.logits), groups.n, s.size @ groups.shares, trust)
+    return Beliefs(groups.shares @ scores, groups, known)
+
+
+def _groups(s: Statistics, centroids: Floats, asked: Asked | None, by_topic: bool) -> Groups:
     if asked is None:
         shares: Floats = np.eye(len(centroids))
         topics = ratio(s.topics, s.size[:, None]) if by_topic else np.zeros((len(shares), 0))
-        n: Floats = s.n
-        logits, process = _logits(s.score, n, places(centroids, topics))
-    else:
-        shares, topics, total, n = asked.comparable()
-        where = places(centroids[shares.argmax(axis=0)], topics)
-        logits, process = _logits(total, n, where)
-    scores = doubted(_sigmoid(logits), n, s.size @ shares, trust)
-    return Beliefs(shares @ scores, shares, logits, process)
+        return Groups(shares, places(centroids, topics), s.score, s.n)
+    shares, topics, total, n = asked.comparable()
+    return Groups(shares, places(centroids[shares.argmax(axis=0)], topics), total, n)
 
 
 def expected_scores_of(total: Floats, n: Floats, centroids: Floats) -> Floats:
@@ -116,10 +135,7 @@ def expected_scores_of(total: Floats, n: Floats, centroids: Floats) -> Floats:
         n: (K, M) records in each.
         centroids: (K, d).
     """
-    if not n.any():
-        return np.zeros_like(n)
-    logits, _ = _logits(total, n, centroids)
-    return _sigmoid(logits)
+    return sigmoid(Inference.of(total, n, centroids).logits) if n.any() else np.zeros_like(n)
 
 
 def doubted(scores: Floats, n: Floats, size: Floats, trust: float) -> Floats:
@@ -144,32 +160,6 @@ def doubted(scores: Floats, n: Floats, size: Floats, trust: float) -> Floats:
     return believed
 
 
-def _logits(total: Floats, n: Floats, where: Floats) -> tuple[Floats, CellProcess]:
-    """(K, M) logits of the expected scores, and the process that they are the mean of."""
-    total = np.clip(total, 0.0, n)
-    mean = ratio(total, n)
-    kernel = kernel_of(where)
-    p: Floats = np.clip(_main_effects(total, n), 0.05, 0.95)
-    mu: Floats = np.log(p / (1 - p)).mean(axis=0)
-    sigma: Floats = 0.7 + 0.3 * np.eye(len(mu))
-    logit: Floats = np.tile(mu, (len(n), 1))
-    for _ in range(_NEWTON_STEPS):
-        p = _sigmoid(logit)
-        # Where a score is all but certain, a step along the tangent would leap.
-        slope = np.maximum(p * (1 - p), 0.03)
-        target = logit + np.clip((mean - p) / slope, -4, 4)
-        precision = n * slope
-        mu, sigma = _fit_prior(target, precision, mu, sigma)
-        process = CellProcess(mu, sigma, kernel, target, precision)
-        logit = process.mean()
-    return logit, process
-
-
-def _sigmoid(logit: Floats) -> Floats:
-    p: Floats = 1 / (1 + np.exp(-logit))
-    return p
-
-
 def expected_costs(statistics: Statistics, m0: float) -> Floats:
     """(K, M) expected costs in USD, from the sums of the cells seen.
 
@@ -192,50 +182,6 @@ def expected_costs(statistics: Statistics, m0: float) -> Floats:
     return np.where(
         weight > 0, (n * mean + m0 * product) / np.where(weight > 0, weight, 1.0), product
     )
-
-
-def _main_effects(total: Floats, n: Floats, steps: int = 30) -> Floats:
-    """(K, M) a level for each cluster plus one for each model, by alternating ridge regression."""
-    mean = total.sum() / n.sum()
-    row, column = np.zeros((len(n), 1)), np.zeros((1, n.shape[1]))
-    for _ in range(steps):
-        left = total - n * (mean + column)
-        row = left.sum(axis=1, keepdims=True) / (n.sum(axis=1, keepdims=True) + 1)
-        left = total - n * (mean + row)
-        column = left.sum(axis=0, keepdims=True) / (n.sum(axis=0, keepdims=True) + 1)
-    effects: Floats = mean + row + column
-    return effects
-
-
-def _fit_prior(
-    target: Floats, precision: Floats, mu: Floats, sigma: Floats
-) -> tuple[Floats, Floats]:
-    """Mean and covariance between models of clusters as independent draws, by EM."""
-    k, m = target.shape
-    weighted = precision * target
-    identity = np.eye(m)
-    for _ in range(_EM_STEPS):
-        # Posterior of each cluster: (Sigma^-1 + diag(precision))^-1, without inverting Sigma.
-        inner = identity + precision[:, :, None] * sigma
-        covariance = np.linalg.solve(inner.transpose(0, 2, 1), np.broadcast_to(sigma, inner.shape))
-        shift = np.einsum("kij,kj->ki", covariance, weighted - precision * mu)
-        mean = mu + shift
-        mu = mean.mean(axis=0)
-        away = mean - mu
-        own = (away.T @ away + covariance.sum(axis=0)) / k
-        own = (own + own.T) / 2
-        alike = _exchangeable(own)
-        sigma = (k * own + _ALIKE * alike) / (k + _ALIKE) + 1e-6 * identity
-    return mu, sigma
-
-
-def _exchangeable(sigma: Floats) -> Floats:
-    """The same mean variance and mean covariance, alike for all models."""
-    m = len(sigma)
-    variance = np.trace(sigma) / m
-    covariance = (sigma.sum() - m * variance) / max(m * (m - 1), 1)
-    alike: Floats = covariance + (variance - covariance) * np.eye(m)
-    return alike
 
 
 def _elasticity(s: Statistics) -> float:

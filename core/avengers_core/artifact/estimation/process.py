@@ -28,20 +28,18 @@ class CellProcess:
         mu: (M,) prior mean of each model.
         sigma: (M, M) covariance between models.
         kernel: (K, K) covariance between clusters.
-        target: (K, M) what was seen of each cell.
-        precision: (K, M) of what was seen; 0 where nothing was.
+        precision: (K, M) of what was seen of each cell; 0 where nothing was.
     """
 
     mu: Floats
     sigma: Floats
     kernel: Floats
-    target: Floats
     precision: Floats
 
-    def mean(self) -> Floats:
-        """(K, M) posterior mean of all cells."""
+    def mean(self, target: Floats) -> Floats:
+        """(K, M) posterior mean of all cells, from the (K, M) that was seen."""
         root = np.sqrt(self.precision)
-        mean: Floats = self.mu + self._explained(root * (self.target - self.mu), root, _EXACTLY)
+        mean: Floats = self.mu + self._explained(root * (target - self.mu), root, _EXACTLY)
         return mean
 
     def draws(self, count: int, seed: int) -> Floats:
@@ -58,10 +56,11 @@ class CellProcess:
             seed: of the random numbers.
         """
         rng = np.random.default_rng(seed)
-        shape = count, *self.target.shape
-        root = np.sqrt(self.precision)
-        prior = _root(self.kernel) @ rng.standard_normal(shape) @ _root(self.sigma).T
-        seen = root * prior + rng.standard_normal(shape)
+        shape, single = (count, *self.precision.shape), np.float32
+        rows, columns = (_root(a).astype(single) for a in (self.kernel, self.sigma))
+        root = np.sqrt(self.precision).astype(single)
+        prior = rows @ rng.standard_normal(shape, single) @ columns.T
+        seen = root * prior + rng.standard_normal(shape, single)
         drawn: Floats = prior - self._explained(seen, root, _ROUGHLY)
         return drawn
 
@@ -70,12 +69,14 @@ class CellProcess:
 
         Args:
             b: (..., K, M) right sides.
-            root: (K, M) R, the root of the precision.
+            root: (K, M) R, the root of the precision; of the same type as b.
             tolerance: length of the residual, relative to that of b.
         """
 
+        kernel, sigma = self.kernel.astype(b.dtype), self.sigma.astype(b.dtype)
+
         def covaried(values: Floats) -> Floats:
-            image: Floats = self.kernel @ (root * values) @ self.sigma
+            image: Floats = kernel @ (root * values) @ sigma
             return image
 
         def product(a: Floats, b: Floats) -> Floats:
@@ -83,7 +84,7 @@ class CellProcess:
             return total
 
         # Cells differ in how many records they have, and so in how much they count.
-        scale = 1 / (1 + root**2 * np.outer(np.diag(self.kernel), np.diag(self.sigma)))
+        scale = 1 / (1 + root**2 * np.outer(np.diag(kernel), np.diag(sigma)))
         x = np.zeros_like(b)
         residual = b.copy()
         direction = scale * residual

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -16,9 +16,6 @@ from avengers_core.common.parallel import one_thread
 from avengers_core.common.ranges import check_number, check_whole
 from avengers_core.embedders.tokens import BYTES_PER_TOKEN
 from avengers_core.routing.queries import Queries
-
-if TYPE_CHECKING:
-    from avengers_core.artifact.estimation.asked import Asked
 
 Floats = npt.NDArray[np.floating]
 
@@ -116,7 +113,6 @@ class ClusterScorer:
         artifact: RouterArtifact,
         statistics: Statistics,
         centroids: Floats,
-        asked: Asked | None = None,
         **options: Any,
     ) -> None:
         for name, value in options.items():
@@ -124,8 +120,7 @@ class ClusterScorer:
         self.options = options
         self.statistics = s = artifact.priced(statistics.effective())
         self._centroids = centroids
-        self._asked = asked
-        self._info = artifact.info
+        self._artifact = artifact
         self._size = s.size
         usual = s.query_length / np.maximum(s.size, 1.0) / BYTES_PER_TOKEN
         self._usual_tokens = usual.astype(self.dtype)
@@ -151,13 +146,13 @@ class ClusterScorer:
 
     @cached_property
     def _beliefs(self) -> Beliefs:
-        with one_thread():  # many small products: threads would wait for each other
+        info = self._artifact.info
+        with one_thread():
             return beliefs(
                 self.statistics,
                 self._centroids,
-                self._asked,
-                by_topic=self._info.cells == "topics",
-                trust=self._info.trust,
+                by_topic=info.cells == "topics",
+                trust=info.trust,
             )
 
     @cached_property

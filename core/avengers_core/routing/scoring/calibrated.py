@@ -8,7 +8,7 @@ import numpy as np
 
 from avengers_core.artifact.artifact import RouterArtifact
 from avengers_core.artifact.clusters import Posterior, shrunk_means, unit
-from avengers_core.artifact.estimation.cells import expected_costs
+from avengers_core.artifact.estimation.cells import Beliefs, expected_costs
 from avengers_core.artifact.hyperparameters import Hyperparameters
 from avengers_core.common.parallel import one_thread
 from avengers_core.embedders.surface import tokens
@@ -64,15 +64,14 @@ class CalibratedScorer(ClusterScorer):
         m0 = chosen.m0 if m0 is None else m0
         mix = chosen.mix if mix is None else mix
         centroids = artifact.centroids if r is None else r.centroids
-        asked = None if r is None else r.asked
         if artifact.info.cells != "separate":
             self.min_support = 0.0
-        super().__init__(artifact, statistics, centroids, asked, beta=beta, m0=m0, mix=mix)
+        super().__init__(artifact, statistics, centroids, beta=beta, m0=m0, mix=mix)
         s = self.statistics
         self.needs_surface = r is not None
         self._augment = None if r is None else r.augment
         if artifact.info.cells != "separate":
-            score = self._beliefs.scores
+            score = artifact.beliefs.scores
             with one_thread():
                 cost = expected_costs(s, m0)
         else:
@@ -97,6 +96,10 @@ class CalibratedScorer(ClusterScorer):
         )
         self._gain = self.score_table / _typical_range(score, s.size)
         self._loss = self._cost / _typical_range(cost[:, self._priced], s.size)
+
+    @property
+    def _beliefs(self) -> Beliefs:
+        return self._artifact.beliefs
 
     def features(self, queries: Queries, out: Floats | None = None) -> Floats:
         space = queries.vectors
