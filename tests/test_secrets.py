@@ -24,10 +24,13 @@ from langchain_core.tracers import BaseTracer
 from langchain_core.tracers.schemas import Run
 from langchain_openai import ChatOpenAI
 from llama_index.core.base.llms.types import ChatMessage
+from llama_index.core.callbacks import CallbackManager
+from llama_index.core.callbacks.base_handler import BaseCallbackHandler
 from llama_index.core.instrumentation import get_dispatcher
 from llama_index.core.instrumentation.event_handlers import BaseEventHandler
 from llama_index.core.instrumentation.span import BaseSpan
 from llama_index.core.instrumentation.span_handlers import BaseSpanHandler
+from llama_index.core.prompts import PromptTemplate
 from llama_index.llms.openai_like import OpenAILike
 from pydantic import SecretStr
 
@@ -302,27 +305,56 @@ class Heard(BaseEventHandler, BaseSpanHandler[BaseSpan]):
         return self.open_spans.get(id_)
 
 
+class Called(BaseCallbackHandler):
+    """And what its callbacks are told."""
+
+    def __init__(self) -> None:
+        super().__init__([], [])
+        self.said = ""
+
+    def on_event_start(self, *given: Any, **named: Any) -> str:
+        self.said += repr((given, named))
+        return ""
+
+    def on_event_end(self, *given: Any, **named: Any) -> None:
+        self.said += repr((given, named))
+        for value in (given[1] or {}).values():
+            if isinstance(value, BaseException):
+                self.said += "".join(traceback.format_exception(value))
+
+    def start_trace(self, *_: Any, **__: Any) -> None: ...
+
+    def end_trace(self, *_: Any, **__: Any) -> None: ...
+
+
+@pytest.mark.parametrize("made", [False, True], ids=["given", "made"])
 @SOME
-@given(
-    secret=SECRETS,
-    place=st.sampled_from(PLACES),
-    how=st.sampled_from([how for how in ECHOES if how != "stream"]),
-)
-def test_nor_in_events_of_a_backend_that_is_made_here(
-    echo: Any, monkeypatch: pytest.MonkeyPatch, secret: str, place: str, how: str
+@given(secret=SECRETS, place=st.sampled_from(PLACES), how=st.sampled_from(ECHOES))
+def test_nor_in_what_the_framework_tells_its_handlers(
+    *, made: bool, echo: Any, monkeypatch: pytest.MonkeyPatch, secret: str, place: str, how: str
 ) -> None:
     echo.how, echo.status, echo.said = how, 401, [secret]
     at = sent(echo, place, secret)
     monkeypatch.setenv("AVENGERS_BASE_URL", at["url"])
-    heard, root = Heard(), get_dispatcher()
+    heard, called, root = Heard(), Called(), get_dispatcher()
     monkeypatch.setattr(root, "event_handlers", [heard])
     monkeypatch.setattr(root, "span_handlers", [heard])
-    with llamaindex(at, True) as llm:
+    prompt = PromptTemplate("hello {name}")
+    with llamaindex(at, made, callback_manager=CallbackManager([called])) as llm:
         failed(lambda: llm.chat([ChatMessage("hello")]))
+        failed(lambda: llm.complete("hello"))
+        failed(lambda: llm.predict(prompt, name="you"))
         failed(lambda: list(llm.stream_chat([ChatMessage("hello")])))
+        failed(lambda: list(llm.stream(prompt, name="you")))
         failed(lambda: asyncio.run(llm.achat([ChatMessage("hello")])))
+        failed(lambda: asyncio.run(all_of(llm.astream_chat([ChatMessage("hello")]))))
     assert heard.said
-    absent(secret, heard.said)
+    assert "exception" in called.said
+    absent(secret, heard.said, called.said)
+
+
+async def all_of(stream: Any) -> list[Any]:
+    return [chunk async for chunk in await stream]
 
 
 @SOME

@@ -28,6 +28,7 @@ from avengers_core.serving.watching.outcome import Tokens
 from avengers_llamaindex.arguments import OF_TEMPLATES, accepted
 from avengers_llamaindex.backends import Backends
 from avengers_llamaindex.calling.counting import Count
+from avengers_llamaindex.calling.masking import mask_errors_of
 from avengers_llamaindex.calling.usage import tokens_of
 from avengers_llamaindex.events import announce
 from avengers_llamaindex.history.writers import mark
@@ -99,6 +100,7 @@ class LLMAnswering(Answering):
         kwargs = {key: _copied(value) for key, value in asked.kwargs.items()}
         args = tuple(map(_copied, asked.args))
         backend = asked.backends.get(attempt.model)
+        mask_errors_of(backend, asked.backends)
         args, kwargs = accepted(self._method, args, kwargs, attempt.model, backend)
         method = getattr(backend, self._method)
         if self._asked.plan.watching is None or self._method not in OF_TEMPLATES:
