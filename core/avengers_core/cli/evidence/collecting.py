@@ -20,7 +20,7 @@ _JUDGE = "judge:"
 _SCHEMA = "json:"
 _ANSWER_TOKENS = 400
 _STOPPED = {
-    "complete": "nothing is left to ask",
+    "complete": "every model was asked every question",
     "decided": "stopped early, as choices stand; --strategy full asks the rest",
     "max_calls": "stopped at --max-calls; the same command with more goes on",
     "max_usd": "stopped at --max-usd; the same command with more goes on",
