@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
-import pickle
 import shutil
-from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from in_process import stay_in_process
 from stub_server import StubServer
 
 from avengers_core.calls import Call, Feedback, store
@@ -35,7 +34,7 @@ def folder(tmp_path: Path, server: StubServer, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.chdir(tmp_path)
     # A few of each kind of question, and no processes: what is shown is that the commands work.
     lines = SAMPLE.read_text(encoding="utf-8").splitlines()[::9]
-    monkeypatch.setattr("avengers_core.scanning.workers.run_in_processes", in_this_process)
+    stay_in_process(monkeypatch)
     for name in ("records.jsonl", "today.jsonl", "examples/data/sample.jsonl"):
         write(tmp_path / name, "\n".join(lines))
     write(tmp_path / "questions.txt", "What is 7 times 8?\nWrite a poem.\n")
@@ -47,12 +46,6 @@ def folder(tmp_path: Path, server: StubServer, monkeypatch: pytest.MonkeyPatch) 
     hub(tmp_path / "hub", monkeypatch)
     calls(tmp_path / "calls.sqlite", [json.loads(line)["query"] for line in lines])
     return tmp_path
-
-
-def in_this_process(job: Any, parts: Sequence[Any], _workers: int | None) -> Iterator[Any]:
-    """What worker processes do."""
-    sent = pickle.loads(pickle.dumps(job))
-    return (sent(number, part) for number, part in enumerate(parts))
 
 
 def write(path: Path, text: str) -> None:

@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from avengers_core.common.connections import Connections
 from avengers_core.records.prices import Price
 from avengers_core.serving.backends.endpoints import Endpoint
 
@@ -72,6 +71,8 @@ def endpoint_asker(endpoint: Endpoint, name: str, arguments: Mapping[str, Any]) 
         arguments: of the request, such as ``max_tokens``.
     """
     from openai import OpenAI
+
+    from avengers_core.common.connections import Connections
 
     client = OpenAI(
         base_url=endpoint.base_url,

@@ -162,7 +162,6 @@ def test_addresses_devices_and_values_are_no_files():
         ("evaluate -i records.jsonl -a artifact --output kept.json", "kept.json"),
         ("evaluate -i records.jsonl -a artifact --report kept.md", "kept.md"),
         ("evaluate -i records.jsonl -a artifact --report kept.html", "kept.html"),
-        ("evaluate -i records.jsonl -a artifact --pictures kept", "kept/tradeoff.png"),
         ("evaluate -i records.jsonl -a artifact --pictures kept", "kept/over_alpha.svg"),
         ("probe artifact records.jsonl -o kept.jsonl", "kept.jsonl"),
         ("import array.json -o kept.jsonl", "kept.jsonl"),

@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 
 import pytest
+from in_process import stay_in_process
 
 from avengers_core import load_records
 from avengers_core.errors import RecordError
@@ -65,7 +66,8 @@ def test_unknown_study(records):
         settings_for("depth", records, Setting(), [0])
 
 
-def test_run_is_tidy_deterministic_and_kept_on_disk(records, tmp_path):
+def test_run_is_tidy_deterministic_and_kept_on_disk(records, tmp_path, monkeypatch):
+    stay_in_process(monkeypatch)
     settings = settings_for("clusters", records, Setting(), [0, 1], [4, 12])
     settings += settings_for("leave-one-out", records, Setting(n_clusters=8), [0])[:1]
     output = tmp_path / "rows.csv"
