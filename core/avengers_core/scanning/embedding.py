@@ -35,8 +35,9 @@ def embed_most(
     """
     try:
         return embed(texts), {}
-    except EmbedderError as error:
-        failed = _failing(embed, list(dict.fromkeys(texts)), error)
+    except EmbedderError as failure:
+        error = failure
+    failed = _failing(embed, list(dict.fromkeys(texts)), error)
     return embed([text for text in texts if text not in failed]), failed
 
 
@@ -44,19 +45,28 @@ def _failing(
     embed: Callable[[Sequence[str]], Any], texts: list[str], error: EmbedderError
 ) -> dict[str, str]:
     """Which of some texts, that failed together, fail by themselves; found by halving."""
-    try:
-        embed(_HARMLESS)
-    except EmbedderError:
+    if _refusal(embed, _HARMLESS) is not None:
         raise error from None  # it is not the texts
     if len(texts) == 1:
         return {texts[0]: f"could not be embedded: {describe(str(error))}"}
     failed: dict[str, str] = {}
     for half in (texts[: len(texts) // 2], texts[len(texts) // 2 :]):
-        try:
-            embed(half)
-        except EmbedderError as other:
+        if (other := _refusal(embed, half)) is not None:
             failed |= _failing(embed, half, other)
     return failed
+
+
+def _refusal(embed: Callable[[Sequence[str]], Any], texts: Sequence[str]) -> EmbedderError | None:
+    """The error of texts that cannot be embedded.
+
+    Returned, for what is raised while an error is handled carries that one along, and the ones that
+    it came from.
+    """
+    try:
+        embed(texts)
+    except EmbedderError as error:
+        return error
+    return None
 
 
 class MemoryEmbedder:
