@@ -20,6 +20,7 @@ from avengers_core.artifact.estimation.pricing import (
     at_prices,
     estimated_input_prices,
     notice_prices,
+    notice_unpriced,
 )
 from avengers_core.artifact.info import ArtifactInfo
 from avengers_core.artifact.published_export import load_published_export
@@ -159,6 +160,7 @@ class RouterArtifact:
             raise ArtifactError(f"prices name none of the models {shown(self.models)}")
         known = {**self.info.prices, **found}
         new = replace(self, info=self.info.model_copy(update={"prices": known}))
+        notice_unpriced(new.statistics, self.models, known)
         notice_prices(new.statistics, self.models, known)
         return new
 

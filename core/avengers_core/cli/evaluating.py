@@ -244,6 +244,7 @@ def _show(
         comparison,
         confidence,
         metric_rows,
+        notes,
     )
 
     written = []
@@ -265,6 +266,8 @@ def _show(
             err=True,
         )
     click.echo(text_table(heading, rows))
+    for note in notes(result):
+        click.echo("\n" + one_line(note))
     click.echo("\n" + text_table(("metric", "value"), [r[:2] for r in metric_rows(result)]))
     (first, *others), intervals = confidence(result)
     if intervals:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from avengers_core.artifact.artifact import RouterArtifact
-from avengers_core.artifact.estimation.pricing import notice_prices
+from avengers_core.artifact.estimation.pricing import notice_prices, notice_unpriced
 from avengers_core.artifact.sums import Sums
 from avengers_core.common.signatures import same_arguments
 from avengers_core.embedders.surface import surface
@@ -135,6 +135,7 @@ def fit_records(
     )
     total, n, problems = added(scan.run(SumJob(clusters, encoder, chosen), "fit"))
     artifact = total.put_into(clusters)
+    notice_unpriced(artifact.statistics, artifact.models, artifact.info.prices)
     notice_prices(artifact.statistics, artifact.models, artifact.info.prices)
     return Fitted(artifact, n, scan.problems + problems)
 

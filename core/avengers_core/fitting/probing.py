@@ -12,6 +12,7 @@ from avengers_core.artifact.artifact import RouterArtifact
 from avengers_core.artifact.embedder import embedder_of
 from avengers_core.artifact.estimation.process import kernel_of
 from avengers_core.common.ranges import check_whole
+from avengers_core.errors import RecordError
 from avengers_core.records.loading import Source, as_records
 from avengers_core.records.record import Records
 
@@ -32,6 +33,12 @@ def probe(
 ) -> Records:
     """See :meth:`RouterArtifact.probe`."""
     loaded = as_records(records)
+    if not loaded:
+        why = loaded.problems[0].reason if loaded.problems else "none is given"
+        raise RecordError(
+            f"there is no record that can be used ({why}); of queries without results, "
+            f"avengers_core.fitting.probing.teaching(artifact, texts) chooses"
+        )
     rows = teaching(artifact, [record.query for record in loaded], n, embedder)
     return loaded.replace(loaded[row] for row in rows)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from avengers_core.artifact.artifact import RouterArtifact
 from avengers_core.artifact.embedder import embedder_of
-from avengers_core.artifact.estimation.pricing import notice_prices
+from avengers_core.artifact.estimation.pricing import notice_prices, notice_unpriced
 from avengers_core.errors import ArtifactError
 from avengers_core.fitting.fit import Fitted, fit_records
 from avengers_core.records.loading import Source
@@ -58,8 +58,9 @@ def at_price(artifact: RouterArtifact, model: str, price: Any) -> RouterArtifact
     prices = {model: as_price(price, model)}
     column = artifact.statistics.select_models([artifact.models.index(model)])
     notice_prices(column, [model], prices)
-    info = artifact.info.model_copy(update={"prices": {**artifact.info.prices, **prices}})
-    return replace(artifact, info=info)
+    known = {**artifact.info.prices, **prices}
+    notice_unpriced(artifact.statistics, artifact.models, known)
+    return replace(artifact, info=artifact.info.model_copy(update={"prices": known}))
 
 
 def take_after(artifact: RouterArtifact, model: str, like: str) -> RouterArtifact:

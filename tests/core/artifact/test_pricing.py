@@ -154,6 +154,14 @@ def test_models_without_a_cost_are_noticed_at_load(make_records, embedder, tmp_p
     assert "odd" in caplog.text
 
 
+def test_that_no_cost_is_known_of_anybody_is_noticed_too(make_records, embedder, tmp_path, caplog):
+    fit(with_usages(make_records(60), lambda i, m: ()), embedder, n_clusters=4).save(tmp_path / "a")
+    assert [r.levelno for r in caplog.records] == [logging.WARNING]
+    caplog.clear()
+    RouterArtifact.load(tmp_path / "a")
+    assert [r.levelno for r in caplog.records] == [logging.WARNING]
+
+
 def test_the_library_knows_list_prices(make_records, embedder):
     pytest.importorskip("genai_prices")
     name = "openai/gpt-4o-mini"

@@ -74,7 +74,19 @@ def test_missing_results_are_estimated(toy_router, toy_rows):
     assert found["b"].accuracy["x"] == pytest.approx(0, abs=1e-3)
     assert found["b"].query_mean == pytest.approx(3 / 7, abs=1e-3)
     assert (found["b"].known, found["a"].known) == (5, 7)
+    assert found["random"].known == 6
+    assert found["best per dataset"].known == 7  # b is chosen on y only
     assert found["oracle"].query_mean == 1
+
+
+def test_a_baseline_rests_on_what_is_known_of_its_models(toy_router, toy_rows):
+    rows = [{**r, "records": {**r["records"], "a": None}} for r in toy_rows[:1]] + toy_rows[1:]
+    report = evaluate(toy_router, rows)
+    assert report.best_single.name == "a"
+    found = rows_by_name(report)
+    assert found["best single"].known == found["a"].known == 6
+    assert found["best per dataset"].known == 6
+    assert found["random"].known == 6.5
 
 
 def test_missing_as_zero_is_zero(toy_router, toy_rows):

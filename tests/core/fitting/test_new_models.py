@@ -58,6 +58,23 @@ def test_records_overrule_what_was_inferred(artifact, embedder, make_records):
     assert at_once == more
 
 
+@pytest.mark.parametrize("dataset", [{}, {"dataset": "asked apart"}])
+def test_records_of_no_topic_of_the_others_overrule_it_too(
+    artifact, embedder, make_records, dataset
+):
+    rows = make_records(200, seed=5)
+    graded = [{"query": row["query"], "records": {"new": 0}, **dataset} for row in rows]
+    grown = artifact.add_model("new", like="good").add_model("new", graded, embedder)
+    of_topics = [{**row, "dataset": r["dataset"]} for row, r in zip(graded, rows, strict=True)]
+    known = artifact.add_model("new", like="good").add_model("new", of_topics, embedder)
+    for query in ("alpha beta", "zeta delta epsilon"):
+        found = expected(grown, embedder, query)["new"].expected_score
+        assert found < expected(artifact, embedder, query)["good"].expected_score / 2
+        assert found == pytest.approx(
+            expected(known, embedder, query)["new"].expected_score, abs=0.05
+        )
+
+
 def test_the_price_of_a_new_model(artifact, embedder):
     half, whole = (
         artifact.reprice({"good": (2e-6, 2e-6)}).add_model("new", like="good", price=price)

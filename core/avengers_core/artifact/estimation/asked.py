@@ -166,6 +166,30 @@ class Asked:
             (G, T) shares of the topics in each group; (G, M) sums of scores, less what models owe
             to easier queries than usual in the group's topics and cluster, and counts.
         """
+        return self._at_home()._compared()
+
+    def _at_home(self) -> Asked:
+        """The same sums, with no model on a topic of which its cluster has no queries.
+
+        What a model was asked apart from the others is of no topic that they know: a handful of
+        graded queries seldom say where they come from. It counts for all topics of the cluster, as
+        they are asked there.
+        """
+        astray = (self.size <= 0) & (self.size.sum(axis=1, keepdims=True) > 0)
+        if not self.n[astray].any():
+            return self
+        share = ratio(self.size, self.size.sum(axis=1, keepdims=True))[..., None]
+
+        def moved(sums: Floats) -> Floats:
+            away = np.where(astray[..., None], sums, 0.0)
+            home: Floats = sums - away + share * away.sum(axis=1, keepdims=True)
+            return home
+
+        sums: dict[str, Any] = {name: moved(getattr(self, name)) for name in _PER_MODEL}
+        return replace(self, **sums)
+
+    def _compared(self) -> tuple[Floats, Floats, Floats, Floats]:
+        """:meth:`comparable`, of sums that are of the topics of their clusters."""
         k, t = self.size.shape
         weight = self.size + 1e-9  # where there are no records all topics are alike
         share = weight / weight.sum(axis=1, keepdims=True)

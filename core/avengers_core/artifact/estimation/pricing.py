@@ -83,15 +83,18 @@ def unpriced(s: Statistics, models: Sequence[str], prices: Mapping[str, Price]) 
 
 
 def notice_unpriced(s: Statistics, models: Sequence[str], prices: Mapping[str, Price]) -> None:
-    """Log which models have no known cost where others have."""
+    """Log which models have no known cost, or that none has; of some records, or of all."""
     unknown = unpriced(s, models, prices)
-    if unknown and len(unknown) < len(models):
+    if len(unknown) == len(models):
+        logger.warning(
+            "no record has a cost: where no others have, scores alone decide at every alpha"
+        )
+    elif unknown:
         logger.warning("no record has a cost of %s: they are eligible only at alpha 1", unknown)
 
 
 def notice_prices(s: Statistics, models: Sequence[str], prices: Mapping[str, Price]) -> None:
-    """Log what prices leave open: models without one, or without tokens, or at an odd one."""
-    notice_unpriced(s, models, prices)
+    """Log what prices that are given leave open: models without one, or tokens, or an odd one."""
     if not prices:
         return
     if without := [m for m in models if m not in prices]:

@@ -28,6 +28,8 @@ class Sum:
         cost: (D,) sum of known costs, USD.
         priced: (D,) how many are known, on average where chance chooses.
         chosen: (D, M) queries that each model was chosen for.
+        known: (D,) how many of them have a known score, also where the others are estimated; on
+            average where chance chooses.
         estimates: of score and cost over all queries, for where not every result is known; None
             where only known results count.
     """
@@ -37,6 +39,7 @@ class Sum:
     cost: Floats
     priced: Floats
     chosen: Floats
+    known: Floats
     estimates: tuple[Estimate, Estimate] | None = None
 
     @classmethod
@@ -47,12 +50,14 @@ class Sum:
         def total(values: Floats) -> Floats:
             return np.bincount(dataset, weights=values, minlength=d).astype(np.float64)
 
+        scored = total(~np.isnan(score))
         return cls(
             total(np.nan_to_num(score)),
-            total(~np.isnan(score)),
+            scored,
             total(np.nan_to_num(cost)),
             total(~np.isnan(cost)),
             np.stack([total(column) for column in chosen.T], axis=1),
+            scored,
         )
 
     @classmethod
@@ -94,13 +99,14 @@ class Sum:
             scores,
             cost=np.sum([s.cost for s in singles], axis=0) / m,
             priced=np.sum([s.priced for s in singles], axis=0) / m,
+            known=np.sum([s.known for s in singles], axis=0) / m,
         )
 
     def __add__(self, other: Sum) -> Sum:
-        score, scored, cost, priced, chosen = (
+        score, scored, cost, priced, chosen, known = (
             a + b for a, b in zip(self._parts(), other._parts(), strict=True)
         )
-        total = Sum(score, scored, cost, priced, chosen)
+        total = Sum(score, scored, cost, priced, chosen, known)
         if self.estimates is None or other.estimates is None:
             return total
         (a, b), (c, d) = self.estimates, other.estimates
@@ -118,10 +124,10 @@ class Sum:
         of_score, of_cost = self.estimates
         score, n = of_score.complete(self.score, self.scored, scored)
         cost, n_cost = of_cost.complete(self.cost, self.priced, priced)
-        return Sum(score, n, cost, n_cost, self.chosen)
+        return Sum(score, n, cost, n_cost, self.chosen, self.known)
 
     def _parts(self) -> tuple[Floats, ...]:
-        return self.score, self.scored, self.cost, self.priced, self.chosen
+        return self.score, self.scored, self.cost, self.priced, self.chosen, self.known
 
     @property
     def means(self) -> Floats:
@@ -233,9 +239,7 @@ class Tally:
 
     def rows(self, average: Average) -> tuple[Row, ...]:
         """Every single model, the router at each alpha, the baselines, and the teams."""
-        known = self.known()
-        rows = self.completed()._rows(average)
-        return tuple(replace(row, known=known.get(row.name, row.known)) for row in rows)
+        return tuple(self.completed()._rows(average))
 
     @property
     def complete(self) -> bool:
@@ -263,13 +267,6 @@ class Tally:
             routed={alpha: s.completed(scored, priced) for alpha, s in self.routed.items()},
             random=random,
         )
-
-    def known(self) -> dict[str, float]:
-        """name of a row -> queries whose result is known of the model chosen there."""
-        singles = zip(self.models, self.singles, strict=True)
-        return {model: float(s.scored.sum()) for model, s in singles} | {
-            router_name(alpha): float(s.scored.sum()) for alpha, s in self.routed.items()
-        }
 
     def _rows(self, average: Average) -> Iterator[Row]:
         for model, single in zip(self.models, self.singles, strict=True):
@@ -311,7 +308,7 @@ class Tally:
             priced=float(total.priced.sum()),
             shares={m: float(s) for m, s in zip(self.models, shares, strict=True)},
             alpha=alpha,
-            known=float(total.scored.sum()),
+            known=float(total.known.sum()),
         )
 
 
