@@ -42,7 +42,7 @@ def asker(name: str, model: Any) -> Ask:
     """How to ask a model.
 
     Args:
-        name: its id, for messages.
+        name: what it is called in messages.
         model: a chat model of LangChain, an LLM of LlamaIndex, or a function, plain or
             asynchronous, from a text to a text or an :class:`Answer`. The frameworks are told by
             their methods, so that neither is needed for the other.
@@ -55,10 +55,10 @@ def asker(name: str, model: Any) -> Ask:
     if hasattr(model, "complete") and hasattr(model, "acomplete"):
         return lambda text: _of_completion(model.complete(text))
     if callable(model):
-        return lambda text: _of_function(name, model(text))
+        return lambda text: _of_function(name, settled(model(text)))
     raise TypeError(
-        f"models[{name!r}] must be a LangChain chat model, a LlamaIndex LLM or a function from a "
-        f"text to an answer, got {type(model).__name__}"
+        f"{name} must be a LangChain chat model, a LlamaIndex LLM or a function from a text to an "
+        f"answer, got {type(model).__name__}"
     )
 
 
@@ -129,17 +129,20 @@ def _of_completion(completion: Any) -> Answer:
 
 
 def _of_function(name: str, answer: Any) -> Answer:
-    if inspect.isawaitable(answer):
-        answer = asyncio.run(_result(answer))
     if isinstance(answer, Answer):
         return answer
     if isinstance(answer, str):
         return Answer(answer)
-    raise TypeError(f"models[{name!r}] returned {type(answer).__name__}, not a text or an Answer")
+    raise TypeError(f"{name} returned {type(answer).__name__}, not a text or an Answer")
 
 
 async def _result(awaitable: Any) -> Any:
     return await awaitable
+
+
+def settled(value: Any) -> Any:
+    """What a function of the user's returned, waited for where it is asynchronous."""
+    return asyncio.run(_result(value)) if inspect.isawaitable(value) else value
 
 
 def _number(value: Any) -> float | None:

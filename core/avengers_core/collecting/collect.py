@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
@@ -19,6 +21,10 @@ from avengers_core.records.prices import Prices, find_prices
 from avengers_core.records.questions import Question, as_questions
 from avengers_core.records.record import Records
 
+logger = logging.getLogger(__name__)
+
+# Reasons of failed calls that the log tells.
+_SHOWN = 5
 MOST_AT_ONCE = 1000
 """Calls in flight."""
 
@@ -82,8 +88,8 @@ def collect(
             :data:`avengers_core.records.prices.Prices`.
 
     Returns:
-        One record for each question with a score. Failed calls are missing, never zero, and
-        listed.
+        One record for each question with a score. Failed calls are missing, never zero, listed,
+        and told in the log.
 
     Raises:
         RecordError: no questions, or one without what the grader needs; or a journal that is
@@ -95,7 +101,7 @@ def collect(
     _check(models, max_calls, max_usd, concurrency, seed)
     rows = as_questions(questions)
     names = list(models)
-    askers = [asker(name, model) for name, model in models.items()]
+    askers = [asker(f"models[{name!r}]", model) for name, model in models.items()]
     price = find_prices(names, prices)
     grader = as_grader(grade)
     plan = _strategy(strategy, [row.query for row in rows], seed)
@@ -107,7 +113,14 @@ def collect(
         stopped = run(worker, plan, budget, concurrency)
         records = journal.records(rows, names)
         journal.write(records)
-        return Collected(records, worker, stopped)
+    if worker.failures:
+        reasons = Counter(f"{failed.model}: {failed.reason}" for failed in worker.failures)
+        logger.warning(
+            "%d calls brought no score, and a further run tries them again: %s",
+            len(worker.failures),
+            "; ".join(f"{times} x {reason}" for reason, times in reasons.most_common(_SHOWN)),
+        )
+    return Collected(records, worker, stopped)
 
 
 def _check_gradable(questions: Sequence[Question], grade: Any) -> None:

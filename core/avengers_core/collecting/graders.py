@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from avengers_core.collecting.answers import settled
 from avengers_core.errors import AvengersError, OptionalDependencyError
 from avengers_core.redaction import describe, masked_cause, secrets_of
 
@@ -19,7 +20,9 @@ Row = Mapping[str, Any]
 Grade = Callable[[Row, str], "Graded | float | bool | None"]
 """Takes a question's row and the text of an answer; None: this answer cannot be graded."""
 
-_NUMBER = re.compile(r"[-+]?(?:\d{1,3}(?:[ ,_]\d{3})+(?!\d)|\d+)?(?:\.\d+)?(?:[eE][-+]?\d+)?")
+_NUMBER = re.compile(
+    r"[-+]?(?:(?:\d{1,3}(?:[ ,_]\d{3})+(?!\d)|\d+)(?:\.\d+)?|\.\d+)(?:[eE][-+]?\d+)?"
+)
 _BOXED = re.compile(r"\\boxed\{\s*(?:\\text\{)?([^{}]*)\}")
 _FINAL = re.compile(r"(?:####|answer(?:\s+is)?\s*:?)\s*(.+)", re.IGNORECASE)
 _LETTER = re.compile(r"(?<![A-Za-z0-9])\(?([A-Z])\)?(?![A-Za-z0-9'])")
@@ -79,8 +82,15 @@ def choice(row: Row, answer: str) -> bool:
 
 
 def regex(pattern: str | None = None) -> Grade:
-    """Whether an expression matches somewhere in the answer; default, the row's ``pattern``."""
-    compiled = None if pattern is None else re.compile(pattern)
+    """Whether an expression matches somewhere in the answer; default, the row's ``pattern``.
+
+    Raises:
+        ValueError: the pattern is none.
+    """
+    try:
+        compiled = None if pattern is None else re.compile(pattern)
+    except re.error as error:
+        raise ValueError(f"{pattern!r} is no regular expression: {error}") from error
 
     def matches(row: Row, answer: str) -> bool:
         found = compiled or re.compile(str(_of_row(row, "pattern")))
@@ -97,11 +107,18 @@ def json_schema(schema: Mapping[str, Any] | None = None) -> Grade:
 
     Raises:
         OptionalDependencyError: the package jsonschema is not installed.
+        ValueError: the schema is none.
     """
     try:
-        from jsonschema import ValidationError, validate
+        from jsonschema import SchemaError, ValidationError, validate
+        from jsonschema.validators import validator_for
     except ImportError as error:
         raise OptionalDependencyError("jsonschema", "collect") from error
+    if schema is not None:
+        try:
+            validator_for(schema).check_schema(schema)
+        except SchemaError as error:
+            raise ValueError(f"expected a JSON Schema: {error.message}") from error
 
     def admits(row: Row, answer: str) -> bool:
         fenced = _FENCE.search(answer)
@@ -126,8 +143,9 @@ def as_grader(given: Any) -> Grade:
     Args:
         given: the name of one here (``"exact"``, ``"normalised"``, ``"contains"``, ``"number"``,
             ``"choice"``); ``"regex"`` or ``"regex:PATTERN"``; ``"json"`` or ``"json:FILE"`` with a
-            schema; ``"module:function"``; a function of (row, answer); an evaluator of openevals
-            or LangSmith (a function of inputs, outputs and reference_outputs), or of LlamaIndex
+            schema; ``"module:function"``; a function of (row, answer), plain or asynchronous; an
+            evaluator of openevals or LangSmith (a function of inputs, outputs and
+            reference_outputs), or of LlamaIndex
             (an object with ``evaluate(query=, response=, reference=)``).
 
     Raises:
@@ -160,7 +178,7 @@ def grade_with(grader: Grade, row: Row, answer: str) -> Graded:
         GraderError: it failed, or gave no score in [0, 1].
     """
     try:
-        said = grader(row, answer)
+        said = settled(grader(row, answer))
     except AvengersError:
         raise
     except Exception as error:
@@ -181,11 +199,23 @@ def _named(name: str) -> Grade:
     if kind == "regex":
         return regex(rest or None)
     if kind == "json":
-        return json_schema(json.loads(Path(rest).read_bytes()) if rest else None)
+        return json_schema(_json_of(Path(rest)) if rest else None)
+    if kind == "judge":
+        raise ValueError(
+            f"{name!r} is for the command line; in Python pass "
+            f"avengers_core.collecting.judge(model, rubric)"
+        )
     if kind and rest:
         return as_grader(_imported(kind, rest))
     known = ", ".join((*GRADERS, "regex[:PATTERN]", "json[:FILE]", "judge:MODEL"))
     raise ValueError(f"no grader is called {name!r}; there are {known}, and MODULE:FUNCTION")
+
+
+def _json_of(file: Path) -> Any:
+    try:
+        return json.loads(file.read_bytes())
+    except ValueError as error:
+        raise ValueError(f"{file}: expected one JSON Schema: {error}") from error
 
 
 def _imported(module: str, name: str) -> Any:
@@ -202,7 +232,8 @@ def _of_openevals(evaluator: Any) -> Grade:
     def grade(row: Row, answer: str) -> float | bool | None:
         given = {"inputs": row.get("query"), "outputs": answer}
         given["reference_outputs"] = row.get("reference")
-        said = evaluator(**{k: v for k, v in given.items() if k in takes or "kwargs" in takes})
+        told = {k: v for k, v in given.items() if k in takes or "kwargs" in takes}
+        said = settled(evaluator(**told))
         each = said if isinstance(said, list) else [said]
         scores = [s["score"] if isinstance(s, Mapping) else getattr(s, "score", s) for s in each]
         known = [_float(s) for s in scores if s is not None]
@@ -279,8 +310,7 @@ def _final_number(text: str) -> float | None:
 
 
 def _numbers(text: str) -> list[float]:
-    found = (m.group() for m in _NUMBER.finditer(text))
-    return [float(re.sub(r"[ ,_]", "", n)) for n in found if any(c.isdigit() for c in n)]
+    return [float(re.sub(r"[ ,_]", "", found)) for found in _NUMBER.findall(text)]
 
 
 def _chosen(text: str) -> str | None:

@@ -6,7 +6,7 @@ import json
 import re
 from typing import Any
 
-from avengers_core.collecting.answers import Ask
+from avengers_core.collecting.answers import asker
 from avengers_core.collecting.graders import Grade, Graded, GraderError, Row
 
 RUBRIC = "1 if the answer is right and complete, 0 if it is wrong; in between if it is partly right"
@@ -27,16 +27,20 @@ score as JSON on the last line: {{"score": <a number from 0 to 1>}}"""
 _SCORE = re.compile(r'\{[^{}]*"score"\s*:\s*(?P<score>[-+.\deE]+|true|false)[^{}]*\}')
 
 
-def judge(ask: Ask, rubric: str = RUBRIC) -> Grade:
+def judge(model: Any, rubric: str = RUBRIC) -> Grade:
     """A grader that asks a model for a score in [0, 1].
 
     A model that judges its own answers is kinder to them (self-preference): take one that is not
     among those compared. It sees one answer at a time, so that their order plays no part.
 
     Args:
-        ask: how to ask the judging model, see :func:`avengers_core.collecting.answers.asker`.
+        model: the judge, as one of ``models`` of :func:`avengers_core.collecting.collect`.
         rubric: what a score means, in words.
+
+    Raises:
+        TypeError: the judge is no model.
     """
+    ask = asker("the judge", model)
 
     def grade(row: Row, answer: str) -> Graded:
         reply = ask(prompt(row, answer, rubric))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import pytest
 from click.testing import CliRunner
@@ -102,9 +103,19 @@ def test_text_files_and_tables(tmp_path, server, monkeypatch):
         assert [r.query for r in load_records(out)] == ["one", "two"]
 
 
+def test_a_function_of_a_file_in_the_folder_grades(questions, tmp_path, server, monkeypatch):
+    monkeypatch.setenv("AVENGERS_BASE_URL", server.url)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.path", [p for p in sys.path if p])
+    (tmp_path / "graders_of_mine.py").write_text("def third(row, answer):\n    return 1 / 3\n")
+    run(questions, "--models", "m", "--grade", "graders_of_mine:third", "-o", "r.jsonl")
+    assert {s for r in load_records("r.jsonl") for s in r.scores.values()} == {1 / 3}
+
+
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [
+        (("--models", "m", "--grade", "judge:", "-o", "out"), 2),
         (("--grade", "exact"), 2),
         (("--models", "m"), 2),
         (("--models", "m", "--grade", "exact"), 2),

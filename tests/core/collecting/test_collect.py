@@ -48,7 +48,7 @@ def test_records_can_be_fitted_on_and_are_on_disk(tmp_path):
     assert fit(path, n_clusters=2).models == ("right", "wrong")
 
 
-def test_failed_calls_are_listed_and_missing_and_asked_again(tmp_path):
+def test_failed_calls_are_listed_and_missing_and_asked_again(tmp_path, caplog):
     down = {3, 7}
 
     def flaky(query: str) -> Answer:
@@ -61,6 +61,7 @@ def test_failed_calls_are_listed_and_missing_and_asked_again(tmp_path):
     assert len(first) == 10
     assert {f.query for f in first.failures} == {QUESTIONS[3]["query"], QUESTIONS[7]["query"]}
     assert all("nobody there" in f.reason and f.model == "flaky" for f in first.failures)
+    assert "nobody there" in caplog.text
     asked = Counter()
 
     def mended(query: str) -> Answer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -26,6 +27,8 @@ def score(grader, reference, answer, **more):
         ("exact", "Paris", "paris", 0),
         ("exact", ["Paris", "Lutetia"], "Lutetia", 1),
         ("exact", 42, "42", 1),
+        ("number", "0", "in sector E0", 1),
+        ("number", "-.5e1", "It is -5", 1),
         ("normalised", "The Eiffel Tower", "eiffel  tower.", 1),
         ("normalised", "Straße", "STRASSE", 1),
         ("normalised", "ﬁne", "fine", 1),
@@ -98,6 +101,23 @@ def test_a_function_by_its_name(tmp_path, monkeypatch):
         as_grader("no_module_here:f")
 
 
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("regex:[", "regular expression"),
+        ("json:words.json", "words.json"),
+        ("json:schema.json", "objekt"),
+        ("judge:some/model", "some/model"),
+    ],
+)
+def test_a_name_of_no_grader_is_refused_before_anything_is_asked(name, said, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("words.json").write_text("no JSON")
+    Path("schema.json").write_text('{"type": "objekt"}')
+    with pytest.raises(ValueError, match=said):
+        as_grader(name)
+
+
 @pytest.mark.parametrize("grader", ["exact", "contains", "number", "choice", "regex", "json"])
 def test_a_question_without_what_the_grader_needs(grader):
     with pytest.raises(GraderError):
@@ -113,6 +133,17 @@ def test_what_is_no_score_is_refused(said):
 @pytest.mark.parametrize(("said", "expected"), [(True, 1.0), (0, 0.0), ("0.5", 0.5), (None, None)])
 def test_what_is_a_score(said, expected):
     assert grade_with(lambda row, answer: said, {}, "x") == Graded(expected)
+
+
+def test_graders_may_be_asynchronous():
+    async def half(row, answer):
+        return 0.5
+
+    async def evaluator(*, outputs, reference_outputs):
+        return {"key": "same", "score": outputs == reference_outputs}
+
+    assert score(half, None, "x") == 0.5
+    assert score(evaluator, "x", "x") == 1
 
 
 def test_a_grader_that_fails_says_with_what():
@@ -193,6 +224,27 @@ def test_judge(reply, expected):
 def test_a_judge_that_gives_no_score(reply):
     with pytest.raises(GraderError):
         grade_with(judge(lambda prompt: Answer(reply)), {"query": "q"}, "a")
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        lambda prompt: '{"score": 0.75}',
+        SimpleNamespace(
+            invoke=lambda prompt: SimpleNamespace(text='{"score": 0.75}'), ainvoke=None
+        ),
+        SimpleNamespace(
+            complete=lambda prompt: SimpleNamespace(text='{"score": 0.75}'), acomplete=None
+        ),
+    ],
+)
+def test_any_model_that_can_be_asked_can_judge(model):
+    assert grade_with(judge(model), {"query": "q"}, "a") == Graded(0.75)
+
+
+def test_what_is_no_model_cannot_judge():
+    with pytest.raises(TypeError, match="judge"):
+        judge(object())
 
 
 def test_a_judge_is_told_nothing_of_a_reference_that_is_not_there():

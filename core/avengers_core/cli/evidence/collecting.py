@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,6 @@ from avengers_core.cli.options import SEED, NewFile, names
 from avengers_core.cli.pricing import file_of, prices_option
 from avengers_core.cli.shared import refuse, show_problems
 from avengers_core.outputs import check_outputs
-from avengers_core.records.names import one_line
 from avengers_core.records.record import RecordProblem
 
 _JUDGE = "judge:"
@@ -86,6 +85,8 @@ def collect_command(
 
     if not models:
         raise click.UsageError("--models names nobody to ask")
+    if grade == _JUDGE:
+        raise click.UsageError("--grade judge:MODEL names no model")
     if not grade.startswith(_JUDGE):
         refuse(["rubric"], "without --grade judge:MODEL, which reads it")
     if output is not None:
@@ -107,11 +108,12 @@ def collect_command(
             raise click.ClickException(f"{model} cannot be reached through the endpoint")
         return endpoint_asker(endpoint, name, arguments)
 
-    grader = (
-        judge(reach(grade.removeprefix(_JUDGE)), **({} if rubric is None else {"rubric": rubric}))
-        if grade.startswith(_JUDGE)
-        else grade
-    )
+    grader: Any = grade
+    if grade.startswith(_JUDGE):
+        judging = reach(grade.removeprefix(_JUDGE))
+        grader = judge(judging, **({} if rubric is None else {"rubric": rubric}))
+    else:
+        sys.path.append("")  # MODULE:FUNCTION may be of a file in this folder
     records = collect(
         rows,
         {model: reach(model) for model in models},
@@ -130,11 +132,6 @@ def collect_command(
     click.echo(_STOPPED[records.stopped])
     for model in records.given_up:
         click.echo(f"{model} was not asked on: too many of its calls failed in a row")
-    if records.failures:
-        n = len(records.failures)
-        click.echo(f"{n:,} calls brought no score; the same command tries them again:", err=True)
-        for reason, times in Counter((f.model, f.reason) for f in records.failures).most_common(5):
-            click.echo(one_line(f"  {times:,} x {reason[0]}: {reason[1]}"), err=True)
 
 
 def read_questions(path: Path) -> list[str | Mapping[str, Any]]:
