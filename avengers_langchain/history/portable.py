@@ -45,9 +45,8 @@ def portable(
     if in_text and _alternate(messages, own):
         return list(messages)
     turns = [turn_of(m, dialect, is_its) for m, is_its in zip(messages, own, strict=True)]
-    return [
-        message_of(turn) for turn in carried_over(turns, dialect, tell_calls=target.tells_all_calls)
-    ]
+    carried = carried_over(turns, dialect, tell_calls=target.tells_all_calls)
+    return [message_of(turn, target) for turn in carried]
 
 
 def is_plain(messages: Sequence[BaseMessage]) -> bool:

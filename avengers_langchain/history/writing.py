@@ -12,11 +12,16 @@ from langchain_core.messages import (
     ToolMessage,
 )
 
-from avengers_core.serving.history import Media, Part, Raw, Turn
+from avengers_core.serving.history import NO_SIGNATURE, Media, Part, Raw, Target, Turn
 from avengers_langchain.history.reading import NOT_IN_NAMES
 
+# Where Gemini's client looks for the signatures of calls, by identifier, and how it spells them. By
+# itself it signs the calls of the loop under way only.
+_SIGNATURES = "__gemini_function_call_thought_signatures__"
+_UNSIGNED = NO_SIGNATURE.replace("_", "/")
 
-def message_of(turn: Turn) -> BaseMessage:
+
+def message_of(turn: Turn, target: Target) -> BaseMessage:
     """The message that says what a turn says: the one it was read from, or a new one.
 
     A new one has no metadata, and no identifier: that belongs to the server that gave it.
@@ -29,7 +34,12 @@ def message_of(turn: Turn) -> BaseMessage:
             {"type": "tool_call", "id": c.id, "name": c.name, "args": dict(c.arguments)}
             for c in turn.calls
         ]
-        return AIMessage(_joined(turn.parts), tool_calls=calls, name=_name(turn))
+        beside = (
+            {_SIGNATURES: {calls[0]["id"]: _UNSIGNED}} if calls and target.wants_signatures else {}
+        )
+        return AIMessage(
+            _joined(turn.parts), tool_calls=calls, name=_name(turn), additional_kwargs=beside
+        )
     content = _content(turn.parts)
     if turn.role == "tool":
         status = "error" if turn.failed else "success"

@@ -13,12 +13,9 @@ from llama_index.core.base.llms.types import (
     ToolCallBlock,
 )
 
-from avengers_core.serving.history import Target, Turn, is_gemini_3_or_later
+from avengers_core.serving.history import NO_SIGNATURE, Target, Turn
 from avengers_llamaindex.history.reading import calls_of, reasoning_of
 
-# What a Gemini takes in place of a signature of its own, for calls that others made:
-# https://ai.google.dev/gemini-api/docs/thought-signatures
-_NO_SIGNATURE = "skip_thought_signature_validator"
 _ROLES = {
     "system": MessageRole.SYSTEM,
     "user": MessageRole.USER,
@@ -39,10 +36,9 @@ def message_of(turn: Turn, target: Target) -> ChatMessage:
     if turn.role == "tool":
         beside = {"tool_call_id": turn.call_id, "name": turn.name}
         blocks = blocks or [TextBlock(text="")]
-    signed = turn.calls and target.dialect.name == "gemini"
-    if signed and is_gemini_3_or_later(target.remote_name or ""):
+    if turn.calls and target.wants_signatures:
         first = next(i for i, block in enumerate(blocks) if isinstance(block, ToolCallBlock))
-        beside = {"thought_signatures": [None] * first + [_NO_SIGNATURE]}
+        beside = {"thought_signatures": [None] * first + [NO_SIGNATURE]}
     return ChatMessage(role=_ROLES[turn.role], blocks=blocks, additional_kwargs=beside)
 
 

@@ -25,6 +25,7 @@ from langchain_openai import ChatOpenAI
 from providers_router import router_of
 from strict_server import StrictServer
 
+from avengers_core.serving.history import NO_SIGNATURE
 from avengers_langchain import AvengersChatModel
 
 PICTURE = (
@@ -193,6 +194,20 @@ def test_text_that_one_wrote_is_read_by_all(strict: StrictServer, writer: str) -
         conversation.say("And you again?")
         conversation.answer(writer)
     assert strict.refused == []
+
+
+def test_calls_of_finished_turns_are_signed_for_a_model_that_wants_it(strict: StrictServer) -> None:
+    conversation = Conversation(strict.url, None, False)
+    conversation.say("Search, please.")
+    conversation.answer("openai")
+    conversation.give_result()
+    conversation.answer("openai")
+    conversation.say("And you?")
+    conversation.answer("gemini 3")
+    contents = strict.requests[-1][1]["contents"]
+    calls = [p for content in contents for p in content["parts"] if "functionCall" in p]
+    assert calls
+    assert all(call["thoughtSignature"] == NO_SIGNATURE for call in calls)
 
 
 @pytest.mark.parametrize("writer", KINDS)

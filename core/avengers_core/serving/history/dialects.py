@@ -124,6 +124,11 @@ class Dialect:
         return re.sub(r"[^a-zA-Z0-9_-]+", "_", name).strip("_")[:64] or "tool"
 
 
+NO_SIGNATURE = "skip_thought_signature_validator"
+"""What a Gemini takes in place of a signature of its own, for calls that others made:
+https://ai.google.dev/gemini-api/docs/thought-signatures"""
+
+
 @dataclass(frozen=True)
 class Target:
     """The backend that a history is for.
@@ -156,6 +161,12 @@ class Target:
         which its client has to keep it."""
         compatible = self.dialect.name.startswith("openai compatible")
         return compatible and self.dialect.foreign_calls != "kept"
+
+    @property
+    def wants_signatures(self) -> bool:
+        """Whether the first call of each answer has to be signed; by others, with
+        :data:`NO_SIGNATURE`."""
+        return self.dialect.name == "gemini" and is_gemini_3_or_later(self.remote_name or "")
 
 
 OPENAI = Dialect(
