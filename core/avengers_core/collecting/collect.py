@@ -107,7 +107,7 @@ def collect(
     plan = _strategy(strategy, [row.query for row in rows], seed)
     file = None if path is None else Path(path)
     with Journal(file) as journal:
-        _check_gradable(rows, grade)
+        check_gradable(rows, grade)
         worker = Worker(rows, names, askers, [price.get(n) for n in names], grader, journal)
         budget = Budget(max_calls, max_usd, journal)
         stopped = run(worker, plan, budget, concurrency)
@@ -123,8 +123,12 @@ def collect(
     return Collected(records, worker, stopped)
 
 
-def _check_gradable(questions: Sequence[Question], grade: Any) -> None:
-    """Before answers are paid for that nobody can grade."""
+def check_gradable(questions: Sequence[Question], grade: Any) -> None:
+    """Before answers are paid for that nobody can grade.
+
+    Raises:
+        RecordError: a question has not what a grader of this name needs.
+    """
     column = column_for(grade)
     if column is None:
         return

@@ -54,8 +54,8 @@ def as_questions(given: Iterable[str | Mapping[str, Any]]) -> list[Question]:
         query = row.get("query") if isinstance(row, Mapping) else None
         if not isinstance(query, str) or not query.strip():
             raise RecordError(
-                f"question {number}: expected a text, or a row with a text as `query`, got "
-                f"{item!r:.80}"
+                f"question {number}: expected a text, or a row with a text as `query` (and as "
+                f"`reference` the right answer, where it is known), got {item!r:.80}"
             )
         index = row.get("index")
         if index is not None and (isinstance(index, bool) or not isinstance(index, int | str)):

@@ -66,6 +66,13 @@ def test_a_dry_run_asks_nobody(questions, server):
     assert server.requests == []
 
 
+def test_a_dry_run_says_what_cannot_be_graded(tmp_path):
+    file = tmp_path / "q.txt"
+    file.write_text("one\ntwo\n")
+    assert "reference" in run(file, "--models", "m", "--grade", "exact", "--dry-run", code=1)
+    assert "2 calls" in run(file, "--models", "m", "--grade", "judge:x", "--dry-run")
+
+
 def test_a_dry_run_makes_nothing_free_whose_price_is_unknown(questions, tmp_path):
     prices = tmp_path / "prices.json"
     prices.write_text(json.dumps({"a": [1e-6, 1e-6]}))

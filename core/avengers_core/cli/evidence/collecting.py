@@ -13,6 +13,7 @@ from avengers_core.cli.options import SEED, NewFile, names
 from avengers_core.cli.pricing import file_of, prices_option
 from avengers_core.cli.shared import refuse, show_problems
 from avengers_core.outputs import check_outputs
+from avengers_core.records.questions import Question
 from avengers_core.records.record import RecordProblem
 
 _JUDGE = "judge:"
@@ -80,7 +81,9 @@ def collect_command(
     """
     from avengers_core.collecting import collect, judge
     from avengers_core.collecting.answers import endpoint_asker
+    from avengers_core.collecting.collect import check_gradable
     from avengers_core.collecting.journal import journal_of
+    from avengers_core.records.questions import as_questions
     from avengers_core.serving.backends.endpoints import find_endpoint
 
     if not models:
@@ -95,7 +98,9 @@ def collect_command(
     rows = read_questions(questions)
     priced = _prices(prices, models)
     if dry_run:
-        click.echo(_estimate(rows, models, priced, max_tokens, strategy, max_calls, max_usd))
+        asked = as_questions(rows)
+        check_gradable(asked, grade)
+        click.echo(_estimate(asked, models, priced, max_tokens, strategy, max_calls, max_usd))
         return
     if output is None:
         raise click.UsageError("give --output, the file of records to write")
@@ -165,7 +170,7 @@ def _prices(prices: Any, models: Sequence[str]) -> Any:
 
 
 def _estimate(
-    rows: Sequence[str | Mapping[str, Any]],
+    questions: Sequence[Question],
     models: Sequence[str],
     prices: Mapping[str, Any] | None,
     max_tokens: int | None,
@@ -175,9 +180,7 @@ def _estimate(
 ) -> str:
     """How many calls a full table is, about what it costs, and how far the budget reaches."""
     from avengers_core.embedders.tokens import estimate_tokens
-    from avengers_core.records.questions import as_questions
 
-    questions = as_questions(rows)
     prompt = sum(estimate_tokens(question.query) for question in questions)
     answers = len(questions) * min(_ANSWER_TOKENS, max_tokens or _ANSWER_TOKENS)
     n, m = len(questions), len(models)
