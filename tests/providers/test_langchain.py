@@ -197,13 +197,13 @@ def test_text_that_one_wrote_is_read_by_all(strict: StrictServer, writer: str) -
 
 
 def test_calls_of_finished_turns_are_signed_for_a_model_that_wants_it(strict: StrictServer) -> None:
-    conversation = Conversation(strict.url, None, False)
+    conversation = Conversation(strict.url, "v0", False)
     conversation.say("Search, please.")
     conversation.answer("openai")
     conversation.give_result()
     conversation.answer("openai")
     conversation.say("And you?")
-    conversation.answer("gemini 3")
+    conversation.answer("gemini 3, thoughts")
     contents = strict.requests[-1][1]["contents"]
     calls = [p for content in contents for p in content["parts"] if "functionCall" in p]
     assert calls
