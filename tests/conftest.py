@@ -33,9 +33,10 @@ from avengers_core.serving.watching import telemetry  # noqa: E402
 
 
 def pytest_collection_finish() -> None:
-    """What is imported stays: no later collection need look through all of it again."""
+    """What is imported stays: later collections need not look through it, nor come so often."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

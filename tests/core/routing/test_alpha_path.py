@@ -151,7 +151,7 @@ def random_curve(seed):
     return AlphaCurve(path, ("a", "b", "c"), score, cost, *singles)
 
 
-@given(st.integers(0, 2000), st.floats(0, 6), st.floats(0, 1.1), st.floats(0, 0.99))
+@given(st.integers(0, 2000), st.floats(0, 6), st.floats(0, 1), st.floats(0, 0.99))
 def test_targets_are_the_best_by_trying_every_alpha(seed, cost, score, saving):
     curve = random_curve(seed)
     every = list(zip(curve.score.tolist(), curve.cost.tolist(), strict=True))
