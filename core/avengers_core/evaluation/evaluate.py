@@ -29,9 +29,10 @@ from avengers_core.evaluation.tallying.choosing import (
     tally_of,
 )
 from avengers_core.evaluation.tallying.grid import GRID_ALPHAS, grid_curve
-from avengers_core.records.loading import Source
+from avengers_core.records.loading import Source, are_files
 from avengers_core.records.outcomes import Outcomes, to_outcomes
 from avengers_core.records.record import Missing, Records
+from avengers_core.records.sources.files import shown
 from avengers_core.records.sources.parts import PART_BYTES
 from avengers_core.routing.alpha_path import curve, find_path
 from avengers_core.routing.policy import NUMBERS, RoutingCall
@@ -115,6 +116,9 @@ def evaluate_records(
     setup = {**report.setup, "missing": scan.chosen.missing}
     if found.cut:
         setup["queries_cut"] = found.cut
+    if are_files(records):
+        given = [records] if isinstance(records, str | os.PathLike) else records
+        setup["input"] = [shown(os.fspath(file)) for file in given]
     return Evaluated(replace(report, setup=setup), scan.problems + problems)
 
 

@@ -11,6 +11,7 @@ from avengers_core.evaluation import rendering
 from avengers_core.evaluation.html_page import to_html
 from avengers_core.evaluation.rendering import ENDINGS
 from avengers_core.evaluation.results import Results
+from avengers_core.outputs import check_outputs
 
 
 class Report(Results):
@@ -25,11 +26,13 @@ class Report(Results):
 
         Raises:
             ValueError: another ending.
+            AvengersError: the path is one of the files that were evaluated.
             OptionalDependencyError: ``.html`` without matplotlib.
         """
         file = Path(path)
         if file.suffix not in ENDINGS:
             raise ValueError(f"expected a path that ends in .json, .md or .html, got {file.name}")
+        check_outputs([file], [self.setup.get("input")])
         if file.suffix == ".json":
             text = json.dumps(self.to_dict(), indent=1) + "\n"
         elif file.suffix == ".md":

@@ -331,7 +331,10 @@ class _Table:
     def __init__(self, path: Path, append: bool) -> None:
         self._path = path
         there = append and path.is_file()
-        self._text = path.read_bytes().decode() if there else ""
+        try:
+            self._text = path.read_bytes().decode() if there else ""
+        except UnicodeDecodeError as error:
+            raise RecordError(f"{path} holds no table to append to ({error.reason})") from None
 
     def add(self, row: Row) -> None:
         added = io.StringIO(newline="")

@@ -10,15 +10,26 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from avengers_core.common.files import beside, is_unfinished, replace_file, sync, whole
+from avengers_core.common.files import (
+    MIB,
+    beside,
+    is_unfinished,
+    read_regular,
+    replace_file,
+    sync,
+    whole,
+)
 from avengers_core.errors import AvengersError
 from avengers_core.records.sources.files import state
 from avengers_core.records.sources.parts import Part
 
 MANIFEST = "job.json"
+# The names of a million files and parts fit.
+_MOST_MANIFEST = 1024 * MIB
 
 
 class Written(NamedTuple):
@@ -80,10 +91,16 @@ def prepare(
             raise AvengersError(f"{target} is not empty and not the output of an earlier run")
         target.mkdir(parents=True, exist_ok=True)
         _create(manifest, content)
-    if manifest.read_bytes() != content:
+    try:
+        there = read_regular(manifest, _MOST_MANIFEST)
+    except OSError as error:
+        raise AvengersError(
+            f"{manifest} cannot be read ({error.strerror}). Choose another folder, or delete it."
+        ) from None
+    if there != content:
         raise AvengersError(
             f"{target} holds the output of another job, or of other input "
-            f"({_difference(manifest, content)}). Choose another folder, or delete it."
+            f"({_difference(there, content)}). Choose another folder, or delete it."
         )
     return [target / f"part-{i:05d}{suffix}" for i in range(len(parts))]
 
@@ -97,9 +114,8 @@ def write_part(file: Path, write: Callable[[Path], tuple[int, int]]) -> PartWrit
             answer and how many have none.
     """
     counts = file.with_name(f".{file.name}.rows")
-    if file.exists() and counts.exists():
-        rows, rejected = json.loads(counts.read_bytes())
-        return PartWritten(rows, rejected, skipped=True)
+    if file.is_file() and (known := _counted(counts)) is not None:
+        return PartWritten(*known, skipped=True)
     try:
         with whole(file) as unfinished:
             rows, rejected = write(unfinished)
@@ -110,6 +126,15 @@ def write_part(file: Path, write: Callable[[Path], tuple[int, int]]) -> PartWrit
         if error.filename not in (str(file), str(counts)) or not file.exists():
             raise
     return PartWritten(rows, rejected, skipped=False)
+
+
+def _counted(counts: Path) -> tuple[int, int] | None:
+    """How many rows a finished part has; None, and it is done again, where that cannot be read."""
+    with suppress(OSError, ValueError, TypeError, RecursionError):
+        rows, rejected = json.loads(read_regular(counts, MIB))
+        if type(rows) is int and type(rejected) is int:
+            return rows, rejected
+    return None
 
 
 def clean(folder: Path) -> None:
@@ -133,14 +158,16 @@ def _create(manifest: Path, content: bytes) -> None:
             written.replace(manifest)
 
 
-def _difference(manifest: Path, content: bytes) -> str:
+def _difference(written: bytes, content: bytes) -> str:
     try:
-        there = json.loads(manifest.read_bytes())
-    except ValueError:
-        return f"{manifest.name} is damaged"
+        there = dict(json.loads(written))
+    except (ValueError, TypeError, RecursionError):
+        return f"{MANIFEST} is damaged"
     wanted = json.loads(content)
     if there.get("parts") == wanted["parts"] and there.get("files") != wanted["files"]:
-        changed = [f for f, s in wanted["files"].items() if there.get("files", {}).get(f) != s]
-        return f"{changed[0]} has changed since"
+        before = there.get("files")
+        known = before if isinstance(before, dict) else {}
+        changed = [f for f, state in wanted["files"].items() if known.get(f) != state]
+        return f"{changed[0]} has changed since" if changed else f"{MANIFEST} is damaged"
     differing = sorted(k for k in {*there, *wanted} if there.get(k) != wanted.get(k))
     return "other " + ", ".join(differing)

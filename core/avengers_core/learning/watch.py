@@ -134,7 +134,13 @@ class Watch:
         return to_html(self)
 
     def save_html(self, path: str | PathLike[str]) -> None:
-        """Write :meth:`to_html` to a file."""
+        """Write :meth:`to_html` to a file.
+
+        Raises:
+            ValueError: its name does not end in ``.html``: it may be the log.
+        """
+        if Path(path).suffix != ".html":
+            raise ValueError(f"expected a path that ends in .html, got {Path(path).name}")
         write_whole(Path(path), self.to_html())
 
 

@@ -20,7 +20,7 @@ def test_evaluation_adds_up_to_that_in_memory(folder, rows, in_memory):
     )
     expected = evaluate(in_memory, rows, [0.2, 0.8], **asked)
     assert found.n_queries == 240
-    assert found.setup == expected.setup
+    assert found.setup == {**expected.setup, "input": [str(folder)]}
     assert problems.count == 2
     assert [r.name for r in found.rows] == [r.name for r in expected.rows]
     for one, other in zip(found.rows, expected.rows, strict=True):

@@ -19,7 +19,7 @@ from avengers_core import (
     fit,
     load_records,
 )
-from avengers_core.errors import EmbedderError
+from avengers_core.errors import AvengersError, EmbedderError
 from avengers_core.evaluation.evaluate import evaluate_queries
 from avengers_core.evaluation.tallying.tally import Tally
 from avengers_core.records.outcomes import to_outcomes
@@ -147,6 +147,19 @@ def test_a_total_is_of_the_calls_with_a_known_cost_which_are_counted(toy_router,
     for found in report.rows:
         if found.priced:
             assert found.mean_cost == found.total_cost / found.priced
+
+
+def test_a_report_takes_the_place_of_no_input(toy_router, toy_rows, tmp_path):
+    file, link = tmp_path / "records.json", tmp_path / "link.json"
+    file.write_text(json.dumps(toy_rows))
+    link.symlink_to(file)
+    for source in (file, [str(file)], tmp_path, str(tmp_path / "rec*.json")):
+        report = evaluate(toy_router, source)
+        for path in (file, link):
+            with pytest.raises(AvengersError, match="input"):
+                report.save(path)
+    assert json.loads(file.read_text()) == toy_rows
+    report.save(tmp_path / "report.md")
 
 
 def test_a_report_says_how_it_was_made(toy_router, toy_rows):

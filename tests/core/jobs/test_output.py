@@ -54,6 +54,45 @@ def test_how_many_rows_a_part_has_is_known_after_a_kill(tmp_path):
         assert write_part(file, write) == (1, 1, False)
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no FIFOs there")
+def test_a_manifest_that_is_no_file_of_ours(folder, in_memory, tmp_path):
+    out = tmp_path / "out"
+
+    manifest = out / "job.json"
+
+    def refused(make):
+        out.mkdir(exist_ok=True)
+        make(manifest)
+        with pytest.raises(AvengersError, match=r"job\.json"):
+            bulk.route(in_memory, folder, out, engine="serial")
+        assert [file.name for file in out.iterdir()] == ["job.json"]
+        if manifest.is_dir():
+            manifest.rmdir()
+        else:
+            manifest.unlink()
+
+    refused(os.mkfifo)
+    refused(lambda file: file.symlink_to("/dev/zero"))
+    refused(lambda file: file.mkdir())
+    for content in ("", "[1, 2", "[1]", "7", '"text"', "[" * 100_000):
+        refused(lambda file, content=content: file.write_text(content))
+
+
+@pytest.mark.parametrize("content", ["", "[1", "[1]", "[1, 2, 3]", "7", '["1", 2]', "{}"])
+def test_a_part_whose_numbers_cannot_be_read_is_done_again(tmp_path, content):
+    file = tmp_path / "part-00000.jsonl"
+
+    def write(path):
+        path.write_text("{}\n")
+        return 1, 0
+
+    write_part(file, write)
+    (numbers,) = tmp_path.glob(".*.rows")
+    numbers.write_text(content)
+    assert write_part(file, write) == (1, 0, False)
+    assert write_part(file, write) == (1, 0, True)
+
+
 def test_a_file_of_somebody_else_is_no_unfinished_one(folder, in_memory, tmp_path):
     out = tmp_path / "out"
     out.mkdir()

@@ -144,7 +144,10 @@ def read_questions(path: Path) -> list[str | Mapping[str, Any]]:
     from avengers_core.importers.reading.tables import File, rows
 
     if path.suffix == ".txt":
-        lines = path.read_text(encoding="utf-8").splitlines()
+        try:
+            lines = path.read_text(encoding="utf-8").splitlines()
+        except UnicodeDecodeError as error:
+            raise click.ClickException(f"{path} is not UTF-8 ({error.reason})") from None
         return [line for line in lines if line.strip()]
     good: list[str | Mapping[str, Any]] = []
     bad: list[RecordProblem] = []

@@ -66,9 +66,9 @@ def learn_command(
     from avengers_core.artifact.storage import check_folder
     from avengers_core.learning import learn
 
-    _check_page(html)
     check_outputs([output, html], [log])
     check_outputs([html], [artifact])
+    _check_page(html)
     check_folder(output)
     lesson = learn(log, artifact, half_life=half_life, false_alarm=false_alarm)
     lesson.artifact.save(output)
@@ -90,8 +90,8 @@ def watch_command(log: Path, artifact: Path | None, false_alarm: float, html: Pa
     """
     from avengers_core.learning import watch
 
-    _check_page(html)
     check_outputs([html], [log, artifact])
+    _check_page(html)
     seen = watch(log, artifact, false_alarm=false_alarm)
     click.echo(str(seen))
     _save(html, seen)
@@ -101,6 +101,8 @@ def _check_page(html: Path | None) -> None:
     if html is not None:
         from avengers_core.evaluation.plots.plots import require_matplotlib
 
+        if html.suffix != ".html":
+            raise click.UsageError(f"expected a page that ends in .html, got {html.name}")
         require_matplotlib()
 
 
