@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,7 @@ from avengers_core.artifact.estimation.pricing import (
     notice_unpriced,
 )
 from avengers_core.artifact.info import ArtifactInfo
+from avengers_core.artifact.merging import together
 from avengers_core.artifact.published_export import load_published_export
 from avengers_core.artifact.statistics import Statistics, out_of_range
 from avengers_core.common.lazy import cached_property
@@ -30,8 +31,7 @@ from avengers_core.common.parallel import one_thread
 from avengers_core.common.ranges import check_number
 from avengers_core.errors import ArtifactError, EmbedderMismatchError
 from avengers_core.records.names import fault_of_name, shown
-from avengers_core.records.prices import Price, Prices, find_prices
-from avengers_core.records.record import Missing
+from avengers_core.records.prices import Prices, find_prices
 
 if TYPE_CHECKING:
     from avengers_core.artifact.refinement import Refinement
@@ -365,25 +365,23 @@ class RouterArtifact:
         Raises:
             ArtifactError: a model is unknown, or none is left.
         """
-        dropped = {models} if isinstance(models, str) else set(models)
-        if unknown := sorted(dropped - set(self.models)):
-            raise ArtifactError(
-                f"no such model: {shown(unknown)}; there are {shown(self.models, most=100)}"
-            )
+        dropped = dict.fromkeys([models] if isinstance(models, str) else models)
+        self._columns(dropped)
         return self.select_models([m for m in self.models if m not in dropped])
 
     def select_models(self, models: Sequence[str]) -> RouterArtifact:
         """The artifact with just these models, in this order."""
-        columns = _columns(models, self.models)
+        columns = self._columns(models)
+        prices = {
+            name: {m: price for m, price in getattr(self.info, name).items() if m in models}
+            for name in ("input_prices", "prices")
+        }
         return replace(
             self,
             models=tuple(models),
             statistics=self.statistics.select_models(columns),
             refinement=self.refinement and self.refinement.select_models(columns),
-            info=self._with_prices(
-                {m: p for m, p in self.info.input_prices.items() if m in models},
-                {m: p for m, p in self.info.prices.items() if m in models},
-            ),
+            info=self.info.model_copy(update=prices),
         )
 
     def merge(self, *others: RouterArtifact) -> RouterArtifact:
@@ -396,83 +394,18 @@ class RouterArtifact:
         """
         merged = self
         for other in others:
-            merged = merged.merge_one(other, self.info.missing)
+            merged = together(merged, other, self.info.missing)
         return merged
 
-    def merge_one(self, other: RouterArtifact, missing: Missing) -> RouterArtifact:
-        """Add another's sums; what a model has scored in records that do not know it is given."""
-        if self.info.embedder != other.info.embedder:
+    def _columns(self, models: Collection[str]) -> list[int]:
+        """Where these models are among the artifact's; ArtifactError for one that is not."""
+        place = {name: i for i, name in enumerate(self.models)}
+        if unknown := [name for name in models if name not in place]:
             raise ArtifactError(
-                f"cannot merge artifacts of different embedders: "
-                f"{self.info.embedder!r} and {other.info.embedder!r}"
+                f"no such model: {shown(unknown)}; there are {shown(self.models, most=100)}"
             )
-        mine, others = self.info, other.info
-        if mine.missing != others.missing:
-            raise ArtifactError(
-                f"cannot merge an artifact in which a missing result counts as 0 with one in "
-                f"which it is unknown: fit both with the same missing=, got {mine.missing!r} and "
-                f"{others.missing!r}"
-            )
-        if not np.array_equal(self.centroids, other.centroids):
-            raise ArtifactError(
-                f"cannot merge artifacts with different centroids "
-                f"({self.centroids.shape} and {other.centroids.shape}): fit one, and make the "
-                f"others from it with update(), or with fit(..., centroids=artifact)"
-            )
-        r, s = self.refinement, other.refinement
-        if (r is None) != (s is None) or (r and s and not r.same_space(s)):
-            raise ArtifactError(
-                "cannot merge: one artifact has another refinement than the other, or none"
-            )
-        for name in ("input_prices", "prices"):
-            ours, theirs = getattr(mine, name), getattr(others, name)
-            if differing := [m for m, price in ours.items() if theirs.get(m, price) != price]:
-                raise ArtifactError(
-                    f"cannot merge: the {name} of {differing} differ between the artifacts; "
-                    f"reprice() one of them first"
-                )
-        models = tuple(dict.fromkeys((*self.models, *other.models)))
-        datasets = tuple(dict.fromkeys((*self.datasets, *other.datasets)))
-        a, b = (x._widen(models, datasets, missing) for x in (self, other))
-        return replace(
-            a,
-            statistics=a.statistics + b.statistics,
-            refinement=a.refinement and b.refinement and a.refinement + b.refinement,
-            familiarity=a.familiarity and b.familiarity and a.familiarity + b.familiarity,
-            info=self._with_prices(
-                {**mine.input_prices, **others.input_prices}, {**mine.prices, **others.prices}
-            ),
-        )
-
-    def _with_prices(
-        self, input_prices: Mapping[str, float], prices: Mapping[str, Price]
-    ) -> ArtifactInfo:
-        return self.info.model_copy(
-            update={"input_prices": dict(input_prices), "prices": dict(prices)}
-        )
-
-    def _widen(
-        self, models: tuple[str, ...], datasets: tuple[str, ...], missing: Missing
-    ) -> RouterArtifact:
-        """The same sums with other columns, for models and datasets that it has not seen."""
-        at = _columns(models, self.models, strict=False)
-        topics = _columns(datasets, self.datasets, strict=False)
-        r = self.refinement
-        return replace(
-            self,
-            models=models,
-            datasets=datasets,
-            statistics=self.statistics.select_models(at, missing).select_datasets(topics),
-            refinement=r and r.select_models(at, missing).select_datasets(topics),
-        )
+        return [place[name] for name in models]
 
 
 def _repeated(names: Sequence[str]) -> list[str]:
     return [name for name, count in Counter(names).items() if count > 1]
-
-
-def _columns(wanted: Sequence[str], known: Sequence[str], strict: bool = True) -> list[int | None]:
-    position = {name: i for i, name in enumerate(known)}
-    if strict and (unknown := [name for name in wanted if name not in position]):
-        raise ArtifactError(f"no such model: {shown(unknown)}; there are {shown(known, most=100)}")
-    return [position.get(name) for name in wanted]

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from avengers_core.artifact.clusters import assign, ratio
 from avengers_core.artifact.estimation.asked import Asked
-from avengers_core.artifact.hyperparameters import Hyperparameters
 from avengers_core.artifact.moments import LinearMap, Moments
 from avengers_core.artifact.statistics import LARGEST, Statistics, out_of_range
 from avengers_core.common.lazy import cached_property
@@ -31,6 +30,23 @@ Floats = npt.NDArray[np.floating]
 # Of what is no sum: means, spreads, coefficients. Beyond these, single precision overflows.
 _LARGEST = 1e9
 _LEAST_SPREAD = 1e-6
+
+
+class Hyperparameters(NamedTuple):
+    """What the calibrated scorer depends on beyond sums and centroids.
+
+    Attributes:
+        beta: sharpness of the clusters' weights.
+        m0: records' worth of shrinkage of a cluster's means, towards a model's overall mean or,
+            of costs in newer artifacts, towards the product of cluster and model.
+        ridge: penalty of the linear map, in records' worth of unit vectors.
+        mix: weight of the linear map against the clusters, in [0, 1].
+    """
+
+    beta: float = 20.0
+    m0: float = 5.0
+    ridge: float = 30.0
+    mix: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)

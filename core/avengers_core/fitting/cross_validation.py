@@ -9,8 +9,8 @@ import numpy.typing as npt
 
 from avengers_core.artifact.clusters import posterior, sums_of_cells
 from avengers_core.artifact.estimation.cells import expected_scores_of
-from avengers_core.artifact.hyperparameters import Hyperparameters
 from avengers_core.artifact.moments import Moments
+from avengers_core.artifact.refinement import Hyperparameters
 
 Floats = npt.NDArray[np.floating]
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from avengers_core.artifact.artifact import RouterArtifact
 from avengers_core.artifact.embedder import embedder_of
 from avengers_core.artifact.estimation.pricing import notice_prices, notice_unpriced
+from avengers_core.artifact.merging import together
 from avengers_core.errors import ArtifactError
 from avengers_core.fitting.fit import Fitted, fit_records
 from avengers_core.records.loading import Source
@@ -102,7 +103,7 @@ def with_model(artifact: RouterArtifact, model: str, collected: RouterArtifact) 
             f"no record has a score of {model!r}; they have {list(collected.models)}"
         )
     evidence = collected.select_models([model]).without_records()
-    return artifact.merge_one(evidence, missing="skip")  # it was not run on the records before
+    return together(artifact, evidence, "skip")  # it was not run on the records before
 
 
 def collect(

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta, timezone
 import numpy as np
 
 from avengers_core.artifact.artifact import RouterArtifact
+from avengers_core.artifact.merging import together
 from avengers_core.artifact.sums import Sums
 from avengers_core.learning.calls import Calls
 
@@ -75,7 +76,7 @@ def with_calls(
         half_life: seconds; None: nothing ages.
     """
     if half_life is None:
-        return artifact.merge_one(_evidence(artifact, calls), "skip")
+        return together(artifact, _evidence(artifact, calls), "skip")
     step = half_life / _STEPS
     period = np.floor(calls.time / step)
     parts = []
@@ -85,7 +86,7 @@ def with_calls(
     new = parts[0].merge(*parts[1:])
     age = max(0.0, until - as_of(artifact)) / half_life
     # A call says nothing of the models that were not asked.
-    return artifact.faded(0.5**age, in_favour_of=new).merge_one(new, "skip")
+    return together(artifact.faded(0.5**age, in_favour_of=new), new, "skip")
 
 
 def _evidence(artifact: RouterArtifact, calls: Calls) -> RouterArtifact:

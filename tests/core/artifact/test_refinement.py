@@ -11,8 +11,8 @@ from sklearn.linear_model import Ridge
 from avengers_core import Router, fit, load_records
 from avengers_core.artifact.clusters import assign, posterior, shrunk_means
 from avengers_core.artifact.estimation.cells import expected_scores_of
-from avengers_core.artifact.hyperparameters import Hyperparameters
 from avengers_core.artifact.moments import MAX_RANK, Moments
+from avengers_core.artifact.refinement import Hyperparameters
 from avengers_core.embedders import CallableEmbedder
 from avengers_core.embedders.surface import SURFACE_FEATURES, Augment, surface, tokens
 from avengers_core.fitting.cross_validation import choose_hyperparameters

@@ -9,7 +9,7 @@ import numpy as np
 from avengers_core.artifact.artifact import RouterArtifact
 from avengers_core.artifact.clusters import Posterior, shrunk_means, unit
 from avengers_core.artifact.estimation.cells import Beliefs, expected_costs
-from avengers_core.artifact.hyperparameters import Hyperparameters
+from avengers_core.artifact.refinement import Hyperparameters
 from avengers_core.common.parallel import one_thread
 from avengers_core.embedders.surface import tokens
 from avengers_core.routing.queries import Queries
