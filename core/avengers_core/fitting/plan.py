@@ -23,6 +23,7 @@ from avengers_core.common.ranges import check_number, check_seed, check_whole
 from avengers_core.errors import ArtifactError, EmbedderMismatchError
 from avengers_core.fitting.clustering import cluster
 from avengers_core.fitting.refine import fit_refinement
+from avengers_core.fitting.trust import TRUST, choose_trust
 from avengers_core.records.names import shown
 from avengers_core.records.outcomes import Outcomes
 from avengers_core.records.prices import Price, Prices, find_prices
@@ -37,8 +38,6 @@ logger = logging.getLogger(__name__)
 N_CLUSTERS, SEED, N_INIT = 60, 42, 10
 
 _MOST_STARTS = 10_000
-# Chosen on training rows that imitate what is missing, see docs/research.md; .65 does as well.
-TRUST = 0.5
 # Distances of a query to a center, over all starts, of one round: some seconds.
 _MUCH = 10**8
 
@@ -141,6 +140,7 @@ class Plan:
         base = self.centroids if isinstance(self.centroids, RouterArtifact) else None
         refinement: Refinement | None = None
         familiarity = base.familiarity and base.familiarity.emptied() if base else None
+        trust = base.info.trust if base else TRUST
         if base is not None:
             centers = _of_same_embedder(base, embedder_id)
             base.check_dimension(vectors)
@@ -150,6 +150,8 @@ class Plan:
         else:
             with one_thread():
                 centers, refinement = self._clusters(sample, vectors, features)
+                if refinement is not None and features is not None:
+                    trust = choose_trust(vectors, features, sample, refinement, self.seed)
             familiarity = self._familiarity(sample, vectors, centers)
         info = ArtifactInfo(
             embedder=embedder_id,
@@ -160,7 +162,7 @@ class Plan:
             scorer=self.scorer,
             scorer_options=dict(self.scorer_options),
             cells="topics",
-            trust=TRUST,
+            trust=trust,
             input_prices={m: p for m, p in self.input_prices.items() if m in sample.models},
             prices=self._prices(sample.models, base),
             source=self.source,

@@ -119,10 +119,14 @@ def beliefs(
 
 
 def _groups(s: Statistics, centroids: Floats, asked: Asked | None, by_topic: bool) -> Groups:
-    if asked is None:
-        shares: Floats = np.eye(len(centroids))
-        topics = ratio(s.topics, s.size[:, None]) if by_topic else np.zeros((len(shares), 0))
-        return Groups(shares, places(centroids, topics), s.score, s.n)
+    if asked is not None:
+        return compared(asked, centroids)
+    topics = ratio(s.topics, s.size[:, None]) if by_topic else np.zeros((len(centroids), 0))
+    return Groups(np.eye(len(centroids)), places(centroids, topics), s.score, s.n)
+
+
+def compared(asked: Asked, centroids: Floats) -> Groups:
+    """The groups of a cluster and a topic in which models may be compared."""
     shares, topics, total, n = asked.comparable()
     return Groups(shares, places(centroids[shares.argmax(axis=0)], topics), total, n)
 
@@ -153,11 +157,20 @@ def doubted(scores: Floats, n: Floats, size: Floats, trust: float) -> Floats:
         size: (G,) records.
         trust: share that is believed where there should be many records, and there are none.
     """
-    usual = np.outer(size, n.sum(axis=0) / max(size.sum(), 1.0))
-    known = np.minimum((n + _BY_CHANCE) / (usual + _BY_CHANCE), 1.0)
     typical = scores.mean(axis=1, keepdims=True)
-    believed: Floats = typical + (trust + (1 - trust) * known) * (scores - typical)
+    believed: Floats = typical + (1 - (1 - trust) * lacking(n, size)) * (scores - typical)
     return believed
+
+
+def lacking(n: Floats, size: Floats) -> Floats:
+    """(G, M) share of the records that models would have in groups of (G,) records, but lack.
+
+    Args:
+        n: (G, M) records that score each model.
+        size: (G,) records, of which each model would have scored its share of all.
+    """
+    usual = np.outer(size, n.sum(axis=0) / max(size.sum(), 1.0))
+    return 1 - np.minimum((n + _BY_CHANCE) / (usual + _BY_CHANCE), 1.0)
 
 
 def expected_costs(statistics: Statistics, m0: float) -> Floats:

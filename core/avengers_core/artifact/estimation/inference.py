@@ -42,8 +42,24 @@ class Inference:
     source: bytes = b""
 
     @classmethod
-    def of(cls, total: Floats, n: Floats, where: Floats, source: bytes = b"") -> Inference:
-        """From (G, M) sums of scores and counts of groups at (G, d) places."""
+    def of(
+        cls,
+        total: Floats,
+        n: Floats,
+        where: Floats,
+        source: bytes = b"",
+        *,
+        roughly: bool = False,
+    ) -> Inference:
+        """From (G, M) sums of scores and counts of groups at (G, d) places.
+
+        Args:
+            total: the sums.
+            n: the counts.
+            where: the places.
+            source: the fingerprint.
+            roughly: to a hundredth, in less time.
+        """
         total = np.clip(total, 0.0, n)
         mean = ratio(total, n)
         kernel = kernel_of(where)
@@ -57,7 +73,7 @@ class Inference:
             slope = _slope(p)
             target = logits + np.clip((mean - p) / slope, -4, 4)
             mu, sigma = _fit_prior(target, precision, mu, sigma)
-            logits = CellProcess(mu, sigma, kernel, precision).mean(target)
+            logits = CellProcess(mu, sigma, kernel, precision).mean(target, roughly=roughly)
         return cls(mu, sigma, logits, source)
 
     def process(self, n: Floats, where: Floats) -> CellProcess:

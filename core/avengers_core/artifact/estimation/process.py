@@ -16,7 +16,7 @@ _SMOOTH = 0.8
 # How much further apart other topics are than unlike texts; flat between 1 and 2.
 _TOPICS = 1.4
 # Residual at which the linear system counts as solved, relative to its right side: of the mean,
-# which everything is decided by, and of draws, which only spread around it.
+# which everything is decided by, and of what is only a spread or an average.
 _EXACTLY, _ROUGHLY, _MOST_STEPS = 1e-9, 1e-2, 500
 
 
@@ -36,10 +36,11 @@ class CellProcess:
     kernel: Floats
     precision: Floats
 
-    def mean(self, target: Floats) -> Floats:
+    def mean(self, target: Floats, *, roughly: bool = False) -> Floats:
         """(K, M) posterior mean of all cells, from the (K, M) that was seen."""
         root = np.sqrt(self.precision)
-        mean: Floats = self.mu + self._explained(root * (target - self.mu), root, _EXACTLY)
+        tolerance = _ROUGHLY if roughly else _EXACTLY
+        mean: Floats = self.mu + self._explained(root * (target - self.mu), root, tolerance)
         return mean
 
     def draws(self, count: int, seed: int) -> Floats:

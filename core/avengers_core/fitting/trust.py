@@ -1,0 +1,80 @@
+"""How far to believe what is inferred of a model where it was kept from, by cross-validation."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+
+from avengers_core.artifact.clusters import assign, posterior, sums_of_cells
+from avengers_core.artifact.estimation.cells import compared, doubted, lacking
+from avengers_core.artifact.estimation.inference import Inference, sigmoid
+from avengers_core.artifact.refinement import Refinement
+from avengers_core.records.outcomes import Outcomes
+
+Floats = npt.NDArray[np.floating]
+
+TRUST = 0.5
+"""What is believed where nothing tells; chosen on training rows, see docs/research.md."""
+# Results of a topic and a model stand and fall together; of so many such pairs that is worth.
+_WORTH = 16.0
+# Share of their usual records that models lack by chance alone, without being kept from anything.
+_BY_CHANCE = 0.2
+# A fifth of what each model knows is hidden at a time.
+_FOLDS = 5
+
+
+def choose_trust(
+    vectors: Floats, features: Floats, outcomes: Outcomes, refinement: Refinement, seed: int
+) -> float:
+    """The share that is true of what sets models apart on topics that they are kept from.
+
+    Each model is kept from a fifth of the topics it knows at a time, so that what it does there
+    is inferred, and the share found by least squares that the results held back bear out. The
+    fewer topics there are and the less they agree, the nearer it is to :data:`TRUST`.
+
+    Args:
+        vectors: (n, d) unit vectors of the queries.
+        features: (n, 11) their surface features.
+        outcomes: n records.
+        refinement: without records.
+        seed: of the folds.
+
+    Returns:
+        In [0, 1]; :data:`TRUST` where models lack few records, or nothing can be held back.
+    """
+    r = refinement
+    if r.asked is None:
+        return TRUST
+    points = r.augment(vectors, features)
+    labels = assign(points, r.centroids)
+    groups = compared(r.asked.collect(points, labels, outcomes), r.centroids)
+    size = np.bincount(labels, minlength=len(r.centroids)).astype(np.float64)
+    of_groups = size @ groups.shares
+    if (of_groups @ lacking(groups.n, of_groups)).mean() < _BY_CHANCE * len(labels):
+        return TRUST
+    scores, topic = outcomes.scores, outcomes.dataset
+    t, m = len(outcomes.datasets), scores.shape[1]
+    fold = np.random.default_rng(seed).permuted(np.tile(np.arange(m) % _FOLDS, (t, 1)), axis=1)
+    weights = posterior(points, r.centroids, size, r.hyperparameters.beta)
+    agreement, strength = np.zeros((t, m)), np.zeros((t, m))
+    for f in range(_FOLDS):
+        hidden = (fold == f)[topic] & ~np.isnan(scores)
+        shown = replace(outcomes, scores=np.where(hidden, np.nan, scores))
+        groups = compared(r.asked.collect(points, labels, shown), r.centroids)
+        if not groups.n.any():
+            continue
+        found = Inference.of(groups.total, groups.n, groups.where, roughly=True)
+        inferred = sigmoid(found.logits)
+        typical = doubted(inferred, groups.n, of_groups, 0.0)
+        apart = weights @ (groups.shares @ (inferred - typical))
+        beyond = scores - weights @ (groups.shares @ typical)
+        apart, beyond = (np.where(hidden, a, 0.0) for a in (apart, beyond))
+        agreement += sums_of_cells(apart * beyond, topic, t)
+        strength += sums_of_cells(apart**2, topic, t)
+    if not strength.any():
+        return TRUST
+    share = agreement.sum() / strength.sum()
+    pairs = strength.sum() ** 2 / (strength**2).sum()
+    return float(np.clip((pairs * share + _WORTH * TRUST) / (pairs + _WORTH), 0.0, 1.0))

@@ -1,0 +1,72 @@
+"""How far what is inferred of a model where it was kept from is believed."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from avengers_core.artifact.estimation.asked import Asked
+from avengers_core.artifact.hyperparameters import Hyperparameters
+from avengers_core.artifact.moments import Moments
+from avengers_core.artifact.refinement import Refinement
+from avengers_core.artifact.statistics import Statistics
+from avengers_core.embedders.surface import SURFACE_FEATURES, Augment
+from avengers_core.fitting.trust import TRUST, choose_trust
+from avengers_core.records.outcomes import Outcomes
+
+TOPICS, MODELS, EACH = 12, 6, 60
+
+
+def trust(skills, known, topic=None):
+    """Of records of TOPICS topics, a cluster each, on which models score as is given."""
+    rng = np.random.default_rng(0)
+    dataset = np.repeat(np.arange(TOPICS), EACH)
+    vectors = np.eye(TOPICS)[dataset] + 0.01 * rng.normal(size=(len(dataset), TOPICS))
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    scores = (rng.random((len(dataset), MODELS)) < skills[dataset]).astype(float)
+    scores[~known[dataset]] = np.nan
+    none = np.full(scores.shape, np.nan)
+    names = tuple(f"topic {t}" for t in range(TOPICS))
+    if topic is not None:
+        dataset, names = np.zeros_like(dataset), (topic,)
+    outcomes = Outcomes(
+        [""] * len(dataset),
+        tuple("abcdef"),
+        names,
+        dataset,
+        scores,
+        none,
+        none,
+        none,
+        np.full(len(dataset), np.nan),
+    )
+    features = np.zeros((len(dataset), len(SURFACE_FEATURES)), dtype=np.float32)
+    augment = Augment.of(features, 0.2)
+    points = augment(vectors.astype(np.float32), features)
+    centroids = np.stack([points[t * EACH : (t + 1) * EACH].mean(axis=0) for t in range(TOPICS)])
+    empty = Statistics.zeros(TOPICS, MODELS, len(names)), Moments.zeros(points.shape[1], MODELS)
+    asked = Asked.of(points, outcomes, TOPICS)
+    r = Refinement(augment, centroids.astype(np.float32), *empty, Hyperparameters(), asked)
+    return choose_trust(vectors.astype(np.float32), features, outcomes, r, 0)
+
+
+HALF = np.random.default_rng(1).random((TOPICS, MODELS)) < 0.6
+LEVEL = np.linspace(0.3, 0.7, TOPICS)[:, None]
+
+
+def test_who_is_better_everywhere_is_believed_to_be_better_where_nobody_looked():
+    alike = LEVEL + np.linspace(-0.3, 0.3, MODELS)
+    apart = LEVEL + np.random.default_rng(2).permuted(
+        np.tile(np.linspace(-0.3, 0.3, MODELS), (TOPICS, 1)), axis=1
+    )
+    assert trust(alike, HALF) > 0.65 > TRUST > trust(apart, HALF)
+
+
+@pytest.mark.parametrize("known", [np.ones_like(HALF), HALF])
+def test_where_nothing_tells_it_is_what_is_usual(known):
+    alike = LEVEL + np.linspace(-0.3, 0.3, MODELS)
+    assert trust(alike, known, "all one") == TRUST
+
+
+def test_who_was_kept_from_nothing_tells_nothing():
+    assert trust(LEVEL + np.linspace(-0.3, 0.3, MODELS), np.ones_like(HALF)) == TRUST
