@@ -157,11 +157,11 @@ def test_an_empty_cluster_does_not_vote(make_records, embedder):
             {"n_clusters": 0},
             (ValueError, "n_clusters must be a whole number"),
         ),
-        (None, {"n_init": 0}, (ValueError, "at least 1")),
+        (None, {"n_init": 0}, (ValueError, r"n_init.*\b0\b")),
         (None, {"models": ["nobody"]}, (RecordError, r"no record has a score of \['nobody'\]")),
         (None, {"scorer": "best"}, (ValueError, "no scorer 'best'")),
         (None, {"scorer_options": {"top_k": 3}}, (ValueError, r"has no option \['top_k'\]")),
-        (None, {"input_prices": {"good": -1.0}}, (ValueError, "greater than or equal to 0")),
+        (None, {"input_prices": {"good": -1.0}}, (ValueError, r"input_prices.*\b0\b.*-1\.0")),
         (None, {"centroids": np.ones((2, 3))}, (ArtifactError, r"shape \(clusters, 8\), got")),
     ],
 )

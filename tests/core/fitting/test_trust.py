@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 from avengers_core.artifact.estimation.asked import Asked
-from avengers_core.artifact.hyperparameters import Hyperparameters
 from avengers_core.artifact.moments import Moments
-from avengers_core.artifact.refinement import Refinement
+from avengers_core.artifact.refinement import Hyperparameters, Refinement
 from avengers_core.artifact.statistics import Statistics
 from avengers_core.embedders.surface import SURFACE_FEATURES, Augment
 from avengers_core.fitting.trust import TRUST, choose_trust
