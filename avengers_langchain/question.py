@@ -34,6 +34,7 @@ from avengers_core.serving.question import (
     CONTEXT_VARIABLES,
     Request,
     RoutingText,
+    Said,
     conversation_named_in,
     is_observation,
     question_from_variables,
@@ -227,18 +228,18 @@ def read(
         variables: of the prompt template that they were made from, if any.
         routing_query: what the caller wants it to be routed on.
     """
-    human, earlier, opening = _human(messages, [_text_of(message) for message in messages])
+    said = _said(messages, [_text_of(message) for message in messages])
     answers = [message for message in reversed(messages) if isinstance(message, AIMessage)]
     measured = measure(messages)
     media: dict[str, Any] = dict.fromkeys(measured.media, True)
     return Request(
-        routed_on(_found(human, variables), routing_query),
+        routed_on(_found(said.question, variables), routing_query),
         measured.tokens,
         (Needs(**media, tokens=measured.tokens),),
-        earlier=earlier,
+        earlier=said.earlier,
         keeps=_loop_of(messages) if answers else None,
         answered_by=next(filter(None, map(writer_of, answers)), None),
-        opening=opening,
+        opening=said.opening,
         conversation=_conversation_of(answers),
         cached_tokens=measured.read_by,
     )
@@ -265,28 +266,23 @@ def _found(human: str, variables: Mapping[str, Any]) -> RoutingText:
     return RoutingText(bare, "message" if bare is human else "template")
 
 
-def _human(
-    messages: Sequence[BaseMessage], texts: Sequence[str]
-) -> tuple[str, tuple[str, ...], str]:
-    """What the human said last, what was answered before that, oldest first, and what was first.
+def _said(messages: Sequence[BaseMessage], texts: Sequence[str]) -> Said:
+    """What the human said.
 
     An agent speaks in the human's role too: what a tool saw does not count, and a summary of what
     was said before only as that.
     """
-    said: list[tuple[int, str]] = []  # with how many answers there were before
+    turns: list[tuple[int, str]] = []
     answers = 0
     for message, text in zip(messages, texts, strict=True):
         if isinstance(message, AIMessage):
             answers += 1
         elif isinstance(message, HumanMessage) and text.strip() and not is_observation(text):
             summary = message.additional_kwargs.get("lc_source") == "summarization"
-            said.append((_SUMMARY if summary else answers, text))
-    while said and said[-1][0] == _SUMMARY:
-        said.pop()
-    if not said:
-        return "", (), ""
-    newest, question = said[-1]
-    return question, tuple(text for before, text in said if before < newest), said[0][1]
+            turns.append((_SUMMARY if summary else answers, text))
+    while turns and turns[-1][0] == _SUMMARY:
+        turns.pop()
+    return Said.of(turns)
 
 
 _SUMMARY = -1  # answered before any of the messages that are left
@@ -295,7 +291,7 @@ _SUMMARY = -1  # answered before any of the messages that are left
 def _asked(messages: Sequence[BaseMessage]) -> str:
     """What a human asks last; of messages that are all the system's, what the last one says."""
     texts = [_text_of(message) for message in messages]
-    return _human(messages, texts)[0] or (texts[-1] if texts else "")
+    return _said(messages, texts).question or (texts[-1] if texts else "")
 
 
 def _text_of(message: BaseMessage) -> str:

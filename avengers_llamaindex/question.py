@@ -35,6 +35,7 @@ from avengers_core.serving.question import (
     CONTEXT_VARIABLES,
     Request,
     RoutingText,
+    Said,
     conversation_named_in,
     is_observation,
     question_from_variables,
@@ -98,7 +99,7 @@ class Prompt(Request):
 def from_text(prompt: str) -> Prompt:
     """A call with a bare prompt."""
     question = RoutingText(prompt, "prompt")
-    return _request(question, prompt, opening=prompt, conversation=_conversation_of(()))
+    return _request(question, prompt, opening=prompt, **_told_by_answers(()))
 
 
 def from_messages(messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> Prompt:
@@ -144,29 +145,29 @@ def from_template(
     ways = (Needs(),) if output_cls is None else _CLASS
     # A conversation, where somebody put one into it.
     history = prompt.message_templates if isinstance(prompt, ChatPromptTemplate) else []
-    _, earlier, opening = _human(history)
+    said = _said(history)
     return _request(
         question,
         "\n".join(parts),
         tuple(way.along_with(media, 0) for way in ways),
         sum(part.media_tokens for part in each),
-        earlier=earlier if question.text.strip() else (),
-        opening=opening if earlier else question.text,
+        earlier=said.earlier if question.text.strip() else (),
+        opening=said.opening if said.earlier else question.text,
         **_told_by_answers(history),
     )
 
 
 def _conversation(messages: Sequence[ChatMessage], tools: Sequence[str], needs: Needs) -> Prompt:
     each = [measure(message) for message in messages]
-    question, earlier, opening = _human(messages)
+    said = _said(messages)
     return _request(
-        RoutingText(question, "message"),
+        RoutingText(said.question, "message"),
         # What the tools' schemas say is part of the prompt.
         "\n".join([*(part.text for part in each), *tools]),
         (needs.along_with(_media_needs(each), 0),),
         sum(part.media_tokens for part in each),
-        earlier=earlier,
-        opening=opening,
+        earlier=said.earlier,
+        opening=said.opening,
         cached_tokens=_read_by(messages, each),
         **_told_by_answers(messages),
     )
@@ -200,27 +201,15 @@ def _loop_of(messages: Sequence[ChatMessage]) -> str | None:
     return None
 
 
-def _told_by_answers(messages: Sequence[ChatMessage]) -> dict[str, str | None]:
+def _told_by_answers(messages: Sequence[ChatMessage]) -> dict[str, Any]:
+    """What answers say of a call; of its conversation the caller's tags count before."""
+    answers = [m for m in reversed(messages) if m.role in ANSWERS]
+    tagged = conversation_named_in(active_instrument_tags.get())
     return {
-        "keeps": _loop_of(messages),
-        "answered_by": _answered_by(messages),
-        "conversation": _conversation_of(messages),
+        "keeps": _loop_of(messages) if answers else None,
+        "answered_by": next(filter(None, map(writer_of, answers)), None),
+        "conversation": tagged or next(filter(None, map(conversation_of, answers)), None),
     }
-
-
-def _conversation_of(messages: Sequence[ChatMessage]) -> str | None:
-    """Which conversation a call belongs to: what the caller's tags say counts, then an earlier
-    answer."""
-    if (named := conversation_named_in(active_instrument_tags.get())) is not None:
-        return named
-    answers = (m for m in reversed(messages) if m.role in ANSWERS)
-    return next((named for m in answers if (named := conversation_of(m)) is not None), None)
-
-
-def _answered_by(messages: Sequence[ChatMessage]) -> str | None:
-    """Who gave the last answer that says who gave it."""
-    answers = (m for m in reversed(messages) if m.role in ANSWERS)
-    return next((writer for m in answers if (writer := writer_of(m)) is not None), None)
 
 
 def _request(
@@ -289,7 +278,7 @@ def _worded(prompt: BasePromptTemplate, variables: Mapping[str, Any], documents:
     computed = dict.fromkeys(prompt.function_mappings or {}, "")
     plain = prompt.model_copy(update={"function_mappings": None})
     try:
-        return _human(plain.format_messages(**{**computed, **variables, **empty}))[0]
+        return _said(plain.format_messages(**{**computed, **variables, **empty})).question
     except Exception:  # a template may do with its variables whatever it likes
         told = (value for name, value in variables.items() if name not in documents)
         return "\n".join(value for value in told if isinstance(value, str))
@@ -299,10 +288,9 @@ def _empty(value: Any) -> Any:
     return type(value)() if isinstance(value, str | list | tuple | dict) else ""
 
 
-def _human(messages: Iterable[ChatMessage]) -> tuple[str, tuple[str, ...], str]:
-    """What the human said last, what was answered before that, oldest first, and what was first;
-    not what an agent puts in the human's name."""
-    said: list[tuple[int, str]] = []  # with how many answers there were before
+def _said(messages: Iterable[ChatMessage]) -> Said:
+    """What the human said; not what an agent puts in the human's name."""
+    turns: list[tuple[int, str]] = []
     answers = 0
     for message in messages:
         if message.role in ANSWERS:
@@ -312,12 +300,9 @@ def _human(messages: Iterable[ChatMessage]) -> tuple[str, tuple[str, ...], str]:
             quoted = text.startswith(_CONVERSATION)
             for turn in _quoted(text) if quoted else [text]:
                 if turn.strip() and not _is_result(turn):
-                    said.append((answers, turn))
+                    turns.append((answers, turn))
                 answers += quoted
-    if not said:
-        return "", (), ""
-    newest, question = said[-1]
-    return question, tuple(text for before, text in said if before < newest), said[0][1]
+    return Said.of(turns)
 
 
 def _quoted(conversation: str) -> list[str]:

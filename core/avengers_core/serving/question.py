@@ -16,7 +16,7 @@ The order of precedence, shared by the plugins:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
@@ -75,6 +75,29 @@ class RoutingText(NamedTuple):
 
     text: str
     source: str
+
+
+class Said(NamedTuple):
+    """What the human said in a conversation.
+
+    Attributes:
+        question: last; blank if nothing.
+        earlier: what was answered before that, oldest first.
+        opening: first.
+    """
+
+    question: str = ""
+    earlier: tuple[str, ...] = ()
+    opening: str = ""
+
+    @classmethod
+    def of(cls, turns: Sequence[tuple[int, str]]) -> Said:
+        """From all that was said, each with how many answers there were before."""
+        if not turns:
+            return cls()
+        newest, question = turns[-1]
+        earlier = tuple(text for before, text in turns if before < newest)
+        return cls(question, earlier, turns[0][1])
 
 
 @dataclass(frozen=True)
