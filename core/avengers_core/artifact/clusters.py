@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -139,6 +140,14 @@ def sums_of_cells(values: npt.NDArray[Any], labels: npt.NDArray[np.int64], k: in
     """(k, M) sums of (n, M) values over the rows of each cluster."""
     columns = [np.bincount(labels, weights=column, minlength=k) for column in values.T]
     return np.stack(columns, axis=1)
+
+
+def select(
+    values: Floats, columns: Sequence[int | None], absent: npt.ArrayLike = 0.0
+) -> npt.NDArray[Any]:
+    """(..., n) columns of (..., M) values, in that order; None gives what is absent."""
+    index = np.array([-1 if c is None else c for c in columns], dtype=np.int64)
+    return np.where(index >= 0, values[..., index], absent)
 
 
 def ratio(total: Floats, n: Floats, empty: float = 0.0) -> Floats:

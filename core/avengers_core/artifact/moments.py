@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from avengers_core.artifact.clusters import select
+
 if TYPE_CHECKING:
     from avengers_core.records.record import Missing
 
@@ -128,13 +130,10 @@ class Moments:
 
     def select_models(self, columns: Sequence[int | None], missing: Missing = "skip") -> Moments:
         """As :meth:`avengers_core.artifact.statistics.Statistics.select_models`."""
-        index = np.array([-1 if c is None else c for c in columns], dtype=np.int64)
-        taken = {
-            name: np.where(index >= 0, getattr(self, name)[..., index], 0.0) for name in _PER_MODEL
-        }
+        taken = {name: select(getattr(self, name), columns) for name in _PER_MODEL}
         if missing == "zero":
-            taken["n"] = np.where(index >= 0, taken["n"], self.count)
-            taken["seen"] = np.where(index >= 0, taken["seen"], self.vector[:, None])
+            taken["n"] = select(self.n, columns, self.count)
+            taken["seen"] = select(self.seen, columns, self.vector[:, None])
         return replace(self, **taken)
 
     def without_records(self) -> Moments:

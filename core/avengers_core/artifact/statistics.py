@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from avengers_core.artifact.clusters import ratio
+from avengers_core.artifact.clusters import ratio, select
 from avengers_core.common.lazy import cached_property
 from avengers_core.embedders.tokens import n_bytes
 
@@ -240,21 +240,15 @@ class Statistics:
             columns: indices into the M models.
             missing: what such a model has scored: nothing, or (``"zero"``) 0 on every record.
         """
-        index = np.array([-1 if c is None else c for c in columns], dtype=np.int64)
-
-        def take(a: Floats) -> Floats:
-            return np.where(index >= 0, a[:, index], 0.0)
-
-        taken = {f: take(getattr(self, f)) for f in _PER_MODEL}
+        taken = {f: select(getattr(self, f), columns) for f in _PER_MODEL}
         if missing == "zero":
             for name in ("n", "squares"):
-                taken[name] = np.where(index >= 0, taken[name], self.size[:, None])
+                taken[name] = select(getattr(self, name), columns, self.size[:, None])
         return replace(self, **taken)
 
     def select_datasets(self, columns: Sequence[int | None]) -> Statistics:
         """The topic columns asked for, in that order; None gives a column of zeros."""
-        index = np.array([-1 if c is None else c for c in columns], dtype=np.int64)
-        return replace(self, topics=np.where(index >= 0, self.topics[:, index], 0.0))
+        return replace(self, topics=select(self.topics, columns))
 
     def check(self, k: int, m: int, d: int) -> str | None:
         """What is wrong with the arrays, or None: shapes, NaN, negative, scores above 1."""

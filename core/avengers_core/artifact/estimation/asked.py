@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from avengers_core.artifact.clusters import ratio, sums_of_cells
+from avengers_core.artifact.clusters import ratio, select, sums_of_cells
 from avengers_core.artifact.statistics import Statistics, check_arrays, out_of_range
 from avengers_core.records.names import fault_of_name
 
@@ -142,13 +142,11 @@ class Asked:
 
     def select_models(self, columns: Sequence[int | None], missing: Missing = "skip") -> Asked:
         """As :meth:`avengers_core.artifact.statistics.Statistics.select_models`."""
-        index = np.array([-1 if c is None else c for c in columns], dtype=np.int64)
         absent: dict[str, Floats] = dict.fromkeys(_PER_MODEL, np.zeros(1))
         if missing == "zero":
             absent |= {"n": self.size[..., None], "easier": self.easy[..., None]}
         taken: dict[str, Any] = {
-            name: np.where(index >= 0, getattr(self, name)[..., index], absent[name])
-            for name in _PER_MODEL
+            name: select(getattr(self, name), columns, absent[name]) for name in _PER_MODEL
         }
         return replace(self, **taken)
 
