@@ -61,7 +61,9 @@ TOPICS = {
     "mmlupro": "exam questions",
     "tau2": "customer service",
 }
-SPLITS = 3
+SPLITS = 6
+# How often models' scores are exchanged, question by question, to see what chance makes of them.
+EXCHANGES = 200
 NOTE = (
     "Scores: public results of single questions (software issues, facts, everyday prompts, tricky "
     "questions); on mathematics, science, law and programming of four models only, as published "
@@ -218,24 +220,38 @@ def measure(measured: Records, published: Records, prices: Mapping[str, Price]) 
         for name in dict.fromkeys(r.dataset.split("/")[0] for r in test):
             of_set = [r for r in test if r.dataset.split("/")[0] == name]
             rows[name].append(compared(router, of_set))
-    print(f"alpha 1, held out, mean of {SPLITS} splits: router, best single, random, promised")
+    print(f"alpha 1, held out, mean of {SPLITS} splits")
+    print("set: router, best single, best if all were alike, random, promised; router less random")
     for name, values in rows.items():
         mean = np.mean(values, axis=0)
-        print(f"{name:12s}", *(f"{value:.3f}" for value in mean))
+        print(f"{name:12s}", *(f"{value:.3f}" for value in mean[:-1]), f"± {mean[-1]:.3f}")
 
 
-def compared(router: Router, records: list[Record]) -> tuple[float, float, float, float]:
-    """Scores of the router at alpha 1, of the best single model, at random; and as promised."""
+def compared(router: Router, records: list[Record]) -> tuple[float, ...]:
+    """Scores at alpha 1, and the standard error of the router's beside a random pick's.
+
+    Returns:
+        Of the router; of the best single model in hindsight, and of what that would be if models
+        differed by chance alone; at random; as promised; the standard error.
+    """
     models = sorted({m for r in records for m, score in r.scores.items() if score is not None})
     scores = np.array([[r.scores.get(m, np.nan) for m in models] for r in records], dtype=float)
     decisions = router.route_batch([r.query for r in records], alpha=1, models=models)
     picked = scores[np.arange(len(records)), [models.index(d.model) for d in decisions]]
     known = ~np.isnan(picked)
     scores, picked = scores[known], picked[known]
-    single = np.nanmean(scores, axis=0)[np.isnan(scores).mean(axis=0) < 0.1]
-    promised = np.mean([d.expected_score for d in decisions])
-    at_random = np.nanmean(np.nanmean(scores, axis=1))
-    return float(picked.mean()), float(single.max()), float(at_random), float(promised)
+    single = scores[:, np.isnan(scores).mean(axis=0) < 0.1]
+    rng = np.random.default_rng(0)
+    alike = [np.nanmean(rng.permuted(single, axis=1), axis=0).max() for _ in range(EXCHANGES)]
+    at_random = np.nanmean(scores, axis=1)
+    return (
+        float(picked.mean()),
+        float(np.nanmean(single, axis=0).max()),
+        float(np.mean(alike)),
+        float(at_random.mean()),
+        float(np.mean([d.expected_score for d in decisions])),
+        float((picked - at_random).std() / len(picked) ** 0.5),
+    )
 
 
 if __name__ == "__main__":
