@@ -12,6 +12,7 @@ from llama_index.core.base.llms.types import ChatMessage
 from stub_server import StubServer
 
 from avengers_core import Router
+from avengers_core.errors import ContentRefusedError
 from avengers_langchain import AvengersChatModel
 from avengers_llamaindex import AvengersLLM
 
@@ -98,6 +99,28 @@ async def test_an_answer_that_is_none(llm: Any, server: StubServer, answer: str)
 async def test_a_stream_without_a_word(llm: Any, server: StubServer, answer: str) -> None:
     server.fail(HARD, body=STREAMED[answer], kind=EVENTS)
     await made_good(llm, server, streamed)
+
+
+_WITHHELD = '"index": 0, "finish_reason": "content_filter", '
+
+
+@pytest.mark.parametrize("ask", [whole, streamed])
+async def test_an_answer_that_is_withheld_is_a_refusal(
+    llm: Any, server: StubServer, ask: Callable[[Any, bool], Awaitable[str]]
+) -> None:
+    if ask is whole:
+        message = '"message": {"role": "assistant", "content": ""}'
+        server.fail(HARD, body=f'{{"choices": [{{{_WITHHELD}{message}}}]}}')
+    else:
+        last = f'data: {_START}"choices": [{{{_WITHHELD}"delta": {{}}}}]}}'
+        server.fail(HARD, body=f"{_ROLE}\n\n{last}\n\ndata: [DONE]\n\n", kind=EVENTS)
+    for blocking in (True, False):
+        with pytest.raises(ContentRefusedError, match="content_filter"):
+            await ask(llm, blocking)
+    assert server.asked == [HARD, HARD]
+    unconcerned = llm.model_copy(update={"on_refusal": "next"})
+    assert await ask(unconcerned, True) == f"{SPARE} says: {QUESTION}"
+    assert llm.pool.health.available(HARD)
 
 
 async def test_what_all_say_is_taken_for_an_answer(llm: Any, server: StubServer) -> None:

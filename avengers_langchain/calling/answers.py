@@ -92,6 +92,12 @@ class ChatAnswering(Answering):
         after_tools = isinstance(self._asked.call.messages[-1], ToolMessage)
         return after_tools or _says_anything(result.generations[0].message)
 
+    def told(self, answer: Any) -> Any:
+        whole = isinstance(answer, ChatResult)
+        said = answer.generations[0] if whole else answer
+        output = answer.llm_output if whole else None
+        return {**(output or {}), **(said.generation_info or {}), **said.message.response_metadata}
+
     def spent(self, answer: ChatResult | ChatGenerationChunk) -> Tokens | None:
         said = answer if isinstance(answer, ChatGenerationChunk) else answer.generations[0]
         return tokens_of(said.message)

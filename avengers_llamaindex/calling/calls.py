@@ -128,6 +128,9 @@ class LLMAnswering(Answering):
             return True  # after the results of tools a model may well have nothing to add
         return _says_anything(answer)
 
+    def told(self, answer: Any) -> Any:
+        return getattr(answer, "raw", None)
+
     def spent(self, answer: Any) -> Tokens | None:
         return self._count.tokens if self._count is not None else tokens_of(answer)
 

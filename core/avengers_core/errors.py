@@ -13,6 +13,7 @@
     ├── BackendConfigError                   no backend can be built from what is configured
     ├── AllBackendsFailedError               every candidate of a decision failed
     ├── EmptyResponseError                   a backend said nothing; the next one is asked
+    ├── ContentRefusedError                  a backend withheld its answer for what it says
     ├── QuestionError (ValueError)            a decision model is not asked for a model
     └── OptionalDependencyError (ImportError)  an extra is not installed
 """
@@ -81,6 +82,21 @@ class EmptyResponseError(AvengersError):
 
     def __init__(self) -> None:
         super().__init__("the answer ended before its first word")
+
+
+class ContentRefusedError(AvengersError):
+    """A backend withheld its answer for what it, or the question, says.
+
+    Args:
+        reason: what the provider calls it.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"no answer, because of a content filter: {reason}")
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[type[ContentRefusedError], tuple[str]]:
+        return type(self), (self.reason,)
 
 
 class QuestionError(AvengersError, ValueError):

@@ -23,11 +23,12 @@ from contextlib import contextmanager
 from inspect import isawaitable
 from typing import Any, Protocol
 
-from avengers_core.errors import EmptyResponseError
+from avengers_core.errors import AvengersError, ContentRefusedError, EmptyResponseError
 from avengers_core.routing.decision import RoutingDecision
 from avengers_core.serving.backends.pool import Pool
 from avengers_core.serving.plan import Plan
 from avengers_core.serving.resilience.failover import Attempt, Failover
+from avengers_core.serving.resilience.withheld import refusal_in
 from avengers_core.serving.watching.outcome import Outcome, Tokens
 
 logger = logging.getLogger(__name__)
@@ -115,6 +116,10 @@ class Answering(ABC):
         """Whether an answer says anything; what says nothing is only taken if nobody says more."""
         return True
 
+    def told(self, answer: Any) -> Any:
+        """What the provider said of an answer or a chunk: why it ended."""
+        return None
+
     def spent(self, answer: Any) -> Tokens | None:
         """The tokens of an answer or a chunk, if it says anything of them."""
         return None
@@ -172,8 +177,13 @@ class Answering(ABC):
     def _there(self, answer: Any, attempt: Attempt) -> Any:
         if not self.is_answer(answer):
             self._wordless = self._wordless or (answer, attempt.model)
-            raise EmptyResponseError
+            raise self._nothing([answer])
         return answer
+
+    def _nothing(self, said: Iterable[Any]) -> AvengersError:
+        """What it means that an answer, or the chunks of a stream, have no word in them."""
+        reason = next(filter(None, map(refusal_in, map(self.told, said))), None)
+        return EmptyResponseError() if reason is None else ContentRefusedError(reason)
 
     def _last_resort(self) -> Any:
         if self._wordless is None:
@@ -218,7 +228,7 @@ class Answering(ABC):
             held.append(chunk)
             if self.begins(chunk):
                 return held
-        raise EmptyResponseError
+        raise self._nothing(held)
 
     async def _aheld(self, chunks: AsyncIterator[Any]) -> list[Any]:
         held = []
@@ -231,7 +241,7 @@ class Answering(ABC):
             if isinstance(chunks, AsyncGenerator):
                 await chunks.aclose()
             raise
-        raise EmptyResponseError
+        raise self._nothing(held)
 
     # Whoever stops reading early must not leave the backend's connection open; and a stream that
     # breaks is remembered against its backend.

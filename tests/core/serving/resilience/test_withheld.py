@@ -1,0 +1,39 @@
+"""Why an answer was withheld, in the words of each provider."""
+
+from __future__ import annotations
+
+from enum import Enum
+from types import SimpleNamespace
+
+import pytest
+
+from avengers_core.serving.resilience.withheld import refusal_in
+
+
+class Reason(Enum):
+    SAFETY = "SAFETY"
+    STOP = "STOP"
+
+
+@pytest.mark.parametrize(
+    ("told", "reason"),
+    [
+        ({"finish_reason": "content_filter"}, "content_filter"),
+        ({"stop_reason": "refusal"}, "refusal"),
+        ({"finish_reason": Reason.SAFETY}, "safety"),
+        ({"prompt_feedback": {"block_reason": "PROHIBITED_CONTENT"}}, "prohibited_content"),
+        ({"candidates": [{"finish_reason": "BLOCKLIST"}]}, "blocklist"),
+        (
+            SimpleNamespace(
+                choices=[SimpleNamespace(finish_reason="stop", message={"refusal": "I cannot."})]
+            ),
+            "refusal",
+        ),
+        (SimpleNamespace(choices=[SimpleNamespace(finish_reason="stop")]), None),
+        ({"finish_reason": Reason.STOP, "prompt_feedback": None, "choices": None}, None),
+        (None, None),
+        ("text", None),
+    ],
+)
+def test_reasons(told, reason):
+    assert refusal_in(told) == reason
