@@ -49,7 +49,8 @@ _CLASS_KINDS: dict[str, tuple[str, ...]] = {
 _REQUEST_KINDS = {
     "quota": re.compile(r"credit balance|insufficient[ _]quota|exceeded your current quota", re.I),
     "content": re.compile(
-        r"moderation|flagged|content[ _-]?(policy|filter|management)|responsibleai|safety system",
+        r"moderation|flagged|content[ _-]?(policy|filter|management)|responsibleai|safety system"
+        r"|terminated early: (safety|blocklist|prohibited_content|spii)",
         re.I,
     ),
     "too_long": re.compile(

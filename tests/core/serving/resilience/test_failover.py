@@ -10,7 +10,7 @@ import httpx
 import openai
 import pytest
 
-from avengers_core.errors import AllBackendsFailedError, EmptyResponseError
+from avengers_core.errors import AllBackendsFailedError, ContentRefusedError, EmptyResponseError
 from avengers_core.redaction import describe
 from avengers_core.routing.decision import Candidate, RoutingDecision
 from avengers_core.serving.resilience.failover import Failover
@@ -86,6 +86,8 @@ def test_another_model_may_do_better(error: Exception, kind: str) -> None:
         (NotImplementedError("tools"), "refused"),
         (TypeError("got an unexpected keyword argument 'x'"), "refused"),
         (type("ContextOverflowError", (Exception,), {})("no"), "too_long"),
+        (ContentRefusedError("safety"), "content"),
+        (RuntimeError("Response was terminated early: SAFETY"), "content"),
     ],
 )
 def test_what_is_refused(error: Exception, kind: str) -> None:
