@@ -32,10 +32,10 @@ python_use_unqualified_type_names = True
 nitpick_ignore_regex = [
     (r"py:class", r"(np|npt)\.\w+|\w+\.Annotated|_\w+|TypeAliasForwardRef"),
     (r"py:class", r"AllowInfNan|FieldInfo|NoneType|PydanticUndefined|StrictInt|Figure|Path"),
-    (r"py:class", r"G[et]|Le"),
+    (r"py:class", r"G[et]|Le|[\d.]+"),
     (
         r"py:class",
-        r"Ask|Average|Basis|CallSource|HalfLife|EmbedderSpec|Engine|Grade|Missing|OnEmpty|Outcomes|Prices|Source",
+        r"Ask|Average|Basis|CallSource|HalfLife|EmbedderSpec|Engine|Grade|Inference|Missing|OnEmpty|Outcomes|Prices|Source",
     ),
     (r"py:.*", r".*(Annotated|Literal)\[.*|(dict|tuple)\[str"),
     (r"py:class", r"\(?[nd]( \+ 11)?\)?|float32"),
