@@ -390,7 +390,8 @@ def test_nor_where_answers_are_collected_and_judged(
         default_query=at["query"],
         max_retries=0,
     )
-    collected = collect(["hello"], {"m": model}, "exact")
+    questions = [{"query": "a", "reference": "b"}]
+    collected = collect(questions, {"m": model}, "exact")
     assert collected.failures
     absent(secret, str(collected.failures), lines.text)
     ask = endpoint_asker(find_endpoint(at["url"], SecretStr(at["key"]), {}), "m", {})
@@ -398,7 +399,7 @@ def test_nor_where_answers_are_collected_and_judged(
     if place not in ("header", "parameter"):  # which no endpoint is given
         graders.append(judge(ask))
     for grader in graders:
-        collected = collect([{"query": "a", "reference": "b"}], {"m": lambda _: "b"}, grader)
+        collected = collect(questions, {"m": lambda _: "b"}, grader)
         assert collected.failures
         absent(secret, str(collected.failures), lines.text)
 
