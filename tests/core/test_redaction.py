@@ -371,7 +371,7 @@ HOLD_KEYS = """
     api_key apiKey API-Key OPENAI_API_KEY openai_api_key x-goog-api-key aws_access_key_id
     aws_secret_access_key subscription-key x-functions-key key private_key token hf_token
     accessToken authtoken x-amz-security-token sig X-Amz-Signature password passwd db.password
-    client_secret
+    client_secret auth bearer
     Authorization Proxy-Authorization Cookie credentials
 """
 DO_NOT = """

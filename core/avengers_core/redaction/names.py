@@ -9,7 +9,7 @@ _KEYS = re.compile(
     r"(?:access|api|auth|private|secret|subscription|functions)_?key"
     r"|authorization|cookie|credential|passphrase|passw(?:or)?d|secret|signature"
 )
-_KEY_WORDS = frozenset({"jwt", "pwd", "sig"})
+_KEY_WORDS = frozenset({"auth", "bearer", "jwt", "pwd", "sig"})
 # Tokens of a tokenizer or of a list in pages, and keys of a mapping, are no secrets.
 _OF_TOKENIZERS = frozenset(
     ["bos", "cls", "eos", "mask", "next", "pad", "page", "sep", "special", "start", "stop", "unk"],

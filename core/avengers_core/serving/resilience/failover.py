@@ -228,7 +228,9 @@ class Failover:
             return False
         if len(self._refusals) < 2:
             return True
-        raise self._refused()
+        first = self._refused()
+        first.__suppress_context__ = True  # the second may show what cannot be masked
+        raise first
 
     def _refused(self) -> Exception:
         """The first of the refusals; it names all who refused."""

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import traceback
 from collections.abc import Mapping
 from email.utils import formatdate
 from types import SimpleNamespace
@@ -194,6 +195,23 @@ def test_a_refusal_among_failures_is_one_of_them() -> None:
         call(failover, {"a": status_error(400), "b": TimeoutError("late")})
     assert isinstance(caught.value.__cause__, TimeoutError)
     assert [t.kind for t in caught.value.tried] == ["bad_request", "timeout"]
+
+
+def test_a_second_refusal_that_cannot_be_masked_is_not_shown(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("STUB_API_KEY", "the-marker-key")
+
+    class StubbornError(ValueError):
+        def __str__(self) -> str:
+            return "refused the-marker-key"
+
+    with pytest.raises(AllBackendsFailedError) as caught:
+        call(
+            Failover(decision("a", "b"), BackendHealth()),
+            {"a": StubbornError(), "b": StubbornError()},
+        )
+    assert "marker" not in "".join(traceback.format_exception(caught.value))
 
 
 def test_the_only_ones_refusal_is_raised() -> None:
