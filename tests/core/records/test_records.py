@@ -311,8 +311,8 @@ def test_excluded_models():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"train_ratio": 1}, "between 0 and 1"),
-        ({"train_ratio": 0}, "between 0 and 1"),
+        ({"train_ratio": 1}, r"train_ratio.*\b1$"),
+        ({"train_ratio": 0}, r"train_ratio.*\b0$"),
         ({"dataset_exclusion_mode": "medium"}, "soft"),
         ({"excluded_models": ["zzz"]}, r"\['zzz'\]; there are \['a', 'b'\]"),
         ({"excluded_datasets": ["zzz"]}, r"no record has the dataset \['zzz'\]"),

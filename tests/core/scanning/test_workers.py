@@ -73,7 +73,7 @@ def test_worker_processes_end_with_their_parent(folder, tmp_path, sent):
     marks = [tmp_path / f"{number}.pid" for number in range(2)]
     eventually(lambda: all(mark.exists() and mark.read_text() for mark in marks))
     parent.send_signal(sent)
-    _, said = parent.communicate(timeout=30)
+    _, said = parent.communicate(timeout=120)
     pids = [int(mark.read_text()) for mark in marks]
     eventually(lambda: not any(map(psutil.pid_exists, pids)))
     assert said.count(b"Traceback") == (sent == signal.SIGINT)  # the parent's own
