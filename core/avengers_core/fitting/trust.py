@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -57,6 +58,8 @@ def choose_trust(
     scores, topic = outcomes.scores, outcomes.dataset
     t, m = len(outcomes.datasets), scores.shape[1]
     fold = np.random.default_rng(seed).permuted(np.tile(np.arange(m) % _FOLDS, (t, 1)), axis=1)
+    # By name, so that the order in which records name them does not matter.
+    fold = fold[np.ix_(_ranks(outcomes.datasets), _ranks(outcomes.models))]
     weights = posterior(points, r.centroids, size, r.hyperparameters.beta)
     agreement, strength = np.zeros((t, m)), np.zeros((t, m))
     for f in range(_FOLDS):
@@ -78,3 +81,8 @@ def choose_trust(
     share = agreement.sum() / strength.sum()
     pairs = strength.sum() ** 2 / (strength**2).sum()
     return float(np.clip((pairs * share + _WORTH * TRUST) / (pairs + _WORTH), 0.0, 1.0))
+
+
+def _ranks(names: Sequence[str]) -> npt.NDArray[np.intp]:
+    """The place of each name among all, in alphabetical order."""
+    return np.argsort(np.argsort(np.array(names)))

@@ -16,7 +16,7 @@ from avengers_core.records.outcomes import Outcomes
 TOPICS, MODELS, EACH = 12, 6, 60
 
 
-def trust(skills, known, topic=None):
+def trust(skills, known, topic=None, order=range(MODELS)):
     """Of records of TOPICS topics, a cluster each, on which models score as is given."""
     rng = np.random.default_rng(0)
     dataset = np.repeat(np.arange(TOPICS), EACH)
@@ -28,9 +28,10 @@ def trust(skills, known, topic=None):
     names = tuple(f"topic {t}" for t in range(TOPICS))
     if topic is not None:
         dataset, names = np.zeros_like(dataset), (topic,)
+    scores = scores[:, order]
     outcomes = Outcomes(
         [""] * len(dataset),
-        tuple("abcdef"),
+        tuple("abcdef"[i] for i in order),
         names,
         dataset,
         scores,
@@ -69,3 +70,8 @@ def test_where_nothing_tells_it_is_what_is_usual(known):
 
 def test_who_was_kept_from_nothing_tells_nothing():
     assert trust(LEVEL + np.linspace(-0.3, 0.3, MODELS), np.ones_like(HALF)) == TRUST
+
+
+def test_the_order_of_models_does_not_matter():
+    alike = LEVEL + np.linspace(-0.3, 0.3, MODELS)
+    assert trust(alike, HALF, order=[3, 0, 5, 1, 4, 2]) == pytest.approx(trust(alike, HALF))
