@@ -2,6 +2,8 @@
 # make check   lint, format, types                        make bench   speed, as ratios to the floor
 # make docs    the pages of docs/ and the API as a site in docs/_build
 # make fuzz    240,000 cases of damaged input (with FUZZ=1: 12,000)
+# make matrix  histories of every kind of backend, read by every other in every mode (make test:
+#              in one of the modes)
 # make lowest  all tests, or those in TESTS, with the lowest versions that pyproject.toml allows
 #              (OLDEST=python3.10)
 # make newest  the same with the newest versions, on another Python (NEWEST=python3.13)
@@ -13,7 +15,7 @@ NEWEST ?= $(PYTHON)
 # The tests start this package in many processes, which need not compile it each.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test fuzz lowest newest check docs bench wheel clean
+.PHONY: demo test fuzz matrix lowest newest check docs bench wheel clean
 
 demo: $(VENV)/installed
 	$(BIN)/python examples/demo.py
@@ -30,6 +32,10 @@ check: $(VENV)/installed
 fuzz: export FUZZ ?= 20
 fuzz: $(VENV)/installed
 	$(BIN)/python -m pytest -n auto -q -m fuzz tests/fuzz
+
+matrix: export MATRIX := full
+matrix: $(VENV)/installed
+	$(BIN)/python -m pytest -n auto -q -k "read_by_all or gone_on_with_by_all" tests/providers
 
 # Copied, not linked: newer releases of nltk refuse to read files that have two names.
 lowest: RESOLUTION := lowest-direct

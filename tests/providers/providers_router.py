@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
+
 from keyword_router import keyword_embedder
 
 from avengers_core import Router, fit
+
+# Whether any two kinds of backend meet in every mode, and not in one that they have in common.
+ALL_PAIRS = os.environ.get("MATRIX") == "full"
 
 
 def router_of(models: list[str]) -> Router:
