@@ -197,6 +197,12 @@ def test_topics_that_are_not_told_apart_are_one():
     np.testing.assert_array_equal(found.size, [[2, 4]])
 
 
+def test_where_no_topic_has_records_nothing_is_expected():
+    none, no_model = np.zeros((6, 2)), np.zeros((6, 2, 3))
+    asked = Asked(np.zeros(6), ("easy",), none, none, no_model, no_model, no_model)
+    assert not beliefs(seen_by(np.ones((6, 3), dtype=bool)), CENTROIDS, asked).scores.any()
+
+
 def test_who_was_asked_the_easy_topic_of_a_cluster_is_no_better_for_it():
     # Two topics in each cluster, one easy, one hard; the models are alike, and both know both, but
     # the second was asked of the easy one mostly.

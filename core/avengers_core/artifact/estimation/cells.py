@@ -110,6 +110,8 @@ def beliefs(
     if not s.n.any():
         return Beliefs(np.zeros_like(s.n))
     groups = _groups(s, centroids, asked, by_topic)
+    if not groups.n.any():  # of sums that do not fit each other
+        return Beliefs(np.zeros_like(s.n))
     sums = (s.n, s.score, s.topics) if asked is None else asked.sums()
     source = fingerprint(centroids, *sums, np.array([by_topic]))
     if known is None or known.source != source or known.logits.shape != groups.n.shape:
