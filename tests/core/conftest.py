@@ -141,6 +141,8 @@ def decisions():
     """Reads back what a job of routing wrote."""
 
     def read(written):
-        return [json.loads(line) for file in written.files for line in file.open()]
+        return [
+            json.loads(line) for file in written.files for line in file.read_bytes().splitlines()
+        ]
 
     return read

@@ -79,8 +79,9 @@ def numbered_rows(file: File) -> Iterator[tuple[int, Row | RecordProblem]]:
 
 def _parquet(file: File) -> Iterator[Row]:
     try:
-        for batch in parquet_file(str(file.path)).iter_batches(2048):
-            yield from batch.to_pylist(maps_as_pydicts="lossy")
+        with parquet_file(str(file.path)) as content:
+            for batch in content.iter_batches(2048):
+                yield from batch.to_pylist(maps_as_pydicts="lossy")
     except (OptionalDependencyError, RecordError):
         raise
     # Pyarrow's own errors are of these kinds, and so are those of values Python has no type for.

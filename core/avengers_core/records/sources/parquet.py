@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from avengers_core.errors import OptionalDependencyError, RecordError
@@ -22,8 +23,9 @@ _ROWS = 2048
 _MOST_PIECES = 16
 
 
-def parquet_file(file: str) -> Any:
-    """A Parquet file, opened by pyarrow.
+@contextmanager
+def parquet_file(file: str) -> Iterator[Any]:
+    """A Parquet file, opened by pyarrow, and closed in the end.
 
     Args:
         file: as for :func:`avengers_core.records.sources.files.open_file`.
@@ -37,22 +39,23 @@ def parquet_file(file: str) -> Any:
         from pyarrow.parquet import ParquetFile
     except ImportError as error:
         raise OptionalDependencyError("pyarrow", "parquet") from error
-    stream = open_file(file)
-    try:
-        # Without a buffer it would hold a whole column of a row group.
-        return ParquetFile(stream, buffer_size=_BUFFER)
-    except (ArrowException, OSError, ValueError, OverflowError) as error:
-        stream.close()
-        if "://" in file and not isinstance(error, ArrowException):
-            raise  # the network may have failed
-        raise RecordError(
-            f"{shown(file)}: not a readable Parquet file ({one_line(str(error)).strip():.200})"
-        ) from None
+    with open_file(file) as stream:
+        try:
+            # Without a buffer it would hold a whole column of a row group.
+            content = ParquetFile(stream, buffer_size=_BUFFER)
+        except (ArrowException, OSError, ValueError, OverflowError) as error:
+            if "://" in file and not isinstance(error, ArrowException):
+                raise  # the network may have failed
+            raise RecordError(
+                f"{shown(file)}: not a readable Parquet file ({one_line(str(error)).strip():.200})"
+            ) from None
+        yield content
 
 
 def row_ranges(file: str, part_bytes: int) -> Iterator[tuple[int, int]]:
     """Ranges of rows of about so many bytes: small row groups together, large ones in pieces."""
-    metadata = parquet_file(file).metadata
+    with parquet_file(file) as content:
+        metadata = content.metadata
     start = row = size = 0
     for g in range(metadata.num_row_groups):
         group = metadata.row_group(g)
@@ -94,7 +97,11 @@ def parquet_rows(file: str, start: int, stop: int, before: int = 0) -> Iterator[
 
 
 def _rows(file: str, start: int, stop: int) -> Iterator[dict[str, Any]]:
-    content = parquet_file(file)
+    with parquet_file(file) as content:
+        yield from _rows_of(content, start, stop)
+
+
+def _rows_of(content: Any, start: int, stop: int) -> Iterator[dict[str, Any]]:
     names = [name for name in content.schema_arrow.names if is_read(name)]
     groups, first, size, row = [], start, 0, 0
     for g in range(content.num_row_groups):

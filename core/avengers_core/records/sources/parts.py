@@ -117,7 +117,9 @@ def rows_of_file(file: str) -> Iterator[tuple[int, Row]]:
     if head.startswith(MAGIC):
         yield from log_rows(file)
         return
-    yield from parquet_rows(file, 0, parquet_file(file).metadata.num_rows)
+    with parquet_file(file) as content:
+        stop = content.metadata.num_rows
+    yield from parquet_rows(file, 0, stop)
 
 
 def numbered(parts: Sequence[Part], rows: Iterable[int]) -> list[Part]:
