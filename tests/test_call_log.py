@@ -33,12 +33,15 @@ PLUGINS: tuple[Any, ...] = (AvengersChatModel, AvengersLLM)
 _KEY = "sk-proj-abcdefghijklmnop1234567890"
 
 
-@pytest.fixture(params=PLUGINS)
-def plugin(
-    request: pytest.FixtureRequest, server: StubServer, monkeypatch: pytest.MonkeyPatch
-) -> Any:
+@pytest.fixture
+def endpoint(server: StubServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the environment names."""
     monkeypatch.setenv("AVENGERS_BASE_URL", server.url)
     monkeypatch.setenv("AVENGERS_API_KEY", _KEY)
+
+
+@pytest.fixture(params=PLUGINS)
+def plugin(request: pytest.FixtureRequest, endpoint: None) -> Any:
     return request.param
 
 
@@ -356,11 +359,8 @@ def test_conversations_hold_no_text(plugin: Any, router: Router, path: Path) -> 
     assert b"Opening words" not in path.read_bytes()
 
 
-def test_a_conversation_that_has_a_name_keeps_it(
-    router: Router, server: StubServer, path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("AVENGERS_BASE_URL", server.url)
-    monkeypatch.setenv("AVENGERS_API_KEY", _KEY)
+@pytest.mark.usefixtures("endpoint")
+def test_a_conversation_that_has_a_name_keeps_it(router: Router, path: Path) -> None:
     llm = AvengersChatModel(router=router, log=path)
     llm.invoke("hello", config={"metadata": {"session_id": 7}})
     chain = llm | (lambda answer: answer)
@@ -372,11 +372,8 @@ def test_a_conversation_that_has_a_name_keeps_it(
     assert _KEY.encode() not in path.read_bytes()
 
 
-def test_tags_name_a_conversation(
-    router: Router, server: StubServer, path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("AVENGERS_BASE_URL", server.url)
-    monkeypatch.setenv("AVENGERS_API_KEY", _KEY)
+@pytest.mark.usefixtures("endpoint")
+def test_tags_name_a_conversation(router: Router, path: Path) -> None:
     llm = AvengersLLM(router=router, log=path)
 
     async def agent() -> None:
@@ -395,12 +392,9 @@ def test_tags_name_a_conversation(
     assert other not in {"s1", "7"}
 
 
-def test_a_graph_names_its_thread(
-    router: Router, server: StubServer, path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("endpoint")
+def test_a_graph_names_its_thread(router: Router, path: Path) -> None:
     graphs = pytest.importorskip("langgraph.graph")
-    monkeypatch.setenv("AVENGERS_BASE_URL", server.url)
-    monkeypatch.setenv("AVENGERS_API_KEY", _KEY)
     llm = AvengersChatModel(router=router, log=path)
     graph = graphs.StateGraph(graphs.MessagesState)
     graph.add_node("answer", lambda state: {"messages": [llm.invoke(state["messages"])]})

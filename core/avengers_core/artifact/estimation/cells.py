@@ -107,10 +107,8 @@ def beliefs(
         known: what was found before; of no use where it is of other sums.
     """
     s = statistics
-    if not s.n.any():
-        return Beliefs(np.zeros_like(s.n))
     groups = _groups(s, centroids, asked, by_topic)
-    if not groups.n.any():  # of sums that do not fit each other
+    if not groups.n.any():
         return Beliefs(np.zeros_like(s.n))
     sums = (s.n, s.score, s.topics) if asked is None else asked.sums()
     source = fingerprint(centroids, *sums, np.array([by_topic]))
