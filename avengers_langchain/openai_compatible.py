@@ -10,7 +10,13 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 from langchain_core.language_models import LanguageModelInput
-from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage
+from langchain_core.messages import (
+    AIMessage,
+    AIMessageChunk,
+    BaseMessage,
+    HumanMessage,
+    convert_to_messages,
+)
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_openai import ChatOpenAI
 
@@ -82,7 +88,7 @@ class ChatOpenAICompatible(ChatOpenAI):
         self, input_: LanguageModelInput, *, stop: list[str] | None = None, **kwargs: Any
     ) -> dict[str, Any]:
         payload: dict[str, Any] = super()._get_request_payload(input_, stop=stop, **kwargs)
-        messages = self._convert_input(input_).to_messages()
+        messages = convert_to_messages([input_] if isinstance(input_, str) else input_)
         told = compatible_dialect(self.model_name).foreign_calls == "told"
         if told or any(name in m.additional_kwargs for m in messages for name in KEPT):
             called = in_turns_with_calls([_spoken(message) for message in messages])

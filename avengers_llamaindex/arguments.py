@@ -24,6 +24,7 @@ from avengers_core.serving.backends.wording import (
 )
 from avengers_core.serving.history import Target, is_gemini_3_or_later
 from avengers_llamaindex.history import is_plain, portable, target_of
+from avengers_llamaindex.telling import OF_TEXTS
 
 OF_TEMPLATES = frozenset(
     prefix + name
@@ -44,7 +45,13 @@ Arguments = tuple[tuple[Any, ...], dict[str, Any]]
 
 
 def accepted(
-    method: str, args: tuple[Any, ...], kwargs: dict[str, Any], model: str, backend: LLM
+    method: str,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    model: str,
+    backend: LLM,
+    *,
+    said: Mapping[str, Any],
 ) -> Arguments:
     """The arguments of a method, by position and by name, as a backend accepts them.
 
@@ -54,7 +61,28 @@ def accepted(
         kwargs: those by name; the dict may be changed.
         model: what the router calls the backend.
         backend: who is asked.
+        said: to it with each call, unless the call says otherwise; the methods of
+            :data:`avengers_llamaindex.telling.OF_TEXTS` have no room for it.
     """
+    args, kwargs = _shaped(method, args, kwargs, model, backend)
+    if not said or method in OF_TEXTS or method.startswith("_"):
+        return args, kwargs
+    if method in OF_TEMPLATES:
+        output, prompt, own = args
+        return (output, prompt, _beside(said, own or {})), kwargs
+    return args, _beside(said, kwargs)
+
+
+def _beside(said: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    both = {**said, **own}
+    if _CONFIG in said and _CONFIG in own:
+        both[_CONFIG] = {**said[_CONFIG], **own[_CONFIG]}
+    return both
+
+
+def _shaped(
+    method: str, args: tuple[Any, ...], kwargs: dict[str, Any], model: str, backend: LLM
+) -> Arguments:
     if method in OF_TEMPLATES:
         return _of_template(args, kwargs, model, backend)
     if "chat_with_tools" in method:
@@ -197,7 +225,7 @@ def _in_words(arguments: Mapping[str, Any], target: Target) -> dict[str, Any]:
         elif effort is not None:
             note_left_out("reasoning_effort", f"{kind}, before 3")
         if config:
-            words["generation_config"] = {**words.get("generation_config", {}), **config}
+            words[_CONFIG] = {**words.get(_CONFIG, {}), **config}
     if effort is not None and kind in ("anthropic", "bedrock"):  # their classes have none
         note_left_out("reasoning_effort", kind)
     return words
@@ -208,22 +236,22 @@ def kind_of(model: str, backend: LLM) -> str:
     return family(target_of(model, backend).dialect)
 
 
-def bound(model: str, backend: LLM, settings: Mapping[str, Any]) -> LLM:
-    """A copy of an LLM that sends settings, in its own words, with each call."""
+def bound(model: str, backend: LLM, settings: Mapping[str, Any]) -> tuple[LLM, dict[str, Any]]:
+    """A copy of an LLM that sends settings, in its own words, with each call; and the arguments by
+    name that calls of it have to have besides."""
     words = _in_words(settings, target_of(model, backend))
-    config = words.pop("generation_config", {})
+    said = {_CONFIG: words.pop(_CONFIG)} if _CONFIG in words else {}
     copy: Any = backend.model_copy()
     if words:
         copy.additional_kwargs = {**copy.additional_kwargs, **words}
-    if config:
-        # GoogleGenAI takes it when it is made only, and a new one would share no client.
-        copy._generation_config = {**copy._generation_config, **config}
-    bound_: LLM = copy
-    return bound_
+    return copy, said
 
 
-def with_settings(model: str, backend: LLM, settings: Mapping[str, Any]) -> LLM:
-    """A copy of an LLM with other settings; it shares the clients.
+def with_settings(
+    model: str, backend: LLM, settings: Mapping[str, Any]
+) -> tuple[LLM, dict[str, Any]]:
+    """A copy of an LLM with other settings, which shares the clients; and the arguments by name
+    that calls of it have to have besides.
 
     Args:
         model: names it in the error.
@@ -233,27 +261,28 @@ def with_settings(model: str, backend: LLM, settings: Mapping[str, Any]) -> LLM:
     Raises:
         ValueError: its class has no such setting.
     """
-    fields = type(backend).model_fields
-    config = getattr(backend, "_generation_config", None)
+    kind = type(backend)
+    fields = kind.model_fields
+    said: dict[str, Any] = {}
+    if _CONFIG in signature(kind).parameters:  # what else it is made with plays no part later
+        said = _in_words(settings, target_of(model, backend))
     words = dict(settings)
     if "max_tokens" in words and "max_tokens" not in fields and "max_output_tokens" in fields:
         words["max_output_tokens"] = words.pop("max_tokens")
     own = {name: value for name, value in words.items() if name in fields}
     unknown = sorted(words.keys() - own.keys())
-    if unknown and not isinstance(config, Mapping):
+    if unknown and not said:
         raise ValueError(
-            f"{', '.join(unknown)}: no setting of {type(backend).__name__}, the LLM of {model!r}"
+            f"{', '.join(unknown)}: no setting of {kind.__name__}, the LLM of {model!r}"
         )
-    copy: LLM = backend.model_copy(update=own)
-    if isinstance(config, Mapping):  # Gemini's client keeps them apart, from its beginning on
-        private: Any = copy
-        private._generation_config = {**config, **worded(settings, "gemini")}
-    return copy
+    return backend.model_copy(update=own), said
 
 
+_CONFIG = "generation_config"  # under which Gemini's class takes settings, made or in a call
 _OF_CONFIG = {
     "temperature",
     "top_p",
+    "top_k",
     "max_output_tokens",
     "stop_sequences",
     "seed",

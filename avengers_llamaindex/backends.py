@@ -48,6 +48,7 @@ class Backends(Pool[LLM]):
     """
 
     def __init__(self, settings: PoolSettings) -> None:
+        self._said: dict[str, dict[str, Any]] = {}
         super().__init__(settings)
         self._shared: dict[str, Any] = {}
         self._metadata: dict[frozenset[str], LLMMetadata] = {}
@@ -64,7 +65,10 @@ class Backends(Pool[LLM]):
                 f"FunctionCallingLLM, got {type(given).__name__}"
             )
         said = {k: v for k, v in self.settings.options.items() if k in OF_ALL}
-        return with_settings(model, given, said) if said else given
+        if not said:
+            return given
+        copy, self._said[model] = with_settings(model, given, said)
+        return copy
 
     def _connect(self, model: str, name: str, endpoint: Endpoint) -> LLM:
         try:
@@ -105,7 +109,12 @@ class Backends(Pool[LLM]):
         refuse_unknown(model, made, own, fields, protocol)
         if headers := given(default_headers=own.pop("default_headers", None)):
             made = kind(model=name, **known, **headers)
-        return bound(model, made, own)
+        made, self._said[model] = bound(model, made, own)
+        return made
+
+    def said(self, model: str) -> Mapping[str, Any]:
+        """Settings of a model that its class takes as arguments of each call only."""
+        return self._said.get(model, {})
 
     def _says(self, backend: LLM) -> Capabilities:
         """What an LLM says of itself; the framework's default window is taken as no word on it."""

@@ -30,7 +30,7 @@ from avengers_langchain.arguments import in_words, kind_of
 from avengers_langchain.backends import Backends
 from avengers_langchain.calling.answers import tokens_of
 from avengers_langchain.chat_models import AvengersChatModel
-from avengers_langchain.history import is_plain, portable, target_of
+from avengers_langchain.history import in_its_protocol, is_plain, portable, target_of
 from avengers_langchain.question import ROUTING_QUERY, read
 from avengers_langchain.tools import BoundTools
 
@@ -159,8 +159,9 @@ def _handed_over(request: ModelRequest[Any], model: str, backends: Backends) -> 
     """A model call for a backend: its conversation and its settings as the backend accepts them."""
     backend, bound = backends.get(model)
     said = {k: v for k, v in request.model_settings.items() if k not in OF_A_CALL}
-    kind = kind_of(model, backend, {**bound, **said})
     tools = BoundTools(request.tools, {})
+    backend = in_its_protocol(backend, {**bound, **said, "tools": tools})
+    kind = kind_of(model, backend, {**bound, **said})
     parallel = said.pop("parallel_tool_calls", None)
     words = tools.words(kind, request.tool_choice, parallel)
     settings = in_words([bound, said, given(parallel_tool_calls=words.parallel)], kind)

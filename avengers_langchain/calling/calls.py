@@ -29,7 +29,7 @@ from avengers_core.serving.question import Request
 from avengers_core.serving.settings import given
 from avengers_langchain.arguments import in_words, kind_of
 from avengers_langchain.backends import Backends
-from avengers_langchain.history import is_plain, portable, target_of
+from avengers_langchain.history import in_its_protocol, is_plain, portable, target_of
 from avengers_langchain.tools import BoundTools, StructuredOutput
 
 
@@ -189,6 +189,8 @@ class Call:
     def target(self, model: str, backends: Backends) -> Target:
         """What is to be called for a model, with the messages as it accepts them."""
         backend, bound = backends.get(model)
+        tools = given(tools=self.tools)
+        backend = in_its_protocol(backend, {**self.defaults, **bound, **self.arguments, **tools})
         layers = [self.defaults, bound]
         # Whose words are to be spoken is not asked where nothing is said.
         said = (self.defaults, bound, self.arguments, self.tools, self.tool_choice, self.stop)

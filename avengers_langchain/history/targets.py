@@ -35,6 +35,11 @@ _COMPATIBLE = {
     "ChatTogether",
     "ChatXAI",
 }
+# What OpenAI's chat completions do not have: settings of a ``ChatOpenAI``, arguments of a call, and
+# models that answer in Responses only.
+_SETTINGS_OF_RESPONSES = ("context_management", "include", "reasoning", "truncation")
+_ARGUMENTS_OF_RESPONSES = {*_SETTINGS_OF_RESPONSES, "previous_response_id", "text"}
+_NEED_RESPONSES = ("gpt-5-pro", "gpt-5.2-pro", "gpt-5.4-pro", "gpt-5.5-pro", "gpt-5.6-sol")
 _READ_REASONING = {"ChatDeepSeek", "ChatMoonshot", "ChatOpenAICompatible", "ChatOpenRouter"}
 
 
@@ -98,10 +103,41 @@ def _is_openai(backend: Any) -> bool:
 
 
 def _asks_responses(backend: Any, arguments: Mapping[str, Any]) -> bool:
-    # Where the user does not say, ChatOpenAI decides for each call, and tells nobody but these two.
+    """Whether a ``ChatOpenAI`` asks Responses in a call, by what is public of it.
+
+    Where the user does not say, it decides for each call by the same: newer versions know more
+    models that need Responses, and say so in ``use_responses_api`` as soon as they are made.
+    """
     said = getattr(backend, "use_responses_api", None)
-    decide = getattr(backend, "_use_responses_api", None)
-    defaults = getattr(backend, "_default_params", None)
-    if isinstance(said, bool) or decide is None or defaults is None:
-        return bool(said)
-    return bool(decide({**defaults, **arguments}))
+    if isinstance(said, bool):
+        return said
+    name = str(getattr(backend, "model_name", None) or "")
+    sent = {**(getattr(backend, "model_kwargs", None) or {}), **arguments}
+    tools = sent.get("tools") or ()
+    return (
+        getattr(backend, "output_version", None) == "responses/v1"
+        or bool(getattr(backend, "use_previous_response_id", None))
+        or any(getattr(backend, field, None) is not None for field in _SETTINGS_OF_RESPONSES)
+        or not _ARGUMENTS_OF_RESPONSES.isdisjoint(sent)
+        or "codex" in name
+        or name.startswith(_NEED_RESPONSES)
+        or (bool(tools) and name.lower().startswith("gpt-6"))
+        or any(isinstance(t, Mapping) and t.get("type", "function") != "function" for t in tools)
+    )
+
+
+def in_its_protocol(backend: BaseChatModel, arguments: Mapping[str, Any]) -> BaseChatModel:
+    """A chat model that speaks in a call the protocol for which :func:`target_of` shapes it.
+
+    Args:
+        backend: itself, but for a ``ChatOpenAI`` that would decide for each call and is about to
+            ask Responses: a copy of it that has to, and shares its clients. Where this side knows
+            no reason for Responses, it is left to decide: it may know models that this does not.
+        arguments: all that the call passes to it, its tools too.
+    """
+    undecided = getattr(backend, "use_responses_api", False) is None
+    if not undecided or not _asks_responses(backend, arguments):
+        return backend
+    if _dialect(_remote_name(backend), backend, arguments) is not OPENAI_RESPONSES:
+        return backend  # another class that has the field
+    return backend.model_copy(update={"use_responses_api": True})

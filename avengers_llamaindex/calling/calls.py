@@ -32,6 +32,7 @@ from avengers_llamaindex.calling.masking import mask_errors_of
 from avengers_llamaindex.calling.usage import tokens_of
 from avengers_llamaindex.events import announce
 from avengers_llamaindex.history.writers import mark
+from avengers_llamaindex.telling import OF_TEXTS, TellingLLM
 
 # A vote is on whole answers.
 _WHOLE = {
@@ -101,8 +102,10 @@ class LLMAnswering(Answering):
         args = tuple(map(_copied, asked.args))
         backend = asked.backends.get(attempt.model)
         mask_errors_of(backend, asked.backends)
-        args, kwargs = accepted(self._method, args, kwargs, attempt.model, backend)
-        method = getattr(backend, self._method)
+        said = asked.backends.said(attempt.model)
+        args, kwargs = accepted(self._method, args, kwargs, attempt.model, backend, said=said)
+        asks = TellingLLM(backend, said) if said and self._method in OF_TEXTS else backend
+        method = getattr(asks, self._method)
         if self._asked.plan.watching is None or self._method not in OF_TEMPLATES:
             return method(*args, **kwargs)
         self._count = Count()  # of the model that is asked now

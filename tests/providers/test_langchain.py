@@ -410,6 +410,35 @@ def test_what_is_said_of_an_answer_reaches_each_kind_in_its_own_words(strict: St
     assert claude["stop_sequences"] == ["end"]
 
 
+@pytest.mark.parametrize(
+    ("model", "made", "said", "responses"),
+    [
+        ("gpt-4o", {}, {}, False),
+        ("gpt-4o", {}, {"reasoning": {"effort": "low"}}, True),
+        ("gpt-4o", {"truncation": "auto"}, {}, True),
+        ("gpt-5.2-codex", {"use_responses_api": False}, {}, False),
+        ("gpt-4o", {"output_version": "responses/v1"}, {}, True),
+        ("gpt-5.2-codex", {}, {}, True),
+        ("gpt-6-mini", {}, {}, True),  # with tools, which the call has
+    ],
+)
+def test_a_model_that_decides_for_each_call_is_spoken_to_in_the_protocol_that_it_asks(
+    strict: StrictServer, model: str, made: dict[str, Any], said: dict[str, Any], responses: bool
+) -> None:
+    options = {"model": model, "base_url": f"{strict.url}/v1", "api_key": "any", **made}
+    backend = ChatOpenAI(**options)
+    llm = AvengersChatModel(router=router_of(["it"]), models={"it": backend})
+    asked = llm.bind_tools([search], tool_choice=["search"]).bind(seed=1, max_tokens=2000, **said)
+    for answer in (asked.invoke("Hi"), *asked.stream("Hi")):
+        assert isinstance(answer, AIMessage)
+    for _, body in strict.requests:
+        assert ("input" in body, "messages" in body) == (responses, not responses)
+        assert ("seed" in body) is not responses  # for which Responses has no word
+    assert strict.refused == []
+    own = ChatOpenAI(**options)
+    assert backend.use_responses_api == own.use_responses_api  # the user's stays as it was
+
+
 # -- histories of any shape --
 
 _IDS = st.sampled_from(["", "a", "call_1", "functions.search:0", "x" * 60, "tool 1", "id|fc_2"])

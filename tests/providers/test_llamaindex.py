@@ -3,6 +3,7 @@ server that refuses what the real ones refuse."""
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -27,7 +28,7 @@ from llama_index.core.base.llms.types import (
     VideoBlock,
 )
 from llama_index.core.llms.function_calling import FunctionCallingLLM
-from llama_index.core.prompts import ChatPromptTemplate
+from llama_index.core.prompts import ChatPromptTemplate, PromptTemplate
 from llama_index.core.tools import FunctionTool
 from llama_index.llms.openai import OpenAI, OpenAIResponses
 from llama_index.llms.openai_like import OpenAILike
@@ -350,6 +351,46 @@ def test_settings_of_the_router_hold_of_every_kind(strict: StrictServer, kind: s
     found = [v for k, v in config.items() if k.startswith("max") and "okens" in k.lower()]
     assert found == [2000]
     assert config.get("temperature", 1.0) == 1.0  # which some models do not take
+    assert strict.refused == []
+
+
+@pytest.mark.filterwarnings("ignore:Inheritance class:DeprecationWarning")
+def test_settings_that_a_class_takes_with_each_call_only_reach_every_kind_of_call(
+    strict: StrictServer,
+) -> None:
+    given = KINDS["gemini"](strict.url)
+    llm = AvengersLLM(
+        router=router_of(["gemini"]), models={"gemini": given}, temperature=0.25, max_tokens=2000
+    )
+    prompt = PromptTemplate("Hi, {name}")
+    hi = [ChatMessage("Hi")]
+
+    async def awaited() -> None:
+        await llm.achat(hi)
+        await llm.apredict(prompt, name="you")
+        assert [chunk async for chunk in await llm.astream_complete("Hi")]
+        assert [text async for text in await llm.astream(prompt, name="you")]
+
+    asyncio.run(awaited())
+    llm.chat(hi)
+    llm.complete("Hi")
+    llm.predict(prompt, name="you")
+    assert list(llm.stream_chat(hi))
+    assert list(llm.stream(prompt, name="you"))
+    llm.chat_with_tools([SEARCH], "Hi")
+    for own in ({}, {"top_p": 0.5}):
+        with suppress(ValueError):  # the server knows no objects
+            llm.structured_predict(Person, prompt, own, name="you")
+    asked = [body["generationConfig"] for _, body in strict.requests]
+    assert len(asked) == 12
+    assert {(c["temperature"], c["maxOutputTokens"]) for c in asked} == {(0.25, 2000)}
+    assert asked[-1]["topP"] == 0.5
+    llm.chat(hi, temperature=0.75, top_k=3)  # a call's own goes before
+    given.chat(hi)  # and what the user gave stays as it was
+    (*_, own), (*_, alone) = strict.requests[-2:]
+    own, alone = own["generationConfig"], alone["generationConfig"]
+    assert (own["temperature"], own["topK"], own["maxOutputTokens"]) == (0.75, 3, 2000)
+    assert (alone["temperature"], alone["maxOutputTokens"]) == (0.1, 4096)
     assert strict.refused == []
 
 

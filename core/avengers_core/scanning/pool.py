@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import pickle
 import signal
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
-from multiprocessing import current_process, get_context
+from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from typing import Any, TypeVar
 
@@ -31,8 +32,8 @@ MOST_CRASHES = 4
 def run_in_processes(job: Job[R], parts: Sequence[Any], workers: int | None) -> Iterator[R]:
     """The result of a job on each part, in order; ``workers``: None for one a processor."""
     workers = workers or processors()
-    if getattr(current_process(), "_inheriting", False):
-        # This is a worker that is still importing the script; a traceback for each would bury this.
+    if _script_is_being_imported():
+        # A traceback for each worker would bury this.
         raise SystemExit(
             "worker processes import the script that starts them, and this one starts some again "
             "when it is imported: put what it does under `if __name__ == '__main__':`"
@@ -62,6 +63,15 @@ def run_in_processes(job: Job[R], parts: Sequence[Any], workers: int | None) -> 
             suspected = max(suspected, done + team * (1 + ahead))
             if crashes >= MOST_CRASHES:
                 raise too_many_crashes(done, parts[done]) from error
+
+
+def _script_is_being_imported() -> bool:
+    """Whether this is a worker that is still importing the script which starts workers.
+
+    ``multiprocessing`` imports it as ``__mp_main__``, and makes that ``__main__`` when it is done.
+    """
+    script = sys.modules.get("__mp_main__")
+    return script is not None and script is not sys.modules.get("__main__")
 
 
 def too_many_crashes(number: int, part: Any) -> AvengersError:
