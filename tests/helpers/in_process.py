@@ -8,12 +8,14 @@ from typing import Any
 
 import pytest
 
+from avengers_core.scanning.pool import Processes
+
 
 def stay_in_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let this process do what worker processes would; what they are sent is still pickled."""
 
-    def run(job: Any, parts: Sequence[Any], _workers: int | None) -> Iterator[Any]:
+    def run(_processes: Processes, job: Any, parts: Sequence[Any]) -> Iterator[Any]:
         sent = pickle.loads(pickle.dumps(job))
         return (sent(number, part) for number, part in enumerate(parts))
 
-    monkeypatch.setattr("avengers_core.scanning.workers.run_in_processes", run)
+    monkeypatch.setattr(Processes, "run", run)

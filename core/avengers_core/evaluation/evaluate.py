@@ -84,7 +84,7 @@ def evaluate_records(
         raise ValueError(f"average must be one of {get_args(Average)}, got {average!r:.40}")
     call, at = asked(router, alphas, n=n, **constraints)  # before the work, not after it
     _ = router.embedder  # made here: its endpoint is that of this process's environment
-    scan = open_records(
+    with open_records(
         records,
         engine,
         workers,
@@ -92,7 +92,18 @@ def evaluate_records(
         missing=missing,
         excluded_datasets=excluded_datasets,
         strict=strict,
-    )
+    ) as scan:
+        evaluated = _evaluated(scan, router, call, at, average)
+    if not are_files(records):
+        return evaluated
+    given = [records] if isinstance(records, str | os.PathLike) else records
+    setup = {**evaluated.report.setup, "input": [shown(os.fspath(file)) for file in given]}
+    return evaluated._replace(report=replace(evaluated.report, setup=setup))
+
+
+def _evaluated(
+    scan: Scan, router: Router, call: RoutingCall, at: tuple[float, ...], average: Average
+) -> Evaluated:
     found = survey(scan)
     found.notice_cut()
     if scan.chosen.missing == "skip" and found.kept.scored.isdisjoint(router.models):
@@ -116,9 +127,6 @@ def evaluate_records(
     setup = {**report.setup, "missing": scan.chosen.missing}
     if found.cut:
         setup["queries_cut"] = found.cut
-    if are_files(records):
-        given = [records] if isinstance(records, str | os.PathLike) else records
-        setup["input"] = [shown(os.fspath(file)) for file in given]
     return Evaluated(replace(report, setup=setup), scan.problems + problems)
 
 

@@ -222,12 +222,13 @@ def run(
     options = sorted({name for s in settings for name in s.scorer_options})
     rows: list[Row] = []
     table = None if output is None else _Table(Path(output), append)
-    done = team.run(_Experiments(records, vectors), settings, "experiments")
-    for setting, result in zip(settings, done, strict=True):
-        given = setting.scorer_options
-        rows.append({**result, **{name: given.get(name) for name in options}})
-        if table is not None:
-            table.add(rows[-1])
+    with team:
+        done = team.run(_Experiments(records, vectors), settings, "experiments")
+        for setting, result in zip(settings, done, strict=True):
+            given = setting.scorer_options
+            rows.append({**result, **{name: given.get(name) for name in options}})
+            if table is not None:
+                table.add(rows[-1])
     return rows
 
 

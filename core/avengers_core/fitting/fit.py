@@ -96,7 +96,7 @@ def fit_records(
         note=note,
     )
     plan.notice_idle()
-    scan = open_records(
+    with open_records(
         records,
         engine,
         workers,
@@ -105,17 +105,20 @@ def fit_records(
         excluded_datasets=excluded_datasets,
         excluded_models=excluded_models,
         strict=strict,
-    )
-    if questions is None and scan.chosen.missing == "skip" and isinstance(records, Records):
-        questions = [question.row for question in records.unanswered]
-    if questions:
-        scan = with_questions(scan, questions, seed, MAX_SAMPLE)
-    found = _surveyed(scan, seed)
+    ) as scan:
+        if questions is None and scan.chosen.missing == "skip" and isinstance(records, Records):
+            questions = [question.row for question in records.unanswered]
+        whole = with_questions(scan, questions, seed, MAX_SAMPLE) if questions else scan
+        return _fitted(plan, whole, models)
+
+
+def _fitted(plan: Plan, scan: Scan, models: Sequence[str] | None) -> Fitted:
+    found = _surveyed(scan, plan.seed)
     found.notice_cut()
     chosen = scan.chosen
     sample = to_outcomes(
         Records([record for _, _, record in found.sample], missing=chosen.missing),
-        _models(found, models, chosen.missing, centroids),
+        _models(found, models, chosen.missing, plan.centroids),
         found.datasets,
     )
     plan.notice_unknown(sample.models)
@@ -129,7 +132,7 @@ def fit_records(
     place = {q: i for i, q in enumerate(q for q in distinct if q not in failed)}
     sample = sample.take([i for i, q in enumerate(sample.queries) if q in place])
     row = [place[q] for q in sample.queries]
-    features = surface(sample.queries) if refine else None
+    features = surface(sample.queries) if plan.refine else None
     clusters = plan.artifact(
         sample, vectors[row], features, encoder.id, embedder_arrays, missing=chosen.missing
     )

@@ -83,10 +83,10 @@ def route(
         "scorer": [router.scorer.name, dict(router.scorer.options)],
         "arguments": json.loads(json.dumps(asked, default=_as_json)),
     }
-    team = Workers(engine, workers)
-    parts, _ = count(inputs, part_bytes, team)
-    files = prepare(output, job, parts, ".jsonl")
-    return _written(files, team.run(_RouteJob(files, router, arguments), parts, "route"))
+    with Workers(engine, workers) as team:
+        parts, _ = count(inputs, part_bytes, team)
+        files = prepare(output, job, parts, ".jsonl")
+        return _written(files, team.run(_RouteJob(files, router, arguments), parts, "route"))
 
 
 def embed(
@@ -125,10 +125,10 @@ def embed(
     check_outputs([output], [inputs])
     encoder = resolve_embedder(embedder)
     job = {"embed": encoder.id, "columns": _COLUMNS}
-    team = Workers(engine, workers)
-    parts, _ = count(inputs, part_bytes, team)
-    files = prepare(output, job, parts, ".parquet")
-    return _written(files, team.run(_EmbedJob(files, encoder), parts, "embed"))
+    with Workers(engine, workers) as team:
+        parts, _ = count(inputs, part_bytes, team)
+        files = prepare(output, job, parts, ".parquet")
+        return _written(files, team.run(_EmbedJob(files, encoder), parts, "embed"))
 
 
 def _written(files: list[Path], parts: Iterable[PartWritten]) -> Written:

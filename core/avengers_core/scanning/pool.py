@@ -27,42 +27,110 @@ Job = Callable[[int, Any], R]
 _AHEAD = 2
 # How often one part may kill its worker before the job gives up.
 MOST_CRASHES = 4
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
-def run_in_processes(job: Job[R], parts: Sequence[Any], workers: int | None) -> Iterator[R]:
-    """The result of a job on each part, in order; ``workers``: None for one a processor."""
-    workers = workers or processors()
-    if _script_is_being_imported():
-        # A traceback for each worker would bury this.
-        raise SystemExit(
-            "worker processes import the script that starts them, and this one starts some again "
-            "when it is imported: put what it does under `if __name__ == '__main__':`"
-        )
-    try:
-        payload = pickle.dumps(job)
-    except (pickle.PicklingError, AttributeError, TypeError) as error:
-        raise AvengersError(
-            f"the work cannot be sent to other processes ({error}). An embedder that is a local "
-            f"function or lambda cannot; define it at the top of a module."
-        ) from error
-    done = crashes = suspected = 0
-    while done < len(parts):
-        # Which of several parts at a time has killed its worker cannot be told: after a crash
-        # those that were in hand are done one by one.
-        alone = done < suspected
-        team = 1 if alone else min(workers, len(parts) - done)
-        ahead = 0 if alone else _AHEAD
-        stop = min(suspected, len(parts)) if alone else len(parts)
+class Processes:
+    """Processes that do parts of the work.
+
+    They are started when there are parts for them, and stay, with what they have imported, for the
+    next job, until they are closed.
+
+    Args:
+        count: how many; None: one for each processor.
+    """
+
+    def __init__(self, count: int | None) -> None:
+        self._count = count or processors()
+        self._jobs = 0
+        self._team: _Team | None = None
+
+    def run(self, job: Job[R], parts: Sequence[Any]) -> Iterator[R]:
+        """The result of a job on each part, in order.
+
+        Raises:
+            Exception: what the job raised; as when the caller looks at no more, the processes end.
+            AvengersError: workers keep dying, or the job cannot be sent to them.
+        """
+        if _script_is_being_imported():
+            # A traceback for each worker would bury this.
+            raise SystemExit(
+                "worker processes import the script that starts them, and this one starts some "
+                "again when it is imported: put what it does under `if __name__ == '__main__':`"
+            )
         try:
-            for result in _pool(payload, parts[:stop], done, team, ahead):
+            content = pickle.dumps(job)
+        except (pickle.PicklingError, AttributeError, TypeError) as error:
+            raise AvengersError(
+                f"the work cannot be sent to other processes ({error}). An embedder that is a "
+                f"local function or lambda cannot; define it at the top of a module."
+            ) from error
+        self._jobs += 1
+        done = crashes = suspected = 0
+        while done < len(parts):
+            # Which of several parts at a time has killed its worker cannot be told: after a crash
+            # those that were in hand are done one by one.
+            alone = done < suspected
+            at_once = 1 if alone else min(self._count, len(parts) - done) * (1 + _AHEAD)
+            stop = min(suspected, len(parts)) if alone else len(parts)
+            try:
+                for result in self._results(content, parts[:stop], done, at_once):
+                    yield result
+                    done, crashes = done + 1, 0
+            except BrokenProcessPool as error:
+                # Parts are done again by a new team; results handed on stay.
+                crashes += 1
+                suspected = max(suspected, done + at_once)
+                if crashes >= MOST_CRASHES:
+                    raise too_many_crashes(done, parts[done]) from error
+
+    def _results(
+        self, content: bytes, parts: Sequence[Any], start: int, at_once: int
+    ) -> Iterator[Any]:
+        self._team = team = self._team or _Team(self._count)
+        knowing: set[int] = set()  # the processes that have the job
+        waiting: deque[Future[tuple[int, Any]]] = deque()
+        following = start
+        whole = False
+        try:
+            while waiting or following < len(parts):
+                while following < len(parts) and len(waiting) < at_once:
+                    sent = None if len(knowing) == self._count else content
+                    task = (self._jobs, sent, following, parts[following])
+                    waiting.append(team.executor.submit(_do, *task))
+                    following += 1
+                process, result = waiting.popleft().result()
+                knowing.add(process)
                 yield result
-                done, crashes = done + 1, 0
-        except BrokenProcessPool as error:
-            # Parts are done again by a new pool; results handed on stay.
-            crashes += 1
-            suspected = max(suspected, done + team * (1 + ahead))
-            if crashes >= MOST_CRASHES:
-                raise too_many_crashes(done, parts[done]) from error
+            whole = True
+        finally:
+            if not whole:
+                self.close(at_once=True)
+
+    def close(self, *, at_once: bool = False) -> None:
+        """End the processes; ``at_once``: also what they are at, which nobody wants."""
+        team, self._team = self._team, None
+        if team is not None:
+            team.end(at_once)
+
+
+class _Team:
+    """A pool of processes, and the pipe whose end is theirs."""
+
+    def __init__(self, count: int) -> None:
+        # A fork of a process with threads may hang; a fresh one cannot.
+        context = get_context("spawn")
+        self._here, self._there = context.Pipe(duplex=False)
+        self.executor = ProcessPoolExecutor(
+            count, context, initializer=_begin, initargs=(self._here,)
+        )
+
+    def end(self, at_once: bool) -> None:
+        if at_once:
+            self._there.close()
+        self.executor.shutdown(wait=True, cancel_futures=True)
+        self._there.close()
+        self._here.close()
 
 
 def _script_is_being_imported() -> bool:
@@ -88,38 +156,23 @@ def _place(part: Any) -> str:
     return f" ({file})" if file else ""
 
 
-def _pool(
-    payload: bytes, parts: Sequence[Any], start: int, workers: int, ahead: int
-) -> Iterator[Any]:
-    # A fork of a process with threads may hang; a fresh one cannot.
-    context = get_context("spawn")
-    here, there = context.Pipe(duplex=False)
-    pool = ProcessPoolExecutor(workers, context, initializer=_begin, initargs=(payload, here))
-    waiting: deque[Future[Any]] = deque()
-    following = start
-    try:
-        while waiting or following < len(parts):
-            while following < len(parts) and len(waiting) < workers * (1 + ahead):
-                waiting.append(pool.submit(_do, following, parts[following]))
-                following += 1
-            yield waiting.popleft().result()
-    finally:
-        if waiting:
-            there.close()  # nobody wants what they are at: let them go at once
-        pool.shutdown(wait=True, cancel_futures=True)
-        there.close()
-        here.close()
+_job: tuple[int, Job[Any]] | None = None
 
 
-_job: Job[Any] | None = None
-
-
-def _begin(payload: bytes, parent: Connection) -> None:
-    global _job  # noqa: PLW0603 -- what a worker process is there for
+def _begin(parent: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's, which ends this one
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     limit_threads()
-    _job = pickle.loads(payload)
+
+
+def _do(job: int, content: bytes | None, number: int, part: Any) -> tuple[int, Any]:
+    """This process's id, and what a job, of which it has or gets the content, makes of a part."""
+    global _job  # noqa: PLW0603 -- what a worker process is there for
+    if _job is None or _job[0] != job:
+        assert content is not None
+        _job = None  # not two at a time: each may hold an embedder
+        _job = job, pickle.loads(content)
+    return os.getpid(), _job[1](number, part)
 
 
 def _end_with(parent: Connection) -> None:
@@ -139,13 +192,8 @@ def processors() -> int:
     return os.cpu_count() or 1
 
 
-def _do(number: int, part: Any) -> Any:
-    if _job is None:
-        raise RuntimeError("the worker process was not set up")
-    return _job(number, part)
-
-
 def limit_threads() -> None:
     """One thread for each worker: the parts are what runs in parallel."""
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    os.environ |= dict.fromkeys(_THREADS, "1")  # read by libraries that are loaded later
     one_thread()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -57,6 +58,7 @@ class Scan:
         return self.team.run(job, self.parts, desc)
 
 
+@contextmanager
 def open_records(
     source: Records | Source,
     engine: Engine = "memory",
@@ -67,8 +69,8 @@ def open_records(
     excluded_datasets: Collection[str] = (),
     excluded_models: Collection[str] = (),
     strict: bool = False,
-) -> Scan:
-    """Open whatever a person has.
+) -> Iterator[Scan]:
+    """Open whatever a person has; whoever reads it stays until it is closed.
 
     Only files are read in constant memory, and only by an engine other than ``"memory"``: what
     comes as a stream or an iterable is held by this process, and sent to others in pieces.
@@ -89,21 +91,29 @@ def open_records(
         ValueError: an argument out of range.
         OSError: a file cannot be opened.
     """
-    team = Workers(engine, workers)
     check_whole("part_bytes", part_bytes, 1)
     if missing is None:
         missing = source.missing if isinstance(source, Records) else "skip"
     if missing not in ("skip", "zero"):
         raise ValueError(f'missing must be "skip" or "zero", got {missing!r}')
     chosen = RecordFilter(missing, _names(excluded_datasets), _names(excluded_models), strict)
-    if are_files(source) and engine != "memory":
-        return Scan(*count(source, part_bytes, team), chosen, team, where=_where(source))
-    if part_bytes != PART_BYTES:
-        logger.warning(
-            "part_bytes=%d: of no effect, for only files are read in parts, and not in memory",
-            part_bytes,
-        )
-    records = source if isinstance(source, Records) else load_records(source, strict=strict)
+    with Workers(engine, workers) as team:
+        if are_files(source) and engine != "memory":
+            parts, rows = count(source, part_bytes, team)
+            yield Scan(parts, rows, chosen, team, where=_where(source))
+        else:
+            if part_bytes != PART_BYTES:
+                logger.warning(
+                    "part_bytes=%d: of no effect, for only files are read in parts, and not in "
+                    "memory",
+                    part_bytes,
+                )
+            yield _loaded(source, chosen, team)
+
+
+def _loaded(source: Records | Source, chosen: RecordFilter, team: Workers) -> Scan:
+    """What this process holds."""
+    records = source if isinstance(source, Records) else load_records(source, strict=chosen.strict)
     problems = Problems(len(records.problems), list(records.problems[:MOST_PROBLEMS]))
     if not records:
         if not problems.count:
@@ -111,7 +121,7 @@ def open_records(
         raise RecordError(f"there are no records; {problems}")
     if records is source:
         problems = Problems()  # which the caller has already
-    size = len(records) if engine == "memory" else BATCH
+    size = len(records) if team.engine == "memory" else BATCH
     items = tuple(records)
     pieces = [Items(items[i : i + size], i) for i in range(0, len(items), size)]
     return Scan(pieces, len(records), chosen, team, records.models, problems)

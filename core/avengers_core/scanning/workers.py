@@ -7,13 +7,13 @@ results at a time.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
 from avengers_core.common.progress import progress
 from avengers_core.common.ranges import check_whole
 from avengers_core.scanning.on_ray import run_on_ray
-from avengers_core.scanning.pool import Job, processors, run_in_processes
+from avengers_core.scanning.pool import Job, Processes, processors
 
 R = TypeVar("R")
 Engine = Literal["memory", "serial", "processes", "ray"]
@@ -25,7 +25,7 @@ ENGINES: tuple[Engine, ...] = ("memory", "serial", "processes", "ray")
 
 @dataclass(frozen=True)
 class Workers:
-    """Who does the work.
+    """Who does the work, as a context: worker processes serve all that is run in it.
 
     Attributes:
         engine: ``"memory"`` and ``"serial"``, this process; ``"processes"``, several of this
@@ -38,6 +38,7 @@ class Workers:
 
     engine: Engine = "memory"
     count: int | None = None
+    _processes: Processes = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.engine not in ENGINES:
@@ -52,6 +53,13 @@ class Workers:
             most = max(_MOST_PROCESSES, 8 * there) if self.engine == "processes" else None
             why = f"this machine has {there} processors"
             check_whole("workers", self.count, 1, most, why if most else "")
+        object.__setattr__(self, "_processes", Processes(self.count))
+
+    def __enter__(self) -> Workers:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._processes.close()
 
     def run(self, job: Job[R], parts: Sequence[Any], desc: str) -> Iterator[R]:
         """The result of a job on each part, in order.
@@ -70,5 +78,5 @@ class Workers:
         if self.engine in ("memory", "serial"):
             return (job(i, part) for i, part in enumerate(parts))
         if self.engine == "processes":
-            return run_in_processes(job, parts, self.count)
+            return self._processes.run(job, parts)
         return run_on_ray(job, parts, self.count)

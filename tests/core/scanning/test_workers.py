@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 import signal
 import subprocess
@@ -58,7 +59,8 @@ from dying_jobs import Dies
 
 if __name__ == "__main__":
     parts = plan(sys.argv[1] + "/1.jsonl", 4000)[:6]
-    print(list(Workers("processes", 2).run(Dies(sys.argv[2]), parts, "test")))
+    with Workers("processes", 2) as team:
+        print(list(team.run(Dies(sys.argv[2]), parts, "test")))
 """
 
 
@@ -101,7 +103,52 @@ from avengers_core.scanning.workers import Workers
 from sleeping_jobs import sleep
 
 if __name__ == "__main__":
-    list(Workers("processes", 2).run(sleep, plan(sys.argv[1] + "/1.jsonl", 4000)[:2], "test"))
+    with Workers("processes", 2) as team:
+        list(team.run(sleep, plan(sys.argv[1] + "/1.jsonl", 4000)[:2], "test"))
+"""
+
+
+def test_the_same_processes_serve_all_that_is_run_until_they_are_closed(tmp_path):
+    (tmp_path / "serving_jobs.py").write_text(SERVES)
+    run = run_script(tmp_path, SERVED)
+    assert run.returncode == 0, run.stderr
+    first, second, third, left = json.loads(run.stdout)
+    assert [result for _, result in first] == [1, 2, 3, 4]
+    assert [result for _, result in second] == [10, 20, 30, 40]
+    assert {pid for pid, _ in second} == {pid for pid, _ in first}
+    assert [result for _, result in third] == [5], "after an error, by others"
+    assert {pid for pid, _ in third}.isdisjoint({pid for pid, _ in first})
+    assert left == []
+
+
+SERVES = """
+import os
+
+class Times:
+    def __init__(self, factor):
+        self.factor = factor
+
+    def __call__(self, number, part):
+        return os.getpid(), self.factor * part
+
+def fail(number, part):
+    raise ValueError(part)
+"""
+SERVED = """
+import json
+import psutil
+from avengers_core.scanning.workers import Workers
+from serving_jobs import Times, fail
+
+if __name__ == "__main__":
+    with Workers("processes", 1) as team:
+        found = [list(team.run(Times(n), [1, 2, 3, 4], "test")) for n in (1, 10)]
+        try:
+            list(team.run(fail, [1], "test"))
+        except ValueError:
+            found.append(list(team.run(Times(5), [1], "test")))
+    pids = {pid for results in found for pid, _ in results}
+    print(json.dumps([*found, [pid for pid in pids if psutil.pid_exists(pid)]]))
 """
 
 
@@ -150,8 +197,9 @@ if __name__ == "__main__":
     done = []
     try:
         parts = plan(sys.argv[1] + "/1.jsonl", 4000)[:4]
-        for number in Workers("processes", 2).run(kill, parts, "test"):
-            done.append(number)
+        with Workers("processes", 2) as team:
+            for number in team.run(kill, parts, "test"):
+                done.append(number)
     except AvengersError as error:
         print(done, str(error).split(" (")[0], sep="|")
 """
