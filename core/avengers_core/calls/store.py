@@ -39,6 +39,8 @@ def check_log(path: str | os.PathLike[str]) -> None:
         raise LogError(f"{file}: there is no folder {file.parent}")
     if file.is_dir():
         raise LogError(f"{file} is a folder; expected the path of a file")
+    if file.exists() and not file.is_file():
+        raise LogError(f"{file} is no file, but a device or a pipe; expected the path of a file")
     if file.is_file() and os.access(file, os.R_OK):
         with file.open("rb") as stream:
             head = stream.read(_HEADER)

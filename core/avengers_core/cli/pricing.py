@@ -35,12 +35,14 @@ class PriceList(click.ParamType):  # type: ignore[type-arg,unused-ignore]
     name = "prices"
 
     def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        from avengers_core.common.files import open_named
         from avengers_core.records.prices import as_price
 
         if value == LIBRARY or isinstance(value, dict):
             return value
         try:
-            content = json.loads(Path(str(value)).read_bytes())
+            with open_named(Path(str(value))) as stream:
+                content = json.load(stream)
         except OSError as error:
             self.fail(f"{value}: {error.strerror}; give {LIBRARY} or a JSON file", param, ctx)
         except (ValueError, RecursionError):

@@ -22,6 +22,7 @@ from avengers_core.cli.options import (
     scorer_options,
 )
 from avengers_core.cli.shared import given, in_flags, refuse, show_problems
+from avengers_core.common.files import check_ends
 from avengers_core.outputs import check_outputs
 from avengers_core.records.names import one_line
 from avengers_core.records.record import RecordProblem
@@ -30,7 +31,23 @@ from avengers_core.routing.decision import RoutingDecision, text_table, usd
 from avengers_core.routing.router import DEFAULT_ARTIFACT, Router
 
 _BATCH = 1024
-_LINES = click.File("rb")
+
+
+class _Lines(click.File):
+    """A file of lines; - is standard input."""
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        try:
+            if value != "-":
+                check_ends(Path(str(value)))
+        except FileNotFoundError:
+            pass  # as click says it
+        except OSError as error:
+            self.fail(f"{value}: {error.strerror}", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+_LINES = _Lines("rb")
 
 
 def open_router(artifact: Path | None, **options: Any) -> Router:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from avengers_core.collecting.answers import settled
+from avengers_core.common.files import open_named
 from avengers_core.errors import AvengersError, OptionalDependencyError
 from avengers_core.redaction import describe, masked_cause, secrets_of
 
@@ -213,7 +214,8 @@ def _named(name: str) -> Grade:
 
 def _json_of(file: Path) -> Any:
     try:
-        return json.loads(file.read_bytes())
+        with open_named(file) as stream:
+            return json.load(stream)
     except ValueError as error:
         raise ValueError(f"{file}: expected one JSON Schema: {error}") from error
 

@@ -51,6 +51,34 @@ def read_regular(file: Path, most: int) -> bytes:
         return stream.read(most)
 
 
+def open_named(file: Path) -> BinaryIO:
+    """A file that somebody names, opened for reading; see :func:`check_ends`."""
+    check_ends(file)
+    return file.open("rb")
+
+
+def check_ends(file: Path) -> None:
+    """Refuse a device that never ends, such as ``/dev/zero``.
+
+    Files and pipes are none, and of the devices neither standard input nor the terminal.
+
+    Raises:
+        OSError: it is one, or there is nothing.
+    """
+    found = os.stat(file)
+    if stat.S_ISCHR(found.st_mode) and not any(os.path.samestat(found, e) for e in _ending()):
+        raise OSError(errno.EINVAL, "a device, not a file", str(file))
+
+
+def _ending() -> Iterator[os.stat_result]:
+    with suppress(OSError):
+        yield os.fstat(0)
+    with suppress(OSError, AttributeError):  # Windows has no name for it
+        yield os.stat(os.ctermid())
+    with suppress(OSError):
+        yield os.stat(os.devnull)
+
+
 @contextmanager
 def whole(file: Path) -> Iterator[Path]:
     """A path beside a file, to write to; it takes the file's place if all goes well.

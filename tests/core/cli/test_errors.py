@@ -229,3 +229,31 @@ def test_without_matplotlib_nothing_is_begun(run, records, tmp_path, monkeypatch
     result = run(*arguments, code=1)
     assert "avengers-router[plot]" in error_of(result)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/zero"), reason="no such device there")
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        ("fit endless.txt -o x", 1),
+        ("fit records.jsonl endless.txt -o x", 1),
+        ("fit endless.txt -o x --engine serial", 1),
+        ("fit records.jsonl -o x --questions endless.txt", 1),
+        ("fit records.jsonl -o x --prices endless.txt", 2),
+        ("update artifact endless.txt", 1),
+        ("evaluate -i endless.txt", 1),
+        ("sweep -i endless.txt", 1),
+        ("route -a artifact -f endless.txt", 2),
+        ("calibrate -a artifact --cost 0.1 --queries endless.txt", 2),
+        ("probe artifact endless.txt", 1),
+        ("import endless.txt -o x.jsonl", 1),
+        ("collect endless.txt --models good --grade exact -o x.jsonl", 1),
+        ("learn endless.txt -a artifact -o x", 1),
+        ("watch endless.txt -a artifact", 1),
+        ("feedback endless.txt id 1", 1),
+    ],
+)
+def test_a_device_that_never_ends_is_refused_by_name(run, records, artifact, command, code):
+    Path("endless.txt").symlink_to("/dev/zero")
+    assert "endless.txt" in error_of(run(*command.split(), code=code))
+    assert not Path("x").exists()

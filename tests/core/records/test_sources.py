@@ -283,6 +283,16 @@ def test_a_pipe_is_read_once_or_refused(tmp_path):
         writer.join()
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/zero"), reason="no such device there")
+def test_a_device_that_never_ends_is_refused(tmp_path):
+    (tmp_path / "link.jsonl").symlink_to("/dev/zero")
+    for file in ("/dev/zero", tmp_path / "link.jsonl"):
+        for use in (load_records, plan):
+            with pytest.raises(OSError, match=str(file)):
+                use(file)
+    assert len(load_records(os.devnull)) == 0  # which ends at once
+
+
 def test_problems_of_files_say_which(tmp_path):
     (tmp_path / "a.jsonl").write_text("{}")
     (problem,) = load_records(tmp_path).problems

@@ -141,11 +141,13 @@ def collect_command(
 
 def read_questions(path: Path) -> list[str | Mapping[str, Any]]:
     """The rows of a file of questions; bad ones are shown."""
+    from avengers_core.common.files import open_named
     from avengers_core.importers.reading.tables import File, rows
 
     if path.suffix == ".txt":
         try:
-            lines = path.read_text(encoding="utf-8").splitlines()
+            with open_named(path) as stream:
+                lines = stream.read().decode("utf-8").splitlines()
         except UnicodeDecodeError as error:
             raise click.ClickException(f"{path} is not UTF-8 ({error.reason})") from None
         return [line for line in lines if line.strip()]

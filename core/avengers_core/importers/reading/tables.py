@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, NamedTuple, cast
 
+from avengers_core.common.files import open_named
 from avengers_core.errors import OptionalDependencyError, RecordError
 from avengers_core.importers.reading.zips import eval_log
 from avengers_core.importers.values import UNFIT
@@ -97,7 +98,7 @@ def _opened(file: File) -> Iterator[IO[bytes]]:
         RecordError: it is damaged, or holds but where its content is kept.
     """
     try:
-        with file.path.open("rb") as stream, decompressed(stream) as data:
+        with open_named(file.path) as stream, decompressed(stream) as data:
             if cast("Any", data).peek(len(_LFS))[: len(_LFS)] == _LFS:
                 raise RecordError(
                     f"{file.name}: holds no data but where Git LFS keeps it: `git lfs pull` "

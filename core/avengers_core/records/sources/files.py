@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
+from avengers_core.common.files import open_named
 from avengers_core.errors import OptionalDependencyError, RecordError
 
 Inputs = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
@@ -71,7 +72,7 @@ def open_file(file: str) -> IO[bytes]:
         OSError: it cannot be opened.
     """
     if "://" not in file:
-        return Path(file).open("rb")
+        return open_named(Path(file))
     system, path = _file_system(file)
     stream: IO[bytes] = io.BufferedReader(system.open_input_file(path))
     return stream
