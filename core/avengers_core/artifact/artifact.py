@@ -175,6 +175,7 @@ class RouterArtifact:
                 r.asked if r else None,
                 by_topic=self.info.cells == "topics",
                 trust=self.info.trust,
+                error=self.info.error,
                 known=self.inference,
             )
 

@@ -40,6 +40,8 @@ class ArtifactInfo(BaseModel):
             :mod:`avengers_core.artifact.estimation.cells`.
         trust: how far what is inferred of a model is believed where it was kept from, in [0, 1];
             1, wholly, in artifacts of versions that did not know doubt.
+        error: by how much that is off on a whole topic, root mean square, beyond what chance makes
+            of few records; 0 where it is not known.
         input_prices: USD per prompt token by model, where they were given and need not be
             estimated from token counts.
         prices: USD per token by model, at which costs are counted where tokens are known.
@@ -58,6 +60,7 @@ class ArtifactInfo(BaseModel):
     scorer: _Text = "calibrated"
     cells: Literal["separate", "joint", "topics"] = "separate"
     trust: float = Field(default=1.0, ge=0, le=1)
+    error: float = Field(default=0.0, ge=0, le=1)
     scorer_options: dict[str, Any] = Field(default_factory=dict)
     input_prices: dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]] = Field(
         default_factory=dict

@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from avengers_core.artifact.clusters import ratio, sums_of_cells
+from avengers_core.artifact.estimation.cells import fewer, lacking, unseen
 from avengers_core.records.outcomes import Outcomes
 
 Floats = npt.NDArray[np.floating]
@@ -42,26 +43,48 @@ class Guesses(NamedTuple):
     cost: Floats
 
 
-def doubt(outcomes: Outcomes, choice: Ints, votes: Floats, plausible: Floats) -> Floats:
-    """(S, D) by how much the sum of the unknown scores may differ from what is expected, in S ways.
+class Doubt:
+    """By how much what is expected may be off where results are not known, in S ways.
+
+    Where a model has results on a dataset, as much as its clusters leave open. Where it has none it
+    was kept from the dataset, and that is where expectations are off the most, and one model's
+    together: as far as they were where results were held back.
 
     Args:
         outcomes: n records of D datasets.
-        choice: (n,) models chosen.
         votes: (n, K) of the clusters.
         plausible: (K, S, M) by how much a score may differ in each.
+        error: of what is inferred on a topic that a model was kept from, root mean square; 0 where
+            that is not known.
     """
-    m = outcomes.scores.shape[1]
-    unknown = np.isnan(outcomes.scores[np.arange(len(choice)), choice])
-    cell = (outcomes.dataset * m + choice)[unknown]
-    sums = sums_of_cells(votes[unknown], cell, len(outcomes.datasets) * m)
-    by_cell = sums.reshape(len(outcomes.datasets), m, -1)
-    away: Floats = np.einsum("dmk,ksm->sd", by_cell, plausible, optimize=True)
-    return away
+
+    def __init__(
+        self, outcomes: Outcomes, votes: Floats, plausible: Floats, error: float = 0.0
+    ) -> None:
+        self._outcomes, self._votes, self._plausible = outcomes, votes, plausible
+        d, m = len(outcomes.datasets), outcomes.scores.shape[1]
+        n = sums_of_cells(~np.isnan(outcomes.scores), outcomes.dataset, d)
+        size = np.bincount(outcomes.dataset, minlength=d).astype(np.float64)
+        kept_from = lacking(n, size) if error > 0 else np.zeros((d, m))
+        self._elsewhere = kept_from * unseen(np.eye(d), kept_from, error, plausible.shape[1])
+        self._known = 1 - kept_from
+
+    def of(self, choice: Ints) -> Floats:
+        """(S, D) by how much the sum of the unknown scores of (n,) models chosen may differ."""
+        outcomes = self._outcomes
+        d, m = self._known.shape
+        unknown = np.isnan(outcomes.scores[np.arange(len(choice)), choice])
+        cell = (outcomes.dataset * m + choice)[unknown]
+        by_cell = sums_of_cells(self._votes[unknown], cell, d * m).reshape(d, m, -1)
+        near = by_cell * self._known[..., None]
+        away: Floats = np.einsum("dmk,ksm->sd", near, self._plausible, optimize=True)
+        count = np.bincount(cell, minlength=d * m).reshape(d, m)
+        away += np.einsum("dm,sdm->sd", count, self._elsewhere)
+        return away
 
 
 def doubted_means(doubt: Floats, dataset: Ints, average: str) -> Floats:
-    """(S,) by how much a mean over datasets or queries may differ, of what :func:`doubt` gives."""
+    """(S,) by how much a mean over datasets or queries may differ, of what :class:`Doubt` gives."""
     n = np.bincount(dataset, minlength=doubt.shape[1])
     if average == "query":
         return np.asarray(doubt.sum(axis=1) / n.sum())
@@ -107,7 +130,8 @@ class Estimate:
     def correction(self) -> Floats:
         """(D, M) what has to be added to a guess, by dataset and model chosen.
 
-        The fewer results are known, the more it is that of the dataset, of all, and none.
+        The fewer results are known, the more it is that of the dataset, of all, and none. Nothing
+        that is known of others puts right what is expected of a model that was kept from a dataset.
         """
         correction: Floats = np.zeros((1, 1))
         for axes, worth in (((0, 1), _OF_NONE), ((1,), _OF_ALL), ((), _OF_DATASET)):
@@ -118,7 +142,8 @@ class Estimate:
                 1 - np.minimum(ratio(weight, asked), 1.0)
             )  # none where all is known
             correction = ratio(away + borrowed * correction, weight + borrowed)
-        return correction
+        usual = self.asked * ratio(self.weight.sum(), self.asked.sum())
+        return correction * (1 - fewer(self.weight, usual))
 
     def totals(self) -> Floats:
         """(D,) estimated sums over all queries; NaN where nothing was expected, either."""

@@ -15,7 +15,7 @@ from avengers_core import __version__
 from avengers_core.artifact.artifact import RouterArtifact
 from avengers_core.common.signatures import same_arguments
 from avengers_core.errors import RecordError
-from avengers_core.evaluation.estimating import doubt
+from avengers_core.evaluation.estimating import Doubt
 from avengers_core.evaluation.report import Report
 from avengers_core.evaluation.results import Average
 from avengers_core.evaluation.tallying.choosing import (
@@ -249,11 +249,12 @@ def _report(
 def _doubts(
     router: Router, features: Floats, outcomes: Outcomes, choices: Mapping[float, Ints]
 ) -> dict[float | str, Floats]:
-    """For each alpha and each model (S, D) what :func:`doubt` says of choosing so."""
+    """For each alpha and each model (S, D) what :class:`Doubt` says of choosing so."""
     votes, plausible = features[:, : router.engine.n_clusters], router.scorer.plausible_scores
+    doubt = Doubt(outcomes, votes, plausible, router.artifact.info.error)
     every: dict[float | str, Ints] = dict(choices.items())
     every |= {model: np.full(len(outcomes), j) for j, model in enumerate(outcomes.models)}
-    return {name: doubt(outcomes, choice, votes, plausible) for name, choice in every.items()}
+    return {name: doubt.of(choice) for name, choice in every.items()}
 
 
 def setup_of(router: Router, call: RoutingCall) -> dict[str, Any]:

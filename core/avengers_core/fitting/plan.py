@@ -23,7 +23,7 @@ from avengers_core.common.ranges import check_number, check_seed, check_whole
 from avengers_core.errors import ArtifactError, EmbedderMismatchError
 from avengers_core.fitting.clustering import cluster
 from avengers_core.fitting.refine import fit_refinement
-from avengers_core.fitting.trust import TRUST, choose_trust
+from avengers_core.fitting.trust import Trust, choose_trust
 from avengers_core.records.names import shown
 from avengers_core.records.outcomes import Outcomes
 from avengers_core.records.prices import Price, Prices, find_prices
@@ -140,7 +140,7 @@ class Plan:
         base = self.centroids if isinstance(self.centroids, RouterArtifact) else None
         refinement: Refinement | None = None
         familiarity = base.familiarity and base.familiarity.emptied() if base else None
-        trust = base.info.trust if base else TRUST
+        trust = Trust(base.info.trust, base.info.error) if base else Trust()
         if base is not None:
             centers = _of_same_embedder(base, embedder_id)
             base.check_dimension(vectors)
@@ -162,7 +162,8 @@ class Plan:
             scorer=self.scorer,
             scorer_options=dict(self.scorer_options),
             cells="topics",
-            trust=trust,
+            trust=trust.share,
+            error=trust.error,
             input_prices={m: p for m, p in self.input_prices.items() if m in sample.models},
             prices=self._prices(sample.models, base),
             source=self.source,

@@ -16,6 +16,7 @@ from avengers_core.artifact.estimation.cells import (
     doubted,
     expected_costs,
     expected_scores_of,
+    lacking,
 )
 from avengers_core.artifact.statistics import Statistics
 from avengers_core.records.loading import as_records
@@ -88,7 +89,22 @@ def test_who_was_kept_from_a_place_stands_out_less_there():
 def test_who_has_few_records_everywhere_is_not_doubted_for_it():
     scores = np.array([[0.2, 0.5, 0.8], [0.3, 0.6, 0.9]])
     n = np.array([[90.0, 90, 9], [10, 10, 1]])
-    np.testing.assert_allclose(doubted(scores, n, np.array([90.0, 10.0]), 0.5), scores)
+    lacks = lacking(n, np.array([90.0, 10.0]))
+    np.testing.assert_allclose(doubted(scores, lacks, 0.5), scores)
+
+
+def test_scores_may_differ_by_as_much_as_inference_is_off_where_a_model_was_kept_from():
+    known = np.ones((6, 3), dtype=bool)
+    known[3:, 2] = False
+    s = seen_by(known)
+    blind, aware = (
+        beliefs(s, CENTROIDS, error=error).plausible(400).std(axis=0) for error in (0.0, 0.3)
+    )
+    np.testing.assert_allclose(aware[:, :2], blind[:, :2])
+    np.testing.assert_allclose(aware[:3], blind[:3])
+    assert (aware[3:, 2] > 0.2).all()
+    assert (aware[3:, 2] < 0.5).all()
+    assert (blind[3:, 2] < 0.2).all()
 
 
 def test_longer_queries_do_not_make_a_model_dear():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from avengers_core.evaluation.estimating import Estimate, completed, doubt, doubted_means
+from avengers_core.evaluation.estimating import Doubt, Estimate, completed, doubted_means
 from avengers_core.records.loading import as_records
 from avengers_core.records.outcomes import to_outcomes
 
@@ -92,8 +92,57 @@ def test_what_is_not_known_may_differ_as_its_clusters_may():
     votes = np.array([[1.0, 0.0], [0.5, 0.5], [0.0, 1.0]])
     plausible = np.zeros((2, 1, 2))
     plausible[:, 0, 0] = 0.2, 0.4
-    found = doubt(outcomes, np.zeros(3, dtype=int), votes, plausible)
+    doubt = Doubt(outcomes, votes, plausible)
+    found = doubt.of(np.zeros(3, dtype=int))
     np.testing.assert_allclose(found, [[0.3, 0.4]])
     assert doubted_means(found, outcomes.dataset, "query") == pytest.approx([0.7 / 3])
     assert doubted_means(found, outcomes.dataset, "dataset") == pytest.approx([(0.15 + 0.4) / 2])
-    assert not doubt(outcomes, np.array([0, 1, 1]), votes, plausible).any()
+    assert not doubt.of(np.array([0, 1, 1])).any()
+
+
+def half(known_of_b):
+    """Ten datasets of a hundred queries; a is known on all, b on some, where each is right half."""
+    names = [f"topic {d}" for d in range(10)]
+    rows = [
+        {
+            "query": str(i),
+            "dataset": name,
+            "records": {"a": i % 2} | ({"b": i % 2} if d < known_of_b else {}),
+        }
+        for d, name in enumerate(names)
+        for i in range(100)
+    ]
+    return to_outcomes(as_records(rows), MODELS)
+
+
+def test_a_model_may_differ_where_it_was_kept_from_as_much_as_inference_was_wrong():
+    choice, votes = np.ones(1000, dtype=int), np.ones((1000, 1))
+    plausible = np.zeros((1, 4000, 2))
+
+    def spread(known_of_b, error):
+        outcomes = half(known_of_b)
+        away = Doubt(outcomes, votes, plausible, error).of(choice)
+        assert not away[:, :known_of_b].any()
+        return away[:, known_of_b:].std() / 100, doubted_means(
+            away, outcomes.dataset, "query"
+        ).std()
+
+    one, mean = spread(5, 0.2)
+    assert 0.18 < one < 0.24  # and a little for the model's level
+    # What five of ten datasets are off by cancels out less than if each were so by itself.
+    assert 1.3 * one / 2 / 5**0.5 < mean < one / 2
+    assert spread(8, 0.2)[1] < mean < spread(2, 0.2)[1]
+    assert spread(5, 0.1)[1] == pytest.approx(mean / 2)
+    assert spread(5, 0.0)[1] == 0
+
+
+def test_known_results_of_others_put_nothing_right_of_who_was_kept_away():
+    # Both are expected to be right always; a is known to be right half the time, on all datasets.
+    outcomes, guesses = half(5), np.ones((1000, 2))
+    a, b = (
+        Estimate.of(outcomes, np.full(1000, j), outcomes.scores, guesses).totals() / 100
+        for j in (0, 1)
+    )
+    np.testing.assert_allclose(a, 0.5)
+    np.testing.assert_allclose(b[:5], 0.5)
+    assert (b[5:] > 0.9).all()

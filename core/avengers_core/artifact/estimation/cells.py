@@ -26,6 +26,8 @@ Floats = npt.NDArray[np.floating]
 
 # Records that a model may lack in a cluster by chance, and not because it was kept from it.
 _BY_CHANCE = 5.0
+# Share of the variance in what topics that a model was not seen on have in common.
+_ALIKE = 0.25
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,17 +38,25 @@ class Beliefs:
         scores: (K, M) expected scores.
         groups: in which models were compared; None where nothing was seen, as is
         inference: what was found in them.
+        lacking: (G, M) what :func:`lacking` says of them.
+        error: by how much what is inferred of a model on a topic that it was kept from is off, root
+            mean square; 0 where it is not known.
     """
 
     scores: Floats
     groups: Groups | None = None
     inference: Inference | None = None
+    lacking: Floats | None = None
+    error: float = 0.0
 
     def plausible(self, count: int, seed: int = 0) -> Floats:
         """(count, K, M) by how much scores may differ that the records do not rule out.
 
         Draws from the posterior, less its middle: their spread says how well a score is known, and
-        together they say what models have in common.
+        together they say what models have in common. Where a model was kept from, the posterior
+        knows too little doubt: models fail on whole topics, and the few topics that a model was
+        seen on say little of its level on all others. How far inference was off on topics that were
+        held back takes its place there.
 
         Args:
             count: how many.
@@ -56,8 +66,11 @@ class Beliefs:
             return np.zeros((count, *self.scores.shape))
         g, logits = self.groups, self.inference.logits
         drawn = sigmoid(logits + self.inference.process(g.n, g.where).draws(count, seed))
-        away: Floats = g.shares @ (drawn - sigmoid(logits))
-        return away
+        away: Floats = drawn - sigmoid(logits)
+        if self.error > 0 and self.lacking is not None:
+            elsewhere = unseen(g.topics, self.lacking, self.error, count, seed)
+            away += self.lacking * (elsewhere - away)
+        return g.shares @ away
 
 
 class Groups(NamedTuple):
@@ -66,12 +79,14 @@ class Groups(NamedTuple):
     Attributes:
         shares: (K, G) of each group in the records of its cluster.
         where: (G, D) its place.
+        topics: (G, T) shares of the topics in its records.
         total: (G, M) sums of scores.
         n: (G, M) records that score each model.
     """
 
     shares: Floats
     where: Floats
+    topics: Floats
     total: Floats
     n: Floats
 
@@ -83,6 +98,7 @@ def beliefs(
     *,
     by_topic: bool = True,
     trust: float = 1.0,
+    error: float = 0.0,
     known: Inference | None = None,
 ) -> Beliefs:
     """What the sums of the cells seen say of all.
@@ -104,6 +120,7 @@ def beliefs(
             versions that did not know it.
         trust: how far to believe what is inferred of a model where it was kept from, see
             :func:`doubted`.
+        error: as in :class:`Beliefs`.
         known: what was found before; of no use where it is of other sums.
     """
     s = statistics
@@ -114,21 +131,24 @@ def beliefs(
     source = fingerprint(centroids, *sums, np.array([by_topic]))
     if known is None or known.source != source or known.logits.shape != groups.n.shape:
         known = Inference.of(groups.total, groups.n, groups.where, source)
-    scores = doubted(sigmoid(known.logits), groups.n, s.size @ groups.shares, trust)
-    return Beliefs(groups.shares @ scores, groups, known)
+    lack = lacking(groups.n, s.size @ groups.shares)
+    scores = doubted(sigmoid(known.logits), lack, trust)
+    return Beliefs(groups.shares @ scores, groups, known, lack, error)
 
 
 def _groups(s: Statistics, centroids: Floats, asked: Asked | None, by_topic: bool) -> Groups:
     if asked is not None:
         return compared(asked, centroids)
-    topics = ratio(s.topics, s.size[:, None]) if by_topic else np.zeros((len(centroids), 0))
-    return Groups(np.eye(len(centroids)), places(centroids, topics), s.score, s.n)
+    topics = ratio(s.topics, s.size[:, None])
+    where = places(centroids, topics if by_topic else np.zeros((len(centroids), 0)))
+    return Groups(np.eye(len(centroids)), where, topics, s.score, s.n)
 
 
 def compared(asked: Asked, centroids: Floats) -> Groups:
     """The groups of a cluster and a topic in which models may be compared."""
     shares, topics, total, n = asked.comparable()
-    return Groups(shares, places(centroids[shares.argmax(axis=0)], topics), total, n)
+    where = places(centroids[shares.argmax(axis=0)], topics)
+    return Groups(shares, where, topics, total, n)
 
 
 def expected_scores_of(total: Floats, n: Floats, centroids: Floats) -> Floats:
@@ -142,7 +162,7 @@ def expected_scores_of(total: Floats, n: Floats, centroids: Floats) -> Floats:
     return sigmoid(Inference.of(total, n, centroids).logits) if n.any() else np.zeros_like(n)
 
 
-def doubted(scores: Floats, n: Floats, size: Floats, trust: float) -> Floats:
+def doubted(scores: Floats, lacking: Floats, trust: float) -> Floats:
     """(G, M) scores, nearer to the mean of all models where one has fewer records than usual.
 
     Whoever is believed to be the best is chosen, and of many that nobody has seen there it is the
@@ -153,12 +173,11 @@ def doubted(scores: Floats, n: Floats, size: Floats, trust: float) -> Floats:
 
     Args:
         scores: (G, M) of G groups of records.
-        n: (G, M) records that score each model there.
-        size: (G,) records.
+        lacking: (G, M) what :func:`lacking` says of them.
         trust: share that is believed where there should be many records, and there are none.
     """
     typical = scores.mean(axis=1, keepdims=True)
-    believed: Floats = typical + (1 - (1 - trust) * lacking(n, size)) * (scores - typical)
+    believed: Floats = typical + (1 - (1 - trust) * lacking) * (scores - typical)
     return believed
 
 
@@ -169,8 +188,38 @@ def lacking(n: Floats, size: Floats) -> Floats:
         n: (G, M) records that score each model.
         size: (G,) records, of which each model would have scored its share of all.
     """
-    usual = np.outer(size, n.sum(axis=0) / max(size.sum(), 1.0))
-    return 1 - np.minimum((n + _BY_CHANCE) / (usual + _BY_CHANCE), 1.0)
+    return fewer(n, np.outer(size, n.sum(axis=0) / max(size.sum(), 1.0)))
+
+
+def fewer(n: Floats, usual: Floats) -> Floats:
+    """By what share records are fewer than usual; a few less say nothing."""
+    lack: Floats = 1 - np.minimum((n + _BY_CHANCE) / (usual + _BY_CHANCE), 1.0)
+    return lack
+
+
+def unseen(topics: Floats, lacking: Floats, error: float, count: int, seed: int = 0) -> Floats:
+    """(count, G, M) by how much scores may be off where a model was kept from all records.
+
+    A model differs on each topic by itself, and on those that it was not seen on alike in part:
+    nobody is kept from topics by chance. Its level is that of the topics it was seen on, and of one
+    more that may be like any; so it is off the further, and everywhere, the fewer these are.
+
+    Args:
+        topics: (G, T) shares of the topics in G groups of records.
+        lacking: (G, M) what :func:`lacking` says of them.
+        error: root mean square on a topic.
+        count: how many draws.
+        seed: of the random numbers.
+    """
+    rng = np.random.default_rng([seed, 1])
+    m = lacking.shape[1]
+    own, alike = error * np.sqrt(1 - _ALIKE), error * np.sqrt(_ALIKE)
+    of_topics = own * rng.standard_normal((count, topics.shape[1], m))
+    more, common = rng.standard_normal((2, count, m))
+    seen = ratio(topics, topics.sum(axis=0)).T @ (1 - lacking)
+    level = (np.einsum("tm,stm->sm", seen, of_topics) + own * more) / (seen.sum(axis=0) + 1)
+    away: Floats = topics @ of_topics + (alike * common - level)[:, None, :]
+    return away
 
 
 def expected_costs(statistics: Statistics, m0: float) -> Floats:

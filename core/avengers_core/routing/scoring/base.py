@@ -153,6 +153,7 @@ class ClusterScorer:
                 self._centroids,
                 by_topic=info.cells == "topics",
                 trust=info.trust,
+                error=info.error,
             )
 
     @cached_property
