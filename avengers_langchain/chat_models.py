@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any, cast
 
 from langchain_core.callbacks import (
@@ -14,15 +14,17 @@ from langchain_core.load.serializable import SerializedConstructor, SerializedNo
 from langchain_core.messages import BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 
+from avengers_core.common.lazy import cached_property
 from avengers_core.embedders.tokens import estimate_tokens
 from avengers_core.serving.backends.model_settings import ModelSettings
+from avengers_core.serving.ensemble import answering
 from avengers_core.serving.question import current_hint, question_from_variables
 from avengers_core.serving.routing_settings import CONFIG
 from avengers_core.serving.settings import OF_A_CALL, ServingSettings, given
 from avengers_langchain.backends import Backends
 from avengers_langchain.binding import BindsConfig
-from avengers_langchain.calling.answers import Asked, Method
-from avengers_langchain.calling.calls import Call, closing, structured_of, tools_of
+from avengers_langchain.calling.answers import Asked, ChatAnswering, Method
+from avengers_langchain.calling.calls import Call, closing
 from avengers_langchain.calling.runs import KnowsItsRun, streamed_run
 from avengers_langchain.question import ROUTING_QUERY, current_run, prompt_variables, read
 from avengers_langchain.serialization import dump_models, load_models, without_secrets
@@ -133,7 +135,7 @@ class AvengersChatModel(ServingSettings, BindsConfig, KnowsItsRun):  # type: ign
         **kwargs: Any,
     ) -> ChatResult:
         asked = self._asked("generate", messages, stop, run_manager, kwargs)
-        return cast("ChatResult", asked.answering(asked.plan.decide()).run())
+        return cast("ChatResult", answering(ChatAnswering, asked, asked.plan.decide()).run())
 
     async def _agenerate(
         self,
@@ -143,7 +145,9 @@ class AvengersChatModel(ServingSettings, BindsConfig, KnowsItsRun):  # type: ign
         **kwargs: Any,
     ) -> ChatResult:
         asked = self._asked("agenerate", messages, stop, run_manager, kwargs)
-        return cast("ChatResult", await asked.answering(await asked.plan.adecide()).arun())
+        return cast(
+            "ChatResult", await answering(ChatAnswering, asked, await asked.plan.adecide()).arun()
+        )
 
     def _stream(
         self,
@@ -153,7 +157,7 @@ class AvengersChatModel(ServingSettings, BindsConfig, KnowsItsRun):  # type: ign
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
         asked = self._asked("stream", messages, stop, run_manager, kwargs)
-        yield from asked.answering(asked.plan.decide()).stream()
+        yield from answering(ChatAnswering, asked, asked.plan.decide()).stream()
 
     async def _astream(
         self,
@@ -163,7 +167,7 @@ class AvengersChatModel(ServingSettings, BindsConfig, KnowsItsRun):  # type: ign
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
         asked = self._asked("astream", messages, stop, run_manager, kwargs)
-        chunks = await asked.answering(await asked.plan.adecide()).astream()
+        chunks = await answering(ChatAnswering, asked, await asked.plan.adecide()).astream()
         async for chunk in closing(chunks):
             yield chunk
 
@@ -177,24 +181,16 @@ class AvengersChatModel(ServingSettings, BindsConfig, KnowsItsRun):  # type: ign
         run_manager: Any,
         kwargs: dict[str, Any],
     ) -> Asked:
-        from_metadata = current_run().query
         own = {k: kwargs.pop(k) for k in OF_A_CALL if k in kwargs} if kwargs else {}
-        query = own.get(ROUTING_QUERY) or from_metadata
-        call = Call(
-            messages,
-            stop or self.stop,
-            tools=tools_of(kwargs.pop("tools", None)),
-            tool_choice=kwargs.pop("tool_choice", None),
-            parallel=kwargs.pop("parallel_tool_calls", None),
-            structured=structured_of(kwargs.pop("structured_output", None)),
-            arguments=kwargs,
-            defaults=self._defaults(),
-        )
+        query = own.get(ROUTING_QUERY) or current_run().query
+        call = Call.of(messages, stop or self.stop, kwargs, self.defaults)
         request = call.request(read(messages, prompt_variables(messages), query))
         run = run_manager or streamed_run()
         return Asked(call, self.plan(request, own), self.pool, method, run_manager, run)
 
-    def _defaults(self) -> dict[str, Any]:
+    @cached_property
+    def defaults(self) -> Mapping[str, Any]:
+        """What every call says of an answer, unless it says otherwise."""
         return given(temperature=self.temperature, max_tokens=self.max_tokens)
 
     def get_num_tokens(self, text: str) -> int:
@@ -209,18 +205,21 @@ class AvengersChatModel(ServingSettings, BindsConfig, KnowsItsRun):  # type: ign
 
     @property
     def _identifying_params(self) -> dict[str, Any]:
+        return {**self.identity, "stop": self.stop}
+
+    @cached_property
+    def identity(self) -> Mapping[str, Any]:
+        """What tells it from other models of its class, for traces and caches."""
         router, models = self.pool.router, self.models
-        policy = self.policy
         return {
             "alpha": self.alpha,
             "no_question_alpha": self.no_question_alpha,
-            **policy.balance,
-            **policy.limits,
+            **self.policy.balance,
+            **self.policy.limits,
             "artifact": router.artifact.checksum,
             "scorer": router.scorer.name,
             "models": list(router.models if models is None else models),
-            **self._defaults(),
-            "stop": self.stop,
+            **self.defaults,
             "stay": self.stay,
             **({} if self.votes is None else {"votes": self.votes, "vote_over": self.vote_over}),
         }
@@ -241,13 +240,13 @@ class AvengersChatModel(ServingSettings, BindsConfig, KnowsItsRun):  # type: ign
 
     def _get_llm_string(self, stop: list[str] | None = None, **kwargs: Any) -> str:
         # What decides the route decides the answer, so all of it is in the cache's key.
-        messages, from_metadata, _ = current_run()
-        variables = prompt_variables(messages)
+        run = current_run()
+        variables = prompt_variables(run.messages)
         identity = {
             **self._identifying_params,
             "pool": self.pool.fingerprint,
             "scorer_options": self.pool.router.scorer.options,
-            "query": from_metadata or current_hint() or question_from_variables(variables),
+            "query": run.query or current_hint() or question_from_variables(variables),
         }
         return f"{sorted(identity.items())}---{sorted({**kwargs, 'stop': stop}.items())}"
 

@@ -19,7 +19,9 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
+from types import MappingProxyType
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -72,14 +74,20 @@ class ModelRun(NamedTuple):
 
     Attributes:
         messages: its prompt.
-        query: what its metadata want it to be routed on, if they do.
-        conversation: which it belongs to, if they say so.
+        metadata: what its caller says of it.
     """
 
     messages: Sequence[BaseMessage] = ()
-    query: str | None = None
-    conversation: str | None = None
+    metadata: Mapping[str, Any] = MappingProxyType({})
 
+    @property
+    def query(self) -> str | None:
+        """What its caller wants it to be routed on, if that is said."""
+        query = self.metadata.get(ROUTING_QUERY)
+        return query if isinstance(query, str) else None
+
+
+_NO_RUN = ModelRun()
 
 # Set where an outermost run begins, so that all that runs inside it, in whichever thread or task,
 # shares one object, and what runs beside it has another.
@@ -159,11 +167,7 @@ class PromptVariables(BaseCallbackHandler):
         **kwargs: Any,
     ) -> None:
         """Leave word for the model that runs next in this context: streams are told no more."""
-        told = metadata or {}
-        query = told.get(ROUTING_QUERY)
-        first = messages[0] if messages else []
-        query = query if isinstance(query, str) else None
-        _current_run.set(ModelRun(first, query, conversation_named_in(told)))
+        _current_run.set(ModelRun(messages[0] if messages else [], metadata or {}))
 
 
 _handler: ContextVar[PromptVariables | None] = ContextVar(
@@ -203,12 +207,12 @@ def _holds(text: str, part: str) -> bool:
 
 def current_run() -> ModelRun:
     """The model run that has just begun here."""
-    return _current_run.get() or ModelRun()
+    return _current_run.get() or _NO_RUN
 
 
-def _conversation_of(answers: Sequence[AIMessage]) -> str | None:
+def _conversation_of(answers: Sequence[AIMessage], run: ModelRun) -> str | None:
     """Which conversation a call belongs to: what the caller says counts, then the last answer."""
-    if (named := current_run().conversation) is not None:
+    if (named := conversation_named_in(run.metadata)) is not None:
         return named
     config = var_child_runnable_config.get() or {}
     if (named := conversation_named_in(config.get("configurable") or {})) is not None:
@@ -228,20 +232,21 @@ def read(
         variables: of the prompt template that they were made from, if any.
         routing_query: what the caller wants it to be routed on.
     """
-    said = _said(messages, [_text_of(message) for message in messages])
+    said = _said(messages)
+    tokens, media, read_by = measure(messages)
+    question = routed_on(_found(said.question, variables), routing_query)
+    needs = (Needs(tokens=tokens, **dict.fromkeys(media, True)),)  # type: ignore[arg-type]
     answers = [message for message in reversed(messages) if isinstance(message, AIMessage)]
-    measured = measure(messages)
-    media: dict[str, Any] = dict.fromkeys(measured.media, True)
     return Request(
-        routed_on(_found(said.question, variables), routing_query),
-        measured.tokens,
-        (Needs(**media, tokens=measured.tokens),),
+        question,
+        tokens,
+        needs,
         earlier=said.earlier,
         keeps=_loop_of(messages) if answers else None,
         answered_by=next(filter(None, map(writer_of, answers)), None),
         opening=said.opening,
-        conversation=_conversation_of(answers),
-        cached_tokens=measured.read_by,
+        conversation=partial(_conversation_of, answers, current_run()),
+        cached_tokens=read_by,
     )
 
 
@@ -266,7 +271,7 @@ def _found(human: str, variables: Mapping[str, Any]) -> RoutingText:
     return RoutingText(bare, "message" if bare is human else "template")
 
 
-def _said(messages: Sequence[BaseMessage], texts: Sequence[str]) -> Said:
+def _said(messages: Sequence[BaseMessage]) -> Said:
     """What the human said.
 
     An agent speaks in the human's role too: what a tool saw does not count, and a summary of what
@@ -274,10 +279,14 @@ def _said(messages: Sequence[BaseMessage], texts: Sequence[str]) -> Said:
     """
     turns: list[tuple[int, str]] = []
     answers = 0
-    for message, text in zip(messages, texts, strict=True):
+    for message in messages:
         if isinstance(message, AIMessage):
             answers += 1
-        elif isinstance(message, HumanMessage) and text.strip() and not is_observation(text):
+            continue
+        if not isinstance(message, HumanMessage):
+            continue
+        text = message.content if isinstance(message.content, str) else str(message.text)
+        if text.strip() and not is_observation(text):
             summary = message.additional_kwargs.get("lc_source") == "summarization"
             turns.append((_SUMMARY if summary else answers, text))
     while turns and turns[-1][0] == _SUMMARY:
@@ -290,10 +299,4 @@ _SUMMARY = -1  # answered before any of the messages that are left
 
 def _asked(messages: Sequence[BaseMessage]) -> str:
     """What a human asks last; of messages that are all the system's, what the last one says."""
-    texts = [_text_of(message) for message in messages]
-    return _said(messages, texts).question or (texts[-1] if texts else "")
-
-
-def _text_of(message: BaseMessage) -> str:
-    content = message.content
-    return content if isinstance(content, str) else str(message.text)
+    return _said(messages).question or (str(messages[-1].text) if messages else "")

@@ -126,7 +126,7 @@ class AvengersRouter(RoutingSettings, RunnableSerializable[Any, RoutingDecision]
         request = request_of(value, query)
         own = {k: arguments.pop(k) for k in OF_ROUTING if k in arguments}
         unavailable = arguments.get("unavailable") or {}
-        routing = self.routing(request.question, own, lambda: unavailable)
+        routing = self.policy_for(request.question, own, lambda: unavailable)._asdict()
         prompt: dict[str, Any] = {"prompt_tokens": request.prompt_tokens}
         if request.question.source != "hint":
             prompt["earlier"] = request.earlier

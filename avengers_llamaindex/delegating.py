@@ -26,7 +26,8 @@ from llama_index.core.prompts import BasePromptTemplate, PromptTemplate
 from llama_index.core.tools import BaseTool
 from llama_index.core.types import Model, TokenAsyncGen, TokenGen
 
-from avengers_llamaindex.calling.calls import Asked
+from avengers_core.serving.ensemble import answering
+from avengers_llamaindex.calling.calls import Asked, LLMAnswering
 from avengers_llamaindex.events import span_if_heard
 from avengers_llamaindex.question import (
     Prompt,
@@ -62,19 +63,19 @@ class DelegatingLLM(FunctionCallingLLM):
 
     def _run(self, method: str, request: Prompt, /, *args: Any, **kwargs: Any) -> Any:
         asked = self._asked(method, request, args, kwargs)
-        return asked.answering(asked.plan.decide()).run()
+        return answering(LLMAnswering, asked, asked.plan.decide()).run()
 
     async def _arun(self, method: str, request: Prompt, /, *args: Any, **kwargs: Any) -> Any:
         asked = self._asked(method, request, args, kwargs)
-        return await asked.answering(await asked.plan.adecide()).arun()
+        return await answering(LLMAnswering, asked, await asked.plan.adecide()).arun()
 
     def _stream(self, method: str, request: Prompt, /, *args: Any, **kwargs: Any) -> Any:
         asked = self._asked(method, request, args, kwargs)
-        return asked.answering(asked.plan.decide()).stream()
+        return answering(LLMAnswering, asked, asked.plan.decide()).stream()
 
     async def _astream(self, method: str, request: Prompt, /, *args: Any, **kwargs: Any) -> Any:
         asked = self._asked(method, request, args, kwargs)
-        return await asked.answering(await asked.plan.adecide()).astream()
+        return await answering(LLMAnswering, asked, await asked.plan.adecide()).astream()
 
     def _backend_of(self, response: ChatResponse) -> FunctionCallingLLM | None:
         """Who gave a response, if that is known and it can call tools."""

@@ -16,7 +16,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 from llama_index.core.base.llms.types import ChatMessage, ImageBlock, MessageRole
@@ -75,7 +75,7 @@ _CLASS = (Needs(structured_output=True), Needs(tools=True))
 """An object of a class can be given in a JSON schema, or through a tool call."""
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Prompt(Request):
     """A call whose prompt can be counted.
 
@@ -204,12 +204,16 @@ def _loop_of(messages: Sequence[ChatMessage]) -> str | None:
 def _told_by_answers(messages: Sequence[ChatMessage]) -> dict[str, Any]:
     """What answers say of a call; of its conversation the caller's tags count before."""
     answers = [m for m in reversed(messages) if m.role in ANSWERS]
-    tagged = conversation_named_in(active_instrument_tags.get())
     return {
         "keeps": _loop_of(messages) if answers else None,
         "answered_by": next(filter(None, map(writer_of, answers)), None),
-        "conversation": tagged or next(filter(None, map(conversation_of, answers)), None),
+        "conversation": partial(_conversation_of, answers),
     }
+
+
+def _conversation_of(answers: Sequence[ChatMessage]) -> str | None:
+    tagged = conversation_named_in(active_instrument_tags.get())
+    return tagged or next(filter(None, map(conversation_of, answers)), None)
 
 
 def _request(

@@ -223,7 +223,7 @@ def test_what_real_classes_take(router: Router) -> None:
         other: Any = AnyLLM() if chat else FakeListChatModel(responses=["x"])
         models = {EASY: backend, HARD: other}
         llm: Any = (AvengersLLM if chat else AvengersChatModel)(router=router, models=models)
-        cannot = {kind for kind in MEDIA if EASY in llm.pool.unable(media_need(kind))}
+        cannot = {kind for kind in MEDIA if EASY in llm.pool.unable((media_need(kind),))}
         return cannot, llm.pool.capabilities(EASY).provider
 
     claude = ChatAnthropic(model_name="claude-sonnet-4-5", api_key=KEY)

@@ -15,7 +15,7 @@ from typing_extensions import Self
 
 from avengers_core import RoutingDecision
 from avengers_core.errors import OptionalDependencyError, QuestionError
-from avengers_core.routing.policy import Policy
+from avengers_core.routing.policy import Policy, RoutingCall
 from avengers_core.serving.question import Request
 from avengers_core.serving.routing_settings import CONFIG, RoutingSettings
 from avengers_langchain.question import ROUTING_QUERY, read
@@ -97,7 +97,8 @@ class AvengersDecisionModel(RoutingSettings, BaseDecisionModel):
         router = self._resolved_router()
         answers = {}
         for name, labelled in labels.items():
-            decision = router.route(request.question.text, **self._arguments(request, labelled))
+            call, earlier = self._call(request, labelled)
+            decision = router.decide(request.question.text, call, earlier)
             answers[name] = self._answer(decision, labelled)
         return ClassifierResponse(model=self.model, answers=answers)
 
@@ -106,8 +107,8 @@ class AvengersDecisionModel(RoutingSettings, BaseDecisionModel):
         router = self._resolved_router()
         answers = {}
         for name, labelled in labels.items():
-            arguments = self._arguments(request, labelled)
-            decision = await router.aroute(request.question.text, **arguments)
+            call, earlier = self._call(request, labelled)
+            decision = await router.adecide(request.question.text, call, earlier)
             answers[name] = self._answer(decision, labelled)
         return ClassifierResponse(model=self.model, answers=answers)
 
@@ -136,16 +137,16 @@ class AvengersDecisionModel(RoutingSettings, BaseDecisionModel):
             )
         return {label: known[label] for label in question.criteria}
 
-    def _arguments(self, request: Request, labelled: Mapping[str, str]) -> dict[str, Any]:
-        arguments = self.routing(request.question, {}, lambda: {})
-        excluded = set(arguments.get("exclude") or ())
-        arguments["exclude"] = ()
-        arguments["models"] = [m for m in labelled.values() if m not in excluded]
-        if not arguments["models"]:
+    def _call(
+        self, request: Request, labelled: Mapping[str, str]
+    ) -> tuple[RoutingCall, Sequence[str]]:
+        """What is asked of the router, and what was said before."""
+        policy = self.policy_for(request.question, {}, lambda: {})
+        models = [m for m in labelled.values() if m not in policy.exclude]
+        if not models:
             raise QuestionError("exclude= leaves none of the models that the question names")
-        if request.question.source != "hint":
-            arguments["earlier"] = request.earlier
-        return {**arguments, "prompt_tokens": request.prompt_tokens}
+        call = RoutingCall(policy._replace(exclude=(), models=models), 1, request.prompt_tokens)
+        return call, () if request.question.source == "hint" else request.earlier
 
     def _answer(self, decision: RoutingDecision, labelled: Mapping[str, str]) -> ChoiceAnswer:
         chances = self._resolved_router().chances(decision)

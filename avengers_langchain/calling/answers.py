@@ -12,7 +12,6 @@ from langchain_core.outputs import ChatGenerationChunk, ChatResult
 
 from avengers_core.routing.decision import RoutingDecision
 from avengers_core.serving.answering import Answering
-from avengers_core.serving.ensemble import Vote, answering
 from avengers_core.serving.plan import Plan
 from avengers_core.serving.resilience.failover import Attempt
 from avengers_core.serving.voting import text_key
@@ -29,7 +28,7 @@ _FINISH = ("finish_reason", "stop_reason", "done_reason", "status")
 _WHOLE: dict[Method, Method] = {"stream": "generate", "astream": "agenerate"}
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Asked:
     """A call under way, to be decided and answered.
 
@@ -49,10 +48,6 @@ class Asked:
     run_manager: Any
     run: Any
 
-    def answering(self, decision: RoutingDecision) -> Answering | Vote:
-        """Who answers, once it is decided."""
-        return answering(lambda d, one_of: ChatAnswering(self, d, one_of), self.plan, decision)
-
 
 class ChatAnswering(Answering):
     """One answer of a chat model.
@@ -70,6 +65,7 @@ class ChatAnswering(Answering):
         self._method = _WHOLE.get(asked.method, asked.method) if one_of_several else asked.method
         self._run_manager = None if one_of_several else asked.run_manager
         self._run = None if one_of_several else asked.run
+        self._traced = asked.backends.traced
 
     def start(self, attempt: Attempt) -> Any:
         target = self._asked.call.target(attempt.model, self._asked.backends)
@@ -89,8 +85,8 @@ class ChatAnswering(Answering):
 
     def is_answer(self, result: ChatResult) -> bool:
         # After the results of tools a model may well have nothing to add.
-        after_tools = isinstance(self._asked.call.messages[-1], ToolMessage)
-        return after_tools or _says_anything(result.generations[0].message)
+        said = _says_anything(result.generations[0].message)
+        return said or isinstance(self._asked.call.messages[-1], ToolMessage)
 
     def told(self, answer: Any) -> Any:
         whole = isinstance(answer, ChatResult)
@@ -111,9 +107,6 @@ class ChatAnswering(Answering):
     def announce(self, model: str | None, facts: dict[str, Any]) -> None:
         if model is not None:
             tag_run(self._run, model, self._traced(model))
-
-    def _traced(self, model: str) -> Mapping[str, str]:
-        return self._asked.backends.traced(model)
 
     def says(self, result: ChatResult) -> str:
         message = result.generations[0].message

@@ -72,9 +72,9 @@ class Target:
     @property
     def _streaming(self) -> bool | None:
         """What the user says of it, in the chat models that let him."""
-        if "streaming" not in self.backend.model_fields_set:
+        streaming: bool | None = vars(self.backend).get("streaming")
+        if streaming is None or "streaming" not in self.backend.model_fields_set:
             return None
-        streaming: bool | None = getattr(self.backend, "streaming", None)
         return streaming
 
     @property
@@ -89,7 +89,8 @@ class Target:
         """The backend's answer, under the router's own run."""
         if self._wants_stream and self.streams_blocking:
             return generate_from_stream(self.stream(run_manager))
-        self._acquire()
+        if self.backend.rate_limiter:
+            self.backend.rate_limiter.acquire(blocking=True)
         return self.backend._generate(
             self.messages,
             **self._arguments(type(self.backend)._generate, run_manager),
@@ -99,7 +100,8 @@ class Target:
         """:meth:`generate`, asynchronously."""
         if self._wants_stream and self.streams:
             return await agenerate_from_stream(self.astream(run_manager))
-        await self._aacquire()
+        if self.backend.rate_limiter:
+            await self.backend.rate_limiter.aacquire(blocking=True)
         return await self.backend._agenerate(
             self.messages,
             **self._arguments(type(self.backend)._agenerate, run_manager),
@@ -110,7 +112,8 @@ class Target:
         if not self.streams_blocking:
             yield as_chunk(self.generate(run_manager))
             return
-        self._acquire()
+        if self.backend.rate_limiter:
+            self.backend.rate_limiter.acquire(blocking=True)
         yield from self.backend._stream(
             self.messages, **self._arguments(type(self.backend)._stream, run_manager)
         )
@@ -120,20 +123,13 @@ class Target:
         if not self.streams:
             yield as_chunk(await self.agenerate(run_manager))
             return
-        await self._aacquire()
+        if self.backend.rate_limiter:
+            await self.backend.rate_limiter.aacquire(blocking=True)
         chunks = self.backend._astream(
             self.messages, **self._arguments(type(self.backend)._astream, run_manager)
         )
         async for chunk in closing(chunks):
             yield chunk
-
-    def _acquire(self) -> None:
-        if self.backend.rate_limiter:
-            self.backend.rate_limiter.acquire(blocking=True)
-
-    async def _aacquire(self) -> None:
-        if self.backend.rate_limiter:
-            await self.backend.rate_limiter.aacquire(blocking=True)
 
     def _arguments(self, method: Callable[..., Any], run_manager: Any) -> dict[str, Any]:
         # As the framework does: not every chat model's methods take a run manager.
@@ -166,12 +162,42 @@ class Call:
     parallel: bool | None = None
     structured: StructuredOutput | None = None
 
+    @classmethod
+    def of(
+        cls,
+        messages: list[BaseMessage],
+        stop: list[str] | None,
+        arguments: dict[str, Any],
+        defaults: Mapping[str, Any],
+    ) -> Call:
+        """A call as the framework hands it over.
+
+        Args:
+            messages: as in the class, as ``stop`` and ``defaults``.
+            arguments: all others by name; the dict is changed.
+        """
+        call = cls(messages, stop, arguments, defaults)
+        if arguments:
+            call.tools = tools_of(arguments.pop("tools", None))
+            call.tool_choice = arguments.pop("tool_choice", None)
+            call.parallel = arguments.pop("parallel_tool_calls", None)
+            call.structured = structured_of(arguments.pop("structured_output", None))
+        return call
+
+    @property
+    def is_bare(self) -> bool:
+        """Whether there is nothing but messages."""
+        said = self.arguments or self.stop or self.tools is not None or self.structured is not None
+        return not said and self.tool_choice is None and self.parallel is None
+
     def request(self, prompt: Request) -> Request:
         """What it is about, its tools and its schema counted in.
 
         Args:
             prompt: what the messages alone are about.
         """
+        if self.is_bare:
+            return prompt
         native = "response_format" in self.arguments or (
             self.tools is not None and self.tools.wants_schema
         )
@@ -189,13 +215,25 @@ class Call:
     def target(self, model: str, backends: Backends) -> Target:
         """What is to be called for a model, with the messages as it accepts them."""
         backend, bound = backends.get(model)
+        messages, plain = list(self.messages), is_plain(self.messages)
+        if plain and self.is_bare and not self.defaults and not bound:
+            return Target(backend, messages, None, {})  # which every backend takes as it is
         tools = given(tools=self.tools)
         backend = in_its_protocol(backend, {**self.defaults, **bound, **self.arguments, **tools})
+        arguments = self._said_to(model, backend, bound, backends)
+        stop = arguments.pop("stop", None)
+        if not plain:
+            messages = portable(messages, target_of(model, backend, arguments))
+        return Target(backend, messages, stop, arguments)
+
+    def _said_to(
+        self, model: str, backend: BaseChatModel, bound: Mapping[str, Any], backends: Backends
+    ) -> dict[str, Any]:
+        """What is said beside the messages, in a backend's own words."""
         layers = [self.defaults, bound]
         # Whose words are to be spoken is not asked where nothing is said.
-        said = (self.defaults, bound, self.arguments, self.tools, self.tool_choice, self.stop)
-        something = any(said) or self.parallel is not None
-        kind = kind_of(model, backend, {**bound, **self.arguments}) if something else "other"
+        said = not self.is_bare or self.defaults or bound
+        kind = kind_of(model, backend, {**bound, **self.arguments}) if said else "other"
         if self.tools is not None:
             choice = self.tool_choice, self.parallel
             layers.append(self.tools.arguments_for(model, backend, kind, *choice))
@@ -206,12 +244,7 @@ class Call:
             no_native = backends.capabilities(model).structured_output is False
             layers.append(self.structured.arguments_for(model, backend, no_native))
         layers += [self.arguments, given(stop=self.stop or None)]
-        arguments = in_words(layers, kind)
-        stop = arguments.pop("stop", None)
-        messages = list(self.messages)
-        if not is_plain(messages):
-            messages = portable(messages, target_of(model, backend, arguments))
-        return Target(backend, messages, stop, arguments)
+        return in_words(layers, kind)
 
 
 @lru_cache(maxsize=256)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -75,20 +74,6 @@ def streamed_run() -> Any:
     return _streamed.get()
 
 
-@contextmanager
-def begun_in(run: Any) -> Iterator[None]:
-    """While a stream's first chunk is waited for, which is when it is decided who answers.
-
-    Args:
-        run: its manager, or what stands for it.
-    """
-    token = _streamed.set(run)
-    try:
-        yield
-    finally:
-        _streamed.reset(token)
-
-
 def known_run(
     config: RunnableConfig | None, manager: type[BaseCallbackManager], own: Any
 ) -> tuple[RunnableConfig, StreamedRun]:
@@ -121,8 +106,11 @@ class KnowsItsRun(BaseChatModel):
         """The answer in parts, as they come."""
         config, run = known_run(config, CallbackManager, self.callbacks)
         chunks = super().stream(input, config, stop=stop, **kwargs)
-        with begun_in(run):
+        token = _streamed.set(run)  # the first chunk tells who answers
+        try:
             first = next(chunks, None)
+        finally:
+            _streamed.reset(token)
         if first is not None:
             yield first
         yield from chunks
@@ -139,8 +127,11 @@ class KnowsItsRun(BaseChatModel):
         config, run = known_run(config, AsyncCallbackManager, self.callbacks)
         chunks = super().astream(input, config, stop=stop, **kwargs)
         try:
-            with begun_in(run):
+            token = _streamed.set(run)
+            try:
                 first = await anext(chunks, None)
+            finally:
+                _streamed.reset(token)
             if first is not None:
                 yield first
             async for chunk in chunks:
@@ -158,8 +149,11 @@ class KnowsItsRun(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        with begun_in(run_manager):
+        token = _streamed.set(run_manager)
+        try:
             return super()._generate_with_cache(messages, stop, run_manager, **kwargs)
+        finally:
+            _streamed.reset(token)
 
     async def _agenerate_with_cache(
         self,
@@ -168,5 +162,8 @@ class KnowsItsRun(BaseChatModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        with begun_in(run_manager):
+        token = _streamed.set(run_manager)
+        try:
             return await super()._agenerate_with_cache(messages, stop, run_manager, **kwargs)
+        finally:
+            _streamed.reset(token)

@@ -49,9 +49,12 @@ def portable(
     return [message_of(turn, target) for turn in carried]
 
 
+_PLAIN: list[list[type]] = [[HumanMessage], [SystemMessage, HumanMessage]]
+
+
 def is_plain(messages: Sequence[BaseMessage]) -> bool:
     """Whether it is one question, perhaps behind a system message: any backend takes that."""
-    return len(messages) <= 2 and _alternate(messages, ())
+    return list(map(type, messages)) in _PLAIN and all(map(_is_text, messages))
 
 
 def _alternate(messages: Sequence[BaseMessage], own: Sequence[bool]) -> bool:

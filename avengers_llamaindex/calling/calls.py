@@ -19,7 +19,6 @@ from llama_index.core.bridge.pydantic import BaseModel
 
 from avengers_core.routing.decision import RoutingDecision
 from avengers_core.serving.answering import Answering
-from avengers_core.serving.ensemble import Vote, answering
 from avengers_core.serving.plan import Plan
 from avengers_core.serving.resilience.failover import Attempt
 from avengers_core.serving.settings import OF_A_CALL
@@ -55,7 +54,7 @@ def own_settings(method: str, arguments: dict[str, Any]) -> dict[str, Any]:
     return {name: arguments.pop(name) for name in OF_A_CALL if name in arguments}
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Asked:
     """A call under way, to be decided and answered.
 
@@ -72,10 +71,6 @@ class Asked:
     kwargs: Mapping[str, Any]
     plan: Plan
     backends: Backends
-
-    def answering(self, decision: RoutingDecision) -> Answering | Vote:
-        """Who answers, once it is decided."""
-        return answering(lambda d, one_of: LLMAnswering(self, d, one_of), self.plan, decision)
 
 
 class LLMAnswering(Answering):

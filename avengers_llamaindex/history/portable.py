@@ -56,9 +56,13 @@ def _is_own(answer: ChatMessage, writer: str | None, target: Target) -> bool:
     return not loses or (target.dialect.foreign_calls == "told" and bool(reasoning_of(answer)))
 
 
+_PLAIN = ([MessageRole.USER], [MessageRole.SYSTEM, MessageRole.USER])
+
+
 def is_plain(messages: Sequence[ChatMessage]) -> bool:
     """Whether it is one question, perhaps behind a system message: any backend takes that."""
-    return len(messages) <= 2 and _alternate(messages, ())
+    roles = [message.role for message in messages]
+    return roles in _PLAIN and all(map(_is_text, messages))
 
 
 def _alternate(messages: Sequence[ChatMessage], own: Sequence[bool]) -> bool:

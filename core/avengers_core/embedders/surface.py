@@ -53,8 +53,9 @@ def surface(texts: Sequence[str]) -> npt.NDArray[np.float32]:
 
 def beyond_ascii(texts: Sequence[str]) -> npt.NDArray[np.float32]:
     """(n,) of :func:`surface` alone the share of bytes beyond ASCII, in a tenth of the time."""
-    shares = (0.0 if text.isascii() else _share_beyond_ascii(_raw(text)) for text in texts)
-    return np.fromiter(shares, dtype=np.float32, count=len(texts))
+    if all(map(str.isascii, texts)):
+        return np.zeros(len(texts), dtype=np.float32)
+    return np.array([_share_beyond_ascii(_raw(text)) for text in texts], dtype=np.float32)
 
 
 def tokens(features: Floats) -> Floats:

@@ -71,12 +71,15 @@ class ClusterVote(NamedTuple):
 
     def to_dict(self) -> dict[str, Any]:
         """The vote as plain JSON types."""
-        return {
-            "cluster": self.cluster,
-            "weight": self.weight,
-            "size": self.size,
-            "topics": list(self.topics),
-        }
+        return as_dicts([self])[0]
+
+
+def as_dicts(votes: Iterable[ClusterVote]) -> list[dict[str, Any]]:
+    """Votes as plain JSON types."""
+    return [
+        {"cluster": cluster, "weight": weight, "size": size, "topics": list(topics)}
+        for cluster, weight, size, topics in votes
+    ]
 
 
 class Exploration(NamedTuple):
@@ -313,7 +316,7 @@ class RoutingDecision:
             "cut": self.cut,
             "candidates": [c.to_dict() for c in self.candidates],
             "ineligible": dict(self.ineligible),
-            "clusters": [c.to_dict() for c in self.clusters],
+            "clusters": as_dicts(self.clusters),
         }
 
     def packed(self) -> RoutingDecision:

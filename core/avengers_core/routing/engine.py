@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -58,7 +58,7 @@ class Engine:
             [scorer.score_table, scorer.cost_table, scorer.evidence_table], axis=1
         )
         self._tables = lru_cache(maxsize=32)(self._make_tables)
-        self._unlimited = lru_cache(maxsize=2)(self._make_eligibility)
+        self._unlimited = lru_cache(maxsize=2)(partial(self._make_eligibility, call=_ANY))
         self._noticed: tuple[str, ...] = ()  # limits that do nothing, which the log has been told
 
     def __reduce__(self) -> tuple[type[Engine], tuple[RouterArtifact, Scorer], dict[str, Any]]:
@@ -88,7 +88,7 @@ class Engine:
         """
         needs_cost = self._any_cost and alpha < 1
         if not call.unavailable and call.policy.limits_nothing:
-            return self._unlimited(needs_cost, _ANY)
+            return self._unlimited(needs_cost)
         eligibility = self._make_eligibility(needs_cost, call)
         if call.policy.needs_familiarity and not self.scorer.knows_familiarity:
             self._notice(call.policy)
@@ -223,7 +223,7 @@ class Engine:
         against = (-votes[large]).tolist()
         ranked = sorted(zip(against, large.tolist(), strict=True))[:_MOST_VOTES]
         sizes, topics = self._sizes, self._topics
-        return tuple([ClusterVote(c, -v, sizes[c], topics[c]) for v, c in ranked])
+        return tuple([_as_vote((c, -v, sizes[c], topics[c])) for v, c in ranked])
 
 
 def _cache_savings(artifact: RouterArtifact) -> Floats:
@@ -239,4 +239,6 @@ def _cache_savings(artifact: RouterArtifact) -> Floats:
     )
 
 
+# As fast as a tuple: it is made for each call that a plugin answers.
+_as_vote = partial(tuple.__new__, ClusterVote)
 _ANY = RoutingCall()

@@ -113,6 +113,8 @@ class Policy(NamedTuple):
     @property
     def target(self) -> tuple[str, float] | None:
         """``cost``, ``score`` or ``saving`` and its value, if one is given in place of alpha."""
+        if self[len(BALANCE) - len(_TARGETS) : len(BALANCE)] == _NO_TARGET:
+            return None
         for name in _TARGETS:
             value: float | None = getattr(self, name)
             if value is not None:
@@ -146,6 +148,8 @@ class Policy(NamedTuple):
                 return alpha
         if self.alpha is None:
             return DEFAULT_ALPHA
+        if type(self.alpha) is float and 0 <= self.alpha <= 1:  # as it is with nearly each call
+            return self.alpha
         check_number("alpha", self.alpha, 0, 1)
         return float(self.alpha)
 
@@ -155,8 +159,8 @@ class Policy(NamedTuple):
         Any way to give alpha takes the place of every other.
         """
         if any(name in given for name in BALANCE):
-            return self._replace(**{**dict.fromkeys(BALANCE), **given})
-        return self._replace(**given)
+            given = {**dict.fromkeys(BALANCE), **given}
+        return self._replace(**_kept(given))
 
     def check(self, models: Sequence[str]) -> None:
         """Raise ValueError for what no call could have.
@@ -180,8 +184,8 @@ class Policy(NamedTuple):
             if (value := getattr(self, name)) is not None:
                 check_number(name, value, 0, most)
 
-    def arguments(self, router: Router, unavailable: Unavailable) -> dict[str, Any]:
-        """The arguments of :meth:`avengers_core.Router.route`, with the alpha that meets a target.
+    def settled(self, router: Router, unavailable: Unavailable) -> Policy:
+        """The same, with the alpha that meets its target, if it has one.
 
         Args:
             router: which is asked for it.
@@ -198,7 +202,7 @@ class Policy(NamedTuple):
             # Where nobody is within the limits, that is for the call itself to say.
             limits: dict[str, Any] = {**self.limits, "on_empty": "relax", name: value}
             alpha = router.alpha_for(unavailable=unavailable(), **limits)
-        return {"alpha": alpha, **self.limits}
+        return self.overlaid({"alpha": alpha})
 
     def _check_balance(self) -> None:
         given = self.balance
@@ -220,6 +224,7 @@ BALANCE = ("alpha", *_WEIGHTS, *_TARGETS)
 _LIMITS = Policy._fields[len(BALANCE) :]
 _NO_LIMITS = tuple(Policy._field_defaults[name] for name in _LIMITS)
 _NO_OTHER = (None,) * (len(BALANCE) - 1)
+_NO_TARGET = (None,) * len(_TARGETS)
 _RANGES = {"max_cost": np.inf, "min_score": 1, "min_support": 1, "min_familiarity": 1}
 NUMBERS = tuple(_RANGES)
 """The limits that are numbers."""
@@ -259,15 +264,11 @@ class RoutingCall(NamedTuple):
         check_whole("n", n, 1)
         if prompt_tokens is not None:
             check_number("prompt_tokens", prompt_tokens, 0, MOST_TOKENS)
-        for name in ("models", "exclude"):
-            # An iterator would be used up by the first look at it.
-            if name in policy and not isinstance(policy[name], (*_ONE_NAME_TYPES, type(None))):
-                policy[name] = tuple(policy[name])
         if not isinstance(cached_tokens, Mapping | None):
             raise ValueError(f"cached_tokens must map models to numbers, got {cached_tokens!r:.40}")
         for model, tokens in (cached_tokens or {}).items():
             check_number(f"cached_tokens[{model!r}]", tokens, 0, MOST_TOKENS)
-        return cls(Policy(**policy), n, prompt_tokens, unavailable, cached_tokens)
+        return cls(Policy(**_kept(policy)), n, prompt_tokens, unavailable, cached_tokens)
 
     @property
     def uncached(self) -> RoutingCall:
@@ -278,6 +279,16 @@ class RoutingCall(NamedTuple):
     def relaxed(self) -> RoutingCall:
         """The same, with the nearest model where the limits leave nobody."""
         return self._replace(policy=self.policy._replace(on_empty="relax"))
+
+
+def _kept(given: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Fields of a policy as it can keep them: an iterator would be used up by the first look."""
+    once = {
+        name: tuple(given[name])
+        for name in ("models", "exclude")
+        if not isinstance(given.get(name, ()), (*_ONE_NAME_TYPES, type(None)))
+    }
+    return {**given, **once} if once else given
 
 
 def alpha_from_weights(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
+from functools import lru_cache, partial
 from operator import attrgetter
 
 import numpy as np
@@ -34,10 +34,6 @@ class Ranking:
             been decided on overall means.
 
     Attributes:
-        utility: (n, M) what the ranking is by.
-        score: (n, M) expected score, in [0, 1].
-        cost: (n, M) expected cost, USD; NaN where unknown.
-        support: (n, M) in [0, 1].
         codes: (n, M) :class:`~avengers_core.routing.eligibility.Fault`, or None where all are
             eligible for every query.
         best: (n,) the column of the model that is chosen.
@@ -56,18 +52,12 @@ class Ranking:
         unfamiliar: npt.NDArray[np.bool_] | None = None,
         fallback: int | None = None,
     ) -> None:
-        m = len(models)
         self.models = models
         self._estimate = estimate
-        self.utility = estimate[:, :m]
-        self.score = estimate[:, m : 2 * m]
-        self.cost = estimate[:, 2 * m : 3 * m]
-        self.support = estimate[:, 3 * m :]
         # A regression can leave [0, 1], and a short query take its tokens off the usual cost.
-        low = estimate[:, m : 3 * m]
-        np.maximum(low, 0.0, out=low)
-        np.minimum(self.score, 1.0, out=self.score)
-        np.minimum(self.support, 1.0, out=self.support)
+        least, most = _bounds(len(models))
+        np.maximum(estimate, least, out=estimate)
+        np.minimum(estimate, most, out=estimate)
         self._eligibility = eligibility
         self.codes: Codes | None = None
         self._nearest: dict[int, npt.NDArray[np.intp]] = {}
@@ -102,6 +92,28 @@ class Ranking:
         )[:, : int((~ruled_out).sum())]
         self.best[empty] = order[:, 0]
         self._nearest = dict(zip(empty.tolist(), order, strict=True))
+
+    @property
+    def utility(self) -> Floats:
+        """(n, M) what the ranking is by."""
+        return self._estimate[:, : len(self.models)]
+
+    @property
+    def score(self) -> Floats:
+        """(n, M) expected score, in [0, 1]."""
+        m = len(self.models)
+        return self._estimate[:, m : 2 * m]
+
+    @property
+    def cost(self) -> Floats:
+        """(n, M) expected cost, USD; NaN where unknown."""
+        m = len(self.models)
+        return self._estimate[:, 2 * m : 3 * m]
+
+    @property
+    def support(self) -> Floats:
+        """(n, M) in [0, 1]."""
+        return self._estimate[:, 3 * len(self.models) :]
 
     @property
     def eligible_utility(self) -> Floats:
@@ -191,3 +203,12 @@ class Ranking:
         cost = [None if c != c else c for c in numbers[2 * m : 3 * m]]  # noqa: PLR0124 -- NaN
         columns = (self.models, numbers[:m], numbers[m : 2 * m], cost, numbers[3 * m :])
         return list(map(_as_candidate, zip(*columns, strict=True)))
+
+
+@lru_cache(maxsize=32)
+def _bounds(m: int) -> tuple[Floats, Floats]:
+    """(4M,) the least and the most that an estimate can be."""
+    least, most = np.full(4 * m, -np.inf, np.float32), np.full(4 * m, np.inf, np.float32)
+    least[m : 3 * m] = 0.0
+    most[m : 2 * m] = most[3 * m :] = 1.0
+    return least, most

@@ -183,6 +183,10 @@ class Router(Closing):
             cached_tokens=cached_tokens,
             **policy,
         )
+        return self.decide(query, call, earlier)
+
+    def decide(self, query: str, call: RoutingCall, earlier: Sequence[str] = ()) -> RoutingDecision:
+        """:meth:`route`, with what it takes by name as one object, made and checked before."""
         turns = Turns.of(query, earlier)
         missing = self._recent.missing(turns.texts)
         vectors = self.embedder.embed(missing) if missing else None
@@ -203,7 +207,13 @@ class Router(Closing):
         self, query: str, *, earlier: Sequence[str] = (), **arguments: Any
     ) -> RoutingDecision:
         """:meth:`route`, embedding asynchronously; same arguments."""
-        call, turns = RoutingCall.of(**arguments), Turns.of(query, earlier)
+        return await self.adecide(query, RoutingCall.of(**arguments), earlier)
+
+    async def adecide(
+        self, query: str, call: RoutingCall, earlier: Sequence[str] = ()
+    ) -> RoutingDecision:
+        """:meth:`decide`, embedding asynchronously."""
+        turns = Turns.of(query, earlier)
         missing = self._recent.missing(turns.texts)
         vectors = await self.embedder.aembed(missing) if missing else None
         return self._decide_turns(turns, missing, vectors, call)
@@ -263,21 +273,22 @@ class Router(Closing):
         embedded: npt.NDArray[np.float32] | None,
         call: RoutingCall,
     ) -> RoutingDecision:
+        texts = turns.texts
         if embedded is not None:
-            self.artifact.check_dimension(embedded)
-        if not turns.texts:
+            self.engine.artifact.check_dimension(embedded)
+        if not texts:
             decision = self._decide(("",), None, call)[0]
         else:
-            vectors = self._vectors(turns.texts, missing, embedded)
-            if len(vectors) == 1:
-                query = self._seen(turns.texts, vectors, call)
+            vectors = self._vectors(texts, missing, embedded)
+            if len(texts) == 1:
+                query = self._seen(texts, vectors, call)
             else:
-                query = Queries(vectors, surface(turns.texts), call.prompt_tokens)
+                query = Queries(vectors, surface(texts), call.prompt_tokens)
                 query = query.mixed(turns.weights)
-            decision = self._decide_features(self.scorer.features(query), call)[0]
+            decision = self._decide_features(self.engine.scorer.features(query), call)[0]
             decision.query = query
         decision.question_share = turns.share
-        decision.cut = sum(map(n_cut, turns.texts))
+        decision.cut = sum(map(n_cut, texts))
         return decision
 
     def _vectors(

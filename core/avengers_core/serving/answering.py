@@ -19,9 +19,12 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from inspect import isawaitable
+from types import TracebackType
 from typing import Any, Protocol
+
+from typing_extensions import Self
 
 from avengers_core.errors import AvengersError, ContentRefusedError, EmptyResponseError
 from avengers_core.routing.decision import RoutingDecision
@@ -32,6 +35,8 @@ from avengers_core.serving.resilience.withheld import refusal_in
 from avengers_core.serving.watching.outcome import Outcome, Tokens
 
 logger = logging.getLogger(__name__)
+
+_UNKNOWN = Tokens()
 
 
 class Marker(Protocol):
@@ -77,9 +82,11 @@ class Answering(ABC):
             secrets=pool.secrets,
         )
         self._wordless: tuple[Any, str] | None = None
+        self._span: AbstractContextManager[Any] | None = None
         self.facts: dict[str, Any] = {}
-        self.tokens = Tokens()
-        self.watch = None if one_of_several else plan.watch(decision)
+        self.tokens = _UNKNOWN
+        quiet = one_of_several or plan.watching is None
+        self.watch = None if quiet else plan.watch(decision)
 
     # -- what a plugin says --
 
@@ -136,7 +143,7 @@ class Answering(ABC):
             AllBackendsFailedError: none did.
             Exception: what a backend raised that no other could help, such as a bad request.
         """
-        with self._announced_if_failed():
+        with self:
             for attempt in self.failover:
                 with attempt:
                     return self._done(self._there(self.start(attempt), attempt), attempt.model)
@@ -144,7 +151,7 @@ class Answering(ABC):
 
     async def arun(self) -> Any:
         """:meth:`run`, asynchronously."""
-        with self._announced_if_failed():
+        with self:
             for attempt in self.failover:
                 with attempt:
                     answer = self._there(await self.start(attempt), attempt)
@@ -153,7 +160,7 @@ class Answering(ABC):
 
     def stream(self) -> Iterator[Any]:
         """The chunks of the first backend that has a word to say, which is awaited here."""
-        with self._announced_if_failed():
+        with self:
             for attempt in self.failover:
                 with attempt:
                     chunks = iter(self.start(attempt))
@@ -164,7 +171,7 @@ class Answering(ABC):
 
     async def astream(self) -> AsyncIterator[Any]:
         """:meth:`stream`, asynchronously."""
-        with self._announced_if_failed():
+        with self:
             for attempt in self.failover:
                 with attempt:
                     started = self.start(attempt)
@@ -208,18 +215,25 @@ class Answering(ABC):
         """Of the answer at the artifact's prices, USD, or None where unknown."""
         return self.tokens.cost(model, self.plan.router.artifact)
 
-    @contextmanager
-    def _announced_if_failed(self) -> Iterator[None]:
-        try:
-            if self.watch is None:
-                yield
-            else:
-                with self.watch.current():
-                    yield
-        except Exception as error:
+    # While it is open the spans of others are below the call's; observers are told of a failure.
+
+    def __enter__(self) -> Self:
+        if self.watch is not None:
+            self._span = self.watch.current()
+            self._span.__enter__()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._span is not None:
+            self._span.__exit__(kind, error, traceback)
+        if isinstance(error, Exception):
             self.announce(None, self._report(self.decision.model))
             self._over(None, error)
-            raise
 
     def _held(self, chunks: Iterator[Any]) -> list[Any]:
         """The chunks up to the first that has to go out."""

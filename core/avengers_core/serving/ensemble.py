@@ -10,7 +10,7 @@ from contextvars import copy_context
 from dataclasses import dataclass
 from functools import reduce
 from operator import add
-from typing import Any
+from typing import Any, Protocol
 
 from avengers_core.errors import AllBackendsFailedError
 from avengers_core.routing.decision import RoutingDecision
@@ -115,20 +115,29 @@ class Vote:
         return cast[election.winner][0].merged(given, election.winner, facts)
 
 
+class Asked(Protocol):
+    """A call under way, as a plugin puts it: with the plan of it."""
+
+    @property
+    def plan(self) -> Plan:
+        """How it is to be decided."""
+
+
 def answering(
-    make: Callable[[RoutingDecision, bool], Answering], plan: Plan, decision: RoutingDecision
+    kind: Callable[[Any, RoutingDecision, bool], Answering], asked: Asked, decision: RoutingDecision
 ) -> Answering | Vote:
     """Who answers a call: one, or by majority.
 
     Args:
-        make: makes an :class:`Answering` for a decision; told whether it is one of several.
-        plan: says how many.
+        kind: the class that answers a call by a decision; told whether it is one of several.
+        asked: the call.
         decision: the ranking.
     """
+    plan = asked.plan
     if plan.votes is None or plan.votes == 1:
-        return make(decision, False)
+        return kind(asked, decision, False)
     each = ballots(decision, plan.votes, plan.vote_over)
-    return Vote([make(ballot, True) for ballot in each], plan.watch(decision))
+    return Vote([kind(asked, ballot, True) for ballot in each], plan.watch(decision))
 
 
 def _cast(ballot: Answering) -> Any:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from avengers_core.errors import NoEligibleModelError
 from avengers_core.routing.decision import RoutingDecision
-from avengers_core.routing.policy import NUMBERS
+from avengers_core.routing.policy import NUMBERS, RoutingCall
 from avengers_core.routing.router import Router
 from avengers_core.serving.question import RoutingText
 from avengers_core.serving.resilience.failover import OnRefusal
@@ -17,7 +17,12 @@ from avengers_core.serving.watching.exploring import drawn
 from avengers_core.serving.watching.watch import Watch, Watching
 
 # Whoever names a model wants that one, near the records or not.
-FORCED = {"exclude": (), **dict.fromkeys(NUMBERS), "fallback": None, "on_empty": "relax"}
+FORCED: dict[str, Any] = {
+    "exclude": (),
+    **dict.fromkeys(NUMBERS),
+    "fallback": None,
+    "on_empty": "relax",
+}
 
 
 class Plan(NamedTuple):
@@ -26,7 +31,8 @@ class Plan(NamedTuple):
     Attributes:
         router: decides.
         question: on what.
-        arguments: of :meth:`avengers_core.Router.route`.
+        call: how to choose, of which models, for a prompt of which length.
+        earlier: what the same human said before, oldest first.
         votes: how many answers to decide by majority of; None or 1: no vote.
         vote_over: who is asked for them.
         max_attempts: how many candidates to try; None: all.
@@ -41,7 +47,8 @@ class Plan(NamedTuple):
 
     router: Router
     question: RoutingText
-    arguments: Mapping[str, Any]
+    call: RoutingCall
+    earlier: Sequence[str] = ()
     votes: int | None = None
     vote_over: VoteOver = "samples"
     max_attempts: int | None = None
@@ -61,27 +68,27 @@ class Plan(NamedTuple):
     def decide(self) -> RoutingDecision:
         """Who is to answer; raises what :meth:`avengers_core.Router.route` raises."""
         try:
-            best = self.router.route(self.question.text, **self.arguments)
+            best = self.router.decide(self.question.text, self.call, self.earlier)
         except NoEligibleModelError:
             if not self._in_a_loop:
                 raise
             best = None
         if (settled := self._settled(best)) is not None:
             return settled
-        kept = self.router.route(self.question.text, **self._kept_arguments)
+        kept = self.router.decide(self.question.text, self._kept_call, self.earlier)
         return _led_by(kept.model, kept, best)
 
     async def adecide(self) -> RoutingDecision:
         """:meth:`decide`, embedding asynchronously."""
         try:
-            best = await self.router.aroute(self.question.text, **self.arguments)
+            best = await self.router.adecide(self.question.text, self.call, self.earlier)
         except NoEligibleModelError:
             if not self._in_a_loop:
                 raise
             best = None
         if (settled := self._settled(best)) is not None:
             return settled
-        kept = await self.router.aroute(self.question.text, **self._kept_arguments)
+        kept = await self.router.adecide(self.question.text, self._kept_call, self.earlier)
         return _led_by(kept.model, kept, best)
 
     @property
@@ -105,9 +112,11 @@ class Plan(NamedTuple):
         return None if self._in_a_loop else best
 
     @property
-    def _kept_arguments(self) -> dict[str, Any]:
+    def _kept_call(self) -> RoutingCall:
         # The limits held where the loop began.
-        return {**self.arguments, **FORCED, "models": [self.keeps]}
+        assert self.keeps is not None
+        policy = self.call.policy._replace(**FORCED, models=(self.keeps,))
+        return self.call._replace(policy=policy)
 
 
 def _led_by(model: str, own: RoutingDecision, others: RoutingDecision | None) -> RoutingDecision:

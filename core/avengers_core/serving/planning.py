@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from avengers_core.calls.writing import call_log
 from avengers_core.common.ranges import check_number
+from avengers_core.routing.policy import RoutingCall
 from avengers_core.serving.backends.capabilities import Needs
 from avengers_core.serving.plan import FORCED, Plan
 from avengers_core.serving.question import Request, routed_on
@@ -25,59 +26,64 @@ _LEAST_CACHED = 1_024  # tokens: the shortest beginning of a prompt that provide
 def plan_call(settings: ServingSettings, request: Request, own: Mapping[str, Any]) -> Plan:
     """How one call is to be decided: see :meth:`ServingSettings.plan`."""
     pool = settings.pool
-    if query := own.get("routing_query"):
-        request = replace(request, question=routed_on(request.question, query))
-    arguments = settings.routing(request.question, own, lambda: pool.unable(Needs()))
-    forced = own.get("model")
-    if not isinstance(forced, str | None):
-        raise ValueError(f"model= names one model, got {forced!r}; models= takes several")
+    if own:
+        _check(own)
+        if query := own.get("routing_query"):
+            request = replace(request, question=routed_on(request.question, query))
+    question = request.question
+    policy = settings.policy_for(question, own, lambda: pool.unable((Needs(),)))
+    forced: str | None = own.get("model")
     if forced is None:
-        arguments["unavailable"] = pool.unable(*request.needs)
+        unavailable = pool.unable(request.needs)
     else:
-        arguments |= {**FORCED, "models": [forced], "unavailable": pool.absent()}
+        unavailable = pool.absent()
+        policy = policy._replace(**FORCED, models=(forced,))
     stay = own.get("stay", settings.stay)
-    if not isinstance(stay, bool | None):
-        raise ValueError(f"stay must be True, False or None, got {stay!r}")
     keeps, reason = request.keeps, "tool_loop"
     if keeps is None and stay:
         keeps, reason = request.answered_by, "stay"
-    if forced is not None:
-        keeps = None
-    allowed = arguments.get("models")
     if keeps is not None and (
-        keeps not in pool.router.models
-        or keeps in arguments["unavailable"]
-        or keeps in arguments["exclude"]
-        or (allowed is not None and keeps not in allowed)
+        forced is not None
+        or keeps not in pool.router.models
+        or keeps in unavailable
+        or keeps in policy.exclude
+        or (policy.models is not None and keeps not in policy.models)
     ):
         keeps = None
-    votes, over = own.get("votes", settings.votes), own.get("vote_over", settings.vote_over)
-    check_votes(votes, over)
-    arguments["prompt_tokens"] = request.prompt_tokens
-    if stay is not False:
-        if request.earlier and request.question.source != "hint":
-            arguments["earlier"] = request.earlier
-        if cached := _large_enough(request.cached_tokens, pool.router.models):
-            arguments["cached_tokens"] = cached
-    explore = own.get("explore", settings.explore)
-    check_number("explore", explore, 0, 1)
-    on_refusal = own.get("on_refusal", settings.on_refusal)
-    if on_refusal not in get_args(OnRefusal):
-        raise ValueError(f"on_refusal must be one of {get_args(OnRefusal)}, got {on_refusal!r:.40}")
+    cached = None
+    if request.cached_tokens and stay is not False:
+        cached = _large_enough(request.cached_tokens, pool.router.models)
+    votes = own.get("votes", settings.votes)
     return Plan(
-        router=pool.router,
-        question=request.question,
-        arguments=arguments,
-        watching=_watching(settings, request),
-        explore=0.0 if votes is not None and votes > 1 else explore,
-        draw=pool.draw,
+        pool.router,
+        question,
+        RoutingCall(policy, 1, request.prompt_tokens, unavailable, cached),
+        () if stay is False or question.source == "hint" else request.earlier,
         votes=votes,
-        vote_over=over,
+        vote_over=own.get("vote_over", settings.vote_over),
         max_attempts=own.get("max_attempts", settings.max_attempts),
-        on_refusal=on_refusal,
+        on_refusal=own.get("on_refusal", settings.on_refusal),
         keeps=keeps,
         kept_for=reason,
+        watching=_watching(settings, request),
+        explore=0.0 if votes is not None and votes > 1 else own.get("explore", settings.explore),
+        draw=pool.draw,
     )
+
+
+def _check(own: Mapping[str, Any]) -> None:
+    """Raise ValueError for what a call says of its own that cannot be; of its policy the router
+    does."""
+    forced, stay = own.get("model"), own.get("stay")
+    if not isinstance(forced, str | None):
+        raise ValueError(f"model= names one model, got {forced!r}; models= takes several")
+    if not isinstance(stay, bool | None):
+        raise ValueError(f"stay must be True, False or None, got {stay!r}")
+    check_votes(own.get("votes"), own.get("vote_over", "samples"))
+    check_number("explore", own.get("explore", 0.0), 0, 1)
+    on_refusal = own.get("on_refusal", "raise")
+    if on_refusal not in get_args(OnRefusal):
+        raise ValueError(f"on_refusal must be one of {get_args(OnRefusal)}, got {on_refusal!r:.40}")
 
 
 def _watching(settings: ServingSettings, request: Request) -> Watching | None:

@@ -16,7 +16,7 @@ The order of precedence, shared by the plugins:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
@@ -96,11 +96,13 @@ class Said(NamedTuple):
         if not turns:
             return cls()
         newest, question = turns[-1]
+        if len(turns) == 1:
+            return cls(question, (), question)
         earlier = tuple(text for before, text in turns if before < newest)
         return cls(question, earlier, turns[0][1])
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Request:
     """What routing has to know of one call.
 
@@ -112,7 +114,8 @@ class Request:
         keeps: the model that made the tool calls whose results are the latest news, if any.
         answered_by: the model that gave the last answer of the conversation, if any.
         opening: what the human said first, blank if nothing.
-        conversation: which the call belongs to, if its caller, or an earlier answer, says so.
+        conversation: tells which the call belongs to, if its caller, or an earlier answer, says so;
+            asked only where somebody wants to know.
         cached_tokens: model -> tokens at the beginning of the prompt that it has read before.
     """
 
@@ -123,7 +126,7 @@ class Request:
     keeps: str | None = None
     answered_by: str | None = None
     opening: str = ""
-    conversation: str | None = None
+    conversation: Callable[[], str | None] = lambda: None
     cached_tokens: Mapping[str, int] = field(default_factory=dict)
 
     @property
@@ -133,9 +136,10 @@ class Request:
         Turns that nothing else joins have the same opening, of which this is a hash: no text can be
         read off it, but whoever guesses the text can find the guess confirmed.
         """
-        if self.conversation is not None and redacted(self.conversation) == self.conversation:
-            return self.conversation
-        told = self.conversation or self.opening.strip()
+        named = self.conversation()
+        if named is not None and redacted(named) == named:
+            return named
+        told = named or self.opening.strip()
         if not told:
             return None
         return blake2b(told.encode("utf-8", "replace"), digest_size=16, person=_PERSON).hexdigest()

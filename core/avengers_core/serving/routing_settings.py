@@ -16,6 +16,7 @@ from pydantic import (
 )
 from typing_extensions import Self
 
+from avengers_core.common.lazy import cached_property
 from avengers_core.routing.policy import BALANCE, FIELDS, NUMBERS, OnEmpty, Policy, Unavailable
 from avengers_core.routing.resolve import resolve_router
 from avengers_core.routing.router import Router
@@ -24,7 +25,12 @@ from avengers_core.serving.question import RoutingText
 OF_ROUTING = (*FIELDS, "no_question_alpha")
 """What is said of a call about how its model is chosen."""
 
-CONFIG = ConfigDict(arbitrary_types_allowed=True, extra="forbid", hide_input_in_errors=True)
+CONFIG = ConfigDict(
+    arbitrary_types_allowed=True,
+    extra="forbid",
+    hide_input_in_errors=True,
+    ignored_types=(cached_property,),
+)
 """For the plugins' own classes, whose frameworks' bases say otherwise."""
 _ONE_ALPHA = "instead of alpha: "
 
@@ -130,15 +136,17 @@ class RoutingSettings(BaseModel):
         router.check(alpha=self.no_question_alpha)
         return self
 
-    @property
+    # What follows from the settings is found once: setting one makes all of them anew.
+
+    @cached_property
     def policy(self) -> Policy:
         """How score weighs against cost, and the limits."""
         return Policy.of(self)
 
-    def routing(
+    def policy_for(
         self, question: RoutingText, own: Mapping[str, Any], unavailable: Unavailable
-    ) -> dict[str, Any]:
-        """The arguments of :meth:`avengers_core.Router.route` for a call: alpha and the limits.
+    ) -> Policy:
+        """The policy of one call, with an alpha in place of a target.
 
         Args:
             question: what it is decided on.
@@ -153,11 +161,12 @@ class RoutingSettings(BaseModel):
         policy = self.policy
         if own and (given := {k: v for k, v in own.items() if k in FIELDS}):
             policy = policy.overlaid(given)
-        arguments = policy.arguments(self._resolved_router(), unavailable)
+        if own or policy.target is not None:
+            policy = policy.settled(self._resolved_router(), unavailable)
         no_question_alpha = own.get("no_question_alpha", self.no_question_alpha)
         if no_question_alpha is not None and not question.text.strip():
-            arguments["alpha"] = no_question_alpha
-        return arguments
+            return policy.overlaid({"alpha": no_question_alpha})
+        return policy
 
     def _resolved_router(self) -> Router:
         return resolve_router(self.router)

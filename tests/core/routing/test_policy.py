@@ -23,7 +23,7 @@ def nobody():
 
 
 def test_nothing_given_is_the_routers_own_default(router):
-    assert router.route("alpha", **Policy().arguments(router, nobody)).alpha == 0.5
+    assert router.decide("alpha", RoutingCall(Policy().settled(router, nobody))).alpha == 0.5
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,7 @@ def test_nothing_given_is_the_routers_own_default(router):
 def test_ways_to_give_alpha(router, given, alpha):
     policy = Policy(**given)
     policy.check(router.models)
-    assert policy.arguments(router, nobody)["alpha"] == pytest.approx(alpha)
+    assert policy.settled(router, nobody).alpha == pytest.approx(alpha)
 
 
 @pytest.mark.parametrize("target", [{"cost": 0.0015}, {"score": 0.3}, {"saving": 0.2}])
@@ -45,7 +45,10 @@ def test_targets_are_met_within_the_limits(router, target):
     (name, value), limits = next(iter(target.items())), {"exclude": ("odd",)}
     policy = Policy(**{f"target_{name}": value}, **limits)
     policy.check(router.models)
-    assert policy.arguments(router, nobody)["alpha"] == router.alpha_for(**target, **limits)
+    settled = policy.settled(router, nobody)
+    assert settled.alpha == router.alpha_for(**target, **limits)
+    assert settled.target is None
+    assert settled.limits == policy.limits
 
 
 def test_who_can_answer_nothing_is_asked_for_only_where_there_is_a_target(router):
@@ -55,9 +58,9 @@ def test_who_can_answer_nothing_is_asked_for_only_where_there_is_a_target(router
         asked.append(1)
         return {"good": "gone"}
 
-    Policy(alpha=0.4).arguments(router, unavailable)
+    Policy(alpha=0.4).settled(router, unavailable)
     assert not asked
-    found = Policy(target_score=0.3).arguments(router, unavailable)["alpha"]
+    found = Policy(target_score=0.3).settled(router, unavailable).alpha
     assert found == router.alpha_for(score=0.3, unavailable={"good": "gone"})
     assert asked
 

@@ -104,10 +104,7 @@ class Familiarity:
             cosine: (n,) of the query and the centroid nearest to it.
             beyond_ascii: (n,) share of bytes beyond ASCII, or None where only vectors are known.
         """
-        if len(cosine) == 1:
-            beyond = None if beyond_ascii is None else beyond_ascii.item()
-            return np.array([self._of_one(cosine.item(), beyond)])
-        # Tables, where one query counts: arccos takes several times as long.
+        # Tables: arccos takes several times as long.
         angles, foreign = self._tables
         distance = np.sqrt(np.maximum(2 - 2 * cosine.astype(np.float64), 0))
         place = (distance * (_DISTANCES / 2)).astype(np.int64)
@@ -117,7 +114,7 @@ class Familiarity:
             np.minimum(share, foreign.take(place, mode="clip"), out=share)
         return share
 
-    def _of_one(self, cosine: float, beyond_ascii: float | None) -> float:
+    def of_one(self, cosine: float, beyond_ascii: float | None) -> float:
         """The same for one query: arrays of one would take several times as long."""
         angles, foreign = self._tables
         place = int(math.sqrt(max(2 - 2 * cosine, 0.0)) * (_DISTANCES / 2))

@@ -182,13 +182,23 @@ class ClusterScorer:
             return
         if cosine is None:
             cosine = nearest_cosine(queries.vectors, self._near)
-        familiarity = self._familiarity(cosine, queries.beyond_ascii)
+        foreign = queries.beyond_ascii
+        if len(cosine) == 1:
+            share = None if foreign is None else foreign.item()
+            features[0, -2] = one = self._familiarity.of_one(cosine.item(), share)
+            if one < UNLIKE:
+                self._humble_by(np.array([one]), features)
+        else:
+            features[:, -2] = familiarity = self._familiarity(cosine, foreign)
+            self._humble_by(familiarity, features)
+
+    def _humble_by(self, familiarity: Floats, features: Floats) -> None:
+        """Make the (n, F) features of queries humble whose (n,) familiarity asks for it."""
         if self._humble and len(rows := (familiarity < UNLIKE).nonzero()[0]):
             k = len(self._size)
             unlike = (1 - familiarity[rows] / UNLIKE)[:, None].astype(features.dtype)
             features[rows, :-2] *= 1 - unlike
             features[rows, :k] += unlike * self._shares_of_clusters
-        features[:, -2] = familiarity
 
     @cached_property
     def _shares_of_clusters(self) -> Floats:

@@ -41,6 +41,8 @@ class Turns(NamedTuple):
         if isinstance(earlier, str):
             raise TypeError("earlier= must be a list of texts, got one text")
         try:
+            if not earlier:
+                return cls((query,), (1.0,)) if query.strip() else cls((), ())
             said = [turn for turn in (query, *reversed(earlier)) if turn.strip()]
         except AttributeError:
             odd = next(turn for turn in (query, *earlier) if not isinstance(turn, str))

@@ -123,10 +123,10 @@ class Pool(ABC, Generic[B]):
         }
         self._ready = dict(self.given)
         self._lock = threading.RLock()
-        self._absent: tuple[tuple[str, ...], dict[str, str]] | None = None
+        self._absent: dict[str, str] | None = None
         self._capabilities: dict[str, Capabilities] = {}
         self._taking: dict[str, Capabilities] = {}
-        self._unable: dict[Hashable, dict[str, str]] = {}
+        self._unable: dict[tuple[Any, ...], dict[str, str]] = {}
         self._secrets: tuple[int, Secrets] | None = None
 
     @classmethod
@@ -218,35 +218,32 @@ class Pool(ABC, Generic[B]):
         Raises:
             BackendConfigError: the environment names no endpoint, or a backend cannot be made.
         """
-        known = self.router.models
-        if self._absent is None or self._absent[0] is not known:
-            absent = {m: "no backend given for it" for m in known if m not in self.wanted}
+        if self._absent is None:
+            wanted = self.wanted
+            absent = {m: "no backend given for it" for m in self.router.models if m not in wanted}
             if self.endpoint is not None:
-                absent |= self.endpoint.unreachable(self.wanted)
+                absent |= self.endpoint.unreachable(wanted)
             for model in self.named:  # what is wrong with one shows at the first call
                 self.get(model)
-            self._unable.clear()
-            self._absent = known, absent
-        return self._absent[1]
+            self._absent = absent
+        return self._absent
 
-    def unable(self, *needs: Needs) -> dict[str, str]:
+    def unable(self, needs: tuple[Needs, ...] = ()) -> dict[str, str]:
         """model -> reason, for the models that are absent or cannot serve a call.
 
         Args:
             needs: the ways in which it can be served, any of which will do.
         """
-        absent = self.absent()
         # Most calls need what calls before them needed, and fit everywhere.
-        fits = all(need.tokens <= self.smallest_window for need in needs)
-        key = tuple(need[:-1] for need in needs) if fits else None
-        known = None if key is None else self._unable.get(key)
+        window = self.smallest_window
+        key: tuple[Any, ...] = ()
+        for need in needs:
+            if need.tokens > window:
+                return self._unable_to(needs)
+            key += need[:-1]
+        known = self._unable.get(key)
         if known is None:
-            known = self._unable_to(needs, absent, self._with_media)
-            if len(known) == len(self.router.models):
-                # Nobody's class takes it: whoever is best reads a note instead.
-                known = self._unable_to(needs, absent, self.capabilities)
-            if key is not None:
-                self._unable[key] = known
+            known = self._unable[key] = self._unable_to(needs)
         return known
 
     @cached_property
@@ -325,12 +322,17 @@ class Pool(ABC, Generic[B]):
                 f"{describe(error, secrets)}"
             ) from masked_cause(error, secrets)
 
-    def _unable_to(
-        self,
-        needs: Collection[Needs],
-        absent: Mapping[str, str],
-        capabilities: Callable[[str], Capabilities],
+    def _unable_to(self, needs: Collection[Needs]) -> dict[str, str]:
+        unable = self._lacking(needs, self._with_media)
+        if len(unable) < len(self.router.models):
+            return unable
+        # Nobody's class takes it: whoever is best reads a note instead.
+        return self._lacking(needs, self.capabilities)
+
+    def _lacking(
+        self, needs: Collection[Needs], capabilities: Callable[[str], Capabilities]
     ) -> dict[str, str]:
+        absent = self.absent()
         there = [model for model in self.wanted if model not in absent]
         reasons = {model: self._unmet(capabilities(model), needs) for model in there}
         return {**absent, **{model: reason for model, reason in reasons.items() if reason}}

@@ -23,7 +23,7 @@ from typing import Any, Literal, NamedTuple
 from avengers_core.common.ranges import check_whole
 from avengers_core.errors import AllBackendsFailedError
 from avengers_core.redaction import NO_SECRETS, Secrets, describe, mask
-from avengers_core.routing.decision import Candidate, RoutingDecision
+from avengers_core.routing.decision import Candidate, RoutingDecision, as_dicts
 from avengers_core.serving.resilience.faults import Failure, classify
 from avengers_core.serving.resilience.health import BackendHealth
 
@@ -48,19 +48,16 @@ class Attempt:
 
     Attributes:
         candidate: whose turn it is.
+        model: its id.
     """
 
     def __init__(self, candidate: Candidate, failover: Failover) -> None:
         self.candidate = candidate
+        self.model = candidate.model
         self._failover = failover
         self._begun = failover.health.now()
         self._committed = False
         self._handed_on = False
-
-    @property
-    def model(self) -> str:
-        """The candidate's model."""
-        return self.candidate.model
 
     def commit(self, *, handed_on: bool = False) -> None:
         """The answer has begun to reach the caller: from here on errors are raised.
@@ -260,8 +257,8 @@ class Failover:
             **({"cut": decision.cut} if decision.cut else {}),
             "ranking": ranking,
             "ineligible": dict(decision.ineligible),
-            "clusters": [v.to_dict() for v in decision.clusters],
-            "tried": [t._asdict() for t in self._tried],
+            "clusters": as_dicts(decision.clusters),
+            "tried": [t._asdict() for t in self._tried] if self._tried else [],
         }
 
     def chance(self, model: str) -> float:

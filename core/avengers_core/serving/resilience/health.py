@@ -47,6 +47,9 @@ class BackendHealth:
         max_cooldown: longest rest, seconds.
         clock: seconds since any fixed moment.
 
+    Attributes:
+        now: the clock, for the ``begun`` of what is recorded later.
+
     Raises:
         ValueError: an argument out of range.
     """
@@ -65,13 +68,9 @@ class BackendHealth:
         self._threshold = threshold
         self._cooldown = cooldown
         self._max_cooldown = max_cooldown
-        self._clock = clock
+        self.now = self._clock = clock
         self._lock = threading.Lock()
         self._states: dict[str, _State] = {}
-
-    def now(self) -> float:
-        """The clock's time, for the ``begun`` of what is recorded later."""
-        return self._clock()
 
     def available(self, model: str) -> bool:
         """Whether a model may be tried now; asking changes nothing."""

@@ -31,7 +31,8 @@ def find_telemetry(wanted: bool | None) -> Telemetry | None:
         OptionalDependencyError: it is wanted and not installed.
     """
     if wanted is None:
-        trace, metrics = (sys.modules.get(f"opentelemetry.{m}") for m in ("trace", "metrics"))
+        trace = sys.modules.get("opentelemetry.trace")
+        metrics = sys.modules.get("opentelemetry.metrics")
         wanted = (trace is not None and _is_set_up(trace.get_tracer_provider())) or (
             metrics is not None and _is_set_up(metrics.get_meter_provider())
         )
