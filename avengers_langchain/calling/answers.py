@@ -95,7 +95,7 @@ class ChatAnswering(Answering):
         return {**(output or {}), **(said.generation_info or {}), **said.message.response_metadata}
 
     def spent(self, answer: ChatResult | ChatGenerationChunk) -> Tokens | None:
-        said = answer if isinstance(answer, ChatGenerationChunk) else answer.generations[0]
+        said = answer.generations[0] if isinstance(answer, ChatResult) else answer
         return tokens_of(said.message)
 
     def begins(self, chunk: ChatGenerationChunk) -> bool:

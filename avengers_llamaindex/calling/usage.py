@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from llama_index.core.base.llms.types import ChatResponse, CompletionResponse
@@ -25,8 +25,7 @@ def tokens_of(answer: Any) -> Tokens | None:
     """
     if not isinstance(answer, ChatResponse | CompletionResponse):
         return None
-    raw = answer.raw
-    for usage in (*(_get(raw, (name,)) for name in _USAGE), answer.additional_kwargs, raw):
+    for usage in _places(answer):
         prompt, completion = _get(usage, _PROMPT), _get(usage, _COMPLETION)
         if prompt is None and completion is None:
             continue
@@ -40,10 +39,25 @@ def tokens_of(answer: Any) -> Tokens | None:
     return None
 
 
+def _places(answer: ChatResponse | CompletionResponse) -> Iterator[Any]:
+    """Where counts of tokens may stand."""
+    raw = answer.raw
+    if raw is not None:
+        for name in _USAGE:
+            if (usage := _get(raw, (name,))) is not None:
+                yield usage
+    if answer.additional_kwargs:
+        yield answer.additional_kwargs
+    if raw is not None:
+        yield raw
+
+
 def _get(source: Any, names: Iterable[str]) -> Any:
     """The first that is there of a mapping's keys, or an object's attributes."""
+    # A question to an abstract class takes long, and most are dicts.
+    keyed = isinstance(source, dict) or isinstance(source, Mapping)  # noqa: SIM101
     for name in names:
-        value = source.get(name) if isinstance(source, Mapping) else getattr(source, name, None)
+        value = source.get(name) if keyed else getattr(source, name, None)
         if value is not None:
             return value
     return None

@@ -109,8 +109,13 @@ class RouterArtifact:
 
     @property
     def n_records(self) -> int:
-        """How many records the statistics sum up."""
-        return int(self.statistics.size.sum())
+        """How many records the statistics sum up: queries that a model has a result on."""
+        return int(self.statistics.size.sum() - self.info.unanswered)
+
+    @property
+    def n_unanswered(self) -> int:
+        """How many queries no model has a result on; like records, they make up the clusters."""
+        return int(self.info.unanswered)
 
     @property
     def nbytes(self) -> int:
@@ -186,9 +191,14 @@ class RouterArtifact:
 
     def __repr__(self) -> str:
         return (
-            f"<RouterArtifact: {self.n_records:,} records, {len(self.models)} models, "
+            f"<RouterArtifact: {self.n_records:,} records, {self._asked}{len(self.models)} models, "
             f"{self.n_clusters} clusters, {self.dim} dims, embedder {self.info.embedder!r}>"
         )
+
+    @property
+    def _asked(self) -> str:
+        n = self.n_unanswered
+        return f"{n:,} questions that nobody has answered, " if n else ""
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, RouterArtifact) and self.checksum == other.checksum
@@ -326,6 +336,7 @@ class RouterArtifact:
             statistics=Statistics.zeros(self.n_clusters, len(models), len(datasets)),
             refinement=r and r.emptied(len(models), len(datasets)),
             familiarity=self.familiarity and self.familiarity.emptied(),
+            info=self.info.model_copy(update={"unanswered": 0.0}),
         )
 
     def without_records(self) -> RouterArtifact:
@@ -335,6 +346,7 @@ class RouterArtifact:
             statistics=self.statistics.without_records(),
             refinement=self.refinement and self.refinement.without_records(),
             familiarity=self.familiarity and self.familiarity.emptied(),
+            info=self.info.model_copy(update={"unanswered": 0.0}),
         )
 
     def faded(self, factor: float, *, in_favour_of: RouterArtifact | None = None) -> RouterArtifact:
@@ -358,6 +370,7 @@ class RouterArtifact:
             statistics=self.statistics.faded(factor, statistics),
             refinement=r and r.faded(factor, newer.refinement if newer else None),
             familiarity=self.familiarity and self.familiarity.faded(factor),
+            info=self.info.model_copy(update={"unanswered": factor * self.info.unanswered}),
         )
 
     def drop_models(self, models: Iterable[str]) -> RouterArtifact:

@@ -45,6 +45,7 @@ class ArtifactInfo(BaseModel):
         input_prices: USD per prompt token by model, where they were given and need not be
             estimated from token counts.
         prices: USD per token by model, at which costs are counted where tokens are known.
+        unanswered: queries in the sums that no model has a result on; they say what is asked.
         source: what it was made from, in words.
         note: anything a user must know about its numbers.
         created: when, ISO 8601, UTC.
@@ -66,6 +67,7 @@ class ArtifactInfo(BaseModel):
         default_factory=dict
     )
     prices: dict[str, Price] = Field(default_factory=dict)
+    unanswered: float = Field(default=0.0, ge=0, allow_inf_nan=False)
     source: _Text = ""
     note: _Text = ""
     created: _Text = Field(default_factory=_now)

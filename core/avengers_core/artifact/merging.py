@@ -31,16 +31,19 @@ def together(one: RouterArtifact, other: RouterArtifact, missing: Missing) -> Ro
     models = tuple(dict.fromkeys((*one.models, *other.models)))
     datasets = tuple(dict.fromkeys((*one.datasets, *other.datasets)))
     a, b = (_widened(artifact, models, datasets, missing) for artifact in (one, other))
-    prices = {
-        name: {**getattr(one.info, name), **getattr(other.info, name)}
-        for name in ("input_prices", "prices")
+    info = {
+        **{
+            name: {**getattr(one.info, name), **getattr(other.info, name)}
+            for name in ("input_prices", "prices")
+        },
+        "unanswered": one.info.unanswered + other.info.unanswered,
     }
     return replace(
         a,
         statistics=a.statistics + b.statistics,
         refinement=a.refinement and b.refinement and a.refinement + b.refinement,
         familiarity=a.familiarity and b.familiarity and a.familiarity + b.familiarity,
-        info=one.info.model_copy(update=prices),
+        info=one.info.model_copy(update=info),
     )
 
 

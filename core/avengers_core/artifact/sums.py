@@ -25,11 +25,13 @@ class Sums:
         statistics: of the artifact's clusters.
         refined: its refinement with its sums, or None.
         familiarity: how near to the clusters the queries are, or None.
+        unanswered: how many of the queries no model has a result on.
     """
 
     statistics: Statistics
     refined: Refinement | None
     familiarity: Familiarity | None
+    unanswered: float
 
     @classmethod
     def collect(
@@ -50,9 +52,9 @@ class Sums:
         near = artifact.familiarity
         familiarity = near and near.collect(vectors, features, labels, artifact.centroids)
         r = artifact.refinement
-        if r is None:
-            return cls(statistics, None, familiarity)
-        return cls(statistics, r.collect(vectors, features, outcomes), familiarity)
+        refined = r and r.collect(vectors, features, outcomes)
+        unanswered = float(np.isnan(outcomes.scores).all(axis=1).sum())
+        return cls(statistics, refined, familiarity, unanswered)
 
     def __add__(self, other: Sums) -> Sums:
         statistics = self.statistics + other.statistics
@@ -60,6 +62,7 @@ class Sums:
             statistics,
             self.refined and other.refined and self.refined + other.refined,
             self.familiarity and other.familiarity and self.familiarity + other.familiarity,
+            self.unanswered + other.unanswered,
         )
 
     def put_into(self, artifact: RouterArtifact) -> RouterArtifact:
@@ -69,4 +72,5 @@ class Sums:
             statistics=self.statistics,
             refinement=self.refined,
             familiarity=self.familiarity,
+            info=artifact.info.model_copy(update={"unanswered": self.unanswered}),
         )

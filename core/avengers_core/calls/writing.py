@@ -72,7 +72,7 @@ class CallLog:
     def _fresh(self) -> None:
         # Also in a forked child, where the thread is gone, locks may be held, and what is waiting
         # is the parent's to write.
-        self._waiting: deque[Callable[[], Row] | _Flush] = deque()
+        self._waiting: deque[tuple[Any, ...] | _Flush] = deque()
         self._pending: list[Row] = []
         self._awake = threading.Event()
         self._hurry = threading.Event()
@@ -89,16 +89,17 @@ class CallLog:
             return self.target
         return f"log={getattr(self.target, '__qualname__', type(self.target).__name__)}"
 
-    def put(self, make: Callable[[], Row]) -> None:
+    def put(self, make: Callable[..., Row], *facts: Any) -> None:
         """Have a row written soon.
 
         Args:
             make: makes it, in the log's thread.
+            facts: of what.
         """
         if len(self._waiting) >= self.limit:
             self._drop(1)
             return
-        self._waiting.append(make)
+        self._waiting.append((make, *facts))
         if not self._awake.is_set():
             self._wake()
 
@@ -209,8 +210,9 @@ class CallLog:
             if isinstance(item, _Flush):
                 marks.append(item)
                 continue
+            make, *facts = item
             try:
-                self._pending.append(item())
+                self._pending.append(make(*facts))
             except Exception as error:
                 self._drop(1, describe(error))
         return marks

@@ -240,6 +240,7 @@ def inspect_command(artifact: Path | None, alpha: float, top: int, as_json: bool
     if as_json:
         content = {
             "records": a.n_records,
+            "unanswered": a.n_unanswered,
             "models": models,
             "datasets": a.datasets,
             "dim": a.dim,
@@ -249,8 +250,9 @@ def inspect_command(artifact: Path | None, alpha: float, top: int, as_json: bool
         }
         click.echo(json.dumps(content, indent=1))
         return
+    asked = f", {a.n_unanswered:,} questions that nobody has answered" if a.n_unanswered else ""
     click.echo(
-        f"{a.n_records:,} records, {len(models)} models, {len(a.datasets)} datasets, "
+        f"{a.n_records:,} records{asked}, {len(models)} models, {len(a.datasets)} datasets, "
         f"{k} clusters, {a.dim} dimensions, {a.nbytes / 1024:,.0f} KiB\n"
         f"embedder {a.info.embedder}, scorer {scorer.name}, made {a.info.created}"
     )

@@ -6,7 +6,8 @@ import html
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from itertools import chain
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -319,21 +320,34 @@ class RoutingDecision:
             "clusters": as_dicts(self.clusters),
         }
 
-    def packed(self) -> RoutingDecision:
-        """The same, without the plausible scores, in a few objects.
+    def flat(self) -> tuple[Any, ...]:
+        """All of it but the query and the plausible scores, in a few plain tuples.
 
-        Of the many that candidates are, those that wait for a log would have the garbage collector
-        look at all that is there, again and again.
+        What waits for a log is to be few objects: the garbage collector would look at them, and at
+        all else that is there, again and again. A plain tuple of numbers and texts is none of its
+        business.
         """
-        packed = RoutingDecision.__new__(RoutingDecision)
-        # A flat tuple of numbers and texts is none of the collector's business.
-        candidates = tuple(chain.from_iterable(self.candidates))
-        packed.__dict__ = {
-            **self.__dict__,
-            "_candidates": partial(_unpacked, candidates),
+        return (
+            tuple(chain.from_iterable(self.candidates)),
+            tuple(chain.from_iterable(self.clusters)),
+            self.ineligible,
+            *_facts(self),
+        )
+
+    @classmethod
+    def of_flat(cls, flat: Sequence[Any]) -> RoutingDecision:
+        """The inverse of :meth:`flat`."""
+        candidates, clusters, ineligible, *facts = flat
+        decision = cls.__new__(cls)
+        decision.__dict__ = {
+            "_candidates": _filled(Candidate, candidates),
+            "_clusters": _filled(ClusterVote, clusters),
+            "_ineligible": ineligible,
+            **dict(zip(_FACTS, facts, strict=True)),
+            "query": None,
             "_plausible_scores": None,
         }
-        return packed
+        return decision
 
     def _rows(self) -> list[tuple[str, str, str, str, str]]:
         return [
@@ -376,9 +390,17 @@ class RoutingDecision:
         return [one_line(line) for line in lines]
 
 
-def _unpacked(flat: Sequence[Any]) -> tuple[Candidate, ...]:
-    fields = [iter(flat)] * len(Candidate._fields)
-    return tuple(map(Candidate._make, zip(*fields, strict=True)))
+_FACTS = (
+    *("alpha", "scorer", "n", "basis", "prompt_tokens", "relaxed", "_model", "familiarity"),
+    *("question_share", "stayed", "exploration", "cut"),
+)
+_facts = attrgetter(*_FACTS)
+_Row = TypeVar("_Row", Candidate, ClusterVote)
+
+
+def _filled(kind: type[_Row], flat: Sequence[Any]) -> tuple[_Row, ...]:
+    fields = [iter(flat)] * len(kind._fields)
+    return tuple(map(kind._make, zip(*fields, strict=True)))
 
 
 def usd(cost: float | None) -> str:

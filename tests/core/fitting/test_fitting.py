@@ -319,7 +319,7 @@ def test_a_day_on_which_a_model_has_no_result_is_added(make_records, embedder, t
     assert_close(base.merge(fit(day, embedder, centroids=whole)), whole)
     nothing = [{**r, "records": dict.fromkeys(r["records"])} for r in day]
     grown = base.update(nothing, embedder)
-    assert grown.n_records == base.n_records + 30
+    assert (grown.n_records, grown.n_unanswered) == (base.n_records, 30)
     np.testing.assert_array_equal(grown.statistics.n, base.statistics.n)
     file = tmp_path / "day.jsonl"
     file.write_text("\n".join(map(json.dumps, day)))

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from avengers_core import Record, RecordError, Records, fit
+from avengers_core import Record, RecordError, Records, RouterArtifact, fit
 from avengers_core.collecting import collect
 from avengers_core.fitting import fit as fitting
 
@@ -22,6 +22,7 @@ def test_they_count_for_what_is_asked_and_for_no_model():
     artifact = fit(Records(ANSWERED), n_clusters=4, questions=OTHERS)
     alone = fit(Records(ANSWERED), n_clusters=4)
     assert artifact.statistics.size.sum() == 50
+    assert (artifact.n_records, artifact.n_unanswered) == (30, 20)
     assert artifact.datasets == ("sums", "poems")
     np.testing.assert_array_equal(artifact.statistics.n.sum(axis=0), [30, 30])
     np.testing.assert_allclose(
@@ -32,7 +33,7 @@ def test_they_count_for_what_is_asked_and_for_no_model():
 
 def test_one_that_a_record_is_about_counts_once():
     again = [record.query for record in ANSWERED[:10]]
-    assert fit(Records(ANSWERED), n_clusters=4, questions=[*again, "Why?"]).n_records == 31
+    assert fit(Records(ANSWERED), n_clusters=4, questions=[*again, "Why?"]).n_unanswered == 1
     assert fit(Records(ANSWERED), n_clusters=4, questions=again) == fit(
         Records(ANSWERED), n_clusters=4
     )
@@ -46,15 +47,30 @@ def test_what_was_collected_brings_its_own():
     assert len(collected) < 50
     assert len(collected) + len(collected.unanswered) == 50
     artifact = fit(collected, n_clusters=4)
-    assert artifact.n_records == 50
+    assert artifact.n_records == len(collected)
+    assert artifact.n_unanswered == len(collected.unanswered)
     assert artifact == fit(Records(collected), n_clusters=4, questions=questions)
     assert fit(collected, n_clusters=4, missing="zero").n_records == len(collected)
+
+
+def test_they_are_told_apart_from_records_after_all_that_sums_go_through(tmp_path):
+    artifact = fit(Records(ANSWERED), n_clusters=4, questions=OTHERS)
+    artifact.save(tmp_path / "a")
+    assert RouterArtifact.load(tmp_path / "a").n_unanswered == 20
+    assert f"{artifact!r}".startswith("<RouterArtifact: 30 records, 20 questions")
+    more = artifact.update(Records(ANSWERED[:4]))
+    assert (more.n_records, more.n_unanswered) == (34, 20)
+    faded = artifact.faded(0.5)
+    assert (faded.n_records, faded.n_unanswered) == (15, 10)
+    both = artifact.merge(faded)
+    assert (both.n_records, both.n_unanswered) == (45, 30)
+    assert artifact.emptied(artifact.models, artifact.datasets).n_unanswered == 0
 
 
 def test_of_too_many_some_are_drawn(monkeypatch):
     monkeypatch.setattr(fitting, "MAX_SAMPLE", 35)
     artifact = fit(Records(ANSWERED), n_clusters=4, questions=OTHERS)
-    assert artifact.n_records == 35
+    assert (artifact.n_records, artifact.n_unanswered) == (30, 5)
     assert artifact == fit(Records(ANSWERED), n_clusters=4, questions=OTHERS[::-1])
 
 

@@ -183,9 +183,10 @@ def test_equal_decisions_have_the_same_hash():
     assert len({decision(), decision(), decision(alpha=0.1)}) == 2
 
 
-def test_a_packed_decision_is_the_same() -> None:
+def test_a_decision_is_the_same_after_it_was_flat() -> None:
     whole = decision(n=2, prompt_tokens=5)
-    packed = whole.packed()
-    assert packed == whole
-    assert packed.candidates == whole.candidates
-    assert packed.models == whole.models
+    again = RoutingDecision.of_flat(whole.flat())
+    assert again == whole
+    assert again.candidates == whole.candidates
+    assert again.clusters == whole.clusters
+    assert again.models == whole.models

@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 from pydantic_core import to_json
 
 from avengers_core.calls.rows import Call
@@ -20,14 +19,19 @@ from avengers_core.embedders.surface import surface
 from avengers_core.redaction import NO_SECRETS, Secrets, redacted
 from avengers_core.routing.decision import RoutingDecision
 from avengers_core.routing.router import Router
-from avengers_core.serving.watching.outcome import Outcome
+from avengers_core.serving.watching.outcome import Outcome, Tokens
 
 if TYPE_CHECKING:
+    from avengers_core.artifact.artifact import RouterArtifact
+    from avengers_core.serving.resilience.failover import FailedAttempt
     from avengers_core.serving.watching.telemetry import CallSpan, Telemetry
 
+Floats = npt.NDArray[np.floating]
 
-@dataclass(frozen=True)
-class Watching:
+_NOWHERE: AbstractContextManager[None] = nullcontext()
+
+
+class Watching(NamedTuple):
     """Who wants to know of calls.
 
     Attributes:
@@ -84,14 +88,9 @@ class Watch:
         conversation = self._watching.conversation
         return {"id": self.id, **({} if conversation is None else {"conversation": conversation})}
 
-    @contextmanager
-    def current(self) -> Iterator[None]:
+    def current(self) -> AbstractContextManager[Any]:
         """While backends are asked: their spans are below the call's."""
-        if self._span is None:
-            yield
-        else:
-            with self._span.current():
-                yield
+        return _NOWHERE if self._span is None else self._span.current()
 
     def over(self, outcome: Outcome) -> None:
         """The answer is there, or will never be; what comes later does not count."""
@@ -101,50 +100,86 @@ class Watch:
         seconds = time.perf_counter() - self._begun
         if self._span is not None:
             self._span.end(outcome, self._watching.secrets())
-        if self._watching.log is not None:
-            self._decision = self._decision.packed()
-            if outcome.error is not None:  # it holds frames and all that is in them
-                outcome = outcome._replace(error=None)
-            self._watching.log.put(partial(self._row, outcome, seconds))
+        if (log := self._watching.log) is not None:
+            query, watching = self._decision.query, self._watching
+            noted = _Noted(
+                self.id,
+                self._time,
+                seconds,
+                self._question,
+                self._decision.flat(),
+                self._router.artifact,
+                None if query is None else query.vectors,
+                None if query is None else query.surface,
+                watching.conversation,
+                watching.log_text,
+                watching.secrets,
+                outcome.model,
+                outcome.tokens,
+                outcome.cost,
+                outcome.propensity,
+                outcome.tried,
+            )
+            log.put(_row, noted)
 
-    def _row(self, outcome: Outcome, seconds: float) -> Call:
-        decision, artifact = self._decision, self._router.artifact
-        query, features = decision.query, None
-        if query is not None:
-            known = surface([self._question]) if query.surface is None else query.surface
-            features = known[0].astype("<f4").tobytes()
-        text = self._question if self._watching.log_text and self._question.strip() else None
-        return Call(
-            id=self.id,
-            time=self._time,
-            conversation=self._watching.conversation,
-            question=self._plain(text),
-            embedder=artifact.info.embedder,
-            artifact=artifact.checksum,
-            vector=None if query is None else np.asarray(query.vectors[0], dtype="<f4").tobytes(),
-            features=features,
-            decision=to_json(_short(decision.to_dict())).decode(),
-            chosen=decision.model,
-            propensity=outcome.propensity,
-            explored=int(decision.explored),
-            answered_by=outcome.model,
-            prompt_tokens=outcome.tokens.prompt,
-            completion_tokens=outcome.tokens.completion,
-            cached_tokens=outcome.tokens.cached,
-            cost=outcome.cost,
-            seconds=seconds,
-            failures=json.dumps([failure._asdict() for failure in outcome.tried]),
-        )
 
-    def _plain(self, text: str | None) -> str | None:
-        """A text without secrets, fit for a database."""
-        if text is None:
-            return None
-        return (
-            redacted(self._watching.secrets().masked(text))
-            .encode("utf-8", "replace")
-            .decode("utf-8")
-        )
+class _Noted(NamedTuple):
+    """What waits until a row is made of it, in the log's thread: all in one object."""
+
+    id: str
+    time: float
+    seconds: float
+    question: str
+    decision: tuple[Any, ...]
+    artifact: RouterArtifact
+    vectors: Floats | None
+    surface: Floats | None
+    conversation: str | None
+    log_text: bool
+    secrets: Callable[[], Secrets]
+    model: str | None
+    tokens: Tokens
+    cost: float | None
+    propensity: float
+    tried: Sequence[FailedAttempt]
+
+
+def _row(noted: _Noted) -> Call:
+    decision = RoutingDecision.of_flat(noted.decision)
+    features = noted.surface
+    if noted.vectors is not None and features is None:
+        features = surface([noted.question])
+    text = noted.question if noted.log_text and noted.question.strip() else None
+    return Call(
+        id=noted.id,
+        time=noted.time,
+        conversation=noted.conversation,
+        question=None if text is None else _plain(text, noted.secrets()),
+        embedder=noted.artifact.info.embedder,
+        artifact=noted.artifact.checksum,
+        vector=_bytes(noted.vectors),
+        features=_bytes(features),
+        decision=to_json(_short(decision.to_dict())).decode(),
+        chosen=decision.model,
+        propensity=noted.propensity,
+        explored=int(decision.explored),
+        answered_by=noted.model,
+        prompt_tokens=noted.tokens.prompt,
+        completion_tokens=noted.tokens.completion,
+        cached_tokens=noted.tokens.cached,
+        cost=noted.cost,
+        seconds=noted.seconds,
+        failures=json.dumps([failure._asdict() for failure in noted.tried]),
+    )
+
+
+def _plain(text: str, secrets: Secrets) -> str:
+    """A text without secrets, fit for a database."""
+    return redacted(secrets.masked(text)).encode("utf-8", "replace").decode("utf-8")
+
+
+def _bytes(rows: Floats | None) -> bytes | None:
+    return None if rows is None else np.asarray(rows[0], dtype="<f4").tobytes()
 
 
 def _short(decision: Mapping[str, Any]) -> dict[str, Any]:
