@@ -9,6 +9,7 @@ import json
 import pickle
 import string
 import traceback
+from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import quote
@@ -337,15 +338,64 @@ def test_where_secrets_cannot_be_found_out_nothing_is_shown() -> None:
     assert not mask(error, known)
 
 
-def test_an_error_that_cannot_be_masked_is_no_cause() -> None:
-    class StubbornError(Exception):
-        def __str__(self) -> str:
-            return "the-marker-key"
+class SlottedError(Exception):
+    """Its text is in a slot."""
 
+    __slots__ = ("said",)
+
+    def __init__(self, said: str) -> None:
+        self.said = said
+
+    def __str__(self) -> str:
+        return f"the server said {self.said}"
+
+
+class FrozenError(Exception):
+    """It cannot be changed."""
+
+    def __init__(self, said: str) -> None:
+        super().__init__(said)
+        vars(self).update(said=said, status_code=429)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise TypeError("immutable")
+
+
+class SpeakingError(Exception):
+    """It makes its text of nothing that it holds."""
+
+    def __str__(self) -> str:
+        return "the-marker-key"
+
+    __repr__ = __str__
+
+
+class SealedError(SpeakingError):
+    """Nor may another class inherit from it."""
+
+    def __init_subclass__(cls) -> None:
+        raise TypeError("sealed")
+
+
+@pytest.mark.parametrize("kind", [SlottedError, FrozenError, SpeakingError])
+def test_an_error_that_cannot_be_changed_shows_no_secret_either(kind: Any) -> None:
+    error = kind("the-marker-key")
+    assert mask(error, "the-marker-key")
+    with pytest.raises(kind) as raised:  # whoever looks for its class finds it
+        raise error
+    shown = str(raised.value) + repr(raised.value) + "".join(traceback.format_exception(error))
+    assert "the-marker-key" not in f"{shown} {getattr(error, 'said', '')} {error.args}"
+    assert type(error).__name__ == kind.__name__
+    assert getattr(error, "status_code", 429) == 429
+    with suppress(TypeError, AttributeError, pickle.PicklingError):
+        assert b"the-marker-key" not in pickle.dumps(error)
+
+
+def test_an_error_that_cannot_be_masked_is_no_cause() -> None:
     error = ValueError("outer the-marker-key")
-    error.__cause__ = StubbornError()
+    error.__cause__ = SealedError()
     error.__context__ = LookupError("the-marker-key")
-    assert not mask(StubbornError(), "the-marker-key")
+    assert not mask(SealedError(), "the-marker-key")
     assert mask(error, "the-marker-key")
     assert str(error) == "outer ***"
     assert "the-marker-key" not in "".join(traceback.format_exception(error))

@@ -6,8 +6,9 @@ Where a check itself fails, nothing is shown.
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
+from types import new_class
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from avengers_core.redaction.finding import attribute, secrets_of_environment, secrets_sent
@@ -56,8 +57,9 @@ def masked_cause(error: BaseException, *secrets: str | Secrets) -> BaseException
 def mask(error: BaseException, *secrets: str | Secrets) -> bool:
     """Let an error of another library, and those it came from, show no secret.
 
-    Its class stays, and all attributes but texts. An error that it came from and that shows a
-    secret whatever is done, for it makes its text of other things, is no longer its cause.
+    Its class stays, and all attributes but texts; one that cannot be changed, or makes its text of
+    other things, becomes one of a class of the same name under its own, which shows none. An error
+    that it came from and that shows a secret whatever is done is no longer its cause.
 
     Args:
         error: the error; it is changed.
@@ -72,7 +74,8 @@ def mask(error: BaseException, *secrets: str | Secrets) -> bool:
         showing = [each for each in chain if not _mask(each, clean)]
         for each in chain:
             if any(before in showing for before in (each.__cause__, each.__context__)):
-                each.__cause__ = each.__context__ = None
+                for name in ("__cause__", "__context__"):
+                    object.__setattr__(each, name, None)
         return not any(each in showing for each in _chain(error))
     except Exception:
         return False
@@ -101,28 +104,84 @@ def _cleaner(error: object, secrets: tuple[str | Secrets, ...]) -> Callable[[str
 
 
 def _mask(error: BaseException, clean: Callable[[str], str]) -> bool:
-    error.args = _masked(error.args, clean)
-    for name, value in list(getattr(error, "__dict__", {}).items()):  # also the notes
+    """Mask what an error is made of; whether it shows no secret now."""
+    masked: dict[str, Any] = {}
+    for name, value in _parts(error):
         if isinstance(value, str | bytes | list | tuple | Mapping):
-            masked = _masked(value, clean)
-            if masked is not value and masked != value:
-                setattr(error, name, masked)
-    for name in _KEPT:
-        value = getattr(error, name, None)
-        if isinstance(value, str | bytes):
-            masked = _masked(value, clean)
-            if masked != value:
-                setattr(error, name, masked)
+            masked[name] = _masked(value, clean)
+            if masked[name] is value or masked[name] == value:
+                del masked[name]
     response = getattr(error, "response", None)
-    masked = _masked_response(response, clean)
-    if masked is not response:
-        error.response = masked  # type: ignore[attr-defined]
+    if (without := _masked_response(response, clean)) is not response:
+        masked["response"] = without
+    for name, value in list(masked.items()):
+        with suppress(Exception):
+            object.__setattr__(error, name, value)  # its own may refuse
+            del masked[name]
+    if not masked and _shows_none(error, clean):
+        return True
+    with suppress(Exception):
+        _disguise(error, clean, masked)
+        return _shows_none(error, clean)
+    return False
+
+
+def _parts(error: BaseException) -> Iterator[tuple[str, Any]]:
+    """What an error keeps: its arguments, attributes (also the notes), slots and what C keeps."""
+    slots = [s for kind in type(error).__mro__ for s in _names(vars(kind).get("__slots__", ()))]
+    names = dict.fromkeys(("args", *getattr(error, "__dict__", {}), *slots, *_KEPT))
+    for name in names:
+        with suppress(Exception):  # it is not there, or raises
+            yield name, getattr(error, name)
+
+
+def _names(slots: Any) -> Iterable[str]:
+    return (slots,) if isinstance(slots, str) else tuple(slots)
+
+
+def _disguise(error: BaseException, clean: Callable[[str], str], masked: dict[str, Any]) -> None:
+    """Have an error that cannot be changed, or makes its text of other things, say it otherwise.
+
+    Its class becomes one of the same name that it inherits from: whoever asks for its class finds
+    what it was.
+
+    Args:
+        error: the error.
+        clean: masks a text.
+        masked: attributes in whose place these are to be found.
+    """
+    kind = type(error)
+    text = ""
+    with suppress(Exception):
+        text = clean(str(error))
+    says: dict[str, Any] = {
+        "__slots__": (),
+        "__module__": kind.__module__,
+        "__qualname__": kind.__qualname__,
+        "__str__": lambda _: text,
+        "__repr__": lambda _: f"{kind.__name__}({text!r})",
+        # A pickle would hold what it is made of, and nobody could import its class.
+        "__reduce_ex__": lambda *_: (RuntimeError, (f"{kind.__name__}: {text}",)),
+    }
+    says |= {name: _constant(value) for name, value in masked.items()}
+    disguised = new_class(kind.__name__, (kind,), {}, lambda body: body.update(says))
+    object.__setattr__(error, "__class__", disguised)
+
+
+def _constant(value: Any) -> property:
+    return property(lambda _: value)
+
+
+def _shows_none(error: BaseException, clean: Callable[[str], str]) -> bool:
     # A group shows others, which are looked at themselves.
-    alone = traceback.TracebackException(type(error), error, None, compact=True)
-    shown = ["".join(alone.format_exception_only())]
-    if not hasattr(error, "exceptions"):
-        shown.append(repr(error))
-    return all(clean(text) == text[:_SEARCHED] for text in shown)
+    try:
+        alone = traceback.TracebackException(type(error), error, None, compact=True)
+        shown = ["".join(alone.format_exception_only())]
+        if not hasattr(error, "exceptions"):
+            shown.append(repr(error))
+        return all(clean(text) == text[:_SEARCHED] for text in shown)
+    except Exception:  # its own methods may do anything
+        return False
 
 
 def without_what_was_sent(response: R) -> R:

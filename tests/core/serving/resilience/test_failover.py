@@ -203,6 +203,9 @@ def test_a_second_refusal_that_cannot_be_masked_is_not_shown(
     monkeypatch.setenv("STUB_API_KEY", "the-marker-key")
 
     class StubbornError(ValueError):
+        def __init_subclass__(cls) -> None:
+            raise TypeError("sealed")
+
         def __str__(self) -> str:
             return "refused the-marker-key"
 
