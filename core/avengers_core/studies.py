@@ -1,7 +1,7 @@
 """Public name of :mod:`avengers_core.evaluation.studies`."""
 
+from avengers_core.evaluation.results import METRICS
 from avengers_core.evaluation.studies import (
-    METRICS,
     STUDIES,
     Setting,
     Study,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -55,12 +54,7 @@ def _known_ending(_ctx: object, _param: object, value: Path | None) -> Path | No
 
 @click.command("evaluate", short_help="Compare a router with every model and baseline.")
 @records_option
-@click.option(
-    "--output",
-    "-o",
-    type=NewFile(),
-    help="Results as JSON.",
-)
+@click.option("--output", "-o", type=NewFile(), help="Results as JSON.")
 @click.option(
     "--report",
     type=NewFile(),
@@ -225,14 +219,11 @@ def evaluate_command(
         **given(models=models, exclude=exclude, **limits),
     )
     show_problems(problems.count, problems.first, "input")
-    split_by = {} if artifact else {"seed": seed, "train_ratio": train_ratio}
-    _show(_told(result, records, **split_by), router, output, report, pictures)
-
-
-def _told(result: Report, records: Sequence[Any], **more: Any) -> Report:
-    """A report that also knows what the command line knows."""
-    told = {"input": [shown(str(path)) for path in records], **more}
-    return replace(result, setup={**told, **result.setup})
+    known: dict[str, Any] = {"input": [shown(str(path)) for path in records]}
+    if artifact is None:
+        known |= {"seed": seed, "train_ratio": train_ratio}
+    result = replace(result, setup={**known, **result.setup})
+    _show(result, router, output, report, pictures)
 
 
 def _show(

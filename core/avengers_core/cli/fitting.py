@@ -2,71 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
-from avengers_core.cli.options import SEED, InputPath, engine_options, names
+from avengers_core.cli.options import SEED, InputPath, engine_options, names, together
 from avengers_core.cli.pricing import file_of, prices_option
 from avengers_core.cli.shared import given, refuse, show_problems
 from avengers_core.errors import NoRecordsError
 from avengers_core.outputs import check_outputs
 from avengers_core.records.sources.files import shown
 
-F = TypeVar("F", bound=Callable[..., Any])
+record_options = together(
+    click.option(
+        "--missing",
+        type=click.Choice(["skip", "zero"]),
+        default="skip",
+        show_default=True,
+        help="A model without a result is unknown there, or scores 0 (the published code).",
+    ),
+    click.option("--strict", is_flag=True, help="Stop at the first bad line."),
+)
 
+cluster_options = together(
+    click.option(
+        "--clusters",
+        "--n-clusters",
+        "clusters",
+        type=click.IntRange(1),
+        default=60,
+        show_default=True,
+        help="Number of k-means clusters.",
+    ),
+    click.option(
+        "--embedder",
+        default="wordllama",
+        show_default=True,
+        help="wordllama, tfidf, or openai/MODEL for an OpenAI-compatible endpoint "
+        "(EMBEDDING_BASE_URL, EMBEDDING_API_KEY).",
+    ),
+    click.option(
+        "--cache",
+        type=click.Path(path_type=Path),
+        help="SQLite file that keeps the embeddings for the next time.",
+    ),
+)
 
-def record_options(function: F) -> F:
-    """How records are read."""
-    for option in (
-        click.option("--strict", is_flag=True, help="Stop at the first bad line."),
-        click.option(
-            "--missing",
-            type=click.Choice(["skip", "zero"]),
-            default="skip",
-            show_default=True,
-            help="A model without a result is unknown there, or scores 0 (the published code).",
-        ),
-    ):
-        function = option(function)
-    return function
-
-
-def cluster_options(function: F) -> F:
-    """How queries are embedded and clustered."""
-    for option in (
-        click.option(
-            "--cache",
-            type=click.Path(path_type=Path),
-            help="SQLite file that keeps the embeddings for the next time.",
-        ),
-        click.option(
-            "--embedder",
-            default="wordllama",
-            show_default=True,
-            help="wordllama, tfidf, or openai/MODEL for an OpenAI-compatible endpoint "
-            "(EMBEDDING_BASE_URL, EMBEDDING_API_KEY).",
-        ),
-        click.option(
-            "--clusters",
-            "--n-clusters",
-            "clusters",
-            type=click.IntRange(1),
-            default=60,
-            show_default=True,
-            help="Number of k-means clusters.",
-        ),
-    ):
-        function = option(function)
-    return function
-
-
-def fit_options(function: F) -> F:
-    """How one fit is made."""
-    seed = click.option("--seed", type=SEED, default=42, show_default=True)
-    return cluster_options(seed(record_options(function)))
+fit_options = together(
+    cluster_options,
+    click.option("--seed", type=SEED, default=42, show_default=True),
+    record_options,
+)
 
 
 def no_cache_of(embedder: Any) -> None:
@@ -235,23 +222,19 @@ def update_command(
         raise click.UsageError("Missing argument 'RECORDS...'.")
     if not records:
         refuse(("strict", "engine", "workers"), "without RECORDS, of which they are")
-    old = RouterArtifact.load(artifact)
+    new = RouterArtifact.load(artifact)
     if model and like:
-        old = take_after(old, model, like)
-    if model and not records:
-        new = at_price(old, model, price) if price else old
-        new.save(output or artifact)
-        click.echo(f"{output or artifact}: {new!r}")
-        return
-    try:
-        found = collect(old, list(records), engine=engine, workers=workers, strict=strict)
-    except NoRecordsError:  # a day without calls is no error to who updates every day
-        if output is not None:
-            old.save(output)
-        click.echo(f"{output or artifact}: no records, nothing changed")
-        return
-    show_problems(found.problems.count, found.problems.first, "input")
-    new = with_model(old, model, found.artifact) if model else old.merge(found.artifact)
+        new = take_after(new, model, like)
+    if records:
+        try:
+            found = collect(new, list(records), engine=engine, workers=workers, strict=strict)
+        except NoRecordsError:  # a day without calls is no error to who updates every day
+            if output is not None:
+                new.save(output)
+            click.echo(f"{output or artifact}: no records, nothing changed")
+            return
+        show_problems(found.problems.count, found.problems.first, "input")
+        new = with_model(new, model, found.artifact) if model else new.merge(found.artifact)
     if model and price:
         new = at_price(new, model, price)
     new.save(output or artifact)

@@ -60,46 +60,44 @@ class InputPath(click.ParamType):  # type: ignore[type-arg]  # in newer releases
         return value if "://" in str(value) else Path(value)
 
 
-def artifact_option(function: F) -> F:
-    """``--artifact``: a folder; default, ``AVENGERS_ARTIFACT`` or the shipped one."""
-    return click.option(
-        "--artifact",
-        "-a",
-        type=click.Path(path_type=Path),
-        envvar="AVENGERS_ARTIFACT",
-        help="Artifact folder. Default: $AVENGERS_ARTIFACT, else the one that ships with the "
-        "package.",
-    )(function)
+def together(*options: Callable[[F], F]) -> Callable[[F], F]:
+    """Options that several commands have, as one decorator; help shows them in this order."""
+
+    def decorate(function: F) -> F:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return decorate
 
 
-def records_option(function: F) -> F:
-    """``--input``: records, from one place or several."""
-    return click.option(
-        "--input",
-        "-i",
-        "records",
-        type=InputPath(),
-        multiple=True,
-        required=True,
-        help="Records: a file, folder, pattern or address, as `fit` takes them; repeat for "
-        "several.",
-    )(function)
+artifact_option = click.option(
+    "--artifact",
+    "-a",
+    type=click.Path(path_type=Path),
+    envvar="AVENGERS_ARTIFACT",
+    help="Artifact folder. Default: $AVENGERS_ARTIFACT, else the one that ships with the package.",
+)
 
+records_option = click.option(
+    "--input",
+    "-i",
+    "records",
+    type=InputPath(),
+    multiple=True,
+    required=True,
+    help="Records: a file, folder, pattern or address, as `fit` takes them; repeat for several.",
+)
 
-def scorer_options(function: F) -> F:
-    """``--scorer``, ``--top-k``, ``--beta``."""
-    for option in (
-        click.option("--beta", type=float, help="Sharpness of the clusters' votes."),
-        click.option("--top-k", "--k", "top_k", type=click.IntRange(1), help="Clusters that vote."),
-        click.option(
-            "--scorer",
-            type=click.Choice(["calibrated", "paper", "reference"]),
-            help="calibrated (default), paper (arXiv 2508.12631) or reference (its published "
-            "code).",
-        ),
-    ):
-        function = option(function)
-    return function
+scorer_options = together(
+    click.option(
+        "--scorer",
+        type=click.Choice(["calibrated", "paper", "reference"]),
+        help="calibrated (default), paper (arXiv 2508.12631) or reference (its published code).",
+    ),
+    click.option("--top-k", "--k", "top_k", type=click.IntRange(1), help="Clusters that vote."),
+    click.option("--beta", type=float, help="Sharpness of the clusters' votes."),
+)
 
 
 def alpha_options(default: str) -> Callable[[F], F]:
@@ -121,23 +119,22 @@ def alpha_options(default: str) -> Callable[[F], F]:
                 alpha=_one_alpha(alpha, performance_weight, cost_sensitivity), **options
             )
 
-        for option in (
-            click.option("--cost-sensitivity", type=click.FloatRange(0), help="See above."),
-            click.option(
-                "--performance-weight",
-                type=click.FloatRange(0),
-                help="With --cost-sensitivity another way to give alpha: pw / (pw + cs). One of "
-                "them alone lies in [0, 1], and the other is 1 minus it.",
-            ),
-            click.option(
-                "--alpha",
-                type=click.FloatRange(0, 1),
-                help=f"Weight of score against cost: 0 = cheapest, 1 = best. Default: {default}.",
-            ),
-        ):
-            command = option(command)
-        return cast("F", command)
+        return cast("F", weights(command))
 
+    weights = together(
+        click.option(
+            "--alpha",
+            type=click.FloatRange(0, 1),
+            help=f"Weight of score against cost: 0 = cheapest, 1 = best. Default: {default}.",
+        ),
+        click.option(
+            "--performance-weight",
+            type=click.FloatRange(0),
+            help="With --cost-sensitivity another way to give alpha: pw / (pw + cs). One of "
+            "them alone lies in [0, 1], and the other is 1 minus it.",
+        ),
+        click.option("--cost-sensitivity", type=click.FloatRange(0), help="See above."),
+    )
     return decorate
 
 
@@ -162,66 +159,57 @@ def _one_alpha(
     return alpha_from_weights(performance_weight, cost_sensitivity)
 
 
-def train_ratio_option(function: F) -> F:
-    """``--train-ratio``."""
-    return click.option(
-        "--train-ratio",
-        type=click.FloatRange(0, 1, True, True),
-        default=0.7,
-        show_default=True,
-        help="Share of each dataset to fit on; the rest is held out.",
-    )(function)
+train_ratio_option = click.option(
+    "--train-ratio",
+    type=click.FloatRange(0, 1, True, True),
+    default=0.7,
+    show_default=True,
+    help="Share of each dataset to fit on; the rest is held out.",
+)
 
+# The command gets it as ``on_empty``.
+relax_option = click.option(
+    "--relax",
+    "on_empty",
+    is_flag=True,
+    flag_value="relax",
+    default=None,
+    help="If the limits leave nobody, take the nearest model.",
+)
 
-def relax_option(function: F) -> F:
-    """``--relax``; the command gets it as ``on_empty``."""
-    return click.option(
-        "--relax",
-        "on_empty",
-        is_flag=True,
-        flag_value="relax",
-        default=None,
-        help="If the limits leave nobody, take the nearest model.",
-    )(function)
-
-
-def constraint_options(function: F) -> F:
-    """Limits on the models that may be chosen."""
-    for option in (
-        click.option(
-            "--max-cost",
-            "--budget-limit",
-            type=click.FloatRange(0),
-            help="Highest expected cost, USD a call.",
-        ),
-        click.option(
-            "--min-score",
-            "--min-accuracy",
-            "--min-accuracy-threshold",
-            type=click.FloatRange(0, 1),
-            help="Lowest expected score.",
-        ),
-        click.option(
-            "--min-support",
-            type=click.FloatRange(0, 1),
-            help="Lowest share of an expectation that rests on records of the model itself.",
-        ),
-        click.option(
-            "--min-familiarity",
-            type=click.FloatRange(0, 1),
-            help="Queries less like the records than all but this share of them go to --fallback; "
-            "without one, by overall means.",
-        ),
-        click.option(
-            "--fallback",
-            help="Model for queries unlike the records: without --min-familiarity, the least "
-            "familiar 5 %.",
-        ),
-        names("--exclude", "--excluded-models", "exclude", help="Models not to use."),
-        names("--models", "models", help="The only models to use."),
-    ):
-        function = option(function)
-    return function
+constraint_options = together(
+    names("--models", "models", help="The only models to use."),
+    names("--exclude", "--excluded-models", "exclude", help="Models not to use."),
+    click.option(
+        "--fallback",
+        help="Model for queries unlike the records: without --min-familiarity, the least "
+        "familiar 5 %.",
+    ),
+    click.option(
+        "--min-familiarity",
+        type=click.FloatRange(0, 1),
+        help="Queries less like the records than all but this share of them go to --fallback; "
+        "without one, by overall means.",
+    ),
+    click.option(
+        "--min-support",
+        type=click.FloatRange(0, 1),
+        help="Lowest share of an expectation that rests on records of the model itself.",
+    ),
+    click.option(
+        "--min-score",
+        "--min-accuracy",
+        "--min-accuracy-threshold",
+        type=click.FloatRange(0, 1),
+        help="Lowest expected score.",
+    ),
+    click.option(
+        "--max-cost",
+        "--budget-limit",
+        type=click.FloatRange(0),
+        help="Highest expected cost, USD a call.",
+    ),
+)
 
 
 def engine_options(default: str, *aliases: str) -> Callable[[F], F]:
@@ -232,31 +220,26 @@ def engine_options(default: str, *aliases: str) -> Callable[[F], F]:
         aliases: what ``--workers`` is called before all.
     """
 
-    def decorate(function: F) -> F:
-        for option in (
-            click.option(
-                *aliases,
-                "--workers",
-                "workers",
-                type=click.IntRange(1),
-                callback=_workers,
-                help="Processes or actors at a time. Default: one a processor.",
-            ),
-            click.option(
-                "--engine",
-                type=click.Choice(["memory", "serial", "processes", "ray"]),
-                default=default,
-                show_default=True,
-                is_eager=True,
-                help="Who does the work. memory: this process, with all at once. In parts, files "
-                "of any size in constant memory: serial (this process), processes (of this "
-                "machine), ray (a cluster; $RAY_ADDRESS).",
-            ),
-        ):
-            function = option(function)
-        return function
-
-    return decorate
+    return together(
+        click.option(
+            "--engine",
+            type=click.Choice(["memory", "serial", "processes", "ray"]),
+            default=default,
+            show_default=True,
+            is_eager=True,
+            help="Who does the work. memory: this process, with all at once. In parts, files "
+            "of any size in constant memory: serial (this process), processes (of this "
+            "machine), ray (a cluster; $RAY_ADDRESS).",
+        ),
+        click.option(
+            *aliases,
+            "--workers",
+            "workers",
+            type=click.IntRange(1),
+            callback=_workers,
+            help="Processes or actors at a time. Default: one a processor.",
+        ),
+    )
 
 
 def _workers(ctx: click.Context, option: click.Parameter, value: int | None) -> int | None:

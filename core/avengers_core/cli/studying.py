@@ -57,17 +57,8 @@ class _Study(click.Choice):  # type: ignore[type-arg,unused-ignore]
 @constraint_options
 @names("--excluded-datasets", "excluded_datasets", help="Datasets to leave out.")
 @scorer_options
-@click.option(
-    "--output",
-    "-o",
-    type=NewFile(),
-    help="Tidy CSV, row by row.",
-)
-@click.option(
-    "--picture",
-    type=NewFile(),
-    help="A picture, .png or .svg.",
-)
+@click.option("--output", "-o", type=NewFile(), help="Tidy CSV, row by row.")
+@click.option("--picture", type=NewFile(), help="A picture, .png or .svg.")
 def sweep_command(
     records: tuple[Path | str, ...],
     study: str,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from typing import Any
 
@@ -33,8 +33,6 @@ _TOO_LONG = re.compile(
     r"|(token|context|length|input|text).{0,60}(max|limit|exceed|less than|too (long|large|many))",
     re.IGNORECASE | re.DOTALL,
 )
-
-Steps = Generator[list[str], Any, Vectors]
 
 
 class OpenAIEmbedder(Closing):
@@ -203,26 +201,6 @@ class OpenAIEmbedder(Closing):
             vectors[positions] = part
         return vectors
 
-    def _steps(self, texts: list[str]) -> Steps:
-        """Embed one batch: yields what to send, is sent the answer, returns the vectors.
-
-        One text that the endpoint finds too long fails a whole batch. Halving the batch finds it,
-        and halving the text makes it fit.
-        """
-        from openai import APIStatusError
-
-        answer = yield texts
-        if not isinstance(answer, APIStatusError):
-            return self._vectors(answer, len(texts))
-        if not _too_long(answer) or (len(texts) == 1 and len(texts[0]) < _SHORTEST_CUT):
-            raise answer
-        if len(texts) == 1:
-            return (yield from self._steps([texts[0][: len(texts[0]) // 2]]))
-        half = len(texts) // 2
-        first = yield from self._steps(texts[:half])
-        second = yield from self._steps(texts[half:])
-        return np.concatenate([first, second])
-
     def _run_all(self, batches: list[list[str]]) -> list[Vectors]:
         errors: list[BaseException] = []
 
@@ -244,46 +222,38 @@ class OpenAIEmbedder(Closing):
                 raise (errors or [error])[0] from None
 
     def _run(self, texts: list[str]) -> Vectors:
-        from openai import APIStatusError, OpenAIError
+        """The vectors of one batch, in one request or, where that is too long, in several."""
+        from openai import OpenAIError
 
         client = self._clients.blocking()
-
-        def send(request: list[str]) -> Any:
-            try:
-                return client.embeddings.create(**self._arguments(request))
-            except APIStatusError as error:
-                return error
-
-        steps = self._steps(texts)
         try:
-            request = next(steps)
-            while True:
-                request = steps.send(send(request))
-        except StopIteration as done:
-            return _value(done)
+            answer = client.embeddings.create(**self._arguments(texts))
+            return self._vectors(answer, len(texts))
         except (OpenAIError, ValueError) as error:
-            raise self._failed(error) from None
+            parts = self._shorter(texts, error)
+        return np.concatenate([self._run(part) for part in parts])
 
     async def _arun(self, texts: list[str]) -> Vectors:
-        from openai import APIStatusError, OpenAIError
+        from openai import OpenAIError
 
         client = self._clients.asynchronous()
-
-        async def send(request: list[str]) -> Any:
-            try:
-                return await client.embeddings.create(**self._arguments(request))
-            except APIStatusError as error:
-                return error
-
-        steps = self._steps(texts)
         try:
-            request = next(steps)
-            while True:
-                request = steps.send(await send(request))
-        except StopIteration as done:
-            return _value(done)
+            answer = await client.embeddings.create(**self._arguments(texts))
+            return self._vectors(answer, len(texts))
         except (OpenAIError, ValueError) as error:
-            raise self._failed(error) from None
+            parts = self._shorter(texts, error)
+        return np.concatenate([await self._arun(part) for part in parts])
+
+    def _shorter(self, texts: list[str], error: Exception) -> list[list[str]]:
+        """What to send in place of what was too long; raises if the error is another.
+
+        One text that the endpoint finds too long fails a whole batch. Halving the batch finds it,
+        and halving the text makes it fit.
+        """
+        (first, *others), half = texts, len(texts) // 2
+        if not _is_too_long(error) or (not others and len(first) < _SHORTEST_CUT):
+            raise EmbedderError(f"{self._who()} failed: {self._clients.describe(error)}") from None
+        return [texts[:half], texts[half:]] if others else [[first[: len(first) // 2]]]
 
     def _arguments(self, texts: list[str]) -> dict[str, Any]:
         arguments = {"model": self.model, "input": texts, "encoding_format": "float"}
@@ -306,9 +276,6 @@ class OpenAIEmbedder(Closing):
         self._dim = vectors.shape[1]
         return vectors
 
-    def _failed(self, error: Exception) -> EmbedderError:
-        return EmbedderError(f"{self._who()} failed: {self._clients.describe(error)}")
-
     def _who(self) -> str:
         return f"the embedding endpoint {self.base_url} (model {self.model!r})"
 
@@ -324,10 +291,6 @@ def _truncate(text: str, max_tokens: int) -> str:
     return text if tokens <= max_tokens else text[: int(len(text) * max_tokens / tokens)]
 
 
-def _too_long(error: Any) -> bool:
-    return error.status_code in (400, 413, 422) and bool(_TOO_LONG.search(str(error)))
-
-
-def _value(done: StopIteration) -> Vectors:
-    vectors: Vectors = done.value
-    return vectors
+def _is_too_long(error: Exception) -> bool:
+    status = getattr(error, "status_code", None)  # of the errors that are answers
+    return status in (400, 413, 422) and bool(_TOO_LONG.search(str(error)))

@@ -21,6 +21,10 @@ Floats = npt.NDArray[np.floating]
 Ints = npt.NDArray[np.integer]
 Average = Literal["dataset", "query"]
 
+METRICS = (
+    *("perf_gain", "cost_save", "cost_save_95", "aiq"),
+    *("gain_over_random", "gap_to_oracle", "pareto_dist"),
+)
 _MOST_RESAMPLES = 100_000
 
 
@@ -114,6 +118,11 @@ class Results:
         """Cost saved at no less than the best single model's accuracy; NaN if never reached."""
         return self.cost_save_at(1.0)
 
+    @property
+    def cost_save_95(self) -> float:
+        """Cost saved at 95 % of the best single model's accuracy; NaN if never reached."""
+        return self.cost_save_at(0.95)
+
     def cost_save_at(self, keep: float) -> float:
         """Cost saved while keeping a share of the best single model's accuracy (CostSave).
 
@@ -193,15 +202,7 @@ class Results:
     @property
     def metrics(self) -> dict[str, float]:
         """All metrics by name."""
-        return {
-            "perf_gain": self.perf_gain,
-            "cost_save": self.cost_save,
-            "cost_save_95": self.cost_save_at(0.95),
-            "aiq": self.aiq,
-            "gain_over_random": self.gain_over_random,
-            "gap_to_oracle": self.gap_to_oracle,
-            "pareto_dist": self.pareto_dist,
-        }
+        return {name: getattr(self, name) for name in METRICS}
 
     def confidence(
         self, alpha: float, level: float = 0.95, resamples: int = 1000, seed: int = 0

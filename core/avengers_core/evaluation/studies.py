@@ -18,6 +18,7 @@ from avengers_core.common.files import write_whole
 from avengers_core.common.parallel import one_thread
 from avengers_core.common.ranges import check_seed
 from avengers_core.errors import RecordError
+from avengers_core.evaluation.results import METRICS
 from avengers_core.outputs import check_outputs
 from avengers_core.records.loading import Source, as_records
 from avengers_core.records.record import Records
@@ -253,17 +254,6 @@ def summarise(rows: Sequence[Row], by: str = "value") -> list[Row]:
     return summary
 
 
-METRICS = (
-    "perf_gain",
-    "cost_save",
-    "cost_save_95",
-    "aiq",
-    "gain_over_random",
-    "gap_to_oracle",
-    "pareto_dist",
-)
-
-
 def _embed_all(
     records: Records, specs: set[str], cache: str | os.PathLike[str] | None
 ) -> dict[str, MemoryEmbedder]:
@@ -314,13 +304,7 @@ def _experiment(records: Records, vectors: dict[str, MemoryEmbedder], setting: S
         setting.scorer,
         **setting.scorer_options,
     )
-    report = evaluate(
-        router,
-        test,
-        [],
-        on_empty="relax",
-        **setting.limits,
-    )
+    report = evaluate(router, test, [], on_empty="relax", **setting.limits)
     fields = {k: v for k, v in asdict(setting).items() if k not in ("scorer_options", "limits")}
     limits = {name: setting.limits.get(name) for name in NUMBERS}
     return {**fields, **limits, "n_train": len(train), "n_test": len(test), **report.metrics}

@@ -12,23 +12,13 @@ _KEYS = re.compile(
 _KEY_WORDS = frozenset({"auth", "bearer", "jwt", "pwd", "sig"})
 # Tokens of a tokenizer or of a list in pages, and keys of a mapping, are no secrets.
 _OF_TOKENIZERS = frozenset(
-    ["bos", "cls", "eos", "mask", "next", "pad", "page", "sep", "special", "start", "stop", "unk"],
+    ("bos", "cls", "eos", "mask", "next", "pad", "page", "sep", "special", "start", "stop", "unk")
 )
 _OF_MAPPINGS = frozenset(
-    [
-        "cache",
-        "image",
-        "index",
-        "input",
-        "memory",
-        "messages",
-        "metadata",
-        "output",
-        "primary",
-        "public",
-        "sort",
-        "text",
-    ]
+    (
+        *("cache", "image", "index", "input", "memory", "messages", "metadata", "output"),
+        *("primary", "public", "sort", "text"),
+    )
 )
 _SENT_ALONG = re.compile(r"header|cookie|(?:^|_)query(?:_param\w*)?$")
 _ADDRESS = re.compile(r"ur[li]|base|proxy|proxies|endpoint|host|address|dsn")

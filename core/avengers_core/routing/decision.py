@@ -46,13 +46,7 @@ class Candidate(NamedTuple):
 
     def to_dict(self) -> dict[str, Any]:
         """The candidate as plain JSON types."""
-        return {
-            "model": self.model,
-            "utility": self.utility,
-            "expected_score": self.expected_score,
-            "expected_cost": self.expected_cost,
-            "support": self.support,
-        }
+        return self._asdict()
 
 
 class ClusterVote(NamedTuple):

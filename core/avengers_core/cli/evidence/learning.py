@@ -2,43 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
-from avengers_core.cli.options import NewFile
+from avengers_core.cli.options import NewFile, together
 from avengers_core.outputs import check_outputs
 
-F = TypeVar("F", bound=Callable[..., Any])
-
-
-def log_options(function: F) -> F:
-    """The log, the artifact, and what the two commands have in common."""
-    for option in (
-        click.option(
-            "--html",
-            type=NewFile(),
-            help="Also write a self-contained page with pictures (extra `plot`).",
-        ),
-        click.option(
-            "--false-alarm",
-            type=click.FloatRange(0, 1, True, True),
-            default=0.05,
-            show_default=True,
-            help="Chance of any alarm, ever, in a log without changes.",
-        ),
-        click.option(
-            "--artifact",
-            "-a",
-            type=click.Path(path_type=Path),
-            help="Artifact folder. Default: $AVENGERS_ARTIFACT, else the shipped one.",
-        ),
-        click.argument("log", type=click.Path(path_type=Path, exists=True, dir_okay=False)),
-    ):
-        function = option(function)
-    return function
+log_options = together(
+    click.argument("log", type=click.Path(path_type=Path, exists=True, dir_okay=False)),
+    click.option(
+        "--artifact",
+        "-a",
+        type=click.Path(path_type=Path),
+        help="Artifact folder. Default: $AVENGERS_ARTIFACT, else the shipped one.",
+    ),
+    click.option(
+        "--false-alarm",
+        type=click.FloatRange(0, 1, True, True),
+        default=0.05,
+        show_default=True,
+        help="Chance of any alarm, ever, in a log without changes.",
+    ),
+    click.option(
+        "--html",
+        type=NewFile(),
+        help="Also write a self-contained page with pictures (extra `plot`).",
+    ),
+)
 
 
 @click.command("learn", short_help="Add a log's graded calls to an artifact.")

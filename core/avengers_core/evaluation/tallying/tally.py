@@ -103,14 +103,11 @@ class Sum:
         )
 
     def __add__(self, other: Sum) -> Sum:
-        score, scored, cost, priced, chosen, known = (
-            a + b for a, b in zip(self._parts(), other._parts(), strict=True)
-        )
-        total = Sum(score, scored, cost, priced, chosen, known)
+        sums = {name: getattr(self, name) + getattr(other, name) for name in _SUMS}
         if self.estimates is None or other.estimates is None:
-            return total
+            return Sum(**sums)
         (a, b), (c, d) = self.estimates, other.estimates
-        return replace(total, estimates=(a + c, b + d))
+        return Sum(**sums, estimates=(a + c, b + d))
 
     def completed(self, scored: Mask, priced: Mask) -> Sum:
         """The sums over all queries: where results are missing, with estimates of them.
@@ -125,9 +122,6 @@ class Sum:
         score, n = of_score.complete(self.score, self.scored, scored)
         cost, n_cost = of_cost.complete(self.cost, self.priced, priced)
         return Sum(score, n, cost, n_cost, self.chosen, self.known)
-
-    def _parts(self) -> tuple[Floats, ...]:
-        return self.score, self.scored, self.cost, self.priced, self.chosen, self.known
 
     @property
     def means(self) -> Floats:
@@ -145,6 +139,9 @@ class Sum:
     def mean_cost(self) -> float:
         """USD a call, over the queries with a known cost; NaN where there is none."""
         return float(_divide(self.cost.sum(), self.priced.sum()))
+
+
+_SUMS = ("score", "scored", "cost", "priced", "chosen", "known")
 
 
 @dataclass(frozen=True)
@@ -289,8 +286,9 @@ class Tally:
         means = np.stack([s.means for s in self.singles])
         cost = np.stack([_divide(s.cost, s.priced) for s in self.singles])
         best = np.lexsort((cost, -means), axis=0)[0]
-        each = [np.stack(parts) for parts in zip(*(s._parts() for s in self.singles), strict=True)]
-        return Sum(*(part[best, np.arange(len(best))] for part in each))
+        rows = np.arange(len(best))
+        each = {name: np.stack([getattr(s, name) for s in self.singles]) for name in _SUMS}
+        return Sum(**{name: sums[best, rows] for name, sums in each.items()})
 
     def _row(self, name: str, kind: str, total: Sum, alpha: float | None = None) -> Row:
         """The row of one way of choosing."""
