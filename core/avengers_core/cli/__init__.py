@@ -13,9 +13,10 @@ from avengers_core.cli.evidence.grading import feedback_command
 from avengers_core.cli.evidence.importing import import_command
 from avengers_core.cli.evidence.learning import learn_command, watch_command
 from avengers_core.cli.fitting import fit_command, merge_command, update_command
+from avengers_core.cli.inspecting import inspect_command
 from avengers_core.cli.pricing import reprice_command
 from avengers_core.cli.probing import probe_command
-from avengers_core.cli.routing import calibrate_command, inspect_command, route_command
+from avengers_core.cli.routing import calibrate_command, route_command
 from avengers_core.cli.shared import CONTEXT_SETTINGS, Commands
 from avengers_core.cli.studying import sweep_command
 

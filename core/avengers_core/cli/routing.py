@@ -1,4 +1,4 @@
-"""Commands that use an artifact: route, inspect, calibrate."""
+"""Commands that ask a router: route, calibrate."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import IO, Any
 
 import click
-import numpy as np
 
 from avengers_core.cli.options import (
     alpha_options,
@@ -21,14 +20,14 @@ from avengers_core.cli.options import (
     relax_option,
     scorer_options,
 )
-from avengers_core.cli.shared import given, in_flags, refuse, show_problems
+from avengers_core.cli.shared import given, in_flags, open_router, refuse, show_problems
 from avengers_core.common.files import check_ends
 from avengers_core.outputs import check_outputs
-from avengers_core.records.names import one_line
 from avengers_core.records.record import RecordProblem
 from avengers_core.records.sources.streams import decompressed, numbered_lines
-from avengers_core.routing.decision import RoutingDecision, text_table, usd
-from avengers_core.routing.router import DEFAULT_ARTIFACT, Router
+from avengers_core.routing.decision import RoutingDecision
+from avengers_core.routing.explaining import usd
+from avengers_core.routing.router import Router
 
 _BATCH = 1024
 
@@ -48,11 +47,6 @@ class _Lines(click.File):
 
 
 _LINES = _Lines("rb")
-
-
-def open_router(artifact: Path | None, **options: Any) -> Router:
-    """The router of ``--artifact``, or the default one."""
-    return Router.load(artifact or DEFAULT_ARTIFACT, **given(**options))
 
 
 @click.command("route", short_help="Say which model should answer a query.")
@@ -186,99 +180,6 @@ def _rows(stream: IO[bytes]) -> Iterator[tuple[int, str | RecordProblem]]:
     with decompressed(stream) as data:
         for number, line in numbered_lines(data):
             yield number, query_of(line, number)
-
-
-@click.command("inspect", short_help="Show clusters, topics and best models.")
-@click.argument(
-    "artifact", type=click.Path(path_type=Path), required=False, envvar="AVENGERS_ARTIFACT"
-)
-@click.option("--alpha", type=click.FloatRange(0, 1), default=0.5, show_default=True)
-@click.option("--top", type=click.IntRange(1), default=3, show_default=True, help="Models shown.")
-@click.option("--json", "as_json", is_flag=True, help="Everything as one JSON object.")
-def inspect_command(artifact: Path | None, alpha: float, top: int, as_json: bool) -> None:
-    """Show what an ARTIFACT holds: its clusters, their size, topics and best models.
-
-    "on records" counts the models that have records of their own in a cluster; what is expected of
-    the others is inferred from the rest. Support is how far a model's number there rests on
-    records of itself. --json tells both of every model.
-
-    \b
-    avengers inspect artifact/
-    avengers inspect artifact/ --alpha 1 --top 5       who is best, whatever it costs
-
-    Without ARTIFACT: the one of $AVENGERS_ARTIFACT, else the one that ships with the package.
-    """
-    router = open_router(artifact)
-    a, scorer = router.artifact, router.scorer
-    models = router.models
-    s = scorer.statistics
-    k = len(s.size)
-    table, score, cost = scorer.table(alpha)[:k], scorer.score_table[:k], scorer.cost_table[:k]
-    support, own = scorer.evidence_table[:k], np.maximum(s.n - s.inferred, 0.0)
-    clusters = []
-    for c in np.argsort(-s.size, kind="stable").tolist():
-        ranked = np.argsort(-table[c], kind="stable").tolist()
-        best = [
-            {
-                "model": models[j],
-                "score": float(score[c, j]),
-                "cost": _known(cost[c, j]),
-                "support": float(support[c, j]),
-            }
-            for j in [j for j in ranked if support[c, j] >= scorer.min_support][:top]
-        ]
-        clusters.append(
-            {
-                "cluster": c,
-                "size": int(s.size[c]),
-                "topics": list(s.most_frequent(c, a.datasets)),
-                "best": best,
-                "records": {m: round(float(n), 2) for m, n in zip(models, own[c], strict=True)},
-                "support": {m: float(x) for m, x in zip(models, support[c], strict=True)},
-            }
-        )
-    if as_json:
-        content = {
-            "records": a.n_records,
-            "unanswered": a.n_unanswered,
-            "models": models,
-            "datasets": a.datasets,
-            "dim": a.dim,
-            "bytes": a.nbytes,
-            "info": a.info.model_dump(),
-            "clusters": clusters,
-        }
-        click.echo(json.dumps(content, indent=1))
-        return
-    asked = f", {a.n_unanswered:,} questions that nobody has answered" if a.n_unanswered else ""
-    click.echo(
-        f"{a.n_records:,} records{asked}, {len(models)} models, {len(a.datasets)} datasets, "
-        f"{k} clusters, {a.dim} dimensions, {a.nbytes / 1024:,.0f} KiB\n"
-        f"embedder {a.info.embedder}, scorer {scorer.name}, made {a.info.created}"
-    )
-    for label, text in (("source", a.info.source), ("note", a.info.note)):
-        if text:
-            click.echo(one_line(f"{label}: {text}"))
-    rows = [
-        [
-            str(c["cluster"]),
-            f"{c['size']:,}",
-            ", ".join(c["topics"]),
-            f"{sum(n > 0 for n in c['records'].values())} of {len(models)}",
-            "  ".join(
-                f"{b['model']} ({b['score']:.2f}, {usd(b['cost'])}, {b['support']:.0%})"
-                for b in c["best"]
-            ),
-        ]
-        for c in clusters
-    ]
-    best_at = f"best models at alpha {alpha:g} (score, cost, support)"
-    heading = ["cluster", "size", "topics", "on records", best_at]
-    click.echo("\n" + text_table(heading, rows, left=(0, 2, 4)))
-
-
-def _known(cost: float) -> float | None:
-    return None if np.isnan(cost) else float(cost)
 
 
 @click.command("calibrate", short_help="Find alpha for a cost, score or saving.")

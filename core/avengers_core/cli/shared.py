@@ -19,6 +19,7 @@ from avengers_core.records.names import one_line
 from avengers_core.records.record import Missing, Records
 from avengers_core.records.sources.files import shown
 from avengers_core.redaction import secrets_of_environment
+from avengers_core.routing.router import DEFAULT_ARTIFACT, Router
 
 CONTEXT_SETTINGS: dict[str, Any] = {
     "help_option_names": ["-h", "--help"],
@@ -130,6 +131,11 @@ def show_problems(count: int, first: Sequence[object], where: str) -> None:
 def given(**options: Any) -> dict[str, Any]:
     """The options that were given."""
     return {k: v for k, v in options.items() if v is not None and v != ()}
+
+
+def open_router(artifact: Path | None, **options: Any) -> Router:
+    """The router of ``--artifact``, or the default one."""
+    return Router.load(artifact or DEFAULT_ARTIFACT, **given(**options))
 
 
 def read_records(

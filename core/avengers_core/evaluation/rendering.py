@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from avengers_core.evaluation.results import Results, Row, router_name
-from avengers_core.routing.decision import usd
+from avengers_core.routing.explaining import usd
 
 _METRICS = {
     "perf_gain": ("PerfGain", "best accuracy over alpha, relative to the best single model"),

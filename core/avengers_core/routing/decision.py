@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from itertools import chain
@@ -12,19 +11,12 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from avengers_core.embedders.tokens import MAX_CHARS
-from avengers_core.records.names import one_line
+from avengers_core.routing import explaining
 
 if TYPE_CHECKING:
     from avengers_core.routing.queries import Queries
 
 Basis = Literal["query", "overall", "unfamiliar"]
-_BASES = {"overall": "no text, overall means", "unfamiliar": "unlike the records"}
-_TOLD = {
-    "overall": "no text to go by: decided on the artifact's overall means",
-    "unfamiliar": "too little like the records to go by",
-}
-_COLUMNS = ("model", "utility", "score", "cost", "support")
 
 
 class Candidate(NamedTuple):
@@ -266,31 +258,14 @@ class RoutingDecision:
         return f"<RoutingDecision: {self}>"
 
     def __str__(self) -> str:
-        best = self.candidates[0]
-        topics = ", ".join(self.clusters[0].topics) if self.clusters else ""
-        where = f"near {topics}" if self.basis == "query" else _BASES[self.basis]
-        relaxed = ", constraints relaxed" if self.relaxed else ""
-        explored = ", explored" if self.explored else ""
-        cut = f", cut by {self.cut:,} characters" if self.cut else ""
-        return one_line(
-            f"{' > '.join(self.models)}  (score {best.expected_score:.3f}, "
-            f"cost {usd(best.expected_cost)}, alpha {self.alpha:g}, "
-            f"{where}{relaxed}{explored}{cut})"
-        )
+        return explaining.in_short(self)
 
     def explain(self) -> str:
         """A short table: the ranking, the clusters that voted, and who is not eligible."""
-        table = text_table(_COLUMNS, self._rows())
-        return "\n".join([self._heading(), "", table, "", *self._footer()])
+        return explaining.in_full(self)
 
     def _repr_html_(self) -> str:
-        def table_row(tag: str, cells: Iterable[str]) -> str:
-            return "<tr>" + "".join(f"<{tag}>{html.escape(c)}</{tag}>" for c in cells) + "</tr>"
-
-        head = table_row("th", _COLUMNS)
-        body = "".join(table_row("td", row) for row in self._rows())
-        notes = "<br>".join(html.escape(line) for line in self._footer())
-        return f"<b>{html.escape(self._heading())}</b><table>{head}{body}</table><p>{notes}</p>"
+        return explaining.as_html(self)
 
     def to_dict(self) -> dict[str, Any]:
         """The decision as plain JSON types; it does not hold the query's text."""
@@ -343,46 +318,6 @@ class RoutingDecision:
         }
         return decision
 
-    def _rows(self) -> list[tuple[str, str, str, str, str]]:
-        return [
-            (
-                c.model,
-                f"{c.utility:.4f}",
-                f"{c.expected_score:.3f}",
-                usd(c.expected_cost),
-                f"{c.support:.0%}",
-            )
-            for c in self.candidates
-        ]
-
-    def _heading(self) -> str:
-        prompt = f", prompt of {self.prompt_tokens:,} tokens" if self.prompt_tokens else ""
-        relaxed = ", constraints relaxed: the nearest model was taken" if self.relaxed else ""
-        return one_line(
-            f"{self.model} at alpha {self.alpha:g} (scorer {self.scorer}{prompt}{relaxed})"
-        )
-
-    def _footer(self) -> list[str]:
-        if self.basis != "query":
-            lines = [_TOLD[self.basis]]
-        else:
-            votes = (
-                f"{c.weight:.0%} cluster {c.cluster} ({', '.join(c.topics)}; {c.size:,} records)"
-                for c in self.clusters
-            )
-            lines = ["votes: " + ", ".join(votes)]
-        if self.familiarity is not None:
-            lines.append(
-                f"familiarity: {self.familiarity:.0%} of the records are no more like the rest"
-            )
-        if self.cut:
-            lines.append(
-                f"cut: decided on the first {MAX_CHARS:,} characters of a text, {self.cut:,} more "
-                f"were left out"
-            )
-        lines += [f"not eligible: {model}: {reason}" for model, reason in self.ineligible.items()]
-        return [one_line(line) for line in lines]
-
 
 _FACTS = (
     *("alpha", "scorer", "n", "basis", "prompt_tokens", "relaxed", "_model", "familiarity"),
@@ -395,27 +330,3 @@ _Row = TypeVar("_Row", Candidate, ClusterVote)
 def _filled(kind: type[_Row], flat: Sequence[Any]) -> tuple[_Row, ...]:
     fields = [iter(flat)] * len(kind._fields)
     return tuple(map(kind._make, zip(*fields, strict=True)))
-
-
-def usd(cost: float | None) -> str:
-    """An amount of money with three digits, or "unknown"."""
-    if cost is None:
-        return "unknown"
-    if cost == 0:
-        return "$0"
-    return f"${cost:.2f}" if cost >= 1 else f"${cost:.3g}" if cost >= 1e-4 else f"${cost:.2e}"
-
-
-def text_table(
-    heading: Sequence[str], rows: Iterable[Sequence[str]], left: Sequence[int] = (0,)
-) -> str:
-    """A table for the terminal; the columns ``left`` to the left, the others to the right."""
-    lines = [list(heading), *([one_line(cell) for cell in row] for row in rows)]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(heading))]
-    return "\n".join(
-        "  ".join(
-            cell.ljust(width) if i in left else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(line, widths, strict=True))
-        ).rstrip()
-        for line in lines
-    )
