@@ -93,15 +93,28 @@ def _names(llm: LLM) -> dict[str, str | None]:
 _OF_PROVIDERS = "llama_index.llms."
 
 
+class Overhearing:
+    """A handler of the plugin's own, for whose sake nothing is told."""
+
+
 def is_heard(source: Dispatcher) -> bool:
     """Whether a handler of events or spans is attached where those of a dispatcher arrive."""
     level: Dispatcher | None = source
     while level is not None:
-        for handler in (*level.event_handlers, *level.span_handlers):
-            if not isinstance(handler, NullEventHandler | NullSpanHandler):
-                return True
+        if hears(level):
+            return True
         level = level.parent if level.propagate else None
     return False
+
+
+def hears(level: Dispatcher) -> bool:
+    """Whether a handler of somebody's is attached to a dispatcher itself."""
+    nobody = NullEventHandler | NullSpanHandler | Overhearing
+    return any(
+        not isinstance(handler, nobody)
+        for handlers in (level.event_handlers, level.span_handlers)
+        for handler in handlers
+    )
 
 
 def span_if_heard(spanned: Callable[..., Any]) -> Callable[..., Any]:

@@ -23,13 +23,14 @@ from langchain_core.load import dumps
 from langchain_core.tracers import BaseTracer
 from langchain_core.tracers.schemas import Run
 from langchain_openai import ChatOpenAI
-from llama_index.core.base.llms.types import ChatMessage
+from llama_index.core.base.llms.types import ChatMessage, CompletionResponse, LLMMetadata
 from llama_index.core.callbacks import CallbackManager
 from llama_index.core.callbacks.base_handler import BaseCallbackHandler
 from llama_index.core.instrumentation import get_dispatcher
 from llama_index.core.instrumentation.event_handlers import BaseEventHandler
 from llama_index.core.instrumentation.span import BaseSpan
 from llama_index.core.instrumentation.span_handlers import BaseSpanHandler
+from llama_index.core.llms.custom import CustomLLM
 from llama_index.core.prompts import PromptTemplate
 from llama_index.llms.openai_like import OpenAILike
 from pydantic import SecretStr
@@ -351,6 +352,51 @@ def test_nor_in_what_the_framework_tells_its_handlers(
     assert heard.said
     assert "exception" in called.said
     absent(secret, heard.said, called.said)
+
+
+class FrozenError(Exception):
+    """It cannot be changed, and makes its text of more than its arguments."""
+
+    __slots__ = ("said",)
+
+    def __init__(self, said: str) -> None:
+        object.__setattr__(self, "said", said)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise TypeError("immutable")
+
+    def __str__(self) -> str:
+        return f"the server said {self.said}"
+
+
+@pytest.mark.parametrize("error", [RuntimeError, FrozenError])
+def test_nor_of_llms_that_tell_no_callbacks(error: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Own(CustomLLM):
+        api_key: str = "the-marker-key-1234"
+
+        @property
+        def metadata(self) -> LLMMetadata:
+            return LLMMetadata()
+
+        def complete(self, prompt: str, formatted: bool = False, **_: Any) -> CompletionResponse:
+            raise error(self.api_key)
+
+        def stream_complete(self, prompt: str, formatted: bool = False, **_: Any) -> Any:
+            raise error(self.api_key)
+
+    heard, root = Heard(), get_dispatcher()
+    monkeypatch.setattr(root, "event_handlers", [heard])
+    monkeypatch.setattr(root, "span_handlers", [heard])
+    llm = AvengersLLM(router=keyword_router(), models={MODELS[0]: Own()})
+    texts = [
+        failed(lambda: llm.complete("hello")),
+        failed(lambda: llm.chat([ChatMessage("hello")])),
+        failed(lambda: llm.predict(PromptTemplate("hello"))),
+        failed(lambda: list(llm.stream_complete("hello"))),
+        failed(lambda: asyncio.run(llm.acomplete("hello"))),
+    ]
+    assert f"{error.__name__}(" in heard.said
+    absent("the-marker-key-1234", heard.said, *texts)
 
 
 async def all_of(stream: Any) -> list[Any]:
