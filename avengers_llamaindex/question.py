@@ -93,7 +93,7 @@ class Prompt(Request):
         A prompt that it made to fit must not be taken for too long because of an estimate.
         """
         tokens = int(len(get_tokenizer()(self.whole)) * _SURE) + self.media_tokens
-        return replace(self, needs=tuple(need._replace(tokens=tokens) for need in self.needs))
+        return replace(self, needs=tuple(need.of_length(tokens) for need in self.needs))
 
 
 def from_text(prompt: str) -> Prompt:
@@ -104,8 +104,10 @@ def from_text(prompt: str) -> Prompt:
 
 def from_messages(messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> Prompt:
     """A call with messages; raw tool schemas may be among its other arguments."""
-    tools = list(kwargs.get("tools") or ())
-    needs = needs_of_tools(tools)._replace(structured_output=bool(kwargs.get("response_format")))
+    tools, needs = list(kwargs.get("tools") or ()), Needs()
+    if tools or kwargs.get("response_format"):
+        native = bool(kwargs.get("response_format"))
+        needs = needs_of_tools(tools)._replace(structured_output=native)
     return _conversation(messages, [json.dumps(tool, default=str) for tool in tools], needs)
 
 
@@ -160,12 +162,13 @@ def from_template(
 def _conversation(messages: Sequence[ChatMessage], tools: Sequence[str], needs: Needs) -> Prompt:
     each = [measure(message) for message in messages]
     said = _said(messages)
+    media = sum([part.media_tokens for part in each])
     return _request(
         RoutingText(said.question, "message"),
         # What the tools' schemas say is part of the prompt.
-        "\n".join([*(part.text for part in each), *tools]),
-        (needs.along_with(_media_needs(each), 0),),
-        sum(part.media_tokens for part in each),
+        "\n".join([*[part.text for part in each], *tools]),
+        (needs.along_with(_media_needs(each), 0) if media else needs,),
+        media,
         earlier=said.earlier,
         opening=said.opening,
         cached_tokens=_read_by(messages, each),
@@ -225,7 +228,7 @@ def _request(
 ) -> Prompt:
     question = routed_on(question)
     tokens = estimate_tokens(whole) + media_tokens
-    needs = tuple(way._replace(tokens=tokens) for way in ways)
+    needs = tuple([way.of_length(tokens) for way in ways])
     return Prompt(question, tokens, needs, whole=whole, media_tokens=media_tokens, **told)
 
 

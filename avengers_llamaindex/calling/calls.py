@@ -49,7 +49,7 @@ _WHOLE = {
 
 def own_settings(method: str, arguments: dict[str, Any]) -> dict[str, Any]:
     """What a call's arguments by name say about who answers; taken out of them."""
-    if method in OF_TEMPLATES:
+    if not arguments or method in OF_TEMPLATES:
         return {}
     return {name: arguments.pop(name) for name in OF_A_CALL if name in arguments}
 
@@ -121,10 +121,11 @@ class LLMAnswering(Answering):
         return answer.model_copy(update=update)
 
     def is_answer(self, answer: Any) -> bool:
+        if _says_anything(answer):
+            return True
+        # After the results of tools a model may well have nothing to add.
         messages = self._asked.args[0] if self._asked.args else None
-        if isinstance(messages, Sequence) and messages and _is_of_tool(messages[-1]):
-            return True  # after the results of tools a model may well have nothing to add
-        return _says_anything(answer)
+        return isinstance(messages, Sequence) and bool(messages) and _is_of_tool(messages[-1])
 
     def told(self, answer: Any) -> Any:
         return getattr(answer, "raw", None)

@@ -216,12 +216,10 @@ class Engine:
 
     def votes(self, features: Floats) -> tuple[ClusterVote, ...]:
         """The clusters with the largest votes in one query's (F,) features; at least one."""
-        votes = features[: self.n_clusters]
-        large = (votes >= _LEAST_VOTE).nonzero()[0]
-        if not len(large):
-            large = votes.argmax(axis=0, keepdims=True)
-        against = (-votes[large]).tolist()
-        ranked = sorted(zip(against, large.tolist(), strict=True))[:_MOST_VOTES]
+        # One list: arrays of a few numbers would take longer than to look at each.
+        votes = features[: self.n_clusters].tolist()
+        large = [(-vote, c) for c, vote in enumerate(votes) if vote >= _LEAST_VOTE]
+        ranked = sorted(large)[:_MOST_VOTES] or [(-max(votes), votes.index(max(votes)))]
         sizes, topics = self._sizes, self._topics
         return tuple([_as_vote((c, -v, sizes[c], topics[c])) for v, c in ranked])
 

@@ -104,6 +104,10 @@ class Needs(NamedTuple):
     providers: frozenset[str] = frozenset()
     tokens: int = 0
 
+    def of_length(self, tokens: int) -> Needs:
+        """The same with a prompt of so many tokens."""
+        return Needs(*self[:-1], tokens)
+
     def along_with(self, other: Needs, tokens: int) -> Needs:
         """What a prompt of so many tokens with both needs."""
         both = {name: getattr(self, name) or getattr(other, name) for name in _YES_OR_NO}
