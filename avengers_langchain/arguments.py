@@ -8,6 +8,8 @@ from typing import Any
 from langchain_core.language_models import BaseChatModel
 
 from avengers_core.serving.backends.wording import canonical, family, word_of, worded
+from avengers_core.serving.history import Target
+from avengers_core.serving.stopping import note_cut, sequences_of
 from avengers_langchain.history import target_of
 
 
@@ -43,3 +45,20 @@ def in_words(layers: Iterable[Mapping[str, Any]], kind: str) -> dict[str, Any]:
     if (word := word_of("stop", kind)) in said:
         said["stop"] = said.pop(word)  # chat models take it by this name
     return said
+
+
+def without_stop(
+    layers: Iterable[Mapping[str, Any]], target: Target
+) -> tuple[list[Mapping[str, Any]], tuple[str, ...]]:
+    """Arguments as :func:`in_words` takes them, and stop sequences that have to be cut at here.
+
+    Args:
+        layers: arguments by name.
+        target: whose they are; the layers stay as they are where it stops by itself.
+    """
+    said = list(layers)
+    stop = next((s for layer in reversed(said) if (s := canonical(layer).get("stop"))), None)
+    if stop is None or target.takes_stop:
+        return said, ()
+    note_cut(target.dialect.name)
+    return [*said, {"stop": None}], sequences_of(stop)

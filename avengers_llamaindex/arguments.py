@@ -3,7 +3,6 @@ settings."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from inspect import signature
 from typing import Any
@@ -16,15 +15,14 @@ from llama_index.core.prompts import BasePromptTemplate, ChatPromptTemplate
 from avengers_core.serving.backends.wording import (
     OF_CALLS,
     ToolChoice,
-    canonical,
     family,
-    note_left_out,
     tool_words,
-    worded,
 )
-from avengers_core.serving.history import Target, is_gemini_3_or_later
+from avengers_core.serving.history import Target
+from avengers_core.serving.stopping import note_cut, sequences_of
 from avengers_llamaindex.history import is_plain, portable, target_of
 from avengers_llamaindex.telling import OF_TEXTS
+from avengers_llamaindex.wording import CONFIG, in_words
 
 OF_TEMPLATES = frozenset(
     prefix + name
@@ -39,7 +37,8 @@ OF_ALL = ("temperature", "max_tokens")
 # The first arguments of the methods that take tools, and what else they take about them.
 _OF_TOOLS = ("tools", "user_msg", "chat_history")
 _PARALLEL = ("allow_parallel_tool_calls", "parallel_tool_calls")
-_COUNTS_THOUGHTS = re.compile(r"o\d|gpt-[5-9]")  # so OpenAI has another name for their length
+
+_STOP = ("stop", "stop_sequences")
 
 Arguments = tuple[tuple[Any, ...], dict[str, Any]]
 
@@ -73,10 +72,29 @@ def accepted(
     return args, _beside(said, kwargs)
 
 
+def stop_here(method: str, kwargs: dict[str, Any], model: str, backend: LLM) -> tuple[str, ...]:
+    """Stop sequences of a call, taken out of its arguments where its answer has to be cut here.
+
+    Args:
+        method: as in :func:`accepted`, and so the rest.
+        kwargs: the dict may be changed.
+        model: who is asked, and its ``backend``.
+        backend: see there.
+    """
+    if method in OF_TEMPLATES or kwargs.keys().isdisjoint(_STOP):
+        return ()
+    target = target_of(model, backend)
+    if target.takes_stop:
+        return ()
+    note_cut(target.dialect.name)
+    said = [sequences_of(kwargs.pop(name, None)) for name in _STOP]
+    return next(filter(None, said), ())
+
+
 def _beside(said: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
     both = {**said, **own}
-    if _CONFIG in said and _CONFIG in own:
-        both[_CONFIG] = {**said[_CONFIG], **own[_CONFIG]}
+    if CONFIG in said and CONFIG in own:
+        both[CONFIG] = {**said[CONFIG], **own[CONFIG]}
     return both
 
 
@@ -93,7 +111,7 @@ def _shaped(
     target = target_of(model, backend)
     if not plain:
         args = (portable(args[0], target), *args[1:])
-    return args, _in_words(kwargs, target)
+    return args, in_words(kwargs, target)
 
 
 def _of_template(
@@ -103,7 +121,7 @@ def _of_template(
     at = next(i for i, arg in enumerate(args) if isinstance(arg, BasePromptTemplate))
     prompt, rest = args[at], list(args[at + 1 :])
     if rest and rest[0]:
-        rest[0] = _in_words(rest[0], target_of(model, backend))
+        rest[0] = in_words(rest[0], target_of(model, backend))
     if _holds_messages(prompt, kwargs):
         shown = prompt.model_copy(update={"output_parser": None})
         messages = shown.format_messages(llm=backend, **kwargs)
@@ -154,7 +172,7 @@ def _of_tools(
     said = {name: given.pop(name) for name in ("tool_choice", *_PARALLEL) if name in given}
     chosen = _chosen(said, given, family(target.dialect), backend) if said else {}
     named = {name: given.pop(name) for name in [*given] if name in OF_CALLS}
-    given |= {**_in_words(named, target), **chosen}
+    given |= {**in_words(named, target), **chosen}
     first = [given.pop(name, None) for name in (_OF_TOOLS if rest else _OF_TOOLS[:1])]
     return (*first, *rest), given
 
@@ -197,50 +215,11 @@ def _takes_choice(backend: LLM) -> bool:
     )
 
 
-def _in_words(arguments: Mapping[str, Any], target: Target) -> dict[str, Any]:
-    """What is said of an answer, as a backend's client takes it by name."""
-    kind = family(target.dialect)
-    if not arguments or kind == "other":
-        return dict(arguments)
-    said = canonical(arguments)
-    if choice := said.get("tool_choice"):
-        said["tool_choice"] = tool_words(choice, None, (), kind).choice
-    name = target.remote_name or ""
-    effort = said.pop("reasoning_effort", None) if kind != "openai" else None
-    words = worded(said, kind)
-    if kind == "openai" and target.dialect.name == "openai" and _COUNTS_THOUGHTS.match(name):
-        length = words.pop("max_tokens", None)
-        return words if length is None else {**words, "max_completion_tokens": length}
-    if kind == "openai responses":
-        if (length := words.pop("max_tokens", None)) is not None:
-            words["max_output_tokens"] = length
-        if effort is not None:
-            words["reasoning"] = {"effort": effort}
-        if (verbosity := words.pop("verbosity", None)) is not None:
-            words["text"] = {**words.get("text", {}), "verbosity": verbosity}
-    if kind == "gemini":
-        config = {k: words.pop(k) for k in [*words] if k in _OF_CONFIG}
-        if effort is not None and is_gemini_3_or_later(name):
-            config["thinking_config"] = {"thinking_level": str(effort).upper()}
-        elif effort is not None:
-            note_left_out("reasoning_effort", f"{kind}, before 3")
-        if config:
-            words[_CONFIG] = {**words.get(_CONFIG, {}), **config}
-    if effort is not None and kind in ("anthropic", "bedrock"):  # their classes have none
-        note_left_out("reasoning_effort", kind)
-    return words
-
-
-def kind_of(model: str, backend: LLM) -> str:
-    """Whose words an LLM understands (:func:`avengers_core.serving.backends.wording.family`)."""
-    return family(target_of(model, backend).dialect)
-
-
 def bound(model: str, backend: LLM, settings: Mapping[str, Any]) -> tuple[LLM, dict[str, Any]]:
     """A copy of an LLM that sends settings, in its own words, with each call; and the arguments by
     name that calls of it have to have besides."""
-    words = _in_words(settings, target_of(model, backend))
-    said = {_CONFIG: words.pop(_CONFIG)} if _CONFIG in words else {}
+    words = in_words(settings, target_of(model, backend))
+    said = {CONFIG: words.pop(CONFIG)} if CONFIG in words else {}
     copy: Any = backend.model_copy()
     if words:
         copy.additional_kwargs = {**copy.additional_kwargs, **words}
@@ -264,8 +243,8 @@ def with_settings(
     kind = type(backend)
     fields = kind.model_fields
     said: dict[str, Any] = {}
-    if _CONFIG in signature(kind).parameters:  # what else it is made with plays no part later
-        said = _in_words(settings, target_of(model, backend))
+    if CONFIG in signature(kind).parameters:  # what else it is made with plays no part later
+        said = in_words(settings, target_of(model, backend))
     words = dict(settings)
     if "max_tokens" in words and "max_tokens" not in fields and "max_output_tokens" in fields:
         words["max_output_tokens"] = words.pop("max_tokens")
@@ -276,16 +255,3 @@ def with_settings(
             f"{', '.join(unknown)}: no setting of {kind.__name__}, the LLM of {model!r}"
         )
     return backend.model_copy(update=own), said
-
-
-_CONFIG = "generation_config"  # under which Gemini's class takes settings, made or in a call
-_OF_CONFIG = {
-    "temperature",
-    "top_p",
-    "top_k",
-    "max_output_tokens",
-    "stop_sequences",
-    "seed",
-    "frequency_penalty",
-    "presence_penalty",
-}

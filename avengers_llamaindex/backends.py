@@ -19,8 +19,9 @@ from avengers_core.serving.backends.model_settings import refuse_unknown
 from avengers_core.serving.backends.pool import OF_ENDPOINT, Pool, PoolSettings
 from avengers_core.serving.backends.wording import OF_ANSWERS
 from avengers_core.serving.settings import given
-from avengers_llamaindex.arguments import OF_ALL, bound, kind_of, with_settings
+from avengers_llamaindex.arguments import OF_ALL, bound, with_settings
 from avengers_llamaindex.history import target_of
+from avengers_llamaindex.wording import kind_of
 
 # Context window, in tokens, of a model that nobody told more about: less than what current models
 # have, so the framework's prompt packing fits all of them. `capabilities=` says the true one.

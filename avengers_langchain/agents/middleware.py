@@ -6,7 +6,7 @@ model does the same without middleware. Needs the package ``langchain``.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import replace
@@ -26,9 +26,10 @@ from avengers_core.serving.plan import Plan
 from avengers_core.serving.resilience.failover import Attempt
 from avengers_core.serving.settings import OF_A_CALL, given
 from avengers_core.serving.watching.outcome import Tokens
-from avengers_langchain.arguments import in_words, kind_of
+from avengers_langchain.arguments import in_words, kind_of, without_stop
 from avengers_langchain.backends import Backends
 from avengers_langchain.calling.answers import tokens_of
+from avengers_langchain.calling.stopping import cut_message
 from avengers_langchain.chat_models import AvengersChatModel
 from avengers_langchain.history import in_its_protocol, is_plain, portable, target_of
 from avengers_langchain.question import ROUTING_QUERY, read
@@ -143,20 +144,25 @@ class _AgentAnswering(Answering):
         self._backends = backends
         self._request = request
         self._ask = ask
+        self._cut: Sequence[str] = ()
 
     def start(self, attempt: Attempt) -> Any:
-        return self._ask(_handed_over(self._request, attempt.model, self._backends), attempt)
+        to, self._cut = _handed_over(self._request, attempt.model, self._backends)
+        return self._ask(to, attempt)
 
     def tag(self, response: ModelResponse[Any], facts: Mapping[str, Any]) -> ModelResponse[Any]:
-        return _tagged(response, facts)
+        return _tagged(response, facts, self._cut)
 
     def spent(self, response: ModelResponse[Any]) -> Tokens | None:
         each = [tokens_of(message) for message in response.result]
         return next((tokens for tokens in each if tokens is not None), None)
 
 
-def _handed_over(request: ModelRequest[Any], model: str, backends: Backends) -> ModelRequest[Any]:
-    """A model call for a backend: its conversation and its settings as the backend accepts them."""
+def _handed_over(
+    request: ModelRequest[Any], model: str, backends: Backends
+) -> tuple[ModelRequest[Any], Sequence[str]]:
+    """A model call for a backend: its conversation and its settings as the backend accepts them;
+    and stop sequences to cut its answer at."""
     backend, bound = backends.get(model)
     said = {k: v for k, v in request.model_settings.items() if k not in OF_A_CALL}
     tools = BoundTools(request.tools, {})
@@ -164,26 +170,30 @@ def _handed_over(request: ModelRequest[Any], model: str, backends: Backends) -> 
     kind = kind_of(model, backend, {**bound, **said})
     parallel = said.pop("parallel_tool_calls", None)
     words = tools.words(kind, request.tool_choice, parallel)
-    settings = in_words([bound, said, given(parallel_tool_calls=words.parallel)], kind)
+    layers, cut = without_stop([bound, said], target_of(model, backend, {**bound, **said}))
+    settings = in_words([*layers, given(parallel_tool_calls=words.parallel)], kind)
     messages = list(request.messages)
     if not is_plain(messages):
         messages = cast("Any", portable(messages, target_of(model, backend, settings)))
-    return request.override(
+    to = request.override(
         model=backend,
         messages=messages,
         model_settings=settings,
         tool_choice=words.choice,
         tools=tools.among(words),
     )
+    return to, cut
 
 
 def _noted(response: ModelResponse[Any], facts: Mapping[str, Any]) -> ExtendedModelResponse[Any]:
     return ExtendedModelResponse(response, Command(update={"model_route": dict(facts)}))
 
 
-def _tagged(response: ModelResponse[Any], facts: Mapping[str, Any]) -> ModelResponse[Any]:
+def _tagged(
+    response: ModelResponse[Any], facts: Mapping[str, Any], cut: Sequence[str]
+) -> ModelResponse[Any]:
     result = [
-        message.model_copy(
+        cut_message(message, cut).model_copy(
             update={"response_metadata": {**message.response_metadata, "avengers": facts}}
         )
         if isinstance(message, AIMessage)

@@ -24,11 +24,12 @@ from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 
 from avengers_core.serving.backends.capabilities import Needs
-from avengers_core.serving.backends.wording import tool_words
+from avengers_core.serving.backends.wording import canonical, tool_words
 from avengers_core.serving.question import Request
 from avengers_core.serving.settings import given
-from avengers_langchain.arguments import in_words, kind_of
+from avengers_langchain.arguments import in_words, kind_of, without_stop
 from avengers_langchain.backends import Backends
+from avengers_langchain.calling.stopping import acut_chunks, cut_chunks, cut_result
 from avengers_langchain.history import in_its_protocol, is_plain, portable, target_of
 from avengers_langchain.tools import BoundTools, StructuredOutput
 
@@ -45,6 +46,7 @@ class Target:
     messages: list[BaseMessage]
     stop: list[str] | None
     arguments: dict[str, Any]
+    cut: Sequence[str] = ()  # stop sequences that it does not know
 
     @property
     def streams(self) -> bool:
@@ -91,10 +93,11 @@ class Target:
             return generate_from_stream(self.stream(run_manager))
         if self.backend.rate_limiter:
             self.backend.rate_limiter.acquire(blocking=True)
-        return self.backend._generate(
+        result = self.backend._generate(
             self.messages,
             **self._arguments(type(self.backend)._generate, run_manager),
         )
+        return cut_result(result, self.cut) if self.cut else result
 
     async def agenerate(self, run_manager: Any) -> ChatResult:
         """:meth:`generate`, asynchronously."""
@@ -102,10 +105,11 @@ class Target:
             return await agenerate_from_stream(self.astream(run_manager))
         if self.backend.rate_limiter:
             await self.backend.rate_limiter.aacquire(blocking=True)
-        return await self.backend._agenerate(
+        result = await self.backend._agenerate(
             self.messages,
             **self._arguments(type(self.backend)._agenerate, run_manager),
         )
+        return cut_result(result, self.cut) if self.cut else result
 
     def stream(self, run_manager: Any) -> Iterator[ChatGenerationChunk]:
         """The backend's chunks; one, if it cannot stream."""
@@ -114,9 +118,10 @@ class Target:
             return
         if self.backend.rate_limiter:
             self.backend.rate_limiter.acquire(blocking=True)
-        yield from self.backend._stream(
+        chunks = self.backend._stream(
             self.messages, **self._arguments(type(self.backend)._stream, run_manager)
         )
+        yield from cut_chunks(chunks, self.cut) if self.cut else chunks
 
     async def astream(self, run_manager: Any) -> AsyncIterator[ChatGenerationChunk]:
         """:meth:`stream`, asynchronously."""
@@ -128,6 +133,8 @@ class Target:
         chunks = self.backend._astream(
             self.messages, **self._arguments(type(self.backend)._astream, run_manager)
         )
+        if self.cut:
+            chunks = acut_chunks(chunks, self.cut)
         async for chunk in closing(chunks):
             yield chunk
 
@@ -220,16 +227,17 @@ class Call:
             return Target(backend, messages, None, {})  # which every backend takes as it is
         tools = given(tools=self.tools)
         backend = in_its_protocol(backend, {**self.defaults, **bound, **self.arguments, **tools})
-        arguments = self._said_to(model, backend, bound, backends)
+        arguments, cut = self._said_to(model, backend, bound, backends)
         stop = arguments.pop("stop", None)
         if not plain:
             messages = portable(messages, target_of(model, backend, arguments))
-        return Target(backend, messages, stop, arguments)
+        return Target(backend, messages, stop, arguments, cut)
 
     def _said_to(
         self, model: str, backend: BaseChatModel, bound: Mapping[str, Any], backends: Backends
-    ) -> dict[str, Any]:
-        """What is said beside the messages, in a backend's own words."""
+    ) -> tuple[dict[str, Any], Sequence[str]]:
+        """What is said beside the messages, in a backend's own words; and stop sequences, where it
+        has no words for them."""
         layers = [self.defaults, bound]
         # Whose words are to be spoken is not asked where nothing is said.
         said = not self.is_bare or self.defaults or bound
@@ -244,7 +252,12 @@ class Call:
             no_native = backends.capabilities(model).structured_output is False
             layers.append(self.structured.arguments_for(model, backend, no_native))
         layers += [self.arguments, given(stop=self.stop or None)]
-        return in_words(layers, kind)
+        cut: Sequence[str] = ()
+        if any("stop" in canonical(layer) for layer in layers):
+            layers, cut = without_stop(
+                layers, target_of(model, backend, {**bound, **self.arguments})
+            )
+        return in_words(layers, kind), cut
 
 
 @lru_cache(maxsize=256)

@@ -16,6 +16,7 @@ from llama_index.core.base.llms.types import (
     ToolCallBlock,
 )
 from llama_index.core.bridge.pydantic import BaseModel
+from llama_index.core.llms.llm import LLM
 
 from avengers_core.routing.decision import RoutingDecision
 from avengers_core.serving.answering import Answering
@@ -24,10 +25,11 @@ from avengers_core.serving.resilience.failover import Attempt
 from avengers_core.serving.settings import OF_A_CALL
 from avengers_core.serving.voting import text_key
 from avengers_core.serving.watching.outcome import Tokens
-from avengers_llamaindex.arguments import OF_TEMPLATES, accepted
+from avengers_llamaindex.arguments import OF_TEMPLATES, accepted, stop_here
 from avengers_llamaindex.backends import Backends
 from avengers_llamaindex.calling.counting import Count
 from avengers_llamaindex.calling.masking import mask_errors_of
+from avengers_llamaindex.calling.stopping import cut_at
 from avengers_llamaindex.calling.usage import tokens_of
 from avengers_llamaindex.events import announce
 from avengers_llamaindex.history.writers import mark
@@ -98,7 +100,19 @@ class LLMAnswering(Answering):
         backend = asked.backends.get(attempt.model)
         mask_errors_of(backend, asked.backends)
         said = asked.backends.said(attempt.model)
-        args, kwargs = accepted(self._method, args, kwargs, attempt.model, backend, said=said)
+        if kwargs and (stop := stop_here(self._method, kwargs, attempt.model, backend)):
+            return cut_at(self._ask(backend, args, kwargs, said, attempt.model), stop)
+        return self._ask(backend, args, kwargs, said, attempt.model)
+
+    def _ask(
+        self,
+        backend: LLM,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        said: Mapping[str, Any],
+        model: str,
+    ) -> Any:
+        args, kwargs = accepted(self._method, args, kwargs, model, backend, said=said)
         asks = TellingLLM(backend, said) if said and self._method in OF_TEXTS else backend
         method = getattr(asks, self._method)
         if self._asked.plan.watching is None or self._method not in OF_TEMPLATES:

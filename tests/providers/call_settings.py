@@ -6,6 +6,7 @@ https://docs.anthropic.com/en/api/messages; Gemini: https://ai.google.dev/api/ge
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from strict_answers import require
@@ -50,6 +51,9 @@ def _only(given: Json, known: set[str]) -> None:
 def check_chat(body: Json, model: str) -> None:
     """OpenAI's chat completions."""
     _only(body, _CHAT)
+    # https://github.com/BerriAI/litellm/pull/15244, https://docs.x.ai/docs/models
+    refuses = re.match(r"o\d|gpt-5|grok-4", model) is not None
+    require(not (refuses and "stop" in body), "Unsupported parameter: 'stop'")
     both = "max_tokens" in body and "max_completion_tokens" in body
     require(not both, "max_tokens and max_completion_tokens cannot both be set")
     _check_openai_choice(body, {"type", "function"})

@@ -410,6 +410,33 @@ def test_what_is_said_of_an_answer_reaches_each_kind_in_its_own_words(strict: St
     assert claude["stop_sequences"] == ["end"]
 
 
+WITHOUT_STOP = {
+    "responses": _openai("gpt-4o", use_responses_api=True),
+    "one that reasons": _openai("gpt-5"),
+    "another": _openai("grok-4"),
+}
+
+
+@pytest.mark.parametrize("kind", WITHOUT_STOP)
+@pytest.mark.parametrize("version", ["v0", "v1"])
+async def test_what_has_no_stop_sequences_is_cut_at_them(
+    strict: StrictServer, version: str, kind: str
+) -> None:
+    made = WITHOUT_STOP[kind](strict.url, version)
+    llm = AvengersChatModel(router=router_of(list(KINDS)), models={"openai": made})
+    whole = llm.invoke("Who are you?").text
+    assert whole.startswith("I am ")
+    for stop, said in ((["m ", "never"], "I a"), (["never"], whole), ([whole[-2:]], whole[:-2])):
+        assert llm.invoke("Who are you?", stop=stop).text == said
+        assert (await llm.ainvoke("Who are you?", stop=stop)).text == said
+        chunks = list(llm.stream("Who are you?", stop=stop))
+        assert "".join(chunk.text for chunk in chunks) == said
+        assert "truncated" not in chunks[-1].response_metadata["avengers"]
+        chunks = [chunk async for chunk in llm.astream("Who are you?", stop=stop)]
+        assert "".join(chunk.text for chunk in chunks) == said
+    assert strict.refused == []
+
+
 @pytest.mark.parametrize(
     ("model", "made", "said", "responses"),
     [

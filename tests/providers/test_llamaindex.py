@@ -341,6 +341,41 @@ def test_what_is_said_of_an_answer_reaches_each_kind_in_its_own_words(
     assert strict.refused == []
 
 
+WITHOUT_STOP: dict[str, Make] = {
+    "responses": KINDS["responses"],
+    "one that reasons": _like("gpt-5"),
+}
+
+
+@pytest.mark.parametrize("kind", WITHOUT_STOP)
+async def test_what_has_no_stop_sequences_is_cut_at_them(strict: StrictServer, kind: str) -> None:
+    llm = AvengersLLM(
+        router=router_of(list(KINDS)), models={"openai": WITHOUT_STOP[kind](strict.url)}
+    )
+    ask = [ChatMessage("Who are you?")]
+    whole = llm.chat(ask).message.content
+    assert whole.startswith("I am ")
+    for stop, said in ((["m ", "never"], "I a"), ("never", whole), ([whole[-2:]], whole[:-2])):
+        assert llm.chat(ask, stop=stop).message.content == said
+        assert (await llm.achat(ask, stop=stop)).message.content == said
+        assert llm.complete("Who are you?", stop=stop).text == said
+        chunks = list(llm.stream_chat(ask, stop=stop))
+        assert chunks[-1].message.content == "".join(c.delta or "" for c in chunks) == said
+        chunks = [chunk async for chunk in await llm.astream_chat(ask, stop=stop)]
+        assert chunks[-1].message.content == said
+    assert strict.refused == []
+
+
+@pytest.mark.parametrize(
+    ("model", "told"), [("claude-opus-4-6", {"effort": "low"}), ("claude-sonnet-4-5", None)]
+)
+def test_effort_reaches_a_claude_that_knows_it(strict: StrictServer, model: str, told: Any) -> None:
+    llm = AvengersLLM(router=router_of(list(KINDS)), models={"claude": _claude(model)(strict.url)})
+    llm.chat([ChatMessage("Hi")], reasoning_effort="low")
+    assert strict.requests[-1][1].get("output_config") == told
+    assert strict.refused == []
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_settings_of_the_router_hold_of_every_kind(strict: StrictServer, kind: str) -> None:
     models = {kind: KINDS[kind](strict.url)}

@@ -163,6 +163,14 @@ class Target:
         return compatible and self.dialect.foreign_calls != "kept"
 
     @property
+    def takes_stop(self) -> bool:
+        """Whether it ends an answer at a stop sequence by itself."""
+        if not self.dialect.name.startswith("openai"):
+            return True
+        refuses = _REFUSES_STOP.search(self.remote_name or self.model) is not None
+        return self.dialect.name != "openai responses" and not refuses
+
+    @property
     def wants_signatures(self) -> bool:
         """Whether the first call of each answer has to be signed; by others, with
         :data:`NO_SIGNATURE`."""
@@ -281,6 +289,11 @@ TEXT_ONLY = replace(
     in_results=frozenset(),
 )
 
+# OpenAI's and xAI's models that reason: "Unsupported parameter: 'stop'".
+_REFUSES_STOP = re.compile(
+    r"(?:^|[/.])(?:o[1-9]|gpt-[5-9]|grok-(?:[4-9]|3-mini|code))(?!.*-(?:chat|non-reasoning))",
+    re.IGNORECASE,
+)
 _PREFILLED = re.compile(r"claude-(?:[123]|(?:opus|sonnet|haiku)-4(?:-[015])?(?:-\d{8})?$)")
 _REASONS = re.compile(
     r"deepseek-(?:reasoner|v3\.2|v[4-9])|kimi-k2(?:\.\d+)?-thinking|kimi-k(?:2\.[5-9]|[3-9])"

@@ -1,0 +1,140 @@
+"""Answers cut at a stop sequence, where the chat model that gives them has none."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, Sequence
+from typing import Any, TypeVar
+
+from langchain_core.messages import AIMessageChunk, BaseMessage
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
+
+from avengers_core.serving.stopping import Cut
+
+Message = TypeVar("Message", bound=BaseMessage)
+
+# What every provider that stops by itself says of it.
+_STOPPED = {"finish_reason": "stop"}
+
+
+def cut_result(result: ChatResult, stop: Sequence[str]) -> ChatResult:
+    """A whole answer up to the first stop sequence; what comes behind that was never said."""
+    generation = result.generations[0]
+    message = cut_message(generation.message, stop)
+    if message is generation.message:
+        return result
+    cut_one = ChatGeneration(message=message, generation_info=generation.generation_info)
+    return ChatResult(generations=[cut_one], llm_output=result.llm_output)
+
+
+def cut_message(message: Message, stop: Sequence[str]) -> Message:
+    """An answer up to the first stop sequence; itself, where there is none."""
+    cut = Cut(stop)
+    content = _cut(message.content, cut)
+    if not cut.over:
+        return message
+    return message.model_copy(update={"content": content, "tool_calls": []})
+
+
+def cut_chunks(
+    chunks: Iterator[ChatGenerationChunk], stop: Sequence[str]
+) -> Iterator[ChatGenerationChunk]:
+    """The chunks of a stream up to the first stop sequence, where the stream is closed."""
+    cutting = _Cutting(stop)
+    try:
+        for chunk in chunks:
+            yield from cutting.of(chunk)
+            if cutting.over:
+                return
+        yield from cutting.rest()
+    finally:
+        if isinstance(chunks, Generator):
+            chunks.close()
+
+
+async def acut_chunks(
+    chunks: AsyncIterator[ChatGenerationChunk], stop: Sequence[str]
+) -> AsyncIterator[ChatGenerationChunk]:
+    """:func:`cut_chunks`, asynchronously."""
+    cutting = _Cutting(stop)
+    try:
+        async for chunk in chunks:
+            for cut in cutting.of(chunk):
+                yield cut
+            if cutting.over:
+                return
+        for cut in cutting.rest():
+            yield cut
+    finally:
+        if isinstance(chunks, AsyncGenerator):
+            await chunks.aclose()
+
+
+class _Cutting:
+    """One stream."""
+
+    def __init__(self, stop: Sequence[str]) -> None:
+        self._cut = Cut(stop)
+        self._last: ChatGenerationChunk | None = None  # that had text
+
+    @property
+    def over(self) -> bool:
+        return self._cut.over
+
+    def of(self, chunk: ChatGenerationChunk) -> Iterator[ChatGenerationChunk]:
+        """What goes out where a chunk has come."""
+        if getattr(chunk.message, "chunk_position", None) == "last":
+            yield from self.rest()
+        if chunk.text:
+            self._last = chunk
+        message, content = chunk.message, _cut(chunk.message.content, self._cut)
+        if self.over:
+            told = {**message.response_metadata, **_STOPPED}
+            yield _chunk(chunk, message.model_copy(update={"response_metadata": told}), content)
+        else:
+            yield _chunk(chunk, message, content)
+
+    def rest(self) -> Iterator[ChatGenerationChunk]:
+        """What was held back, in a chunk like the one that it came in."""
+        rest = self._cut.rest()
+        if rest and self._last is not None:
+            content = _of_text(self._last.message.content, rest)
+            made = AIMessageChunk(content=content, id=self._last.message.id)
+            yield ChatGenerationChunk(message=made)
+
+
+def _chunk(chunk: ChatGenerationChunk, message: BaseMessage, content: Any) -> ChatGenerationChunk:
+    if content == message.content and message is chunk.message:
+        return chunk
+    message = message.model_copy(update={"content": content})
+    return ChatGenerationChunk(message=message, generation_info=chunk.generation_info)
+
+
+def _cut(content: str | list[Any], cut: Cut) -> str | list[Any]:
+    """Content, as far as it may go out; what comes behind a stop sequence was never said."""
+    if isinstance(content, str):
+        return cut(content)
+    blocks: list[Any] = []
+    for block in content:
+        if cut.over:
+            break
+        if isinstance(block, str):
+            blocks.append(cut(block))
+        elif _is_text(block):
+            blocks.append({**block, "text": cut(block["text"])})
+        else:
+            blocks.append(block)
+    return blocks
+
+
+def _of_text(content: str | list[Any], text: str) -> str | list[Any]:
+    """Content with one text alone, that joins the last one of this content."""
+    if isinstance(content, str):
+        return text
+    last = next((b for b in reversed(content) if isinstance(b, str) or _is_text(b)), text)
+    if isinstance(last, str):
+        return [text]
+    return [{k: v for k, v in last.items() if k in ("type", "index", "id")} | {"text": text}]
+
+
+def _is_text(block: Any) -> bool:
+    return isinstance(block, dict) and block.get("type") == "text" and "text" in block

@@ -1,0 +1,133 @@
+"""Answers cut at a stop sequence, where the LLM that gives them has none."""
+
+from __future__ import annotations
+
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Generator,
+    Iterator,
+    Sequence,
+)
+from typing import Any
+
+from llama_index.core.base.llms.types import (
+    ChatMessage,
+    ChatResponse,
+    CompletionResponse,
+    TextBlock,
+    ToolCallBlock,
+)
+
+from avengers_core.serving.stopping import Cut
+
+
+def cut_at(given: Any, stop: Sequence[str]) -> Any:
+    """What a method of an LLM gives, up to the first stop sequence.
+
+    Args:
+        given: an answer, its chunks, or what has to be awaited for either.
+        stop: the stop sequences; a stream is closed where one has come.
+    """
+    if isinstance(given, Awaitable):
+        return _awaited(given, stop)
+    if isinstance(given, AsyncIterator):
+        return _achunks(given, stop)
+    if isinstance(given, Iterator):
+        return _chunks(given, stop)
+    return _whole(given, stop)
+
+
+async def _awaited(given: Awaitable[Any], stop: Sequence[str]) -> Any:
+    return cut_at(await given, stop)
+
+
+def _chunks(chunks: Iterator[Any], stop: Sequence[str]) -> Iterator[Any]:
+    cutting = _Cutting(stop)
+    try:
+        for chunk in chunks:
+            yield cutting.of(chunk)
+            if cutting.over:
+                return
+        yield from cutting.rest()
+    finally:
+        if isinstance(chunks, Generator):
+            chunks.close()
+
+
+async def _achunks(chunks: AsyncIterator[Any], stop: Sequence[str]) -> AsyncIterator[Any]:
+    cutting = _Cutting(stop)
+    try:
+        async for chunk in chunks:
+            yield cutting.of(chunk)
+            if cutting.over:
+                return
+        for chunk in cutting.rest():
+            yield chunk
+    finally:
+        if isinstance(chunks, AsyncGenerator):
+            await chunks.aclose()
+
+
+def _whole(answer: Any, stop: Sequence[str]) -> Any:
+    said = _text(answer)
+    cut = Cut(stop)
+    text = cut(said) if said else ""
+    return _saying(answer, text) if cut.over else answer
+
+
+class _Cutting:
+    """One stream, whose chunks each have what was said until then."""
+
+    def __init__(self, stop: Sequence[str]) -> None:
+        self._cut = Cut(stop)
+        self._said = ""
+        self._last: Any = None
+
+    @property
+    def over(self) -> bool:
+        return self._cut.over
+
+    def of(self, chunk: Any) -> Any:
+        """What goes out where a chunk has come."""
+        self._last = chunk
+        return self._with(chunk, self._cut(getattr(chunk, "delta", None) or ""))
+
+    def rest(self) -> Iterator[Any]:
+        """What was held back, in a chunk like the last."""
+        if rest := self._cut.rest():
+            yield self._with(self._last, rest)
+
+    def _with(self, chunk: Any, delta: str) -> Any:
+        self._said += delta
+        return _saying(chunk, self._said, delta) if isinstance(chunk, _ANSWERS) else chunk
+
+
+_ANSWERS = (ChatResponse, CompletionResponse)
+
+
+def _text(answer: Any) -> str:
+    if isinstance(answer, ChatResponse):
+        return answer.message.content or ""
+    return answer.text if isinstance(answer, CompletionResponse) else ""
+
+
+def _saying(answer: Any, text: str, delta: str | None = None) -> Any:
+    """An answer, or a chunk, with another text."""
+    update: dict[str, Any] = {} if delta is None else {"delta": delta}
+    if isinstance(answer, CompletionResponse):
+        return answer.model_copy(update={**update, "text": text})
+    return answer.model_copy(update={**update, "message": _message(answer.message, text)})
+
+
+def _message(message: ChatMessage, text: str) -> ChatMessage:
+    blocks = message.blocks
+    at = next((i for i, b in enumerate(blocks) if isinstance(b, TextBlock)), len(blocks))
+    rest = [b for b in blocks[at:] if not isinstance(b, TextBlock)]
+    if text != (message.content or ""):  # it ended before it called anything
+        rest = [b for b in rest if not isinstance(b, ToolCallBlock)]
+    said: ChatMessage = message.model_copy(
+        update={"blocks": [*blocks[:at], *([TextBlock(text=text)] if text else []), *rest]}
+    )
+    return said
