@@ -22,6 +22,10 @@ import pytest
 hypothesis.settings.register_profile("unhurried", deadline=None, max_examples=25)
 hypothesis.settings.load_profile("unhurried")
 
+# Thousands of modules are imported and none is dropped: until all tests are collected, there is
+# nothing to look for.
+gc.disable()
+
 # `--import-mode=importlib` keeps tests/ off the path, and the tests share these modules.
 sys.path.insert(0, str(Path(__file__).with_name("helpers")))
 
@@ -37,6 +41,7 @@ def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 50)
+    gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from functools import cache
 
 from keyword_router import keyword_embedder
 
@@ -12,8 +14,13 @@ from avengers_core import Router, fit
 ALL_PAIRS = os.environ.get("MATRIX") == "full"
 
 
-def router_of(models: list[str]) -> Router:
+def router_of(models: Sequence[str]) -> Router:
     """A router over these models, all as good and as expensive as each other."""
+    return _router_of(tuple(models))
+
+
+@cache
+def _router_of(models: tuple[str, ...]) -> Router:
     records = [
         {
             "query": f"hello {i}",

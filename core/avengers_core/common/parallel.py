@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -34,7 +35,7 @@ def in_parallel(work: Callable[[Iterator[int]], None], blocks: Sequence[int]) ->
         work(left)
         return
     try:
-        blas = _controller()
+        blas = _controller(sklearn=False).select(user_api="blas")
         # As many threads as a product would use: whoever limits those means these, too.
         most = max((library.num_threads for library in blas.lib_controllers), default=1)
         workers = min(most, len(blocks) // _WORTH_A_THREAD)
@@ -54,13 +55,14 @@ def one_thread() -> Any:
     one of the processors (measured, k-means on 20,000 vectors with two threads: 9 s alone, 70 to
     95 s with other work, against 11 to 15 s with one), and add up in an order that varies.
     """
-    from threadpoolctl import threadpool_limits
+    # Its libraries are only found when it has been imported.
+    sklearn = hasattr(sys.modules.get("sklearn.cluster"), "KMeans")
+    return _controller(sklearn=sklearn).limit(limits=1)
 
-    return threadpool_limits(1)
 
-
-@lru_cache(maxsize=1)
-def _controller() -> Any:
+@lru_cache(maxsize=2)
+def _controller(*, sklearn: bool) -> Any:
+    """The libraries in this process that use threads; to look for them takes milliseconds."""
     from threadpoolctl import ThreadpoolController
 
-    return ThreadpoolController().select(user_api="blas")
+    return ThreadpoolController()

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from avengers_core.artifact.clusters import assign
+from avengers_core.common.parallel import one_thread
 
 _FEW = 1000
 
@@ -23,7 +24,7 @@ def cluster(
     from sklearn.cluster import KMeans
     from sklearn.exceptions import ConvergenceWarning
 
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), one_thread():
         # It warns of clusters with one center, which are one cluster here.
         warnings.simplefilter("ignore", ConvergenceWarning)
         centers = KMeans(k, n_init=n_init, random_state=seed).fit(vectors).cluster_centers_

@@ -7,9 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from threadpoolctl import ThreadpoolController, threadpool_limits
+from sklearn.cluster import KMeans
+from threadpoolctl import ThreadpoolController, threadpool_info, threadpool_limits
 
 from avengers_core.common.parallel import in_parallel
+from avengers_core.fitting.clustering import cluster
 
 
 def blas_threads():
@@ -81,3 +83,17 @@ def test_what_the_work_raises_is_raised_and_all_is_released():
         with pytest.raises(ValueError, match="bad block"):
             in_parallel(work, range(40))
     assert set(blas_threads()) == {4}
+
+
+def test_k_means_uses_one_thread_of_each_library(monkeypatch):
+    seen = []
+    fit = KMeans.fit
+
+    def watched(self, *given):
+        seen.append({library["num_threads"] for library in threadpool_info()})
+        return fit(self, *given)
+
+    monkeypatch.setattr(KMeans, "fit", watched)
+    with threadpool_limits(4):
+        cluster(np.eye(8, dtype=np.float32), n_clusters=2, seed=0, n_init=1)
+    assert seen == [{1}]
