@@ -1,14 +1,8 @@
-"""Public name of :mod:`avengers_core.evaluation.studies`."""
+"""Public names of studies: what they vary, and their experiments."""
 
+from avengers_core.evaluation.experiments import run, summarise
 from avengers_core.evaluation.results import METRICS
-from avengers_core.evaluation.studies import (
-    STUDIES,
-    Setting,
-    Study,
-    run,
-    settings_for,
-    summarise,
-)
+from avengers_core.evaluation.studies import STUDIES, Setting, Study, settings_for
 
 __all__ = [
     "METRICS",

@@ -93,7 +93,7 @@ def sweep_command(
     With the scorer calibrated all clusters vote, so the study top-k takes reference, unless told
     to take paper. A query for which no model meets the limits goes to the nearest model.
     """
-    from avengers_core.evaluation import studies
+    from avengers_core import studies
     from avengers_core.evaluation.plots.plots import require_matplotlib
     from avengers_core.records.splitting import known_names
 

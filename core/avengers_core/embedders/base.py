@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
@@ -13,6 +14,9 @@ from avengers_core.errors import EmbedderError
 from avengers_core.redaction import describe, masked_cause
 
 Vectors: TypeAlias = npt.NDArray[np.float32]
+
+# Above this many characters (some milliseconds) the work leaves the event loop.
+_INLINE_CHARS = 5_000
 
 
 @runtime_checkable
@@ -97,6 +101,14 @@ def well_formed(text: str) -> str:
     except UnicodeEncodeError:
         return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return text
+
+
+async def embed_aside(embed: Callable[[list[str]], Vectors], texts: Sequence[str]) -> Vectors:
+    """What ``embed`` makes of texts, in a thread where that takes milliseconds."""
+    texts = as_texts(texts)
+    if sum(map(len, texts)) <= _INLINE_CHARS:
+        return embed(texts)
+    return await asyncio.to_thread(embed, texts)
 
 
 def as_rows(values: Any, n: int, dim: int | None, who: str) -> npt.NDArray[Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import re
 from collections import Counter
@@ -12,14 +11,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from avengers_core.embedders.base import Vectors, as_texts
+from avengers_core.embedders.base import Vectors, as_texts, embed_aside
 from avengers_core.errors import EmbedderError
 
 ID_PREFIX = "tfidf/"
 
 # scikit-learn's default: words of two characters or more.
 _TOKEN = re.compile(r"(?u)\b\w\w+\b")
-_INLINE_CHARS = 5_000
 _NEGLIGIBLE = 1e-5
 
 
@@ -145,10 +143,7 @@ class TfidfEmbedder:
 
     async def aembed(self, texts: Sequence[str]) -> Vectors:
         """:meth:`embed`, in a thread where it would hold the event loop for milliseconds."""
-        texts = as_texts(texts)
-        if sum(map(len, texts)) <= _INLINE_CHARS:
-            return self.embed(texts)
-        return await asyncio.to_thread(self.embed, texts)
+        return await embed_aside(self.embed, texts)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return TfidfEmbedder.from_arrays, (self.to_arrays(),)

@@ -8,7 +8,6 @@ of a batch to the longest one, hence this module.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from functools import lru_cache
 from importlib.util import find_spec
@@ -18,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from avengers_core.common.progress import progress
-from avengers_core.embedders.base import Vectors, as_texts
+from avengers_core.embedders.base import Vectors, as_texts, embed_aside
 from avengers_core.errors import EmbedderError
 
 if TYPE_CHECKING:
@@ -33,8 +32,6 @@ _BATCH_CHARS = 250_000
 # Beyond this many tokens, counting them and one product with the table is faster, and needs no
 # copy of the rows.
 _MANY_TOKENS = 8_192
-# Above this many characters (some milliseconds) the work leaves the event loop.
-_INLINE_CHARS = 5_000
 
 
 class WordLlamaEmbedder:
@@ -80,10 +77,7 @@ class WordLlamaEmbedder:
 
     async def aembed(self, texts: Sequence[str]) -> Vectors:
         """:meth:`embed`, in a thread where it would hold the event loop for milliseconds."""
-        texts = as_texts(texts)
-        if sum(map(len, texts)) <= _INLINE_CHARS:
-            return self.embed(texts)
-        return await asyncio.to_thread(self.embed, texts)
+        return await embed_aside(self.embed, texts)
 
     def token_ids(self, text: str) -> list[int]:
         """The tokens of a text."""

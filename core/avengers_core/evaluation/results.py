@@ -15,7 +15,7 @@ from avengers_core.evaluation import metrics
 from avengers_core.evaluation.bootstrap import interval, resampled_means
 from avengers_core.evaluation.estimating import Guesses, completed, doubted_means
 from avengers_core.records.outcomes import Outcomes
-from avengers_core.routing.alpha_path import AlphaCurve, best_single
+from avengers_core.routing.alpha_curve import AlphaCurve, best_single
 
 Floats = npt.NDArray[np.floating]
 Ints = npt.NDArray[np.integer]

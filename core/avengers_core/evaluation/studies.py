@@ -1,34 +1,16 @@
-"""Studies: how held-out results change with one setting, over repeated splits."""
+"""What a study varies, and the settings of its experiments."""
 
 from __future__ import annotations
 
-import csv
-import io
 import math
-import os
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from itertools import islice
-from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-
-from avengers_core.common.files import write_whole
-from avengers_core.common.parallel import one_thread
 from avengers_core.common.ranges import check_seed
-from avengers_core.errors import RecordError
-from avengers_core.evaluation.results import METRICS
-from avengers_core.outputs import check_outputs
-from avengers_core.records.loading import Source, as_records
 from avengers_core.records.record import Records
-from avengers_core.records.splitting import split_records
-from avengers_core.routing.policy import NUMBERS
 from avengers_core.routing.scoring import check_options
-from avengers_core.scanning.embedding import MemoryEmbedder
-from avengers_core.scanning.workers import Engine, Workers
-
-Row = dict[str, Any]
 
 # Each takes seconds.
 _MOST_SETTINGS = 100_000
@@ -180,159 +162,3 @@ STUDIES: dict[str, Study] = {
     ),
     "leave-one-out": Study((), "datasets", str, lambda s, v: replace(s, held_out=v)),
 }
-
-
-def run(
-    records: Records | Source,
-    settings: Sequence[Setting],
-    *,
-    engine: Engine = "processes",
-    jobs: int | None = None,
-    output: str | os.PathLike[str] | None = None,
-    append: bool = True,
-    cache: str | os.PathLike[str] | None = None,
-) -> list[Row]:
-    """Run experiments, several at a time; every query is embedded once.
-
-    Args:
-        records: what :func:`avengers_core.load_records` returns or takes.
-        settings: what to run, see :func:`settings_for`.
-        engine: who does the work: ``"memory"`` or ``"serial"``, this process; ``"processes"`` of
-            this machine; or ``"ray"``.
-        jobs: how many at a time; default, one for each processor. With 1 this process does them.
-        output: CSV file that each row is added to as soon as it is there, so that what was done
-            survives a crash; whole after each row, whatever happens.
-        append: to the rows that the file has already, or else in place of them.
-        cache: SQLite file that keeps the embeddings for the next time, see
-            :class:`avengers_core.embedders.CachedEmbedder`.
-
-    Returns:
-        One row a setting, in their order, with the setting's fields, its scorer options and the
-        metrics of :class:`avengers_core.Report` (tidy: a row an observation, a column a variable).
-
-    Raises:
-        RecordError: an experiment has no record to fit on.
-        EmbedderError: the embedder failed.
-        AvengersError: the output is an input, or the cache.
-        OSError: the system's own, such as a full disk; the file keeps the rows before.
-    """
-    check_outputs([output, cache], [records])
-    team = Workers("serial" if jobs == 1 else engine, jobs)
-    records = as_records(records)
-    vectors = _embed_all(records, {s.embedder for s in settings}, cache)
-    options = sorted({name for s in settings for name in s.scorer_options})
-    rows: list[Row] = []
-    table = None if output is None else _Table(Path(output), append)
-    with team:
-        done = team.run(_Experiments(records, vectors), settings, "experiments")
-        for setting, result in zip(settings, done, strict=True):
-            given = setting.scorer_options
-            rows.append({**result, **{name: given.get(name) for name in options}})
-            if table is not None:
-                table.add(rows[-1])
-    return rows
-
-
-def summarise(rows: Sequence[Row], by: str = "value") -> list[Row]:
-    """Mean and standard deviation of each metric over the repetitions of each value.
-
-    A saving is known only where its accuracy was reached: ``METRIC_known`` says how often.
-    """
-    groups: dict[Any, list[Row]] = {}
-    for row in rows:
-        groups.setdefault(row[by], []).append(row)
-    summary = []
-    for value, members in groups.items():
-        line: Row = {by: value, "repetitions": len(members)}
-        for metric in METRICS:
-            numbers = np.array([m[metric] for m in members], dtype=np.float64)
-            known = numbers[~np.isnan(numbers)]
-            line[f"{metric}_known"] = len(known)
-            line[metric] = float(known.mean()) if len(known) else float("nan")
-            line[f"{metric}_std"] = float(known.std(ddof=1)) if len(known) > 1 else float("nan")
-        summary.append(line)
-    return summary
-
-
-def _embed_all(
-    records: Records, specs: set[str], cache: str | os.PathLike[str] | None
-) -> dict[str, MemoryEmbedder]:
-    """The vectors of all queries, for each embedder that is not fitted on the training part."""
-    from avengers_core.embedders import CachedEmbedder, resolve_embedder
-
-    texts = list(dict.fromkeys(r.query for r in records))
-    known = {}
-    for spec in sorted(specs - {"tfidf"}):
-        embedder = resolve_embedder(spec) if cache is None else CachedEmbedder(spec, cache)
-        known[spec] = MemoryEmbedder(embedder)
-        known[spec].embed(texts)
-    return known
-
-
-@dataclass(frozen=True)
-class _Experiments:
-    """Does experiments on some records, whose queries are embedded already."""
-
-    records: Records
-    vectors: dict[str, MemoryEmbedder]
-
-    def __call__(self, _number: int, setting: Setting) -> Row:
-        with one_thread():  # whoever does it, so that the sums are the same
-            return _experiment(self.records, self.vectors, setting)
-
-
-def _experiment(records: Records, vectors: dict[str, MemoryEmbedder], setting: Setting) -> Row:
-    from avengers_core.evaluation.evaluate import evaluate
-    from avengers_core.fitting.fit import fit
-    from avengers_core.routing.router import Router
-
-    if setting.held_out is None:
-        train, test = split_records(records, setting.train_ratio, setting.seed)
-    else:
-        train = records.replace(r for r in records if r.dataset != setting.held_out)
-        test = records.replace(r for r in records if r.dataset == setting.held_out)
-    if not train:
-        split = f"train_ratio={setting.train_ratio:g}"
-        if setting.held_out is not None:
-            split = f"the dataset {setting.held_out!r} held out"
-        raise RecordError(f"{len(records):,} records with {split} leave none to fit on")
-    embedder: Any = vectors.get(setting.embedder, setting.embedder)
-    artifact = fit(train, embedder, setting.n_clusters, setting.seed)
-    router = Router(
-        artifact,
-        None if setting.embedder == "tfidf" else embedder,
-        setting.scorer,
-        **setting.scorer_options,
-    )
-    report = evaluate(router, test, [], on_empty="relax", **setting.limits)
-    fields = {k: v for k, v in asdict(setting).items() if k not in ("scorer_options", "limits")}
-    limits = {name: setting.limits.get(name) for name in NUMBERS}
-    return {**fields, **limits, "n_train": len(train), "n_test": len(test), **report.metrics}
-
-
-class _Table:
-    """A CSV file that grows by a row at a time, and is whole at all times."""
-
-    def __init__(self, path: Path, append: bool) -> None:
-        self._path = path
-        there = append and path.is_file()
-        try:
-            self._text = path.read_bytes().decode() if there else ""
-        except UnicodeDecodeError as error:
-            raise RecordError(f"{path} holds no table to append to ({error.reason})") from None
-
-    def add(self, row: Row) -> None:
-        added = io.StringIO(newline="")
-        writer = csv.DictWriter(added, list(row))
-        if not self._text:
-            writer.writeheader()
-        writer.writerow({name: _as_cell(value) for name, value in row.items()})
-        self._text += added.getvalue()
-        write_whole(self._path, self._text)
-
-
-def _as_cell(value: Any) -> Any:
-    """A value that a spreadsheet shows as it is: a name may begin as a formula does."""
-    return (
-        f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@")) else value
-    )

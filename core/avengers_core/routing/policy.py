@@ -270,6 +270,14 @@ class RoutingCall(NamedTuple):
             check_number(f"cached_tokens[{model!r}]", tokens, 0, MOST_TOKENS)
         return cls(Policy(**_kept(policy)), n, prompt_tokens, unavailable, cached_tokens)
 
+    @classmethod
+    def of_any_alpha(cls, **constraints: Any) -> RoutingCall:
+        """A call of which nothing is given that decisions at every alpha do not depend on."""
+        call = cls.of(**constraints)
+        if given := [*call.policy.balance, *(["n"] if call.n > 1 else [])]:
+            raise TypeError(f"what holds at every alpha does not depend on {', '.join(given)}=")
+        return call
+
     @property
     def uncached(self) -> RoutingCall:
         """The same, with nothing read before."""

@@ -17,7 +17,7 @@ from avengers_core.embedders.base import aclose, close
 from avengers_core.embedders.surface import beyond_ascii, surface
 from avengers_core.embedders.tokens import n_cut
 from avengers_core.errors import ArtifactError
-from avengers_core.routing.alpha_path import AlphaCurve, curve, find_path
+from avengers_core.routing.alpha_curve import AlphaCurve, expected_curve
 from avengers_core.routing.decision import RoutingDecision
 from avengers_core.routing.engine import Engine
 from avengers_core.routing.policy import PolicyArguments, RoutingCall
@@ -406,7 +406,7 @@ class Router(Closing):
             ValueError: no queries, and what :meth:`route` raises.
             NoEligibleModelError: the constraints leave nobody for a query.
         """
-        return self._alpha_path(queries, _of_any_alpha(constraints))
+        return self._alpha_path(queries, RoutingCall.of_any_alpha(**constraints))
 
     def _alpha_path(self, queries: Sequence[str] | None, call: RoutingCall) -> AlphaCurve:
         engine = self.engine
@@ -418,11 +418,7 @@ class Router(Closing):
         else:
             sizes = engine.scorer.statistics.size
             features, sizes = engine.scorer.center_features()[sizes > 0], sizes[sizes > 0]
-        path = find_path(engine, features, call)
-        ranking = engine.rank(features, call.policy.own_alpha, call.relaxed)
-        there = ~engine.eligibility(1.0, call).ruled_out
-        score, cost = (np.where(there, a, np.nan) for a in (ranking.score, ranking.cost))
-        return curve(path, self.models, score, cost, weight=sizes)
+        return expected_curve(engine, features, call, sizes)
 
     def alpha_for(
         self,
@@ -448,7 +444,7 @@ class Router(Closing):
             ValueError: not exactly one target.
         """
         targets = {"cost": cost, "score": score, "saving": saving}
-        return self._alpha_meeting(targets, queries, _of_any_alpha(constraints))
+        return self._alpha_meeting(targets, queries, RoutingCall.of_any_alpha(**constraints))
 
     def _alpha_meeting(
         self,
@@ -466,14 +462,6 @@ class Router(Closing):
                 return alpha
             self._alphas[key] = alpha
         return self._alphas[key]
-
-
-def _of_any_alpha(constraints: Mapping[str, Any]) -> RoutingCall:
-    """A call of which nothing is given that its decisions at every alpha do not depend on."""
-    call = RoutingCall.of(**constraints)
-    if given := [*call.policy.balance, *(["n"] if call.n > 1 else [])]:
-        raise TypeError(f"what holds at every alpha does not depend on {', '.join(given)}=")
-    return call
 
 
 def _texts(queries: Iterable[str]) -> Sequence[str]:

@@ -16,7 +16,8 @@ from avengers_core import (
     load_records,
 )
 from avengers_core.records.outcomes import to_outcomes
-from avengers_core.routing.alpha_path import AlphaCurve, AlphaPath, _envelope, best_single
+from avengers_core.routing.alpha_curve import AlphaCurve, best_single
+from avengers_core.routing.alpha_path import AlphaPath, _envelope
 
 
 def at(path, alpha):

@@ -7,17 +7,12 @@ from typing import Any
 
 import click
 
-from avengers_core.cli.options import NewFile, together
+from avengers_core.cli.options import NewFile, artifact_option, together
 from avengers_core.outputs import check_outputs
 
 log_options = together(
     click.argument("log", type=click.Path(path_type=Path, exists=True, dir_okay=False)),
-    click.option(
-        "--artifact",
-        "-a",
-        type=click.Path(path_type=Path),
-        help="Artifact folder. Default: $AVENGERS_ARTIFACT, else the shipped one.",
-    ),
+    artifact_option,
     click.option(
         "--false-alarm",
         type=click.FloatRange(0, 1, True, True),

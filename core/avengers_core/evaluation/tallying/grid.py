@@ -9,7 +9,8 @@ import numpy.typing as npt
 
 from avengers_core.evaluation.results import Average
 from avengers_core.evaluation.tallying.tally import Tally
-from avengers_core.routing.alpha_path import GRID, AlphaCurve
+from avengers_core.routing.alpha_curve import AlphaCurve
+from avengers_core.routing.alpha_path import GRID
 
 Floats = npt.NDArray[np.floating]
 

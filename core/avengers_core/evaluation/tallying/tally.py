@@ -11,7 +11,7 @@ import numpy.typing as npt
 from avengers_core.evaluation.estimating import Estimate, Guesses
 from avengers_core.evaluation.results import Average, Row, router_name
 from avengers_core.records.outcomes import Outcomes
-from avengers_core.routing.alpha_path import best_single
+from avengers_core.routing.alpha_curve import best_single
 
 Floats = npt.NDArray[np.floating]
 Ints = npt.NDArray[np.integer]

@@ -9,8 +9,7 @@ import pytest
 from matplotlib.colors import to_rgb
 from matplotlib.image import imread
 
-from avengers_core import Router, evaluate, fit
-from avengers_core.evaluation import studies
+from avengers_core import Router, evaluate, fit, studies
 from avengers_core.evaluation.plots import plots
 from avengers_core.evaluation.plots.labels import shortened
 from avengers_core.evaluation.plots.saving import to_svg
