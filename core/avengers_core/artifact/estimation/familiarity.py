@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,7 @@ from avengers_core.common.lazy import cached_property
 from avengers_core.embedders.surface import BEYOND_ASCII
 
 Floats = npt.NDArray[np.floating]
+_Numbers = TypeVar("_Numbers", float, Floats)
 
 # Half degrees from 0 to 180, and twentieths.
 _ANGLES = np.linspace(0, np.pi, 361)
@@ -104,24 +106,30 @@ class Familiarity:
             cosine: (n,) of the query and the centroid nearest to it.
             beyond_ascii: (n,) share of bytes beyond ASCII, or None where only vectors are known.
         """
-        # Tables: arccos takes several times as long.
-        angles, foreign = self._tables
-        distance = np.sqrt(np.maximum(2 - 2 * cosine.astype(np.float64), 0))
-        place = (distance * (_DISTANCES / 2)).astype(np.int64)
-        share: Floats = angles.take(place, mode="clip")
-        if beyond_ascii is not None:
-            place = (beyond_ascii.astype(np.float64) * len(foreign)).astype(np.int64)
-            np.minimum(share, foreign.take(place, mode="clip"), out=share)
-        return share
+        beyond = None if beyond_ascii is None else beyond_ascii.astype(np.float64)
+        return self._share(cosine.astype(np.float64), beyond, _look_up, np.minimum)
 
     def of_one(self, cosine: float, beyond_ascii: float | None) -> float:
         """The same for one query: arrays of one would take several times as long."""
+        return self._share(cosine, beyond_ascii, _look_up_one, min)
+
+    def _share(
+        self,
+        cosine: _Numbers,
+        beyond: _Numbers | None,
+        look_up: Callable[[Floats, _Numbers], _Numbers],
+        least: Callable[[_Numbers, _Numbers], _Numbers],
+    ) -> _Numbers:
+        """What :meth:`__call__` says, of numbers or of arrays of them.
+
+        Tables, where one query counts and where many do: arccos takes several times as long.
+        """
         angles, foreign = self._tables
-        place = int(math.sqrt(max(2 - 2 * cosine, 0.0)) * (_DISTANCES / 2))
-        share = float(angles[min(place, _DISTANCES)])
-        if beyond_ascii is None:
+        # The distance of unit vectors, sqrt(2 - 2 cos), in steps; rounding takes cosines beyond 1.
+        share = look_up(angles, (abs(1 - cosine) * (_DISTANCES**2 / 2)) ** 0.5)
+        if beyond is None:
             return share
-        return min(share, float(foreign[min(int(beyond_ascii * len(foreign)), len(foreign) - 1)]))
+        return least(share, look_up(foreign, beyond * len(foreign)))
 
     def arrays(self) -> dict[str, npt.NDArray[np.float64]]:
         """All arrays by name."""
@@ -135,6 +143,15 @@ class Familiarity:
 
 def _no_records() -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     return np.zeros(len(_ANGLES) - 1), np.zeros(len(_FOREIGN) - 1)
+
+
+def _look_up(table: Floats, place: Floats) -> Floats:
+    found: Floats = table.take(place.astype(np.int64), mode="clip")
+    return found
+
+
+def _look_up_one(table: Floats, place: float) -> float:
+    return float(table[min(int(place), len(table) - 1)])
 
 
 def _beyond(counts: Floats) -> Floats:
