@@ -75,6 +75,22 @@ def test_records_of_no_topic_of_the_others_overrule_it_too(
         )
 
 
+@pytest.mark.parametrize("dataset", [{}, {"dataset": "asked apart"}])
+def test_records_of_a_new_model_mean_the_same_added_or_in_an_update(
+    embedder, make_records, dataset
+):
+    rows = [{**r, "records": {**r["records"], "good": 1}} for r in make_records(200)]
+    grown = fit(rows, embedder, n_clusters=4).add_model("new", like="good")
+    graded = [{"query": row["query"], "records": {"new": 0}, **dataset} for row in rows]
+    added, updated = grown.add_model("new", graded, embedder), grown.update(graded, embedder)
+    for query in ("alpha beta", "zeta delta epsilon"):
+        one, other = (expected(a, embedder, query) for a in (added, updated))
+        assert one["new"].expected_score < 0.4
+        assert one["good"].expected_score > 0.9
+        for model in grown.models:
+            assert one[model].expected_score == pytest.approx(other[model].expected_score, abs=0.03)
+
+
 def test_the_price_of_a_new_model(artifact, embedder):
     half, whole = (
         artifact.reprice({"good": (2e-6, 2e-6)}).add_model("new", like="good", price=price)

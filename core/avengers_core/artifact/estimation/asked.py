@@ -167,23 +167,30 @@ class Asked:
         return self._at_home()._compared()
 
     def _at_home(self) -> Asked:
-        """The same sums, with no model on a topic of which its cluster has no queries.
+        """The same sums, with no model on a topic of its cluster that the others do not know.
 
-        What a model was asked apart from the others is of no topic that they know: a handful of
-        graded queries seldom say where they come from. It counts for all topics of the cluster, as
-        they are asked there.
+        What a few models were asked apart from the others is of no topic that was known when the
+        artifact was fitted: a handful of graded queries seldom say where they come from. It counts
+        for all topics of the cluster, as they are asked there, whether the queries themselves were
+        counted or not.
         """
-        astray = (self.size <= 0) & (self.size.sum(axis=1, keepdims=True) > 0)
+        home = self.size > 0
+        asked = (self.n > 0).sum(axis=-1)
+        everybody = (self.n > 0).any(axis=1).sum(axis=-1)
+        home[:, -1] &= 2 * asked[:, -1] > everybody
+        astray = ~home & home.any(axis=1, keepdims=True)
         if not self.n[astray].any():
             return self
-        share = ratio(self.size, self.size.sum(axis=1, keepdims=True))[..., None]
+        there = np.where(home, self.size, 0.0)
+        share = ratio(there, there.sum(axis=1, keepdims=True))
 
         def moved(sums: Floats) -> Floats:
-            away = np.where(astray[..., None], sums, 0.0)
-            home: Floats = sums - away + share * away.sum(axis=1, keepdims=True)
+            over_models = (..., *[None] * (sums.ndim - 2))
+            away = np.where(astray[over_models], sums, 0.0)
+            home: Floats = sums - away + share[over_models] * away.sum(axis=1, keepdims=True)
             return home
 
-        sums: dict[str, Any] = {name: moved(getattr(self, name)) for name in _PER_MODEL}
+        sums: dict[str, Any] = {name: moved(getattr(self, name)) for name in _SUMS}
         return replace(self, **sums)
 
     def _compared(self) -> tuple[Floats, Floats, Floats, Floats]:
