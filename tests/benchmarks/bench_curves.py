@@ -58,20 +58,7 @@ def measure(records: int, models: int, clusters: int, dimensions: int) -> list[s
         completion_tokens=np.full(shape, 200.0),
         propensity=np.full(records, np.nan),
     )
-    how = Plan(
-        embedder="none",
-        n_clusters=clusters,
-        seed=0,
-        n_init=1,
-        refine=True,
-        centroids=None,
-        input_prices={},
-        prices=None,
-        scorer="calibrated",
-        scorer_options={},
-        source="",
-        note="",
-    )
+    how = Plan("none", clusters, seed=0, n_init=1)
     sample = np.arange(min(records, 5_000))
     empty = how.artifact(
         outcomes.take(sample), vectors[sample], features[sample], "none", {}, missing="skip"

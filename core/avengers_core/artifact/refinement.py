@@ -17,7 +17,13 @@ import numpy.typing as npt
 from avengers_core.artifact.clusters import assign, ratio
 from avengers_core.artifact.estimation.asked import Asked
 from avengers_core.artifact.moments import LinearMap, Moments
-from avengers_core.artifact.statistics import LARGEST, Statistics, out_of_range
+from avengers_core.artifact.statistics import (
+    LARGEST,
+    Statistics,
+    of_prefix,
+    out_of_range,
+    prefixed,
+)
 from avengers_core.common.lazy import cached_property
 from avengers_core.embedders.surface import SURFACE_FEATURES, Augment
 from avengers_core.records.outcomes import Outcomes
@@ -177,8 +183,7 @@ class Refinement:
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """All arrays by name, those of a part behind the part's name and a dot."""
-        linear = {f"linear.{k}": v for k, v in self.linear._asdict().items()}
-        return {**self._own_arrays(), **linear}
+        return self._own_arrays() | prefixed("linear", self.linear._asdict())
 
     def _own_arrays(self) -> dict[str, npt.NDArray[Any]]:
         return {
@@ -186,33 +191,29 @@ class Refinement:
             "mean": self.augment.mean,
             "spread": self.augment.spread,
             "settings": np.array([self.augment.weight, *self.hyperparameters]),
-            **{f"statistics.{k}": v for k, v in self.statistics.stored().items()},
-            **{f"moments.{k}": v for k, v in self.moments.packed().items()},
-            **{f"asked.{k}": v for k, v in (self.asked.arrays() if self.asked else {}).items()},
+            **prefixed("statistics", self.statistics.stored()),
+            **prefixed("moments", self.moments.packed()),
+            **prefixed("asked", self.asked.arrays() if self.asked else {}),
         }
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> Refinement:
         """The inverse of :meth:`arrays`; raises KeyError or TypeError for missing ones."""
-
-        def part(prefix: str) -> dict[str, npt.NDArray[Any]]:
-            return {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
-
         weight, beta, m0, ridge, mix = arrays["settings"].tolist()
-        statistics = Statistics.from_arrays(part("statistics."))
+        statistics = Statistics.from_arrays(of_prefix("statistics", arrays))
         asked = None
-        if new := part("asked."):
+        if new := of_prefix("asked", arrays):
             asked = Asked.from_arrays(new)
-        elif old := part("difficulty."):
+        elif old := of_prefix("difficulty", arrays):
             asked = Asked.of_one_topic(statistics, **old)
         return cls(
             Augment(arrays["mean"], arrays["spread"], weight),
             arrays["centroids"],
             statistics,
-            Moments.unpack(part("moments.")),
+            Moments.unpack(of_prefix("moments", arrays)),
             Hyperparameters(beta, m0, ridge, mix),
             asked,
-            LinearMap(**part("linear.")),
+            LinearMap(**of_prefix("linear", arrays)),
         )
 
     def check(self, artifact: RouterArtifact) -> str | None:
@@ -234,7 +235,7 @@ class Refinement:
             return f"asked: {fault}"
         arrays = {k: v for k, v in self._own_arrays().items() if not k.startswith("asked.")}
         if self.solved:
-            arrays |= {f"linear.{k}": v for k, v in self.solved._asdict().items()}
+            arrays |= prefixed("linear", self.solved._asdict())
             rank = self.solved.directions.shape[-1:]
             shapes |= {"linear.directions": (d, *rank), "linear.coefficients": (*rank, m)}
         sums = [name for name in arrays if name.startswith(("statistics.", "moments."))]

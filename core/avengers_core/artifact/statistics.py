@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -299,6 +299,17 @@ _OF_TOKENS = (
     "completion_length",
 )
 _PER_MODEL = tuple(f.name for f in fields(Statistics) if f.name not in ("topics", "query_length"))
+
+
+def prefixed(prefix: str, arrays: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
+    """The arrays of a part, under names that begin with its name and a dot."""
+    return {f"{prefix}.{name}": array for name, array in arrays.items()}
+
+
+def of_prefix(prefix: str, arrays: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
+    """The inverse of :func:`prefixed`: those of one part; empty where there are none."""
+    begin = f"{prefix}."
+    return {k.removeprefix(begin): v for k, v in arrays.items() if k.startswith(begin)}
 
 
 def out_of_range(array: npt.NDArray[np.floating], largest: float) -> str | None:

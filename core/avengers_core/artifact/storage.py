@@ -26,7 +26,7 @@ from avengers_core.artifact.estimation.inference import Inference
 from avengers_core.artifact.estimation.pricing import notice_unpriced
 from avengers_core.artifact.info import FORMAT_VERSION, ArtifactInfo
 from avengers_core.artifact.refinement import Refinement
-from avengers_core.artifact.statistics import Statistics
+from avengers_core.artifact.statistics import Statistics, of_prefix, prefixed
 from avengers_core.common.files import MIB, is_unfinished, open_regular, read_regular, replace_file
 from avengers_core.errors import ArtifactError, EmbedderError
 from avengers_core.records.names import fault_of_name, shown
@@ -35,11 +35,8 @@ if TYPE_CHECKING:
     from avengers_core.artifact.artifact import RouterArtifact
 
 MANIFEST = "artifact.json"
-_STATISTICS = "statistics."
-_EMBEDDER = "embedder."
-_REFINEMENT = "refinement."
-_FAMILIARITY = "familiarity."
-_INFERENCE = "inference."
+# What arrays are of, by the first part of their names; not every artifact has them all.
+_PARTS = ("statistics", "embedder", "refinement", "familiarity", "inference")
 # Names of a hundred thousand models and datasets fit; and arrays for 100,000 clusters of them.
 _MOST_MANIFEST = 64 * MIB
 _MOST_ARRAYS = 4096 * MIB
@@ -230,22 +227,21 @@ def _assemble(
     manifest: Manifest, arrays: dict[str, npt.NDArray[Any]], make: type[RouterArtifact]
 ) -> RouterArtifact:
     """The artifact, checked; raises KeyError, TypeError or ValueError for arrays of other names."""
-    prefixes = (_STATISTICS, _EMBEDDER, _REFINEMENT, _FAMILIARITY, _INFERENCE)
-    if unknown := sorted(k for k in arrays if k != "centroids" and not k.startswith(prefixes)):
+    of = {part: of_prefix(part, arrays) for part in _PARTS}
+    if unknown := sorted(
+        arrays.keys() - {"centroids", *(k for p in of for k in prefixed(p, of[p]))}
+    ):
         raise ArtifactError(f"unknown arrays {shown(unknown)}")
-    refinement = _with_prefix(arrays, _REFINEMENT)
-    familiarity = _with_prefix(arrays, _FAMILIARITY)
-    inference = _with_prefix(arrays, _INFERENCE)
     artifact = make(
         models=tuple(manifest.models),
         datasets=tuple(manifest.datasets),
         centroids=arrays["centroids"],
-        statistics=Statistics.from_arrays(_with_prefix(arrays, _STATISTICS)),
+        statistics=Statistics.from_arrays(of["statistics"]),
         info=manifest.info,
-        embedder_arrays=_with_prefix(arrays, _EMBEDDER),
-        refinement=Refinement.from_arrays(refinement) if refinement else None,
-        familiarity=Familiarity(**familiarity) if familiarity else None,
-        inference=Inference.from_arrays(inference) if inference else None,
+        embedder_arrays=of["embedder"],
+        refinement=Refinement.from_arrays(of["refinement"]) if of["refinement"] else None,
+        familiarity=Familiarity(**of["familiarity"]) if of["familiarity"] else None,
+        inference=Inference.from_arrays(of["inference"]) if of["inference"] else None,
     )
     for name in ("n_clusters", "dim", "n_records"):
         found, said = getattr(artifact, name), getattr(manifest, name)
@@ -285,23 +281,17 @@ def digest(artifact: RouterArtifact) -> str:
 
 def _arrays(artifact: RouterArtifact) -> dict[str, npt.NDArray[Any]]:
     named: dict[str, npt.NDArray[Any]] = {"centroids": artifact.centroids}
-    named |= {_STATISTICS + k: v for k, v in artifact.statistics.stored().items()}
-    named |= {_EMBEDDER + k: v for k, v in artifact.embedder_arrays.items()}
-    if artifact.refinement is not None:
-        named |= {_REFINEMENT + k: v for k, v in artifact.refinement.arrays().items()}
-    if artifact.familiarity is not None:
-        named |= {_FAMILIARITY + k: v for k, v in artifact.familiarity.arrays().items()}
+    named |= prefixed("statistics", artifact.statistics.stored())
+    named |= prefixed("embedder", artifact.embedder_arrays)
+    for name, part in (("refinement", artifact.refinement), ("familiarity", artifact.familiarity)):
+        named |= {} if part is None else prefixed(name, part.arrays())
     return named
 
 
 def _found(artifact: RouterArtifact) -> dict[str, npt.NDArray[Any]]:
     """What follows from the other arrays, but would take long to find each time."""
     found = None if artifact.info.cells == "separate" else artifact.beliefs.inference
-    return {_INFERENCE + k: v for k, v in found.arrays().items()} if found else {}
-
-
-def _with_prefix(arrays: dict[str, npt.NDArray[Any]], prefix: str) -> dict[str, npt.NDArray[Any]]:
-    return {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
+    return prefixed("inference", found.arrays()) if found else {}
 
 
 def _serialize(arrays: dict[str, npt.NDArray[Any]]) -> bytes:

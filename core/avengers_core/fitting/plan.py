@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -47,17 +47,17 @@ class Plan:
     """How to fit, apart from the records; the fields are arguments of :func:`avengers_core.fit`."""
 
     embedder: EmbedderSpec
-    n_clusters: int
-    seed: int
-    n_init: int
-    refine: bool
-    centroids: RouterArtifact | npt.NDArray[np.floating] | None
-    input_prices: Mapping[str, float]
-    prices: Prices | None
-    scorer: str
-    scorer_options: Mapping[str, Any]
-    source: str
-    note: str
+    n_clusters: int = N_CLUSTERS
+    seed: int = SEED
+    n_init: int = N_INIT
+    refine: bool = True
+    centroids: RouterArtifact | npt.NDArray[np.floating] | None = None
+    input_prices: Mapping[str, float] = field(default_factory=dict)
+    prices: Prices | None = None
+    scorer: str = "calibrated"
+    scorer_options: Mapping[str, Any] = field(default_factory=dict)
+    source: str = ""
+    note: str = ""
 
     def __post_init__(self) -> None:
         check_whole("n_clusters", self.n_clusters, 1)

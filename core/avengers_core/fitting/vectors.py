@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from avengers_core.artifact.artifact import RouterArtifact
 from avengers_core.artifact.sums import Sums
-from avengers_core.fitting.plan import Plan
+from avengers_core.fitting.plan import N_CLUSTERS, SEED, Plan
 from avengers_core.records.outcomes import Outcomes
 from avengers_core.routing.queries import Queries
 
@@ -13,8 +13,8 @@ def fit_queries(
     queries: Queries,
     outcomes: Outcomes,
     embedder: str,
-    n_clusters: int = 60,
-    seed: int = 42,
+    n_clusters: int = N_CLUSTERS,
+    seed: int = SEED,
 ) -> RouterArtifact:
     """:func:`avengers_core.fit` on numbers alone: the texts have been embedded, and may be gone.
 
@@ -28,20 +28,7 @@ def fit_queries(
     Raises:
         ValueError: an argument out of range.
     """
-    plan = Plan(
-        embedder=embedder,
-        n_clusters=n_clusters,
-        seed=seed,
-        n_init=10,
-        refine=queries.surface is not None,
-        centroids=None,
-        input_prices={},
-        prices=None,
-        scorer="calibrated",
-        scorer_options={},
-        source="",
-        note="",
-    )
+    plan = Plan(embedder, n_clusters, seed, refine=queries.surface is not None)
     clusters = plan.artifact(
         outcomes, queries.vectors, queries.surface, embedder, {}, missing="skip"
     )

@@ -70,17 +70,12 @@ class Outcomes:
     def take(self, rows: Sequence[int]) -> Outcomes:
         """Some of the queries, in the order given."""
         index = np.asarray(rows, dtype=np.int64)
-        return replace(
-            self,
-            queries=[self.queries[i] for i in rows],
-            dataset=self.dataset[index],
-            scores=self.scores[index],
-            costs=self.costs[index],
-            prompt_tokens=self.prompt_tokens[index],
-            completion_tokens=self.completion_tokens[index],
-            propensity=self.propensity[index],
-            length=None if self.length is None else self.length[index],
-        )
+        columns = {name: getattr(self, name)[index] for name in _OF_QUERIES}
+        length = None if self.length is None else self.length[index]
+        return replace(self, queries=[self.queries[i] for i in rows], length=length, **columns)
+
+
+_OF_QUERIES = ("dataset", "scores", "costs", "prompt_tokens", "completion_tokens", "propensity")
 
 
 def to_outcomes(

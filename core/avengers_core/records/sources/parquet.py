@@ -84,9 +84,10 @@ def parquet_rows(file: str, start: int, stop: int, before: int = 0) -> Iterator[
     """
     number = before
     try:
-        for row in _rows(file, start, stop):
-            number += 1
-            yield number, row
+        with parquet_file(file) as content:
+            for row in _rows(content, start, stop):
+                number += 1
+                yield number, row
     except (OSError, ValueError) as error:
         if "://" in file:  # the network may have failed, and will be there again
             reason = f"cannot be read from row {number + 1} on ({error})"
@@ -96,12 +97,7 @@ def parquet_rows(file: str, start: int, stop: int, before: int = 0) -> Iterator[
         yield number + 1, RecordProblem(number + 1, reason, "")
 
 
-def _rows(file: str, start: int, stop: int) -> Iterator[dict[str, Any]]:
-    with parquet_file(file) as content:
-        yield from _rows_of(content, start, stop)
-
-
-def _rows_of(content: Any, start: int, stop: int) -> Iterator[dict[str, Any]]:
+def _rows(content: Any, start: int, stop: int) -> Iterator[dict[str, Any]]:
     names = [name for name in content.schema_arrow.names if is_read(name)]
     groups, first, size, row = [], start, 0, 0
     for g in range(content.num_row_groups):
