@@ -47,7 +47,8 @@ def layout_of(files: Sequence[File], source: object) -> Layout:
     names = ", ".join(LAYOUTS)
     raise RecordError(
         f"{source}: the keys {_keys(seen)} fit no layout.\n"
-        f"If its columns hold questions and scores, name them with mapping= (--map), such as\n"
+        f"If its columns hold questions and scores, name them with mapping= (--map); COLUMN and "
+        f"MODEL stand for what their names do not tell:\n"
         f"  --map {proposal(seen)}\n"
         f"or write records, one a line:\n"
         f"  {json.dumps(_RECORD)}\n"

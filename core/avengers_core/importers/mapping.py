@@ -17,10 +17,16 @@ _OF_A_MODEL = ("score", *_UNITS)
 FIELDS = ("query", "model", *_OF_A_MODEL, "dataset", "index", "propensity")
 # Names that columns often have; only for a proposal.
 _USUAL: dict[str, tuple[str, ...]] = {
-    "query": ("query", "question", "prompt", "input", "text", "instruction", "messages", "problem"),
-    "model": ("model", "model_name", "model_id", "llm", "provider"),
-    "score": ("score", "scores", "performance", "accuracy", "correct", "grade", "rating", "reward"),
-    "cost": ("cost", "cost_usd", "total_cost", "price", "costs"),
+    "query": (
+        *("query", "question", "prompt", "input", "inputs", "user_input", "user_prompt", "text"),
+        *("instruction", "messages", "problem", "origin_prompt"),
+    ),
+    "model": ("model", "model_name", "model_id", "request_model", "llm", "provider"),
+    "score": (
+        *("score", "scores", "performance", "accuracy", "correct", "correctness", "grade"),
+        *("rating", "reward", "passed", "success", "faithfulness"),
+    ),
+    "cost": ("cost", "cost_usd", "total_cost", "estimated_cost", "price", "costs"),
     "prompt_tokens": ("prompt_tokens", "input_tokens", "tokens_in"),
     "completion_tokens": ("completion_tokens", "output_tokens", "tokens_out"),
     "dataset": ("dataset", "task", "task_name", "category", "benchmark"),
@@ -60,18 +66,39 @@ def mapped(mapping: Mapping[str, str]) -> Layout:
 
 
 def proposal(row: Row) -> str:
-    """What to give to ``--map`` for a row, as far as the names of its columns tell."""
-    columns = {str(key).lower(): str(key) for key in row}
+    """What to give to ``--map`` for a row, as far as the names of its columns tell.
+
+    They are looked for among the columns, then below them.
+    """
+    below = {
+        f"{column}.{key}": key
+        for column, value in row.items()
+        if isinstance(inner := parsed(value), Mapping)
+        for key in inner
+    }
+    names = {str(key): str(key) for key in row} | below
+    columns: dict[str, str] = {}
+    for column, name in names.items():
+        columns.setdefault(str(name).rpartition(".")[2].lower(), column)
+        columns.setdefault(str(name).lower(), column)
     found = {
         field: columns[name]
-        for field, names in _USUAL.items()
-        for name in [next((n for n in names if n in columns), None)]
+        for field, usual in _USUAL.items()
+        for name in [next((n for n in usual if n in columns), None)]
         if name is not None
     }
     found = {"query": "COLUMN", "score": "COLUMN", **found}
-    if isinstance(parsed(row.get(found["score"])), Mapping):
-        found.pop("model", None)
-    return ",".join(f"{field}={found[field]}" for field in FIELDS if field in found)
+    score = found["score"]
+    if isinstance(scores := parsed(at(row, score)), Mapping):
+        if "model" in found and not set(map(str, scores)) & {str(at(row, found["model"]))}:
+            found["score"] = next((f"{score}.{name}" for name in scores), score)
+        else:
+            found.pop("model", None)
+    elif "model" not in found:
+        found["score.MODEL"] = found.pop("score")
+    return ",".join(
+        f"{field}={found[field]}" for field in (*FIELDS, "score.MODEL") if field in found
+    )
 
 
 def _results(row: Row, place: Place, mapping: Mapping[str, str]) -> Iterator[Result]:

@@ -10,6 +10,7 @@ import pytest
 
 from avengers_core import RecordError, load_records
 from avengers_core.importers import import_records
+from avengers_core.importers.mapping import proposal
 
 LONG = {"q": "Why?", "llm": "a", "grade": 1, "usd": 0.5, "task": "t"}
 
@@ -103,6 +104,47 @@ def test_keys_of_no_layout_are_named_with_what_to_do(tmp_path: Path) -> None:
     assert all(key in str(caught.value) for key in row)
     assert "--map query=prompt,model=model,score=score,cost=cost_usd" in str(caught.value)
     assert '"records"' in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("row", "fields", "expected"),
+    [
+        (
+            {
+                "input": "Why?",
+                "scores": {"Factuality": 0.5},
+                "metadata": {"model": "m"},
+                "metrics": {"prompt_tokens": 3, "estimated_cost": 0.25},
+            },
+            "query=input,model=metadata.model,score=scores.Factuality,"
+            "cost=metrics.estimated_cost,prompt_tokens=metrics.prompt_tokens",
+            {"m": 0.5},
+        ),
+        (
+            {"user_input": "Why?", "faithfulness": 0.5},
+            "query=user_input,score.MODEL=faithfulness",
+            {"MODEL": 0.5},
+        ),
+        (
+            {"inputs": '{"question": "Why?"}', "feedback.correctness": "0.5"},
+            "query=inputs.question,score.MODEL=feedback.correctness",
+            {"MODEL": 0.5},
+        ),
+        ({"question": "Why?", "scores": {"m": 0.5}}, "query=question,score=scores", {"m": 0.5}),
+        (
+            {"question": "Why?", "model": "m", "scores": {"m": 0.5}},
+            "query=question,score=scores",
+            {"m": 0.5},
+        ),
+    ],
+)
+def test_what_is_proposed_reads_the_rows(
+    tmp_path: Path, row: dict[str, object], fields: str, expected: dict[str, float]
+) -> None:
+    assert proposal(row) == fields
+    mapping = dict(field.split("=") for field in fields.split(","))
+    (record,) = imported(tmp_path, [row], mapping)
+    assert (record.query, record.scores) == ("Why?", expected)
 
 
 def test_keys_of_several_layouts_are_not_guessed(tmp_path: Path) -> None:

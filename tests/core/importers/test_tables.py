@@ -69,3 +69,20 @@ def test_what_is_no_number_is_said(value: object) -> None:
 )
 def test_numbers(value: object, expected: float | None) -> None:
     assert number(value) == expected
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"columns": ["q", "ok"], "data": [["Why?", 1], ["Who?", 0]]},
+        {"0": {"q": "Why?", "ok": 1}, "1": {"q": "Who?", "ok": 0}},
+        {"testCases": [{"q": "Why?", "ok": 1}, {"q": "Who?", "ok": 0}], "testPassed": 1},
+        {"events": [{"q": "Why?", "ok": 1}, {"q": "Who?", "ok": 0}], "cursor": None},
+        {"object": "list", "data": [{"q": "Why?", "ok": 1}, {"q": "Who?", "ok": 0}]},
+    ],
+)
+def test_rows_that_lie_in_one_object(tmp_path: Path, content: dict[str, object]) -> None:
+    (tmp_path / "r.json").write_text(json.dumps(content))
+    fields = {"query": "q", "score.m": "ok"}
+    records = load_records(import_records(tmp_path / "r.json", mapping=fields))
+    assert [(r.query, r.scores) for r in records] == [("Why?", {"m": 1}), ("Who?", {"m": 0})]

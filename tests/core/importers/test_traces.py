@@ -345,3 +345,74 @@ def test_ids_may_be_in_base64(tmp_path):
         import_records(file, feedback=write(tmp_path / "grades.jsonl", grades))
     )
     assert record.scores == {"gpt-4o": 1.0}
+
+
+def otlp(span_attributes, events=()):
+    attributes = [{"key": k, "value": v} for k, v in span_attributes.items()]
+    span = {"traceId": "a" * 32, "spanId": "b" * 16, "attributes": attributes, "events": [*events]}
+    return {"resourceSpans": [{"scopeSpans": [{"spans": [span]}]}]}
+
+
+CALL = {
+    "gen_ai.operation.name": {"stringValue": "chat"},
+    "gen_ai.request.model": {"stringValue": "m"},
+    "gen_ai.usage.input_tokens": {"intValue": "10"},
+}
+ASKED = [{"role": "user", "parts": [{"type": "text", "content": "Why?"}]}]
+ASKED_VALUE = {"stringValue": json.dumps(ASKED)}
+GRADE = [
+    {"key": "gen_ai.evaluation.name", "value": {"stringValue": "Relevance"}},
+    {"key": "gen_ai.evaluation.score.value", "value": {"doubleValue": 0.25}},
+]
+
+
+def logged(name, attributes, **more):
+    record = {"spanId": "b" * 16, "eventName": name, "attributes": attributes, **more}
+    return {"resourceLogs": [{"scopeLogs": [{"logRecords": [record, {"body": "of no span"}]}]}]}
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        logged(
+            "gen_ai.client.inference.operation.details",
+            [{"key": "gen_ai.input.messages", "value": ASKED_VALUE}],
+        ),
+        logged(
+            "gen_ai.user.message",
+            [],
+            body={
+                "kvlistValue": {"values": [{"key": "content", "value": {"stringValue": "Why?"}}]}
+            },
+        ),
+        {
+            "body": {"content": "Why?"},
+            "severity_number": 9,
+            "attributes": {"event.name": "gen_ai.user.message"},
+            "trace_id": f"0x{'a' * 32}",
+            "span_id": f"0x{'b' * 16}",
+        },
+    ],
+)
+def test_log_records_are_events_of_their_spans(tmp_path, messages):
+    """Newer instrumentations write messages, and graders their results, to the log."""
+    for name, content in (
+        ("spans", otlp(CALL)),
+        ("logs", messages),
+        ("grades", logged("gen_ai.evaluation.result", GRADE)),
+    ):
+        (tmp_path / f"{name}.json").write_text(json.dumps(content))
+    (record,) = load_records(import_records(tmp_path))
+    assert (record.query, record.scores) == ("Why?", {"m": 0.25})
+    assert record.usages["m"].prompt_tokens == 10
+
+
+@pytest.mark.parametrize("key", ["ai.prompt.messages", "ai.prompt"])
+def test_messages_under_the_names_of_vercel_are_found(tmp_path, key):
+    asked = {"messages": [{"role": "user", "content": [{"type": "text", "text": "Why?"}]}]}
+    value = asked if key == "ai.prompt" else asked["messages"]
+    event = {"name": "gen_ai.evaluation.result", "attributes": GRADE}
+    spans = otlp({**CALL, key: {"stringValue": json.dumps(value)}}, [event])
+    (tmp_path / "t.json").write_text(json.dumps(spans))
+    (record,) = load_records(import_records(tmp_path / "t.json"))
+    assert (record.query, record.scores) == ("Why?", {"m": 0.25})

@@ -125,16 +125,33 @@ def _json(file: File) -> Iterator[tuple[int, Row | RecordProblem]]:
         content = json.loads(text)
     except (RecursionError, ValueError):
         content = None
-    # The answer of a web API keeps its rows under one key.
-    if isinstance(content, Mapping) and isinstance(content.get("data"), list):
-        content = content["data"]
     if isinstance(content, Mapping):
-        content = [content]
+        content = _rows_of(content)
     if isinstance(content, list):
         for i, item in enumerate(content, 1):
             yield i, item if isinstance(item, Mapping) else unfit(file, i, _NO_OBJECT, item)
     else:
         yield from _lines(file, text)
+
+
+def _rows_of(content: Row) -> list[Any]:
+    """The rows in one object: those that it keeps under a key, or itself.
+
+    The answer of a web API keeps them under ``data`` or, with a ``cursor`` for the next ones, under
+    ``events``; DeepEval under ``testCases``; pandas writes ``columns`` and lists of values, or an
+    object whose keys are the rows' numbers, as OpenCompass does.
+    """
+    columns, data = content.get("columns"), content.get("data")
+    if isinstance(data, list):
+        if isinstance(columns, list) and all(isinstance(row, list) for row in data):
+            return [dict(zip(map(str, columns), row, strict=False)) for row in data]
+        return data
+    for key, also in (("testCases", "testCases"), ("events", "cursor")):
+        if isinstance(content.get(key), list) and also in content:
+            return list(content[key])
+    if content and all(str(key).isdecimal() for key in content):
+        return list(content.values())
+    return [content]
 
 
 def _lines(file: File, text: str) -> Iterator[tuple[int, Row | RecordProblem]]:

@@ -40,8 +40,11 @@ def inspect_ai(log: Row, place: Place) -> Iterator[Found]:
         return
     run = mapping(log["eval"], "eval")
     model, task = text(run["model"], "eval.model"), text(run["task"], "eval.task")
-    samples = ((sample, place) for sample in sequence(log.get("samples"), "samples"))
-    yield from taken(samples, partial(_sample, model=model, task=task))
+    samples = sequence(log.get("samples"), "samples")
+    if not samples:
+        raise ValueError(f"a log without samples, whose status is {log.get('status')!r}")
+    places = ((sample, place) for sample in samples)
+    yield from taken(places, partial(_sample, model=model, task=task))
 
 
 def _sample(sample: Any, place: Place, model: str, task: str) -> Iterator[Result]:

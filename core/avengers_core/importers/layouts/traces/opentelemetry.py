@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from avengers_core.importers.feedback import feedback_in, is_feedback
-from avengers_core.importers.layout import Found, Place, by_row, layout, taken
+from avengers_core.importers.layout import Found, Place, by_row, layout, placed, taken
 from avengers_core.importers.layouts.traces.spans import (
+    Event,
     Span,
+    any_value,
     attributes_of,
     events_in,
     found_in,
     id_of,
 )
-from avengers_core.importers.reading.tables import Row
+from avengers_core.importers.reading.tables import File, Row
 from avengers_core.importers.values import at, first, mapping, sequence
 
 _DATASET = "opentelemetry"
+
+Logged = Mapping[str, Sequence[Event]]
+"""Events of spans, by the spans' ids, that were written to a log."""
 
 
 @layout(
@@ -26,6 +31,7 @@ _DATASET = "opentelemetry"
     "spans with GenAI or OpenInference attributes: OTLP JSON, or as an SDK prints them",
     "resourceSpans[]",
     "resource_spans[]",
+    "resourceLogs[]",
     "scopeSpans[]",
     "context.span_id & kind & attributes",
     "spanId & traceId & attributes",
@@ -33,12 +39,24 @@ _DATASET = "opentelemetry"
     "attributes.gen_ai.request.model",
     "attributes.gen_ai.response.model",
 )
-@by_row
-def opentelemetry(row: Row, place: Place) -> Iterator[Found]:
+def opentelemetry(files: Sequence[File]) -> Iterator[Found]:
     """Spans, one a row, or in OTLP's ``resourceSpans``; other rows are feedback by span or trace.
+
+    Log records, in OTLP's ``resourceLogs`` or as an SDK prints them, are events of their spans:
+    newer instrumentations write messages and results of evaluations there.
 
     Source: opentelemetry.io/docs/specs/otlp, and specs/semconv/gen-ai.
     """
+    logged: dict[str, list[Event]] = {}
+    for file in files:
+        for row, _ in placed(file):
+            if isinstance(row, Mapping):
+                for span, event in _records(row):
+                    logged.setdefault(span, []).append(event)
+    yield from by_row(partial(_found, logged=logged))(files)
+
+
+def _found(row: Row, place: Place, logged: Logged) -> Iterator[Found]:
     resources = first(row.get("resourceSpans"), row.get("resource_spans"))
     if resources is None and ("scopeSpans" in row or "scope_spans" in row):
         resources = [row]
@@ -49,14 +67,46 @@ def opentelemetry(row: Row, place: Place) -> Iterator[Found]:
             for scope in sequence(scopes, "scopeSpans"):
                 spans = sequence(mapping(scope, "scopeSpans").get("spans"), "spans")
                 items = [(span, place) for span in spans]
-                yield from taken(items, partial(_span, dataset=dataset))
+                yield from taken(items, partial(_span, dataset=dataset, logged=logged))
+    elif _is_log(row):
+        return
     elif "attributes" not in row and is_feedback(row):
         yield from feedback_in(row, place)
     else:
-        yield from _span(row, place, _service(row.get("resource")))
+        yield from _span(row, place, _service(row.get("resource")), logged)
 
 
-def _span(row: Any, place: Place, dataset: str) -> Iterator[Found]:
+def _is_log(row: Row) -> bool:
+    return bool({"resourceLogs", "resource_logs", "logRecords"} & row.keys()) or (
+        "body" in row and bool({"severity_number", "severityNumber", "severity_text"} & row.keys())
+    )
+
+
+def _records(row: Row) -> Iterator[tuple[str, Event]]:
+    """The log records in a row that belong to a span: its id, their name and attributes."""
+    if not _is_log(row):
+        return
+    records: list[Any] = [row]
+    for keys in (("resourceLogs", "resource_logs"), ("scopeLogs", "scope_logs"), ("logRecords",)):
+        records = [
+            inner
+            for record in records
+            if isinstance(record, Mapping)
+            for inner in first(*(record.get(key) for key in keys), [record])
+        ]
+    for record in records:
+        if not isinstance(record, Mapping):
+            continue
+        if span := id_of(first(record.get("spanId"), record.get("span_id"))):
+            attributes = attributes_of(record.get("attributes"))
+            named = first(record.get("eventName"), record.get("event_name"))
+            body = any_value(record.get("body"))
+            if isinstance(body, Mapping):
+                attributes = {**body, **attributes}
+            yield span, (str(named or at(attributes, "event.name")), attributes)
+
+
+def _span(row: Any, place: Place, dataset: str, logged: Logged) -> Iterator[Found]:
     span = mapping(row, "span")
     context = mapping(span.get("context"), "context")
     known = {**span, **context}
@@ -71,7 +121,7 @@ def _span(row: Any, place: Place, dataset: str) -> Iterator[Found]:
             id_of(first(known.get("trace_id"), known.get("traceId"))),
             attributes_of(span.get("attributes")),
             None,
-            events_in(span.get("events")),
+            (*events_in(span.get("events")), *logged.get(id_, ())),
             dataset,
         ),
         place,

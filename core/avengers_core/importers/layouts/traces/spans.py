@@ -41,6 +41,8 @@ _INPUTS = (
     "gen_ai.prompt",
     "llm.prompts",
     "gen_ai.request.messages",
+    "ai.prompt.messages",  # of Vercel's AI SDK
+    "ai.prompt",
     "mlflow.spanInputs",
     "input.value",
     "input",
@@ -69,6 +71,10 @@ _COMPLETION = (
 )
 
 
+Event = tuple[str, Mapping[str, Any]]
+"""Name and attributes of something that happened during a span."""
+
+
 class Span(NamedTuple):
     """A step of a trace.
 
@@ -87,7 +93,7 @@ class Span(NamedTuple):
     trace: str | None
     attributes: Mapping[str, Any]
     kind: str | None = None
-    events: tuple[tuple[str, Mapping[str, Any]], ...] = ()
+    events: tuple[Event, ...] = ()
     dataset: str = ""
 
 
@@ -134,7 +140,7 @@ def id_of(value: Any) -> str | None:
     return text.removeprefix("0x")
 
 
-def events_in(events: Any) -> tuple[tuple[str, Mapping[str, Any]], ...]:
+def events_in(events: Any) -> tuple[Event, ...]:
     """Names and attributes of a span's events."""
     found = []
     for event in parsed(events) if isinstance(parsed(events), list) else ():
@@ -149,23 +155,23 @@ def attributes_of(value: Any) -> dict[str, Any]:
     content = parsed(value)
     if isinstance(content, list):
         content = {
-            str(item["key"]): _any_value(item.get("value"))
+            str(item["key"]): any_value(item.get("value"))
             for item in content
             if isinstance(item, Mapping) and "key" in item
         }
     return tree({k: parsed(v) for k, v in content.items()}) if isinstance(content, Mapping) else {}
 
 
-def _any_value(value: Any) -> Any:
+def any_value(value: Any) -> Any:
     """A value of OTLP: ``{"stringValue": ...}``."""
     if not isinstance(value, Mapping) or len(value) != 1:
         return value
     ((kind, inner),) = value.items()
     if kind in ("arrayValue", "array_value"):
-        return [_any_value(item) for item in inner.get("values") or ()]
+        return [any_value(item) for item in inner.get("values") or ()]
     if kind in ("kvlistValue", "kvlist_value"):
-        return {item["key"]: _any_value(item.get("value")) for item in inner.get("values") or ()}
-    return inner
+        return {item["key"]: any_value(item.get("value")) for item in inner.get("values") or ()}
+    return inner if str(kind).endswith(("Value", "_value")) else value
 
 
 def _question(span: Span) -> str:
