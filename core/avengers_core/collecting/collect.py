@@ -36,6 +36,8 @@ class Collected(Records):
         failures: the calls of this run that brought no score.
         calls: answers in the records and the journal, of this run and those before.
         spent: USD for them and for grading, as far as it is known.
+        unpriced: whose calls cost what is not known, and is not in ``spent``: models, and
+            ``"the judge"``.
         stopped: why no more was asked: ``"complete"``, nobody is left to ask; ``"decided"``, the
             adaptive strategy found that choices stand; ``"max_calls"`` or ``"max_usd"``, that limit
             was reached.
@@ -49,6 +51,7 @@ class Collected(Records):
         self.failures: tuple[FailedCall, ...] = tuple(worker.failures)
         self.calls = len(worker.journal.entries)
         self.spent = worker.journal.spent
+        self.unpriced = tuple(sorted(worker.journal.unpriced))
         self.stopped: Stopped = stopped
         self.given_up = tuple(worker.models[column] for column in sorted(worker.given_up))
 
@@ -113,6 +116,12 @@ def collect(
         stopped = run(worker, plan, budget, concurrency)
         records = journal.records(rows, names)
         journal.write(records)
+        if journal.unpriced:
+            logger.warning(
+                "what calls of %s cost is not known, and not in what was spent; prices= (--prices) "
+                "and judge(..., price=) say it",
+                ", ".join(sorted(journal.unpriced)),
+            )
     if worker.failures:
         reasons = Counter(f"{failed.model}: {failed.reason}" for failed in worker.failures)
         logger.warning(

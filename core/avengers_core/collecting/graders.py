@@ -35,15 +35,23 @@ class Graded(NamedTuple):
 
     Attributes:
         score: in [0, 1], or None where the answer cannot be graded.
-        cost: USD, of a judge model.
+        cost: USD, of a judge model; None where it is not known.
     """
 
     score: float | None
-    cost: float = 0.0
+    cost: float | None = 0.0
 
 
 class GraderError(AvengersError):
-    """A grader failed, or gave something that is no score; the answer is kept and not lost."""
+    """A grader failed, or gave something that is no score; the answer is kept and not lost.
+
+    Attributes:
+        cost: USD that this took nevertheless; None where it is not known.
+    """
+
+    def __init__(self, message: str, cost: float | None = 0.0) -> None:
+        super().__init__(message)
+        self.cost = cost
 
 
 def exact(row: Row, answer: str) -> bool:

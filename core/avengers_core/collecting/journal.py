@@ -29,6 +29,9 @@ from avengers_core.records.record import Record, Records, Usage
 Place = tuple[str, str]
 """A question's key and a model."""
 
+THE_JUDGE = "the judge"
+"""What messages call the model that grades."""
+
 _SECONDS_BETWEEN_WRITES = 5.0
 
 
@@ -61,7 +64,8 @@ class Journal:
     Attributes:
         entries: by question and model.
         spent: USD of all answers and grades, as far as they are known.
-        unpriced: the models with an answer of which it is not known what it cost.
+        unpriced: the models with an answer of which it is not known what it cost, and
+            :data:`THE_JUDGE` where that is not known of a grade.
 
     Raises:
         RecordError: the journal is damaged or in use, or there are records without a journal.
@@ -108,6 +112,13 @@ class Journal:
             line = {"question": place[0], "model": place[1], "graded": graded._asdict()}
             self._append(line)
             self._add_grade(place, graded)
+
+    def paid(self, place: Place, cost: float | None) -> None:
+        """Note what grading an answer took, though it gave no grade."""
+        if cost != 0:
+            with self._mutex:
+                self._append({"question": place[0], "model": place[1], "paid": cost})
+                self._add_cost(THE_JUDGE, cost)
 
     def records(self, questions: Sequence[Question], models: Sequence[str]) -> Records:
         """The records that answers and grades make: one for each question with a score."""
@@ -172,19 +183,24 @@ class Journal:
         place = line["question"], line["model"]
         if "answer" in line:
             self._add_answer(place, Answer(**line["answer"]))
+        elif "paid" in line:
+            self._add_cost(THE_JUDGE, line["paid"])
         else:
             self._add_grade(place, Graded(**line["graded"]))
 
     def _add_answer(self, place: Place, answer: Answer) -> None:
         self.entries[place] = Entry(answer)
-        if answer.cost is None:
-            self.unpriced.add(place[1])
-        else:
-            self.spent += answer.cost
+        self._add_cost(place[1], answer.cost)
 
     def _add_grade(self, place: Place, graded: Graded) -> None:
         self.entries[place] = replace(self.entries[place], graded=graded)
-        self.spent += graded.cost
+        self._add_cost(THE_JUDGE, graded.cost)
+
+    def _add_cost(self, whose: str, cost: float | None) -> None:
+        if cost is None:
+            self.unpriced.add(whose)
+        else:
+            self.spent += cost
 
 
 def _record(

@@ -8,6 +8,7 @@ from typing import Any
 
 from avengers_core.collecting.answers import asker
 from avengers_core.collecting.graders import Grade, Graded, GraderError, Row
+from avengers_core.records.prices import as_price
 
 RUBRIC = "1 if the answer is right and complete, 0 if it is wrong; in between if it is partly right"
 
@@ -27,7 +28,7 @@ score as JSON on the last line: {{"score": <a number from 0 to 1>}}"""
 _SCORE = re.compile(r'\{[^{}]*"score"\s*:\s*(?P<score>[-+.\deE]+|true|false)[^{}]*\}')
 
 
-def judge(model: Any, rubric: str = RUBRIC) -> Grade:
+def judge(model: Any, rubric: str = RUBRIC, *, price: Any = None) -> Grade:
     """A grader that asks a model for a score in [0, 1].
 
     A model that judges its own answers is kinder to them (self-preference): take one that is not
@@ -36,18 +37,22 @@ def judge(model: Any, rubric: str = RUBRIC) -> Grade:
     Args:
         model: the judge, as one of ``models`` of :func:`avengers_core.collecting.collect`.
         rubric: what a score means, in words.
+        price: ``(input, output)``, USD a token, for a judge that does not say what a call cost.
+            What it costs counts as spent; where it is not known, ``max_usd`` is refused.
 
     Raises:
         TypeError: the judge is no model.
+        ValueError: the price is none.
     """
     ask = asker("the judge", model)
+    known = None if price is None else as_price(price, "the judge")
 
     def grade(row: Row, answer: str) -> Graded:
-        reply = ask(prompt(row, answer, rubric))
-        found = _SCORE.findall(reply.text)
-        if not found:
-            raise GraderError(f"the judge gave no score: {reply.text[-80:]!r}")
-        return Graded(_as_score(found[-1]), reply.cost or 0.0)
+        reply = ask(prompt(row, answer, rubric)).priced(known)
+        score = _score(reply.text)
+        if score is None:
+            raise GraderError(f"the judge gave no score: {reply.text[-80:]!r}", reply.cost)
+        return Graded(score, reply.cost)
 
     return grade
 
@@ -61,11 +66,14 @@ def prompt(row: Row, answer: str, rubric: str = RUBRIC) -> str:
     )
 
 
-def _as_score(text: str) -> float:
+def _score(text: str) -> float | None:
+    """The score in a judge's reply; None where there is none in [0, 1]."""
+    found = _SCORE.findall(text)
     try:
-        return float(json.loads(text))
+        score = float(json.loads(found[-1])) if found else -1.0
     except ValueError:
-        raise GraderError(f"the judge gave no score: {text!r:.40}") from None
+        return None
+    return score if 0 <= score <= 1 else None
 
 
 def _text(reference: Any) -> str:

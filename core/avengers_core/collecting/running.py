@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from avengers_core.collecting.answers import Ask
-from avengers_core.collecting.graders import Grade, grade_with
+from avengers_core.collecting.graders import Grade, GraderError, grade_with
 from avengers_core.collecting.journal import Journal
 from avengers_core.collecting.strategies import Cell, Strategy, Table
 from avengers_core.common.progress import progress_bar
@@ -81,6 +81,8 @@ class Worker:
                 answer = entry.answer
             self.journal.graded(place, grade_with(self.grader, question.row, answer.text))
         except Exception as error:
+            if isinstance(error, GraderError):
+                self.journal.paid(place, error.cost)
             self._failed(cell, describe(error, secrets_of(self.askers[column], self.grader)))
         else:
             with self._lock:
@@ -158,7 +160,7 @@ class Budget:
             if self.journal.unpriced:
                 raise ValueError(
                     f"max_usd cannot be held: what calls of {sorted(self.journal.unpriced)} cost "
-                    f"is not known; pass prices="
+                    f"is not known; pass prices= (--prices), and of a judge judge(..., price=)"
                 )
             mean = self.journal.spent / answers if answers else 0.0
             room = self.max_usd - self.journal.spent - flying * mean
@@ -206,7 +208,8 @@ def run(worker: Worker, strategy: Strategy, budget: Budget, concurrency: int) ->
 
 
 def _money(budget: Budget) -> str:
-    spent = f"${budget.journal.spent:.4f} spent"
+    unknown = " and what is not known" if budget.journal.unpriced else ""
+    spent = f"${budget.journal.spent:.4f}{unknown} spent"
     if budget.max_usd is None:
         return spent
     return f"{spent}, ${max(0.0, budget.max_usd - budget.journal.spent):.4f} left"

@@ -56,8 +56,18 @@ def test_a_judge_grades(questions, tmp_path, server, monkeypatch):
     monkeypatch.setenv("AVENGERS_BASE_URL", server.url)
     server.replies["judge"] = lambda body: 'Fine.\n{"score": 0.5}'
     out = tmp_path / "records.jsonl"
-    run(questions, "--models", "m", "--grade", "judge:judge", "--rubric", "any", "-o", out)
+    arguments = (questions, "--models", "m", "--grade", "judge:judge", "--rubric", "any", "-o")
+    assert "the judge" in run(*arguments, out)
     assert {s for r in load_records(out) for s in r.scores.values()} == {0.5}
+    prices = tmp_path / "prices.json"
+    prices.write_text(json.dumps({"m": [1e-6, 1e-6], "judge": [1e-3, 1e-3]}))
+    priced = run(*arguments, tmp_path / "priced.jsonl", "--prices", prices, "--max-usd", 9)
+    assert "the judge" not in priced
+    of_models = sum(r.usages["m"].cost for r in load_records(tmp_path / "priced.jsonl"))
+    (spent,) = (float(word[1:]) for word in words(priced) if word.startswith("$"))
+    assert spent > 100 * of_models
+    dry = run(*arguments, out, "--prices", prices, "--dry-run")
+    assert "judge" in words(dry)
 
 
 def test_a_dry_run_asks_nobody(questions, server):

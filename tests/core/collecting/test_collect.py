@@ -14,7 +14,7 @@ from collections import Counter
 import pytest
 
 from avengers_core import RecordError, fit, load_records
-from avengers_core.collecting import Answer, collect
+from avengers_core.collecting import Answer, collect, judge
 
 QUESTIONS = [{"query": f"What is {i} + {i}?", "reference": str(2 * i)} for i in range(12)]
 
@@ -136,6 +136,31 @@ def test_it_says_that_choices_stand():
 def test_limit_of_money_needs_to_know_costs():
     with pytest.raises(ValueError, match="wrong"):
         collect(QUESTIONS, {"wrong": errs}, "exact", max_usd=1.0)
+
+
+def judged(reply: Answer, **arguments):
+    return collect(QUESTIONS, {"right": adds}, judge(lambda prompt: reply), **arguments)
+
+
+def test_what_a_judge_costs_is_spent(tmp_path):
+    for reply in (Answer('{"score": 1}', cost=0.5), Answer("I like it", cost=0.5)):
+        path = tmp_path / f"{len(reply.text)}.jsonl"
+        first = judged(reply, path=path, max_calls=3)
+        assert first.spent == pytest.approx(3 * 0.51)
+        assert first.unpriced == ()
+    again = judged(Answer('{"score": 1}', cost=0.0), path=path, max_calls=3)
+    assert again.spent == pytest.approx(3 * 0.51), "also for no grade, and after a restart"
+    assert len(again) == 3
+
+
+def test_that_the_cost_of_a_judge_is_unknown_is_said_and_no_limit_can_be_held(tmp_path, caplog):
+    unknown = Answer('{"score": 1}')
+    records = judged(unknown, path=tmp_path / "r.jsonl")
+    assert records.unpriced == ("the judge",)
+    assert "the judge" in caplog.text
+    assert judged(unknown, path=tmp_path / "r.jsonl").unpriced == ("the judge",)
+    with pytest.raises(ValueError, match="the judge"):
+        judged(unknown, max_usd=1.0)
 
 
 def test_costs_by_price():
@@ -270,7 +295,7 @@ def test_nobody_is_asked_what_cannot_be_graded(grade, column):
 KILLED = """
 import sys, time
 from pathlib import Path
-from avengers_core.collecting import Answer, collect
+from avengers_core.collecting import Answer, collect, judge
 
 asked = open(sys.argv[2], "a", buffering=1)
 

@@ -222,8 +222,9 @@ def test_judge(reply, expected):
 
 @pytest.mark.parametrize("reply", ["I like it", '{"score": 7}', '{"score": "good"}', ""])
 def test_a_judge_that_gives_no_score(reply):
-    with pytest.raises(GraderError):
-        grade_with(judge(lambda prompt: Answer(reply)), {"query": "q"}, "a")
+    with pytest.raises(GraderError) as caught:
+        grade_with(judge(lambda prompt: Answer(reply, cost=0.25)), {"query": "q"}, "a")
+    assert caught.value.cost == 0.25
 
 
 @pytest.mark.parametrize(
@@ -239,7 +240,15 @@ def test_a_judge_that_gives_no_score(reply):
     ],
 )
 def test_any_model_that_can_be_asked_can_judge(model):
-    assert grade_with(judge(model), {"query": "q"}, "a") == Graded(0.75)
+    assert grade_with(judge(model), {"query": "q"}, "a") == Graded(0.75, None)
+
+
+def test_a_judge_that_says_no_cost_has_a_price():
+    counted = Answer('{"score": 1}', prompt_tokens=10, completion_tokens=5)
+    grader = judge(lambda prompt: counted, price=(1e-6, 4e-6))
+    assert grade_with(grader, {"query": "q"}, "a").cost == pytest.approx(30e-6)
+    with pytest.raises(ValueError, match="judge"):
+        judge(lambda prompt: counted, price=1e-6)
 
 
 def test_what_is_no_model_cannot_judge():

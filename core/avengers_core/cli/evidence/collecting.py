@@ -11,7 +11,7 @@ import click
 
 from avengers_core.cli.options import SEED, NewFile, names
 from avengers_core.cli.pricing import file_of, prices_option
-from avengers_core.cli.shared import refuse, show_problems
+from avengers_core.cli.shared import given, refuse, show_problems
 from avengers_core.outputs import check_outputs
 from avengers_core.records.questions import Question
 from avengers_core.records.record import RecordProblem
@@ -19,6 +19,7 @@ from avengers_core.records.record import RecordProblem
 _JUDGE = "judge:"
 _SCHEMA = "json:"
 _ANSWER_TOKENS = 400
+_RUBRIC_TOKENS, _VERDICT_TOKENS = 130, 60  # of a judge, for each answer
 _STOPPED = {
     "complete": "every model was asked every question",
     "decided": "stopped early, as choices stand; --strategy full asks the rest",
@@ -96,11 +97,14 @@ def collect_command(
         schema = grade.removeprefix(_SCHEMA) if grade.startswith(_SCHEMA) else None
         check_outputs([output, journal_of(output)], [questions, schema, file_of(prices)])
     rows = read_questions(questions)
-    priced = _prices(prices, models)
+    judge_model = grade.removeprefix(_JUDGE) if grade.startswith(_JUDGE) else None
+    priced = _prices(prices, [*models, *([judge_model] if judge_model else [])])
     if dry_run:
         asked = as_questions(rows)
         check_gradable(asked, grade)
-        click.echo(_estimate(asked, models, priced, max_tokens, strategy, max_calls, max_usd))
+        click.echo(
+            _estimate(asked, models, priced, max_tokens, strategy, max_calls, max_usd, judge_model)
+        )
         return
     if output is None:
         raise click.UsageError("give --output, the file of records to write")
@@ -114,9 +118,9 @@ def collect_command(
         return endpoint_asker(endpoint, name, arguments)
 
     grader: Any = grade
-    if grade.startswith(_JUDGE):
-        judging = reach(grade.removeprefix(_JUDGE))
-        grader = judge(judging, **({} if rubric is None else {"rubric": rubric}))
+    if judge_model is not None:
+        price = (priced or {}).get(judge_model)
+        grader = judge(reach(judge_model), **given(rubric=rubric, price=price))
     else:
         sys.path.append("")  # MODULE:FUNCTION may be of a file in this folder
     records = collect(
@@ -133,7 +137,8 @@ def collect_command(
     )
     answered = {m: sum(m in record.scores for record in records) for m in models}
     each = ", ".join(f"{model} {n:,}" for model, n in answered.items())
-    click.echo(f"{output}: {len(records):,} records, ${records.spent:.4f} spent ({each})")
+    unknown = f", and what {', '.join(records.unpriced)} cost" if records.unpriced else ""
+    click.echo(f"{output}: {len(records):,} records, ${records.spent:.4f}{unknown} spent ({each})")
     click.echo(_STOPPED[records.stopped])
     for model in records.given_up:
         click.echo(f"{model} was not asked on: too many of its calls failed in a row")
@@ -182,6 +187,7 @@ def _estimate(
     strategy: str,
     max_calls: int | None,
     max_usd: float | None,
+    judge_model: str | None,
 ) -> str:
     """How many calls a full table is, about what it costs, and how far the budget reaches."""
     from avengers_core.embedders.tokens import estimate_tokens
@@ -196,15 +202,26 @@ def _estimate(
         cost = "price unknown" if price is None else f"${price.cost(prompt, answers):.4f}"
         lines.append(f"  {model}: {cost}")
     priced = [known[model].cost(prompt, answers) for model in models if model in known]
+    grading = 0.0
+    if judge_model is not None:
+        # Of each answer: the question, the answer and the rubric read, a sentence and a score said.
+        read, said = prompt + answers + _RUBRIC_TOKENS * len(questions), _VERDICT_TOKENS
+        price = known.get(judge_model)
+        if price is not None:
+            grading = len(models) * price.cost(read, said * len(questions))
+        cost = "price unknown" if price is None else f"${grading:.4f}"
+        lines.append(f"  {judge_model} as a judge: {cost}")
     per = answers // len(questions)
-    total = sum(priced)
+    total = sum(priced) + grading
+    asked = [*models, *([] if judge_model is None else [judge_model])]
+    unknown = sum(model not in known for model in asked)
     if priced:
-        without = f", without {m - len(priced)} of unknown price" if len(priced) < m else ""
+        without = f", without {unknown} of unknown price" if unknown else ""
         lines.append(f"about ${total:.4f} in all{without}, at {per} tokens an answer")
     else:
         lines.append("what it costs is not known: give --prices, or install the extra `prices`")
     reach = [n * m] if max_calls is None else [n * m, max_calls]
-    if max_usd is not None and len(priced) == m and total > 0:
+    if max_usd is not None and not unknown and total > 0:
         reach.append(int(n * m * max_usd / total))
     if min(reach) < n * m:
         lines.append(f"the budget reaches for about {min(reach):,} calls of these")
