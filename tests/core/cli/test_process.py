@@ -80,13 +80,6 @@ def test_a_folder_that_may_not_be_written_to(saved_artifact, tmp_path):
     assert "Traceback" not in done.stderr
 
 
-def test_help_is_quick_to_load():
-    heavy = ["sklearn", "matplotlib", "openai", "ray", "langchain_core", "llama_index"]
-    code = f"import sys, avengers_core.cli;print([name for name in {heavy} if name in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
-
-
 def test_the_installed_command_is_the_module():
     script = Path(sys.executable).with_name("avengers")
     if not script.exists():

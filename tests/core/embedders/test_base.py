@@ -1,8 +1,5 @@
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 
@@ -54,14 +51,3 @@ def test_as_unit_rows_says_what_is_wrong(values: object, message: str) -> None:
     with pytest.raises(EmbedderError, match=message) as caught:
         as_unit_rows(values, 2, 3, "my embedder")
     assert "my embedder" in str(caught.value)
-
-
-def test_importing_the_package_loads_no_heavy_library() -> None:
-    code = (
-        "import sys, avengers_core.embedders\n"
-        "heavy = ['openai', 'httpx', 'sklearn', 'scipy', 'tokenizers', 'safetensors', 'tqdm',"
-        " 'wordllama', 'langchain_core', 'llama_index']\n"
-        "print([name for name in heavy if name in sys.modules])"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"

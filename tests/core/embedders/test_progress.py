@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import io
-import subprocess
 import sys
 
 import pytest
@@ -56,10 +55,11 @@ def test_is_silent_elsewhere(stream: object, monkeypatch: pytest.MonkeyPatch) ->
         assert stream.getvalue() == ""  # type: ignore[attr-defined]
 
 
-def test_does_not_load_tqdm_without_a_terminal() -> None:
-    code = (
-        "import sys\nfrom avengers_core.common.progress import progress\n"
-        "print(list(progress([1])), 'tqdm' in sys.modules)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert (done.stdout.strip(), done.stderr) == ("[1] False", "")
+def test_does_not_load_tqdm_without_a_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in [name for name in sys.modules if name.partition(".")[0] == "tqdm"] or ["tqdm"]:
+        monkeypatch.setitem(sys.modules, name, None)
+    monkeypatch.setattr(module, "_DELAY_SECONDS", 0)
+    assert list(progress([1])) == [1]
+    assert capsys.readouterr() == ("", "")
