@@ -34,6 +34,7 @@ from avengers_core.records.names import fault_of_name, shown
 from avengers_core.records.prices import Prices, find_prices
 
 if TYPE_CHECKING:
+    from avengers_core.artifact.estimation.asked import Asked
     from avengers_core.artifact.refinement import Refinement
     from avengers_core.embedders import EmbedderSpec
     from avengers_core.records.loading import Source
@@ -172,16 +173,37 @@ class RouterArtifact:
     @cached_property
     def beliefs(self) -> Beliefs:
         """What the calibrated scorer believes of the models in each of its clusters."""
-        r = self.refinement and self.refinement.effective()
+        if self.refinement is None:
+            of = self.statistics.effective(), self.centroids
+            return self.beliefs_of(*of, known=self.inference)
+        r = self.refinement.effective()
+        return self.beliefs_of(r.statistics, r.centroids, r.asked, self.inference)
+
+    def beliefs_of(
+        self,
+        statistics: Statistics,
+        centroids: npt.NDArray[np.floating],
+        asked: Asked | None = None,
+        known: Inference | None = None,
+    ) -> Beliefs:
+        """What is believed of the models in other clusters, in the way of this artifact.
+
+        Args:
+            statistics: sums of K clusters, of as many records as their weights are worth.
+            centroids: (K, d) of the clusters.
+            asked: what each model was asked there, where it is known.
+            known: what was found in these very sums before.
+        """
+        info = self.info
         with one_thread():  # many small products: threads would wait for each other
             return beliefs(
-                r.statistics if r else self.statistics.effective(),
-                r.centroids if r else self.centroids,
-                r.asked if r else None,
-                by_topic=self.info.cells == "topics",
-                trust=self.info.trust,
-                error=self.info.error,
-                known=self.inference,
+                statistics,
+                centroids,
+                asked,
+                by_topic=info.cells == "topics",
+                trust=info.trust,
+                error=info.error,
+                known=known,
             )
 
     @cached_property

@@ -25,7 +25,6 @@ from avengers_core.evaluation.tallying.choosing import (
     choose,
     features_of,
     guesses_of,
-    rank_all,
     tally_of,
 )
 from avengers_core.evaluation.tallying.grid import GRID_ALPHAS, grid_curve
@@ -221,7 +220,7 @@ def _report(
 ) -> Report:
     engine, features = router.engine, features_of(router, queries, call)
     choices = choose(engine, features, call, alphas)
-    ranking = rank_all(engine, features, call)
+    ranking = engine.expect(features, call)
     tally = tally_of(engine, features, call, outcomes, choices, ranking=ranking)
     if tally.complete:
         path = find_path(engine, features, call)

@@ -178,7 +178,7 @@ def expected_curve(
         NoEligibleModelError: the limits leave nobody for a query.
     """
     path = find_path(engine, features, call)
-    ranking = engine.rank(features, call.policy.own_alpha, call.relaxed)
+    ranking = engine.expect(features, call)
     there = ~engine.eligibility(1.0, call).ruled_out
     score, cost = (np.where(there, a, np.nan) for a in (ranking.score, ranking.cost))
     return curve(path, engine.artifact.models, score, cost, weight=weight)

@@ -114,6 +114,10 @@ class Engine:
         """
         return self._rank(features, alpha, call, self.eligibility(alpha, call))
 
+    def expect(self, features: Floats, call: RoutingCall) -> Ranking:
+        """:meth:`rank`, for what is expected of every model, whatever the limits leave."""
+        return self.rank(features, call.policy.own_alpha, call.relaxed)
+
     def _rank(
         self, features: Floats, alpha: float, call: RoutingCall, eligibility: Eligibility
     ) -> Ranking:

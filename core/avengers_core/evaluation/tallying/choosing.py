@@ -76,7 +76,7 @@ def tally_of(
         call: as for :func:`choose`; above ``n`` = 1, there is a team for each alpha.
         outcomes: the records, with the engine's models as columns.
         choices: what :func:`choose` returns.
-        ranking: what :func:`rank_all` returns.
+        ranking: what :meth:`avengers_core.routing.engine.Engine.expect` returns.
     """
     teams = {
         alpha: _best_few(engine, features, choice, alpha, call)
@@ -91,11 +91,6 @@ def tally_of(
         relaxed=int(ranking.relaxed.sum()),
         guesses=guesses_of(ranking),
     )
-
-
-def rank_all(engine: Engine, features: Floats, call: RoutingCall) -> Ranking:
-    """What the router expects of every model, and for whom no model meets the limits."""
-    return engine.rank(features, call.policy.own_alpha, call.relaxed)
 
 
 def guesses_of(ranking: Ranking) -> Guesses:
@@ -144,5 +139,5 @@ class TallyJob:
         outcomes = outcomes.priced(router.artifact.info.prices)
         features = features_of(router, queries, call)
         choices = choose(engine, features, call, self.alphas)
-        ranking = rank_all(engine, features, call)
+        ranking = engine.expect(features, call)
         return tally_of(engine, features, call, outcomes, choices, ranking=ranking)

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from avengers_core.artifact.artifact import RouterArtifact
 from avengers_core.artifact.clusters import nearest_cosine, unit
-from avengers_core.artifact.estimation.cells import Beliefs, beliefs
+from avengers_core.artifact.estimation.cells import Beliefs
 from avengers_core.artifact.statistics import Statistics
 from avengers_core.common.lazy import cached_property
 from avengers_core.common.parallel import one_thread
@@ -146,15 +146,7 @@ class ClusterScorer:
 
     @cached_property
     def _beliefs(self) -> Beliefs:
-        info = self._artifact.info
-        with one_thread():
-            return beliefs(
-                self.statistics,
-                self._centroids,
-                by_topic=info.cells == "topics",
-                trust=info.trust,
-                error=info.error,
-            )
+        return self._artifact.beliefs_of(self.statistics, self._centroids)
 
     @cached_property
     def plausible_scores(self) -> Floats:
