@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 
 from avengers_core.serving.history import Target, carried_over
+from avengers_langchain.history.marks import with_fewer_marks
 from avengers_langchain.history.reading import turn_of
 from avengers_langchain.history.writers import is_own, writer_of
 from avengers_langchain.history.writing import message_of
@@ -46,7 +47,10 @@ def portable(
         return list(messages)
     turns = [turn_of(m, dialect, is_its) for m, is_its in zip(messages, own, strict=True)]
     carried = carried_over(turns, dialect, tell_calls=target.tells_all_calls)
-    return [message_of(turn, target) for turn in carried]
+    sent = [message_of(turn, target) for turn in carried]
+    if dialect.cache_marks is None:
+        return sent
+    return with_fewer_marks(sent, max(dialect.cache_marks - target.marks, 0))
 
 
 _PLAIN: list[list[type]] = [[HumanMessage], [SystemMessage, HumanMessage]]

@@ -21,6 +21,7 @@ from avengers_core.serving.history import (
     anthropic_dialect,
     compatible_dialect,
 )
+from avengers_langchain.history.marks import marks_in
 
 _COMPATIBLE = {
     "ChatDeepSeek",
@@ -59,7 +60,8 @@ def target_of(
         dialect = replace(dialect, system_in_middle="before answers")
     reads = bool(_classes(backend) & _READ_REASONING)
     tools = bool((arguments or {}).get("tools"))
-    return Target(model, dialect, name or None, reads_reasoning=reads, tools=tools)
+    marks = 0 if dialect.cache_marks is None else marks_in(arguments or {})
+    return Target(model, dialect, name or None, reads_reasoning=reads, tools=tools, marks=marks)
 
 
 def _remote_name(backend: BaseChatModel) -> str:

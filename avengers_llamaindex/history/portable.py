@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from llama_index.core.base.llms.types import ChatMessage, MessageRole, TextBlock
 
 from avengers_core.serving.history import Target, carried_over
+from avengers_llamaindex.history.marks import with_fewer_marks
 from avengers_llamaindex.history.reading import calls_of, reasoning_of, turn_of
 from avengers_llamaindex.history.writers import ANSWERS, writer_of
 from avengers_llamaindex.history.writing import message_of
@@ -40,7 +41,10 @@ def portable(
         return list(messages)
     turns = [turn_of(m, dialect, is_its) for m, is_its in zip(messages, own, strict=True)]
     carried = carried_over(turns, dialect, tell_calls=target.tells_all_calls)
-    return [message_of(turn, target) for turn in carried]
+    sent = [message_of(turn, target) for turn in carried]
+    if dialect.cache_marks is None:
+        return sent
+    return with_fewer_marks(sent, max(dialect.cache_marks - target.marks, 0))
 
 
 def _is_own(answer: ChatMessage, writer: str | None, target: Target) -> bool:

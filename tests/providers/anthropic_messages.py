@@ -43,6 +43,9 @@ _IN_RESULTS = {"text", "image", "document", "search_result"}
 def check(body: Json, model: str) -> None:
     """Refuse what the real server refuses."""
     check_anthropic(body, model)
+    # https://docs.anthropic.com/en/docs/build-with-claude/prompt-caching
+    marks = json.dumps(body).count('"cache_control": {')
+    require(marks <= 4, f"A maximum of 4 blocks with cache_control may be provided. Found {marks}.")
     messages = [{**m, "content": _blocks(m["content"])} for m in body["messages"]]
     require(messages, "messages: at least one message is required")
     _check_system(body.get("system"))

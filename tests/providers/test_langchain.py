@@ -410,6 +410,29 @@ def test_what_is_said_of_an_answer_reaches_each_kind_in_its_own_words(strict: St
     assert claude["stop_sequences"] == ["end"]
 
 
+def test_a_claude_gets_no_more_cache_marks_than_it_takes(strict: StrictServer) -> None:
+    mark = {"cache_control": {"type": "ephemeral"}}
+
+    def marked(text: str) -> HumanMessage:
+        return HumanMessage([{"type": "text", "text": text, **mark}])
+
+    messages: list[BaseMessage] = [SystemMessage([{"type": "text", "text": "Be brief.", **mark}])]
+    llm = router_over(strict.url, "v0")
+    for n in range(6):
+        messages.append(marked(f"Question {n}"))
+        before = [message.model_copy(deep=True) for message in messages]
+        messages.append(llm.invoke(messages, model="claude"))
+        assert messages[:-1] == before
+    body = strict.requests[-1][1]
+    sent = [block for m in body["messages"] for block in m["content"] if isinstance(block, dict)]
+    assert [b["text"] for b in sent if "cache_control" in b] == [
+        f"Question {n}" for n in range(2, 6)
+    ]
+    tools = [{"name": "a", "input_schema": {"type": "object"}, **mark}]
+    llm.invoke([*messages, marked("And now?")], model="claude", tools=tools)
+    assert strict.refused == []
+
+
 WITHOUT_STOP = {
     "responses": _openai("gpt-4o", use_responses_api=True),
     "one that reasons": _openai("gpt-5"),

@@ -341,6 +341,22 @@ def test_what_is_said_of_an_answer_reaches_each_kind_in_its_own_words(
     assert strict.refused == []
 
 
+def test_a_claude_gets_no_more_cache_marks_than_it_takes(strict: StrictServer) -> None:
+    llm = router_over("claude", strict.url)
+    messages: list[ChatMessage] = []
+    for n in range(6):
+        blocks = [TextBlock(text=f"Question {n}"), CachePoint(cache_control={"type": "ephemeral"})]
+        messages.append(ChatMessage(blocks=blocks))
+        before = [message.model_copy(deep=True) for message in messages]
+        messages.append(llm.chat(messages).message)
+        assert messages[:-1] == before
+    sent = [block for m in strict.requests[-1][1]["messages"] for block in m["content"]]
+    assert [b["text"] for b in sent if "cache_control" in b] == [
+        f"Question {n}" for n in range(2, 6)
+    ]
+    assert strict.refused == []
+
+
 WITHOUT_STOP: dict[str, Make] = {
     "responses": KINDS["responses"],
     "one that reasons": _like("gpt-5"),

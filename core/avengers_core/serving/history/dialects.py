@@ -50,6 +50,7 @@ class Dialect:
         user_after_tool: the user may speak directly after the result of a tool.
         ends_with_assistant: the last message may be the assistant's.
         calls_need_tools: it takes calls only together with definitions of tools.
+        cache_marks: how many marks of where to cache it takes; None: any number, or none at all.
         foreign_calls: whether tool calls that others made stay calls (``"kept"``); where each
             must carry reasoning that only the target could have written, they are told in words:
             in the loop that is under way, or all of them.
@@ -76,6 +77,7 @@ class Dialect:
     user_after_tool: bool = True
     ends_with_assistant: bool = True
     calls_need_tools: bool = False
+    cache_marks: int | None = None
     foreign_calls: ForeignCalls = "kept"
 
     @property
@@ -139,6 +141,7 @@ class Target:
         remote_name: what its provider calls the model, for answers that it gave elsewhere.
         copies: its client writes into the messages that it is given.
         tools: whether the call defines tools.
+        marks: how many marks of where to cache the call has beside its history.
         reads_reasoning: its client keeps the reasoning of an answer, so that a call without any had
             none.
     """
@@ -149,6 +152,7 @@ class Target:
     copies: bool = False
     reads_reasoning: bool = False
     tools: bool = True
+    marks: int = 0
 
     @property
     def tells_all_calls(self) -> bool:
@@ -242,6 +246,7 @@ ANTHROPIC = Dialect(
     empty_messages=False,
     begins_with_user=True,
     ends_with_assistant=False,
+    cache_marks=4,
 )
 ANTHROPIC_THINKING = replace(
     ANTHROPIC, name="anthropic, thinking", foreign_calls="told in the loop"
