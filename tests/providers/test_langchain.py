@@ -433,6 +433,26 @@ def test_a_claude_gets_no_more_cache_marks_than_it_takes(strict: StrictServer) -
     assert strict.refused == []
 
 
+@pytest.mark.parametrize("version", ["v0", "v1"])
+def test_a_loop_goes_on_behind_an_answer_without_a_new_question(
+    strict: StrictServer, version: str
+) -> None:
+    call = {"name": "search", "args": {"query": "a"}, "id": "call_1"}
+    messages = [
+        HumanMessage("Look."),
+        AIMessage("", tool_calls=[call]),
+        ToolMessage("", tool_call_id="call_1"),
+        AIMessage("Found it."),
+        AIMessage("", tool_calls=[call]),
+        ToolMessage("more", tool_call_id="call_1"),
+    ]
+    llm = router_over(strict.url, version).bind_tools([search])
+    for kind in KINDS:
+        for said in (messages[:4], messages, [*messages, HumanMessage("And?")]):
+            assert llm.invoke(said, model=kind).text.startswith("I am ")
+    assert strict.refused == []
+
+
 WITHOUT_STOP = {
     "responses": _openai("gpt-4o", use_responses_api=True),
     "one that reasons": _openai("gpt-5"),

@@ -357,6 +357,23 @@ def test_a_claude_gets_no_more_cache_marks_than_it_takes(strict: StrictServer) -
     assert strict.refused == []
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_loop_goes_on_behind_an_answer_without_a_new_question(
+    strict: StrictServer, kind: str
+) -> None:
+    call = ToolCallBlock(tool_call_id="call_1", tool_name="search", tool_kwargs={"query": "a"})
+    calling = ChatMessage(role="assistant", blocks=[call])
+    beside = {"tool_call_id": "call_1", "name": "search"}
+    result = ChatMessage("", role="tool", additional_kwargs=beside)
+    answer = ChatMessage("Found it.", role="assistant")
+    messages = [ChatMessage("Look."), calling, result, answer, calling, result]
+    llm = router_over(kind, strict.url)
+    for said in (messages[:4], messages, [*messages, ChatMessage("And?")]):
+        said_back = llm.chat_with_tools([SEARCH], chat_history=said).message.content
+        assert said_back.startswith("I am ")
+    assert strict.refused == []
+
+
 WITHOUT_STOP: dict[str, Make] = {
     "responses": KINDS["responses"],
     "one that reasons": _like("gpt-5"),

@@ -134,10 +134,12 @@ def _told(turns: Sequence[Turn], dialect: Dialect) -> list[Turn]:
 
 
 def _loop_start(turns: Sequence[Turn]) -> int:
-    """Where the loop of tool calls begins that is under way: behind the last answer."""
+    """Where the loop of tool calls begins that is under way: behind the last answer, or, where it
+    goes on behind one, behind the user's last word."""
     said = [i for i, turn in enumerate(turns) if turn.own or not turn.is_empty]
     answers = [i for i in said if turns[i].role == "assistant" and not turns[i].calls]
-    return answers[-1] + 1 if answers else 0
+    asked = [i for i in said if turns[i].role == "user"]
+    return min(max(answers, default=-1), max(asked, default=-1)) + 1
 
 
 def _story(call: Call, result: Turn) -> tuple[Part, ...]:
