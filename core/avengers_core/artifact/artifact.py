@@ -110,7 +110,7 @@ class RouterArtifact:
 
     @property
     def n_records(self) -> int:
-        """How many records the statistics sum up: queries that a model has a result on."""
+        """How many records the statistics sum up; what no model has a result on is none."""
         return int(self.statistics.size.sum() - self.info.unanswered)
 
     @property
@@ -175,36 +175,9 @@ class RouterArtifact:
         """What the calibrated scorer believes of the models in each of its clusters."""
         if self.refinement is None:
             of = self.statistics.effective(), self.centroids
-            return self.beliefs_of(*of, known=self.inference)
+            return beliefs_of(self.info, *of, known=self.inference)
         r = self.refinement.effective()
-        return self.beliefs_of(r.statistics, r.centroids, r.asked, self.inference)
-
-    def beliefs_of(
-        self,
-        statistics: Statistics,
-        centroids: npt.NDArray[np.floating],
-        asked: Asked | None = None,
-        known: Inference | None = None,
-    ) -> Beliefs:
-        """What is believed of the models in other clusters, in the way of this artifact.
-
-        Args:
-            statistics: sums of K clusters, of as many records as their weights are worth.
-            centroids: (K, d) of the clusters.
-            asked: what each model was asked there, where it is known.
-            known: what was found in these very sums before.
-        """
-        info = self.info
-        with one_thread():  # many small products: threads would wait for each other
-            return beliefs(
-                statistics,
-                centroids,
-                asked,
-                by_topic=info.cells == "topics",
-                trust=info.trust,
-                error=info.error,
-                known=known,
-            )
+        return beliefs_of(self.info, r.statistics, r.centroids, r.asked, self.inference)
 
     @cached_property
     def checksum(self) -> str:
@@ -445,3 +418,31 @@ class RouterArtifact:
 
 def _repeated(names: Sequence[str]) -> list[str]:
     return [name for name, count in Counter(names).items() if count > 1]
+
+
+def beliefs_of(
+    info: ArtifactInfo,
+    statistics: Statistics,
+    centroids: npt.NDArray[np.floating],
+    asked: Asked | None = None,
+    known: Inference | None = None,
+) -> Beliefs:
+    """What is believed of the models in some clusters, in the way of an artifact.
+
+    Args:
+        info: of the artifact.
+        statistics: sums of K clusters, of as many records as their weights are worth.
+        centroids: (K, d) of the clusters.
+        asked: what each model was asked there, where it is known.
+        known: what was found in these very sums before.
+    """
+    with one_thread():  # many small products: threads would wait for each other
+        return beliefs(
+            statistics,
+            centroids,
+            asked,
+            by_topic=info.cells == "topics",
+            trust=info.trust,
+            error=info.error,
+            known=known,
+        )

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from avengers_core.artifact.artifact import RouterArtifact
+from avengers_core.artifact.artifact import RouterArtifact, beliefs_of
 from avengers_core.artifact.clusters import nearest_cosine, unit
 from avengers_core.artifact.estimation.cells import Beliefs
 from avengers_core.artifact.statistics import Statistics
@@ -146,7 +146,7 @@ class ClusterScorer:
 
     @cached_property
     def _beliefs(self) -> Beliefs:
-        return self._artifact.beliefs_of(self.statistics, self._centroids)
+        return beliefs_of(self._artifact.info, self.statistics, self._centroids)
 
     @cached_property
     def plausible_scores(self) -> Floats:
