@@ -111,12 +111,12 @@ class RouterArtifact:
     @property
     def n_records(self) -> int:
         """How many records the statistics sum up; what no model has a result on is none."""
-        return int(self.statistics.size.sum() - self.info.unanswered)
+        return round(float(self.statistics.size.sum()) - self.info.unanswered)
 
     @property
     def n_unanswered(self) -> int:
         """How many queries no model has a result on; like records, they make up the clusters."""
-        return int(self.info.unanswered)
+        return round(self.info.unanswered)
 
     @property
     def nbytes(self) -> int:

@@ -11,7 +11,7 @@ from avengers_core.evaluation.html_page import html_page
 from avengers_core.evaluation.plots import plots
 from avengers_core.evaluation.plots.labels import plain
 from avengers_core.evaluation.plots.saving import to_svg
-from avengers_core.learning.rendering import PROMISES, notes, promise_rows, summary
+from avengers_core.learning.rendering import columns, notes, promise_rows, summary
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -37,7 +37,7 @@ def to_html(watch: Watch) -> str:
         [(title, to_svg(figure)) for title, figure in pictures],
         [
             ("What to know", "", ("meaning",), [(note,) for note in notes(watch)]),
-            ("Promised against realised", "", PROMISES, promise_rows(watch)),
+            ("Promised against realised", "", columns(watch), promise_rows(watch)),
         ],
     )
 
@@ -64,12 +64,13 @@ def calibration(watch: Watch) -> Figure:
     models = [p for p in watch.promises[1:] if p.graded]
     x, y = (np.array([getattr(p, n) for p in models]) for n in ("promised_score", "score"))
     error = np.nan_to_num(np.array([p.error for p in models], dtype=np.float64))
-    ax.errorbar(x, y, yerr=error, fmt="s", color=plots.INK, capsize=3)
+    low, high = np.minimum(error, y), np.minimum(error, 1 - y)  # no score lies beyond
+    ax.errorbar(x, y, yerr=[low, high], fmt="s", color=plots.INK, capsize=3)
     for p in models:
         at = (p.promised_score, p.score)
         ax.annotate(plain(p.model), at, (6, 4), textcoords="offset points", fontsize=8)
     # Both axes alike, so that above the line is above the promise.
-    seen = np.array([*x, *(y - error), *(y + error)] if models else [0.0, 1.0])
+    seen = np.array([*x, *(y - low), *(y + high)] if models else [0.0, 1.0])
     span = seen.min() - _MARGIN, seen.max() + _MARGIN
     ax.set(xlabel="promised score", ylabel="realised score", xlim=span, ylim=span)
     return figure

@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from avengers_core.learning.learn import Lesson
     from avengers_core.learning.watch import Watch
 
-PROMISES = ("model", "calls", "graded", "promised", "realised", "± 95 %", "promised $", "cost")
+_PROMISES = ("model", "calls", "graded", "promised", "realised", "± 95 %", "promised $", "cost")
 _MOST_LINES = 8
 _LEAST_MOVE = 0.005
 
 
 def to_text(watch: Watch) -> str:
     """Promised against realised, what is unlike, what has changed, and what to do."""
-    lines = [summary(watch), "", text_table(PROMISES, promise_rows(watch)), ""]
+    lines = [summary(watch), "", text_table(columns(watch), promise_rows(watch)), ""]
     lines += [one_line(line) for line in notes(watch)]
     return "\n".join(lines)
 
@@ -62,8 +62,14 @@ def summary(watch: Watch) -> str:
     )
 
 
+def columns(watch: Watch) -> Sequence[str]:
+    """What :func:`promise_rows` tells; nothing of costs where none is known."""
+    return _PROMISES if _knows_costs(watch) else _PROMISES[:-2]
+
+
 def promise_rows(watch: Watch) -> list[Sequence[str]]:
-    """Rows of :data:`PROMISES`."""
+    """What was promised and what came, of all calls and by model."""
+    n = len(columns(watch))
     return [
         (
             p.model,
@@ -74,7 +80,7 @@ def promise_rows(watch: Watch) -> list[Sequence[str]]:
             _number(p.error),
             _money(p.promised_cost),
             _money(p.cost),
-        )
+        )[:n]
         for p in watch.promises
     ]
 
@@ -85,6 +91,11 @@ def notes(watch: Watch) -> list[str]:
     if watch.left_out:
         lines.append(
             f"left out: {watch.left_out:,} calls without texts, with vectors of another embedder"
+        )
+    if not _knows_costs(watch):
+        lines.append(
+            "costs are not known: the artifact has no prices (`avengers reprice`), or the backends "
+            "count no tokens"
         )
     if np.isfinite(watch.unlike):
         lines.append(
@@ -103,6 +114,10 @@ def notes(watch: Watch) -> list[str]:
     if not watch.fit_anew:
         lines.append("no need to fit anew")
     return lines
+
+
+def _knows_costs(watch: Watch) -> bool:
+    return any(np.isfinite(p.cost) for p in watch.promises)
 
 
 def alarm_text(alarm: Alarm) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,19 @@ def test_halves_add_up_to_the_whole(artifact: RouterArtifact) -> None:
     assert artifact.refinement is not None
     for name, array in artifact.refinement.arrays().items():
         np.testing.assert_allclose(whole.refinement.arrays()[name], array, atol=1e-6)
+
+
+def test_what_has_faded_a_little_is_as_many_records(
+    artifact: RouterArtifact, tmp_path: Path
+) -> None:
+    little = artifact.faded(1 - 1e-5)
+    assert little.n_records == artifact.n_records
+    little.save(tmp_path / "a")
+    # As versions wrote it that cut off the fraction.
+    manifest = tmp_path / "a" / "artifact.json"
+    said = json.loads(manifest.read_text())
+    manifest.write_text(json.dumps({**said, "n_records": said["n_records"] - 1}))
+    assert RouterArtifact.load(tmp_path / "a") == little
 
 
 def test_fading_twice_is_fading_by_both(artifact: RouterArtifact) -> None:

@@ -72,6 +72,20 @@ def test_the_page_is_self_contained(
     assert "algebra" in page
 
 
+def test_costs_that_nobody_knows_have_no_column(
+    artifact: RouterArtifact, topics: CallableEmbedder, month: Month
+) -> None:
+    calls = month(artifact, 0, range(10))
+    known, unknown = (
+        str(watch(log, Router(artifact, topics)))
+        for log in (calls, [c._replace(cost=None) for c in calls])
+    )
+    assert "$" in known
+    assert "$" not in unknown
+    assert "reprice" in unknown
+    assert "reprice" not in known
+
+
 def test_an_empty_log_says_nothing(artifact: RouterArtifact, topics: CallableEmbedder) -> None:
     with pytest.raises(RecordError):
         watch([], Router(artifact, topics))

@@ -137,8 +137,9 @@ def collect_command(
     )
     answered = {m: sum(m in record.scores for record in records) for m in models}
     each = ", ".join(f"{model} {n:,}" for model, n in answered.items())
-    unknown = f", and what {', '.join(records.unpriced)} cost" if records.unpriced else ""
-    click.echo(f"{output}: {len(records):,} records, ${records.spent:.4f}{unknown} spent ({each})")
+    click.echo(f"{output}: {len(records):,} records, ${records.spent:.4f} spent ({each})")
+    if records.unpriced:
+        click.echo(f"beside what calls of {', '.join(records.unpriced)} cost; --prices says it")
     click.echo(_STOPPED[records.stopped])
     for model in records.given_up:
         click.echo(f"{model} was not asked on: too many of its calls failed in a row")
