@@ -521,11 +521,11 @@ async def test_traces_name_who_answered(llm: AvengersChatModel) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"model": "gpt-5"}, "model= is for one call"),
+        ({"model": "gpt-5"}, "model="),
         ({"max_attempts": 0}, "max_attempts"),
-        ({"capabilities": {EASY: {"tools": "no"}}}, "tools must be True, False or None"),
-        ({"capabilities": {EASY: {"tool": True}}}, r"dict of \['tools', .*got \['tool'\]"),
-        ({"capabilities": ["x"]}, "capabilities= maps model ids"),
+        ({"capabilities": {EASY: {"tools": "no"}}}, "tools.*True.*False.*None.*'no'"),
+        ({"capabilities": {EASY: {"tool": True}}}, r"\['tools', .*\['tool'\]"),
+        ({"capabilities": ["x"]}, "capabilities="),
     ],
 )
 def test_errors_say_what_to_do(router: Router, arguments: dict[str, Any], message: str) -> None:
@@ -536,11 +536,11 @@ def test_errors_say_what_to_do(router: Router, arguments: dict[str, Any], messag
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"alpha": "high"}, "alpha must lie in .*'high'"),
-        ({"max_cost": "cheap"}, "max_cost must be .*'cheap'"),
+        ({"alpha": "high"}, "alpha.*'high'"),
+        ({"max_cost": "cheap"}, "max_cost.*'cheap'"),
         ({"min_score": "good"}, "min_score.*good"),
-        ({"votes": 2.5}, "votes must be a whole number"),
-        ({"model": [EASY]}, "model= names one model"),
+        ({"votes": 2.5}, r"votes.*\b2\.5\b"),
+        ({"model": [EASY]}, "model=.*'test/easy'"),
     ],
 )
 def test_errors_of_a_call_say_what_to_do(

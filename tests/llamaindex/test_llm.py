@@ -136,11 +136,11 @@ def test_settings_that_do_not_go_together(make_llm: Any) -> None:
         ({"exclude": "test/easy"}, "exclude"),
         ({"min_score": 2}, "min_score"),
         ({"max_attempts": 0}, "max_attempts"),
-        ({"models": {"nobody": MockLLM()}}, r"models= names \['nobody'\]"),
-        ({"models": {}}, "names no model"),
-        ({"capabilities": {"nobody": Capabilities()}}, r"capabilities= names \['nobody'\]"),
+        ({"models": {"nobody": MockLLM()}}, r"models=.*\['nobody'\]"),
+        ({"models": {}}, "models="),
+        ({"capabilities": {"nobody": Capabilities()}}, r"capabilities=.*\['nobody'\]"),
         ({"timeout": 5}, "timeout"),
-        ({"system_prompt": "Be kind."}, "system_prompt: for backends"),
+        ({"system_prompt": "Be kind."}, "system_prompt"),
         ({"alhpa": 0.4}, "alhpa"),
     ],
 )
@@ -363,7 +363,7 @@ def test_settings_that_can_not_be_are_refused_when_they_change(
         ({"model": EASY}, "model="),
         ({"timeout": 0, "models": None}, "timeout"),
         ({"max_retries": -1, "models": None}, "max_retries"),
-        ({"router": ""}, "router= is an empty path"),
+        ({"router": ""}, "router="),
     ],
 )
 def test_arguments_that_can_not_be(make_llm: Any, arguments: dict[str, Any], message: str) -> None:

@@ -132,18 +132,21 @@ def test_saving_again_replaces_and_cleans_up(artifact, folder):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"format_version": 99}, "format version 99; this package reads version 1"),
-        ({"format_version": None}, "format version None"),
+        ({"format_version": 99}, r"\b99\b.*\b1\b"),
+        ({"format_version": None}, r"version.*\bNone\b"),
         ({"surprise": 1}, "surprise"),
         ({"models": "good"}, "models"),
-        ({"models": ["good", "cheap"]}, r"statistics: \w+ has shape \(3, 3\), expected \(3, 2\)"),
+        ({"models": ["good", "cheap"]}, r"statistics.*\(3, 3\).*\(3, 2\)"),
         ({"models": ["good", "cheap", "cheap"]}, "artifact.json.*models"),
-        ({"datasets": ["greek"]}, "topics has shape"),
-        ({"n_records": 5}, "n_records is 60 by the arrays, 5 by artifact.json"),
-        ({"format_version": True}, "format version True"),
+        ({"datasets": ["greek"]}, r"topics.*\(.*\(.*\)"),
+        ({"n_records": 5}, r"n_records.*\b60\b.*\b5\b.*artifact\.json"),
+        ({"format_version": True}, r"version.*\bTrue\b"),
         ({"arrays": "../../etc/passwd"}, "arrays"),
-        ({"arrays": "arrays-0123456789abcdef.safetensors"}, "cannot be read"),
-        ({"sha256": "0" * 64}, "is damaged"),
+        (
+            {"arrays": "arrays-0123456789abcdef.safetensors"},
+            r"arrays-0123456789abcdef\.safetensors",
+        ),
+        ({"sha256": "0" * 64}, r"arrays-\w+\.safetensors"),
     ],
 )
 def test_a_wrong_manifest_is_one_clear_error(folder, changes, message):
@@ -195,7 +198,7 @@ def test_arrays_that_do_not_belong(artifact, tmp_path):
         folder = tmp_path / f"{i}"
         artifact.save(folder)
         forge(folder, lambda a, n=name: a.pop(n) if n in a else a.update({n: np.zeros(1)}))
-        with pytest.raises(ArtifactError, match=r"missing or unknown|unknown arrays"):
+        with pytest.raises(ArtifactError, match=name.rpartition(".")[2]):
             RouterArtifact.load(folder)
 
 
@@ -242,7 +245,7 @@ def test_arrays_of_another_tfidf_are_refused(make_records, tmp_path):
 @pytest.mark.parametrize("value", [np.nan, np.inf, -1.0])
 def test_values_that_can_not_be(artifact, value):
     artifact.statistics.n[0, 0] = value
-    with pytest.raises(ArtifactError, match=r"statistics: n holds (NaN|negative)"):
+    with pytest.raises(ArtifactError, match=r"statistics: n\b"):
         artifact.select_models(artifact.models)
 
 
@@ -263,7 +266,7 @@ def test_centroids_that_can_not_be(artifact):
 
 def test_a_foreign_embedder_is_refused(folder):
     foreign = CallableEmbedder(lambda t: np.ones((len(t), 8)), id="test/foreign", dim=8)
-    with pytest.raises(EmbedderMismatchError, match=r"'test/words', got 'test/foreign'"):
+    with pytest.raises(EmbedderMismatchError, match=r"'test/words'.*'test/foreign'"):
         Router.load(folder, embedder=foreign)
 
 

@@ -111,14 +111,14 @@ def test_a_cluster_for_each_of_many_vectors_takes_no_search():
 
 @pytest.mark.parametrize("value", [True, 1.0, "1", None, 0, 4])
 def test_what_is_no_whole_number_in_the_range(value):
-    with pytest.raises(ValueError, match="from 1 to 3"):
+    with pytest.raises(ValueError, match=r"\bn\b.*\b1\b.*\b3\b"):
         check_whole("n", value, 1, 3)
     check_whole("n", np.int64(3), 1, 3)
 
 
 @pytest.mark.parametrize("value", [True, "1", b"1", None, 1j, float("nan"), -1, 1.5, [1]])
 def test_what_is_no_number_in_the_range(value):
-    with pytest.raises(ValueError, match=r"x must lie in \[0, 1\], got"):
+    with pytest.raises(ValueError, match=r"\bx\b.*\[0, 1\]"):
         check_number("x", value, 0, 1)
     for good in (0, 1, 0.5, np.float32(1), np.int64(0)):
         check_number("x", good, 0, 1)
@@ -131,11 +131,11 @@ def test_ends_that_are_not_inside():
             if end in accepted:
                 check_number("x", end, 0, 1, inside=which)
             else:
-                with pytest.raises(ValueError, match="x must lie"):
+                with pytest.raises(ValueError, match=r"\bx\b.*[\[(]0, 1[\])]"):
                     check_number("x", end, 0, 1, inside=which)
-    with pytest.raises(ValueError, match="above 0"):
+    with pytest.raises(ValueError, match=r"\bx\b.*\b0\b.*\b0\b"):
         check_number("x", 0, inside="least")
-    with pytest.raises(ValueError, match="finite"):
+    with pytest.raises(ValueError, match=r"\bx\b.*\binf\b"):
         check_number("x", float("inf"))
 
 

@@ -36,15 +36,15 @@ def test_as_unit_rows_does_not_change_its_input() -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ([[1.0, 2.0]], r"shape \(2, 3\); got shape \(1, 2\)"),
-        ([1.0, 2.0], r"got shape \(2,\)"),
-        ([[1.0, 2.0], [3.0, 4.0]], "dimension 2, expected 3"),
+        ([[1.0, 2.0]], r"\(2, 3\).*\(1, 2\)"),
+        ([1.0, 2.0], r"\(2,\)"),
+        ([[1.0, 2.0], [3.0, 4.0]], r"\b2\b.*\b3\b"),
         ([[1.0, 2.0, 3.0], [1.0]], "no array of numbers"),
         ([["a", "b", "c"]] * 2, "no array of numbers"),
-        (None, r"got shape \(\)"),
-        ([[1.0, 2.0, 3.0], [1.0, float("nan"), 0.0]], "NaN or infinity in the vector of text 1"),
-        ([[1.0, 2.0, float("inf")]] * 2, "NaN or infinity in the vector of text 0"),
-        ([[], []], "dimension 0, expected 3"),
+        (None, r"\(\)"),
+        ([[1.0, 2.0, 3.0], [1.0, float("nan"), 0.0]], r"NaN.*\b1\b"),
+        ([[1.0, 2.0, float("inf")]] * 2, r"NaN.*\b0\b"),
+        ([[], []], r"\b0\b.*\b3\b"),
     ],
 )
 def test_as_unit_rows_says_what_is_wrong(values: object, message: str) -> None:

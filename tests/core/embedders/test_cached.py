@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import os
 import pickle
+import re
 import signal
 import sqlite3
 import subprocess
@@ -217,7 +218,7 @@ class TestDamage:
     def test_a_folder_or_a_place_that_can_not_be(self, tmp_path: Path, counting: Counting) -> None:
         (tmp_path / "file").touch()
         for place in (tmp_path, tmp_path / "file" / "cache.sqlite"):
-            with pytest.raises(EmbedderError, match="cache"):
+            with pytest.raises(EmbedderError, match=re.escape(str(place))):
                 CachedEmbedder(counting.embedder, place)
 
     def test_the_model_behind_a_name_has_changed(
@@ -225,7 +226,7 @@ class TestDamage:
     ) -> None:
         CachedEmbedder(counting.embedder, path).embed(["a"])
         shorter = Counting(lambda texts: vectors_of(texts, 16))
-        with pytest.raises(EmbedderError, match=r"different dimensions \[16, 32\]"):
+        with pytest.raises(EmbedderError, match=r"\[16, 32\]"):
             CachedEmbedder(shorter.embedder, path).embed(["a", "b"])
 
     @pytest.mark.parametrize("value", [[[float("nan")] * 2], [[1.0, 2.0]] * 2, [1.0]])

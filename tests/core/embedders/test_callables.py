@@ -114,8 +114,8 @@ async def test_plain_function_does_not_block_the_loop() -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ([[1, 2]], "dimension 2, expected 3"),
-        ([[1, 2, 3], [1, 2, 3]], r"shape \(1, 3\); got shape \(2, 3\)"),
+        ([[1, 2]], r"\b2\b.*\b3\b"),
+        ([[1, 2, 3], [1, 2, 3]], r"\(1, 3\).*\(2, 3\)"),
         ([[1, 2, float("nan")]], "NaN"),
         ("text", r"no array of numbers"),
     ],

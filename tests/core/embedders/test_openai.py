@@ -222,7 +222,7 @@ async def test_answers_without_index_keep_their_order(
 
 async def test_wrong_dimension_states_both(make: Any, embed: Any, endpoint: Any) -> None:
     endpoint.script = [endpoint.replies.vectors(lambda texts: [[1.0] * 768] * len(texts))]
-    with pytest.raises(EmbedderError, match="dimension 768, expected 1536"):
+    with pytest.raises(EmbedderError, match=r"\b768\b.*\b1536\b"):
         await embed(make("text-embedding-3-small"), ["a"])
 
 
@@ -230,7 +230,7 @@ async def test_dimension_may_not_change(make: Any, embed: Any, endpoint: Any) ->
     embedder = make()
     await embed(embedder, ["a"])
     endpoint.script = [endpoint.replies.vectors(lambda texts: [[1.0] * 5] * len(texts))]
-    with pytest.raises(EmbedderError, match="dimension 5, expected 32"):
+    with pytest.raises(EmbedderError, match=r"\b5\b.*\b32\b"):
         await embed(embedder, ["a"])
 
 
@@ -260,7 +260,7 @@ async def test_nonsense_is_one_clear_error(
     payload: Any, make: Any, embed: Any, endpoint: Any
 ) -> None:
     endpoint.script = [endpoint.replies.payload(payload)] * 9
-    with pytest.raises(EmbedderError, match="embedding endpoint"):
+    with pytest.raises(EmbedderError, match=re.escape(endpoint.url)):
         await embed(make(max_retries=0), ["a", "b"])
 
 

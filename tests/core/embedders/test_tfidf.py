@@ -127,7 +127,7 @@ def test_damaged_arrays_are_refused(embedder: TfidfEmbedder) -> None:
     nan = good["components"].copy()
     nan[3, 3] = np.nan
     bad = [
-        ({name: good[name] for name in ("idf", "vocabulary")}, "'components'.* is missing"),
+        ({name: good[name] for name in ("idf", "vocabulary")}, "'components'"),
         (good | {"idf": good["idf"][1:]}, "do not fit each other"),
         (good | {"components": good["components"].T}, "do not fit each other"),
         (good | {"components": nan}, "NaN"),

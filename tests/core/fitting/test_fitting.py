@@ -149,20 +149,20 @@ def test_an_empty_cluster_does_not_vote(make_records, embedder):
 @pytest.mark.parametrize(
     ("rows", "options", "expected"),
     [
-        ([], {}, (RecordError, "there are no records")),
-        ([{"query": "q"}], {}, (RecordError, "there are no records; 1 rows were rejected")),
-        ([{"query": "q", "records": {"a": None}}], {}, (RecordError, r"no record has a score of")),
+        ([], {}, (RecordError, "records")),
+        ([{"query": "q"}], {}, (RecordError, r"\b1 rows")),
+        ([{"query": "q", "records": {"a": None}}], {}, (RecordError, r"\['a'\]")),
         (
             None,
             {"n_clusters": 0},
-            (ValueError, "n_clusters must be a whole number"),
+            (ValueError, r"n_clusters.*\b0\b"),
         ),
         (None, {"n_init": 0}, (ValueError, r"n_init.*\b0\b")),
-        (None, {"models": ["nobody"]}, (RecordError, r"no record has a score of \['nobody'\]")),
-        (None, {"scorer": "best"}, (ValueError, "no scorer 'best'")),
-        (None, {"scorer_options": {"top_k": 3}}, (ValueError, r"has no option \['top_k'\]")),
+        (None, {"models": ["nobody"]}, (RecordError, r"\['nobody'\]")),
+        (None, {"scorer": "best"}, (ValueError, "'best'")),
+        (None, {"scorer_options": {"top_k": 3}}, (ValueError, r"\['top_k'\]")),
         (None, {"input_prices": {"good": -1.0}}, (ValueError, r"input_prices.*\b0\b.*-1\.0")),
-        (None, {"centroids": np.ones((2, 3))}, (ArtifactError, r"shape \(clusters, 8\), got")),
+        (None, {"centroids": np.ones((2, 3))}, (ArtifactError, r"\(clusters, 8\).*\(2, 3\)")),
     ],
 )
 def test_what_can_not_be_fitted(make_records, embedder, rows, options, expected):
@@ -276,7 +276,7 @@ def test_updates_keep_the_rule_for_missing_results(make_records, embedder):
 def test_vectors_of_another_length_are_refused(make_records, embedder):
     base = fit(make_records(), embedder, n_clusters=3)
     longer = CallableEmbedder(lambda t: np.ones((len(t), 9)), id="test/words")
-    message = "returned vectors of dimension 9, the artifact was fitted on 8"
+    message = r"\b9\b.*\b8\b"
     for attempt in (
         lambda: base.update(make_records(), longer),
         lambda: fit(make_records(), longer, centroids=base),

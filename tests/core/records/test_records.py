@@ -314,8 +314,8 @@ def test_excluded_models():
         ({"train_ratio": 1}, r"train_ratio.*\b1$"),
         ({"train_ratio": 0}, r"train_ratio.*\b0$"),
         ({"dataset_exclusion_mode": "medium"}, "soft"),
-        ({"excluded_models": ["zzz"]}, r"\['zzz'\]; there are \['a', 'b'\]"),
-        ({"excluded_datasets": ["zzz"]}, r"no record has the dataset \['zzz'\]"),
+        ({"excluded_models": ["zzz"]}, r"\['zzz'\].*\['a', 'b'\]"),
+        ({"excluded_datasets": ["zzz"]}, r"\['zzz'\]"),
     ],
 )
 def test_a_split_that_can_not_be(options, message):

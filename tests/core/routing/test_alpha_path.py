@@ -110,11 +110,11 @@ def test_targets_are_met_by_the_best_alpha_that_meets_them(router):
 @pytest.mark.parametrize(
     ("target", "error", "message"),
     [
-        ({}, ValueError, "exactly one of"),
-        ({"cost": 1, "score": 0.5}, ValueError, "exactly one of"),
-        ({"saving": 1.0}, ValueError, r"saving must lie in \[0, 1\)"),
-        ({"cost": 1e-9}, AvengersError, r"no alpha has a mean cost of \$1e-09 or less; the lowest"),
-        ({"score": 0.999}, AvengersError, "no alpha has a mean score of 0.999 or more"),
+        ({}, ValueError, "cost.*score.*saving"),
+        ({"cost": 1, "score": 0.5}, ValueError, "cost.*score.*saving"),
+        ({"saving": 1.0}, ValueError, r"saving.*\[0, 1\)"),
+        ({"cost": 1e-9}, AvengersError, r"\$1e-09\b.*\$0\.\d+"),
+        ({"score": 0.999}, AvengersError, r"\b0\.999\b.*\b0\.\d+"),
     ],
 )
 def test_targets_that_can_not_be_met(router, target, error, message):
@@ -184,7 +184,7 @@ def test_the_best_single_model_is_the_cheaper_of_equals_and_never_an_unknown():
 def test_a_saving_needs_a_cost_to_save_against():
     curve = random_curve(0)
     curve.single_cost[curve.single_score.argmax()] = np.nan
-    with pytest.raises(AvengersError, match="cost= or score="):
+    with pytest.raises(AvengersError, match=r"cost=.*score="):
         curve.target(saving=0.2)
 
 

@@ -165,29 +165,33 @@ def test_any_text_is_routed(each):
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
-        (lambda r: r.route("q", alpha=2), ValueError, r"alpha must lie in \[0, 1\], got 2"),
-        (lambda r: r.route("q", alpha=float("nan")), ValueError, "alpha must lie"),
-        (lambda r: r.route("q", n=0), ValueError, "n must be a whole number, at least 1"),
+        (lambda r: r.route("q", alpha=2), ValueError, r"alpha.*\[0, 1\].*\b2\b"),
+        (lambda r: r.route("q", alpha=float("nan")), ValueError, "alpha.*nan"),
+        (lambda r: r.route("q", n=0), ValueError, r"\bn\b.*\b1\b.*\b0\b"),
         (
             lambda r: r.route("q", max_cost=-1),
             ValueError,
-            "max_cost must be a finite",
+            "max_cost.*-1",
         ),
         (lambda r: r.route("q", min_score=2), ValueError, "min_score"),
         (lambda r: r.route("q", prompt_tokens=-1), ValueError, "prompt_tokens.*-1"),
         (lambda r: r.route("q", on_empty="shrug"), ValueError, "on_empty"),
-        (lambda r: r.route("q", models=["x"]), ValueError, r"has no model \['x'\]; it has"),
-        (lambda r: r.route("q", exclude="good"), ValueError, "exclude must be a list"),
+        (lambda r: r.route("q", models=["x"]), ValueError, r"\['x'\].*good"),
+        (lambda r: r.route("q", exclude="good"), ValueError, "exclude.*'good'"),
         (
             lambda r: r.route("q", alpha=0.1, performance_weight=1),
             ValueError,
             "alpha, performance_weight",
         ),
-        (lambda r: r.route("q", performance_weight=0, cost_sensitivity=0), ValueError, "both zero"),
-        (lambda r: r.route_batch("q"), TypeError, "expected a list of queries, got one text"),
+        (
+            lambda r: r.route("q", performance_weight=0, cost_sensitivity=0),
+            ValueError,
+            "performance_weight.*cost_sensitivity",
+        ),
+        (lambda r: r.route_batch("q"), TypeError, "list.*text"),
         (lambda r: r.route_vectors(np.zeros(8)), ValueError, "8"),
         (lambda r: r.route_vectors(np.zeros((2, 8)), n=2), ValueError, "n=2"),
-        (lambda r: r.route_vectors(np.zeros((2, 9))), ValueError, r"got \(2, 9\)"),
+        (lambda r: r.route_vectors(np.zeros((2, 9))), ValueError, r"\(2, 9\)"),
     ],
 )
 def test_wrong_arguments(small, call, error, message):

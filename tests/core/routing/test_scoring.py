@@ -182,21 +182,21 @@ def test_votes_sum_to_one_and_come_first(make_records, embedder):
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("guess", {}, r"no scorer 'guess'; there are \['calibrated', 'paper', 'reference'\]"),
-        ("reference", {"top_k": 0}, "top_k must be a whole number, at least 1, got 0"),
-        ("paper", {"top_k": 2.5}, "top_k must be a whole number, at least 1, got 2.5"),
-        ("reference", {"beta": -1}, "beta must be a finite number, at least 0, got -1"),
-        ("reference", {"beta": math.nan}, "beta must be a finite number"),
-        ("calibrated", {"beta": math.inf}, "beta must be a finite number"),
+        ("guess", {}, r"'guess'.*\['calibrated', 'paper', 'reference'\]"),
+        ("reference", {"top_k": 0}, r"top_k.*\b1\b.*\b0\b"),
+        ("paper", {"top_k": 2.5}, r"top_k.*\b1\b.*\b2\.5\b"),
+        ("reference", {"beta": -1}, r"beta.*\b0\b.*-1\b"),
+        ("reference", {"beta": math.nan}, "beta.*nan"),
+        ("calibrated", {"beta": math.inf}, "beta.*inf"),
         (
             "reference",
             {"temperature": 1},
-            r"has no option \['temperature'\]; it has \['top_k', 'beta'\]",
+            r"\['temperature'\].*\['top_k', 'beta'\]",
         ),
-        ("calibrated", {"mix": 2}, r"mix must lie in \[0, 1\]"),
-        ("calibrated", {"mix": math.nan}, r"mix must lie in \[0, 1\]"),
-        ("calibrated", {"m0": -1}, "m0 must be a finite number, at least 0"),
-        ("calibrated", {"m0": math.nan}, "m0 must be a finite number, at least 0"),
+        ("calibrated", {"mix": 2}, r"mix.*\[0, 1\].*\b2\b"),
+        ("calibrated", {"mix": math.nan}, r"mix.*\[0, 1\].*nan"),
+        ("calibrated", {"m0": -1}, r"m0.*\b0\b.*-1\b"),
+        ("calibrated", {"m0": math.nan}, r"m0.*\b0\b.*nan"),
     ],
 )
 def test_wrong_scorers_and_options(name, options, message):
