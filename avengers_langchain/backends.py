@@ -17,7 +17,8 @@ from avengers_core.errors import OptionalDependencyError
 from avengers_core.serving.backends.capabilities import Capabilities
 from avengers_core.serving.backends.endpoints import Endpoint
 from avengers_core.serving.backends.model_settings import refuse_unknown, split
-from avengers_core.serving.backends.pool import OF_ENDPOINT, Pool, PoolSettings
+from avengers_core.serving.backends.pool import OF_ENDPOINT, Pool
+from avengers_core.serving.backends.pool_settings import PoolSettings
 from avengers_core.serving.history import Dialect
 from avengers_langchain.arguments import kind_of
 from avengers_langchain.history import target_of

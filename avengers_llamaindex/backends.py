@@ -16,7 +16,8 @@ from avengers_core.errors import BackendConfigError, OptionalDependencyError
 from avengers_core.serving.backends.capabilities import Capabilities
 from avengers_core.serving.backends.endpoints import Endpoint
 from avengers_core.serving.backends.model_settings import refuse_unknown
-from avengers_core.serving.backends.pool import OF_ENDPOINT, Pool, PoolSettings
+from avengers_core.serving.backends.pool import OF_ENDPOINT, Pool
+from avengers_core.serving.backends.pool_settings import PoolSettings
 from avengers_core.serving.backends.wording import OF_ANSWERS
 from avengers_core.serving.settings import given
 from avengers_llamaindex.arguments import OF_ALL, bound, with_settings

@@ -109,12 +109,14 @@ def is_heard(source: Dispatcher) -> bool:
 
 def hears(level: Dispatcher) -> bool:
     """Whether a handler of somebody's is attached to a dispatcher itself."""
-    nobody = NullEventHandler | NullSpanHandler | Overhearing
-    return any(
-        not isinstance(handler, nobody)
-        for handlers in (level.event_handlers, level.span_handlers)
-        for handler in handlers
-    )
+    for handlers in (level.event_handlers, level.span_handlers):
+        for handler in handlers:
+            if type(handler) not in _NOBODY and not isinstance(handler, Overhearing):
+                return True
+    return False
+
+
+_NOBODY = (NullEventHandler, NullSpanHandler)
 
 
 def span_if_heard(spanned: Callable[..., Any]) -> Callable[..., Any]:

@@ -95,7 +95,9 @@ class LLMAnswering(Answering):
         # Some LLMs extend the lists and dicts they are given: the next attempt needs them as they
         # were.
         asked = self._asked
-        kwargs = {key: _copied(value) for key, value in asked.kwargs.items()}
+        kwargs = dict(asked.kwargs)
+        for key, value in kwargs.items():
+            kwargs[key] = _copied(value)
         args = tuple(map(_copied, asked.args))
         backend = asked.backends.get(attempt.model)
         mask_errors_of(backend, asked.backends)

@@ -24,6 +24,7 @@ from llama_index.core.instrumentation.events.llm import (
 
 from avengers_core.serving.watching.outcome import Tokens
 from avengers_llamaindex.calling.usage import tokens_of
+from avengers_llamaindex.events import Overhearing
 
 _STARTS = (LLMChatStartEvent, LLMCompletionStartEvent)
 _ENDS = (LLMChatEndEvent, LLMCompletionEndEvent)
@@ -129,7 +130,7 @@ class Count:
                 await chunks.aclose()
 
 
-class _Handler(NullEventHandler):
+class _Handler(Overhearing, NullEventHandler):
     """Tells the count that is open here; nobody who listens, as far as others go."""
 
     @classmethod

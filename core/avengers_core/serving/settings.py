@@ -31,7 +31,8 @@ from avengers_core.routing.resolve import resolve_router
 from avengers_core.routing.router import Router
 from avengers_core.serving.backends.capabilities import plain_capabilities
 from avengers_core.serving.backends.model_settings import ModelSettings
-from avengers_core.serving.backends.pool import Pool, PoolSettings
+from avengers_core.serving.backends.pool import Pool
+from avengers_core.serving.backends.pool_settings import PoolSettings
 from avengers_core.serving.plan import Plan
 from avengers_core.serving.planning import plan_call
 from avengers_core.serving.question import Request

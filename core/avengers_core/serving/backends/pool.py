@@ -6,10 +6,7 @@ import math
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Hashable, Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
-
-from pydantic import SecretStr
 
 from avengers_core.common.lazy import cached_property
 from avengers_core.errors import BackendConfigError
@@ -24,7 +21,7 @@ from avengers_core.routing.resolve import resolve_router
 from avengers_core.routing.router import Router
 from avengers_core.serving.backends.capabilities import Capabilities, Needs, unmet
 from avengers_core.serving.backends.endpoints import Endpoint, find_endpoint
-from avengers_core.serving.backends.model_settings import ModelSettings
+from avengers_core.serving.backends.pool_settings import PoolSettings, is_same
 from avengers_core.serving.resilience.health import BackendHealth
 from avengers_core.serving.watching.exploring import draws
 
@@ -40,49 +37,6 @@ wait for an answer, and no retries, for another model answers sooner."""
 
 _OF_MADE = ("timeout", "max_retries")
 _OF_ENDPOINT = ("base_url", "api_key")
-
-
-@dataclass(frozen=True)
-class PoolSettings:
-    """What a pool is made from.
-
-    Attributes:
-        router: a router, an artifact or its path, or None for the default artifact.
-        models: model id -> backend, or text that names one; or ids only, or None for all known
-            models, to be reached through an endpoint.
-        capabilities: model id -> what it can do, where its backend does not say so itself.
-        base_url: the endpoint in place of the environment's.
-        api_key: for that endpoint.
-        model_settings: further settings of the backends that are made here.
-        options: arguments of the backends that are made here.
-        health: arguments of :class:`avengers_core.serving.resilience.health.BackendHealth`.
-        explore_seed: of the draws of models that are asked in place of the best.
-    """
-
-    router: Any = None
-    models: Any = None
-    capabilities: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    base_url: str | None = None
-    api_key: SecretStr | None = None
-    model_settings: ModelSettings = field(default_factory=lambda: ModelSettings({}))
-    options: Mapping[str, Any] = field(default_factory=dict)
-    health: Mapping[str, Any] = field(default_factory=dict)
-    explore_seed: int | None = None
-
-    def same(self, other: PoolSettings) -> bool:
-        """Whether a pool made from the other can be used; backends are told by identity."""
-        return (
-            _same(self.router, other.router)
-            and _same(self.models, other.models)
-            and self.capabilities == other.capabilities
-            and self.base_url == other.base_url
-            and self.api_key == other.api_key
-            and self.model_settings == other.model_settings
-            and self.health == other.health
-            and self.explore_seed == other.explore_seed
-            and self.options.keys() == other.options.keys()
-            and all(_same(v, other.options[k]) for k, v in self.options.items())
-        )
 
 
 class Pool(ABC, Generic[B]):
@@ -138,7 +92,7 @@ class Pool(ABC, Generic[B]):
             return existing
         pool = cls(settings)
         before = existing.settings
-        if _same(before.models, settings.models) and before.health == settings.health:
+        if is_same(before.models, settings.models) and before.health == settings.health:
             pool.health = existing.health  # what failed there fails here
         return pool
 
@@ -399,11 +353,3 @@ def _checked(models: Any) -> Any:
     # Of anything else only the class is named: it may be a backend that shows its key.
     got = f"a text: write models=[{models!r}]" if isinstance(models, str) else type(models).__name__
     raise TypeError(f"models= must map model ids to backends, or be a list of model ids, got {got}")
-
-
-def _same(one: Any, other: Any) -> bool:
-    """Whether two settings are the same; what may hold connections is told by identity."""
-    if one is other:
-        return True
-    plain = (str, int, float, bool, list, tuple, set, frozenset)
-    return isinstance(one, plain) and type(one) is type(other) and bool(one == other)

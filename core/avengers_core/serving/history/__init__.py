@@ -2,12 +2,17 @@
 history that another one wrote is carried over to it. The plugins read and write the messages."""
 
 from avengers_core.serving.history.dialects import (
+    NO_SIGNATURE,
+    Dialect,
+    Target,
+    is_gemini_3_or_later,
+)
+from avengers_core.serving.history.kinds import (
     ANTHROPIC,
     ANTHROPIC_THINKING,
     BEDROCK,
     GEMINI,
     MISTRAL,
-    NO_SIGNATURE,
     OPENAI,
     OPENAI_COMPATIBLE,
     OPENAI_COMPATIBLE_REASONING,
@@ -15,11 +20,8 @@ from avengers_core.serving.history.dialects import (
     OPENAI_RESPONSES,
     OTHER,
     TEXT_ONLY,
-    Dialect,
-    Target,
     anthropic_dialect,
     compatible_dialect,
-    is_gemini_3_or_later,
 )
 from avengers_core.serving.history.leavings import readable, sources, without_thoughts
 from avengers_core.serving.history.rules import carried_over

@@ -1,0 +1,169 @@
+"""What each kind of backend accepts in a history that others wrote.
+
+Every rule is one that the provider's documentation gives or that users met as a refused request;
+``tests/providers/strict_server.py`` holds the same rules as a server, each with its source.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from avengers_core.serving.history.dialects import Dialect, is_gemini_3_or_later
+
+_PICTURES = frozenset({"image/png", "image/jpeg", "image/jpg", "image/gif", "image/webp"})
+_GEMINI_PICTURES = frozenset(
+    {"image/png", "image/jpeg", "image/jpg", "image/webp", "image/heic", "image/heif"}
+)
+_PDF = frozenset({"application/pdf"})
+_SOUNDS = frozenset({"audio/wav", "audio/x-wav", "audio/wave", "audio/mp3", "audio/mpeg"})
+
+OPENAI = Dialect(
+    "openai",
+    frozenset({"openai", "azure", "azure_openai"}),
+    call_id=r"[^\s]{1,40}",
+    images=_PICTURES,
+    files=_PDF,
+    audio=_SOUNDS,
+    video=frozenset(),
+    upload=r"file-",
+)
+OPENAI_RESPONSES = replace(
+    OPENAI,
+    name="openai responses",
+    call_id=r"[^\s]{1,64}",
+    files=None,
+    audio=frozenset(),
+    by_url=frozenset({"image", "file"}),
+    in_results=frozenset({"image", "file"}),
+)
+OPENAI_COMPATIBLE = Dialect(
+    # What most servers behind OpenAI's protocol take: chat templates want one system message, at
+    # the beginning, and their parsers know less than OpenAI's.
+    "openai compatible",
+    call_id=r"[a-zA-Z0-9_-]{1,40}",
+    images=_PICTURES,
+    files=_PDF,
+    audio=_SOUNDS,
+    video=frozenset(),
+    text_lists=False,
+    system_in_middle="never",
+    one_system=True,
+    empty_messages=False,
+    begins_with_user=True,
+)
+OPENAI_COMPATIBLE_REASONING = replace(
+    OPENAI_COMPATIBLE, name="openai compatible, reasoning_content", foreign_calls="told"
+)
+OPENAI_COMPATIBLE_SIGNED = replace(
+    OPENAI_COMPATIBLE, name="openai compatible, signed calls", foreign_calls="told in the loop"
+)
+MISTRAL = replace(
+    OPENAI_COMPATIBLE,
+    name="mistral",
+    providers=frozenset({"mistral", "mistralai"}),
+    call_id=r"[a-zA-Z0-9]{9}",
+    speakers=False,
+    alternates=True,
+    user_after_tool=False,
+    ends_with_assistant=False,
+)
+ANTHROPIC = Dialect(
+    "anthropic",
+    frozenset({"anthropic", "anthropic_vertex", "google_anthropic_vertex"}),
+    call_id=r"[a-zA-Z0-9_-]{1,128}",
+    images=_PICTURES,
+    files=_PDF,
+    audio=frozenset(),
+    video=frozenset(),
+    by_url=frozenset({"image", "file"}),
+    upload=r"file_",
+    in_results=frozenset({"image", "file"}),
+    system_in_middle="never",
+    empty_messages=False,
+    begins_with_user=True,
+    ends_with_assistant=False,
+    cache_marks=4,
+)
+ANTHROPIC_THINKING = replace(
+    ANTHROPIC, name="anthropic, thinking", foreign_calls="told in the loop"
+)
+BEDROCK = replace(
+    ANTHROPIC,
+    name="bedrock",
+    providers=frozenset({"bedrock", "bedrock_converse", "amazon_bedrock"}),
+    call_id=r"[a-zA-Z0-9_-]{1,64}",
+    by_url=frozenset(),
+    upload=None,
+    alternates=True,
+    calls_need_tools=True,
+)
+GEMINI = Dialect(
+    "gemini",
+    frozenset({"google_genai", "google_vertexai", "google-genai"}),
+    tool_name=r"[a-zA-Z_][a-zA-Z0-9_-]{0,63}",
+    images=_GEMINI_PICTURES,
+    by_url=frozenset({"image", "file", "audio", "video"}),
+    upload=r"gs://|https://generativelanguage\.googleapis\.com/|files/",
+    in_results=frozenset({"image", "file", "audio", "video"}),
+    system_in_middle="never",
+    one_system=True,
+    empty_messages=False,
+    begins_with_user=True,
+    alternates=True,
+    ends_with_assistant=False,
+)
+OTHER = Dialect(
+    # Nothing is known of it: what others wrote becomes plain, all else goes as it is.
+    "other",
+    by_url=frozenset({"image", "file", "audio", "video"}),
+    upload=r"",
+    in_results=frozenset({"image", "file", "audio", "video"}),
+)
+TEXT_ONLY = replace(
+    OTHER,
+    name="text only",
+    images=frozenset(),
+    files=frozenset(),
+    audio=frozenset(),
+    video=frozenset(),
+    upload=None,
+    in_results=frozenset(),
+)
+
+_PREFILLED = re.compile(r"claude-(?:[123]|(?:opus|sonnet|haiku)-4(?:-[015])?(?:-\d{8})?$)")
+_REASONS = re.compile(
+    r"deepseek-(?:reasoner|v3\.2|v[4-9])|kimi-k2(?:\.\d+)?-thinking|kimi-k(?:2\.[5-9]|[3-9])"
+    r"|mimo-v|glm-(?:4\.[6-9]|[5-9])-thinking",
+    re.IGNORECASE,
+)
+_IN_TURN = re.compile(r"gemma|llama-?2", re.IGNORECASE)  # by their chat templates
+_MISTRAL = re.compile(r"mistral|mixtral|codestral|devstral|magistral|pixtral", re.IGNORECASE)
+
+
+def anthropic_dialect(model: str, thinking: bool) -> Dialect:
+    """What a Claude accepts.
+
+    Args:
+        model: Anthropic's name of it. Up to Claude 4.5 they go on with an answer that the caller
+            began; later ones, and those that think first, refuse it.
+        thinking: whether it is told to think first with a budget of its own (``"enabled"``), and
+            then a loop of tool calls has to begin with its own thinking. ``"adaptive"`` asks for
+            no such thing.
+    """
+    if thinking:
+        return ANTHROPIC_THINKING
+    prefilled = _PREFILLED.search(model.lower()) is not None
+    return replace(ANTHROPIC, ends_with_assistant=True) if prefilled else ANTHROPIC
+
+
+def compatible_dialect(model: str) -> Dialect:
+    """What a model behind an OpenAI-compatible endpoint accepts, by its name."""
+    if _REASONS.search(model):
+        return OPENAI_COMPATIBLE_REASONING
+    if is_gemini_3_or_later(model):
+        return OPENAI_COMPATIBLE_SIGNED
+    if _MISTRAL.search(model):
+        return MISTRAL
+    strict = _IN_TURN.search(model) is not None
+    return replace(OPENAI_COMPATIBLE, alternates=True) if strict else OPENAI_COMPATIBLE
