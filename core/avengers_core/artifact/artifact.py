@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from avengers_core.artifact import storage
 from avengers_core.artifact.clusters import assign
-from avengers_core.artifact.estimation.cells import Beliefs, beliefs
+from avengers_core.artifact.estimation.cells import Beliefs, beliefs_of
 from avengers_core.artifact.estimation.familiarity import Familiarity
 from avengers_core.artifact.estimation.inference import Inference
 from avengers_core.artifact.estimation.pricing import (
@@ -27,14 +27,12 @@ from avengers_core.artifact.merging import together
 from avengers_core.artifact.published_export import load_published_export
 from avengers_core.artifact.statistics import Statistics, out_of_range
 from avengers_core.common.lazy import cached_property
-from avengers_core.common.parallel import one_thread
 from avengers_core.common.ranges import check_number
 from avengers_core.errors import ArtifactError, EmbedderMismatchError
 from avengers_core.records.names import fault_of_name, shown
 from avengers_core.records.prices import Prices, find_prices
 
 if TYPE_CHECKING:
-    from avengers_core.artifact.estimation.asked import Asked
     from avengers_core.artifact.refinement import Refinement
     from avengers_core.embedders import EmbedderSpec
     from avengers_core.records.loading import Source
@@ -418,31 +416,3 @@ class RouterArtifact:
 
 def _repeated(names: Sequence[str]) -> list[str]:
     return [name for name, count in Counter(names).items() if count > 1]
-
-
-def beliefs_of(
-    info: ArtifactInfo,
-    statistics: Statistics,
-    centroids: npt.NDArray[np.floating],
-    asked: Asked | None = None,
-    known: Inference | None = None,
-) -> Beliefs:
-    """What is believed of the models in some clusters, in the way of an artifact.
-
-    Args:
-        info: of the artifact.
-        statistics: sums of K clusters, of as many records as their weights are worth.
-        centroids: (K, d) of the clusters.
-        asked: what each model was asked there, where it is known.
-        known: what was found in these very sums before.
-    """
-    with one_thread():  # many small products: threads would wait for each other
-        return beliefs(
-            statistics,
-            centroids,
-            asked,
-            by_topic=info.cells == "topics",
-            trust=info.trust,
-            error=info.error,
-            known=known,
-        )

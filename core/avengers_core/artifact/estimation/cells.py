@@ -20,7 +20,9 @@ from avengers_core.artifact.clusters import ratio
 from avengers_core.artifact.estimation.asked import Asked
 from avengers_core.artifact.estimation.inference import Inference, fingerprint, sigmoid
 from avengers_core.artifact.estimation.process import places
+from avengers_core.artifact.info import ArtifactInfo
 from avengers_core.artifact.statistics import Statistics
+from avengers_core.common.parallel import one_thread
 
 Floats = npt.NDArray[np.floating]
 
@@ -134,6 +136,26 @@ def beliefs(
     lack = lacking(groups.n, s.size @ groups.shares)
     scores = doubted(sigmoid(known.logits), lack, trust)
     return Beliefs(groups.shares @ scores, groups, known, lack, error)
+
+
+def beliefs_of(
+    info: ArtifactInfo,
+    statistics: Statistics,
+    centroids: Floats,
+    asked: Asked | None = None,
+    known: Inference | None = None,
+) -> Beliefs:
+    """:func:`beliefs` as an artifact has them, whose ``info`` says how; the rest is as there."""
+    with one_thread():  # many small products: threads would wait for each other
+        return beliefs(
+            statistics,
+            centroids,
+            asked,
+            by_topic=info.cells == "topics",
+            trust=info.trust,
+            error=info.error,
+            known=known,
+        )
 
 
 def _groups(s: Statistics, centroids: Floats, asked: Asked | None, by_topic: bool) -> Groups:

@@ -7,9 +7,9 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from avengers_core.artifact.artifact import RouterArtifact, beliefs_of
+from avengers_core.artifact.artifact import RouterArtifact
 from avengers_core.artifact.clusters import nearest_cosine, unit
-from avengers_core.artifact.estimation.cells import Beliefs
+from avengers_core.artifact.estimation.cells import Beliefs, beliefs_of
 from avengers_core.artifact.statistics import Statistics
 from avengers_core.common.lazy import cached_property
 from avengers_core.common.parallel import one_thread
