@@ -5,6 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import openai
+
+from avengers_core.common.connections import httpx
+
+# A stream that ends in the middle: openai wraps what its HTTP client raises since version 3.
+BROKEN = (openai.APIConnectionError, httpx.TransportError)
+
 
 async def facts_of(llm: Any, messages: Sequence[Any], how: str, **arguments: Any) -> dict[str, Any]:
     """What an answer says of its decision.
