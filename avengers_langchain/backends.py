@@ -49,6 +49,9 @@ class Backend(NamedTuple):
     model: BaseChatModel
     arguments: Mapping[str, Any]
 
+    def __repr__(self) -> str:
+        return f"Backend({type(self.model).__name__})"  # whose own may show headers
+
 
 class Backends(Pool[Backend]):
     """LangChain's chat models, also with arguments bound to them, as backends."""

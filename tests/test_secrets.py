@@ -466,3 +466,26 @@ def test_nor_in_an_error_of_a_function_that_holds_it(secret: str) -> None:
     for function in (client.embed, lambda texts: client.embed([*texts])):
         text = failed(lambda function=function: resolve_embedder(function).embed(["a"]))
         absent(secret, text)
+
+
+@pytest.mark.parametrize("kind", [AvengersChatModel, AvengersLLM])
+def test_nor_in_what_the_plugins_are_made_of(kind: Any) -> None:
+    # Tools that report errors show the variables of each frame.
+    secret, url = "the-marker-key-1234", "http://user:the-marker-key-1234@localhost:9/v1"
+    settings = {
+        "default_headers": {"x-any": secret},
+        MODELS[0]: {"extra_body": {"token": secret}},
+    }
+    plain = "http://localhost:9/v1"
+    made = kind(router=keyword_router(), base_url=plain, api_key="k", model_settings=settings)
+    headers = {"x-any": secret}
+    backend: Any = ChatOpenAI(model="m", base_url=url, api_key="k", default_headers=headers)
+    if kind is AvengersLLM:
+        backend = OpenAILike(model="m", api_base=url, api_key="k", default_headers=headers)
+    given_ = kind(router=keyword_router(), models={MODELS[0]: backend})
+    shown = [
+        repr(llm.pool.settings) + repr(llm.pool.settings.model_settings) for llm in (made, given_)
+    ]
+    if kind is AvengersChatModel:
+        shown.append(repr(given_.pool.get(MODELS[0])))
+    absent(secret, *shown)

@@ -42,10 +42,10 @@ class Target:
     that there is one run and one count of tokens: the router's own.
     """
 
-    backend: BaseChatModel
+    backend: BaseChatModel = field(repr=False)  # its own may show headers
     messages: list[BaseMessage]
     stop: list[str] | None
-    arguments: dict[str, Any]
+    arguments: dict[str, Any] = field(repr=False)
     cut: Sequence[str] = ()  # stop sequences that it does not know
 
     @property

@@ -76,6 +76,9 @@ class ModelSettings(dict[str, Any]):
         """What holds of a model."""
         return {**self.of_all, **self.of_one.get(model, {})}
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.shown()!r})"
+
     def shown(self) -> dict[str, Any]:
         """These as they may be shown and written: without what may hold keys."""
         hidden = _without_sent_along(self.of_all)

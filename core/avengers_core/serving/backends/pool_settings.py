@@ -29,9 +29,9 @@ class PoolSettings:
     """
 
     router: Any = None
-    models: Any = None
+    models: Any = field(default=None, repr=False)  # whose own reprs may show headers
     capabilities: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    base_url: str | None = None
+    base_url: str | None = field(default=None, repr=False)
     api_key: SecretStr | None = None
     model_settings: ModelSettings = field(default_factory=lambda: ModelSettings({}))
     options: Mapping[str, Any] = field(default_factory=dict)
