@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import wraps
@@ -101,19 +101,21 @@ def is_heard(source: Dispatcher) -> bool:
     """Whether a handler of events or spans is attached where those of a dispatcher arrive."""
     level: Dispatcher | None = source
     while level is not None:
-        if hears(level):
+        if who_hear((level,)):
             return True
         level = level.parent if level.propagate else None
     return False
 
 
-def hears(level: Dispatcher) -> bool:
-    """Whether a handler of somebody's is attached to a dispatcher itself."""
-    for handlers in (level.event_handlers, level.span_handlers):
-        for handler in handlers:
+def who_hear(levels: Iterable[Dispatcher]) -> list[Dispatcher]:
+    """The dispatchers to which a handler of somebody's is attached."""
+    found = []
+    for level in levels:
+        for handler in (*level.event_handlers, *level.span_handlers):
             if type(handler) not in _NOBODY and not isinstance(handler, Overhearing):
-                return True
-    return False
+                found.append(level)
+                break
+    return found
 
 
 _NOBODY = (NullEventHandler, NullSpanHandler)

@@ -24,7 +24,7 @@ from llama_index.core.instrumentation.span_handlers import BaseSpanHandler
 
 from avengers_core.redaction import NO_SECRETS, Secrets, mask, redacted
 from avengers_core.serving.backends.pool import Pool
-from avengers_llamaindex.events import Overhearing, hears
+from avengers_llamaindex.events import Overhearing, who_hear
 
 _pools: WeakSet[Pool[Any]] = WeakSet()
 
@@ -123,10 +123,9 @@ def mask_errors_of(backend: BaseLLM, pool: Pool[Any]) -> None:
     if not isinstance(manager, CallbackManager):  # a copy without one gets one when it is called
         backend.callback_manager = manager = CallbackManager()
     _put_first(_masking, manager.handlers)
-    for level in _levels(type(backend)):
-        if hears(level):
-            _put_first(_events, level.event_handlers)
-            _put_first(_spans, level.span_handlers)
+    for level in who_hear(_levels(type(backend))):
+        _put_first(_events, level.event_handlers)
+        _put_first(_spans, level.span_handlers)
 
 
 def _put_first(handler: Any, handlers: list[Any]) -> None:
