@@ -114,6 +114,9 @@ def test_the_nearest_first():
     relaxed = limits(max_cost=0.01, min_score=0.8)
     dear, poor, both = (9, 0.8, 0.03, 1.0), (5, 0.4, 0.01, 1.0), (7, 0.4, 0.02, 1.0)
     assert order(relaxed, dear, poor, both) == [1, 2, 0]
+    # Half of what is asked for lacks more than three tenths of what may be paid are over.
+    half, over = (1, 0.1, 0.01, 1.0), (1, 0.2, 0.013, 1.0)
+    assert order(limits(max_cost=0.01, min_score=0.2), half, over, both) == [1, 0, 2]
     guess, unknown = (9, 0.8, 0.01, 0.4), (9, 0.8, NAN, 1.0)
     assert order(relaxed, guess, dear, unknown)[0] == 1
     assert order(limits(), (1, 0.5, 0.1, 0.4), (2, 0.5, 0.1, 0.3), (3, 0.5, 0.1, 0.2)) == [0, 1, 2]

@@ -159,6 +159,18 @@ def test_threads_share_it(clock: Clock) -> None:
     assert not health.available("m")
 
 
+def test_who_leaves_without_an_answer_makes_room_for_one(
+    health: BackendHealth, clock: Clock
+) -> None:
+    fail(health, 3)
+    clock.now = 10
+    assert health.admit("m")
+    health.record_success("m")
+    assert [health.admit("m") for _ in range(3)] == [True, True, False]
+    health.release("m")
+    assert [health.admit("m") for _ in range(2)] == [True, False]
+
+
 def test_only_one_of_many_threads_is_admitted(health: BackendHealth, clock: Clock) -> None:
     fail(health, 3)
     clock.now = 10
