@@ -401,6 +401,7 @@ class RouterArtifact:
         """
         merged = self
         for other in others:
+            check_artifact(other)
             merged = together(merged, other, self.info.missing)
         return merged
 
@@ -412,6 +413,15 @@ class RouterArtifact:
                 f"no such model: {shown(unknown)}; there are {shown(self.models, most=100)}"
             )
         return [place[name] for name in models]
+
+
+def check_artifact(value: object) -> None:
+    """Raise TypeError for what is no artifact, such as the path of one."""
+    if not isinstance(value, RouterArtifact):
+        raise TypeError(
+            f"expected a RouterArtifact, got {type(value).__name__}; RouterArtifact.load(path) "
+            f"reads one"
+        )
 
 
 def _repeated(names: Sequence[str]) -> list[str]:

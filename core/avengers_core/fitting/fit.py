@@ -20,6 +20,7 @@ from avengers_core.errors import RecordError
 from avengers_core.fitting.plan import N_CLUSTERS, N_INIT, SEED, Plan
 from avengers_core.fitting.questions import with_questions
 from avengers_core.records.loading import Source
+from avengers_core.records.names import check_list
 from avengers_core.records.outcomes import to_outcomes
 from avengers_core.records.prices import Prices
 from avengers_core.records.record import Missing, Record, Records
@@ -264,7 +265,10 @@ def _models(
     known = found.kept.models if missing == "zero" else found.kept.scored
     if models is None and isinstance(centroids, RouterArtifact):
         return tuple(m for m in found.models if m in known) or centroids.models
+    check_list("models", models)
     names = found.models if models is None else tuple(models)
+    if models is not None and not names:
+        raise ValueError("models= names none; leave it out, or name those to fit on")
     if unseen := [m for m in names if m not in known]:
         raise RecordError(
             f"no record has a score of {unseen}; leave them out, or pass models= with those "

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from avengers_core.artifact.artifact import RouterArtifact
+from avengers_core.artifact.artifact import RouterArtifact, check_artifact
 from avengers_core.artifact.embedder import embedder_of
 from avengers_core.artifact.estimation.process import kernel_of
 from avengers_core.common.ranges import check_whole
@@ -32,6 +32,7 @@ def probe(
     embedder: EmbedderSpec | None = None,
 ) -> Records:
     """See :meth:`RouterArtifact.probe`."""
+    check_artifact(artifact)
     loaded = as_records(records)
     if not loaded:
         why = loaded.problems[0].reason if loaded.problems else "none is given"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from avengers_core.artifact.artifact import RouterArtifact
+from avengers_core.artifact.artifact import RouterArtifact, check_artifact
 from avengers_core.artifact.embedder import embedder_of
 from avengers_core.artifact.estimation.pricing import notice_prices, notice_unpriced
 from avengers_core.artifact.merging import together
@@ -30,6 +30,7 @@ def update(
     **options: Any,
 ) -> RouterArtifact:
     """See :meth:`RouterArtifact.update`."""
+    check_artifact(artifact)
     return artifact.merge(collect(artifact, records, embedder, **options).artifact)
 
 

@@ -40,3 +40,9 @@ def shown(values: Iterable[object], most: int = 10) -> str:
     cut = [t if len(t) <= _SHOWN else t[: _SHOWN - 1] + "…" for t in texts[:most]]
     more = f" and {len(texts) - most:,} more" if len(texts) > most else ""
     return ", ".join(cut) + more
+
+
+def check_list(name: str, value: object) -> None:
+    """Raise ValueError for a text in place of a list of models' names: its letters would be."""
+    if isinstance(value, str | bytes):
+        raise ValueError(f"{name} must be a list of model ids, got the text {value!r}")

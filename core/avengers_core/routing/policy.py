@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypedDict
 import numpy as np
 
 from avengers_core.common.ranges import check_number, check_whole, is_number
+from avengers_core.records.names import check_list
 
 if TYPE_CHECKING:
     from avengers_core.routing.router import Router
@@ -173,8 +174,7 @@ class Policy(NamedTuple):
             raise ValueError(f'on_empty must be "raise" or "relax", got {self.on_empty!r}')
         if self.models is not None or self.exclude or self.fallback is not None:
             for name, value in (("models", self.models), ("exclude", self.exclude)):
-                if isinstance(value, str):
-                    raise ValueError(f"{name} must be a list of model ids, got the text {value!r}")
+                check_list(name, value)
             named = {*(self.models or ()), *self.exclude}
             if self.fallback is not None:
                 named.add(self.fallback)

@@ -22,7 +22,8 @@ from avengers_core import (
 from avengers_core.artifact.statistics import Statistics
 from avengers_core.embedders import CallableEmbedder
 from avengers_core.fitting import fit as module
-from avengers_core.fitting.update import collect
+from avengers_core.fitting.probing import probe
+from avengers_core.fitting.update import collect, update
 from avengers_core.scanning.sampling import rank
 
 
@@ -412,3 +413,19 @@ def test_few_distinct_queries_are_told_once(embedder, caplog):
     ]
     fit(rows, embedder, n_clusters=100)
     assert caplog.text.count("distinct queries") == 1
+
+
+@pytest.mark.parametrize("models", ["good", "", [], ()])
+def test_models_that_are_no_list_or_name_none_are_refused(make_records, models):
+    with pytest.raises(ValueError, match="models"):
+        fit(make_records(40), "tfidf", 2, models=models)
+
+
+@pytest.mark.parametrize("given", ["a folder", None, 3])
+def test_what_is_no_artifact_is_refused_by_its_class(make_records, given):
+    artifact = fit(make_records(40), "tfidf", 2)
+    for use in (update, probe):
+        with pytest.raises(TypeError, match="RouterArtifact"):
+            use(given, make_records(40))
+    with pytest.raises(TypeError, match="RouterArtifact"):
+        artifact.merge(given)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from avengers_core.artifact.artifact import RouterArtifact
+from avengers_core.artifact.artifact import RouterArtifact, check_artifact
 from avengers_core.errors import OptionalDependencyError
 from avengers_core.evaluation.metrics import pareto_front
 from avengers_core.evaluation.plots.cost_axis import label_costs
@@ -232,6 +232,7 @@ def cluster_map(artifact: RouterArtifact) -> Figure:
 
     Neighbours in the picture are neighbours in the embedding; larger distances mean nothing.
     """
+    check_artifact(artifact)
     figure, ax = new_figure(9, 7)
     ax.spines[:].set_visible(False)
     size = artifact.statistics.size
