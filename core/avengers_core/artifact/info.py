@@ -35,8 +35,9 @@ class ArtifactInfo(BaseModel):
         scorer: the scorer that a router uses unless told otherwise.
         scorer_options: and its options.
         cells: how a model's results in a cluster are read: each model by itself (``"separate"``,
-            artifacts of older versions), the models together (``"joint"``, a little newer), or
-            these topic by topic (``"topics"``), see
+            artifacts of older versions), the models together (``"joint"``, a little newer), these
+            topic by topic (``"topics"``), or so that expected sums are those of the records, too
+            (``"levelled"``), see
             :mod:`avengers_core.artifact.estimation.cells`.
         trust: how far what is inferred of a model is believed where it was kept from, in [0, 1];
             1, wholly, in artifacts of versions that did not know doubt.
@@ -59,7 +60,7 @@ class ArtifactInfo(BaseModel):
     fit: dict[str, Any] = Field(default_factory=dict)
     missing: Missing = "skip"
     scorer: _Text = "calibrated"
-    cells: Literal["separate", "joint", "topics"] = "separate"
+    cells: Literal["separate", "joint", "topics", "levelled"] = "separate"
     trust: float = Field(default=1.0, ge=0, le=1)
     error: float = Field(default=0.0, ge=0, le=1)
     scorer_options: dict[str, Any] = Field(default_factory=dict)

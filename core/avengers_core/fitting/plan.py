@@ -161,7 +161,7 @@ class Plan:
             missing=missing,
             scorer=self.scorer,
             scorer_options=dict(self.scorer_options),
-            cells="topics",
+            cells="levelled",
             trust=trust.share,
             error=trust.error,
             input_prices={m: p for m, p in self.input_prices.items() if m in sample.models},

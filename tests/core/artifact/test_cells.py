@@ -18,6 +18,7 @@ from avengers_core.artifact.estimation.cells import (
     expected_scores_of,
     lacking,
 )
+from avengers_core.artifact.estimation.inference import Inference, sigmoid
 from avengers_core.artifact.statistics import Statistics
 from avengers_core.records.loading import as_records
 from avengers_core.records.outcomes import Outcomes, to_outcomes
@@ -105,6 +106,29 @@ def test_scores_may_differ_by_as_much_as_inference_is_off_where_a_model_was_kept
     assert (aware[3:, 2] > 0.2).all()
     assert (aware[3:, 2] < 0.5).all()
     assert (blind[3:, 2] < 0.2).all()
+
+
+def test_expectations_sum_up_to_the_records_where_each_cell_has_few():
+    # One result in each of many cells, most of them right.
+    rng = np.random.default_rng(0)
+    n = (rng.random((60, 12)) < 0.4).astype(float)
+    total = n * (rng.random(n.shape) < 0.85)
+    centroids = rng.normal(size=(60, 8))
+    before, after = (
+        sigmoid(Inference.of(total, n, centroids, level=level).logits) for level in (False, True)
+    )
+    off = [abs((n * scores).sum() - total.sum()) / n.sum() for scores in (before, after)]
+    assert off[0] > 0.04
+    assert off[1] < 0.02
+
+
+def test_a_handful_of_right_answers_makes_nothing_certain():
+    n = np.zeros((6, 3))
+    n[0] = 1
+    before, after = (
+        sigmoid(Inference.of(n, n, CENTROIDS, level=level).logits) for level in (False, True)
+    )
+    np.testing.assert_allclose(after, before, atol=0.02)
 
 
 def test_longer_queries_do_not_make_a_model_dear():

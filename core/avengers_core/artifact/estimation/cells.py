@@ -99,6 +99,7 @@ def beliefs(
     asked: Asked | None = None,
     *,
     by_topic: bool = True,
+    level: bool = True,
     trust: float = 1.0,
     error: float = 0.0,
     known: Inference | None = None,
@@ -120,6 +121,7 @@ def beliefs(
             cell of its own, and their expected scores are averaged.
         by_topic: whether clusters of the same topics are the more alike; not so in artifacts of
             versions that did not know it.
+        level: as for :meth:`Inference.of`.
         trust: how far to believe what is inferred of a model where it was kept from, see
             :func:`doubted`.
         error: as in :class:`Beliefs`.
@@ -130,9 +132,9 @@ def beliefs(
     if not groups.n.any():
         return Beliefs(np.zeros_like(s.n))
     sums = (s.n, s.score, s.topics) if asked is None else asked.sums()
-    source = fingerprint(centroids, *sums, np.array([by_topic]))
+    source = fingerprint(centroids, *sums, np.array([by_topic, *([level] if level else [])]))
     if known is None or known.source != source or known.logits.shape != groups.n.shape:
-        known = Inference.of(groups.total, groups.n, groups.where, source)
+        known = Inference.of(groups.total, groups.n, groups.where, source, level=level)
     lack = lacking(groups.n, s.size @ groups.shares)
     scores = doubted(sigmoid(known.logits), lack, trust)
     return Beliefs(groups.shares @ scores, groups, known, lack, error)
@@ -151,7 +153,8 @@ def beliefs_of(
             statistics,
             centroids,
             asked,
-            by_topic=info.cells == "topics",
+            by_topic=info.cells in ("topics", "levelled"),
+            level=info.cells == "levelled",
             trust=info.trust,
             error=info.error,
             known=known,
