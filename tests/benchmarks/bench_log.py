@@ -1,6 +1,6 @@
 """What ``log=`` adds to a call, beside what the plugin itself adds.
 
-    python tests/benchmarks/bench_log.py        # alone, in two minutes; also a part of bench.py
+    python tests/benchmarks/bench_log.py        # alone, in five minutes; also a part of bench.py
 
 No two calls ask the same: each text is new, and they differ in length as questions do.
 
@@ -18,16 +18,17 @@ import asyncio
 import gc
 import itertools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
+import numpy as np
 from bench_plugins import InstantChatModel, InstantLLM
 from llama_index.core.llms import ChatMessage
-from timing import LONG, SHORT, USUAL, Row, fresh, in_turn, show
+from timing import LONG, SHORT, USUAL, Row, fresh, show
 
 from avengers_core import Router
 from avengers_core.calls.writing import call_log
@@ -36,7 +37,7 @@ from avengers_llamaindex import AvengersLLM
 
 GOAL = "0.1"
 CALLS = 1000
-ROUNDS = 15
+ROUNDS = 20
 TEXTS = (SHORT, USUAL, SHORT, USUAL, LONG)
 
 
@@ -67,22 +68,34 @@ def noting() -> Iterator[Row]:
             models: Any = dict.fromkeys(router.models, backend)
             llms = backend, kind(router=router, models=models), None
             llms = *llms[:2], kind(router=router, models=models, log=path)
-            one = in_turn(*map(_asking, llms), rounds=100, repeat=len(TEXTS))
-            yield _row(f"log= added to {name}", *one)
-            for way, many in (("50 threads", _threads), ("asyncio", lambda llm: _tasks(llm, loop))):
-                taken = _rounds([lambda llm=llm, many=many: many(llm) for llm in llms], path)
-                what = f"log= added to {name}, {CALLS:,} calls of {way}"
-                yield _row(what, *(t.callers for t in taken))
-                yield _row(f"{what}, on the clock", *(t.wall for t in taken), goal="")
-                yield _row(f"{what}, all threads", *(t.processor for t in taken), goal="")
+            for way, many in (
+                ("one after the other", _one_by_one),
+                ("of 50 threads", _threads),
+                ("of asyncio", lambda llm: _tasks(llm, loop)),
+            ):
+                rounds = _rounds([lambda llm=llm, many=many: many(llm) for llm in llms], path)
+                what = f"log= added to {name}, {CALLS:,} calls {way}"
+                yield _row(what, [[t.callers for t in each] for each in rounds])
+                for also, which in (("on the clock", "wall"), ("all threads", "processor")):
+                    took = [[getattr(t, which) for t in each] for each in rounds]
+                    yield _row(f"{what}, {also}", took, goal="")
         gc.unfreeze()
         log = call_log(path)
         log.close()
         print(f"{log.written:,} rows written, {log.dropped:,} dropped")
 
 
-def _row(what: str, alone: float, plain: float, noted: float, goal: str = GOAL) -> Row:
-    return Row(f"{what} / what the plugin adds", noted - plain, plain - alone, goal)
+def _row(what: str, rounds: list[Sequence[float]], goal: str = GOAL) -> Row:
+    """Medians of differences within rounds, for those between rounds are others' on the machine.
+
+    Args:
+        what: was asked.
+        rounds: of each, seconds of the backend alone, through the plugin, and with a log.
+        goal: for the ratio.
+    """
+    alone, plain, noted = np.array(rounds).T
+    added, own = np.median(noted - plain), np.median(plain - alone)
+    return Row(f"{what} / what the plugin adds", float(added), float(own), goal)
 
 
 def _texts() -> Iterator[str]:
@@ -94,6 +107,15 @@ def _asking(llm: Any) -> Callable[[], object]:
     if isinstance(llm, AvengersChatModel | InstantChatModel):
         return lambda: llm.invoke(next(texts))
     return lambda: llm.chat([ChatMessage(next(texts))])
+
+
+def _one_by_one(llm: Any) -> float:
+    """Seconds of the processor that the calls took."""
+    call = _asking(llm)
+    start = time.thread_time()
+    for _ in range(CALLS):
+        call()
+    return time.thread_time() - start
 
 
 def _threads(llm: Any) -> float:
@@ -124,13 +146,11 @@ def _tasks(llm: Any, loop: asyncio.AbstractEventLoop) -> float:
     return time.thread_time() - start
 
 
-def _rounds(works: list[Callable[[], float]], path: str) -> list[Taken]:
-    """The shortest of many rounds, in which each is done once, in another order each time.
-
-    What takes longer had to wait for others on the machine.
-    """
-    taken: list[list[Taken]] = [[] for _ in works]
+def _rounds(works: list[Callable[[], float]], path: str) -> list[list[Taken]]:
+    """Many rounds, in which each is done once, in another order each time."""
+    rounds = []
     for turn in range(ROUNDS):
+        taken = {}
         for i in range(len(works)):
             which = (i + turn) % len(works)
             gc.collect()
@@ -139,8 +159,9 @@ def _rounds(works: list[Callable[[], float]], path: str) -> list[Taken]:
             wall = time.perf_counter() - start
             call_log(path).flush()
             used = time.process_time() - processor
-            taken[which].append(Taken(wall / CALLS, callers / CALLS, used / CALLS))
-    return [Taken(*map(min, zip(*each, strict=True))) for each in taken]
+            taken[which] = Taken(wall / CALLS, callers / CALLS, used / CALLS)
+        rounds.append([taken[which] for which in range(len(works))])
+    return rounds
 
 
 MEASURES = (noting,)
