@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -19,6 +18,7 @@ from avengers_core.embedders.surface import surface
 from avengers_core.redaction import NO_SECRETS, Secrets, redacted
 from avengers_core.routing.decision import RoutingDecision
 from avengers_core.routing.router import Router
+from avengers_core.serving.watching.ids import new_id
 from avengers_core.serving.watching.outcome import Outcome, Tokens
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class Watch:
     def __init__(
         self, watching: Watching, router: Router, question: str, decision: RoutingDecision
     ) -> None:
-        self.id = os.urandom(16).hex()
+        self.id = new_id()
         self._watching = watching
         self._router = router
         self._question = question
