@@ -25,6 +25,7 @@ from langchain_openai import ChatOpenAI
 from providers_router import ALL_PAIRS, router_of
 from strict_server import StrictServer
 
+from avengers_core.common.connections import Connections
 from avengers_core.serving.history import NO_SIGNATURE
 from avengers_langchain import AvengersChatModel
 
@@ -453,10 +454,10 @@ def test_a_loop_goes_on_behind_an_answer_without_a_new_question(
     assert strict.refused == []
 
 
-WITHOUT_STOP = {
-    "responses": _openai("gpt-4o", use_responses_api=True),
-    "one that reasons": _openai("gpt-5"),
-    "another": _openai("grok-4"),
+WITHOUT_STOP: dict[str, tuple[str, dict[str, Any]]] = {
+    "responses": ("gpt-4o", {"use_responses_api": True}),
+    "one that reasons": ("gpt-5", {}),
+    "another": ("grok-4", {}),
 }
 
 
@@ -465,7 +466,10 @@ WITHOUT_STOP = {
 async def test_what_has_no_stop_sequences_is_cut_at_them(
     strict: StrictServer, version: str, kind: str
 ) -> None:
-    made = WITHOUT_STOP[kind](strict.url, version)
+    (name, options), clients = WITHOUT_STOP[kind], Connections()
+    # The class's own are shared with other tests, whose event loops are over.
+    options = {**options, "http_async_client": clients.asynchronous}
+    made = _openai(name, **options)(strict.url, version)
     llm = AvengersChatModel(router=router_of(list(KINDS)), models={"openai": made})
     whole = llm.invoke("Who are you?").text
     assert whole.startswith("I am ")
@@ -477,6 +481,7 @@ async def test_what_has_no_stop_sequences_is_cut_at_them(
         assert "truncated" not in chunks[-1].response_metadata["avengers"]
         chunks = [chunk async for chunk in llm.astream("Who are you?", stop=stop)]
         assert "".join(chunk.text for chunk in chunks) == said
+    await clients.aclose()
     assert strict.refused == []
 
 
