@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -12,6 +13,13 @@ from typing import Any
 # Blocks; fewer are done before a thread has started.
 _WORTH_A_THREAD = 2
 _busy = threading.Lock()
+# OpenBLAS holds a lock while it is told how many threads to use: a child that is forked meanwhile
+# would wait for it for ever. So nobody forks meanwhile.
+_setting = threading.RLock()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_setting.acquire, after_in_parent=_setting.release, after_in_child=_setting.release
+    )
 
 
 def in_parallel(work: Callable[[Iterator[int]], None], blocks: Sequence[int]) -> None:
@@ -42,7 +50,7 @@ def in_parallel(work: Callable[[Iterator[int]], None], blocks: Sequence[int]) ->
         if workers < 2:
             work(left)
             return
-        with blas.limit(limits=1), ThreadPoolExecutor(workers) as pool:
+        with _OneThread(blas), ThreadPoolExecutor(workers) as pool:
             list(pool.map(work, [left] * workers))
     finally:
         _busy.release()
@@ -57,7 +65,22 @@ def one_thread() -> Any:
     """
     # Its libraries are only found when it has been imported.
     sklearn = hasattr(sys.modules.get("sklearn.cluster"), "KMeans")
-    return _controller(sklearn=sklearn).limit(limits=1)
+    return _OneThread(_controller(sklearn=sklearn))
+
+
+class _OneThread:
+    """Libraries use one thread each from when this is made until it is left."""
+
+    def __init__(self, libraries: Any) -> None:
+        with _setting:
+            self._limit = libraries.limit(limits=1)
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *_: object) -> None:
+        with _setting:
+            self._limit.restore_original_limits()
 
 
 @lru_cache(maxsize=2)
