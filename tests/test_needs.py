@@ -8,10 +8,8 @@ from typing import Any
 
 import pytest
 from keyword_router import EASY, HARD
-from langchain_anthropic import ChatAnthropic
 from langchain_core.language_models.fake_chat_models import FakeListChatModel
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
-from langchain_google_genai import ChatGoogleGenerativeAI
 from langchain_openai import ChatOpenAI
 from llama_index.core.base.llms.types import (
     AudioBlock,
@@ -226,17 +224,19 @@ def test_what_real_classes_take(router: Router) -> None:
         cannot = {kind for kind in MEDIA if EASY in llm.pool.unable((media_need(kind),))}
         return cannot, llm.pool.capabilities(EASY).provider
 
-    claude = ChatAnthropic(model_name="claude-sonnet-4-5", api_key=KEY)
-    assert known(claude) == ({"audio", "video"}, "anthropic")
     cannot, provider = known(openai())
     assert ("video" in cannot, provider) == (True, "openai")
     assert known(openai(base_url="http://host/v1"))[1] is None
-    gemini = ChatGoogleGenerativeAI(model="gemini-2.5-pro", google_api_key=KEY)
-    assert known(gemini) == (set(), "google")
     assert known(OpenAIResponses(model="gpt-5", api_key="k")) == ({"audio", "video"}, "openai")
     compatible = OpenAILike(model="m", api_base="http://h", is_chat_model=True)
     assert known(compatible) == ({"video"}, None)
     assert known(MockLLM()) == (set(MEDIA), None)
+    chat_anthropic = pytest.importorskip("langchain_anthropic").ChatAnthropic
+    claude = chat_anthropic(model_name="claude-sonnet-4-5", api_key=KEY)
+    assert known(claude) == ({"audio", "video"}, "anthropic")
+    chat_google = pytest.importorskip("langchain_google_genai").ChatGoogleGenerativeAI
+    gemini = chat_google(model="gemini-2.5-pro", google_api_key=KEY)
+    assert known(gemini) == (set(), "google")
 
 
 SERVER_TOOLS: list[tuple[dict[str, Any], str]] = [

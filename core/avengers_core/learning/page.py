@@ -64,8 +64,8 @@ def calibration(watch: Watch) -> Figure:
     models = [p for p in watch.promises[1:] if p.graded]
     x, y = (np.array([getattr(p, n) for p in models]) for n in ("promised_score", "score"))
     error = np.nan_to_num(np.array([p.error for p in models], dtype=np.float64))
-    low, high = np.minimum(error, y), np.minimum(error, 1 - y)  # no score lies beyond
-    ax.errorbar(x, y, yerr=[low, high], fmt="s", color=plots.INK, capsize=3)
+    low, high = ends = np.minimum(error, [y, 1 - y])  # no score lies beyond
+    ax.errorbar(x, y, yerr=ends, fmt="s", color=plots.INK, capsize=3)
     for p in models:
         at = (p.promised_score, p.score)
         ax.annotate(plain(p.model), at, (6, 4), textcoords="offset points", fontsize=8)

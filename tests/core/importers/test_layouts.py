@@ -18,7 +18,8 @@ from avengers_core.importers.detection import layout_of
 from avengers_core.importers.reading.archives import opened
 from avengers_core.importers.reading.tables import rows
 
-EXAMPLES = {path.name: path for path in Path(__file__).with_name("examples").glob("*/*/")}
+_FOLDERS = Path(__file__).with_name("examples").glob("*/*")
+EXAMPLES = {path.name: path for path in _FOLDERS if path.is_dir()}
 
 
 def test_every_layout_has_an_example() -> None:

@@ -96,8 +96,10 @@ def sleep(number, part):
     Path(f"{number}.pid").write_text(str(os.getpid()))
     time.sleep(600)
 """
+# Where tests are started in the background of a shell, Ctrl-C is ignored from the start.
 SLEEPER = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from avengers_core.records.sources.parts import plan
 from avengers_core.scanning.workers import Workers
 from sleeping_jobs import sleep

@@ -64,7 +64,8 @@ async def test_a_stream_of_messages_names_who_answered(llm: AvengersChatModel) -
     for model, text in ((EASY, "hello 7"), (HARD, "Prove 7")):
         question: Any = {"messages": [HumanMessage(text)]}
         said = list(agent.stream(question, stream_mode="messages"))
-        said += [each async for each in agent.astream(question, stream_mode="messages")]
+        if sys.version_info >= (3, 11):  # before, tasks do not hand callbacks on to what they await
+            said += [each async for each in agent.astream(question, stream_mode="messages")]
         for message, metadata in said:
             if isinstance(message, AIMessage):
                 assert (metadata["ls_provider"], metadata["ls_model_name"]) == ("openai", model)
