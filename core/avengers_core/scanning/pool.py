@@ -43,6 +43,7 @@ class Processes:
     def __init__(self, count: int | None) -> None:
         self._count = count or processors()
         self._jobs = 0
+        self._busy = False
         self._team: _Team | None = None
 
     def run(self, job: Job[R], parts: Sequence[Any]) -> Iterator[R]:
@@ -51,7 +52,19 @@ class Processes:
         Raises:
             Exception: what the job raised; as when the caller looks at no more, the processes end.
             AvengersError: workers keep dying, or the job cannot be sent to them.
+            RuntimeError: results of another job are still being read.
         """
+        if self._busy:
+            raise RuntimeError(
+                "the processes are at another job: read its results to the end, or close it, first"
+            )
+        self._busy = True
+        try:
+            yield from self._run(job, parts)
+        finally:
+            self._busy = False
+
+    def _run(self, job: Job[R], parts: Sequence[Any]) -> Iterator[R]:
         if _script_is_being_imported():
             # A traceback for each worker would bury this.
             raise SystemExit(

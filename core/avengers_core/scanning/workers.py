@@ -58,8 +58,8 @@ class Workers:
     def __enter__(self) -> Workers:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._processes.close()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._processes.close(at_once=kind is not None)
 
     def run(self, job: Job[R], parts: Sequence[Any], desc: str) -> Iterator[R]:
         """The result of a job on each part, in order.

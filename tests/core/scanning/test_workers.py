@@ -154,6 +154,62 @@ if __name__ == "__main__":
 """
 
 
+def test_nobody_waits_for_what_others_are_at_when_who_reads_their_results_breaks_off(tmp_path):
+    (tmp_path / "sleepy_jobs.py").write_text(SLEEPY)
+    run = run_script(tmp_path, BREAKS_OFF)
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.split() == ["broken", "off"]
+
+
+SLEEPY = """
+import time
+
+def sleep(number, part):
+    time.sleep(600 * number)
+"""
+BREAKS_OFF = """
+from avengers_core.scanning.workers import Workers
+from sleepy_jobs import sleep
+
+def read(results):  # which the error's traceback holds
+    for _ in results:
+        raise KeyboardInterrupt
+
+if __name__ == "__main__":
+    try:
+        with Workers("processes", 2) as team:
+            read(team.run(sleep, [1, 2, 3], "test"))
+    except KeyboardInterrupt:
+        print("broken off")
+"""
+
+
+def test_one_job_at_a_time_is_given_to_the_processes(tmp_path):
+    (tmp_path / "serving_jobs.py").write_text(SERVES)
+    run = run_script(tmp_path, NESTED)
+    assert run.returncode == 0, run.stderr
+    assert json.loads(run.stdout) == [[2, 4, 6], ["RuntimeError"] * 3, [10, 20, 30]]
+
+
+NESTED = """
+import json
+from avengers_core.scanning.workers import Workers
+from serving_jobs import Times
+
+if __name__ == "__main__":
+    with Workers("processes", 1) as team:
+        outer, inner = [], []
+        for _, result in team.run(Times(2), [1, 2, 3], "test"):
+            outer.append(result)
+            try:
+                list(team.run(Times(10), [1], "test"))
+            except RuntimeError as error:
+                inner.append(type(error).__name__)
+        then = [result for _, result in team.run(Times(10), [1, 2, 3], "test")]
+    print(json.dumps([outer, inner, then]))
+"""
+
+
 def test_errors_come_home_from_other_processes():
     error = pickle.loads(pickle.dumps(OptionalDependencyError("pyarrow", "parquet")))
     assert isinstance(error, OptionalDependencyError)
