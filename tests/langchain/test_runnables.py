@@ -62,6 +62,18 @@ def test_targets(route: AvengersRouter, router: Router) -> None:
     assert route.invoke("Prove", target_cost=0.0011).model == EASY
 
 
+def test_a_setting_that_is_changed_holds_from_the_next_call(router: Router) -> None:
+    own = AvengersRouter(router=router, alpha=0)
+    assert own.invoke("Prove").model == EASY
+    better = own.model_copy(update={"alpha": 1.0})
+    assert better.invoke("Prove").model == HARD
+    assert own.invoke("Prove").model == EASY
+    own.alpha = 1.0
+    assert own.invoke("Prove").model == HARD
+    own.exclude = (HARD,)
+    assert own.invoke("Prove").model != HARD
+
+
 def test_settings_and_calls(route: AvengersRouter, router: Router) -> None:
     assert route.invoke("Prove", alpha=0).model == EASY
     assert AvengersRouter(router=router, alpha=0).invoke("Prove").model == EASY

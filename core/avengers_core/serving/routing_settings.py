@@ -168,5 +168,15 @@ class RoutingSettings(BaseModel):
             return policy.overlaid({"alpha": no_question_alpha})
         return policy
 
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """A copy with other settings, which are not checked."""
+        copy = super().model_copy(update=update, deep=deep)
+        vars(copy).pop("policy", None)
+        return copy
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        vars(self).pop("policy", None)
+
     def _resolved_router(self) -> Router:
         return resolve_router(self.router)
