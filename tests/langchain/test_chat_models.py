@@ -275,6 +275,7 @@ def test_targets_set_alpha_once(
     router: Router, backends: dict[str, BaseChatModel], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     traced = []
+    router = Router(router.artifact, embedder=router.embedder)  # that others have not asked
     path = router._alpha_path
     monkeypatch.setattr(router, "_alpha_path", lambda *a: traced.append(a) or path(*a))
     llm = AvengersChatModel(router=router, models=backends, target_cost=0.0011)
