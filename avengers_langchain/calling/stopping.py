@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, Sequence
 from typing import Any, TypeVar
 
-from langchain_core.messages import AIMessageChunk, BaseMessage
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, merge_content
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 
 from avengers_core.serving.stopping import Cut
@@ -14,6 +14,7 @@ Message = TypeVar("Message", bound=BaseMessage)
 
 # What every provider that stops by itself says of it.
 _STOPPED = {"finish_reason": "stop"}
+_CALLS = ("tool_calls", "function_call")  # as a provider's own words say them
 
 
 def cut_result(result: ChatResult, stop: Sequence[str]) -> ChatResult:
@@ -30,9 +31,7 @@ def cut_message(message: Message, stop: Sequence[str]) -> Message:
     """An answer up to the first stop sequence; itself, where there is none."""
     cut = Cut(stop)
     content = _cut(message.content, cut)
-    if not cut.over:
-        return message
-    return message.model_copy(update={"content": content, "tool_calls": []})
+    return _ended(message, content) if cut.over else message
 
 
 def cut_chunks(
@@ -82,16 +81,23 @@ class _Cutting:
 
     def of(self, chunk: ChatGenerationChunk) -> Iterator[ChatGenerationChunk]:
         """What goes out where a chunk has come."""
-        if getattr(chunk.message, "chunk_position", None) == "last":
-            yield from self.rest()
+        message = chunk.message
+        last = getattr(message, "chunk_position", None) == "last"
         if chunk.text:
             self._last = chunk
-        message, content = chunk.message, _cut(chunk.message.content, self._cut)
+        elif last:
+            yield from self.rest()
+        content = _cut(message.content, self._cut)
+        if last and (rest := self._cut.rest()):
+            content = merge_content(content, _of_text(message.content, rest))
         if self.over:
-            told = {**message.response_metadata, **_STOPPED}
-            yield _chunk(chunk, message.model_copy(update={"response_metadata": told}), content)
+            message = _ended(message, content)
+        elif content != message.content:
+            message = message.model_copy(update={"content": content})
         else:
-            yield _chunk(chunk, message, content)
+            yield chunk
+            return
+        yield ChatGenerationChunk(message=message, generation_info=chunk.generation_info)
 
     def rest(self) -> Iterator[ChatGenerationChunk]:
         """What was held back, in a chunk like the one that it came in."""
@@ -102,11 +108,16 @@ class _Cutting:
             yield ChatGenerationChunk(message=made)
 
 
-def _chunk(chunk: ChatGenerationChunk, message: BaseMessage, content: Any) -> ChatGenerationChunk:
-    if content == message.content and message is chunk.message:
-        return chunk
-    message = message.model_copy(update={"content": content})
-    return ChatGenerationChunk(message=message, generation_info=chunk.generation_info)
+def _ended(message: Message, content: str | list[Any]) -> Message:
+    """A message that a stop sequence ended: what it called came behind that."""
+    beside = {k: v for k, v in message.additional_kwargs.items() if k not in _CALLS}
+    told = {**message.response_metadata, **_STOPPED}
+    update = {"content": content, "additional_kwargs": beside, "response_metadata": told}
+    if isinstance(message, AIMessage):
+        update |= {"tool_calls": [], "invalid_tool_calls": []}
+    if isinstance(message, AIMessageChunk):
+        update["tool_call_chunks"] = []
+    return message.model_copy(update=update)
 
 
 def _cut(content: str | list[Any], cut: Cut) -> str | list[Any]:

@@ -187,6 +187,8 @@ class _Marker:
     def mark(self, chunk: Any) -> Any:
         for choice in getattr(getattr(chunk, "raw", None), "choices", None) or ():
             self.finished = self.finished or bool(getattr(choice, "finish_reason", None))
+        if getattr(chunk, "additional_kwargs", {}).get("finish_reason"):  # it was cut here
+            self.finished = True
         return self.answering.tag(chunk, self.facts)
 
     def rest(self) -> Iterable[Any]:

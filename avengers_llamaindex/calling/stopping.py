@@ -74,7 +74,7 @@ def _whole(answer: Any, stop: Sequence[str]) -> Any:
     said = _text(answer)
     cut = Cut(stop)
     text = cut(said) if said else ""
-    return _saying(answer, text) if cut.over else answer
+    return _saying(answer, text, ended=True) if cut.over else answer
 
 
 class _Cutting:
@@ -101,9 +101,13 @@ class _Cutting:
 
     def _with(self, chunk: Any, delta: str) -> Any:
         self._said += delta
-        return _saying(chunk, self._said, delta) if isinstance(chunk, _ANSWERS) else chunk
+        if not isinstance(chunk, _ANSWERS):
+            return chunk
+        return _saying(chunk, self._said, delta=delta, ended=self.over)
 
 
+# What every provider that stops by itself says of it.
+_STOPPED = {"finish_reason": "stop"}
 _ANSWERS = (ChatResponse, CompletionResponse)
 
 
@@ -113,21 +117,23 @@ def _text(answer: Any) -> str:
     return answer.text if isinstance(answer, CompletionResponse) else ""
 
 
-def _saying(answer: Any, text: str, delta: str | None = None) -> Any:
-    """An answer, or a chunk, with another text."""
+def _saying(answer: Any, text: str, *, delta: str | None = None, ended: bool) -> Any:
+    """An answer, or a chunk, with another text; ``ended``: by a stop sequence."""
     update: dict[str, Any] = {} if delta is None else {"delta": delta}
+    if ended:
+        update["additional_kwargs"] = {**answer.additional_kwargs, **_STOPPED}
     if isinstance(answer, CompletionResponse):
         return answer.model_copy(update={**update, "text": text})
-    return answer.model_copy(update={**update, "message": _message(answer.message, text)})
+    return answer.model_copy(update={**update, "message": _message(answer.message, text, ended)})
 
 
-def _message(message: ChatMessage, text: str) -> ChatMessage:
-    blocks = message.blocks
+def _message(message: ChatMessage, text: str, ended: bool) -> ChatMessage:
+    blocks, beside = message.blocks, message.additional_kwargs
     at = next((i for i, b in enumerate(blocks) if isinstance(b, TextBlock)), len(blocks))
     rest = [b for b in blocks[at:] if not isinstance(b, TextBlock)]
-    if text != (message.content or ""):  # it ended before it called anything
+    if ended:  # before it called anything
         rest = [b for b in rest if not isinstance(b, ToolCallBlock)]
-    said: ChatMessage = message.model_copy(
-        update={"blocks": [*blocks[:at], *([TextBlock(text=text)] if text else []), *rest]}
-    )
-    return said
+        beside = {k: v for k, v in beside.items() if k != "tool_calls"}
+    said = [*blocks[:at], *([TextBlock(text=text)] if text else []), *rest]
+    cut: ChatMessage = message.model_copy(update={"blocks": said, "additional_kwargs": beside})
+    return cut

@@ -394,6 +394,7 @@ async def test_what_has_no_stop_sequences_is_cut_at_them(strict: StrictServer, k
         assert llm.complete("Who are you?", stop=stop).text == said
         chunks = list(llm.stream_chat(ask, stop=stop))
         assert chunks[-1].message.content == "".join(c.delta or "" for c in chunks) == said
+        assert "truncated" not in chunks[-1].additional_kwargs["avengers"]
         chunks = [chunk async for chunk in await llm.astream_chat(ask, stop=stop)]
         assert chunks[-1].message.content == said
     assert strict.refused == []
