@@ -72,7 +72,9 @@ def accepted(
     return args, _beside(said, kwargs)
 
 
-def stop_here(method: str, kwargs: dict[str, Any], model: str, backend: LLM) -> tuple[str, ...]:
+def stop_here(
+    method: str, kwargs: dict[str, Any], model: str, backend: LLM, own: Sequence[str]
+) -> Sequence[str]:
     """Stop sequences of a call, taken out of its arguments where its answer has to be cut here.
 
     Args:
@@ -80,15 +82,18 @@ def stop_here(method: str, kwargs: dict[str, Any], model: str, backend: LLM) -> 
         kwargs: the dict may be changed.
         model: who is asked, and its ``backend``.
         backend: see there.
+        own: those that were set of the backend, for calls that say none.
     """
-    if method in OF_TEMPLATES or kwargs.keys().isdisjoint(_STOP):
-        return ()
+    if method in OF_TEMPLATES:
+        return own if method in OF_TEXTS else ()
+    if kwargs.keys().isdisjoint(_STOP):
+        return own
     target = target_of(model, backend)
     if target.takes_stop:
         return ()
     note_cut(target.dialect.name)
     said = [sequences_of(kwargs.pop(name, None)) for name in _STOP]
-    return next(filter(None, said), ())
+    return next(filter(None, said), own)
 
 
 def _beside(said: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:

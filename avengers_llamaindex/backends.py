@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from inspect import signature
 from typing import Any
 
@@ -20,6 +20,7 @@ from avengers_core.serving.backends.pool import OF_ENDPOINT, Pool
 from avengers_core.serving.backends.pool_settings import PoolSettings
 from avengers_core.serving.backends.wording import OF_ANSWERS
 from avengers_core.serving.settings import given
+from avengers_core.serving.stopping import note_cut, sequences_of
 from avengers_llamaindex.arguments import OF_ALL, bound, with_settings
 from avengers_llamaindex.history import target_of
 from avengers_llamaindex.wording import kind_of
@@ -47,9 +48,13 @@ class Backends(Pool[LLM]):
 
     Settings of answers (``temperature``, ``max_tokens``) hold of LLMs that the user gave too: a
     shallow copy of each has them, and shares its clients.
+
+    Attributes:
+        stops: model -> stop sequences that were set of it and that its LLM does not take.
     """
 
     def __init__(self, settings: PoolSettings) -> None:
+        self.stops: dict[str, Sequence[str]] = {}
         self._said: dict[str, dict[str, Any]] = {}
         super().__init__(settings)
         self._shared: dict[str, Any] = {}
@@ -80,7 +85,7 @@ class Backends(Pool[LLM]):
         metadata = self._metadata_of(model)
         options = {**OF_ENDPOINT, **self.options(model)}
         client = {name: options.pop(name) for name in [*options] if name not in _SAID}
-        return KeylessOpenAILike(
+        made = KeylessOpenAILike(
             model=name,
             api_base=endpoint.base_url or OPENAI_URL,
             api_key=endpoint.api_key.get_secret_value(),
@@ -90,9 +95,11 @@ class Backends(Pool[LLM]):
             should_use_structured_outputs=bool(self.told(model).structured_output),
             http_client=self.clients.blocking,
             async_http_client=self.clients.asynchronous,
-            additional_kwargs={_OF_OPENAI.get(name, name): v for name, v in options.items()},
             **{**client, **self._shared},
         )
+        options = self._without_stop(model, made, options)
+        made.additional_kwargs = {_OF_OPENAI.get(name, name): v for name, v in options.items()}
+        return made
 
     def _make(self, model: str, text: str) -> LLM:
         kind, name = _class_of(text)
@@ -111,8 +118,17 @@ class Backends(Pool[LLM]):
         refuse_unknown(model, made, own, fields, protocol)
         if headers := given(default_headers=own.pop("default_headers", None)):
             made = kind(model=name, **known, **headers)
-        made, self._said[model] = bound(model, made, own)
+        made, self._said[model] = bound(model, made, self._without_stop(model, made, own))
         return made
+
+    def _without_stop(self, model: str, llm: LLM, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """Settings, less stop sequences that an LLM refuses: its answers are cut at them."""
+        target = target_of(model, llm)
+        if "stop" not in settings or target.takes_stop:
+            return dict(settings)
+        note_cut(target.dialect.name)
+        self.stops[model] = sequences_of(settings["stop"])
+        return {name: value for name, value in settings.items() if name != "stop"}
 
     def said(self, model: str) -> Mapping[str, Any]:
         """Settings of a model that its class takes as arguments of each call only."""

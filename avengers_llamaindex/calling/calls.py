@@ -102,9 +102,11 @@ class LLMAnswering(Answering):
         backend = asked.backends.get(attempt.model)
         mask_errors_of(backend, asked.backends)
         said = asked.backends.said(attempt.model)
-        if kwargs and (stop := stop_here(self._method, kwargs, attempt.model, backend)):
-            return cut_at(self._ask(backend, args, kwargs, said, attempt.model), stop)
-        return self._ask(backend, args, kwargs, said, attempt.model)
+        stop = asked.backends.stops.get(attempt.model, ())
+        if kwargs or stop:
+            stop = stop_here(self._method, kwargs, attempt.model, backend, stop)
+        answer = self._ask(backend, args, kwargs, said, attempt.model)
+        return cut_at(answer, stop) if stop else answer
 
     def _ask(
         self,

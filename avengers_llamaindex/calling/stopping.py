@@ -92,7 +92,8 @@ class _Cutting:
     def of(self, chunk: Any) -> Any:
         """What goes out where a chunk has come."""
         self._last = chunk
-        return self._with(chunk, self._cut(getattr(chunk, "delta", None) or ""))
+        delta = chunk if isinstance(chunk, str) else getattr(chunk, "delta", None)
+        return self._with(chunk, self._cut(delta or ""))
 
     def rest(self) -> Iterator[Any]:
         """What was held back, in a chunk like the last."""
@@ -108,17 +109,21 @@ class _Cutting:
 
 # What every provider that stops by itself says of it.
 _STOPPED = {"finish_reason": "stop"}
-_ANSWERS = (ChatResponse, CompletionResponse)
+_ANSWERS = (ChatResponse, CompletionResponse, str)
 
 
 def _text(answer: Any) -> str:
     if isinstance(answer, ChatResponse):
         return answer.message.content or ""
+    if isinstance(answer, str):
+        return answer
     return answer.text if isinstance(answer, CompletionResponse) else ""
 
 
 def _saying(answer: Any, text: str, *, delta: str | None = None, ended: bool) -> Any:
     """An answer, or a chunk, with another text; ``ended``: by a stop sequence."""
+    if isinstance(answer, str):
+        return text if delta is None else delta
     update: dict[str, Any] = {} if delta is None else {"delta": delta}
     if ended:
         update["additional_kwargs"] = {**answer.additional_kwargs, **_STOPPED}

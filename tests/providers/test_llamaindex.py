@@ -400,6 +400,28 @@ async def test_what_has_no_stop_sequences_is_cut_at_them(strict: StrictServer, k
     assert strict.refused == []
 
 
+@pytest.mark.parametrize("made", ["of the endpoint", "by the name of a class"])
+async def test_stop_sequences_set_of_a_backend_that_refuses_them_hold(
+    strict: StrictServer, made: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_BASE", f"{strict.url}/v1")
+    monkeypatch.setenv("OPENAI_API_KEY", "any")
+    options: dict[str, Any] = {"base_url": f"{strict.url}/v1", "api_key": "any"}
+    if made != "of the endpoint":
+        options = {"models": {"gpt-5": "openai:gpt-5"}}
+    stop = {"model_settings": {"stop": ["m "]}}
+    llm = AvengersLLM(router=router_of(["gpt-5"]), **options, **stop)
+    ask, prompt = [ChatMessage("Who are you?")], PromptTemplate("Who are {whom}?")
+    assert llm.chat(ask).message.content == "I a"
+    assert llm.chat(ask, stop=["a"]).message.content == "I "
+    assert list(llm.stream_chat(ask))[-1].message.content == "I a"
+    assert (await llm.acomplete("Who are you?")).text == "I a"
+    assert llm.predict(prompt, whom="you") == "I a"
+    assert "".join(llm.stream(prompt, whom="you")) == "I a"
+    assert "".join([text async for text in await llm.astream(prompt, whom="you")]) == "I a"
+    assert strict.refused == []
+
+
 @pytest.mark.parametrize(
     ("model", "told"), [("claude-opus-4-6", {"effort": "low"}), ("claude-sonnet-4-5", None)]
 )
