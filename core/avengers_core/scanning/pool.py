@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection
 from typing import Any, TypeVar
 
@@ -27,6 +27,7 @@ Job = Callable[[int, Any], R]
 _AHEAD = 2
 # How often one part may kill its worker before the job gives up.
 MOST_CRASHES = 4
+_LOOKS = 0.5  # seconds between looks at whether the parent is alive
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -170,10 +171,14 @@ def _place(part: Any) -> str:
 
 
 _job: tuple[int, Job[Any]] | None = None
+# Held but while a job is done: a process that ends in the middle of sending a result leaves the
+# parent waiting for the rest of it for ever.
+_sending = threading.Lock()
 
 
 def _begin(parent: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's, which ends this one
+    _sending.acquire()
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     limit_threads()
 
@@ -181,11 +186,15 @@ def _begin(parent: Connection) -> None:
 def _do(job: int, content: bytes | None, number: int, part: Any) -> tuple[int, Any]:
     """This process's id, and what a job, of which it has or gets the content, makes of a part."""
     global _job  # noqa: PLW0603 -- what a worker process is there for
-    if _job is None or _job[0] != job:
-        assert content is not None
-        _job = None  # not two at a time: each may hold an embedder
-        _job = job, pickle.loads(content)
-    return os.getpid(), _job[1](number, part)
+    _sending.release()
+    try:
+        if _job is None or _job[0] != job:
+            assert content is not None
+            _job = None  # not two at a time: each may hold an embedder
+            _job = job, pickle.loads(content)
+        return os.getpid(), _job[1](number, part)
+    finally:
+        _sending.acquire()
 
 
 def _end_with(parent: Connection) -> None:
@@ -195,6 +204,9 @@ def _end_with(parent: Connection) -> None:
     """
     with suppress(EOFError, OSError):
         parent.recv()
+    while not _sending.acquire(timeout=_LOOKS):
+        if (process := parent_process()) is None or not process.is_alive():
+            break  # nobody reads a result
     os._exit(1)
 
 

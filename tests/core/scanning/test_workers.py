@@ -184,6 +184,19 @@ if __name__ == "__main__":
 """
 
 
+def test_what_breaks_off_while_a_result_is_on_its_way_waits_for_no_rest_of_it(tmp_path):
+    (tmp_path / "sleepy_jobs.py").write_text(SENDS)
+    run = run_script(tmp_path, BREAKS_OFF.replace("[1, 2, 3]", "range(12)"))
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.split() == ["broken", "off"]
+
+
+SENDS = """
+def sleep(number, part):
+    return bytes(50_000_000)  # takes longer to send than to make
+"""
+
+
 def test_one_job_at_a_time_is_given_to_the_processes(tmp_path):
     (tmp_path / "serving_jobs.py").write_text(SERVES)
     run = run_script(tmp_path, NESTED)
