@@ -9,6 +9,7 @@ that tell no callbacks, wherever somebody listens to events and spans.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any
 from weakref import WeakSet
@@ -130,7 +131,7 @@ def mask_errors_of(backend: BaseLLM, pool: Pool[Any]) -> None:
 
 def _put_first(handler: Any, handlers: list[Any]) -> None:
     if not handlers or handlers[0] is not handler:
-        if handler in handlers:
+        with suppress(ValueError):  # not there, or another thread was faster
             handlers.remove(handler)
         handlers.insert(0, handler)
 
