@@ -391,6 +391,16 @@ def test_an_error_that_cannot_be_changed_shows_no_secret_either(kind: Any) -> No
         assert b"the-marker-key" not in pickle.dumps(error)
 
 
+@pytest.mark.parametrize("kind", [ValueError, KeyError, ConnectionError])
+def test_an_error_of_python_itself_shows_no_secret_of_what_it_is_made_of(kind: Any) -> None:
+    harmless = object()
+    error = kind(SpeakingError(), harmless)
+    assert mask(error, "the-marker-key")
+    assert "the-marker-key" not in repr(error) + "".join(traceback.format_exception(error))
+    assert type(error) is kind
+    assert error.args[1] is harmless
+
+
 def test_an_error_that_cannot_be_masked_is_no_cause() -> None:
     error = ValueError("outer the-marker-key")
     error.__cause__ = SealedError()

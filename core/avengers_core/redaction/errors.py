@@ -26,7 +26,8 @@ _MOST = 50  # errors in a chain
 _HTTPX = ("httpx", "httpx2")  # before version 3 of openai, and from there on
 _OF_CONTENT = ("content-length", "content-encoding", "transfer-encoding")  # as it was sent
 # What errors made in C keep besides their arguments.
-_KEPT = ("object", "filename", "filename2", "strerror", "reason", "msg", "doc", "text", "name")
+_FILES = ("filename", "filename2", "errno", "strerror")
+_KEPT = (*_FILES, "object", "reason", "msg", "doc", "text", "name")
 
 
 R = TypeVar("R", bound="httpx.Response")
@@ -123,6 +124,12 @@ def _mask(error: BaseException, clean: Callable[[str], str]) -> bool:
     with suppress(Exception):
         _disguise(error, clean, masked)
         return _shows_none(error, clean)
+    with suppress(Exception):  # Python's own classes stay, but say what they are made of
+        error.args = tuple(_said(each, clean) for each in error.args)
+        for name in _KEPT:
+            if (said := _said(kept := getattr(error, name, None), clean)) is not kept:
+                setattr(error, name, said)
+        return _shows_none(error, clean)
     return False
 
 
@@ -166,6 +173,12 @@ def _disguise(error: BaseException, clean: Callable[[str], str], masked: dict[st
     says |= {name: _constant(value) for name, value in masked.items()}
     disguised = new_class(kind.__name__, (kind,), {}, lambda body: body.update(says))
     object.__setattr__(error, "__class__", disguised)
+
+
+def _said(value: Any, clean: Callable[[str], str]) -> Any:
+    """What an error was made of; its text, masked, where that or its repr shows a secret."""
+    shows = any(clean(text) != text[:_SEARCHED] for text in (str(value), repr(value)))
+    return clean(str(value)) if shows else value
 
 
 def _constant(value: Any) -> property:
