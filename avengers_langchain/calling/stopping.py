@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any, TypeVar
 
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, merge_content
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 
-from avengers_core.serving.stopping import Cut
+from avengers_core.serving.stopping import Cut, acut_stream, cut_stream
 
 Message = TypeVar("Message", bound=BaseMessage)
 
@@ -38,34 +38,14 @@ def cut_chunks(
     chunks: Iterator[ChatGenerationChunk], stop: Sequence[str]
 ) -> Iterator[ChatGenerationChunk]:
     """The chunks of a stream up to the first stop sequence, where the stream is closed."""
-    cutting = _Cutting(stop)
-    try:
-        for chunk in chunks:
-            yield from cutting.of(chunk)
-            if cutting.over:
-                return
-        yield from cutting.rest()
-    finally:
-        if isinstance(chunks, Generator):
-            chunks.close()
+    return cut_stream(chunks, _Cutting(stop))
 
 
-async def acut_chunks(
+def acut_chunks(
     chunks: AsyncIterator[ChatGenerationChunk], stop: Sequence[str]
 ) -> AsyncIterator[ChatGenerationChunk]:
     """:func:`cut_chunks`, asynchronously."""
-    cutting = _Cutting(stop)
-    try:
-        async for chunk in chunks:
-            for cut in cutting.of(chunk):
-                yield cut
-            if cutting.over:
-                return
-        for cut in cutting.rest():
-            yield cut
-    finally:
-        if isinstance(chunks, AsyncGenerator):
-            await chunks.aclose()
+    return acut_stream(chunks, _Cutting(stop))
 
 
 class _Cutting:

@@ -2,14 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import (
-    AsyncGenerator,
-    AsyncIterator,
-    Awaitable,
-    Generator,
-    Iterator,
-    Sequence,
-)
+from collections.abc import AsyncIterator, Awaitable, Iterator, Sequence
 from typing import Any
 
 from llama_index.core.base.llms.types import (
@@ -20,7 +13,7 @@ from llama_index.core.base.llms.types import (
     ToolCallBlock,
 )
 
-from avengers_core.serving.stopping import Cut
+from avengers_core.serving.stopping import Cut, acut_stream, cut_stream
 
 
 def cut_at(given: Any, stop: Sequence[str]) -> Any:
@@ -33,41 +26,14 @@ def cut_at(given: Any, stop: Sequence[str]) -> Any:
     if isinstance(given, Awaitable):
         return _awaited(given, stop)
     if isinstance(given, AsyncIterator):
-        return _achunks(given, stop)
+        return acut_stream(given, _Cutting(stop))
     if isinstance(given, Iterator):
-        return _chunks(given, stop)
+        return cut_stream(given, _Cutting(stop))
     return _whole(given, stop)
 
 
 async def _awaited(given: Awaitable[Any], stop: Sequence[str]) -> Any:
     return cut_at(await given, stop)
-
-
-def _chunks(chunks: Iterator[Any], stop: Sequence[str]) -> Iterator[Any]:
-    cutting = _Cutting(stop)
-    try:
-        for chunk in chunks:
-            yield cutting.of(chunk)
-            if cutting.over:
-                return
-        yield from cutting.rest()
-    finally:
-        if isinstance(chunks, Generator):
-            chunks.close()
-
-
-async def _achunks(chunks: AsyncIterator[Any], stop: Sequence[str]) -> AsyncIterator[Any]:
-    cutting = _Cutting(stop)
-    try:
-        async for chunk in chunks:
-            yield cutting.of(chunk)
-            if cutting.over:
-                return
-        for chunk in cutting.rest():
-            yield chunk
-    finally:
-        if isinstance(chunks, AsyncGenerator):
-            await chunks.aclose()
 
 
 def _whole(answer: Any, stop: Sequence[str]) -> Any:
@@ -89,11 +55,11 @@ class _Cutting:
     def over(self) -> bool:
         return self._cut.over
 
-    def of(self, chunk: Any) -> Any:
+    def of(self, chunk: Any) -> Iterator[Any]:
         """What goes out where a chunk has come."""
         self._last = chunk
         delta = chunk if isinstance(chunk, str) else getattr(chunk, "delta", None)
-        return self._with(chunk, self._cut(delta or ""))
+        yield self._with(chunk, self._cut(delta or ""))
 
     def rest(self) -> Iterator[Any]:
         """What was held back, in a chunk like the last."""

@@ -177,8 +177,7 @@ def _disguise(error: BaseException, clean: Callable[[str], str], masked: dict[st
 
 def _said(value: Any, clean: Callable[[str], str]) -> Any:
     """What an error was made of; its text, masked, where that or its repr shows a secret."""
-    shows = any(clean(text) != text[:_SEARCHED] for text in (str(value), repr(value)))
-    return clean(str(value)) if shows else value
+    return value if _are_clean((str(value), repr(value)), clean) else clean(str(value))
 
 
 def _constant(value: Any) -> property:
@@ -192,9 +191,13 @@ def _shows_none(error: BaseException, clean: Callable[[str], str]) -> bool:
         shown = ["".join(alone.format_exception_only())]
         if not hasattr(error, "exceptions"):
             shown.append(repr(error))
-        return all(clean(text) == text[:_SEARCHED] for text in shown)
+        return _are_clean(shown, clean)
     except Exception:  # its own methods may do anything
         return False
+
+
+def _are_clean(texts: Iterable[str], clean: Callable[[str], str]) -> bool:
+    return all(clean(text) == text[:_SEARCHED] for text in texts)
 
 
 def without_what_was_sent(response: R) -> R:

@@ -7,10 +7,13 @@ OpenAI's Responses API has no ``stop``, and OpenAI's and xAI's models that reaso
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, Sequence
 from functools import cache
+from typing import Protocol, TypeVar
 
 logger = logging.getLogger(__name__)
+
+C = TypeVar("C")
 
 
 class Cut:
@@ -51,6 +54,48 @@ def _begun(text: str, sequence: str) -> int:
     """How many characters at the end of a text are the beginning of a stop sequence."""
     longest = min(len(text), len(sequence) - 1)
     return next((n for n in range(longest, 0, -1) if text.endswith(sequence[:n])), 0)
+
+
+class Cutting(Protocol[C]):
+    """One stream of a framework's chunks, which it cuts."""
+
+    @property
+    def over(self) -> bool:
+        """Whether a stop sequence has come."""
+
+    def of(self, chunk: C) -> Iterator[C]:
+        """What goes out where a chunk has come."""
+
+    def rest(self) -> Iterator[C]:
+        """What was held back for a stop sequence that never came."""
+
+
+def cut_stream(chunks: Iterator[C], cutting: Cutting[C]) -> Iterator[C]:
+    """The chunks of a stream up to the first stop sequence, where the stream is closed."""
+    try:
+        for chunk in chunks:
+            yield from cutting.of(chunk)
+            if cutting.over:
+                return
+        yield from cutting.rest()
+    finally:
+        if isinstance(chunks, Generator):
+            chunks.close()
+
+
+async def acut_stream(chunks: AsyncIterator[C], cutting: Cutting[C]) -> AsyncIterator[C]:
+    """:func:`cut_stream`, asynchronously."""
+    try:
+        async for chunk in chunks:
+            for cut in cutting.of(chunk):
+                yield cut
+            if cutting.over:
+                return
+        for cut in cutting.rest():
+            yield cut
+    finally:
+        if isinstance(chunks, AsyncGenerator):
+            await chunks.aclose()
 
 
 def sequences_of(stop: object) -> tuple[str, ...]:
