@@ -38,7 +38,8 @@ OF_ALL = ("temperature", "max_tokens")
 _OF_TOOLS = ("tools", "user_msg", "chat_history")
 _PARALLEL = ("allow_parallel_tool_calls", "parallel_tool_calls")
 
-_STOP = ("stop", "stop_sequences")
+STOP = ("stop", "stop_sequences")
+"""What stop sequences are called."""
 
 Arguments = tuple[tuple[Any, ...], dict[str, Any]]
 
@@ -86,13 +87,13 @@ def stop_here(
     """
     if method in OF_TEMPLATES:
         return own if method in OF_TEXTS else ()
-    if kwargs.keys().isdisjoint(_STOP):
+    if kwargs.keys().isdisjoint(STOP):
         return own
     target = target_of(model, backend)
     if target.takes_stop:
         return ()
     note_cut(target.dialect.name)
-    said = [sequences_of(kwargs.pop(name, None)) for name in _STOP]
+    said = [sequences_of(kwargs.pop(name, None)) for name in STOP]
     return next(filter(None, said), own)
 
 

@@ -59,23 +59,24 @@ def llm(
     return request.param(router=router)
 
 
-async def whole(llm: Any, blocking: bool) -> str:
+async def whole(llm: Any, blocking: bool, **said: Any) -> str:
     if isinstance(llm, AvengersChatModel):
-        message = llm.invoke(QUESTION) if blocking else await llm.ainvoke(QUESTION)
+        message = llm.invoke(QUESTION, **said) if blocking else await llm.ainvoke(QUESTION, **said)
         return str(message.text)
-    messages = [ChatMessage(content=QUESTION)]
-    response = llm.chat(messages) if blocking else await llm.achat(messages)
+    ask = [ChatMessage(content=QUESTION)]
+    response = llm.chat(ask, **said) if blocking else await llm.achat(ask, **said)
     return str(response.message.content or "")
 
 
-async def streamed(llm: Any, blocking: bool) -> str:
-    messages = [ChatMessage(content=QUESTION)]
+async def streamed(llm: Any, blocking: bool, **said: Any) -> str:
+    ask = [ChatMessage(content=QUESTION)]
     if isinstance(llm, AvengersChatModel):
-        parts = list(llm.stream(QUESTION)) if blocking else [c async for c in llm.astream(QUESTION)]
-        return "".join(str(part.text) for part in parts)
+        if blocking:
+            return "".join(str(part.text) for part in llm.stream(QUESTION, **said))
+        return "".join([str(part.text) async for part in llm.astream(QUESTION, **said)])
     if blocking:
-        return "".join(chunk.delta or "" for chunk in llm.stream_chat(messages))
-    return "".join([chunk.delta or "" async for chunk in await llm.astream_chat(messages)])
+        return "".join(chunk.delta or "" for chunk in llm.stream_chat(ask, **said))
+    return "".join([chunk.delta or "" async for chunk in await llm.astream_chat(ask, **said)])
 
 
 async def made_good(
@@ -128,6 +129,17 @@ async def test_what_all_say_is_taken_for_an_answer(llm: Any, server: StubServer)
         server.replies[model] = lambda _: ""
     assert await whole(llm, True) == ""
     assert server.asked == [HARD, SPARE, EASY]
+
+
+@pytest.mark.parametrize("ask", [whole, streamed])
+async def test_what_its_own_stop_sequence_cuts_to_nothing_is_an_answer(
+    llm: Any, server: StubServer, ask: Callable[..., Awaitable[str]]
+) -> None:
+    server.replies[HARD] = lambda _: ""
+    for blocking in (True, False):
+        assert await ask(llm, blocking, stop=["says"]) == ""
+    assert server.asked == [HARD, HARD]
+    assert llm.pool.health.available(HARD)
 
 
 async def test_a_stream_that_is_cut_off_says_so(llm: Any, server: StubServer) -> None:

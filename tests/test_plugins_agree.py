@@ -177,6 +177,20 @@ def test_what_is_taken(plugin: Plugin, router: Router, name: str, value: Any, ke
     assert getattr(later, name) == getattr(copied, name) == kept
 
 
+@pytest.mark.filterwarnings("ignore:The `copy` method is deprecated")
+@pytest.mark.parametrize("plugin", PLUGINS)
+def test_a_copy_made_the_older_way_decides_by_its_own_settings(
+    plugin: Plugin, router: Router
+) -> None:
+    llm = plugin(router=router, alpha=0.2)
+    assert llm.policy.alpha == 0.2
+    copy = llm.copy(update={"alpha": 0.9})
+    assert copy.policy.alpha == 0.9
+    assert copy.pool is llm.pool
+    with pytest.raises(ValueError, match="alpha"):
+        llm.copy(update={"alpha": 2})
+
+
 @pytest.mark.parametrize(("name", "value", "error"), REFUSED)
 @pytest.mark.parametrize("plugin", PLUGINS)
 def test_what_is_refused(

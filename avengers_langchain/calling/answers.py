@@ -17,7 +17,7 @@ from avengers_core.serving.resilience.failover import Attempt
 from avengers_core.serving.voting import text_key
 from avengers_core.serving.watching.outcome import Tokens
 from avengers_langchain.backends import Backends
-from avengers_langchain.calling.calls import Call, as_chunk
+from avengers_langchain.calling.calls import Call, Target, as_chunk
 from avengers_langchain.calling.runs import tag_run
 from avengers_langchain.tools import ANSWERED_BY
 
@@ -66,9 +66,10 @@ class ChatAnswering(Answering):
         self._run_manager = None if one_of_several else asked.run_manager
         self._run = None if one_of_several else asked.run
         self._traced = asked.backends.traced
+        self._target: Target | None = None
 
     def start(self, attempt: Attempt) -> Any:
-        target = self._asked.call.target(attempt.model, self._asked.backends)
+        self._target = target = self._asked.call.target(attempt.model, self._asked.backends)
         return getattr(target, self._method)(self._run_manager)
 
     def tag(self, result: ChatResult, facts: Mapping[str, Any]) -> ChatResult:
@@ -93,6 +94,13 @@ class ChatAnswering(Answering):
         said = answer.generations[0] if whole else answer
         output = answer.llm_output if whole else None
         return {**(output or {}), **(said.generation_info or {}), **said.message.response_metadata}
+
+    @property
+    def stops(self) -> bool:
+        asked = self._target
+        return asked is not None and bool(
+            asked.stop or asked.cut or getattr(asked.backend, "stop", None)
+        )
 
     def spent(self, answer: ChatResult | ChatGenerationChunk) -> Tokens | None:
         said = answer.generations[0] if isinstance(answer, ChatResult) else answer

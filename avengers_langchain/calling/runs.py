@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Se
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, cast
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from langchain_core.callbacks import (
     AsyncCallbackManager,
@@ -21,6 +21,7 @@ from langchain_core.outputs import ChatResult
 from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import ensure_config
 from langchain_core.tracers.base import BaseTracer
+from langchain_core.utils.uuid import uuid7
 
 
 def tag_run(known: Any, model: str, traced: Mapping[str, str]) -> None:
@@ -86,7 +87,7 @@ def known_run(
     """
     config = ensure_config(config)
     configured: Any = manager.configure(config.get("callbacks"))  # type: ignore[attr-defined]
-    run_id = config.get("run_id") or uuid4()
+    run_id = config.get("run_id") or uuid7()
     handlers = [*configured.handlers, *(own if isinstance(own, list) else ())]
     known = {**config, "callbacks": configured, "run_id": run_id}
     return cast("RunnableConfig", known), StreamedRun(run_id, handlers)

@@ -25,7 +25,7 @@ from avengers_core.serving.resilience.failover import Attempt
 from avengers_core.serving.settings import OF_A_CALL
 from avengers_core.serving.voting import text_key
 from avengers_core.serving.watching.outcome import Tokens
-from avengers_llamaindex.arguments import OF_TEMPLATES, accepted, stop_here
+from avengers_llamaindex.arguments import OF_TEMPLATES, STOP, accepted, stop_here
 from avengers_llamaindex.backends import Backends
 from avengers_llamaindex.calling.counting import Count
 from avengers_llamaindex.calling.masking import mask_errors_of
@@ -90,6 +90,8 @@ class LLMAnswering(Answering):
         whole = _WHOLE.get(asked.method, asked.method)
         self._method = whole if one_of_several else asked.method
         self._count: Count | None = None
+        self._cut: Sequence[str] = ()  # stop sequences that the one who is asked does not know
+        self._stops = False
 
     def start(self, attempt: Attempt) -> Any:
         # Some LLMs extend the lists and dicts they are given: the next attempt needs them as they
@@ -104,7 +106,9 @@ class LLMAnswering(Answering):
         said = asked.backends.said(attempt.model)
         stop = asked.backends.stops.get(attempt.model, ())
         if kwargs or stop:
+            self._stops = bool(stop) or not kwargs.keys().isdisjoint(STOP)
             stop = stop_here(self._method, kwargs, attempt.model, backend, stop)
+        self._cut = stop
         answer = self._ask(backend, args, kwargs, said, attempt.model)
         return cut_at(answer, stop) if stop else answer
 
@@ -146,7 +150,14 @@ class LLMAnswering(Answering):
         return isinstance(messages, Sequence) and bool(messages) and _is_of_tool(messages[-1])
 
     def told(self, answer: Any) -> Any:
-        return getattr(answer, "raw", None)
+        if isinstance(answer, str):  # of which nothing is told
+            return {"finish_reason": "stop"} if self._cut else None
+        beside = getattr(answer, "additional_kwargs", {})
+        return beside if "finish_reason" in beside else getattr(answer, "raw", None)
+
+    @property
+    def stops(self) -> bool:
+        return self._stops
 
     def spent(self, answer: Any) -> Tokens | None:
         return self._count.tokens if self._count is not None else tokens_of(answer)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from typing import Any
+from uuid import UUID
 
 import pytest
 from keyword_router import EASY, HARD, SPARE
@@ -72,6 +73,7 @@ async def test_each_method_reaches_the_same_method_of_the_chosen_backend(
 async def test_events(llm: AvengersChatModel) -> None:
     events = [e async for e in llm.astream_events(HARD_QUESTION, version="v2")]
     assert events[0]["event"] == "on_chat_model_start"
+    assert UUID(events[0]["run_id"]).version == 7  # as the framework's own: they sort by time
     assert "".join(
         str(e["data"]["chunk"].text) for e in events if e["event"] == "on_chat_model_stream"
     ) == (f"{HARD} says: {HARD_QUESTION}")

@@ -31,7 +31,7 @@ from avengers_core.routing.decision import RoutingDecision
 from avengers_core.serving.backends.pool import Pool
 from avengers_core.serving.plan import Plan
 from avengers_core.serving.resilience.failover import Attempt, Failover
-from avengers_core.serving.resilience.withheld import refusal_in
+from avengers_core.serving.resilience.withheld import refusal_in, stopped_in
 from avengers_core.serving.watching.outcome import Outcome, Tokens
 
 logger = logging.getLogger(__name__)
@@ -127,6 +127,11 @@ class Answering(ABC):
         """What the provider said of an answer or a chunk: why it ended."""
         return None
 
+    @property
+    def stops(self) -> bool:
+        """Whether whoever is asked has stop sequences, before which there may be no word."""
+        return False
+
     def spent(self, answer: Any) -> Tokens | None:
         """The tokens of an answer or a chunk, if it says anything of them."""
         return None
@@ -182,10 +187,14 @@ class Answering(ABC):
             raise self.failover.exhausted()
 
     def _there(self, answer: Any, attempt: Attempt) -> Any:
-        if not self.is_answer(answer):
+        if not (self.is_answer(answer) or self._stopped([answer])):
             self._wordless = self._wordless or (answer, attempt.model)
             raise self._nothing([answer])
         return answer
+
+    def _stopped(self, said: Iterable[Any]) -> bool:
+        """Whether what has no word in it was cut to nothing, as the caller wanted it."""
+        return self.stops and any(map(stopped_in, map(self.told, said)))
 
     def _nothing(self, said: Iterable[Any]) -> AvengersError:
         """What it means that an answer, or the chunks of a stream, have no word in them."""
@@ -242,6 +251,8 @@ class Answering(ABC):
             held.append(chunk)
             if self.begins(chunk):
                 return held
+        if self._stopped(held):
+            return held
         raise self._nothing(held)
 
     async def _aheld(self, chunks: AsyncIterator[Any]) -> list[Any]:
@@ -255,6 +266,8 @@ class Answering(ABC):
             if isinstance(chunks, AsyncGenerator):
                 await chunks.aclose()
             raise
+        if self._stopped(held):
+            return held
         raise self._nothing(held)
 
     # Whoever stops reading early must not leave the backend's connection open; and a stream that

@@ -1,13 +1,15 @@
-"""Answers that a backend withheld for what they, or their question, say: they have no word in them,
-only the reason."""
+"""Answers that have no word in them, only the reason: withheld for what they, or their question,
+say, or over at a stop sequence before they began."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from typing import Any
 
 # What providers call the reason why an answer ended, and a prompt was not answered.
 _NAMES = ("finish_reason", "stop_reason", "block_reason")
+# What they call an end of the answer's own, or at a stop sequence: most do not tell these apart.
+_STOPPED = frozenset({"stop", "stop_sequence"})
 # OpenAI and Azure; Anthropic; Bedrock; Gemini.
 _REFUSED = frozenset(
     {
@@ -33,13 +35,29 @@ def refusal_in(told: Any) -> str | None:
         told: what the provider said of the answer, as a mapping or as an object of its client.
     """
     for place in _places(told):
-        for name in _NAMES:
-            reason = _get(place, name)
-            spelt = str(getattr(reason, "name", reason)).lower()
-            if spelt in _REFUSED:
-                return spelt
+        if spelt := _reason(place, _REFUSED):
+            return spelt
         if _get(_get(place, "message"), "refusal"):
             return "refusal"
+    return None
+
+
+def stopped_in(told: Any) -> bool:
+    """Whether an answer ended by itself or at a stop sequence.
+
+    Args:
+        told: as in :func:`refusal_in`.
+    """
+    return any(_reason(place, _STOPPED) for place in _places(told))
+
+
+def _reason(place: Any, known: Set[str]) -> str | None:
+    """The reason that is told in a place, if it is one of the known."""
+    for name in _NAMES:
+        reason = _get(place, name)
+        spelt = str(getattr(reason, "name", reason)).lower()
+        if spelt in known:
+            return spelt
     return None
 
 

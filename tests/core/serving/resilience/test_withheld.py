@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from avengers_core.serving.resilience.withheld import refusal_in
+from avengers_core.serving.resilience.withheld import refusal_in, stopped_in
 
 
 class Reason(Enum):
@@ -37,3 +37,17 @@ class Reason(Enum):
 )
 def test_reasons(told, reason):
     assert refusal_in(told) == reason
+
+
+@pytest.mark.parametrize(
+    ("told", "stopped"),
+    [
+        ({"finish_reason": "stop"}, True),
+        ({"stop_reason": "stop_sequence"}, True),
+        ({"candidates": [{"finish_reason": Reason.STOP}]}, True),
+        (SimpleNamespace(choices=[SimpleNamespace(finish_reason="length")]), False),
+        (None, False),
+    ],
+)
+def test_ends_at_a_stop_sequence(told, stopped):
+    assert stopped_in(told) is stopped
