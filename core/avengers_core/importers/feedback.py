@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
 from avengers_core.errors import RecordError
-from avengers_core.importers.layout import Call, Feedback, Found, Place, Result
-from avengers_core.importers.values import at, first, number, shown
+from avengers_core.importers.layout import (
+    Call,
+    Feedback,
+    Found,
+    Place,
+    Read,
+    Result,
+    Take,
+    by_row,
+)
+from avengers_core.importers.reading.tables import Row
+from avengers_core.importers.values import at, known_number, number, one, shown
 from avengers_core.records.record import RecordProblem
 
 # What feedback is of, the nearest first; "id" may be the feedback's own where it has another.
@@ -33,28 +43,49 @@ _SCORES = ("score", "result.score", "value", "rating", "feedback.value")
 _NAMES = ("name", "key", "annotation_name", "assessment_name", "metric")
 
 
-def feedback_in(row: Mapping[str, Any], place: Place) -> Iterator[Feedback]:
+def by_call(*keys: str) -> Callable[[Take], Read]:
+    """As :func:`avengers_core.importers.layout.by_row`, where rows of feedback may lie among calls.
+
+    Args:
+        keys: that a call has, of which feedback has none.
+    """
+
+    def decorate(take: Take) -> Read:
+        def either(row: Row, place: Place) -> Iterable[Found]:
+            is_call = bool(row.keys() & set(keys)) or not is_feedback(row)
+            return take(row, place) if is_call else feedback_in(row, place)
+
+        return by_row(either)
+
+    return decorate
+
+
+def feedback_in(row: Row, place: Place) -> Iterator[Feedback]:
     """The feedback of a row that has an id and a score, as most tools and tables have it.
 
     Raises:
         ValueError: there is no id, or no score.
     """
     del place
-    of = first(*(at(row, key) for key in _IDS))
+    of = one(row, *_IDS)
     if of is None:
         raise ValueError(f"expected feedback with one of {', '.join(_IDS)}, got {shown(dict(row))}")
     if not any(at(row, key) is not None or key in row for key in _SCORES):
         raise ValueError(f"expected feedback with a score or value, got {shown(dict(row))}")
-    value = number(first(*(at(row, key) for key in _SCORES)))
-    if value is not None:
-        yield Feedback(str(of), str(first(*(at(row, key) for key in _NAMES), "score")), value)
+    yield from scored(of, one(row, *_NAMES), number(one(row, *_SCORES)))
 
 
-def is_feedback(row: Mapping[str, Any]) -> bool:
+def is_feedback(row: Row) -> bool:
     """Whether a row has an id and a score."""
     return any(at(row, key) is not None for key in _IDS) and any(
         at(row, key) is not None for key in _SCORES
     )
+
+
+def scored(of: Any, name: Any, value: Any) -> Iterator[Feedback]:
+    """What is thought of a step; nothing where the value is no number."""
+    if (score := known_number(value)) is not None:
+        yield Feedback(str(of), str(name or "score"), score)
 
 
 def graded(found: Sequence[Found], source: object) -> Iterator[Result | RecordProblem]:

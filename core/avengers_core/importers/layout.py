@@ -14,11 +14,12 @@ A module below :mod:`avengers_core.importers.layouts` that holds one is all it t
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
 from avengers_core.importers.reading.tables import File, Row, numbered_rows, unfit
-from avengers_core.importers.values import UNFIT, at
+from avengers_core.importers.values import UNFIT, at, first
 from avengers_core.records.record import RecordProblem
 
 Scale = tuple[float, float]
@@ -115,6 +116,7 @@ class Feedback(NamedTuple):
 
 Found = Result | Call | Feedback | RecordProblem
 Read = Callable[[Sequence[File]], Iterator[Found]]
+Take = Callable[[Row, Place], Iterable[Found]]
 
 
 class Layout(NamedTuple):
@@ -156,7 +158,7 @@ def layout(
     return lambda read: Layout(name, what, keys, read, fits, scale)
 
 
-def by_row(take: Callable[[Row, Place], Iterable[Found]]) -> Read:
+def by_row(take: Take) -> Read:
     """Reads files by what is in each row; what does not fit becomes a problem."""
 
     def read(files: Sequence[File]) -> Iterator[Found]:
@@ -186,6 +188,33 @@ def taken(
             yield place.problem(error, item)
         else:
             yield from found
+
+
+def each(
+    items: Iterable[Any], place: Place, take: Callable[..., Iterable[T]], **known: Any
+) -> Iterator[T | RecordProblem]:
+    """:func:`taken` of the items of one row; what is known of all of them is told with each."""
+    return taken(((item, place) for item in items), partial(take, **known))
+
+
+def merged(found: Iterable[Result | RecordProblem]) -> Iterator[Result | RecordProblem]:
+    """One result of those of the same key that have other scores each.
+
+    A score that is there already is of another answer, and begins a result of its own.
+    """
+    items: list[Result | RecordProblem] = []
+    latest: dict[Hashable, int] = {}
+    for item in found:
+        if isinstance(item, Result):
+            before = items[latest[item.key]] if item.key in latest else None
+            if isinstance(before, Result) and not before.scores.keys() & item.scores.keys():
+                usage = {k: first(before.usage.get(k), v) for k, v in item.usage.items()}
+                scores = {**before.scores, **item.scores}
+                items[latest[item.key]] = replace(before, scores=scores, usage=usage)
+                continue
+            latest[item.key] = len(items)
+        items.append(item)
+    yield from items
 
 
 def _is_there(row: Row, key: str) -> bool:

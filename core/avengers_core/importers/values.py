@@ -59,6 +59,21 @@ def is_number(value: Any) -> bool:
     return True
 
 
+def known_number(value: Any) -> float | None:
+    """A number, or None where there is none or something else."""
+    return number(value) if is_number(value) else None
+
+
+def usage(cost: Any = None, prompt: Any = None, completion: Any = None) -> dict[str, float | None]:
+    """What a call took: USD, tokens sent and tokens received, each None where it is not known.
+
+    Raises:
+        ValueError: see :func:`amount`.
+    """
+    tokens = {"prompt_tokens": amount(prompt), "completion_tokens": amount(completion)}
+    return {"cost": amount(cost), **tokens}
+
+
 def text(value: Any, what: str) -> str:
     """A text.
 
@@ -105,6 +120,11 @@ def sequence(value: Any, what: str) -> list[Any]:
 def first(*values: Any) -> Any:
     """The first value that is there: not None, not an empty text, not NaN (a gap of pandas)."""
     return next((value for value in values if not _is_gap(value)), None)
+
+
+def one(row: Any, *paths: str) -> Any:
+    """The :func:`first` of what lies at some paths, as of :func:`at`."""
+    return first(*(at(row, path) for path in paths))
 
 
 def tree(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from avengers_core.importers.layout import Place, Result, by_row, layout
 from avengers_core.importers.reading.tables import Row
-from avengers_core.importers.values import amount, number, text
+from avengers_core.importers.values import number, text, usage
 
 
 @layout(
@@ -30,9 +30,5 @@ def llmrouter(row: Row, place: Place) -> Iterator[Result]:
         {"performance": number(row["performance"])},
         str(row.get("task_name") or place.dataset),
         place,
-        usage={
-            "cost": amount(row.get("cost")),
-            "prompt_tokens": amount(row.get("input_tokens")),
-            "completion_tokens": amount(row.get("output_tokens")),
-        },
+        usage=usage(*map(row.get, ("cost", "input_tokens", "output_tokens"))),
     )

@@ -8,9 +8,7 @@ from typing import Any
 
 from avengers_core.importers.layout import Found, Place, Result, layout, placed, taken
 from avengers_core.importers.reading.tables import File, Row
-from avengers_core.importers.values import amount, number, shown, text
-
-_UNITS = ("prompt_tokens", "completion_tokens", "cost")
+from avengers_core.importers.values import number, shown, text, usage
 
 
 @layout(
@@ -55,7 +53,7 @@ def _results(content: Row, place: Place, dataset: str, split: str, model: str) -
             place,
             (dataset, split, query if index is None else index),
             index,
-            {unit: amount(item.get(unit)) for unit in _UNITS},
+            usage(*map(item.get, ("cost", "prompt_tokens", "completion_tokens"))),
         )
 
     numbered = ((item, place._replace(row=n)) for n, item in enumerate(items, 1))

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from avengers_core.importers.layout import Place, Result, by_row, layout
 from avengers_core.importers.reading.tables import Row
-from avengers_core.importers.values import amount, at, first, number, text
+from avengers_core.importers.values import at, number, one, text, usage
 
 
 @layout(
@@ -25,21 +25,20 @@ def routerarena(row: Row, place: Place) -> Iterator[Result]:
 
     Source: github.com/RouteWorks/RouterArena, cached_results/ and router_inference/predictions/.
     """
-    index = str(first(row.get("global_index"), row.get("global index")))
-    graded = "evaluation_result" in row
-    score = at(row, "evaluation_result.score") if graded else row.get("accuracy")
-    tokens = first(row.get("token_usage"), at(row, "generated_result.token_usage"))
+    index = str(one(row, "global_index", "global index"))
+    score = at(row, "evaluation_result.score" if "evaluation_result" in row else "accuracy")
+    tokens = one(row, "token_usage", "generated_result.token_usage")
     failed = row.get("success") is False or score is None
     yield Result(
-        text(first(row.get("question"), row.get("prompt")), "question"),
-        text(first(row.get("llm_selected"), row.get("prediction")), "llm_selected"),
+        text(one(row, "question", "prompt"), "question"),
+        text(one(row, "llm_selected", "prediction"), "llm_selected"),
         {} if failed else {"score": number(score)},
         index.rpartition("_")[0] or place.dataset,
         place,
         index=index,
-        usage={
-            "cost": amount(first(at(row, "evaluation_result.inference_cost"), row.get("cost"))),
-            "prompt_tokens": amount(at(tokens, "input_tokens")),
-            "completion_tokens": amount(at(tokens, "output_tokens")),
-        },
+        usage=usage(
+            one(row, "evaluation_result.inference_cost", "cost"),
+            at(tokens, "input_tokens"),
+            at(tokens, "output_tokens"),
+        ),
     )

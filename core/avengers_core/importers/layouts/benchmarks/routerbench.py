@@ -9,7 +9,7 @@ from typing import Any
 
 from avengers_core.importers.layout import Place, Result, by_row, layout
 from avengers_core.importers.reading.tables import Row
-from avengers_core.importers.values import amount, number
+from avengers_core.importers.values import number, usage
 
 _COST, _ANSWER = "|total_cost", "|model_response"
 _OTHERS = {"sample_id", "prompt", "eval_name", "oracle_model_to_route_to"}
@@ -43,7 +43,7 @@ def routerbench(row: Row, place: Place) -> Iterator[Result]:
             place,
             place,
             index,
-            {"cost": amount(row.get(model + _COST))},
+            usage(row.get(model + _COST)),
         )
 
 

@@ -5,15 +5,13 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 from avengers_core.errors import RecordError
-from avengers_core.importers.layout import Found, Place, Result, layout, placed, taken
+from avengers_core.importers.layout import Found, Place, Result, layout, merged, placed, taken
 from avengers_core.importers.questions import find_question
 from avengers_core.importers.reading.tables import File, rows
-from avengers_core.importers.values import amount, at, first, is_number, number, text
-from avengers_core.records.record import RecordProblem
+from avengers_core.importers.values import at, first, is_number, number, one, text, usage
 
 _SCORED = ("per_instance_stats.json", "display_predictions.json")
 _MODEL = re.compile(r"[:,]model(_deployment)?=[^,]*")
@@ -68,7 +66,6 @@ def _beside(file: File, names: Sequence[str]) -> File | None:
 
 def _results(file: File, run: _Run) -> Iterator[Found]:
     """One result an instance and trial, whose statistics lie in one or several rows."""
-    found: dict[tuple[str, str], Result] = {}
 
     def result(row: Any, place: Place) -> Iterator[Result]:
         if row.get("perturbation"):
@@ -86,29 +83,15 @@ def _results(file: File, run: _Run) -> Iterator[Found]:
             {name: scores[name] for name in dict.fromkeys(order)},
             run.name.partition(":")[0],
             place,
-            (run.name, instance),
+            (run.name, instance, str(row.get("train_trial_index"))),
             instance,
-            {
-                "prompt_tokens": amount(stats.get("num_prompt_tokens")),
-                "completion_tokens": amount(
-                    first(stats.get("num_output_tokens"), stats.get("num_completion_tokens"))
-                ),
-            },
+            usage(
+                prompt=stats.get("num_prompt_tokens"),
+                completion=one(stats, "num_output_tokens", "num_completion_tokens"),
+            ),
         )
 
-    for row, place in placed(file):
-        for item in taken([(row, place)], result):
-            if isinstance(item, RecordProblem):
-                yield item
-                continue
-            key = (str(item.index), str(at(row, "train_trial_index")))
-            known = found.get(key)
-            if known is None:
-                found[key] = item
-            else:
-                usage = {k: first(item.usage[k], v) for k, v in known.usage.items()}
-                found[key] = replace(known, scores={**known.scores, **item.scores}, usage=usage)
-    yield from found.values()
+    return merged(taken(placed(file), result))
 
 
 def _stats(stats: Any) -> dict[str, float | None]:

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from functools import partial
 from typing import Any
 
-from avengers_core.importers.layout import Found, Place, Result, by_row, layout, taken
+from avengers_core.importers.layout import Found, Place, Result, by_row, each, layout
 from avengers_core.importers.questions import question_of
 from avengers_core.importers.reading.tables import Row
 from avengers_core.importers.values import (
     amount,
     at,
     first,
-    is_number,
+    known_number,
     mapping,
-    number,
     sequence,
     text,
+    usage,
 )
 
 # What inspect_ai itself counts these as: correct, partial, incorrect, no answer.
@@ -43,16 +42,15 @@ def inspect_ai(log: Row, place: Place) -> Iterator[Found]:
     samples = sequence(log.get("samples"), "samples")
     if not samples:
         raise ValueError(f"a log without samples, whose status is {log.get('status')!r}")
-    places = ((sample, place) for sample in samples)
-    yield from taken(places, partial(_sample, model=model, task=task))
+    yield from each(samples, place, _sample, model=model, task=task)
 
 
 def _sample(sample: Any, place: Place, model: str, task: str) -> Iterator[Result]:
     attachments = mapping(sample.get("attachments"), "attachments")
     index = sample.get("id")
     index = index if isinstance(index, int | str) else str(index)
-    usage = mapping(sample.get("model_usage"), "model_usage")
-    used = mapping(first(usage.get(model), at(sample, "output.usage")), "usage")
+    by_model = mapping(sample.get("model_usage"), "model_usage")
+    used = mapping(first(by_model.get(model), at(sample, "output.usage")), "usage")
     prompt = [amount(used.get(f"input_tokens{kind}")) for kind in _INPUT]
     yield Result(
         question_of(_whole(sample["input"], attachments)),
@@ -62,11 +60,9 @@ def _sample(sample: Any, place: Place, model: str, task: str) -> Iterator[Result
         place,
         (task, index),
         index,
-        {
-            "cost": amount(used.get("total_cost")),
-            "prompt_tokens": sum(n or 0 for n in prompt) if any(prompt) else None,
-            "completion_tokens": amount(used.get("output_tokens")),
-        },
+        usage(
+            used.get("total_cost"), sum(n or 0 for n in prompt) or None, used.get("output_tokens")
+        ),
     )
 
 
@@ -84,8 +80,8 @@ def _scores(sample: Mapping[str, Any]) -> dict[str, float | None]:
         values = value if isinstance(value, Mapping) else {"": value}
         for name, inner in values.items():
             grade = _GRADES.get(inner, inner) if isinstance(inner, str) else inner
-            if grade is not None and is_number(grade):
-                found[f"{scorer}/{name}" if name else str(scorer)] = number(grade)
+            if (counted := known_number(grade)) is not None:
+                found[f"{scorer}/{name}" if name else str(scorer)] = counted
     return found
 
 

@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from avengers_core.errors import RecordError
-from avengers_core.importers.layout import Found, Place, Result, layout, placed, taken
+from avengers_core.importers.layout import Found, Place, Result, layout, merged, placed, taken
 from avengers_core.importers.questions import find_question, question_of
 from avengers_core.importers.reading.tables import File, Row, rows
-from avengers_core.importers.values import at, first, is_number, mapping, number, parsed, sequence
+from avengers_core.importers.values import (
+    at,
+    first,
+    is_number,
+    mapping,
+    number,
+    one,
+    parsed,
+    sequence,
+)
 from avengers_core.records.record import RecordProblem
 
 _NAME = re.compile(r"samples_(?P<task>.+?)_(?P<date>\d{4}-\d\d-\d\dT[\d.:-]+\d)\.json")
@@ -82,20 +90,7 @@ def _all_in_one(content: Row, place: Place) -> Iterator[Found]:
 
 def _documents(run: _Run, samples: Iterator[tuple[Any, Place]]) -> Iterator[Found]:
     """One result a document; each filter of the answers wrote a sample of its own."""
-    found: list[Result] = []
-    latest: dict[object, int] = {}
-    for item in taken(samples, partial(_sample, run=run)):
-        if isinstance(item, RecordProblem):
-            yield item
-            continue
-        before = latest.get(item.key)
-        if before is None or found[before].scores.keys() & item.scores.keys():
-            latest[item.key] = len(found)
-            found.append(item)
-        else:
-            known = found[before]
-            found[before] = replace(known, scores={**known.scores, **item.scores})
-    yield from found
+    return merged(taken(samples, partial(_sample, run=run)))
 
 
 def _sample(sample: Row, place: Place, run: _Run) -> Iterator[Result]:
@@ -183,7 +178,7 @@ def _model(content: Row, file: File) -> str:
     if isinstance(arguments, str) and (named := _MODEL_ARGS.search(arguments)):
         told: Any = named[1]
     else:
-        told = first(*(at(arguments, key) for key in ("pretrained", "model", "path", "engine")))
+        told = one(arguments, "pretrained", "model", "path", "engine")
     model = first(content.get("model_name"), told, at(content, "config.model"))
     if not isinstance(model, str):
         raise RecordError(f"{file.name}: its results file names no model (model_name)")

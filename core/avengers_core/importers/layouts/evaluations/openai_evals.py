@@ -11,7 +11,16 @@ from typing import Any
 from avengers_core.importers.layout import Found, Place, Result, layout, placed, taken
 from avengers_core.importers.questions import question_of
 from avengers_core.importers.reading.tables import File, Row
-from avengers_core.importers.values import amount, at, first, is_number, mapping, number, text
+from avengers_core.importers.values import (
+    at,
+    first,
+    known_number,
+    mapping,
+    number,
+    one,
+    text,
+    usage,
+)
 from avengers_core.records.record import RecordProblem
 
 _RANDOM_END = re.compile(r"[-_ ]*[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")
@@ -39,7 +48,7 @@ class _Sample:
                 self._score(name, value)
 
     def _score(self, name: str, value: Any) -> None:
-        if value is not None and is_number(value) and (score := number(value)) is not None:
+        if (score := known_number(value)) is not None:
             self.scores.setdefault(name, []).append(score)
 
 
@@ -110,7 +119,7 @@ def _item(row: Row, place: Place) -> Iterator[Result]:
     scores: dict[str, float | None] = {}
     for result in row["results"]:
         name = _RANDOM_END.sub("", str(result.get("name"))) or "score"
-        scores[name] = number(first(result.get("score"), result.get("passed")))
+        scores[name] = number(one(result, "score", "passed"))
     dataset = str(row.get("eval_id") or place.dataset)
     index = row.get("datasource_item_id")
     yield Result(
@@ -125,8 +134,5 @@ def _item(row: Row, place: Place) -> Iterator[Result]:
     )
 
 
-def _usage(usage: Mapping[str, Any]) -> dict[str, float | None]:
-    return {
-        "prompt_tokens": amount(usage.get("prompt_tokens")),
-        "completion_tokens": amount(usage.get("completion_tokens")),
-    }
+def _usage(told: Mapping[str, Any]) -> dict[str, float | None]:
+    return usage(None, told.get("prompt_tokens"), told.get("completion_tokens"))

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
 from typing import Any
 
-from avengers_core.importers.layout import Found, Place, Result, by_row, layout, taken
+from avengers_core.importers.layout import Found, Place, Result, by_row, each, layout
 from avengers_core.importers.questions import question_of
 from avengers_core.importers.reading.tables import Row
-from avengers_core.importers.values import amount, at, first, mapping, number, sequence, text
+from avengers_core.importers.values import (
+    amount,
+    at,
+    first,
+    mapping,
+    number,
+    one,
+    sequence,
+    text,
+    usage,
+)
 
 _ERROR = 2  # failureReason: 0 none, 1 an assertion, 2 an error
 
@@ -32,40 +41,41 @@ def promptfoo(row: Row, place: Place) -> Iterator[Found]:
 
     Source: github.com/promptfoo/promptfoo, src/types and docs of output formats.
     """
-    inner = first(at(row, "results.results"), row.get("results"))
+    inner = one(row, "results.results", "results")
     if inner is None:
         yield from _result(row, place, place.dataset)
         return
     dataset = str(at(row, "config.description") or place.dataset)
-    results = ((result, place) for result in sequence(inner, "results"))
-    yield from taken(results, partial(_result, dataset=dataset))
+    yield from each(sequence(inner, "results"), place, _result, dataset=dataset)
 
 
 def _result(row: Any, place: Place, dataset: str) -> Iterator[Result]:
     prompt = row["prompt"]
-    query = question_of(first(at(prompt, "raw"), at(prompt, "display"), prompt))
+    query = question_of(first(one(prompt, "raw", "display"), prompt))
     failed = row.get("failureReason") == _ERROR or (
         bool(row.get("error")) and at(row, "response.output") is None
     )
-    score = first(row.get("score"), row.get("success"))
     names = mapping(row.get("namedScores"), "namedScores")
-    cost = amount(first(row.get("cost"), at(row, "response.cost")))
+    cost = amount(one(row, "cost", "response.cost"))
     cached = at(row, "response.cached") is True and not cost
     tokens = mapping(at(row, "response.tokenUsage"), "tokenUsage")
     yield Result(
         query,
         _model(row.get("provider")),
-        {} if failed else {"score": number(score)} | {k: number(v) for k, v in names.items()},
+        {}
+        if failed
+        else {"score": number(one(row, "score", "success"))}
+        | {k: number(v) for k, v in names.items()},
         dataset,
         place,
-        usage={
-            "cost": None if cached else cost,
-            "prompt_tokens": amount(tokens.get("prompt")) or None,
-            "completion_tokens": amount(tokens.get("completion")) or None,
-        },
+        usage=usage(
+            None if cached else cost,
+            amount(tokens.get("prompt")) or None,
+            amount(tokens.get("completion")) or None,
+        ),
     )
 
 
 def _model(provider: Any) -> str:
     """A provider's label where it has one, else its id (``openai:gpt-4o-mini``)."""
-    return text(first(at(provider, "label"), at(provider, "id"), provider), "provider")
+    return text(first(one(provider, "label", "id"), provider), "provider")

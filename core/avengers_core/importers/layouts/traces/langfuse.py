@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from functools import partial
 from typing import Any
 
-from avengers_core.importers.feedback import feedback_in, is_feedback
-from avengers_core.importers.layout import Call, Feedback, Found, Place, by_row, layout, taken
+from avengers_core.importers.feedback import feedback_in, is_feedback, scored
+from avengers_core.importers.layout import Call, Feedback, Found, Place, by_row, each, layout
 from avengers_core.importers.questions import question_of
 from avengers_core.importers.reading.tables import Row
-from avengers_core.importers.values import amount, first, mapping, number, parsed, sequence, text
+from avengers_core.importers.values import mapping, number, one, parsed, sequence, text, usage
 
 _DATASET = "langfuse"
 _WORDS = ("TEXT", "CATEGORICAL", "CORRECTION")  # types of scores that are no number
@@ -50,12 +49,9 @@ def _found(row: Mapping[str, Any], place: Place) -> Iterator[Found]:
         told = parsed(row.get("trace"))
         trace = told if isinstance(told, Mapping) and told else row
         known = {"trace_id": trace.get("id"), "trace_name": trace.get("name")}
-        items = [
-            *sequence(row["observations"], "observations or scores"),
-            *sequence(row.get("scores"), "observations or scores"),
-        ]
-        take = partial(_inner, known=known)
-        yield from taken([(item, place) for item in items], take)
+        items = [row["observations"], row.get("scores")]
+        for inner in (sequence(item, "observations or scores") for item in items):
+            yield from each(inner, place, _inner, known=known)
     elif "value" in row and "name" in row and "model" not in row:
         yield from _score(row)
     elif "input" not in row and "type" not in row and is_feedback(row):
@@ -70,40 +66,33 @@ def _inner(item: Any, place: Place, known: Mapping[str, Any]) -> Iterator[Found]
 
 def _observation(row: Mapping[str, Any], place: Place) -> Iterator[Found]:
     id_ = str(row.get("id"))
-    trace, parent = row.get("trace_id"), row.get("parent_observation_id")
     for score in sequence(row.get("scores"), "scores"):
         yield from _score({"observation_id": id_, **_snake(mapping(score, "score"))})
-    model = first(row.get("provided_model_name"), row.get("model"))
-    asked: tuple[Any, ...] = ()
+    trace, parent = row.get("trace_id"), row.get("parent_observation_id")
+    call = Call(id_, str(parent) if parent else None, str(trace) if trace else None, place)
+    model = one(row, "provided_model_name", "model")
     if model and row.get("type") not in _NO_ANSWER:
-        usage = mapping(row.get("usage_details") or row.get("usage"), "usage")
+        used = mapping(row.get("usage_details") or row.get("usage"), "usage")
         costs = mapping(row.get("cost_details"), "cost_details")
-        asked = (
-            text(model, "model"),
-            question_of(row.get("input")),
-            str(row.get("trace_name") or row.get("name") or _DATASET),
-            {
-                "cost": amount(
-                    row.get("total_cost")
-                    or row.get("calculated_total_cost")
-                    or costs.get("total")
-                    or usage.get("total_cost")
-                ),
-                "prompt_tokens": amount(usage.get("input", row.get("prompt_tokens"))),
-                "completion_tokens": amount(usage.get("output", row.get("completion_tokens"))),
-            },
+        call = call._replace(
+            model=text(model, "model"),
+            query=question_of(row.get("input")),
+            dataset=str(row.get("trace_name") or row.get("name") or _DATASET),
+            usage=usage(
+                row.get("total_cost")
+                or row.get("calculated_total_cost")
+                or costs.get("total")
+                or used.get("total_cost"),
+                used.get("input", row.get("prompt_tokens")),
+                used.get("output", row.get("completion_tokens")),
+            ),
         )
-    above = str(parent) if parent else None
-    yield Call(id_, above, str(trace) if trace else None, place, *asked)
+    yield call
 
 
 def _score(row: Mapping[str, Any]) -> Iterator[Feedback]:
-    if str(row.get("data_type")).upper() in _WORDS:
-        return
-    value = number(row["value"])
-    if value is not None:
-        of = first(row.get("observation_id"), row.get("trace_id"))
-        yield Feedback(str(of), str(row["name"]), value)
+    if str(row.get("data_type")).upper() not in _WORDS:
+        yield from scored(one(row, "observation_id", "trace_id"), row["name"], number(row["value"]))
 
 
 def _snake(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from avengers_core.importers.feedback import scored
 from avengers_core.importers.layout import Call, Feedback, Found, Place, by_row, layout
 from avengers_core.importers.questions import question_of
 from avengers_core.importers.reading.tables import Row
 from avengers_core.importers.values import (
-    amount,
     first,
-    is_number,
+    known_number,
     mapping,
     number,
+    one,
     parsed,
     sequence,
     text,
+    tree,
+    usage,
 )
 
 _DATASET = "langsmith"
@@ -39,42 +42,28 @@ def langsmith(row: Row, place: Place) -> Iterator[Found]:
 
     Source: docs.langchain.com/langsmith, run data format.
     """
-    run = _nested(row)
+    # A table's columns are inputs.question and the like.
+    run = tree(row) if any("." in str(key) for key in row) else row
     id_ = str(first(run.get("id"), run.get("run_id"), f"{place.file.label}:{place.row}"))
     yield from _feedback(run, id_)
-    yield Call(
-        id_,
-        _text_or_none(run.get("parent_run_id")),
-        _text_or_none(run.get("trace_id")),
-        place,
-        *_asked(run),
+    parent, trace = (first(run.get(key)) for key in ("parent_run_id", "trace_id"))
+    call = Call(
+        id_, None if parent is None else str(parent), None if trace is None else str(trace), place
     )
-
-
-def _asked(run: Mapping[str, Any]) -> tuple[Any, ...]:
-    """Model, query, dataset and usage of a run of a model; nothing of another."""
-    if run.get("run_type") not in (None, "", "llm"):
-        return ()
     extra = mapping(run.get("extra"), "extra")
-    invocation = mapping(extra.get("invocation_params"), "invocation_params")
     model = first(
         mapping(extra.get("metadata"), "metadata").get("ls_model_name"),
-        invocation.get("model"),
-        invocation.get("model_name"),
+        one(mapping(extra.get("invocation_params"), "invocation_params"), "model", "model_name"),
         run.get("model"),
     )
-    if not model:
-        return ()
-    return (
-        text(model, "model"),
-        question_of(run.get("inputs")),
-        str(run.get("session_name") or run.get("project_name") or _DATASET),
-        {
-            "cost": amount(run.get("total_cost")),
-            "prompt_tokens": amount(run.get("prompt_tokens")),
-            "completion_tokens": amount(run.get("completion_tokens")),
-        },
-    )
+    if model and run.get("run_type") in (None, "", "llm"):
+        call = call._replace(
+            model=text(model, "model"),
+            query=question_of(run.get("inputs")),
+            dataset=str(run.get("session_name") or run.get("project_name") or _DATASET),
+            usage=usage(*map(run.get, ("total_cost", "prompt_tokens", "completion_tokens"))),
+        )
+    yield call
 
 
 def _feedback(run: Mapping[str, Any], of: str) -> Iterator[Feedback]:
@@ -86,38 +75,8 @@ def _feedback(run: Mapping[str, Any], of: str) -> Iterator[Feedback]:
     else:
         for item in sequence(told, "scores"):
             score = mapping(item, "score")
-            value = score.get("value")
+            name = score["key"] if "key" in score else score["name"]
             # A value that is no number says in words what has no score.
-            value = value if is_number(value) else None
-            name = str(score["key"] if "key" in score else score["name"])
-            values[name] = first(score.get("score"), value)
+            values[name] = first(score.get("score"), known_number(score.get("value")))
     for name, value in values.items():
-        if (found := number(value)) is not None:
-            yield Feedback(of, str(name), found)
-
-
-def _nested(row: Row) -> Mapping[str, Any]:
-    """A flat row of a table, ``inputs.question`` and the like, as the run it was made from."""
-    if not any("." in str(key) for key in row):
-        return row
-    nested: dict[str, Any] = {}
-    for key, value in row.items():
-        head, _, tail = str(key).partition(".")
-        if not tail:
-            nested.setdefault(head, value)
-        elif value not in ("", None):
-            branch = nested.get(head)
-            if not isinstance(branch, dict):
-                branch = nested[head] = {}
-            parts = tail.split(".") if head == "extra" else [tail]
-            for part in parts[:-1]:
-                below = branch.get(part)
-                if not isinstance(below, dict):
-                    below = branch[part] = {}
-                branch = below
-            branch[parts[-1]] = value
-    return nested
-
-
-def _text_or_none(value: Any) -> str | None:
-    return None if value in (None, "") else str(value)
+        yield from scored(of, str(name), number(value))

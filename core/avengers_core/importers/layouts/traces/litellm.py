@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from avengers_core.importers.feedback import feedback_in, is_feedback
-from avengers_core.importers.layout import Call, Found, Place, by_row, layout
+from avengers_core.importers.feedback import by_call
+from avengers_core.importers.layout import Call, Found, Place, layout
 from avengers_core.importers.questions import find_question, question_of
 from avengers_core.importers.reading.tables import Row
-from avengers_core.importers.values import amount, at, first, parsed, text
+from avengers_core.importers.values import amount, at, one, parsed, text, usage
 
 _DATASET = "litellm"
 _COMPLETIONS = ("completion", "text_completion", "responses", "generate_content", "anthropic")
@@ -30,7 +30,7 @@ _MESSAGES = (
     "response_cost & call_type & model_map_information",
     "response_cost & saved_cache_cost",
 )
-@by_row
+@by_call("spend", "response_cost", "call_type")
 def litellm(row: Row, place: Place) -> Iterator[Found]:
     """Rows of ``LiteLLM_SpendLogs``, from the database or ``/spend/logs``, or logged payloads.
 
@@ -39,43 +39,32 @@ def litellm(row: Row, place: Place) -> Iterator[Found]:
 
     Source: github.com/BerriAI/litellm, schema.prisma and litellm/types/utils.py.
     """
-    cost = first(row.get("spend"), row.get("response_cost"))
-    if cost is None and "call_type" not in row and is_feedback(row):
-        yield from feedback_in(row, place)
-        return
+    trace = one(row, "trace_id", "session_id", "metadata.trace_id")
+    id_ = text(one(row, "request_id", "id"), "request_id")
+    call = Call(id_, None, None if trace is None else str(trace), place)
     kind = str(row.get("call_type") or "completion")
-    asked = any(name in kind for name in _COMPLETIONS) and row.get("status") != "failure"
-    id_ = text(first(row.get("request_id"), row.get("id")), "request_id")
-    metadata = parsed(row.get("metadata"))
-    trace = first(row.get("trace_id"), row.get("session_id"), at(metadata, "trace_id"))
-    yield Call(
-        id_,
-        None,
-        None if trace is None else str(trace),
-        place,
-        text(first(row.get("model_group"), row.get("model")), "model") if asked else None,
-        _question(row) if asked else "",
-        _DATASET,
-        {
-            "cost": None if _unpriced(row, metadata) else amount(cost),
-            "prompt_tokens": amount(row.get("prompt_tokens")),
-            "completion_tokens": amount(row.get("completion_tokens")),
-        },
-    )
+    if any(name in kind for name in _COMPLETIONS) and row.get("status") != "failure":
+        call = call._replace(
+            model=text(one(row, "model_group", "model"), "model"),
+            query=_question(row),
+            dataset=_DATASET,
+            usage=usage(_cost(row), row.get("prompt_tokens"), row.get("completion_tokens")),
+        )
+    yield call
 
 
-def _unpriced(row: Row, metadata: Any) -> bool:
-    """Whether a cost of 0 says that LiteLLM knew no price, not that the call was free."""
-    if amount(first(row.get("spend"), row.get("response_cost"))):
-        return False
-    priced = first(row.get("model_map_information"), at(metadata, "model_map_information"))
-    known = at(parsed(priced), "model_map_value") is not None
-    return bool(row.get("response_cost_failure_debug_info")) or (priced is not None and not known)
+def _cost(row: Row) -> Any:
+    """What a call cost; None where a cost of 0 says that LiteLLM knew no price."""
+    cost = one(row, "spend", "response_cost")
+    priced = one(row, "model_map_information", "metadata.model_map_information")
+    unknown = priced is not None and at(parsed(priced), "model_map_value") is None
+    if not amount(cost) and (row.get("response_cost_failure_debug_info") or unknown):
+        return None
+    return cost
 
 
 def _question(row: Row) -> str:
     sent: list[Any] = [at(row, path) for path in _MESSAGES]
-    sent.append(at(parsed(row.get("proxy_server_request")), "messages"))
     for value in sent:
         if question := find_question(value):
             return question

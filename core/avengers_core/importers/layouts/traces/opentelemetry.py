@@ -6,19 +6,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from avengers_core.importers.feedback import feedback_in, is_feedback
-from avengers_core.importers.layout import Found, Place, by_row, layout, placed, taken
+from avengers_core.importers.feedback import by_call
+from avengers_core.importers.layout import Found, Place, each, layout, placed
 from avengers_core.importers.layouts.traces.spans import (
     Event,
-    Span,
     any_value,
     attributes_of,
-    events_in,
     found_in,
     id_of,
 )
 from avengers_core.importers.reading.tables import File, Row
-from avengers_core.importers.values import at, first, mapping, sequence
+from avengers_core.importers.values import at, first, mapping, one, sequence
 
 _DATASET = "opentelemetry"
 
@@ -53,27 +51,26 @@ def opentelemetry(files: Sequence[File]) -> Iterator[Found]:
             if isinstance(row, Mapping):
                 for span, event in _records(row):
                     logged.setdefault(span, []).append(event)
-    yield from by_row(partial(_found, logged=logged))(files)
+    yield from by_call("attributes")(partial(_found, logged=logged))(files)
 
 
 def _found(row: Row, place: Place, logged: Logged) -> Iterator[Found]:
-    resources = first(row.get("resourceSpans"), row.get("resource_spans"))
+    resources = one(row, "resourceSpans", "resource_spans")
     if resources is None and ("scopeSpans" in row or "scope_spans" in row):
         resources = [row]
     if resources is not None:
         for resource in sequence(resources, "resourceSpans"):
             dataset = _service(mapping(resource, "resourceSpans").get("resource"))
-            scopes = first(resource.get("scopeSpans"), resource.get("scope_spans"))
+            scopes = one(resource, "scopeSpans", "scope_spans")
             for scope in sequence(scopes, "scopeSpans"):
                 spans = sequence(mapping(scope, "scopeSpans").get("spans"), "spans")
-                items = [(span, place) for span in spans]
-                yield from taken(items, partial(_span, dataset=dataset, logged=logged))
-    elif _is_log(row):
-        return
-    elif "attributes" not in row and is_feedback(row):
-        yield from feedback_in(row, place)
-    else:
+                yield from each(spans, place, _span, dataset=dataset, logged=logged)
+    elif not _is_log(row):
         yield from _span(row, place, _service(row.get("resource")), logged)
+
+
+def _span(row: Any, place: Place, dataset: str, logged: Logged) -> Iterator[Found]:
+    return found_in(mapping(row, "span"), place, dataset, logged=logged)
 
 
 def _is_log(row: Row) -> bool:
@@ -97,35 +94,13 @@ def _records(row: Row) -> Iterator[tuple[str, Event]]:
     for record in records:
         if not isinstance(record, Mapping):
             continue
-        if span := id_of(first(record.get("spanId"), record.get("span_id"))):
+        if span := id_of(one(record, "spanId", "span_id")):
             attributes = attributes_of(record.get("attributes"))
-            named = first(record.get("eventName"), record.get("event_name"))
+            named = one(record, "eventName", "event_name")
             body = any_value(record.get("body"))
             if isinstance(body, Mapping):
                 attributes = {**body, **attributes}
             yield span, (str(named or at(attributes, "event.name")), attributes)
-
-
-def _span(row: Any, place: Place, dataset: str, logged: Logged) -> Iterator[Found]:
-    span = mapping(row, "span")
-    context = mapping(span.get("context"), "context")
-    known = {**span, **context}
-    id_ = id_of(first(known.get("span_id"), known.get("spanId"), known.get("id")))
-    if id_ is None:
-        raise ValueError("expected a span with an id (spanId, span_id)")
-    parent = first(known.get("parentSpanId"), known.get("parent_span_id"), known.get("parent_id"))
-    yield from found_in(
-        Span(
-            id_,
-            id_of(parent),
-            id_of(first(known.get("trace_id"), known.get("traceId"))),
-            attributes_of(span.get("attributes")),
-            None,
-            (*events_in(span.get("events")), *logged.get(id_, ())),
-            dataset,
-        ),
-        place,
-    )
 
 
 def _service(resource: Any) -> str:

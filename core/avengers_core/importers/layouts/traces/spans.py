@@ -4,21 +4,15 @@ from __future__ import annotations
 
 import re
 from base64 import b64decode
-from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
 
+from avengers_core.importers.feedback import scored
 from avengers_core.importers.layout import Call, Feedback, Found, Place
 from avengers_core.importers.questions import find_question, question_of
-from avengers_core.importers.values import (
-    amount,
-    at,
-    first,
-    is_number,
-    number,
-    parsed,
-    text,
-    tree,
-)
+from avengers_core.importers.reading.tables import Row
+from avengers_core.importers.values import at, first, one, parsed, text, tree, usage
 
 # Eight bytes, or sixteen.
 _BASE64 = re.compile(r"[A-Za-z0-9+/]{11}=|[A-Za-z0-9+/]{22}==")
@@ -34,6 +28,9 @@ _MODELS = (
     "mlflow.llm.model",
     "mlflow.chat.model",
 )
+_IDS = ("context.span_id", "span_id", "spanId", "id")
+_PARENTS = ("parent_id", "parentId", "parent_span_id", "parentSpanId")
+_TRACES = ("context.trace_id", "trace_id", "traceId")
 _KINDS = ("openinference.span.kind", "mlflow.spanType")
 _INPUTS = (
     "gen_ai.input.messages",
@@ -75,49 +72,68 @@ Event = tuple[str, Mapping[str, Any]]
 """Name and attributes of something that happened during a span."""
 
 
-class Span(NamedTuple):
-    """A step of a trace.
-
-    Attributes:
-        id: its own.
-        parent: that of the step above, or None.
-        trace: that of the whole, or None.
-        attributes: as a tree (:func:`avengers_core.importers.values.tree`).
-        kind: ``LLM`` and the like where it is kept beside the attributes.
-        events: name and attributes of each.
-        dataset: what the trace is of.
-    """
-
-    id: str
-    parent: str | None
-    trace: str | None
-    attributes: Mapping[str, Any]
-    kind: str | None = None
-    events: tuple[Event, ...] = ()
-    dataset: str = ""
-
-
-def found_in(span: Span, place: Place) -> Iterator[Found]:
+def found_in(
+    span: Row,
+    place: Place,
+    dataset: str,
+    *,
+    trace: str | None = None,
+    model: Any = None,
+    logged: Mapping[str, Sequence[Event]] = MappingProxyType({}),
+) -> Iterator[Found]:
     """The call that a span is, and the feedback that it carries.
+
+    Args:
+        span: as OTLP, an SDK, Phoenix or MLflow writes it.
+        place: where it was found.
+        dataset: what the trace is of.
+        trace: id of the whole, of which a span is that has no step above it; default, what the span
+            says, which then is a step of none.
+        model: that was asked, where no attribute says so.
+        logged: events by the ids of the spans that they belong to, besides those in the span.
+
+    Raises:
+        ValueError: it has no id, or is a call without a question.
 
     Source: opentelemetry.io/docs/specs/semconv/gen-ai; github.com/Arize-ai/openinference, spec;
     mlflow.org/docs, tracing.
     """
-    of = span.attributes
-    for name, event in span.events:
+    id_ = span_id(span)
+    of = attributes_of(span.get("attributes"))
+    events = (*events_in(span.get("events")), *logged.get(id_, ()))
+    for name, event in events:
         if name == "gen_ai.evaluation.result":
-            yield from _evaluation(event, span.id)
-    yield from _evaluation(of, str(first(at(of, "gen_ai.evaluation.target_id"), span.id)))
-    model = _one(of, _MODELS)
-    kind = first(span.kind, *(parsed_word(at(of, key)) for key in _KINDS))
+            yield from _evaluation(event, id_)
+    yield from _evaluation(of, at(of, "gen_ai.evaluation.target_id") or id_)
+    parent = id_of(one(span, *_PARENTS)) or trace
+    call = Call(id_, parent, trace or id_of(one(span, *_TRACES)), place)
+    model = first(one(of, *_MODELS), model)
+    told = one(span, "span_kind", "spanKind")
+    kind = first(None if told == "UNKNOWN" else told, parsed_word(one(of, *_KINDS)))
     operation = at(of, "gen_ai.operation.name")
-    is_call = model is not None and operation not in _NO_CALL
+    is_call = operation not in _NO_CALL
     if kind is not None and operation is None:
-        is_call = model is not None and str(kind).upper() in _MODEL_KINDS
-    asked: tuple[Any, ...] = ()
-    if is_call:
-        asked = (text(parsed_word(model), "model"), _question(span), span.dataset, _usage(of))
-    yield Call(span.id, span.parent, span.trace, place, *asked)
+        is_call = str(kind).upper() in _MODEL_KINDS
+    if model is not None and is_call:
+        call = call._replace(
+            model=text(parsed_word(model), "model"),
+            query=_question(of, events),
+            dataset=dataset,
+            usage=usage(one(of, *_COSTS), one(of, *_PROMPT), one(of, *_COMPLETION)),
+        )
+    yield call
+
+
+def span_id(span: Row) -> str:
+    """A span's id.
+
+    Raises:
+        ValueError: it has none.
+    """
+    id_ = id_of(one(span, *_IDS))
+    if id_ is None:
+        raise ValueError(f"expected a span with an id ({', '.join(_IDS)})")
+    return id_
 
 
 def parsed_word(value: Any) -> Any:
@@ -174,12 +190,12 @@ def any_value(value: Any) -> Any:
     return inner if str(kind).endswith(("Value", "_value")) else value
 
 
-def _question(span: Span) -> str:
-    asked = [event for name, event in span.events if name in _MESSAGE_EVENTS]
-    details = [event for _, event in span.events]
-    sent = [at(span.attributes, key) for key in _INPUTS]
-    sent += [at(event, key) for event in reversed(details) for key in _INPUTS]
-    sent += [first(at(e, "content"), at(e, "gen_ai.event.content")) for e in reversed(asked)]
+def _question(attributes: Row, events: Sequence[Event]) -> str:
+    details = [event for _, event in reversed(events)]
+    asked = [event for name, event in reversed(events) if name in _MESSAGE_EVENTS]
+    sent = [at(attributes, key) for key in _INPUTS]
+    sent += [at(event, key) for event in details for key in _INPUTS]
+    sent += [one(event, "content", "gen_ai.event.content") for event in asked]
     for value in sent:
         if question := find_question(value):
             return question
@@ -191,20 +207,7 @@ def _question(span: Span) -> str:
     return question_of(told)
 
 
-def _usage(attributes: Mapping[str, Any]) -> dict[str, float | None]:
-    return {
-        "cost": amount(_one(attributes, _COSTS)),
-        "prompt_tokens": amount(_one(attributes, _PROMPT)),
-        "completion_tokens": amount(_one(attributes, _COMPLETION)),
-    }
-
-
-def _evaluation(attributes: Mapping[str, Any], of: str) -> Iterator[Feedback]:
+def _evaluation(attributes: Row, of: Any) -> Iterator[Feedback]:
     """The result of an evaluation, in a span's event or attributes."""
     value = at(attributes, "gen_ai.evaluation.score.value")
-    if value is not None and is_number(value) and (score := number(value)) is not None:
-        yield Feedback(of, str(at(attributes, "gen_ai.evaluation.name") or "score"), score)
-
-
-def _one(attributes: Mapping[str, Any], keys: tuple[str, ...]) -> Any:
-    return first(*(at(attributes, key) for key in keys))
+    return scored(of, at(attributes, "gen_ai.evaluation.name"), value)
