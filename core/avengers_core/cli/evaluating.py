@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from avengers_core.artifact.artifact import RouterArtifact
 from avengers_core.cli.fitting import fit_options, make_embedder
 from avengers_core.cli.options import (
+    PATH,
+    NewArtifact,
     NewFile,
     alpha_options,
     constraint_options,
@@ -20,36 +23,21 @@ from avengers_core.cli.options import (
     scorer_options,
     train_ratio_option,
 )
-from avengers_core.cli.shared import given, read_records, refuse, show_problems
+from avengers_core.cli.shared import file_names, given, read_records, refuse, show_problems
 from avengers_core.common.files import write_whole
 from avengers_core.outputs import check_outputs
 from avengers_core.records.names import one_line
 from avengers_core.records.sources.files import shown
 from avengers_core.routing.explaining import text_table
+from avengers_core.routing.router import Router
 
 if TYPE_CHECKING:
     from avengers_core.evaluation.report import Report
-    from avengers_core.routing.router import Router
-
 
 _OF_FITTING = (
-    "clusters",
-    "embedder",
-    "seed",
-    "cache",
-    "train_ratio",
-    "dataset_exclusion_mode",
-    "export_cluster",
+    *("clusters", "embedder", "seed", "cache", "train_ratio"),
+    *("dataset_exclusion_mode", "export_cluster"),
 )
-
-
-def _known_ending(_ctx: object, _param: object, value: Path | None) -> Path | None:
-    """Refuse a report of an unknown format before the work, not after it."""
-    from avengers_core.evaluation.rendering import ENDINGS
-
-    if value is not None and value.suffix not in ENDINGS:
-        raise click.BadParameter(f"expected a path that ends in .md or .html, got {value.name}")
-    return value
 
 
 @click.command("evaluate", short_help="Compare a router with every model and baseline.")
@@ -57,8 +45,7 @@ def _known_ending(_ctx: object, _param: object, value: Path | None) -> Path | No
 @click.option("--output", "-o", type=NewFile(), help="Results as JSON.")
 @click.option(
     "--report",
-    type=NewFile(),
-    callback=_known_ending,
+    type=NewFile(".md", ".html", ".json"),
     help="A report: .md for Markdown, .html for one self-contained page with pictures.",
 )
 @click.option(
@@ -69,7 +56,7 @@ def _known_ending(_ctx: object, _param: object, value: Path | None) -> Path | No
 @click.option(
     "--artifact",
     "-a",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="Evaluate this artifact on all records instead of fitting one on a part of them.",
 )
 @fit_options
@@ -81,7 +68,6 @@ def _known_ending(_ctx: object, _param: object, value: Path | None) -> Path | No
     "--dataset-exclusion-mode",
     type=click.Choice(["soft", "hard"]),
     default="soft",
-    show_default=True,
     help="... of the evaluation only, or also of fitting.",
 )
 @scorer_options
@@ -89,7 +75,6 @@ def _known_ending(_ctx: object, _param: object, value: Path | None) -> Path | No
     "--average",
     type=click.Choice(["dataset", "query"]),
     default="dataset",
-    show_default=True,
     help="What accuracy means in the metrics: the mean over datasets, or over queries.",
 )
 @click.option(
@@ -98,13 +83,10 @@ def _known_ending(_ctx: object, _param: object, value: Path | None) -> Path | No
     "n",
     type=click.IntRange(1),
     default=1,
-    show_default=True,
     help="Models that answer each query. Above 1 there is a further row for each alpha: the best "
     "score among them, at the cost of all.",
 )
-@click.option(
-    "--export-cluster", type=click.Path(path_type=Path), help="Save the fitted artifact here."
-)
+@click.option("--export-cluster", type=NewArtifact(), help="Save the fitted artifact here.")
 @engine_options("memory")
 def evaluate_command(
     records: tuple[Path | str, ...],
@@ -116,23 +98,15 @@ def evaluate_command(
     embedder: str,
     seed: int,
     cache: Path | None,
-    missing: Any,
-    strict: bool,
+    reading: dict[str, Any],
     train_ratio: float,
     alpha: float | None,
-    models: tuple[str, ...],
-    exclude: tuple[str, ...],
     excluded_datasets: tuple[str, ...],
     dataset_exclusion_mode: Any,
-    scorer: str | None,
-    top_k: int | None,
-    beta: float | None,
-    average: Any,
-    n: int,
     export_cluster: Path | None,
-    engine: Any,
-    workers: int | None,
-    **limits: float | None,
+    scoring: dict[str, Any],
+    work: dict[str, Any],
+    **options: Any,
 ) -> None:
     """Fit on a part of the records, route the rest, and compare with every baseline.
 
@@ -146,41 +120,36 @@ def evaluate_command(
     With --artifact nothing is fitted and all records are held out. Then --engine evaluates files
     of any size; to be split, records are held in memory.
     """
-    from avengers_core.artifact.artifact import RouterArtifact
-    from avengers_core.artifact.storage import check_folder
     from avengers_core.evaluation.evaluate import DEFAULT_ALPHAS, evaluate_records
     from avengers_core.evaluation.plots.plots import require_matplotlib
     from avengers_core.fitting.fit import fit_records
     from avengers_core.records.loading import Source
     from avengers_core.records.splitting import split_records
-    from avengers_core.routing.router import Router
 
     check_outputs([output, report, export_cluster, cache], [records, artifact])
     check_outputs([pictures, output, report, export_cluster, cache])
-    if export_cluster is not None:
-        check_folder(export_cluster)
     if not excluded_datasets:
         refuse(["dataset_exclusion_mode"], "without --excluded-datasets, of which it is")
-    alphas = DEFAULT_ALPHAS if alpha is None else [alpha]
-    if pictures is not None or (report is not None and report.suffix == ".html"):
+    if pictures is not None:
         require_matplotlib()
     if artifact is not None:
         refuse(_OF_FITTING, "with --artifact, for which nothing is fitted")
-    if engine == "ray":
+    if work["engine"] == "ray":
         refuse(["cache"], "with --engine ray, whose workers may not see the file")
     held_out: Source = list(records)
-    options: dict[str, Any] = {"engine": engine, "workers": workers}
-    left_out: dict[str, Any] = {}
+    known: dict[str, Any] = {"input": [shown(str(path)) for path in records]}
+    encoder: Any = None
+    asked = given(**options)
     if artifact is not None:
-        fitted, encoder = RouterArtifact.load(artifact), None
-        left_out = {"excluded_datasets": excluded_datasets, "missing": missing, "strict": strict}
+        fitted = RouterArtifact.load(artifact)
+        asked |= {"excluded_datasets": excluded_datasets, **reading}
     else:
-        loaded = read_records(records, strict=strict, missing=missing)
+        loaded = read_records(records, **reading)
         split = split_records(
             loaded,
             train_ratio,
             seed,
-            excluded_models=exclude,
+            excluded_models=asked.pop("exclude", ()),
             excluded_datasets=excluded_datasets,
             dataset_exclusion_mode=dataset_exclusion_mode,
         )
@@ -196,32 +165,20 @@ def evaluate_command(
             encoder,
             clusters,
             seed,
-            source=", ".join(Path(shown(str(path))).name for path in records),
-            **options,
-            **given(models=models),
+            models=asked.pop("models", None),
+            source=file_names(records),
+            **work,
         ).artifact
         held_out = split.test
-        exclude = models = ()
+        known |= {"seed": seed, "train_ratio": train_ratio}
         if embedder == "tfidf":
             encoder = None
     if export_cluster is not None:
         fitted.save(export_cluster)
-    router = Router(fitted, encoder, scorer, **given(top_k=top_k, beta=beta))
-    result, problems = evaluate_records(
-        router,
-        held_out,
-        alphas,
-        average=average,
-        n=n,
-        on_empty="relax",
-        **options,
-        **left_out,
-        **given(models=models, exclude=exclude, **limits),
-    )
-    show_problems(problems.count, problems.first, "input")
-    known: dict[str, Any] = {"input": [shown(str(path)) for path in records]}
-    if artifact is None:
-        known |= {"seed": seed, "train_ratio": train_ratio}
+    router = Router(fitted, encoder, **scoring)
+    alphas = DEFAULT_ALPHAS if alpha is None else [alpha]
+    result, problems = evaluate_records(router, held_out, alphas, on_empty="relax", **work, **asked)
+    show_problems(problems, "input")
     result = replace(result, setup={**known, **result.setup})
     _show(result, router, output, report, pictures)
 

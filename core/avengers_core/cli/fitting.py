@@ -7,22 +7,32 @@ from typing import Any
 
 import click
 
-from avengers_core.cli.options import SEED, InputPath, engine_options, names, together
+from avengers_core.artifact.artifact import RouterArtifact
+from avengers_core.cli.options import (
+    FILE,
+    PATH,
+    SEED,
+    InputPath,
+    NewArtifact,
+    engine_options,
+    in_place_option,
+    names,
+    together,
+)
 from avengers_core.cli.pricing import file_of, prices_option
-from avengers_core.cli.shared import given, refuse, show_problems
+from avengers_core.cli.shared import file_names, given, refuse, save, show_problems
 from avengers_core.errors import NoRecordsError
 from avengers_core.outputs import check_outputs
-from avengers_core.records.sources.files import shown
 
 record_options = together(
     click.option(
         "--missing",
         type=click.Choice(["skip", "zero"]),
         default="skip",
-        show_default=True,
         help="A model without a result is unknown there, or scores 0 (the published code).",
     ),
     click.option("--strict", is_flag=True, help="Stop at the first bad line."),
+    into="reading",
 )
 
 cluster_options = together(
@@ -32,26 +42,24 @@ cluster_options = together(
         "clusters",
         type=click.IntRange(1),
         default=60,
-        show_default=True,
         help="Number of k-means clusters.",
     ),
     click.option(
         "--embedder",
         default="wordllama",
-        show_default=True,
         help="wordllama, tfidf, or openai/MODEL for an OpenAI-compatible endpoint "
         "(EMBEDDING_BASE_URL, EMBEDDING_API_KEY).",
     ),
     click.option(
         "--cache",
-        type=click.Path(path_type=Path),
+        type=PATH,
         help="SQLite file that keeps the embeddings for the next time.",
     ),
 )
 
 fit_options = together(
     cluster_options,
-    click.option("--seed", type=SEED, default=42, show_default=True),
+    click.option("--seed", type=SEED, default=42),
     record_options,
 )
 
@@ -79,7 +87,7 @@ def make_embedder(name: Any, cache: Path | None) -> Any:
     "-o",
     "--export-cluster",
     "output",
-    type=click.Path(path_type=Path),
+    type=NewArtifact(),
     required=True,
     help="Artifact folder to write.",
 )
@@ -87,16 +95,16 @@ def make_embedder(name: Any, cache: Path | None) -> Any:
 @names("--models", "models", help="The only models to fit.")
 @names("--excluded-models", "--exclude", "excluded_models", help="Models to leave out.")
 @names("--excluded-datasets", "excluded_datasets", help="Datasets to leave out.")
-@click.option("--note", default="", help="What users of the artifact must know.")
+@click.option("--note", help="What users of the artifact must know.")
 @click.option(
     "--centroids",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="Artifact whose clusters (and embedder) to take: what `merge` can add to it.",
 )
 @prices_option("Costs are then tokens times price where records have tokens.")
 @click.option(
     "--questions",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    type=FILE,
     help="Questions that nobody has answered, as for `collect`: clusters are made of them, too.",
 )
 @click.option("--no-refine", is_flag=True, help="Clusters only: a smaller artifact.")
@@ -108,18 +116,13 @@ def fit_command(
     embedder: str,
     seed: int,
     cache: Path | None,
-    missing: Any,
-    strict: bool,
-    models: tuple[str, ...],
-    excluded_models: tuple[str, ...],
-    excluded_datasets: tuple[str, ...],
-    note: str,
+    reading: dict[str, Any],
     centroids: Path | None,
     prices: Any,
     questions: Path | None,
     no_refine: bool,
-    engine: Any,
-    workers: int | None,
+    work: dict[str, Any],
+    **options: Any,
 ) -> None:
     """Fit a router from RECORDS: files, folders, patterns, addresses (s3://...); several together.
 
@@ -133,51 +136,43 @@ def fit_command(
     avengers fit records.jsonl --questions questions.jsonl -o artifact/
     avengers fit tuesday.jsonl --centroids monday/ -o tuesday/      then: avengers merge
     """
-    from avengers_core.artifact.artifact import RouterArtifact
     from avengers_core.artifact.embedder import embedder_of
-    from avengers_core.artifact.storage import check_folder
     from avengers_core.cli.evidence.collecting import read_questions
     from avengers_core.fitting.fit import fit_records
 
     check_outputs([output, cache], [records, centroids, file_of(prices), questions])
-    check_folder(output)
-    if engine == "ray":
+    if work["engine"] == "ray":
         refuse(["cache"], "with --engine ray, whose workers may not see the file")
-    if engine != "memory":
+    if work["engine"] != "memory":
         refuse(["questions"], "with --engine other than memory: all records are compared with them")
-    if missing == "zero":
+    if reading["missing"] == "zero":
         refuse(["questions"], "with --missing zero, as nobody has a score on them")
     if centroids is not None:
-        refuse(
-            ("embedder", "clusters", "seed"), "with --centroids, whose clusters and embedder count"
-        )
+        of_clusters = ("embedder", "clusters", "seed")
+        refuse(of_clusters, "with --centroids, whose clusters and embedder count")
     base = RouterArtifact.load(centroids) if centroids else None
     artifact, _, problems = fit_records(
         list(records),
         make_embedder(embedder_of(base) if base else embedder, cache),
         clusters,
         seed,
-        engine=engine,
-        workers=workers,
-        excluded_models=excluded_models,
-        excluded_datasets=excluded_datasets,
-        missing=missing,
-        strict=strict,
         refine=not no_refine,
-        source=", ".join(Path(shown(str(path))).name for path in records),
-        note=note,
+        source=file_names(records),
+        centroids=base,
+        prices=prices,
         questions=None if questions is None else read_questions(questions),
-        **given(models=models, centroids=base, prices=prices),
+        **reading,
+        **work,
+        **given(**options),
     )
-    show_problems(problems.count, problems.first, "input")
-    artifact.save(output)
-    click.echo(f"{output}: {artifact!r}")
+    show_problems(problems, "input")
+    save(artifact, output)
 
 
 @click.command("update", short_help="Add records, or a model, to an artifact.")
-@click.argument("artifact", type=click.Path(path_type=Path))
+@click.argument("artifact", type=PATH)
 @click.argument("records", nargs=-1, type=InputPath())
-@click.option("--output", "-o", type=click.Path(path_type=Path), help="Default: in place.")
+@in_place_option
 @click.option("--model", help="Add just this model, from a few hundred records that score it.")
 @click.option("--like", help="A model that --model is like, until RECORDS say otherwise.")
 @click.option(
@@ -197,8 +192,7 @@ def update_command(
     like: str | None,
     price: tuple[float, float] | None,
     strict: bool,
-    engine: Any,
-    workers: int | None,
+    work: dict[str, Any],
 ) -> None:
     """Add RECORDS, as `fit` takes them, to an ARTIFACT, without clustering again.
 
@@ -209,13 +203,9 @@ def update_command(
     avengers update artifact/ new.jsonl --model new/model     one model more
     avengers update artifact/ --model new/model --like old/model --price 1e-6 4e-6
     """
-    from avengers_core.artifact.artifact import RouterArtifact
-    from avengers_core.artifact.storage import check_folder
     from avengers_core.fitting.update import at_price, collect, take_after, with_model
 
-    if output is not None:
-        check_outputs([output], [records])
-        check_folder(output)
+    check_outputs([output], [records])
     if model is None and (like or price):
         raise click.UsageError("--like and --price are of the model that --model adds")
     if not records and not like:
@@ -227,29 +217,22 @@ def update_command(
         new = take_after(new, model, like)
     if records:
         try:
-            found = collect(new, list(records), engine=engine, workers=workers, strict=strict)
+            found = collect(new, list(records), strict=strict, **work)
         except NoRecordsError:  # a day without calls is no error to who updates every day
             if output is not None:
                 new.save(output)
             click.echo(f"{output or artifact}: no records, nothing changed")
             return
-        show_problems(found.problems.count, found.problems.first, "input")
+        show_problems(found.problems, "input")
         new = with_model(new, model, found.artifact) if model else new.merge(found.artifact)
     if model and price:
         new = at_price(new, model, price)
-    new.save(output or artifact)
-    click.echo(f"{output or artifact}: {new!r}")
+    save(new, output or artifact)
 
 
 @click.command("merge", short_help="Add up artifacts with the same clusters.")
-@click.argument("artifacts", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option(
-    "--output",
-    "-o",
-    type=click.Path(path_type=Path),
-    required=True,
-    help="Artifact folder to write.",
-)
+@click.argument("artifacts", nargs=-1, required=True, type=PATH)
+@click.option("--output", "-o", type=NewArtifact(), required=True, help="Artifact folder to write.")
 def merge_command(artifacts: tuple[Path, ...], output: Path) -> None:
     """Add up ARTIFACTS with the same centroids (shards, days) into one.
 
@@ -258,12 +241,6 @@ def merge_command(artifacts: tuple[Path, ...], output: Path) -> None:
     \b
     avengers merge monday/ tuesday/ wednesday/ -o week/
     """
-    from avengers_core.artifact.artifact import RouterArtifact
-    from avengers_core.artifact.storage import check_folder
-
     check_outputs([output], [artifacts])
-    check_folder(output)
     first, *others = (RouterArtifact.load(path) for path in artifacts)
-    merged = first.merge(*others)
-    merged.save(output)
-    click.echo(f"{output}: {merged!r}")
+    save(first.merge(*others), output)

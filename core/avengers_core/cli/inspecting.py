@@ -8,17 +8,16 @@ from pathlib import Path
 import click
 import numpy as np
 
+from avengers_core.cli.options import PATH, SHARE
 from avengers_core.cli.shared import open_router
 from avengers_core.records.names import one_line
 from avengers_core.routing.explaining import text_table, usd
 
 
 @click.command("inspect", short_help="Show clusters, topics and best models.")
-@click.argument(
-    "artifact", type=click.Path(path_type=Path), required=False, envvar="AVENGERS_ARTIFACT"
-)
-@click.option("--alpha", type=click.FloatRange(0, 1), default=0.5, show_default=True)
-@click.option("--top", type=click.IntRange(1), default=3, show_default=True, help="Models shown.")
+@click.argument("artifact", type=PATH, required=False, envvar="AVENGERS_ARTIFACT")
+@click.option("--alpha", type=SHARE, default=0.5)
+@click.option("--top", type=click.IntRange(1), default=3, help="Models shown.")
 @click.option("--json", "as_json", is_flag=True, help="Everything as one JSON object.")
 def inspect_command(artifact: Path | None, alpha: float, top: int, as_json: bool) -> None:
     """Show what an ARTIFACT holds: its clusters, their size, topics and best models.

@@ -9,11 +9,17 @@ from typing import Any, TypeVar, cast
 
 import click
 
+from avengers_core.cli.shared import given
 from avengers_core.common.ranges import MOST_SEED
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 SEED = click.IntRange(0, MOST_SEED)
+SHARE = click.FloatRange(0, 1)
+PATH = click.Path(path_type=Path)
+FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
+# Endings of files with pictures in them.
+_DRAWN = (".html", ".png", ".svg")
 
 
 class NameList(click.ParamType):  # type: ignore[type-arg,unused-ignore]
@@ -39,16 +45,42 @@ def names(*declarations: str, help: str) -> Callable[[F], F]:
 
 
 class NewFile(click.Path):
-    """A file to be written; a folder that is not there is found before the work, not after it."""
+    """A file to be written; what stands against it is found before the work, not after it.
 
-    def __init__(self) -> None:
+    Args:
+        endings: one of which its name must have; default, any name will do.
+    """
+
+    def __init__(self, *endings: str) -> None:
         super().__init__(path_type=Path, dir_okay=False)
+        self._endings = endings
 
     def convert(self, value: Any, param: Any, ctx: Any) -> Path:
         file = Path(str(super().convert(value, param, ctx)))
+        if self._endings and file.suffix not in self._endings:
+            expected = " or ".join(self._endings)
+            self.fail(f"expected a path that ends in {expected}, got {file.name}", param, ctx)
         if not file.parent.is_dir():
             raise click.ClickException(f"{file}: there is no folder {file.parent}")
+        if self._endings and file.suffix in _DRAWN:
+            from avengers_core.evaluation.plots.plots import require_matplotlib
+
+            require_matplotlib()
         return file
+
+
+class NewArtifact(click.Path):
+    """A folder that an artifact can be written to, which is found before the work, too."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Path:
+        from avengers_core.artifact.storage import check_folder
+
+        folder = Path(str(super().convert(value, param, ctx)))
+        check_folder(folder)
+        return folder
 
 
 class InputPath(click.ParamType):  # type: ignore[type-arg]  # in newer releases only
@@ -60,13 +92,29 @@ class InputPath(click.ParamType):  # type: ignore[type-arg]  # in newer releases
         return value if "://" in str(value) else Path(value)
 
 
-def together(*options: Callable[[F], F]) -> Callable[[F], F]:
-    """Options that several commands have, as one decorator; help shows them in this order."""
+def together(*options: Callable[[F], F], into: str = "") -> Callable[[F], F]:
+    """Options that several commands have, as one decorator; help shows them in this order.
+
+    Args:
+        options: decorators.
+        into: the command gets those that were given as one mapping of this name; default, each by
+            itself.
+    """
 
     def decorate(function: F) -> F:
+        found: Any = function
+        before = len(getattr(function, "__click_params__", ()))
+        if into:
+
+            @wraps(function)
+            def found(**values: Any) -> Any:
+                mapping = given(**{name: values.pop(name) for name in grouped})
+                return function(**{into: mapping}, **values)
+
         for option in reversed(options):
-            function = option(function)
-        return function
+            found = option(found)
+        grouped = [option.name for option in found.__click_params__[before:]]
+        return cast("F", found)
 
     return decorate
 
@@ -74,10 +122,12 @@ def together(*options: Callable[[F], F]) -> Callable[[F], F]:
 artifact_option = click.option(
     "--artifact",
     "-a",
-    type=click.Path(path_type=Path),
+    type=PATH,
     envvar="AVENGERS_ARTIFACT",
     help="Artifact folder. Default: $AVENGERS_ARTIFACT, else the one that ships with the package.",
 )
+
+in_place_option = click.option("--output", "-o", type=NewArtifact(), help="Default: in place.")
 
 records_option = click.option(
     "--input",
@@ -97,6 +147,7 @@ scorer_options = together(
     ),
     click.option("--top-k", "--k", "top_k", type=click.IntRange(1), help="Clusters that vote."),
     click.option("--beta", type=float, help="Sharpness of the clusters' votes."),
+    into="scoring",
 )
 
 
@@ -124,7 +175,7 @@ def alpha_options(default: str) -> Callable[[F], F]:
     weights = together(
         click.option(
             "--alpha",
-            type=click.FloatRange(0, 1),
+            type=SHARE,
             help=f"Weight of score against cost: 0 = cheapest, 1 = best. Default: {default}.",
         ),
         click.option(
@@ -143,19 +194,16 @@ def _one_alpha(
 ) -> float | None:
     from avengers_core.routing.policy import alpha_from_weights
 
-    weights = {"--performance-weight": performance_weight, "--cost-sensitivity": cost_sensitivity}
-    known = {flag: weight for flag, weight in weights.items() if weight is not None}
-    if not known:
+    if performance_weight is None and cost_sensitivity is None:
         return alpha
     if alpha is not None:
         raise click.UsageError("give --alpha, or the two weights, not both")
-    if len(known) == 1:
-        ((flag, weight),) = known.items()
-        if weight > 1:
-            raise click.UsageError(
-                f"{flag} alone must lie in [0, 1], as the other weight is then 1 minus it, "
-                f"got {weight:g}; give both"
-            )
+    for flag, weight, other in (
+        ("--performance-weight", performance_weight, cost_sensitivity),
+        ("--cost-sensitivity", cost_sensitivity, performance_weight),
+    ):
+        if other is None and weight is not None and weight > 1:
+            raise click.UsageError(f"{flag} alone must lie in [0, 1], got {weight:g}; give both")
     return alpha_from_weights(performance_weight, cost_sensitivity)
 
 
@@ -163,7 +211,6 @@ train_ratio_option = click.option(
     "--train-ratio",
     type=click.FloatRange(0, 1, True, True),
     default=0.7,
-    show_default=True,
     help="Share of each dataset to fit on; the rest is held out.",
 )
 
@@ -187,20 +234,20 @@ constraint_options = together(
     ),
     click.option(
         "--min-familiarity",
-        type=click.FloatRange(0, 1),
+        type=SHARE,
         help="Queries less like the records than all but this share of them go to --fallback; "
         "without one, by overall means.",
     ),
     click.option(
         "--min-support",
-        type=click.FloatRange(0, 1),
+        type=SHARE,
         help="Lowest share of an expectation that rests on records of the model itself.",
     ),
     click.option(
         "--min-score",
         "--min-accuracy",
         "--min-accuracy-threshold",
-        type=click.FloatRange(0, 1),
+        type=SHARE,
         help="Lowest expected score.",
     ),
     click.option(
@@ -225,7 +272,6 @@ def engine_options(default: str, *aliases: str) -> Callable[[F], F]:
             "--engine",
             type=click.Choice(["memory", "serial", "processes", "ray"]),
             default=default,
-            show_default=True,
             is_eager=True,
             help="Who does the work. memory: this process, with all at once. In parts, files "
             "of any size in constant memory: serial (this process), processes (of this "
@@ -239,6 +285,7 @@ def engine_options(default: str, *aliases: str) -> Callable[[F], F]:
             callback=_workers,
             help="Processes or actors at a time. Default: one a processor.",
         ),
+        into="work",
     )
 
 

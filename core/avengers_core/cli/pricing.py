@@ -9,6 +9,9 @@ from typing import Any, TypeVar
 
 import click
 
+from avengers_core.artifact.artifact import RouterArtifact
+from avengers_core.cli.options import PATH, in_place_option
+from avengers_core.cli.shared import save
 from avengers_core.outputs import check_outputs
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -67,8 +70,8 @@ def prices_option(help: str, required: bool = False) -> Callable[[F], F]:
 
 
 @click.command("reprice", short_help="Put other prices into an artifact.")
-@click.argument("artifact", type=click.Path(path_type=Path))
-@click.option("--output", "-o", type=click.Path(path_type=Path), help="Default: in place.")
+@click.argument("artifact", type=PATH)
+@in_place_option
 @prices_option("Models that it does not name keep theirs.", required=True)
 def reprice_command(artifact: Path, output: Path | None, prices: Any) -> None:
     """Count the costs of an ARTIFACT at other prices, without its records.
@@ -79,12 +82,6 @@ def reprice_command(artifact: Path, output: Path | None, prices: Any) -> None:
     avengers reprice artifact/ -o repriced/ --prices genai-prices
     avengers reprice artifact/ --prices prices.json
     """
-    from avengers_core.artifact.artifact import RouterArtifact
-    from avengers_core.artifact.storage import check_folder
-
-    if output is not None:
-        check_outputs([output], [file_of(prices)])
-        check_folder(output)
+    check_outputs([output], [file_of(prices)])
     new = RouterArtifact.load(artifact).reprice(prices)
-    new.save(output or artifact)
-    click.echo(f"{output or artifact}: {new!r}, {len(new.info.prices)} prices")
+    save(new, output or artifact, f", {len(new.info.prices)} prices")

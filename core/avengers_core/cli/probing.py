@@ -7,16 +7,17 @@ from pathlib import Path
 
 import click
 
+from avengers_core.artifact.artifact import RouterArtifact
 from avengers_core.cli.evidence.collecting import read_questions
-from avengers_core.cli.options import NewFile
+from avengers_core.cli.options import FILE, PATH, NewFile
 from avengers_core.common.files import write_whole
 from avengers_core.outputs import check_outputs
 
 
 @click.command("probe", short_help="Which of your queries teach most about a new model.")
-@click.argument("artifact", type=click.Path(path_type=Path))
-@click.argument("queries", type=click.Path(path_type=Path, exists=True, dir_okay=False))
-@click.option("-n", "n", type=click.IntRange(1), default=50, show_default=True, help="How many.")
+@click.argument("artifact", type=PATH)
+@click.argument("queries", type=FILE)
+@click.option("-n", "n", type=click.IntRange(1), default=50, help="How many.")
 @click.option(
     "--output",
     "-o",
@@ -33,7 +34,6 @@ def probe_command(artifact: Path, queries: Path, n: int, output: Path | None) ->
     avengers collect fifty.jsonl --models new/model --grade normalised -o new.jsonl
     avengers update artifact/ new.jsonl --model new/model
     """
-    from avengers_core.artifact.artifact import RouterArtifact
     from avengers_core.fitting.probing import teaching
     from avengers_core.records.questions import as_questions
 

@@ -13,6 +13,8 @@ from typing import IO, Any
 import click
 
 from avengers_core.cli.options import (
+    PATH,
+    SHARE,
     alpha_options,
     artifact_option,
     constraint_options,
@@ -72,7 +74,7 @@ _LINES = _Lines("rb")
 @click.option(
     "--output",
     "-o",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="Folder for decisions on whole files, which then stand in place of QUERY. A job that was "
     "killed goes on where it was.",
 )
@@ -81,14 +83,11 @@ def route_command(
     query: tuple[str, ...],
     source: Any,
     artifact: Path | None,
-    scorer: str | None,
-    top_k: int | None,
-    beta: float | None,
+    scoring: dict[str, Any],
     explain: bool,
     as_json: bool,
     output: Path | None,
-    engine: Any,
-    workers: int | None,
+    work: dict[str, Any],
     **arguments: Any,
 ) -> None:
     """Say which model should answer QUERY (or each line of a file, or of standard input).
@@ -108,8 +107,8 @@ def route_command(
             raise click.UsageError("with --output, give the files as arguments")
         refuse(("explain", "as_json"), "with --output, which writes files of JSON lines")
         check_outputs([output], [query, artifact])
-        router = open_router(artifact, scorer=scorer, top_k=top_k, beta=beta)
-        _route_files(router, query, output, call, engine, workers)
+        router = open_router(artifact, **scoring)
+        _route_files(router, query, output, **work, **call)
         return
     refuse(("engine", "workers"), "without --output")
     if as_json:
@@ -121,7 +120,7 @@ def route_command(
     # Standard input is None where it was closed.
     if not query and source is None and (sys.stdin is None or sys.stdin.isatty()):
         raise click.UsageError("give a QUERY, --file, or queries on standard input")
-    router = open_router(artifact, scorer=scorer, top_k=top_k, beta=beta)
+    router = open_router(artifact, **scoring)
     show = partial(_show, as_json=as_json, explain=explain)
     if query:
         show(None, query[0], router.route_batch(query, **call)[0])
@@ -138,7 +137,7 @@ def route_command(
             problems.append(item)
             if as_json:
                 click.echo(json.dumps({"row": number, "error": item.reason}, ensure_ascii=False))
-    show_problems(len(problems), problems, "input")
+    show_problems(problems, "input")
 
 
 def _show(
@@ -156,17 +155,10 @@ def _show(
     click.echo(text if number is None else f"{number}: {text}")
 
 
-def _route_files(
-    router: Router,
-    inputs: tuple[str, ...],
-    output: Path,
-    call: dict[str, Any],
-    engine: Any,
-    workers: int | None,
-) -> None:
+def _route_files(router: Router, inputs: tuple[str, ...], output: Path, **call: Any) -> None:
     from avengers_core.jobs.routing import route
 
-    done = route(router, inputs, output, engine=engine, workers=workers, **call)
+    done = route(router, inputs, output, **call)
     again = f", {done.skipped} of them there already" if done.skipped else ""
     click.echo(f"{output}: {done.rows:,} decisions in {len(done.files)} files{again}")
     if done.rejected:
@@ -185,7 +177,7 @@ def _rows(stream: IO[bytes]) -> Iterator[tuple[int, str | RecordProblem]]:
 @click.command("calibrate", short_help="Find alpha for a cost, score or saving.")
 @artifact_option
 @click.option("--cost", type=click.FloatRange(0), help="At most this mean cost, USD a call.")
-@click.option("--score", type=click.FloatRange(0, 1), help="At least this mean score.")
+@click.option("--score", type=SHARE, help="At least this mean score.")
 @click.option(
     "--saving",
     type=click.FloatRange(0, 1, max_open=True),
@@ -207,9 +199,7 @@ def calibrate_command(
     score: float | None,
     saving: float | None,
     queries: Any,
-    scorer: str | None,
-    top_k: int | None,
-    beta: float | None,
+    scoring: dict[str, Any],
     as_json: bool,
     **limits: Any,
 ) -> None:
@@ -221,13 +211,12 @@ def calibrate_command(
     """
     if sum(target is not None for target in (cost, score, saving)) != 1:
         raise click.UsageError("give exactly one of --cost, --score and --saving")
-    router = open_router(artifact, scorer=scorer, top_k=top_k, beta=beta)
+    router = open_router(artifact, **scoring)
     sample = None
     if queries is not None:
         rows = [item for _, item in _rows(queries)]
         sample = [item for item in rows if isinstance(item, str)]
-        problems = [item for item in rows if not isinstance(item, str)]
-        show_problems(len(problems), problems, "queries")
+        show_problems([item for item in rows if not isinstance(item, str)], "queries")
     path = router.alpha_path(sample, **given(**limits))
     target = path.target(cost=cost, score=score, saving=saving)
     if as_json:

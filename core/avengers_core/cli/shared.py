@@ -8,7 +8,7 @@ import re
 import sys
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
@@ -16,16 +16,21 @@ from click.core import ParameterSource
 from avengers_core.errors import AvengersError
 from avengers_core.records.loading import load_records
 from avengers_core.records.names import one_line
-from avengers_core.records.record import Missing, Records
+from avengers_core.records.record import Records
 from avengers_core.records.sources.files import shown
 from avengers_core.redaction import secrets_of_environment
 from avengers_core.routing.router import DEFAULT_ARTIFACT, Router
+from avengers_core.scanning.batches import Problems
+
+if TYPE_CHECKING:
+    from avengers_core.artifact.artifact import RouterArtifact
 
 CONTEXT_SETTINGS: dict[str, Any] = {
     "help_option_names": ["-h", "--help"],
     # The published scripts write --train_ratio; both spellings work everywhere.
     "token_normalize_func": lambda token: token.replace("_", "-"),
     "max_content_width": 100,
+    "show_default": True,
 }
 _SHOWN_PROBLEMS = 5
 _SHOWN_PATH = 200  # characters
@@ -117,8 +122,10 @@ def refuse(names: Collection[str], why: str) -> None:
         raise click.UsageError(f"{', '.join(flags)} cannot be used {why}")
 
 
-def show_problems(count: int, first: Sequence[object], where: str) -> None:
+def show_problems(problems: Problems | Sequence[object], where: str) -> None:
     """Say on standard error how many rows were rejected, and show the first few."""
+    count = problems.count if isinstance(problems, Problems) else len(problems)
+    first = problems.first if isinstance(problems, Problems) else problems
     if not count:
         return
     click.echo(one_line(f"{where}: {count:,} rows rejected"), err=True)
@@ -126,6 +133,12 @@ def show_problems(count: int, first: Sequence[object], where: str) -> None:
         click.echo(one_line(f"  {problem}"), err=True)
     if count > _SHOWN_PROBLEMS:
         click.echo(f"  ... and {count - _SHOWN_PROBLEMS:,} more", err=True)
+
+
+def save(artifact: RouterArtifact, output: Path, more: str = "") -> None:
+    """Write an artifact, and say what it is."""
+    artifact.save(output)
+    click.echo(f"{output}: {artifact!r}{more}")
 
 
 def given(**options: Any) -> dict[str, Any]:
@@ -138,34 +151,15 @@ def open_router(artifact: Path | None, **options: Any) -> Router:
     return Router.load(artifact or DEFAULT_ARTIFACT, **given(**options))
 
 
-def read_records(
-    paths: Sequence[Path | str], *, strict: bool, missing: Missing = "skip"
-) -> Records:
+def read_records(paths: Sequence[Path | str], **reading: Any) -> Records:
     """All records of some files; bad rows are counted on standard error, the first few shown."""
-    records = load_records(list(paths), strict=strict, missing=missing)
-    show_problems(len(records.problems), records.problems, "input")
+    records = load_records(list(paths), **reading)
+    show_problems(records.problems, "input")
     if not records:
         raise click.ClickException(f"no record in {', '.join(shown(str(path)) for path in paths)}")
     return records
 
 
-def without(
-    records: Records, datasets: Collection[str] = (), models: Collection[str] = ()
-) -> Records:
-    """Records less some datasets and some models.
-
-    Raises:
-        ValueError: a name that no record has.
-        click.ClickException: nothing is left.
-    """
-    from avengers_core.records.splitting import known_names
-
-    left_out = known_names("dataset", datasets, records.datasets)
-    dropped = known_names("model", models, records.models)
-    kept = records.replace(r for r in records if r.dataset not in left_out)
-    if dropped:
-        kept = kept.without_models(dropped)
-    if not kept:
-        named = ", ".join(sorted(left_out | dropped))
-        raise click.ClickException(f"without {named} no record is left of {len(records):,}")
-    return kept
+def file_names(paths: Sequence[Path | str]) -> str:
+    """What files are called, without their folders."""
+    return ", ".join(Path(shown(str(path))).name for path in paths)

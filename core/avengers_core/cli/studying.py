@@ -19,7 +19,7 @@ from avengers_core.cli.options import (
     scorer_options,
     train_ratio_option,
 )
-from avengers_core.cli.shared import given, read_records, refuse, without
+from avengers_core.cli.shared import given, read_records, refuse
 from avengers_core.outputs import check_outputs
 from avengers_core.routing.explaining import text_table
 
@@ -44,12 +44,11 @@ class _Study(click.Choice):  # type: ignore[type-arg,unused-ignore]
         ["clusters", "top-k", "beta", "train-ratio", "embedder", "scorer", "leave-one-out"]
     ),
     default="clusters",
-    show_default=True,
     help="What to vary; leave-one-out evaluates each dataset with a router that never saw it.",
 )
 @names("--values", "values", help="What to try instead of the study's own list.")
-@click.option("--repetitions", type=click.IntRange(1), default=5, show_default=True)
-@click.option("--seed", type=SEED, default=0, show_default=True, help="Of the first repetition.")
+@click.option("--repetitions", type=click.IntRange(1), default=5)
+@click.option("--seed", type=SEED, default=0, help="Of the first repetition.")
 @engine_options("processes", "--jobs", "-j")
 @cluster_options
 @record_options
@@ -58,27 +57,23 @@ class _Study(click.Choice):  # type: ignore[type-arg,unused-ignore]
 @names("--excluded-datasets", "excluded_datasets", help="Datasets to leave out.")
 @scorer_options
 @click.option("--output", "-o", type=NewFile(), help="Tidy CSV, row by row.")
-@click.option("--picture", type=NewFile(), help="A picture, .png or .svg.")
+@click.option("--picture", type=NewFile(".png", ".svg"), help="A picture, .png or .svg.")
 def sweep_command(
     records: tuple[Path | str, ...],
     study: str,
     values: tuple[str, ...],
     repetitions: int,
     seed: int,
-    workers: int | None,
-    engine: Any,
+    work: dict[str, Any],
     clusters: int,
     embedder: str,
     cache: Path | None,
-    missing: Any,
-    strict: bool,
+    reading: dict[str, Any],
     train_ratio: float,
     models: tuple[str, ...],
     exclude: tuple[str, ...],
     excluded_datasets: tuple[str, ...],
-    scorer: str | None,
-    top_k: int | None,
-    beta: float | None,
+    scoring: dict[str, Any],
     output: Path | None,
     picture: Path | None,
     **limits: float | None,
@@ -94,41 +89,40 @@ def sweep_command(
     to take paper. A query for which no model meets the limits goes to the nearest model.
     """
     from avengers_core import studies
-    from avengers_core.evaluation.plots.plots import require_matplotlib
     from avengers_core.records.splitting import known_names
 
     check_outputs([output, picture, cache], [records])
-    if picture is not None:
-        if picture.suffix not in (".png", ".svg"):
-            raise click.UsageError(
-                f"expected a picture that ends in .png or .svg, got {picture.name}"
-            )
-        require_matplotlib()
     if study == "leave-one-out":
         refuse(["train_ratio"], "with --study leave-one-out, which holds out whole datasets")
     refuse([study.replace("-", "_")], f"with --study {study}, which varies it; give --values")
+    scorer = scoring.pop("scorer", None)
     if study == "top-k" and scorer == "calibrated":
         raise click.UsageError(
             "with --scorer calibrated all clusters vote; give reference or paper"
         )
     if study != "embedder":
         no_cache_of(embedder)
-    loaded = read_records(records, strict=strict, missing=missing)
+    loaded = everything = read_records(records, **reading)
     only = known_names("model", models or loaded.models, loaded.models)
-    others = set(loaded.models) - only
-    loaded = without(loaded, excluded_datasets, others.union(exclude))
+    left_out = known_names("dataset", excluded_datasets, loaded.datasets)
+    others = (set(loaded.models) - only) | known_names("model", exclude, loaded.models)
+    loaded = loaded.replace(r for r in loaded if r.dataset not in left_out)
+    if not (loaded := loaded.without_models(others) if others else loaded):
+        named = ", ".join(sorted(left_out | others))
+        raise click.ClickException(f"without {named} no record is left of {len(everything):,}")
     base = studies.Setting(
         n_clusters=clusters,
         embedder=embedder,
         train_ratio=train_ratio,
         scorer=scorer or "calibrated",
-        scorer_options=given(top_k=top_k, beta=beta),
+        scorer_options=scoring,
         limits=given(**limits),
     )
     seeds = range(seed, seed + repetitions)
     settings = studies.settings_for(study, loaded, base, seeds, values)
+    jobs = work.pop("workers", None)
     results = studies.run(
-        loaded, settings, engine=engine, jobs=workers, output=output, append=False, cache=cache
+        loaded, settings, jobs=jobs, output=output, append=False, cache=cache, **work
     )
     summary = studies.summarise(results)
     shown = ("perf_gain", "cost_save_95", "aiq")

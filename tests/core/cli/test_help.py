@@ -33,7 +33,7 @@ def test_help_teaches(run, command):
     for option in options:
         if not option.hidden:
             assert option.opts[0] in text
-            assert option.help or option.show_default, option.name
+            assert option.help or option.default is not None, option.name
     assert max(map(len, text.splitlines())) <= 100
 
 

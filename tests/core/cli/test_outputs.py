@@ -50,11 +50,11 @@ COMMANDS = (
     "import logs -o logs/a.jsonl",
     "import table.csv --feedback thumbs.csv -o thumbs.csv",
     "learn calls.sqlite -a artifact -o calls.sqlite",
-    "learn calls.sqlite -a artifact -o new --html calls.sqlite",
-    "learn calls.sqlite -a artifact -o new --html new",
-    "learn calls.sqlite -a artifact -o new --html artifact/artifact.json",
-    "watch calls.sqlite -a artifact --html calls.sqlite",
-    "watch calls.sqlite -a artifact --html artifact/artifact.json",
+    "learn calls.sqlite -a artifact -o new --html log.html",
+    "learn calls.sqlite -a artifact -o new.html --html new.html",
+    "learn calls.sqlite -a artifact -o new --html artifact.html",
+    "watch calls.sqlite -a artifact --html log.html",
+    "watch calls.sqlite -a artifact --html artifact.html",
 )
 
 
@@ -69,6 +69,8 @@ def inputs(records, artifact, tmp_path):
     (tmp_path / "thumbs.csv").write_text("id,score\n1,1\n")
     (tmp_path / "alias.jsonl").symlink_to(records)
     (tmp_path / "link").symlink_to(tmp_path / artifact)
+    (tmp_path / "log.html").symlink_to(tmp_path / "calls.sqlite")
+    (tmp_path / "artifact.html").symlink_to(tmp_path / artifact / "artifact.json")
     log = open_log(tmp_path / "calls.sqlite")
     write(log, [Call(**{**dict.fromkeys(Call._fields), "id": "1", "time": 1.0})])
     log.close()

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from avengers_core.cli.options import SEED, NewFile, names
+from avengers_core.cli.options import FILE, SEED, NewFile, names
 from avengers_core.cli.pricing import file_of, prices_option
 from avengers_core.cli.shared import given, refuse, show_problems
 from avengers_core.outputs import check_outputs
@@ -29,7 +29,7 @@ _STOPPED = {
 
 
 @click.command("collect", short_help="Ask models your questions, grade, and write records.")
-@click.argument("questions", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.argument("questions", type=FILE)
 @names("--models", "models", help="Whom to ask, by the ids of the endpoint in the environment.")
 @click.option(
     "--grade",
@@ -43,15 +43,14 @@ _STOPPED = {
     "--strategy",
     type=click.Choice(["adaptive", "full", "random"]),
     default="adaptive",
-    show_default=True,
     help="adaptive: ask first what teaches most, and stop where choices stand.",
 )
 @click.option("--max-usd", type=click.FloatRange(0, min_open=True), help="Most USD, in all.")
 @click.option("--max-calls", type=click.IntRange(1), help="Most answers, in all.")
-@click.option("--concurrency", type=click.IntRange(1, 1000), default=8, show_default=True)
+@click.option("--concurrency", type=click.IntRange(1, 1000), default=8)
 @click.option("--max-tokens", type=click.IntRange(1), help="Longest answer, tokens.")
 @prices_option("Default: what the endpoint says a call cost, else genai-prices if it is installed.")
-@click.option("--seed", type=SEED, default=0, show_default=True)
+@click.option("--seed", type=SEED, default=0)
 @click.option("--dry-run", is_flag=True, help="Say how many calls it would be, and about how much.")
 def collect_command(
     questions: Path,
@@ -164,7 +163,7 @@ def read_questions(path: Path) -> list[str | Mapping[str, Any]]:
             bad.append(row)
         else:
             good.append(row)
-    show_problems(len(bad), bad, str(path))
+    show_problems(bad, str(path))
     return good
 
 

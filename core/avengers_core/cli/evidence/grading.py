@@ -6,9 +6,11 @@ from pathlib import Path
 
 import click
 
+from avengers_core.cli.options import PATH
+
 
 @click.command("feedback", short_help="Grade a call of a log.")
-@click.argument("log", type=click.Path(path_type=Path))
+@click.argument("log", type=PATH)
 @click.argument("id")
 @click.argument("score", type=float)
 @click.option("--source", help="Who says so, such as thumb or judge.")

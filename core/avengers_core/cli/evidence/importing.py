@@ -13,7 +13,9 @@ from typing import Any
 
 import click
 
-from avengers_core.cli.shared import given, refuse, show_problems
+from avengers_core.artifact.artifact import RouterArtifact
+from avengers_core.cli.options import PATH
+from avengers_core.cli.shared import given, refuse, save, show_problems
 from avengers_core.common.files import as_named
 from avengers_core.outputs import check_outputs
 from avengers_core.records.loading import iter_records, load_records
@@ -47,7 +49,7 @@ class Mapping(click.ParamType):  # type: ignore[type-arg,unused-ignore]
 @click.option(
     "--output",
     "-o",
-    type=click.Path(path_type=Path),
+    type=PATH,
     required=True,
     help="Artifact folder for an export of the published code, else a file of records.",
 )
@@ -95,7 +97,6 @@ def import_command(
     lm-eval, inspect, promptfoo, openai-evals; langsmith, langfuse, litellm, mlflow, phoenix,
     opentelemetry.
     """
-    from avengers_core.artifact.artifact import RouterArtifact
     from avengers_core.importers import import_records
 
     if source.startswith(_HUB):
@@ -110,8 +111,7 @@ def import_command(
     if layout == _EXPORT or (path / "cluster_centers.npy").exists():
         refuse(_OF_RESULTS, "with an export of the published code")
         artifact = RouterArtifact.from_reference_export(path, embedder=embedder)
-        artifact.save(output)
-        click.echo(f"{output}: {artifact!r}")
+        save(artifact, output)
         return
     refuse(["embedder"], "but with an export of the published code")
     if output.is_dir():
@@ -133,7 +133,7 @@ def import_command(
     else:
         refuse(_OF_RESULTS, "with records")
     records = load_records(rows)
-    show_problems(len(records.problems), records.problems, source)
+    show_problems(records.problems, source)
     if not records:
         raise click.ClickException(f"{source} holds no result that can be used")
     _write(records, output)

@@ -7,22 +7,22 @@ from typing import Any
 
 import click
 
-from avengers_core.cli.options import NewFile, artifact_option, together
+from avengers_core.cli.options import FILE, NewArtifact, NewFile, artifact_option, together
+from avengers_core.cli.shared import save
 from avengers_core.outputs import check_outputs
 
 log_options = together(
-    click.argument("log", type=click.Path(path_type=Path, exists=True, dir_okay=False)),
+    click.argument("log", type=FILE),
     artifact_option,
     click.option(
         "--false-alarm",
         type=click.FloatRange(0, 1, True, True),
         default=0.05,
-        show_default=True,
         help="Chance of any alarm, ever, in a log without changes.",
     ),
     click.option(
         "--html",
-        type=NewFile(),
+        type=NewFile(".html"),
         help="Also write a self-contained page with pictures (extra `plot`).",
     ),
 )
@@ -30,9 +30,7 @@ log_options = together(
 
 @click.command("learn", short_help="Add a log's graded calls to an artifact.")
 @log_options
-@click.option(
-    "--output", "-o", type=click.Path(path_type=Path), required=True, help="Artifact to write."
-)
+@click.option("--output", "-o", type=NewArtifact(), required=True, help="Artifact to write.")
 @click.option("--half-life", help="Time after which evidence counts half: 12h, 30d, 4w.")
 def learn_command(
     log: Path,
@@ -50,18 +48,14 @@ def learn_command(
     \b
     avengers learn calls.sqlite -a artifact/ -o artifact/ --half-life 30d
     """
-    from avengers_core.artifact.storage import check_folder
     from avengers_core.learning import learn
 
     check_outputs([output, html], [log])
     check_outputs([html], [artifact])
-    _check_page(html)
-    check_folder(output)
     lesson = learn(log, artifact, half_life=half_life, false_alarm=false_alarm)
-    lesson.artifact.save(output)
-    click.echo(f"{output}: {lesson.artifact!r}")
+    save(lesson.artifact, output)
     click.echo(str(lesson))
-    _save(html, lesson.watch)
+    _save_page(html, lesson.watch)
 
 
 @click.command("watch", short_help="Compare a log with what was promised; find changes.")
@@ -78,22 +72,12 @@ def watch_command(log: Path, artifact: Path | None, false_alarm: float, html: Pa
     from avengers_core.learning import watch
 
     check_outputs([html], [log, artifact])
-    _check_page(html)
     seen = watch(log, artifact, false_alarm=false_alarm)
     click.echo(str(seen))
-    _save(html, seen)
+    _save_page(html, seen)
 
 
-def _check_page(html: Path | None) -> None:
-    if html is not None:
-        from avengers_core.evaluation.plots.plots import require_matplotlib
-
-        if html.suffix != ".html":
-            raise click.UsageError(f"expected a page that ends in .html, got {html.name}")
-        require_matplotlib()
-
-
-def _save(html: Path | None, seen: Any) -> None:
+def _save_page(html: Path | None, seen: Any) -> None:
     if html is not None:
         seen.save_html(html)
         click.echo(f"wrote {html}")
