@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+
+# A query is unlike the records where fewer than this share of them are as unlike the others.
+UNLIKE = 0.05
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,17 +63,27 @@ class Calls:
     def __len__(self) -> int:
         return len(self.time)
 
+    @classmethod
+    def numbers(cls) -> tuple[str, ...]:
+        """The names of its columns of numbers."""
+        others = ("queries", "models", "answered", "left_out")
+        return tuple(field.name for field in fields(cls) if field.name not in others)
+
     def take(self, rows: npt.NDArray[Any]) -> Calls:
         """Some of the calls: (n,) bools, or their indices in order."""
         index = np.flatnonzero(rows) if rows.dtype == bool else rows
         q = self.queries
-        columns = {
-            f.name: getattr(self, f.name)[index]
-            for f in fields(self)
-            if f.name not in ("queries", "models", "left_out")
-        }
+        columns = {name: getattr(self, name)[index] for name in ("answered", *self.numbers())}
         taken = Queries(q.vectors[index], None if q.surface is None else q.surface[index])
         return replace(self, queries=taken, **columns)
+
+    def promised(self) -> Calls:
+        """Those with a score that was promised one."""
+        return self.take(np.isfinite(self.score) & np.isfinite(self.promised_score))
+
+    def unlike(self) -> Bools:
+        """Of those of known familiarity, whether each is unlike the records."""
+        return self.familiarity[np.isfinite(self.familiarity)] < UNLIKE
 
     def outcomes(self, artifact: RouterArtifact) -> Outcomes:
         """The calls as records, each of the topic that its cluster is mostly made of.

@@ -1,4 +1,4 @@
-"""What two artifacts with the same clusters think differently."""
+"""What routers of two artifacts with the same clusters think differently."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from avengers_core.artifact.artifact import RouterArtifact
 from avengers_core.routing.policy import RoutingCall
 from avengers_core.routing.router import Router
 
@@ -47,36 +46,37 @@ class Turned(NamedTuple):
     now: str
 
 
-def moved(before: RouterArtifact, after: RouterArtifact) -> tuple[Moved, ...]:
+def moved(before: Router, after: Router) -> tuple[Moved, ...]:
     """Each model's expected score and cost, those that moved most first."""
     # Both over the clusters' present sizes: what moved is the models, not the mix of questions.
-    size = Router(after).scorer.statistics.size
-    old, new = (_overall(Router(artifact), size) for artifact in (before, after))
-    rows = [Moved(m, old[m][0], new[m][0], old[m][1], new[m][1]) for m in after.models if m in old]
-    rows += [Moved(m, np.nan, *new[m][:1], np.nan, new[m][1]) for m in new if m not in old]
+    size = after.scorer.statistics.size
+    weight = size / max(size.sum(), 1e-12)
+    unknown = np.nan, np.nan
+    old, new = (_overall(router, weight) for router in (before, after))
+    rows = [
+        Moved(model, old.get(model, unknown)[0], score, old.get(model, unknown)[1], cost)
+        for model, (score, cost) in new.items()
+    ]
     return tuple(sorted(rows, key=lambda r: -np.nan_to_num(abs(r.score - r.score_before), nan=2)))
 
 
-def turned(before: RouterArtifact, after: RouterArtifact, alpha: float) -> tuple[Turned, ...]:
+def turned(before: Router, after: Router, alpha: float) -> tuple[Turned, ...]:
     """The clusters that decide otherwise at an alpha, the largest first."""
-    routers = Router(before), Router(after)
-    chosen = [_choices(router, alpha) for router in routers]
-    size = routers[1].scorer.statistics.size
-    topics = routers[1].scorer.statistics
+    statistics, datasets = after.scorer.statistics, after.artifact.datasets
+    size = statistics.size
     found = [
-        Turned(c, topics.most_frequent(c, after.datasets), float(size[c] / size.sum()), a, b)
-        for c, (a, b) in enumerate(zip(*chosen, strict=True))
+        Turned(c, statistics.most_frequent(c, datasets), float(size[c] / size.sum()), a, b)
+        for c, (a, b) in enumerate(zip(*(_choices(r, alpha) for r in (before, after)), strict=True))
         if a != b and size[c] > 0
     ]
     return tuple(sorted(found, key=lambda turn: -turn.share))
 
 
-def _overall(router: Router, size: np.ndarray) -> dict[str, tuple[float, float]]:
+def _overall(router: Router, weight: np.ndarray) -> dict[str, tuple[float, float]]:
     engine = router.engine
     ranking = engine.rank(engine.scorer.center_features(), 0.5, RoutingCall().relaxed)
-    weight = size / max(size.sum(), 1e-12)
-    score, cost = weight @ ranking.score, weight @ ranking.cost
-    return {m: (float(score[j]), float(cost[j])) for j, m in enumerate(router.models)}
+    both = zip(weight @ ranking.score, weight @ ranking.cost, strict=True)
+    return dict(zip(router.models, ((float(s), float(c)) for s, c in both), strict=True))
 
 
 def _choices(router: Router, alpha: float) -> list[str]:

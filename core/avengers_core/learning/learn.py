@@ -88,19 +88,21 @@ def learn(
     new = calls.take(np.isfinite(calls.score) & (calls.graded - known_until > _TICK))
     alpha = float(np.nanmedian(calls.alpha))
     if not len(new):
-        return Lesson(before, 0, 1.0, moved(before, before), (), 0.0, alpha, seen)
+        own = Router(before)
+        return Lesson(before, 0, 1.0, moved(own, own), (), 0.0, alpha, seen)
     until = max(float(new.graded.max()), as_of(before))
     after = with_calls(before, new, until, period)
     info = after.info.model_copy(update={"learnt_until": _text(until)})
     after = replace(after, info=info)
     faded = 1.0 if period is None else 0.5 ** (max(0.0, until - as_of(before)) / period)
-    chosen = [Router(a).route_vectors(calls.queries, alpha=alpha) for a in (before, after)]
+    routers = Router(before), Router(after)
+    chosen = [r.route_vectors(calls.queries, alpha=alpha) for r in routers]
     return Lesson(
         artifact=after,
         learnt=len(new),
         faded=faded,
-        moved=moved(before, after),
-        turned=turned(before, after, alpha),
+        moved=moved(*routers),
+        turned=turned(*routers, alpha),
         redirected=float((chosen[0] != chosen[1]).mean()),
         alpha=alpha,
         watch=seen,

@@ -85,24 +85,17 @@ def _call(row: sqlite3.Row) -> LoggedCall:
     decision = json.loads(row["decision"] or "{}")
     found = (c for c in decision.get("candidates", ()) if c["model"] == row["answered_by"])
     promise: dict[str, Any] = next(found, {})
-    return LoggedCall(
-        time=row["time"],
-        model=row["answered_by"],
-        question=row["question"],
-        vector=_array(row["vector"]),
-        embedder=row["embedder"],
-        surface=_array(row["features"]),
-        alpha=decision.get("alpha", DEFAULT_ALPHA),
-        promised_score=promise.get("expected_score"),
-        promised_cost=promise.get("expected_cost"),
-        familiarity=decision.get("familiarity"),
-        cost=row["cost"],
-        prompt_tokens=row["prompt_tokens"],
-        completion_tokens=row["completion_tokens"],
-        propensity=row["propensity"],
-        score=row["score"],
-        graded=row["graded"],
-    )
+    told = {
+        **{name: row[name] for name in row.keys() if name in LoggedCall._fields},  # noqa: SIM118
+        "model": row["answered_by"],
+        "vector": _array(row["vector"]),
+        "surface": _array(row["features"]),
+        "alpha": decision.get("alpha", DEFAULT_ALPHA),
+        "promised_score": promise.get("expected_score"),
+        "promised_cost": promise.get("expected_cost"),
+        "familiarity": decision.get("familiarity"),
+    }
+    return LoggedCall(**told)
 
 
 def _array(blob: bytes | None) -> npt.NDArray[np.float32] | None:
@@ -140,30 +133,14 @@ def read_calls(source: CallSource, router: Router) -> Calls:
         queries=_queries(found, router),
         models=models,
         answered=np.array([column[row.model] for row in found], dtype=np.int64),
-        **{name: _column(found, name) for name in _NUMBERS},
+        **{name: _column(found, name) for name in Calls.numbers()},
         left_out=foreign,
     )
     return _with_expectations(calls, router)
 
 
-_NUMBERS = (
-    "time",
-    "graded",
-    "score",
-    "cost",
-    "prompt_tokens",
-    "completion_tokens",
-    "propensity",
-    "alpha",
-    "promised_score",
-    "promised_cost",
-    "familiarity",
-)
-
-
 def _column(rows: Sequence[LoggedCall], name: str) -> Floats:
-    values = (getattr(row, name) for row in rows)
-    return np.array([np.nan if v is None else float(v) for v in values], dtype=np.float64)
+    return np.array([getattr(row, name) for row in rows], dtype=np.float64)  # None becomes NaN
 
 
 def _queries(rows: Sequence[LoggedCall], router: Router) -> Queries:

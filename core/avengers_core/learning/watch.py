@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from pydantic_core import to_json
 
 from avengers_core.artifact.artifact import RouterArtifact
 from avengers_core.common.files import write_whole
 from avengers_core.common.ranges import check_number
 from avengers_core.errors import RecordError
-from avengers_core.learning.calls import Calls
+from avengers_core.learning.calls import UNLIKE, Calls
 from avengers_core.learning.drift import Alarm, find_alarms
 from avengers_core.learning.reading import CallSource, read_calls
 from avengers_core.routing.resolve import resolve_router
@@ -23,8 +25,6 @@ from avengers_core.routing.router import Router
 
 Floats = npt.NDArray[np.float64]
 
-# A query is unlike the records where fewer than this share of them are as unlike the others.
-UNLIKE = 0.05
 # Fit anew where surely more than twice as many queries are unlike as would be by chance,
 _MOST_UNLIKE = 2 * UNLIKE
 # or where a promise is surely further off than this.
@@ -119,8 +119,8 @@ class Watch:
 
     def to_dict(self) -> dict[str, Any]:
         """All of it as plain JSON types, None where a number is not known."""
-        known: dict[str, Any] = _plain(asdict(self))
-        return known
+        told: dict[str, Any] = json.loads(to_json(self, inf_nan_mode="null"))
+        return told
 
     def __str__(self) -> str:
         from avengers_core.learning.rendering import to_text
@@ -185,8 +185,7 @@ def watch_calls(calls: Calls, artifact: RouterArtifact, false_alarm: float) -> W
         for j in np.argsort(-by_calls, kind="stable")
         if by_calls[j]
     ]
-    known = calls.familiarity[np.isfinite(calls.familiarity)]
-    unlike = float((known < UNLIKE).mean()) if len(known) else float("nan")
+    unlike = _mean(calls.unlike())
     seen = Watch(
         calls=len(calls),
         graded=len(graded),
@@ -194,7 +193,7 @@ def watch_calls(calls: Calls, artifact: RouterArtifact, false_alarm: float) -> W
         last=float(calls.time[-1]),
         promises=(_promise("all", calls), *promises),
         unlike=unlike,
-        unlike_error=_Z * float(np.sqrt(unlike * (1 - unlike) / max(len(known), 1))),
+        unlike_error=_Z * float(np.sqrt(unlike * (1 - unlike) / max(len(calls.unlike()), 1))),
         alarms=find_alarms(graded, artifact, false_alarm),
         false_alarm=false_alarm,
         fit_anew=(),
@@ -205,7 +204,7 @@ def watch_calls(calls: Calls, artifact: RouterArtifact, false_alarm: float) -> W
 
 
 def _promise(name: str, calls: Calls) -> Promise:
-    graded = calls.take(np.isfinite(calls.score) & np.isfinite(calls.promised_score))
+    graded = calls.promised()
     n = len(graded)
     off = graded.score - graded.promised_score
     priced = np.isfinite(calls.cost) & np.isfinite(calls.promised_cost)
@@ -242,8 +241,7 @@ def _periods(calls: Calls) -> tuple[Period, ...]:
     found = []
     for period in np.unique(number):
         part = calls.take(number == period)
-        graded = part.take(np.isfinite(part.score) & np.isfinite(part.promised_score))
-        known = part.familiarity[np.isfinite(part.familiarity)]
+        graded = part.promised()
         share = np.bincount(part.answered, minlength=len(part.models)) / len(part)
         found.append(
             Period(
@@ -251,20 +249,12 @@ def _periods(calls: Calls) -> tuple[Period, ...]:
                 calls=len(part),
                 promised=_mean(graded.promised_score),
                 score=_mean(graded.score),
-                unlike=_mean((known < UNLIKE).astype(np.float64)),
+                unlike=_mean(part.unlike()),
                 shares={m: float(s) for m, s in zip(part.models, share, strict=True) if s},
             )
         )
     return tuple(found)
 
 
-def _mean(values: Floats) -> float:
+def _mean(values: npt.NDArray[Any]) -> float:
     return float(values.mean()) if len(values) else float("nan")
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return None if isinstance(value, float) and not np.isfinite(value) else value

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -19,11 +19,10 @@ from avengers_core.redaction import NO_SECRETS, Secrets, redacted
 from avengers_core.routing.decision import RoutingDecision
 from avengers_core.routing.router import Router
 from avengers_core.serving.watching.ids import new_id
-from avengers_core.serving.watching.outcome import Outcome, Tokens
+from avengers_core.serving.watching.outcome import Outcome
 
 if TYPE_CHECKING:
     from avengers_core.artifact.artifact import RouterArtifact
-    from avengers_core.serving.resilience.failover import FailedAttempt
     from avengers_core.serving.watching.telemetry import CallSpan, Telemetry
 
 Floats = npt.NDArray[np.floating]
@@ -101,7 +100,7 @@ class Watch:
         if self._span is not None:
             self._span.end(outcome, self._watching.secrets())
         if (log := self._watching.log) is not None:
-            query, watching = self._decision.query, self._watching
+            query = self._decision.query
             noted = _Noted(
                 self.id,
                 self._time,
@@ -111,14 +110,9 @@ class Watch:
                 self._router.artifact,
                 None if query is None else query.vectors,
                 None if query is None else query.surface,
-                watching.conversation,
-                watching.log_text,
-                watching.secrets,
-                outcome.model,
-                outcome.tokens,
-                outcome.cost,
-                outcome.propensity,
-                outcome.tried,
+                self._watching,
+                # An error holds all that was on its way.
+                outcome if outcome.error is None else outcome._replace(error=None),
             )
             log.put(_row, noted)
 
@@ -134,42 +128,39 @@ class _Noted(NamedTuple):
     artifact: RouterArtifact
     vectors: Floats | None
     surface: Floats | None
-    conversation: str | None
-    log_text: bool
-    secrets: Callable[[], Secrets]
-    model: str | None
-    tokens: Tokens
-    cost: float | None
-    propensity: float
-    tried: Sequence[FailedAttempt]
+    watching: Watching
+    outcome: Outcome
 
 
 def _row(noted: _Noted) -> Call:
+    watching, outcome = noted.watching, noted.outcome
     decision = RoutingDecision.of_flat(noted.decision)
+    told = decision.to_dict()
     features = noted.surface
     if noted.vectors is not None and features is None:
         features = surface([noted.question])
-    text = noted.question if noted.log_text and noted.question.strip() else None
+    text = noted.question if watching.log_text and noted.question.strip() else None
     return Call(
         id=noted.id,
         time=noted.time,
-        conversation=noted.conversation,
-        question=None if text is None else _plain(text, noted.secrets()),
+        conversation=watching.conversation,
+        question=None if text is None else _plain(text, watching.secrets()),
         embedder=noted.artifact.info.embedder,
         artifact=noted.artifact.checksum,
         vector=_bytes(noted.vectors),
         features=_bytes(features),
-        decision=to_json(_short(decision.to_dict())).decode(),
+        # Without the reasons in words, which take most of the room and can be worked out again.
+        decision=to_json({**told, "ineligible": list(told["ineligible"])}).decode(),
         chosen=decision.model,
-        propensity=noted.propensity,
+        propensity=outcome.propensity,
         explored=int(decision.explored),
-        answered_by=noted.model,
-        prompt_tokens=noted.tokens.prompt,
-        completion_tokens=noted.tokens.completion,
-        cached_tokens=noted.tokens.cached,
-        cost=noted.cost,
+        answered_by=outcome.model,
+        prompt_tokens=outcome.tokens.prompt,
+        completion_tokens=outcome.tokens.completion,
+        cached_tokens=outcome.tokens.cached,
+        cost=outcome.cost,
         seconds=noted.seconds,
-        failures=json.dumps([failure._asdict() for failure in noted.tried]),
+        failures=json.dumps([failure._asdict() for failure in outcome.tried]),
     )
 
 
@@ -180,8 +171,3 @@ def _plain(text: str, secrets: Secrets) -> str:
 
 def _bytes(rows: Floats | None) -> bytes | None:
     return None if rows is None else np.asarray(rows[0], dtype="<f4").tobytes()
-
-
-def _short(decision: Mapping[str, Any]) -> dict[str, Any]:
-    """Without the reasons in words, which take most of the room and can be worked out again."""
-    return {**decision, "ineligible": list(decision["ineligible"])}
