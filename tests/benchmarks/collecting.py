@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ import numpy.typing as npt
 
 from avengers_core import Records, Router, fit, load_records, split_records
 from avengers_core.collecting.adaptive import Adaptive
-from avengers_core.collecting.strategies import RandomPicks, Strategy, Table
+from avengers_core.collecting.strategies import Strategy, Table, random_picks
 from avengers_core.embedders import CallableEmbedder
 from avengers_core.embedders.wordllama import WordLlamaEmbedder
 from avengers_core.evaluation.metrics import aiq
@@ -43,7 +44,7 @@ def asked(strategy: Strategy, records: Records, budget: int) -> Mask:
     done = np.zeros(table.scores.shape, dtype=bool)
     while (left := budget - int(done.sum())) > 0:
         known = [np.where(done, a, np.nan) for a in (table.scores, table.costs)]
-        cells = list(strategy.choose(Table(known[0], known[1], done.copy()), left))
+        cells = list(strategy(Table(known[0], known[1], done.copy()), left))
         if not cells:
             break
         for cell in cells[:left]:
@@ -90,7 +91,11 @@ class Bench:
         mask = np.ones((n, m), dtype=bool)
         if strategy != "full":
             queries = [r.query for r in train]
-            plan = RandomPicks(seed) if strategy == "random" else Adaptive(queries, seed)
+            plan = (
+                partial(random_picks, seed=seed)
+                if strategy == "random"
+                else Adaptive(queries, seed)
+            )
             mask = asked(plan, train, int(share * n * m))
         artifact = fit(only(train, mask), self.embedder, seed=seed, n_init=1)
         router = Router(artifact, self.embedder)

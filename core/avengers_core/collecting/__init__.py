@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from avengers_core.collecting.answers import Answer
 from avengers_core.collecting.collect import Collected, collect
-from avengers_core.collecting.graders import Graded, GraderError, as_grader
+from avengers_core.collecting.graders import as_grader
+from avengers_core.collecting.grades import Graded, GraderError
 from avengers_core.collecting.judge import judge
 from avengers_core.collecting.running import FailedCall
 

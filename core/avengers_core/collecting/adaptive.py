@@ -72,7 +72,7 @@ class Adaptive:
         self._seed = seed
         self._random = np.random.default_rng(seed)
 
-    def choose(self, table: Table, most: int | None) -> Sequence[Cell]:
+    def __call__(self, table: Table, most: int | None) -> Sequence[Cell]:
         n, m = table.done.shape
         left = n * m - int(table.done.sum())
         room = left if most is None else min(most, left)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from avengers_core.common.ranges import is_number
 from avengers_core.records.prices import Price
 from avengers_core.serving.backends.endpoints import Endpoint
 
@@ -86,46 +87,41 @@ def endpoint_asker(endpoint: Endpoint, name: str, arguments: Mapping[str, Any]) 
         )
         if not reply.choices or reply.choices[0].message.content is None:
             raise ValueError(f"{name} answered without a text")
-        usage = reply.usage
-        if usage is None:
-            return Answer(reply.choices[0].message.content)
-        # OpenRouter says what it took.
-        return Answer(
-            reply.choices[0].message.content,
-            _number(getattr(usage, "cost", None)),
-            usage.prompt_tokens,
-            usage.completion_tokens,
-        )
+        return _answer(reply.choices[0].message.content, reply.usage)
 
     return ask
 
 
 def _of_message(message: Any) -> Answer:
-    text = message if isinstance(message, str) else str(message.text)
-    usage = getattr(message, "usage_metadata", None) or {}
-    metadata = getattr(message, "response_metadata", None) or {}
-    reported = metadata.get("token_usage") or {}
-    return Answer(
-        text,
-        _number(reported.get("cost")),
-        _number(usage.get("input_tokens")),
-        _number(usage.get("output_tokens")),
-    )
+    if isinstance(message, str):
+        return Answer(message)
+    reported = _part(getattr(message, "response_metadata", None), "token_usage")
+    return _answer(message.text, getattr(message, "usage_metadata", None), reported)
 
 
 def _of_completion(completion: Any) -> Answer:
-    told = dict(getattr(completion, "additional_kwargs", None) or {})
-    raw = getattr(completion, "raw", None)
-    usage = raw.get("usage") if isinstance(raw, Mapping) else getattr(raw, "usage", None)
-    for name in ("prompt_tokens", "completion_tokens", "input_tokens", "output_tokens", "cost"):
-        value = usage.get(name) if isinstance(usage, Mapping) else getattr(usage, name, None)
-        told.setdefault(name, value)
+    usage = _part(getattr(completion, "raw", None), "usage")
+    return _answer(completion.text, getattr(completion, "additional_kwargs", None), usage)
+
+
+def _answer(text: Any, *usages: Any) -> Answer:
+    """An answer, with what the first of some usages says that says it; OpenRouter's tell costs."""
+
+    def number(*names: str) -> float | None:
+        told = (_part(usage, name) for usage in usages for name in names)
+        return next((float(n) for n in told if is_number(n)), None)
+
     return Answer(
-        str(completion.text),
-        _number(told["cost"]),
-        _number(told["prompt_tokens"] or told["input_tokens"]),
-        _number(told["completion_tokens"] or told["output_tokens"]),
+        str(text),
+        number("cost"),
+        # Some say 0 where they do not know.
+        number("prompt_tokens", "input_tokens") or None,
+        number("completion_tokens", "output_tokens") or None,
     )
+
+
+def _part(whole: Any, name: str) -> Any:
+    return whole.get(name) if isinstance(whole, Mapping) else getattr(whole, name, None)
 
 
 def _of_function(name: str, answer: Any) -> Answer:
@@ -143,7 +139,3 @@ async def _result(awaitable: Any) -> Any:
 def settled(value: Any) -> Any:
     """What a function of the user's returned, waited for where it is asynchronous."""
     return asyncio.run(_result(value)) if inspect.isawaitable(value) else value
-
-
-def _number(value: Any) -> float | None:
-    return None if isinstance(value, bool) or not isinstance(value, int | float) else float(value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import Any, get_args
@@ -14,7 +15,7 @@ from avengers_core.collecting.answers import asker
 from avengers_core.collecting.graders import as_grader, column_for
 from avengers_core.collecting.journal import Journal
 from avengers_core.collecting.running import Budget, FailedCall, Stopped, Worker, run
-from avengers_core.collecting.strategies import Full, RandomPicks, Strategy, StrategyName
+from avengers_core.collecting.strategies import Strategy, StrategyName, full, random_picks
 from avengers_core.common.ranges import check_number, check_seed, check_whole
 from avengers_core.errors import RecordError
 from avengers_core.records.prices import Prices, find_prices
@@ -101,7 +102,14 @@ def collect(
         TypeError: a model or a grader that is none.
         OSError: the files cannot be written.
     """
-    _check(models, max_calls, max_usd, concurrency, seed)
+    if not models:
+        raise ValueError("models= names nobody to ask")
+    if max_calls is not None:
+        check_whole("max_calls", max_calls, 1)
+    if max_usd is not None:
+        check_number("max_usd", max_usd, inside="least")
+    check_whole("concurrency", concurrency, 1, MOST_AT_ONCE, "each call is a thread")
+    check_seed(seed)
     rows = as_questions(questions)
     names = list(models)
     askers = [asker(f"models[{name!r}]", model) for name, model in models.items()]
@@ -149,28 +157,9 @@ def check_gradable(questions: Sequence[Question], grade: Any) -> None:
         )
 
 
-def _check(
-    models: Mapping[str, Any],
-    max_calls: int | None,
-    max_usd: float | None,
-    concurrency: int,
-    seed: int,
-) -> None:
-    if not models:
-        raise ValueError("models= names nobody to ask")
-    if max_calls is not None:
-        check_whole("max_calls", max_calls, 1)
-    check_whole("concurrency", concurrency, 1, MOST_AT_ONCE, "each call is a thread")
-    check_seed(seed)
-    if max_usd is not None:
-        check_number("max_usd", max_usd, inside="least")
-
-
 def _strategy(name: str, queries: Sequence[str], seed: int) -> Strategy:
-    if name == "full":
-        return Full(seed)
-    if name == "random":
-        return RandomPicks(seed)
     if name == "adaptive":
         return Adaptive(queries, seed)
+    if name in ("full", "random"):
+        return partial(full if name == "full" else random_picks, seed=seed)
     raise ValueError(f"strategy must be one of {get_args(StrategyName)}, got {name!r}")

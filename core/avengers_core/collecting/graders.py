@@ -5,144 +5,20 @@ from __future__ import annotations
 import importlib
 import inspect
 import json
-import math
-import re
-import unicodedata
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
+from avengers_core.collecting import matching
 from avengers_core.collecting.answers import settled
+from avengers_core.collecting.grades import Grade, Graded, GraderError, Row
 from avengers_core.common.files import open_named
-from avengers_core.errors import AvengersError, OptionalDependencyError
+from avengers_core.errors import AvengersError
 from avengers_core.redaction import describe, masked_cause, secrets_of
 
-Row = Mapping[str, Any]
-Grade = Callable[[Row, str], "Graded | float | bool | None"]
-"""Takes a question's row and the text of an answer; None: this answer cannot be graded."""
-
-_NUMBER = re.compile(
-    r"[-+]?(?:(?:\d{1,3}(?:[ ,_]\d{3})+(?!\d)|\d+)(?:\.\d+)?|\.\d+)(?:[eE][-+]?\d+)?"
-)
-_BOXED = re.compile(r"\\boxed\{\s*(?:\\text\{)?([^{}]*)\}")
-_FINAL = re.compile(r"(?:####|answer(?:\s+is)?\s*:?)\s*(.+)", re.IGNORECASE)
-_LETTER = re.compile(r"(?<![A-Za-z0-9])\(?([A-Z])\)?(?![A-Za-z0-9'])")
-_FENCE = re.compile(r"```(?:json)?\s*(.*?)```", re.DOTALL)
-
-
-class Graded(NamedTuple):
-    """A score, and what grading cost.
-
-    Attributes:
-        score: in [0, 1], or None where the answer cannot be graded.
-        cost: USD, of a judge model; None where it is not known.
-    """
-
-    score: float | None
-    cost: float | None = 0.0
-
-
-class GraderError(AvengersError):
-    """A grader failed, or gave something that is no score; the answer is kept and not lost.
-
-    Attributes:
-        cost: USD that this took nevertheless; None where it is not known.
-    """
-
-    def __init__(self, message: str, cost: float | None = 0.0) -> None:
-        super().__init__(message)
-        self.cost = cost
-
-
-def exact(row: Row, answer: str) -> bool:
-    """Whether the answer is the reference, or one of them, but for space around it."""
-    return any(answer.strip() == reference.strip() for reference in _references(row))
-
-
-def normalised(row: Row, answer: str) -> bool:
-    """As :func:`exact`, but case, punctuation, accents' encoding and English articles play no
-    part."""
-    return any(_plain(answer) == _plain(reference) for reference in _references(row))
-
-
-def contains(row: Row, answer: str) -> bool:
-    """Whether the reference, or one of them, stands in the answer, normalised, as whole words."""
-    return any(f" {_plain(reference)} " in f" {_plain(answer)} " for reference in _references(row))
-
-
-def number(row: Row, answer: str) -> bool:
-    """Whether the answer's final number is the reference's, to six digits.
-
-    The final number is the one in ``\\boxed{}``, after ``####`` or "answer is", else the last.
-    """
-    given = _final_number(answer)
-    wanted = (_final_number(reference) for reference in _references(row))
-    return given is not None and any(
-        w is not None and math.isclose(given, w, rel_tol=1e-6, abs_tol=1e-9) for w in wanted
-    )
-
-
-def choice(row: Row, answer: str) -> bool:
-    """Whether the letter that the answer chooses is the reference.
-
-    The letter in ``\\boxed{}``, after "answer is", else the last capital that stands alone.
-    """
-    return _chosen(answer) in {_chosen(r) or r.strip().upper() for r in _references(row)}
-
-
-def regex(pattern: str | None = None) -> Grade:
-    """Whether an expression matches somewhere in the answer; default, the row's ``pattern``.
-
-    Raises:
-        ValueError: the pattern is none.
-    """
-    try:
-        compiled = None if pattern is None else re.compile(pattern)
-    except re.error as error:
-        raise ValueError(f"{pattern!r} is no regular expression: {error}") from error
-
-    def matches(row: Row, answer: str) -> bool:
-        found = compiled or re.compile(str(_of_row(row, "pattern")))
-        return found.search(answer) is not None
-
-    return matches
-
-
-def json_schema(schema: Mapping[str, Any] | None = None) -> Grade:
-    """Whether the answer is JSON, in a code fence or not, that a schema admits.
-
-    Args:
-        schema: JSON Schema; default, the row's ``schema``.
-
-    Raises:
-        OptionalDependencyError: the package jsonschema is not installed.
-        ValueError: the schema is none.
-    """
-    try:
-        from jsonschema import SchemaError, ValidationError, validate
-        from jsonschema.validators import validator_for
-    except ImportError as error:
-        raise OptionalDependencyError("jsonschema", "collect") from error
-    if schema is not None:
-        try:
-            validator_for(schema).check_schema(schema)
-        except SchemaError as error:
-            raise ValueError(f"expected a JSON Schema: {error.message}") from error
-
-    def admits(row: Row, answer: str) -> bool:
-        fenced = _FENCE.search(answer)
-        try:
-            value = json.loads(fenced.group(1) if fenced else answer)
-            validate(value, schema if schema is not None else _of_row(row, "schema"))
-        except (ValueError, RecursionError, ValidationError):
-            return False
-        return True
-
-    return admits
-
-
 GRADERS: Mapping[str, Grade] = {
-    grader.__name__: grader for grader in (exact, normalised, contains, number, choice)
+    name: getattr(matching, name)
+    for name in ("exact", "normalised", "contains", "number", "choice")
 }
 
 
@@ -206,9 +82,9 @@ def _named(name: str) -> Grade:
     if name in GRADERS:
         return GRADERS[name]
     if kind == "regex":
-        return regex(rest or None)
+        return matching.regex(rest or None)
     if kind == "json":
-        return json_schema(_json_of(Path(rest)) if rest else None)
+        return matching.json_schema(_json_of(Path(rest)) if rest else None)
     if kind == "judge":
         raise ValueError(
             f"{name!r} is for the command line; in Python pass "
@@ -281,51 +157,3 @@ def _float(said: Any) -> float:
         return float(said)
     except (TypeError, ValueError):
         raise GraderError(f"expected a score in [0, 1], the grader gave {said!r:.60}") from None
-
-
-def _of_row(row: Row, name: str) -> Any:
-    value = row.get(name)
-    if value is None:
-        raise GraderError(f"the question has no `{name}`, which this grader needs")
-    return value
-
-
-def _references(row: Row) -> Iterable[str]:
-    reference = _of_row(row, "reference")
-    many = reference if isinstance(reference, list | tuple) else [reference]
-    return [str(one) for one in many]
-
-
-def _plain(text: str) -> str:
-    folded = unicodedata.normalize("NFKC", text).casefold()
-    words = "".join(c if c.isalnum() else " " for c in folded).split()
-    return " ".join(word for word in words if word not in ("a", "an", "the"))
-
-
-def _final_part(text: str) -> str | None:
-    """What an answer says is its answer, or None."""
-    if boxed := _BOXED.findall(text):
-        return str(boxed[-1])
-    final = _FINAL.findall(text)
-    return str(final[-1]) if final else None
-
-
-def _final_number(text: str) -> float | None:
-    final = _final_part(text)
-    inside = [] if final is None else _numbers(final)
-    if inside:
-        return inside[0]
-    everywhere = _numbers(text)
-    return everywhere[-1] if everywhere else None
-
-
-def _numbers(text: str) -> list[float]:
-    return [float(re.sub(r"[ ,_]", "", found)) for found in _NUMBER.findall(text)]
-
-
-def _chosen(text: str) -> str | None:
-    final = _final_part(text)
-    if final is not None and (letter := _LETTER.search(final.strip())):
-        return letter.group(1)
-    letters = _LETTER.findall(text.strip())
-    return letters[-1] if letters else None

@@ -14,13 +14,12 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from types import TracebackType
 from typing import IO, Any
 
 from filelock import FileLock, Timeout
 
 from avengers_core.collecting.answers import Answer
-from avengers_core.collecting.graders import Graded
+from avengers_core.collecting.grades import Graded
 from avengers_core.common.files import replace_file
 from avengers_core.errors import RecordError
 from avengers_core.records.questions import Question
@@ -102,23 +101,16 @@ class Journal:
 
     def answered(self, place: Place, answer: Answer) -> None:
         """Note an answer."""
-        with self._mutex:
-            self._append({"question": place[0], "model": place[1], "answer": asdict(answer)})
-            self._add_answer(place, answer)
+        self._note(place, answer=asdict(answer))
 
     def graded(self, place: Place, graded: Graded) -> None:
         """Note the grade of an answer that was noted before."""
-        with self._mutex:
-            line = {"question": place[0], "model": place[1], "graded": graded._asdict()}
-            self._append(line)
-            self._add_grade(place, graded)
+        self._note(place, graded=graded._asdict())
 
     def paid(self, place: Place, cost: float | None) -> None:
         """Note what grading an answer took, though it gave no grade."""
         if cost != 0:
-            with self._mutex:
-                self._append({"question": place[0], "model": place[1], "paid": cost})
-                self._add_cost(THE_JUDGE, cost)
+            self._note(place, paid=cost)
 
     def records(self, questions: Sequence[Question], models: Sequence[str]) -> Records:
         """The records that answers and grades make: one for each question with a score."""
@@ -149,19 +141,17 @@ class Journal:
     def __enter__(self) -> Journal:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _append(self, line: Mapping[str, Any]) -> None:
-        if self._file is not None:
-            self._file.write(json.dumps(line).encode() + b"\n")
-            self._file.flush()
-            os.fsync(self._file.fileno())
+    def _note(self, place: Place, **facts: Any) -> None:
+        line = {"question": place[0], "model": place[1], **facts}
+        with self._mutex:
+            if self._file is not None:
+                self._file.write(json.dumps(line).encode() + b"\n")
+                self._file.flush()
+                os.fsync(self._file.fileno())
+            self._take(line)
 
     def _read(self, file: IO[bytes], path: Path) -> None:
         file.seek(0)
@@ -181,22 +171,17 @@ class Journal:
 
     def _take(self, line: Mapping[str, Any]) -> None:
         place = line["question"], line["model"]
+        whose: str = THE_JUDGE
         if "answer" in line:
-            self._add_answer(place, Answer(**line["answer"]))
-        elif "paid" in line:
-            self._add_cost(THE_JUDGE, line["paid"])
+            answer = Answer(**line["answer"])
+            self.entries[place] = Entry(answer)
+            whose, cost = line["model"], answer.cost
+        elif "graded" in line:
+            graded = Graded(**line["graded"])
+            self.entries[place] = replace(self.entries[place], graded=graded)
+            cost = graded.cost
         else:
-            self._add_grade(place, Graded(**line["graded"]))
-
-    def _add_answer(self, place: Place, answer: Answer) -> None:
-        self.entries[place] = Entry(answer)
-        self._add_cost(place[1], answer.cost)
-
-    def _add_grade(self, place: Place, graded: Graded) -> None:
-        self.entries[place] = replace(self.entries[place], graded=graded)
-        self._add_cost(THE_JUDGE, graded.cost)
-
-    def _add_cost(self, whose: str, cost: float | None) -> None:
+            cost = line["paid"]
         if cost is None:
             self.unpriced.add(whose)
         else:

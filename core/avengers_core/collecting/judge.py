@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 from avengers_core.collecting.answers import asker
-from avengers_core.collecting.graders import Grade, Graded, GraderError, Row
+from avengers_core.collecting.grades import Grade, Graded, GraderError, Row
 from avengers_core.records.prices import as_price
 
 RUBRIC = "1 if the answer is right and complete, 0 if it is wrong; in between if it is partly right"

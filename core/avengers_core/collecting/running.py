@@ -12,7 +12,8 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from avengers_core.collecting.answers import Ask
-from avengers_core.collecting.graders import Grade, GraderError, grade_with
+from avengers_core.collecting.graders import grade_with
+from avengers_core.collecting.grades import Grade, GraderError
 from avengers_core.collecting.journal import Journal
 from avengers_core.collecting.strategies import Cell, Strategy, Table
 from avengers_core.common.progress import progress_bar
@@ -83,7 +84,13 @@ class Worker:
         except Exception as error:
             if isinstance(error, GraderError):
                 self.journal.paid(place, error.cost)
-            self._failed(cell, describe(error, secrets_of(self.askers[column], self.grader)))
+            reason = describe(error, secrets_of(self.askers[column], self.grader))
+            with self._lock:
+                self.failures.append(FailedCall(self.models[column], question.query, reason))
+                self._failed_cells.add(cell)
+                self._in_a_row[column] += 1
+                if self._in_a_row[column] >= _MOST_FAILURES:
+                    self.given_up.add(column)
         else:
             with self._lock:
                 self._in_a_row[column] = 0
@@ -108,15 +115,6 @@ class Worker:
                 done[cell] = True
             done[:, sorted(self.given_up)] = True
         return Table(scores, costs, done)
-
-    def _failed(self, cell: Cell, reason: str) -> None:
-        row, column = cell
-        with self._lock:
-            self.failures.append(FailedCall(self.models[column], self.questions[row].query, reason))
-            self._failed_cells.add(cell)
-            self._in_a_row[column] += 1
-            if self._in_a_row[column] >= _MOST_FAILURES:
-                self.given_up.add(column)
 
 
 @dataclass
@@ -189,7 +187,7 @@ def run(worker: Worker, strategy: Strategy, budget: Budget, concurrency: int) ->
             while True:
                 left = budget.left(len(flying))
                 if not queue and not flying and left != 0:
-                    queue.extend(strategy.choose(worker.table(), left))
+                    queue.extend(strategy(worker.table(), left))
                 while queue and len(flying) < concurrency and (left is None or left > 0):
                     cell = queue.popleft()
                     if cell[1] not in worker.given_up:

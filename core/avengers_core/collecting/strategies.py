@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal, NamedTuple, Protocol
+from collections.abc import Callable, Sequence
+from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -29,39 +28,21 @@ class Table(NamedTuple):
     done: npt.NDArray[np.bool_]
 
 
-class Strategy(Protocol):
-    """Chooses what to ask."""
-
-    def choose(self, table: Table, most: int | None) -> Sequence[Cell]:
-        """The cells to ask next, in order; none: enough is known.
-
-        Args:
-            table: what is known.
-            most: how many may be asked in all from now on; None: no limit.
-        """
-        ...
+Strategy = Callable[[Table, "int | None"], Sequence[Cell]]
+"""Takes what is known, and how many may be asked in all from now on (None: no limit); gives the
+cells to ask next, in order, and none where enough is known."""
 
 
-@dataclass(frozen=True)
-class Full:
+def full(table: Table, most: int | None, *, seed: int) -> Sequence[Cell]:
     """Every model every question, question by question, in random order."""
-
-    seed: int
-
-    def choose(self, table: Table, most: int | None) -> Sequence[Cell]:
-        n, m = table.done.shape
-        rows = np.random.default_rng(self.seed).permutation(n)
-        return [(int(i), j) for i in rows for j in range(m) if not table.done[i, j]][:most]
+    n, m = table.done.shape
+    rows = np.random.default_rng(seed).permutation(n)
+    return [(int(i), j) for i in rows for j in range(m) if not table.done[i, j]][:most]
 
 
-@dataclass(frozen=True)
-class RandomPicks:
+def random_picks(table: Table, most: int | None, *, seed: int) -> Sequence[Cell]:
     """Any model any question, in random order."""
-
-    seed: int
-
-    def choose(self, table: Table, most: int | None) -> Sequence[Cell]:
-        n, m = table.done.shape
-        cells = np.random.default_rng(self.seed).permutation(n * m)
-        left = cells[~table.done.ravel()[cells]][:most]
-        return [(int(cell) // m, int(cell) % m) for cell in left]
+    n, m = table.done.shape
+    cells = np.random.default_rng(seed).permutation(n * m)
+    left = cells[~table.done.ravel()[cells]][:most]
+    return [(int(cell) // m, int(cell) % m) for cell in left]

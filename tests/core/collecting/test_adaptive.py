@@ -27,7 +27,7 @@ def answers(budget: int | None) -> np.ndarray:
     while True:
         left = None if budget is None else budget - int(done.sum())
         known = (np.where(done, values, np.nan) for values in (truth, costs))
-        cells = strategy.choose(Table(*known, done.copy()), left)
+        cells = strategy(Table(*known, done.copy()), left)
         if not cells:
             return done
         assert left is None or len(cells) <= left
@@ -45,7 +45,7 @@ def test_who_is_never_chosen_is_left_out() -> None:
 
 def test_the_first_questions_go_to_everybody_from_all_over() -> None:
     empty = np.full((N, 3), np.nan)
-    cells = Adaptive(QUERIES, 0).choose(Table(empty, empty, np.zeros((N, 3), dtype=bool)), 240)
+    cells = Adaptive(QUERIES, 0)(Table(empty, empty, np.zeros((N, 3), dtype=bool)), 240)
     rows = sorted({i for i, _ in cells})
     assert len(cells) == 3 * len(rows)
     assert sum(i % 2 for i in rows) == pytest.approx(len(rows) / 2, abs=2)
