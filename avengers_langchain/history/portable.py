@@ -36,12 +36,7 @@ def portable(
         The messages to send.
     """
     dialect = target.dialect
-    own = [
-        isinstance(message, AIMessage)
-        and is_own(message, writer_of(message), target)
-        and not (target.tells_all_calls and message.tool_calls)
-        for message in messages
-    ]
+    own = [isinstance(m, AIMessage) and is_own(m, writer_of(m), target) for m in messages]
     in_text = dialect.text_lists or all(isinstance(m.content, str) for m in messages)
     if in_text and _alternate(messages, own):
         return list(messages)

@@ -13,9 +13,11 @@ from avengers_core.serving.history import (
     BEDROCK,
     GEMINI,
     MISTRAL,
+    OLLAMA,
     OPENAI,
     OPENAI_RESPONSES,
     OTHER,
+    PERPLEXITY,
     Dialect,
     Target,
     anthropic_dialect,
@@ -24,18 +26,24 @@ from avengers_core.serving.history import (
 from avengers_langchain.history.marks import marks_in
 
 _COMPATIBLE = {
+    "AzureAIChatCompletionsModel",
+    "ChatCohere",
+    "ChatDatabricks",
     "ChatDeepSeek",
     "ChatFireworks",
     "ChatGroq",
     "ChatHuggingFace",
     "ChatLiteLLM",
+    "ChatLlamaCpp",
     "ChatMoonshot",
-    "ChatOllama",
+    "ChatNVIDIA",
     "ChatOpenRouter",
-    "ChatPerplexity",
     "ChatTogether",
+    "ChatTongyi",
     "ChatXAI",
+    "ChatZhipuAI",
 }
+_BY_CLASS = {"ChatMistralAI": MISTRAL, "ChatPerplexity": PERPLEXITY}
 # What OpenAI's chat completions do not have: settings of a ``ChatOpenAI``, arguments of a call, and
 # models that answer in Responses only.
 _SETTINGS_OF_RESPONSES = ("context_management", "include", "reasoning", "truncation")
@@ -81,14 +89,19 @@ def _dialect(name: str, backend: BaseChatModel, arguments: Mapping[str, Any]) ->
         return anthropic_dialect(name, told)
     if classes & {"ChatGoogleGenerativeAI", "ChatVertexAI"}:
         return GEMINI
-    if "ChatMistralAI" in classes:
-        return MISTRAL
+    for known, dialect in _BY_CLASS.items():
+        if known in classes:
+            return dialect
+    if "ChatOllama" in classes:
+        return compatible_dialect(name, OLLAMA)
     if classes & _COMPATIBLE:
         return compatible_dialect(name)
     if "BaseChatOpenAI" in classes:
         if _asks_responses(backend, arguments):
             return OPENAI_RESPONSES
-        return OPENAI if _is_openai(backend) else compatible_dialect(name)
+        if _is_openai(backend):
+            return OPENAI
+        return compatible_dialect(name, getattr(backend, "openai_api_base", None))
     return OTHER
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from langchain_core.messages import AIMessage, BaseMessage
 
-from avengers_core.serving.history import Target
+from avengers_core.serving.history import ANTHROPIC_THINKING, Dialect, Target
 from avengers_core.serving.history.reasoning import CONTENT, KEPT
 
 
@@ -39,16 +42,65 @@ def is_own(message: BaseMessage, writer: str | None, target: Target) -> bool:
     providers = target.dialect.providers
     if provider is not None and providers and provider not in providers:
         return False  # the same name, but it is another backend's by now
-    if target.wants_reasoning and not target.reads_reasoning and _lost_its_reasoning(message):
-        return False
     if writer is not None:
-        return writer == target.model
-    name = metadata.get("model_name") or metadata.get("model")
-    return provider is not None and name is not None and name == target.remote_name
+        its_own = writer == target.model
+    else:
+        name = metadata.get("model_name") or metadata.get("model")
+        its_own = provider is not None and name is not None and name == target.remote_name
+    return its_own and isinstance(message, AIMessage) and _is_taken_back(message, target)
 
 
-def _lost_its_reasoning(message: BaseMessage) -> bool:
-    """Whether a call comes without the reasoning that has to come back with it: ``ChatOpenAI``
-    does not read it."""
-    calls = isinstance(message, AIMessage) and message.tool_calls
-    return bool(calls) and not any(message.additional_kwargs.get(name) for name in (CONTENT, *KEPT))
+def _is_taken_back(message: AIMessage, target: Target) -> bool:
+    """Whether the target takes an answer of its own as it gave it."""
+    dialect = target.dialect
+    broken = message.invalid_tool_calls
+    if isinstance(message.content, list) and _is_broken_off(message, dialect):
+        return False
+    if not (broken or message.tool_calls):
+        return not _says_nothing(message)
+    if dialect.name == ANTHROPIC_THINKING.name and not _thoughts(message):
+        return False  # it was not told to think by then
+    # `ChatOpenAI` does not read the reasoning that has to come back with a call.
+    lost = target.wants_reasoning and not target.reads_reasoning
+    if lost and not any(message.additional_kwargs.get(name) for name in (CONTENT, *KEPT)):
+        return False
+    says = not dialect.text_with_calls and bool(message.text)
+    return target.takes_back(says=says, broken=bool(broken))
+
+
+def _is_broken_off(message: AIMessage, dialect: Dialect) -> bool:
+    """Whether a stream ended in the middle of its thoughts: a signature, or the item that these
+    belong to, never came."""
+    if dialect.name.startswith("anthropic") and "stop_reason" not in message.response_metadata:
+        return not all(map(_is_signed, _thoughts(message)))
+    if dialect.name == "openai responses" and not message.tool_calls:
+        return _thoughts(message)[-1:] == message.content[-1:] != []
+    return False
+
+
+def _thoughts(message: AIMessage) -> list[dict[str, Any]]:
+    content = message.content if isinstance(message.content, list) else ()
+    return [b for b in content if isinstance(b, dict) and b.get("type") in _THOUGHTS]
+
+
+def _says_nothing(message: AIMessage) -> bool:
+    """Whether there is nothing in an answer but thoughts, with which no server takes it back."""
+    content = message.content
+    if content and (isinstance(content, str) or not all(map(_is_no_word, content))):
+        return False
+    return not message.additional_kwargs.keys() - {CONTENT, *KEPT}
+
+
+def _is_no_word(block: str | dict[str, Any]) -> bool:
+    if isinstance(block, str):
+        return not block
+    kind = block.get("type")
+    return kind in _THOUGHTS or (kind == "text" and not block.get("text"))
+
+
+def _is_signed(thought: Mapping[str, Any]) -> bool:
+    extras = thought.get("extras") or {}
+    return any(place.get(name) for place in (thought, extras) for name in ("signature", "data"))
+
+
+_THOUGHTS = ("thinking", "redacted_thinking", "reasoning")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
-from llama_index.core.base.llms.types import ChatMessage, MessageRole, TextBlock
+from llama_index.core.base.llms.types import ChatMessage, MessageRole, TextBlock, ThinkingBlock
 
-from avengers_core.serving.history import Target, carried_over
+from avengers_core.serving.history import ANTHROPIC_THINKING, Target, carried_over
 from avengers_llamaindex.history.marks import with_fewer_marks
 from avengers_llamaindex.history.reading import calls_of, reasoning_of, turn_of
 from avengers_llamaindex.history.writers import ANSWERS, writer_of
@@ -51,13 +52,22 @@ def _is_own(answer: ChatMessage, writer: str | None, target: Target) -> bool:
     """Whether an answer goes to the target as its own words."""
     if writer != target.model:
         return False
-    if not calls_of(answer):
-        return True
-    if target.tells_all_calls:
+    calls = calls_of(answer)
+    if not calls:  # with nothing but thoughts no server takes it back
+        return any(map(_says, answer.blocks)) or answer.additional_kwargs.keys() > {"avengers"}
+    says = not target.dialect.text_with_calls and bool(answer.content)
+    if not target.takes_back(says=says, broken=any(call.broken for call in calls)):
         return False
+    if target.dialect.name == ANTHROPIC_THINKING.name:  # was it told to think by then?
+        return any(isinstance(block, ThinkingBlock) for block in answer.blocks)
     # Where its client loses the reasoning that has to come back, its own call is refused, too.
     loses = target.wants_reasoning and not target.reads_reasoning
     return not loses or (target.dialect.foreign_calls == "told" and bool(reasoning_of(answer)))
+
+
+def _says(block: Any) -> bool:
+    text = isinstance(block, TextBlock)
+    return bool(block.text) if text else not isinstance(block, ThinkingBlock)
 
 
 _PLAIN = ([MessageRole.USER], [MessageRole.SYSTEM, MessageRole.USER])

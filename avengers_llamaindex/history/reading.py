@@ -184,9 +184,7 @@ _PLAIN = Dialect("plain")
 def _calls(message: ChatMessage) -> tuple[Call, ...]:
     blocks = [block for block in message.blocks if isinstance(block, ToolCallBlock)]
     if blocks:
-        return tuple(
-            Call(b.tool_call_id or "", b.tool_name, _arguments(b.tool_kwargs)) for b in blocks
-        )
+        return tuple(_call(b.tool_call_id, b.tool_name, b.tool_kwargs) for b in blocks)
     kwargs = message.additional_kwargs
     given = list(kwargs.get("tool_calls") or ())
     if not given and (legacy := kwargs.get("function_call")):
@@ -197,18 +195,18 @@ def _calls(message: ChatMessage) -> tuple[Call, ...]:
         inner = function if isinstance(function, Mapping) else call
         arguments = inner.get("arguments", inner.get("input", inner.get("args")))
         if name := inner.get("name"):
-            call_id = call.get("call_id") or call.get("id") or ""
-            calls.append(Call(str(call_id), name, _arguments(arguments)))
+            calls.append(_call(call.get("call_id") or call.get("id"), name, arguments))
     return tuple(calls)
 
 
-def _arguments(given: Any) -> Mapping[str, Any]:
+def _call(call_id: Any, name: str, given: Any) -> Call:
+    broken = False
     if isinstance(given, str):
         try:
-            given = json.loads(given) if given.strip() else {}
+            given = json.loads(given)
         except ValueError:
-            return {"arguments": given}
-    return given if isinstance(given, Mapping) else {}
+            given, broken = {"arguments": given} if given.strip() else {}, True
+    return Call(str(call_id or ""), name, given if isinstance(given, Mapping) else {}, broken)
 
 
 def _plain(given: Any) -> Mapping[str, Any]:

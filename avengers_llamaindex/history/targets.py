@@ -14,9 +14,11 @@ from avengers_core.serving.history import (
     BEDROCK,
     GEMINI,
     MISTRAL,
+    OLLAMA,
     OPENAI,
     OPENAI_RESPONSES,
     OTHER,
+    PERPLEXITY,
     TEXT_ONLY,
     Dialect,
     Target,
@@ -25,6 +27,8 @@ from avengers_core.serving.history import (
 )
 
 _NOTHING: frozenset[str] = frozenset()
+_BY_CLASS = {"MistralAI": MISTRAL, "Perplexity": PERPLEXITY}
+_COMPATIBLE = {"OpenAILike", "Cohere", "HuggingFaceInferenceAPI", "LiteLLM", "NVIDIA", "ZhipuAI"}
 _KEEPS_REASONING = "KeylessOpenAILike"  # and writes it back itself
 
 
@@ -60,16 +64,19 @@ def _dialect(name: str, backend: Any) -> Dialect:
         return replace(anthropic_dialect(name, told), upload=None)
     if classes & {"GoogleGenAI", "Gemini", "Vertex"}:
         return replace(GEMINI, audio=_NOTHING, in_results=frozenset({"image"}))
-    if "MistralAI" in classes:
-        return MISTRAL
+    for known, dialect in _BY_CLASS.items():
+        if known in classes:
+            return dialect
     if "OpenAIResponses" in classes:
         return OPENAI_RESPONSES
     if not backend.metadata.is_chat_model or type(backend).chat is CustomLLM.chat:
         return TEXT_ONLY
-    if "OpenAILike" in classes:
-        return compatible_dialect(name)
+    if "Ollama" in classes:
+        return compatible_dialect(name, OLLAMA)
+    if classes & _COMPATIBLE:
+        return compatible_dialect(name, getattr(backend, "api_base", None))
     if "OpenAI" in classes:
-        return OPENAI if _is_openai(backend) else compatible_dialect(name)
+        return OPENAI if _is_openai(backend) else compatible_dialect(name, backend.api_base)
     return OTHER
 
 

@@ -23,11 +23,12 @@ _BLOCKS: dict[str, set[str]] = {
     "image": {"source", "cache_control"},
     "document": {"source", "cache_control", "title", "context", "citations"},
     "search_result": {"source", "title", "content", "citations", "cache_control"},
+    "container_upload": {"file_id", "cache_control"},
     "server_tool_use": {"id", "name", "input", "cache_control"},
     "web_search_tool_result": {"tool_use_id", "content", "cache_control"},
 }
 _BY_ROLE = {
-    "user": {"text", "image", "document", "tool_result", "search_result"},
+    "user": {"text", "image", "document", "tool_result", "search_result", "container_upload"},
     "assistant": {
         "text",
         "thinking",
@@ -60,8 +61,13 @@ def check(body: Json, model: str) -> None:
     _check_calls(messages)
     _check_thinking(messages, (body.get("thinking") or {}).get("type"))
     # Models later than Claude 4.5 do not go on with an answer that the caller began.
-    ends = messages[-1]["role"] == "user" or re.search(r"claude-(3|.*-4-5)", model)
-    require(ends, "This model does not support assistant message prefill.")
+    if messages[-1]["role"] == "assistant":
+        goes_on = re.search(r"claude-(3|.*-4-5)", model)
+        require(goes_on, "This model does not support assistant message prefill.")
+        last = (messages[-1]["content"] or [{}])[-1].get("text", "")
+        require(
+            last == last.rstrip(), "final assistant content cannot end with trailing whitespace"
+        )
 
 
 def _blocks(content: Any) -> list[Json]:
@@ -97,7 +103,12 @@ def _check_block(block: Json, role: str, where: str, model: str) -> None:
         named = re.fullmatch(r"[a-zA-Z0-9_-]{1,128}", block["name"])
         require(named, f"{where}.tool_use.name: String should match pattern")
         require(isinstance(block["input"], dict), f"{where}.tool_use.input: not a dictionary")
+    if kind == "container_upload":  # https://platform.claude.com/docs/en/build-with-claude/files
+        require(block["file_id"].startswith("file_"), f"{where}: File not found")
     if kind == "tool_result":
+        # https://github.com/jlevy/markform/issues/153
+        said = block.get("content") or not block.get("is_error")
+        require(said, f"{where}.tool_result: content cannot be empty if `is_error` is true")
         for inner in _blocks(block.get("content") or []):
             require(inner.get("type") in _IN_RESULTS, f"{where}.tool_result.content: unexpected")
             _check_block(inner, "user", f"{where}.tool_result", model)

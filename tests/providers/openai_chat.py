@@ -3,8 +3,8 @@
 The name of a model says whose rules hold: ``mistral...`` Mistral's, ``deepseek...`` those of a
 server that wants its reasoning back, ``google/gemini-3...`` OpenRouter's for a Gemini that signs
 its calls, ``gemini-3...`` Google's own for the same, ``groq-...`` Groq's and the like, which send
-reasoning and refuse it, ``gemma...`` those of a chat template on a
-local server, any other OpenAI's.
+reasoning and refuse it, ``gemma...`` those of a chat template on a local server, ``sonar...``
+Perplexity's, ``ollama...`` Ollama's, ``gpt...`` OpenAI's, any other those of most other servers.
 """
 
 from __future__ import annotations
@@ -49,15 +49,24 @@ def check(body: Json, model: str) -> None:
         _check_message(message, f"messages[{i}]", beside)
         if not model.startswith("gpt"):
             _check_texts(message, f"messages[{i}]")
+            _check_plain(message, f"messages[{i}]")
     _check_calls(messages, {"extra_content"} if "gemini" in model else set())
     if "deepseek" in model:
         _check_reasoning(messages)
     if "gemini-3" in model:
         _check_signed(messages, model)
+    if not model.startswith("gpt"):
+        _check_ends(messages)
     if "mistral" in model:
         _check_mistral(messages)
-    if "gemma" in model or "mistral" in model:
+    if "sonar" in model:
+        _check_perplexity(messages)
+    if any(name in model for name in ("gemma", "mistral", "reasoner")):
         _check_template(messages)
+    if (
+        "ollama" in model
+    ):  # https://github.com/ollama/ollama/blob/main/docs/api/openai-compatibility.mdx
+        require("http" not in json.dumps(messages), "invalid image input")
 
 
 def _check_message(message: Json, where: str, beside: set[str]) -> None:
@@ -88,6 +97,38 @@ def _check_texts(message: Json, where: str) -> None:
     if isinstance(content, list):
         texts = all(part.keys() == {"type", "text"} for part in content)
         require(not texts, f"{where}: invalid type: sequence, expected a string")
+
+
+def _check_plain(message: Json, where: str) -> None:
+    """https://github.com/vllm-project/vllm/issues/43995, https://github.com/MiniMax-AI/MiniMax-M2:
+    arguments are read again, as JSON; https://github.com/langchain-ai/langchain/issues/34140;
+    https://api-docs.deepseek.com/api/create-chat-completion: the roles."""
+    require(message["role"] != "developer", f"{where}: unknown variant `developer`")
+    require(message.get("content") != [], f"{where}: at least one content element")
+    for call in message.get("tool_calls") or ():
+        try:
+            given = json.loads(call["function"]["arguments"])
+        except ValueError:
+            given = None
+        require(isinstance(given, dict), f"{where}: invalid function arguments json string")
+
+
+def _check_ends(messages: list[Json]) -> None:
+    """https://github.com/ggml-org/llama.cpp/issues/20861 and Qwen's chat templates."""
+    spoken = [m["role"] for m in messages]
+    require(spoken[-1] != "assistant", "Assistant response prefill is incompatible with thinking.")
+    require("user" in spoken, "No user query found in messages.")
+
+
+def _check_perplexity(messages: list[Json]) -> None:
+    """https://github.com/perplexityai/api-discussion/issues/265."""
+    while messages and messages[0]["role"] == "system":
+        messages = messages[1:]
+    for i, message in enumerate(messages):
+        expected = ("user", "assistant")[i % 2]
+        require(message["role"] == expected, "user and assistant roles should be alternating")
+        require("tool_calls" not in message, "tool calling is not supported")
+    require(messages[-1]["role"] == "user", "Last message must have role `user`")
 
 
 def _check_part(part: Json, where: str) -> None:
@@ -176,9 +217,12 @@ def _extra(model: str) -> Json:
 
 
 def _check_mistral(messages: list[Json]) -> None:
-    """https://github.com/anomalyco/opencode/issues/1680, .../datapizza-ai/issues/98."""
+    """https://github.com/anomalyco/opencode/issues/1680, .../datapizza-ai/issues/98,
+    https://github.com/github/copilot-cli/issues/4884."""
     for before, message in zip([None, *messages], messages, strict=False):
         require("name" not in message, "Extra inputs are not permitted: name")
+        both = message.get("tool_calls") and message.get("content")
+        require(not both, "Assistant message must have either content or tool_calls, but not both.")
         for call in message.get("tool_calls") or ():
             fits = re.fullmatch(r"[a-zA-Z0-9]{9}", call["id"])
             require(fits, f"Tool call id was {call['id']} but must be a-z, A-Z, 0-9, length 9")
@@ -207,7 +251,7 @@ def wants_call(body: Json) -> str | None:
 
 def whole(body: Json, model: str, answer: Answer) -> Json:
     """The answer in one piece."""
-    message: Json = {"role": "assistant", "content": answer.text or None}
+    message: Json = {"role": "assistant", "content": _said(model, answer) or None}
     if "deepseek" in model:
         message["reasoning_content"] = answer.thought
     if "groq" in model:
@@ -241,7 +285,7 @@ def stream(body: Json, model: str, answer: Answer) -> Iterator[str]:
             for piece in re.findall(r"\S+\s*", answer.thought)
         ]
         deltas.append({"content": "", "reasoning_details": [signed]})
-    deltas += [{"content": word} for word in re.findall(r"\S+\s*", answer.text)]
+    deltas += [{"content": word} for word in re.findall(r"\S+\s*", _said(model, answer))]
     if answer.call:
         deltas.append({"tool_calls": [{"index": 0, **_call(answer, model)}]})
     finish = "tool_calls" if answer.call else "stop"
@@ -250,6 +294,10 @@ def stream(body: Json, model: str, answer: Answer) -> Iterator[str]:
         choice = {"index": 0, "delta": delta, "finish_reason": reason}
         yield _event({**base, "model": model, "choices": [choice]})
     yield "data: [DONE]\n\n"
+
+
+def _said(model: str, answer: Answer) -> str:
+    return "Let me see." if "mistral" in model and answer.call else answer.text
 
 
 def _call(answer: Answer, model: str) -> Json:

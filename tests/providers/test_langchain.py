@@ -454,6 +454,64 @@ def test_a_loop_goes_on_behind_an_answer_without_a_new_question(
     assert strict.refused == []
 
 
+# Told by the names of their models, behind a client for OpenAI's protocol.
+SERVERS = ["sonar-pro", "deepseek-reasoner", "grok-4", "google/gemini-2.5-pro"]
+
+
+def _of(model: str, **fields: Any) -> AIMessage:
+    mark = {"avengers": {"model": model}}
+    return AIMessage(response_metadata=mark, **fields)
+
+
+@pytest.mark.parametrize("kind", [*KINDS, *SERVERS])
+def test_what_went_wrong_is_gone_on_with(strict: StrictServer, kind: str) -> None:
+    cut_off = {"name": "search", "args": '{"query": "a', "id": "call_2", "error": None}
+    call = {"name": "search", "args": {"query": "a"}, "id": "functions.search:0"}
+    histories: dict[str, list[BaseMessage]] = {
+        "errors without a word": [
+            HumanMessage("Look."),
+            AIMessage("Let me see.", tool_calls=[call]),
+            ToolMessage("", tool_call_id="functions.search:0", status="error"),
+        ],
+        "its own call, cut off": [
+            HumanMessage("Look."),
+            _of(kind, content="Let me see.", invalid_tool_calls=[cut_off]),
+            ToolMessage("no JSON", tool_call_id="call_2", status="error"),
+            HumanMessage("Try again."),
+        ],
+        "developers": [
+            HumanMessage("Hi"),
+            AIMessage("Hi"),
+            SystemMessage("Be brief.", additional_kwargs={"__openai_role__": "developer"}),
+            HumanMessage("Hi"),
+        ],
+        "a picture elsewhere": [
+            HumanMessage([{"type": "image", "url": "https://example.org/a.png"}]),
+            HumanMessage("What is it?"),
+        ],
+        "the answer begun": [HumanMessage("Hi"), AIMessage("It is ")],
+        "no question": [SystemMessage("Greet.")],
+        "its own thoughts, cut off": [
+            HumanMessage("Hi"),
+            _of(kind, content=[{"type": "thinking", "thinking": "hm", "index": 0}]),
+            HumanMessage("Hi"),
+        ],
+    }
+    if kind.startswith("gemini"):  # whose client fetches it
+        del histories["a picture elsewhere"]
+    named = {**KINDS, **{name: _openai(name) for name in SERVERS}}
+    llm = AvengersChatModel(
+        router=router_of([*KINDS, *SERVERS]), models={kind: named[kind](strict.url, "v0")}
+    )
+    tools = [search] if kind in KINDS else []
+    for history in histories.values():
+        before = [message.model_copy(deep=True) for message in history]
+        said = llm.bind_tools(tools).invoke(history) if tools else llm.invoke(history)
+        assert said.text.startswith("I am ")
+        assert history == before
+    assert strict.refused == []
+
+
 WITHOUT_STOP: dict[str, tuple[str, dict[str, Any]]] = {
     "responses": ("gpt-4o", {"use_responses_api": True}),
     "one that reasons": ("gpt-5", {}),

@@ -374,6 +374,55 @@ def test_a_loop_goes_on_behind_an_answer_without_a_new_question(
     assert strict.refused == []
 
 
+# Told by the names of their models, behind a client for OpenAI's protocol.
+SERVERS = ["sonar-pro", "deepseek-reasoner", "grok-4", "google/gemini-2.5-pro"]
+
+
+def _calling(arguments: Any, call_id: str, **mark: Any) -> ChatMessage:
+    call = ToolCallBlock(tool_call_id=call_id, tool_name="search", tool_kwargs=arguments)
+    blocks = [TextBlock(text="Let me see."), call]
+    return ChatMessage(role="assistant", blocks=blocks, additional_kwargs=mark)
+
+
+def _failed(call_id: str) -> ChatMessage:
+    return ChatMessage(role="tool", content="", additional_kwargs={"tool_call_id": call_id})
+
+
+@pytest.mark.parametrize("kind", [*KINDS, *SERVERS])
+def test_what_went_wrong_is_gone_on_with(strict: StrictServer, kind: str) -> None:
+    mark = {"avengers": {"model": kind}}
+    histories = {
+        "results without a word": [
+            ChatMessage("Look."),
+            _calling({"query": "a"}, "functions.search:0"),
+            _failed("functions.search:0"),
+        ],
+        "its own call, cut off": [
+            ChatMessage("Look."),
+            _calling('{"query": "a', "call_2", **mark),
+            _failed("call_2"),
+            ChatMessage("Try again."),
+        ],
+        "developers": [
+            ChatMessage("Hi"),
+            ChatMessage("Hi", role="assistant"),
+            ChatMessage("Be brief.", role="developer"),
+            ChatMessage("Hi"),
+        ],
+        "the answer begun": [ChatMessage("Hi"), ChatMessage("It is ", role="assistant")],
+        "no question": [ChatMessage("Greet.", role="system")],
+    }
+    named = {**KINDS, **{name: _like(name) for name in SERVERS}}
+    llm = AvengersLLM(router=router_of([*KINDS, *SERVERS]), models={kind: named[kind](strict.url)})
+    for name, history in histories.items():
+        before = [message.model_copy(deep=True) for message in history]
+        said = llm.chat_with_tools([SEARCH], chat_history=history) if kind in KINDS else None
+        said = said or llm.chat(history)
+        assert (said.message.content or "").startswith("I am "), name
+        assert history == before
+    assert strict.refused == []
+
+
 WITHOUT_STOP: dict[str, Make] = {
     "responses": KINDS["responses"],
     "one that reasons": _like("gpt-5"),

@@ -39,7 +39,10 @@ class Dialect:
         alternates: the user and the assistant have to take turns.
         user_after_tool: the user may speak directly after the result of a tool.
         ends_with_assistant: the last message may be the assistant's.
+        calls: it takes calls of tools at all.
         calls_need_tools: it takes calls only together with definitions of tools.
+        broken_arguments: a call may come back with arguments that are no JSON.
+        text_with_calls: an answer may say something and call tools.
         cache_marks: how many marks of where to cache it takes; None: any number, or none at all.
         foreign_calls: whether tool calls that others made stay calls (``"kept"``); where each
             must carry reasoning that only the target could have written, they are told in words:
@@ -66,7 +69,10 @@ class Dialect:
     alternates: bool = False
     user_after_tool: bool = True
     ends_with_assistant: bool = True
+    calls: bool = True
     calls_need_tools: bool = False
+    broken_arguments: bool = True
+    text_with_calls: bool = True
     cache_marks: int | None = None
     foreign_calls: ForeignCalls = "kept"
 
@@ -153,7 +159,19 @@ class Target:
     @property
     def tells_all_calls(self) -> bool:
         """Whether it takes no calls at all, not even its own."""
-        return self.dialect.calls_need_tools and not self.tools
+        return not self.dialect.calls or (self.dialect.calls_need_tools and not self.tools)
+
+    def takes_back(self, *, says: bool, broken: bool) -> bool:
+        """Whether it takes a call of tools of its own as it gave it.
+
+        Args:
+            says: there is a text beside the call.
+            broken: arguments are no JSON, such as those of an answer that was too long.
+        """
+        dialect = self.dialect
+        if self.tells_all_calls or (says and not dialect.text_with_calls):
+            return False
+        return dialect.broken_arguments or not broken
 
     @property
     def wants_reasoning(self) -> bool:

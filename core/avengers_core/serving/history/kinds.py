@@ -51,6 +51,8 @@ OPENAI_COMPATIBLE = Dialect(
     one_system=True,
     empty_messages=False,
     begins_with_user=True,
+    ends_with_assistant=False,  # for those that think it is no answer to go on with
+    broken_arguments=False,
 )
 OPENAI_COMPATIBLE_REASONING = replace(
     OPENAI_COMPATIBLE, name="openai compatible, reasoning_content", foreign_calls="told"
@@ -66,7 +68,13 @@ MISTRAL = replace(
     speakers=False,
     alternates=True,
     user_after_tool=False,
-    ends_with_assistant=False,
+    text_with_calls=False,
+)
+PERPLEXITY = replace(
+    OPENAI_COMPATIBLE,
+    name="openai compatible, perplexity",
+    alternates=True,
+    calls=False,
 )
 ANTHROPIC = Dialect(
     "anthropic",
@@ -83,6 +91,7 @@ ANTHROPIC = Dialect(
     empty_messages=False,
     begins_with_user=True,
     ends_with_assistant=False,
+    broken_arguments=False,
     cache_marks=4,
 )
 ANTHROPIC_THINKING = replace(
@@ -112,6 +121,7 @@ GEMINI = Dialect(
     begins_with_user=True,
     alternates=True,
     ends_with_assistant=False,
+    broken_arguments=False,
 )
 OTHER = Dialect(
     # Nothing is known of it: what others wrote becomes plain, all else goes as it is.
@@ -131,14 +141,18 @@ TEXT_ONLY = replace(
     in_results=frozenset(),
 )
 
+OLLAMA = "http://localhost:11434"
+"""Where Ollama is by default. It fetches no pictures."""
 _PREFILLED = re.compile(r"claude-(?:[123]|(?:opus|sonnet|haiku)-4(?:-[015])?(?:-\d{8})?$)")
 _REASONS = re.compile(
     r"deepseek-(?:reasoner|v3\.2|v[4-9])|kimi-k2(?:\.\d+)?-thinking|kimi-k(?:2\.[5-9]|[3-9])"
     r"|mimo-v|glm-(?:4\.[6-9]|[5-9])-thinking",
     re.IGNORECASE,
 )
-_IN_TURN = re.compile(r"gemma|llama-?2", re.IGNORECASE)  # by their chat templates
-_MISTRAL = re.compile(r"mistral|mixtral|codestral|devstral|magistral|pixtral", re.IGNORECASE)
+# By their chat templates, DeepSeek's rule for its first reasoner, and Gemini's own protocol.
+_IN_TURN = re.compile(r"gemma|llama-?2|deepseek-reasoner|gemini", re.IGNORECASE)
+_SONAR = re.compile(r"(?:^|/)(?:sonar|r1-1776)", re.IGNORECASE)
+_MISTRAL = re.compile(r"(?:mi|mini|code|dev|magi|math)stral|(?:mix|pix|vox)tral", re.IGNORECASE)
 
 
 def anthropic_dialect(model: str, thinking: bool) -> Dialect:
@@ -157,13 +171,22 @@ def anthropic_dialect(model: str, thinking: bool) -> Dialect:
     return replace(ANTHROPIC, ends_with_assistant=True) if prefilled else ANTHROPIC
 
 
-def compatible_dialect(model: str) -> Dialect:
-    """What a model behind an OpenAI-compatible endpoint accepts, by its name."""
+def compatible_dialect(model: str, address: str | None = None) -> Dialect:
+    """What a model behind an OpenAI-compatible endpoint accepts.
+
+    Args:
+        model: its name.
+        address: of the endpoint, which tells Ollama's by its port.
+    """
+    if address and ":11434" in address:  # wherever it is
+        return replace(compatible_dialect(model), by_url=frozenset())
+    known = OPENAI_COMPATIBLE
     if _REASONS.search(model):
-        return OPENAI_COMPATIBLE_REASONING
-    if is_gemini_3_or_later(model):
-        return OPENAI_COMPATIBLE_SIGNED
-    if _MISTRAL.search(model):
+        known = OPENAI_COMPATIBLE_REASONING
+    elif is_gemini_3_or_later(model):
+        known = OPENAI_COMPATIBLE_SIGNED
+    elif _MISTRAL.search(model):
         return MISTRAL
-    strict = _IN_TURN.search(model) is not None
-    return replace(OPENAI_COMPATIBLE, alternates=True) if strict else OPENAI_COMPATIBLE
+    elif _SONAR.search(model):
+        return PERPLEXITY
+    return replace(known, alternates=True) if _IN_TURN.search(model) else known

@@ -12,6 +12,7 @@ from avengers_core.serving.history.turns import Call, Media, Part, Turn
 
 _NO_RESULT = "No result of this call was recorded."
 _EMPTY = "(an empty message)"
+_FAILED = "(an error without a message)"
 _FIRST = "(The assistant spoke first.)"
 _GO_ON = "Go on."
 _UNDERSTOOD = "Understood."
@@ -219,8 +220,10 @@ def _arranged(turns: Sequence[Turn], dialect: Dialect) -> list[Turn]:
     if dialect.one_system and len(arranged) > 1:
         arranged = [_joined(arranged)]
     rest = _in_turn(_said(_noted(turns[leading:], dialect), dialect), dialect)
-    if rest and dialect.begins_with_user and rest[0].role == "assistant":
-        rest.insert(0, Turn("user", (_FIRST,)))
+    if not dialect.text_with_calls:
+        rest = _apart(rest)
+    if dialect.begins_with_user and (not rest or rest[0].role == "assistant"):
+        rest.insert(0, Turn("user", (_FIRST if rest else _GO_ON,)))
     if rest and not dialect.ends_with_assistant and rest[-1].role == "assistant":
         rest.append(Turn("user", (_GO_ON,)))
     return arranged + rest
@@ -230,7 +233,9 @@ def _said(turns: Iterable[Turn], dialect: Dialect) -> list[Turn]:
     """Without messages that say nothing."""
     said = []
     for turn in turns:
-        if turn.own or not turn.is_empty or (turn.role == "tool" and turn.parts in ((), ("",))):
+        if turn.role == "tool" and turn.failed and turn.is_empty and not dialect.empty_messages:
+            said.append(replace(turn, parts=(_FAILED,), source=None))
+        elif turn.own or not turn.is_empty or (turn.role == "tool" and turn.parts in ((), ("",))):
             said.append(turn)
         elif turn.role == "tool":  # blank, which is refused where nothing at all is not
             said.append(replace(turn, parts=(), source=None))
@@ -279,6 +284,18 @@ def _in_turn(turns: Iterable[Turn], dialect: Dialect) -> list[Turn]:
         else:
             ordered.append(turn)
     return ordered
+
+
+def _apart(turns: Iterable[Turn]) -> list[Turn]:
+    """With what an answer says before it calls tools as an answer of its own."""
+    apart: list[Turn] = []
+    for turn in turns:
+        if turn.calls and not turn.own and not replace(turn, calls=()).is_empty:
+            said = replace(turn, calls=(), source=None)
+            apart += [said, Turn("user", (_GO_ON,)), replace(turn, parts=(), source=None)]
+        else:
+            apart.append(turn)
+    return apart
 
 
 def _joined(turns: Sequence[Turn]) -> Turn:

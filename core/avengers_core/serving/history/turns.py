@@ -52,11 +52,13 @@ class Call:
         id: what its result refers to; may be empty where a provider gives none.
         name: of the tool.
         arguments: by name.
+        broken: they came as no JSON, and are one text here.
     """
 
     id: str
     name: str
     arguments: Mapping[str, Any]
+    broken: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True)

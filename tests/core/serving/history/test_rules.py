@@ -10,11 +10,14 @@ from avengers_core.serving.history import (
     BEDROCK,
     GEMINI,
     MISTRAL,
+    OLLAMA,
     OPENAI,
     OPENAI_COMPATIBLE,
     OPENAI_COMPATIBLE_REASONING,
+    PERPLEXITY,
     TEXT_ONLY,
     Call,
+    Dialect,
     Media,
     Target,
     Turn,
@@ -52,6 +55,53 @@ def test_calls_with_the_same_identifier_are_told_apart() -> None:
     turns = [ASKED, CALLED, FOUND, CALLED, FOUND]
     calls = [turn.calls[0].id for turn in carried_over(turns, ANTHROPIC) if turn.calls]
     assert len(set(calls)) == 2
+
+
+def test_what_is_said_beside_calls_stands_alone_where_it_has_to() -> None:
+    both = Turn("assistant", ("Let me see.",), CALLED.calls)
+    turns = carried_over([ASKED, both, FOUND], MISTRAL)
+    assert [turn.role for turn in turns] == ["user", "assistant", "user", "assistant", "tool"]
+    assert turns[1].parts == ("Let me see.",)
+    assert not turns[1].calls
+    assert not turns[3].parts
+    assert turns[3].calls
+    assert len(carried_over([ASKED, both, FOUND], OPENAI)) == 3
+
+
+@pytest.mark.parametrize("dialect", [OPENAI_COMPATIBLE, ANTHROPIC, BEDROCK], ids=lambda d: d.name)
+def test_an_error_says_something(dialect: Dialect) -> None:
+    failed = Turn("tool", (), call_id=FOUND.call_id, failed=True, source="result")
+    assert not carried_over([ASKED, CALLED, failed], dialect)[-1].is_empty
+
+
+@pytest.mark.parametrize("dialect", [OPENAI_COMPATIBLE, ANTHROPIC, GEMINI], ids=lambda d: d.name)
+def test_somebody_asks(dialect: Dialect) -> None:
+    turns = carried_over([Turn("system", ("Be kind.",), source="system")], dialect)
+    assert [turn.role for turn in turns] == ["system", "user"]
+
+
+def test_who_takes_no_calls_is_told_of_them() -> None:
+    target = Target("it", PERPLEXITY)
+    assert target.tells_all_calls
+    turns = carried_over([ASKED, CALLED, FOUND], PERPLEXITY, tell_calls=True)
+    assert [turn.role for turn in turns] == ["user"]
+    assert not target.takes_back(says=False, broken=False)
+
+
+def test_a_call_of_its_own_goes_back_as_it_was_where_that_is_taken() -> None:
+    for dialect, says, broken, taken in (
+        (OPENAI, True, True, True),
+        (OPENAI_COMPATIBLE, True, False, True),
+        (OPENAI_COMPATIBLE, True, True, False),
+        (MISTRAL, False, False, True),
+        (MISTRAL, True, False, False),
+    ):
+        assert Target("it", dialect).takes_back(says=says, broken=broken) is taken
+
+
+def test_ollama_fetches_no_pictures() -> None:
+    assert "image" in compatible_dialect("llava", "http://localhost:8000/v1").by_url
+    assert not compatible_dialect("llava", f"{OLLAMA}/v1").by_url
 
 
 def test_a_call_without_result_gets_one_and_a_result_without_call_is_told() -> None:
