@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 from uuid import UUID
 
 from langchain_core.callbacks import (
-    AsyncCallbackManager,
     AsyncCallbackManagerForLLMRun,
+    BaseCallbackHandler,
     BaseCallbackManager,
-    CallbackManager,
     CallbackManagerForLLMRun,
 )
 from langchain_core.language_models import BaseChatModel, LanguageModelInput
@@ -22,6 +21,7 @@ from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import ensure_config
 from langchain_core.tracers.base import BaseTracer
 from langchain_core.utils.uuid import uuid7
+from typing_extensions import Self
 
 
 def tag_run(known: Any, model: str, traced: Mapping[str, str]) -> None:
@@ -75,22 +75,26 @@ def streamed_run() -> Any:
     return _streamed.get()
 
 
-def known_run(
-    config: RunnableConfig | None, manager: type[BaseCallbackManager], own: Any
-) -> tuple[RunnableConfig, StreamedRun]:
-    """A config whose run is known before it begins, and that run.
+class _Shared(list[BaseCallbackHandler]):
+    """The handlers of a run that is about to begin.
 
-    Args:
-        config: of the call.
-        manager: the class of its callback manager.
-        own: the chat model's callbacks.
+    To a copy of them the framework adds its own and the chat model's, so a copy is the same list:
+    in the end it has all of them, without configuring them twice.
     """
+
+    def copy(self) -> Self:
+        return self
+
+
+def known_run(config: RunnableConfig | None) -> tuple[RunnableConfig, StreamedRun]:
+    """A config whose run is known before it begins, and that run."""
     config = ensure_config(config)
-    configured: Any = manager.configure(config.get("callbacks"))  # type: ignore[attr-defined]
+    given = config.get("callbacks")
+    if not isinstance(given, BaseCallbackManager):
+        given = BaseCallbackManager(given or [], given)
+    given.handlers = handlers = _Shared(given.handlers)
     run_id = config.get("run_id") or uuid7()
-    handlers = [*configured.handlers, *(own if isinstance(own, list) else ())]
-    known = {**config, "callbacks": configured, "run_id": run_id}
-    return cast("RunnableConfig", known), StreamedRun(run_id, handlers)
+    return {**config, "callbacks": given, "run_id": run_id}, StreamedRun(run_id, handlers)
 
 
 class KnowsItsRun(BaseChatModel):
@@ -105,7 +109,7 @@ class KnowsItsRun(BaseChatModel):
         **kwargs: Any,
     ) -> Iterator[AIMessageChunk]:
         """The answer in parts, as they come."""
-        config, run = known_run(config, CallbackManager, self.callbacks)
+        config, run = known_run(config)
         chunks = super().stream(input, config, stop=stop, **kwargs)
         token = _streamed.set(run)  # the first chunk tells who answers
         try:
@@ -125,7 +129,7 @@ class KnowsItsRun(BaseChatModel):
         **kwargs: Any,
     ) -> AsyncIterator[AIMessageChunk]:
         """:meth:`stream`, asynchronously."""
-        config, run = known_run(config, AsyncCallbackManager, self.callbacks)
+        config, run = known_run(config)
         chunks = super().astream(input, config, stop=stop, **kwargs)
         try:
             token = _streamed.set(run)

@@ -19,6 +19,7 @@ from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_core.runnables import ConfigurableField
 from langchain_core.tracers.base import BaseTracer
+from langchain_core.tracers.context import collect_runs
 from pydantic import BaseModel, ValidationError
 from stub_server import StubServer
 
@@ -519,6 +520,14 @@ async def test_traces_name_who_answered(llm: AvengersChatModel) -> None:
         assert {**names, "own": 1}.items() <= run.extra["metadata"].items()
     events = [event async for event in llm.astream_events(HARD_QUESTION, version="v2")]
     assert names.items() <= events[-1]["metadata"].items()
+    # Those that the framework adds to a run by itself know it, too.
+    own = llm.model_copy(update={"callbacks": [Tracer()]})
+    with collect_runs() as collected:
+        summed(own.stream(HARD_QUESTION))
+        summed([chunk async for chunk in own.astream(HARD_QUESTION)])
+    for run in (*collected.traced_runs, *runs[len(messages) :]):
+        assert f"avengers:{HARD}" in (run.tags or [])
+    assert (len(collected.traced_runs), len(runs)) == (2, len(messages) + 2)
 
 
 @pytest.mark.parametrize(
