@@ -29,7 +29,10 @@ def check_whole(name: str, value: Any, least: int, most: int | None = None, why:
     Raises:
         ValueError: it is none; the message says what is accepted.
     """
-    whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    # Nearly always it is an int, which is told at once.
+    whole = type(value) is int or (
+        isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    )
     if whole and value >= least and (most is None or value <= most):
         return
     accepted = f", at least {least}" if most is None else f" from {least} to {most:,}"

@@ -130,7 +130,7 @@ class Engine:
                 features = np.where(unfamiliar[:, None], overall, features)
             else:
                 fallback = self.artifact.models.index(policy.fallback)
-        estimate = features @ self._tables(alpha)
+        estimate = features.dot(self._tables(alpha))
         if call.cached_tokens:
             estimate += self._saved(alpha, call.cached_tokens)
         relax = policy.on_empty == "relax"

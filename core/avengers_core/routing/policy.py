@@ -22,7 +22,7 @@ DEFAULT_ALPHA = 0.5
 _UNFAMILIAR = 0.05
 MOST_TOKENS = 10**12
 """Of a prompt or an answer: far beyond any model, and well inside single precision."""
-_ONE_NAME_TYPES = (tuple, Collection)  # the first, the usual one, is the quicker to tell
+_TO_KEEP = (tuple, Collection, type(None))  # the first, the usual one, is the quicker to tell
 
 
 class PolicyArguments(TypedDict, total=False):
@@ -264,10 +264,13 @@ class RoutingCall(NamedTuple):
         check_whole("n", n, 1)
         if prompt_tokens is not None:
             check_number("prompt_tokens", prompt_tokens, 0, MOST_TOKENS)
-        if not isinstance(cached_tokens, Mapping | None):
-            raise ValueError(f"cached_tokens must map models to numbers, got {cached_tokens!r:.40}")
-        for model, tokens in (cached_tokens or {}).items():
-            check_number(f"cached_tokens[{model!r}]", tokens, 0, MOST_TOKENS)
+        if cached_tokens is not None:
+            if not isinstance(cached_tokens, Mapping):
+                raise ValueError(
+                    f"cached_tokens must map models to numbers, got {cached_tokens!r:.40}"
+                )
+            for model, tokens in cached_tokens.items():
+                check_number(f"cached_tokens[{model!r}]", tokens, 0, MOST_TOKENS)
         return cls(Policy(**_kept(policy)), n, prompt_tokens, unavailable, cached_tokens)
 
     @classmethod
@@ -294,7 +297,7 @@ def _kept(given: Mapping[str, Any]) -> Mapping[str, Any]:
     once = {
         name: tuple(given[name])
         for name in ("models", "exclude")
-        if not isinstance(given.get(name, ()), (*_ONE_NAME_TYPES, type(None)))
+        if name in given and not isinstance(given[name], _TO_KEEP)
     }
     return {**given, **once} if once else given
 

@@ -13,7 +13,7 @@ from avengers_core.embedders.surface import BEYOND_ASCII, SURFACE_FEATURES
 Floats = npt.NDArray[np.floating]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Queries:
     """n queries: what their embedder and their texts say of them.
 
@@ -45,7 +45,7 @@ class Queries:
                     f"expected surface features of shape {(n, len(SURFACE_FEATURES))}, got "
                     f"{self.surface.shape}"
                 )
-            vars(self)["beyond_ascii"] = self.surface[:, BEYOND_ASCII]
+            self.beyond_ascii = self.surface[:, BEYOND_ASCII]
 
     def __len__(self) -> int:
         return len(self.vectors)

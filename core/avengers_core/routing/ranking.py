@@ -9,6 +9,7 @@ from operator import attrgetter
 import numpy as np
 import numpy.typing as npt
 
+from avengers_core.common.lazy import cached_property
 from avengers_core.routing.decision import Basis, Candidate, ClusterVote, RoutingDecision
 from avengers_core.routing.eligibility import Codes, Eligibility, Fault, nobody
 
@@ -25,8 +26,8 @@ class Ranking:
     Args:
         models: the M ids.
         estimate: (n, 4M) utility, expected score, expected cost (USD, NaN where unknown) and
-            support side by side; it is changed in place where it leaves what can be: a score below
-            0 or over 1, a cost below 0, a support over 1.
+            support side by side; it is changed in place, when it is first looked at, where it
+            leaves what can be: a score below 0 or over 1, a cost below 0, a support over 1.
         eligibility: the limits.
         relax: take the nearest model where the limits leave nobody, instead of raising.
         unfamiliar: (n,) whether a query is too little like the records to go by; default, none.
@@ -53,11 +54,7 @@ class Ranking:
         fallback: int | None = None,
     ) -> None:
         self.models = models
-        self._estimate = estimate
-        # A regression can leave [0, 1], and a short query take its tokens off the usual cost.
-        least, most = _bounds(len(models))
-        np.maximum(estimate, least, out=estimate)
-        np.minimum(estimate, most, out=estimate)
+        self._unbounded = estimate
         self._eligibility = eligibility
         self.codes: Codes | None = None
         self._nearest: dict[int, npt.NDArray[np.intp]] = {}
@@ -72,7 +69,7 @@ class Ranking:
     def _choose(self, relax: bool) -> None:
         eligibility = self._eligibility
         if eligibility.admits_all or (
-            not eligibility.limited and self.support.min() >= eligibility.min_support
+            not eligibility.limited and self._least_support >= eligibility.min_support
         ):
             self.best: npt.NDArray[np.intp] = self.utility.argmax(axis=1)
             return
@@ -93,10 +90,21 @@ class Ranking:
         self.best[empty] = order[:, 0]
         self._nearest = dict(zip(empty.tolist(), order, strict=True))
 
+    @cached_property
+    def _estimate(self) -> Floats:
+        # A regression can leave [0, 1], and a short query take its tokens off the usual cost.
+        least, most = _bounds(len(self.models))
+        np.maximum(self._unbounded, least, out=self._unbounded)
+        return np.minimum(self._unbounded, most, out=self._unbounded)
+
+    @property
+    def _least_support(self) -> float:
+        return float(np.minimum.reduce(self._unbounded[:, 3 * len(self.models) :], axis=None))
+
     @property
     def utility(self) -> Floats:
         """(n, M) what the ranking is by."""
-        return self._estimate[:, : len(self.models)]
+        return self._unbounded[:, : len(self.models)]
 
     @property
     def score(self) -> Floats:
