@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import stub_server
 from keyword_router import EASY, HARD, SPARE
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 from llama_index.core import PromptTemplate
@@ -177,6 +178,16 @@ def test_cost_is_tokens_times_price(plugin: Any, router: Router, path: Path) -> 
     paid, answered = price[found["model"]]
     expected = paid * call["prompt_tokens"] + answered * call["completion_tokens"]
     assert call["cost"] == pytest.approx(expected)
+
+
+def test_what_the_endpoint_charged_goes_before_prices(
+    llm: Any, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = {"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 7, "cost": 0.25}
+    monkeypatch.setattr(stub_server, "_usage", lambda *_: usage)
+    asked(llm, "Prove it")
+    (call,) = noted(llm, path)
+    assert (call["prompt_tokens"], call["cost"]) == (5, 0.25)
 
 
 def test_a_vote_is_one_call(llm: Any, path: Path) -> None:

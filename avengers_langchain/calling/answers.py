@@ -103,8 +103,9 @@ class ChatAnswering(Answering):
         )
 
     def spent(self, answer: ChatResult | ChatGenerationChunk) -> Tokens | None:
-        said = answer.generations[0] if isinstance(answer, ChatResult) else answer
-        return tokens_of(said.message)
+        if isinstance(answer, ChatResult):
+            return tokens_of(answer.generations[0].message, self.told(answer))
+        return tokens_of(answer.message)
 
     def begins(self, chunk: ChatGenerationChunk) -> bool:
         return _says_anything(chunk.message)
@@ -140,13 +141,20 @@ class ChatAnswering(Answering):
         return as_chunk(elected) if self._streamed else elected
 
 
-def tokens_of(message: BaseMessage) -> Tokens | None:
-    """The tokens of an answer, if its backend says anything of them."""
+def tokens_of(message: BaseMessage, told: Mapping[str, Any] | None = None) -> Tokens | None:
+    """The tokens of an answer, if its backend says anything of them.
+
+    Args:
+        message: the answer.
+        told: what else is said of it; default, the message's own metadata.
+    """
     usage = message.usage_metadata if isinstance(message, AIMessage) else None
     if not usage:
         return None
     cached = usage.get("input_token_details", {}).get("cache_read")
-    return Tokens.of(usage.get("input_tokens"), usage.get("output_tokens"), cached)
+    own = (message.response_metadata if told is None else told).get("token_usage")
+    charged = own.get("cost") if isinstance(own, dict) else None
+    return Tokens.of(usage.get("input_tokens"), usage.get("output_tokens"), cached, charged)
 
 
 def _says_anything(message: BaseMessage) -> bool:

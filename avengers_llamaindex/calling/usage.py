@@ -35,7 +35,7 @@ def tokens_of(answer: Any) -> Tokens | None:
         if cached is None and (cached := _get(usage, _BESIDE[:1])) is not None:
             beside = (_get(usage, (name,)) for name in _BESIDE)
             prompt = (prompt or 0) + sum(n for n in beside if isinstance(n, int))
-        return Tokens.of(prompt, completion, cached)
+        return Tokens.of(prompt, completion, cached, _get(usage, ("cost",)))
     return None
 
 

@@ -33,7 +33,7 @@ class Call(NamedTuple):
         prompt_tokens: tokens sent, the cached ones among them, or None where unknown.
         completion_tokens: tokens received, or None.
         cached_tokens: tokens of the prompt that the provider had read before, or None.
-        cost: USD at the artifact's prices, or None where unknown.
+        cost: USD as the backend says, else at the artifact's prices, or None where unknown.
         seconds: from the decision to the end of the answer.
         failures: JSON list of what was tried and failed, ``model``, ``kind`` and ``message``.
     """

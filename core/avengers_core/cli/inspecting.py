@@ -8,18 +8,21 @@ from pathlib import Path
 import click
 import numpy as np
 
-from avengers_core.cli.options import PATH, SHARE
+from avengers_core.cli.options import PATH, SHARE, artifact_option
 from avengers_core.cli.shared import open_router
 from avengers_core.records.names import one_line
 from avengers_core.routing.explaining import text_table, usd
 
 
 @click.command("inspect", short_help="Show clusters, topics and best models.")
-@click.argument("artifact", type=PATH, required=False, envvar="AVENGERS_ARTIFACT")
+@click.argument("place", metavar="[ARTIFACT]", type=PATH, required=False)
+@artifact_option
 @click.option("--alpha", type=SHARE, default=0.5)
 @click.option("--top", type=click.IntRange(1), default=3, help="Models shown.")
 @click.option("--json", "as_json", is_flag=True, help="Everything as one JSON object.")
-def inspect_command(artifact: Path | None, alpha: float, top: int, as_json: bool) -> None:
+def inspect_command(
+    place: Path | None, artifact: Path | None, alpha: float, top: int, as_json: bool
+) -> None:
     """Show what an ARTIFACT holds: its clusters, their size, topics and best models.
 
     "on records" counts the models that have records of their own in a cluster; what is expected of
@@ -32,7 +35,7 @@ def inspect_command(artifact: Path | None, alpha: float, top: int, as_json: bool
 
     Without ARTIFACT: the one of $AVENGERS_ARTIFACT, else the one that ships with the package.
     """
-    router = open_router(artifact)
+    router = open_router(place or artifact)
     a, scorer = router.artifact, router.scorer
     models = router.models
     s = scorer.statistics

@@ -221,7 +221,7 @@ class Answering(ABC):
             self.watch.over(Outcome(model, self.tokens, cost, chance, tried, error))
 
     def cost(self, model: str) -> float | None:
-        """Of the answer at the artifact's prices, USD, or None where unknown."""
+        """Of the answer, USD, or None where unknown."""
         return self.tokens.cost(model, self.plan.router.artifact)
 
     # While it is open the spans of others are below the call's; observers are told of a failure.

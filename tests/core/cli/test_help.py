@@ -50,7 +50,7 @@ def test_arguments_are_explained(command):
     found = main.commands[command]
     for argument in found.params:
         if isinstance(argument, click.Argument):
-            name = (argument.metavar or argument.name or "").upper()
+            name = (argument.metavar or argument.name or "").upper().strip("[]")
             assert name in (found.help or ""), name
 
 

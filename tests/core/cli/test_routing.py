@@ -122,6 +122,7 @@ def test_the_artifact_of_the_environment(run, artifact, monkeypatch):
 
 def test_inspect(run, artifact):
     text = run("inspect", artifact, "--alpha", 0.9).stdout
+    assert run("inspect", "-a", artifact, "--alpha", 0.9).stdout == text
     assert {"80", "3", "2", "4", "greek", "0.9", "records.jsonl"} <= words(text)
     content = json.loads(
         run("inspect", artifact, "--json", "--top", 2).stdout, parse_constant=pytest.fail

@@ -20,29 +20,37 @@ class Tokens(NamedTuple):
         prompt: tokens sent, the cached ones among them, or None.
         completion: tokens received, or None.
         cached: tokens of the prompt that the provider had read before, or None.
+        charged: USD, or None.
     """
 
     prompt: int | None = None
     completion: int | None = None
     cached: int | None = None
+    charged: float | None = None
 
     @classmethod
-    def of(cls, prompt: Any, completion: Any, cached: Any = None) -> Tokens:
-        """Counts as a backend gives them; what is no count is unknown."""
-        return cls(_count(prompt), _count(completion), _count(cached))
+    def of(cls, prompt: Any, completion: Any, cached: Any = None, charged: Any = None) -> Tokens:
+        """Counts, and a cost, as a backend gives them; what is no count is unknown.
+
+        Nothing charged is unknown as well: whose key the caller brought may have charged something.
+        """
+        known = float(charged) if _is_count(charged) and charged else None
+        return cls(_count(prompt), _count(completion), _count(cached), known)
 
     def __add__(self, other: Any) -> Tokens:
         """Of two answers together; what is unknown of one is unknown."""
-        pairs = zip(self, other, strict=True)
+        pairs: Any = zip(self, other, strict=True)
         return Tokens(*(None if a is None or b is None else a + b for a, b in pairs))
 
     def joined(self, later: Tokens) -> Tokens:
         """Of one stream, whose chunks each say something of it: the largest that was said."""
-        pairs = zip(self, later, strict=True)
+        pairs: Any = zip(self, later, strict=True)
         return Tokens(*(b if a is None else a if b is None else max(a, b) for a, b in pairs))
 
     def cost(self, model: str, artifact: RouterArtifact) -> float | None:
-        """USD at the artifact's prices, or None where a price or a count is unknown."""
+        """USD as charged, else at the artifact's prices; None where a price or count is unknown."""
+        if self.charged is not None:
+            return self.charged
         price = artifact.info.prices.get(model)
         if price is None or self.prompt is None or self.completion is None:
             return None
@@ -58,7 +66,7 @@ class Outcome(NamedTuple):
     Attributes:
         model: who answered, or None if nobody did.
         tokens: what the answer took.
-        cost: USD at the artifact's prices, or None where unknown.
+        cost: USD as the backend says, else at the artifact's prices, or None where unknown.
         propensity: the chance with which the model was to answer.
         tried: what failed before.
         error: what the caller got instead of an answer, or of its end.
@@ -73,6 +81,8 @@ class Outcome(NamedTuple):
 
 
 def _count(given: Any) -> int | None:
-    if isinstance(given, int | float) and not isinstance(given, bool) and 0 <= given < _MOST:
-        return int(given)
-    return None
+    return int(given) if _is_count(given) else None
+
+
+def _is_count(given: Any) -> bool:
+    return isinstance(given, int | float) and not isinstance(given, bool) and 0 <= given < _MOST
