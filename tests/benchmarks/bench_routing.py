@@ -20,7 +20,7 @@ import numpy as np
 from avengers_core import Router, fit, load_records
 from avengers_core.evaluation.evaluate import evaluate_queries
 from avengers_core.evaluation.metrics import aiq, cost_save, perf_gain
-from avengers_core.evaluation.results import Average
+from avengers_core.evaluation.rows import Average
 from avengers_core.records.outcomes import Outcomes, to_outcomes
 from avengers_core.records.record import Records
 from avengers_core.records.splitting import split_indices

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import numbers
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
@@ -79,3 +79,9 @@ def check_number(
 def check_seed(seed: Any) -> None:
     """Refuse what no generator takes as a seed."""
     check_whole("seed", seed, 0, MOST_SEED)
+
+
+def check_one_of(name: str, value: Any, kind: Any) -> None:
+    """Refuse what is none of the values of a ``Literal``."""
+    if not isinstance(value, str) or value not in get_args(kind):
+        raise ValueError(f"{name} must be one of {get_args(kind)}, got {value!r:.40}")

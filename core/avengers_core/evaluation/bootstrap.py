@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.floating]
-Ints = npt.NDArray[np.integer]
+from avengers_core.common.arrays import Floats, Ints, Mask
 
 # Drawn rows held at a time: bounds memory.
 _AT_ONCE = 4_000_000
@@ -15,7 +13,7 @@ _AT_ONCE = 4_000_000
 def resampled_means(
     values: Floats,
     dataset: Ints,
-    mean_of_datasets: npt.NDArray[np.bool_],
+    mean_of_datasets: Mask,
     resamples: int,
     seed: int,
 ) -> Floats:

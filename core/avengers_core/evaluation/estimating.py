@@ -13,17 +13,15 @@ that sum to the queries they stand for (self-normalised), Swaminathan and Joachi
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
+from typing_extensions import Self
 
 from avengers_core.artifact.clusters import ratio, sums_of_cells
 from avengers_core.artifact.estimation.cells import fewer, lacking, unseen
+from avengers_core.common.arrays import Floats, Ints, Mask
 from avengers_core.records.outcomes import Outcomes
-
-Floats = npt.NDArray[np.floating]
-Ints = npt.NDArray[np.integer]
 
 # Records' worth of the dataset's own correction in that of a model chosen there, of the correction
 # of all in a dataset's, and of none in that of all: a handful of known results must not speak for
@@ -91,8 +89,17 @@ def doubted_means(doubt: Floats, dataset: Ints, average: str) -> Floats:
     return np.asarray((doubt[:, n > 0] / n[n > 0]).mean(axis=1))
 
 
+class Adding:
+    """Dataclasses that add up field by field; a sum has None where one of both has."""
+
+    def __add__(self, other: Self) -> Self:
+        this: Any = self
+        pairs = [(getattr(self, f.name), getattr(other, f.name)) for f in fields(this)]
+        return type(self)(*(None if a is None or b is None else a + b for a, b in pairs))
+
+
 @dataclass(frozen=True, eq=False)
-class Estimate:
+class Estimate(Adding):
     """Sums of a value, score or cost, over the queries of D datasets by the M models chosen.
 
     Attributes:
@@ -124,9 +131,6 @@ class Estimate:
         away = weight * np.where(known, value - guess, 0.0)
         return cls(total(np.ones(len(rows))), total(guess), total(weight), total(away))
 
-    def __add__(self, other: Estimate) -> Estimate:
-        return Estimate(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
-
     def correction(self) -> Floats:
         """(D, M) what has to be added to a guess, by dataset and model chosen.
 
@@ -150,9 +154,7 @@ class Estimate:
         total: Floats = (self.guessed + self.asked * self.correction()).sum(axis=1)
         return total
 
-    def complete(
-        self, total: Floats, count: Floats, measured: npt.NDArray[np.bool_]
-    ) -> tuple[Floats, Floats]:
+    def complete(self, total: Floats, count: Floats, measured: Mask) -> tuple[Floats, Floats]:
         """(D,) sums and counts over all queries, from those of the known values.
 
         They stand where all values are known, and where a model was chosen of which none is, or

@@ -5,35 +5,31 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import islice
-from typing import Any, NamedTuple, get_args
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
 from avengers_core import __version__
 from avengers_core.artifact.artifact import RouterArtifact
+from avengers_core.common.arrays import Floats, Ints
+from avengers_core.common.plain import plain
+from avengers_core.common.ranges import check_one_of
 from avengers_core.common.signatures import same_arguments
 from avengers_core.errors import RecordError
 from avengers_core.evaluation.estimating import Doubt
 from avengers_core.evaluation.report import Report
-from avengers_core.evaluation.results import Average
-from avengers_core.evaluation.tallying.choosing import (
-    Floats,
-    Ints,
-    TallyJob,
-    choose,
-    features_of,
-    guesses_of,
-    tally_of,
-)
+from avengers_core.evaluation.rows import Average
+from avengers_core.evaluation.tallying.choosing import HeldOut, TallyJob
 from avengers_core.evaluation.tallying.grid import GRID_ALPHAS, grid_curve
+from avengers_core.evaluation.tallying.tally import Tally
 from avengers_core.records.loading import Source, are_files
 from avengers_core.records.outcomes import Outcomes, to_outcomes
 from avengers_core.records.record import Missing, Records
-from avengers_core.records.sources.files import shown
+from avengers_core.records.sources.files import listed, shown
 from avengers_core.records.sources.parts import PART_BYTES
-from avengers_core.routing.alpha_curve import curve
+from avengers_core.routing.alpha_curve import AlphaCurve, curve
 from avengers_core.routing.alpha_path import find_path
 from avengers_core.routing.policy import NUMBERS, RoutingCall
 from avengers_core.routing.queries import Queries
@@ -41,7 +37,7 @@ from avengers_core.routing.resolve import resolve_router
 from avengers_core.routing.router import Router
 from avengers_core.scanning.batches import Problems, added
 from avengers_core.scanning.scan import Scan, open_records
-from avengers_core.scanning.surveying import survey
+from avengers_core.scanning.surveying import Survey, survey
 from avengers_core.scanning.workers import Engine
 
 _MOST_ALPHAS = 10_000
@@ -80,9 +76,7 @@ def evaluate_records(
 ) -> Evaluated:
     """:func:`evaluate`, with the rows that were rejected beside the report."""
     router = resolve_router(router)
-    if average not in get_args(Average):
-        raise ValueError(f"average must be one of {get_args(Average)}, got {average!r:.40}")
-    call, at = asked(router, alphas, n=n, **constraints)  # before the work, not after it
+    work = _Work.of(router, alphas, average, n=n, **constraints)  # checked before it is begun
     _ = router.embedder  # made here: its endpoint is that of this process's environment
     with open_records(
         records,
@@ -93,40 +87,18 @@ def evaluate_records(
         excluded_datasets=excluded_datasets,
         strict=strict,
     ) as scan:
-        evaluated = _evaluated(scan, router, call, at, average)
-    if not are_files(records):
-        return evaluated
-    given = [records] if isinstance(records, str | os.PathLike) else records
-    setup = {**evaluated.report.setup, "input": [shown(os.fspath(file)) for file in given]}
-    return evaluated._replace(report=replace(evaluated.report, setup=setup))
-
-
-def _evaluated(
-    scan: Scan, router: Router, call: RoutingCall, at: tuple[float, ...], average: Average
-) -> Evaluated:
-    found = survey(scan)
-    found.notice_cut()
-    if scan.chosen.missing == "skip" and found.kept.scored.isdisjoint(router.models):
-        raise RecordError(
-            f"there are no records that score any of the router's models {list(router.models)}"
-        )
-    if scan.in_memory:
-        report, problems = _with_all_in_memory(scan, router, call, at, average)
-    else:
-        job = TallyJob(router, found.datasets, call, (*at, *GRID_ALPHAS), scan.chosen)
-        tally, n_records, problems = added(scan.run(job, "evaluate"))
-        report = Report(
-            rows=tally.only(at).rows(average),
-            curve=grid_curve(tally, average),
-            average=average,
-            scorer=router.scorer.name,
-            n_queries=n_records,
-            relaxed=tally.relaxed,
-            setup=setup_of(router, call),
-        )
+        found = survey(scan)
+        found.notice_cut()
+        if scan.chosen.missing == "skip" and found.kept.scored.isdisjoint(router.models):
+            raise RecordError(
+                f"there are no records that score any of the router's models {list(router.models)}"
+            )
+        report, problems = work.in_memory(scan) if scan.in_memory else work.in_parts(scan, found)
     setup = {**report.setup, "missing": scan.chosen.missing}
     if found.cut:
         setup["queries_cut"] = found.cut
+    if are_files(records):
+        setup["input"] = [shown(os.fspath(file)) for file in listed(records)]
     return Evaluated(replace(report, setup=setup), scan.problems + problems)
 
 
@@ -173,17 +145,6 @@ def evaluate(*arguments: Any, **options: Any) -> Report:
     return report
 
 
-def _with_all_in_memory(
-    scan: Scan, router: Router, call: RoutingCall, alphas: tuple[float, ...], average: Average
-) -> Evaluated:
-    problems = Problems()
-    for records, queries in scan.chosen.batches(scan.parts[0], problems, router.embed):
-        outcomes = to_outcomes(records, router.models).priced(router.artifact.info.prices)
-        report = _report(router, queries, outcomes, call, alphas=alphas, average=average)
-        return Evaluated(report, problems)
-    raise RecordError(f"there is no record that can be used; {scan.problems + problems}")
-
-
 def evaluate_queries(
     router: Router,
     queries: Queries,
@@ -205,56 +166,98 @@ def evaluate_queries(
         n: as for :func:`evaluate`.
         constraints: as for :func:`evaluate`.
     """
-    call, at = asked(router, alphas, n=n, **constraints)
-    return _report(router, queries, outcomes, call, alphas=at, average=average)
+    return _Work.of(router, alphas, average, n=n, **constraints).report(queries, outcomes)
 
 
-def _report(
-    router: Router,
-    queries: Queries,
-    outcomes: Outcomes,
-    call: RoutingCall,
-    *,
-    alphas: tuple[float, ...],
-    average: Average,
-) -> Report:
-    engine, features = router.engine, features_of(router, queries, call)
-    choices = choose(engine, features, call, alphas)
-    ranking = engine.expect(features, call)
-    tally = tally_of(engine, features, call, outcomes, choices, ranking=ranking)
-    if tally.complete:
-        path = find_path(engine, features, call)
-        group = outcomes.dataset if average == "dataset" else None
-        found = curve(path, router.models, outcomes.scores, outcomes.costs, group=group)
-    else:
-        grid = choose(engine, features, call, GRID_ALPHAS)
-        found = grid_curve(
-            tally_of(engine, features, call, outcomes, grid, ranking=ranking), average
+@dataclass(frozen=True)
+class _Work:
+    """What is asked of a router on held-out records.
+
+    Attributes:
+        router: the router.
+        call: what is asked; its own alpha does not matter.
+        alphas: to make rows for, each once.
+        average: what accuracy means.
+    """
+
+    router: Router
+    call: RoutingCall
+    alphas: tuple[float, ...]
+    average: Average
+
+    @classmethod
+    def of(
+        cls, router: Router, alphas: Iterable[float], average: Average, **arguments: Any
+    ) -> _Work:
+        """What is asked, checked; raises ValueError or TypeError."""
+        check_one_of("average", average, Average)
+        if "alpha" in arguments:
+            raise TypeError("evaluate() takes alphas=[...], several at once, not alpha=")
+        call = RoutingCall.of(**arguments)
+        alphas = list(islice(alphas, _MOST_ALPHAS + 1))
+        if len(alphas) > _MOST_ALPHAS:
+            raise ValueError(
+                f"expected at most {_MOST_ALPHAS:,} alphas, got more: each is a row of the report; "
+                f"its curve has every alpha at which a decision changes"
+            )
+        at = dict.fromkeys(call.policy._replace(alpha=alpha).own_alpha for alpha in alphas)
+        router.check(**arguments)
+        return cls(router, call, tuple(at), average)
+
+    def in_memory(self, scan: Scan) -> Evaluated:
+        problems, router = Problems(), self.router
+        for records, queries in scan.chosen.batches(scan.parts[0], problems, router.embed):
+            outcomes = to_outcomes(records, router.models).priced(router.artifact.info.prices)
+            return Evaluated(self.report(queries, outcomes), problems)
+        raise RecordError(f"there is no record that can be used; {scan.problems + problems}")
+
+    def in_parts(self, scan: Scan, found: Survey) -> Evaluated:
+        at = (*self.alphas, *GRID_ALPHAS)
+        job = TallyJob(self.router, found.datasets, self.call, at, scan.chosen)
+        tally, n, problems = added(scan.run(job, "evaluate"))
+        curve = grid_curve(tally, self.average)
+        return Evaluated(self._of_tally(tally.only(self.alphas), curve, n), problems)
+
+    def report(self, queries: Queries, outcomes: Outcomes) -> Report:
+        router, average = self.router, self.average
+        held_out = HeldOut(router, self.call, queries, outcomes)
+        choices = held_out.choices(self.alphas)
+        tally = held_out.tally(choices)
+        if tally.complete:
+            path = find_path(router.engine, held_out.features, self.call)
+            group = outcomes.dataset if average == "dataset" else None
+            found = curve(path, router.models, outcomes.scores, outcomes.costs, group=group)
+        else:
+            found = grid_curve(held_out.tally(held_out.choices(GRID_ALPHAS)), average)
+        return replace(
+            self._of_tally(tally, found, len(outcomes)),
+            outcomes=outcomes,
+            choices=choices,
+            guesses=held_out.guesses,
+            doubts={} if tally.complete else self._doubts(held_out, choices),
         )
-    return Report(
-        rows=tally.rows(average),
-        curve=found,
-        average=average,
-        scorer=router.scorer.name,
-        n_queries=len(outcomes),
-        outcomes=outcomes,
-        choices=choices,
-        guesses=guesses_of(ranking),
-        doubts={} if tally.complete else _doubts(router, features, outcomes, choices),
-        relaxed=tally.relaxed,
-        setup=setup_of(router, call),
-    )
 
+    def _of_tally(self, tally: Tally, found: AlphaCurve, n: int) -> Report:
+        return Report(
+            rows=tally.rows(self.average),
+            curve=found,
+            average=self.average,
+            scorer=self.router.scorer.name,
+            n_queries=n,
+            relaxed=tally.relaxed,
+            setup=setup_of(self.router, self.call),
+        )
 
-def _doubts(
-    router: Router, features: Floats, outcomes: Outcomes, choices: Mapping[float, Ints]
-) -> dict[float | str, Floats]:
-    """For each alpha and each model (S, D) what :class:`Doubt` says of choosing so."""
-    votes, plausible = features[:, : router.engine.n_clusters], router.scorer.plausible_scores
-    doubt = Doubt(outcomes, votes, plausible, router.artifact.info.error)
-    every: dict[float | str, Ints] = dict(choices.items())
-    every |= {model: np.full(len(outcomes), j) for j, model in enumerate(outcomes.models)}
-    return {name: doubt.of(choice) for name, choice in every.items()}
+    def _doubts(
+        self, held_out: HeldOut, choices: Mapping[float, Ints]
+    ) -> dict[float | str, Floats]:
+        """For each alpha and each model (S, D) what :class:`Doubt` says of choosing so."""
+        router, outcomes = self.router, held_out.outcomes
+        votes = held_out.features[:, : router.engine.n_clusters]
+        doubt = Doubt(outcomes, votes, router.scorer.plausible_scores, router.artifact.info.error)
+        every: dict[float | str, Ints] = dict(choices.items())
+        every |= {model: np.full(len(outcomes), j) for j, model in enumerate(outcomes.models)}
+        return {name: doubt.of(choice) for name, choice in every.items()}
 
 
 def setup_of(router: Router, call: RoutingCall) -> dict[str, Any]:
@@ -266,13 +269,13 @@ def setup_of(router: Router, call: RoutingCall) -> dict[str, Any]:
     """
     artifact, info, policy = router.artifact, router.artifact.info, call.policy
     limits = {
-        "models": policy.models,
-        "exclude": policy.exclude or None,
+        "models": policy.models and sorted(policy.models),
+        "exclude": sorted(policy.exclude) or None,
         "unavailable": call.unavailable or None,
         **{name: getattr(policy, name) for name in NUMBERS},
         "prompt_tokens": call.prompt_tokens,
     }
-    made = {
+    made: dict[str, Any] = {
         "version": __version__,
         "embedder": info.embedder,
         "clusters": artifact.n_clusters,
@@ -286,44 +289,4 @@ def setup_of(router: Router, call: RoutingCall) -> dict[str, Any]:
         "on_empty": policy.on_empty,
         "models_a_query": call.n,
     }
-    return {key: _plain(value) for key, value in made.items()}
-
-
-def _plain(value: Any) -> Any:
-    """JSON types for mappings, collections of names, in a lasting order, and numbers."""
-    if isinstance(value, Mapping):
-        return {key: _plain(one) for key, one in value.items()}
-    if isinstance(value, Collection) and not isinstance(value, str):
-        return sorted(value)
-    return value.item() if isinstance(value, np.generic) else value
-
-
-def asked(
-    router: Router, alphas: Iterable[float], **arguments: Any
-) -> tuple[RoutingCall, tuple[float, ...]]:
-    """What is asked of a router at some alphas, checked.
-
-    Args:
-        router: the router.
-        alphas: each in [0, 1].
-        arguments: as for :meth:`Router.route`, but for alpha.
-
-    Returns:
-        The call, whose own alpha does not matter, and the alphas, each once.
-
-    Raises:
-        ValueError: an argument out of range.
-        TypeError: an argument that is not known.
-    """
-    if "alpha" in arguments:
-        raise TypeError("evaluate() takes alphas=[...], several at once, not alpha=")
-    call = RoutingCall.of(**arguments)
-    alphas = list(islice(alphas, _MOST_ALPHAS + 1))
-    if len(alphas) > _MOST_ALPHAS:
-        raise ValueError(
-            f"expected at most {_MOST_ALPHAS:,} alphas, got more: each is a row of the report; "
-            f"its curve has every alpha at which a decision changes"
-        )
-    at = dict.fromkeys(call.policy._replace(alpha=alpha).own_alpha for alpha in alphas)
-    router.check(**arguments)
-    return call, tuple(at)
+    return cast("dict[str, Any]", plain(made))

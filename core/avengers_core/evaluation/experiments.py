@@ -68,14 +68,14 @@ def run(
     vectors = _embed_all(records, {s.embedder for s in settings}, cache)
     options = sorted({name for s in settings for name in s.scorer_options})
     rows: list[Row] = []
-    table = None if output is None else _Table(Path(output), append)
+    table = _read_table(Path(output)) if output is not None and append else ""
     with team:
         done = team.run(_Experiments(records, vectors), settings, "experiments")
         for setting, result in zip(settings, done, strict=True):
             given = setting.scorer_options
             rows.append({**result, **{name: given.get(name) for name in options}})
-            if table is not None:
-                table.add(rows[-1])
+            if output is not None:
+                table = _with_row(Path(output), table, rows[-1])
     return rows
 
 
@@ -124,57 +124,56 @@ class _Experiments:
 
     def __call__(self, _number: int, setting: Setting) -> Row:
         with one_thread():  # whoever does it, so that the sums are the same
-            return _experiment(self.records, self.vectors, setting)
+            return self._experiment(setting)
+
+    def _experiment(self, setting: Setting) -> Row:
+        from avengers_core.evaluation.evaluate import evaluate
+        from avengers_core.fitting.fit import fit
+        from avengers_core.routing.router import Router
+
+        records = self.records
+        if setting.held_out is None:
+            train, test = split_records(records, setting.train_ratio, setting.seed)
+        else:
+            train = records.replace(r for r in records if r.dataset != setting.held_out)
+            test = records.replace(r for r in records if r.dataset == setting.held_out)
+        if not train:
+            split = f"train_ratio={setting.train_ratio:g}"
+            if setting.held_out is not None:
+                split = f"the dataset {setting.held_out!r} held out"
+            raise RecordError(f"{len(records):,} records with {split} leave none to fit on")
+        embedder: Any = self.vectors.get(setting.embedder, setting.embedder)
+        artifact = fit(train, embedder, setting.n_clusters, setting.seed)
+        router = Router(
+            artifact,
+            None if setting.embedder == "tfidf" else embedder,
+            setting.scorer,
+            **setting.scorer_options,
+        )
+        report = evaluate(router, test, [], on_empty="relax", **setting.limits)
+        fields = {k: v for k, v in asdict(setting).items() if k not in ("scorer_options", "limits")}
+        limits = {name: setting.limits.get(name) for name in NUMBERS}
+        return {**fields, **limits, "n_train": len(train), "n_test": len(test), **report.metrics}
 
 
-def _experiment(records: Records, vectors: dict[str, MemoryEmbedder], setting: Setting) -> Row:
-    from avengers_core.evaluation.evaluate import evaluate
-    from avengers_core.fitting.fit import fit
-    from avengers_core.routing.router import Router
-
-    if setting.held_out is None:
-        train, test = split_records(records, setting.train_ratio, setting.seed)
-    else:
-        train = records.replace(r for r in records if r.dataset != setting.held_out)
-        test = records.replace(r for r in records if r.dataset == setting.held_out)
-    if not train:
-        split = f"train_ratio={setting.train_ratio:g}"
-        if setting.held_out is not None:
-            split = f"the dataset {setting.held_out!r} held out"
-        raise RecordError(f"{len(records):,} records with {split} leave none to fit on")
-    embedder: Any = vectors.get(setting.embedder, setting.embedder)
-    artifact = fit(train, embedder, setting.n_clusters, setting.seed)
-    router = Router(
-        artifact,
-        None if setting.embedder == "tfidf" else embedder,
-        setting.scorer,
-        **setting.scorer_options,
-    )
-    report = evaluate(router, test, [], on_empty="relax", **setting.limits)
-    fields = {k: v for k, v in asdict(setting).items() if k not in ("scorer_options", "limits")}
-    limits = {name: setting.limits.get(name) for name in NUMBERS}
-    return {**fields, **limits, "n_train": len(train), "n_test": len(test), **report.metrics}
+def _read_table(file: Path) -> str:
+    """A CSV file that rows are added to; nothing where there is none."""
+    try:
+        return file.read_bytes().decode() if file.is_file() else ""
+    except UnicodeDecodeError as error:
+        raise RecordError(f"{file} holds no table to append to ({error.reason})") from None
 
 
-class _Table:
-    """A CSV file that grows by a row at a time, and is whole at all times."""
-
-    def __init__(self, path: Path, append: bool) -> None:
-        self._path = path
-        there = append and path.is_file()
-        try:
-            self._text = path.read_bytes().decode() if there else ""
-        except UnicodeDecodeError as error:
-            raise RecordError(f"{path} holds no table to append to ({error.reason})") from None
-
-    def add(self, row: Row) -> None:
-        added = io.StringIO(newline="")
-        writer = csv.DictWriter(added, list(row))
-        if not self._text:
-            writer.writeheader()
-        writer.writerow({name: _as_cell(value) for name, value in row.items()})
-        self._text += added.getvalue()
-        write_whole(self._path, self._text)
+def _with_row(file: Path, table: str, row: Row) -> str:
+    """A table with a row more, written to its file, which is whole at all times."""
+    added = io.StringIO(newline="")
+    writer = csv.DictWriter(added, list(row))
+    if not table:
+        writer.writeheader()
+    writer.writerow({name: _as_cell(value) for name, value in row.items()})
+    table += added.getvalue()
+    write_whole(file, table)
+    return table
 
 
 def _as_cell(value: Any) -> Any:

@@ -8,9 +8,8 @@ each alpha.
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.floating]
+from avengers_core.common.arrays import Floats, Mask
 
 # Points compared with a whole front at once: bounds memory.
 _BLOCK = 1024
@@ -72,7 +71,7 @@ def aiq(accuracy: Floats, cost: Floats, low: float, high: float) -> float:
     return float(np.sum(best * np.diff(steps)) / (high - low))
 
 
-def pareto_front(accuracy: Floats, cost: Floats) -> npt.NDArray[np.bool_]:
+def pareto_front(accuracy: Floats, cost: Floats) -> Mask:
     """(B,) which points no other point beats in one of accuracy and cost without losing the other.
 
     Args:

@@ -8,7 +8,8 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from avengers_core.evaluation.results import Results, Row, router_name
+from avengers_core.evaluation.results import Results
+from avengers_core.evaluation.rows import Row, router_name
 from avengers_core.routing.explaining import usd
 
 _METRICS = {

@@ -2,61 +2,30 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any, cast
 
 import numpy as np
-import numpy.typing as npt
 
+from avengers_core.common.arrays import Floats, Ints
+from avengers_core.common.plain import plain
 from avengers_core.common.ranges import check_seed, check_whole
 from avengers_core.evaluation import metrics
 from avengers_core.evaluation.bootstrap import interval, resampled_means
 from avengers_core.evaluation.estimating import Guesses, completed, doubted_means
+from avengers_core.evaluation.rows import Average, Row, router_name
 from avengers_core.records.outcomes import Outcomes
 from avengers_core.routing.alpha_curve import AlphaCurve, best_single
-
-Floats = npt.NDArray[np.floating]
-Ints = npt.NDArray[np.integer]
-Average = Literal["dataset", "query"]
 
 METRICS = (
     *("perf_gain", "cost_save", "cost_save_95", "aiq"),
     *("gain_over_random", "gap_to_oracle", "pareto_dist"),
 )
 _MOST_RESAMPLES = 100_000
-
-
-@dataclass(frozen=True, eq=False)
-class Row:
-    """One way of choosing models, evaluated on the held-out records.
-
-    Attributes:
-        name: a model id, ``"router (alpha 0.4)"`` or a baseline's name.
-        kind: ``"router"``, ``"model"``, ``"baseline"``, or ``"team"`` for several models at once.
-        accuracy: mean score by dataset, NaN where nothing is known.
-        dataset_mean: mean over the datasets, the published tables' average.
-        query_mean: mean over the queries.
-        mean_cost: USD a call, over the queries with a known cost; NaN where there is none.
-        total_cost: USD for those queries together.
-        priced: how many they are; on average where chance chooses.
-        shares: model -> share of the queries it was chosen for.
-        alpha: of a router's or team's row, else None.
-        known: queries whose score is known of the model chosen; the others are estimated.
-    """
-
-    name: str
-    kind: str
-    accuracy: dict[str, float]
-    dataset_mean: float
-    query_mean: float
-    mean_cost: float
-    total_cost: float
-    priced: float
-    shares: dict[str, float]
-    alpha: float | None = None
-    known: float = math.nan
+# Of a row, before and behind its accuracy by dataset.
+_FIRST = ("name", "kind", "alpha")
+_LAST = ("dataset_mean", "query_mean", "mean_cost", "total_cost", "priced")
 
 
 @dataclass(frozen=True, eq=False)
@@ -185,18 +154,10 @@ class Results:
     def table(self) -> list[dict[str, Any]]:
         """The rows as flat dicts; name, alpha, ``accuracy.D`` for each dataset D, means, costs."""
         return [
-            {
-                "name": r.name,
-                "kind": r.kind,
-                "alpha": r.alpha,
-                **{f"accuracy.{dataset}": value for dataset, value in r.accuracy.items()},
-                "dataset_mean": r.dataset_mean,
-                "query_mean": r.query_mean,
-                "mean_cost": r.mean_cost,
-                "total_cost": r.total_cost,
-                "priced": r.priced,
-            }
-            for r in self.rows
+            {name: getattr(row, name) for name in _FIRST}
+            | {f"accuracy.{dataset}": value for dataset, value in row.accuracy.items()}
+            | {name: getattr(row, name) for name in _LAST}
+            for row in self.rows
         ]
 
     @property
@@ -297,13 +258,13 @@ class Results:
     def to_dict(self) -> dict[str, Any]:
         """Metrics, rows and the curve as plain JSON types; null where a value is unknown."""
         content = {
-            "setup": dict(self.setup),
+            "setup": self.setup,
             "scorer": self.scorer,
             "average": self.average,
             "n_queries": self.n_queries,
             "relaxed": self.relaxed,
             "best_single": self.best_single.name,
-            "unpriced": list(self.unpriced),
+            "unpriced": self.unpriced,
             "metrics": self.metrics,
             "rows": [asdict(row) for row in self.rows],
             "intervals": [
@@ -311,27 +272,12 @@ class Results:
             ],
             "curve": {
                 "exact": self.curve.path.exact,
-                "alpha": self.curve.alphas.tolist(),
-                "accuracy": self.curve.score.tolist(),
-                "mean_cost": self.curve.cost.tolist(),
+                "alpha": self.curve.alphas,
+                "accuracy": self.curve.score,
+                "mean_cost": self.curve.cost,
             },
         }
-        plain: dict[str, Any] = _without_nan(content)
-        return plain
+        return cast("dict[str, Any]", plain(content))
 
     def _accuracy(self, row: Row) -> float:
         return row.dataset_mean if self.average == "dataset" else row.query_mean
-
-
-def _without_nan(value: Any) -> Any:
-    """JSON types with None in place of NaN, which JSON does not have."""
-    if isinstance(value, dict):
-        return {k: _without_nan(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_without_nan(v) for v in value]
-    return None if isinstance(value, float) and math.isnan(value) else value
-
-
-def router_name(alpha: float) -> str:
-    """The name of a router's row."""
-    return f"router (alpha {alpha:g})"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
+
+from pydantic import Field, TypeAdapter
 
 from avengers_core.common.ranges import check_seed
 from avengers_core.records.record import Records
@@ -89,26 +90,6 @@ def settings_for(
     return settings
 
 
-def _within(
-    number: Callable[[Any], Any], accepted: Callable[[Any], bool]
-) -> Callable[[Any], float]:
-    """A function that makes a number of a value; ValueError where it is not accepted."""
-
-    def made(value: Any) -> float:
-        found: float = number(value)
-        if not accepted(found):
-            raise ValueError
-        return found
-
-    return made
-
-
-def _whole(value: Any) -> int:
-    if float(value) != int(value):
-        raise ValueError
-    return int(value)
-
-
 class Study(NamedTuple):
     """What a study varies.
 
@@ -125,17 +106,21 @@ class Study(NamedTuple):
     vary: Callable[[Setting, Any], Setting]
 
 
-_counts = _within(_whole, lambda v: v >= 1)
+def _made(kind: Any) -> Callable[[Any], Any]:
+    return TypeAdapter(kind).validate_python
+
+
 _COUNTS = "whole numbers of at least 1"
+_count = _made(Annotated[int, Field(ge=1)])
 
 STUDIES: dict[str, Study] = {
     "clusters": Study(
-        (8, 16, 25, 40, 60, 100, 150), _COUNTS, _counts, lambda s, v: replace(s, n_clusters=v)
+        (8, 16, 25, 40, 60, 100, 150), _COUNTS, _count, lambda s, v: replace(s, n_clusters=v)
     ),
     "top-k": Study(
         (1, 2, 3, 5, 8, 12),
         _COUNTS,
-        _counts,
+        _count,
         lambda s, v: replace(
             s,
             scorer="reference" if s.scorer == "calibrated" else s.scorer,
@@ -145,13 +130,13 @@ STUDIES: dict[str, Study] = {
     "beta": Study(
         (5.0, 10.0, 15.0, 20.0, 30.0, 50.0),
         "finite numbers of at least 0",
-        _within(float, lambda v: 0 <= v < math.inf),
+        _made(Annotated[float, Field(ge=0, allow_inf_nan=False)]),
         lambda s, v: replace(s, scorer_options={**s.scorer_options, "beta": v}),
     ),
     "train-ratio": Study(
         (0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 0.9),
         "numbers between 0 and 1",
-        _within(float, lambda v: 0 < v < 1),
+        _made(Annotated[float, Field(gt=0, lt=1)]),
         lambda s, v: replace(s, train_ratio=v),
     ),
     "embedder": Study(

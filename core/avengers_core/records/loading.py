@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import IO, Any, TypeGuard, cast
 
+from avengers_core.common.ranges import check_one_of
 from avengers_core.errors import RecordError
 from avengers_core.records.record import Missing, Record, RecordProblem, Records, parse_record
 from avengers_core.records.sources.files import Inputs, expand, shown
@@ -40,8 +41,7 @@ def load_records(source: Source, *, strict: bool = False, missing: Missing = "sk
             Parquet file.
         OSError: a file cannot be opened.
     """
-    if missing not in ("skip", "zero"):
-        raise ValueError(f'missing must be "skip" or "zero", got {missing!r}')
+    check_one_of("missing", missing, Missing)
     records: list[Record] = []
     problems: list[RecordProblem] = []
     for item in iter_records(source):

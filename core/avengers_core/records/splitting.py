@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from avengers_core.common.ranges import check_number, check_seed
+from avengers_core.common.ranges import check_number, check_one_of, check_seed
 from avengers_core.records.loading import Source, as_records
 from avengers_core.records.record import Records
 
@@ -52,10 +52,7 @@ def split_records(
     records = as_records(records)
     check_number("train_ratio", train_ratio, 0, 1, inside="both")
     check_seed(seed)
-    if dataset_exclusion_mode not in ("soft", "hard"):
-        raise ValueError(
-            f'dataset_exclusion_mode must be "soft" or "hard", got {dataset_exclusion_mode!r}'
-        )
+    check_one_of("dataset_exclusion_mode", dataset_exclusion_mode, DatasetExclusion)
     left_out = known_names("dataset", excluded_datasets, records.datasets)
     if dropped := known_names("model", excluded_models, records.models):
         records = records.without_models(dropped)

@@ -9,11 +9,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from avengers_core.common.ranges import check_whole
+from avengers_core.common.ranges import check_one_of, check_whole
 from avengers_core.errors import NoRecordsError, RecordError
 from avengers_core.records.loading import Source, are_files, load_records
 from avengers_core.records.record import Missing, Records
-from avengers_core.records.sources.files import Inputs, shown
+from avengers_core.records.sources.files import Inputs, listed, shown
 from avengers_core.records.sources.parts import PART_BYTES, Items, Part, count_rows, numbered, plan
 from avengers_core.scanning.batches import BATCH, MOST_PROBLEMS, Problems, RecordFilter
 from avengers_core.scanning.pool import Job
@@ -94,8 +94,7 @@ def open_records(
     check_whole("part_bytes", part_bytes, 1)
     if missing is None:
         missing = source.missing if isinstance(source, Records) else "skip"
-    if missing not in ("skip", "zero"):
-        raise ValueError(f'missing must be "skip" or "zero", got {missing!r}')
+    check_one_of("missing", missing, Missing)
     chosen = RecordFilter(missing, _names(excluded_datasets), _names(excluded_models), strict)
     with Workers(engine, workers) as team:
         if are_files(source) and engine != "memory":
@@ -137,7 +136,7 @@ def count(inputs: Inputs, part_bytes: int, team: Workers) -> tuple[list[Part], i
 def _where(source: Source | Records) -> str:
     if not are_files(source):
         return ""
-    given = [source] if isinstance(source, str | os.PathLike) else source
+    given = listed(source)
     names = ", ".join(shown(os.fspath(file)) for file in given[:_NAMED])
     return f" in {names}" + (" and others" if len(given) > _NAMED else "")
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
 from avengers_core.common.progress import progress
-from avengers_core.common.ranges import check_whole
+from avengers_core.common.ranges import check_one_of, check_whole
 from avengers_core.scanning.on_ray import run_on_ray
 from avengers_core.scanning.pool import Job, Processes, processors
 
@@ -41,8 +41,7 @@ class Workers:
     _processes: Processes = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        if self.engine not in ENGINES:
-            raise ValueError(f"engine must be one of {ENGINES}, got {self.engine!r}")
+        check_one_of("engine", self.engine, Engine)
         if self.count not in (None, 1) and self.engine in ("memory", "serial"):
             raise ValueError(
                 f"workers={self.count} does nothing with engine={self.engine!r}, where one process "

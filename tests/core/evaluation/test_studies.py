@@ -14,7 +14,7 @@ from in_process import stay_in_process
 
 from avengers_core import load_records, studies
 from avengers_core.errors import RecordError
-from avengers_core.evaluation.experiments import _Table
+from avengers_core.evaluation.experiments import _read_table, _with_row
 from avengers_core.studies import Setting, run, settings_for, summarise
 
 SAMPLE = Path(__file__).parents[3] / "examples" / "data" / "sample.jsonl"
@@ -38,7 +38,7 @@ def test_leave_one_out_takes_every_dataset(records):
 
 def test_no_cell_is_a_formula(tmp_path):
     row = {"embedder": "@cf/model", "held_out": "=HYPERLINK(1)", "study": "a-b", "aiq": -0.5}
-    _Table(tmp_path / "rows.csv", append=True).add(row)
+    _with_row(tmp_path / "rows.csv", "", row)
     with (tmp_path / "rows.csv").open(newline="") as file:
         (kept,) = csv.reader(file.readlines()[1:])
     assert kept == ["'@cf/model", "'=HYPERLINK(1)", "a-b", "-0.5"]
@@ -50,13 +50,13 @@ def test_a_full_disk_costs_no_row_that_was_there(tmp_path, monkeypatch):
 
     file = tmp_path / "rows.csv"
     for append, rows in ((True, 2), (True, 3), (False, 2)):
-        _Table(file, append).add({"study": "a", "aiq": 1})
+        table = _with_row(file, _read_table(file) if append else "", {"study": "a", "aiq": 1})
         before = file.read_bytes()
         assert len(before.splitlines()) == rows
         with monkeypatch.context() as patch:
             patch.setattr("avengers_core.common.files.os.fsync", full)
             with pytest.raises(OSError, match=r"rows\.csv"):
-                _Table(file, append).add({"study": "b", "aiq": 2})
+                _with_row(file, table, {"study": "b", "aiq": 2})
         assert file.read_bytes() == before
         assert list(tmp_path.iterdir()) == [file]
 

@@ -7,9 +7,8 @@ import re
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.floating]
+from avengers_core.common.arrays import Floats
 
 _MOST = 7
 # Decades up to which equal steps read best, and 1-2-5; beyond them stand powers of ten.

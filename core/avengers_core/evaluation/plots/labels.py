@@ -6,10 +6,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.floating]
-Ints = npt.NDArray[np.integer]
+from avengers_core.common.arrays import Floats, Ints
 
 _INK, _GREY = "#1a1a1a", "#777777"
 # Rings of eight places around a point; in the outer ones, a line leads to the name.

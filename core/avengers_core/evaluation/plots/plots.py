@@ -9,9 +9,9 @@ from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from avengers_core.artifact.artifact import RouterArtifact, check_artifact
+from avengers_core.common.arrays import Floats
 from avengers_core.errors import OptionalDependencyError
 from avengers_core.evaluation.metrics import pareto_front
 from avengers_core.evaluation.plots.cost_axis import label_costs
@@ -22,7 +22,6 @@ from avengers_core.evaluation.results import Results
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-Floats = npt.NDArray[np.floating]
 
 _AVERAGES = {"dataset": "datasets", "query": "queries"}
 _MOST_MODELS = 8

@@ -5,14 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from avengers_core.evaluation.results import Average
+from avengers_core.common.arrays import Floats
+from avengers_core.evaluation.rows import Average
 from avengers_core.evaluation.tallying.tally import Tally
 from avengers_core.routing.alpha_curve import AlphaCurve
 from avengers_core.routing.alpha_path import GRID
-
-Floats = npt.NDArray[np.floating]
 
 GRID_ALPHAS: tuple[float, ...] = tuple(GRID[::4].tolist())
 """Where the curve is known."""
@@ -44,13 +42,14 @@ class _GridPath:
 def grid_curve(tally: Tally, average: Average) -> AlphaCurve:
     """The curve of a tally that has routed at :data:`GRID_ALPHAS`."""
     tally = tally.completed()
-    routed = [tally.routed[alpha] for alpha in GRID_ALPHAS]
+    at = {way.alpha: s for way, s in tally.ways.items() if way.kind == "router"}
+    routed, singles = [at[alpha] for alpha in GRID_ALPHAS], tally.of_kind("model")
     chosen = np.stack([s.chosen.sum(axis=0) for s in routed]) / tally.queries.sum()
     return AlphaCurve(
         _GridPath(np.array(GRID_ALPHAS), chosen),
         tally.models,
         np.array([s.accuracy(average) for s in routed]),
         np.array([s.mean_cost for s in routed]),
-        np.array([s.accuracy(average) for s in tally.singles]),
-        np.array([s.mean_cost for s in tally.singles]),
+        np.array([s.accuracy(average) for s in singles]),
+        np.array([s.mean_cost for s in singles]),
     )

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from avengers_core.evaluation.estimating import Estimate, Guesses
-from avengers_core.evaluation.results import Average, Row, router_name
+from avengers_core.artifact.clusters import ratio
+from avengers_core.common.arrays import Floats, Ints, Mask
+from avengers_core.evaluation.estimating import Adding, Estimate, Guesses
+from avengers_core.evaluation.rows import Average, Row, router_name
 from avengers_core.records.outcomes import Outcomes
 from avengers_core.routing.alpha_curve import best_single
 
-Floats = npt.NDArray[np.floating]
-Ints = npt.NDArray[np.integer]
-Mask = npt.NDArray[np.bool_]
 
-
-@dataclass(frozen=True)
-class Sum:
+@dataclass(frozen=True, eq=False)
+class Sum(Adding):
     """One way of choosing, summed over the queries of each of D datasets.
 
     Attributes:
@@ -30,8 +28,9 @@ class Sum:
         chosen: (D, M) queries that each model was chosen for.
         known: (D,) how many of them have a known score, also where the others are estimated; on
             average where chance chooses.
-        estimates: of score and cost over all queries, for where not every result is known; None
-            where only known results count.
+        of_score: estimates over all queries, for where not every result is known; None where only
+            known results count.
+        of_cost: likewise.
     """
 
     score: Floats
@@ -40,7 +39,8 @@ class Sum:
     priced: Floats
     chosen: Floats
     known: Floats
-    estimates: tuple[Estimate, Estimate] | None = None
+    of_score: Estimate | None = None
+    of_cost: Estimate | None = None
 
     @classmethod
     def of(cls, outcomes: Outcomes, score: Floats, cost: Floats, chosen: Floats) -> Sum:
@@ -61,7 +61,7 @@ class Sum:
         )
 
     @classmethod
-    def of_best(cls, outcomes: Outcomes, chosen: npt.NDArray[np.bool_]) -> Sum:
+    def of_best(cls, outcomes: Outcomes, chosen: Mask) -> Sum:
         """Sum up the best score among (n, M) models chosen, and what all of them cost."""
         score = np.where(chosen, outcomes.scores, np.nan)
         score = np.fmax.reduce(score, axis=1)
@@ -71,19 +71,17 @@ class Sum:
     @classmethod
     def of_choice(cls, outcomes: Outcomes, choice: Ints, guesses: Guesses | None = None) -> Sum:
         """Sum up what the (n,) models chosen scored and cost."""
-        rows = np.arange(len(outcomes))
-        chosen = np.zeros(outcomes.scores.shape)
+        rows, (scores, costs) = np.arange(len(outcomes)), (outcomes.scores, outcomes.costs)
+        chosen = np.zeros(scores.shape)
         chosen[rows, choice] = 1
-        known = cls.of(
-            outcomes, outcomes.scores[rows, choice], outcomes.costs[rows, choice], chosen
-        )
+        known = cls.of(outcomes, scores[rows, choice], costs[rows, choice], chosen)
         if guesses is None:
             return known
-        estimates = (
-            Estimate.of(outcomes, choice, outcomes.scores, guesses.score),
-            Estimate.of(outcomes, choice, outcomes.costs, guesses.cost),
+        return replace(
+            known,
+            of_score=Estimate.of(outcomes, choice, scores, guesses.score),
+            of_cost=Estimate.of(outcomes, choice, costs, guesses.cost),
         )
-        return replace(known, estimates=estimates)
 
     @classmethod
     def of_chance(cls, outcomes: Outcomes, singles: Sequence[Sum]) -> Sum:
@@ -95,19 +93,12 @@ class Sum:
         n, m = outcomes.scores.shape
         chosen = np.full((n, m), 1 / m)
         scores = cls.of(outcomes, _mean_of_known(outcomes.scores), np.full(n, np.nan), chosen)
-        return replace(
-            scores,
-            cost=np.sum([s.cost for s in singles], axis=0) / m,
-            priced=np.sum([s.priced for s in singles], axis=0) / m,
-            known=np.sum([s.known for s in singles], axis=0) / m,
-        )
+        return scores.with_means(singles, "cost", "priced", "known")
 
-    def __add__(self, other: Sum) -> Sum:
-        sums = {name: getattr(self, name) + getattr(other, name) for name in _SUMS}
-        if self.estimates is None or other.estimates is None:
-            return Sum(**sums)
-        (a, b), (c, d) = self.estimates, other.estimates
-        return Sum(**sums, estimates=(a + c, b + d))
+    def with_means(self, singles: Sequence[Sum], *names: str) -> Sum:
+        """The same with some sums that are the means of other ways' sums."""
+        means = {name: np.mean([getattr(s, name) for s in singles], axis=0) for name in names}
+        return replace(self, **means)
 
     def completed(self, scored: Mask, priced: Mask) -> Sum:
         """The sums over all queries: where results are missing, with estimates of them.
@@ -116,32 +107,43 @@ class Sum:
             scored: (M,) whether any score is known of each model.
             priced: (M,) whether any cost is.
         """
-        if self.estimates is None:
+        if self.of_score is None or self.of_cost is None:
             return self
-        of_score, of_cost = self.estimates
-        score, n = of_score.complete(self.score, self.scored, scored)
-        cost, n_cost = of_cost.complete(self.cost, self.priced, priced)
+        score, n = self.of_score.complete(self.score, self.scored, scored)
+        cost, n_cost = self.of_cost.complete(self.cost, self.priced, priced)
         return Sum(score, n, cost, n_cost, self.chosen, self.known)
 
     @property
     def means(self) -> Floats:
         """(D,) mean score by dataset, NaN where none is known."""
-        return _divide(self.score, self.scored)
+        return ratio(self.score, self.scored, np.nan)
 
     def accuracy(self, average: Average) -> float:
         """Mean score over datasets or over queries; NaN where none is known."""
         if average == "query":
-            return float(_divide(self.score.sum(), self.scored.sum()))
+            return float(ratio(self.score.sum(), self.scored.sum(), np.nan))
         known = self.means[self.scored > 0]
         return float(known.mean()) if len(known) else float("nan")
 
     @property
     def mean_cost(self) -> float:
         """USD a call, over the queries with a known cost; NaN where there is none."""
-        return float(_divide(self.cost.sum(), self.priced.sum()))
+        return float(ratio(self.cost.sum(), self.priced.sum(), np.nan))
 
 
-_SUMS = ("score", "scored", "cost", "priced", "chosen", "known")
+# Of the fields; the others are estimates.
+_SUMS = tuple(f.name for f in fields(Sum) if not f.name.startswith("of_"))
+
+
+class Way(NamedTuple):
+    """A way of choosing: its name, kind and alpha, as :class:`Row` has them."""
+
+    name: str
+    kind: str
+    alpha: float | None = None
+
+
+ORACLE, RANDOM = Way("oracle", "baseline"), Way("random", "baseline")
 
 
 @dataclass(frozen=True)
@@ -152,24 +154,16 @@ class Tally:
         models: the M model ids.
         datasets: the D dataset names.
         queries: (D,) queries of each dataset.
-        singles: of always choosing one model, by model.
-        routed: of a router, by alpha.
-        oracle: of choosing, for each query, the best model, and of those the cheapest.
-        random: expectation of choosing uniformly at random.
-        teams: of a router's best few models answering together, by alpha.
-        team_size: how many these are, where enough are eligible.
+        ways: always one model, by model; a router, by alpha; for each query the best model, and of
+            those the cheapest; what choosing at random is expected to come to; and a router's best
+            few models answering together, by alpha.
         relaxed: queries that no model meets the limits for.
     """
 
     models: tuple[str, ...]
     datasets: tuple[str, ...]
     queries: Floats
-    singles: tuple[Sum, ...]
-    routed: dict[float, Sum]
-    oracle: Sum
-    random: Sum
-    teams: dict[float, Sum]
-    team_size: int
+    ways: dict[Way, Sum]
     relaxed: int
 
     @classmethod
@@ -177,7 +171,7 @@ class Tally:
         cls,
         outcomes: Outcomes,
         choices: Mapping[float, Ints],
-        teams: Mapping[float, npt.NDArray[np.bool_]],
+        teams: Mapping[float, Mask],
         team_size: int = 1,
         *,
         relaxed: int = 0,
@@ -194,104 +188,81 @@ class Tally:
             guesses: what is expected of every model, which stands in for results that are not
                 known; default, only known results count.
         """
-        n, m = outcomes.scores.shape
+        n = len(outcomes)
         # Unknown scores and costs are sorted last: worse, and more expensive, than any.
         best = np.lexsort((outcomes.costs, -outcomes.scores), axis=1)[:, 0]
-        singles = tuple(Sum.of_choice(outcomes, np.full(n, j), guesses) for j in range(m))
-        counts = np.bincount(outcomes.dataset, minlength=len(outcomes.datasets))
-        return cls(
-            outcomes.models,
-            outcomes.datasets,
-            counts.astype(np.float64),
-            singles,
-            {alpha: Sum.of_choice(outcomes, choice, guesses) for alpha, choice in choices.items()},
-            Sum.of_choice(outcomes, best),
-            Sum.of_chance(outcomes, singles),
-            {alpha: Sum.of_best(outcomes, team) for alpha, team in teams.items()},
-            team_size,
-            relaxed,
-        )
+        ways = {
+            Way(model, "model"): Sum.of_choice(outcomes, np.full(n, j), guesses)
+            for j, model in enumerate(outcomes.models)
+        }
+        random = Sum.of_chance(outcomes, list(ways.values()))
+        for alpha, choice in choices.items():
+            way = Way(router_name(alpha), "router", alpha)
+            ways[way] = Sum.of_choice(outcomes, choice, guesses)
+        ways |= {ORACLE: Sum.of_choice(outcomes, best), RANDOM: random}
+        for alpha, team in teams.items():
+            way = Way(f"best of {team_size} (alpha {alpha:g})", "team", alpha)
+            ways[way] = Sum.of_best(outcomes, team)
+        queries = np.bincount(outcomes.dataset, minlength=len(outcomes.datasets))
+        return cls(outcomes.models, outcomes.datasets, queries.astype(np.float64), ways, relaxed)
 
     def __add__(self, other: Tally) -> Tally:
         """The tally of both; models, datasets, alphas and team size must be the same."""
         return replace(
             self,
             queries=self.queries + other.queries,
-            singles=tuple(a + b for a, b in zip(self.singles, other.singles, strict=True)),
-            routed={alpha: s + other.routed[alpha] for alpha, s in self.routed.items()},
-            oracle=self.oracle + other.oracle,
-            random=self.random + other.random,
-            teams={alpha: s + other.teams[alpha] for alpha, s in self.teams.items()},
+            ways={way: s + other.ways[way] for way, s in self.ways.items()},
             relaxed=self.relaxed + other.relaxed,
         )
 
+    def of_kind(self, kind: str) -> list[Sum]:
+        """The sums of the ways of a kind."""
+        return [s for way, s in self.ways.items() if way.kind == kind]
+
     def only(self, alphas: Iterable[float]) -> Tally:
         """The tally with the router, and its teams, at these alphas only."""
-        wanted = set(alphas)
-        return replace(
-            self,
-            routed={alpha: s for alpha, s in self.routed.items() if alpha in wanted},
-            teams={alpha: s for alpha, s in self.teams.items() if alpha in wanted},
-        )
-
-    def rows(self, average: Average) -> tuple[Row, ...]:
-        """Every single model, the router at each alpha, the baselines, and the teams."""
-        return tuple(self.completed()._rows(average))
+        wanted = {None, *alphas}
+        return replace(self, ways={way: s for way, s in self.ways.items() if way.alpha in wanted})
 
     @property
     def complete(self) -> bool:
         """Whether every model's score is known on every query."""
-        return all(s.scored.sum() >= self.queries.sum() for s in self.singles)
+        return all(s.scored.sum() >= self.queries.sum() for s in self.of_kind("model"))
 
     def completed(self) -> Tally:
         """The tally with estimates in place of what is not known, all on the same queries."""
-        scored = np.array([s.scored.any() for s in self.singles])
-        priced = np.array([s.priced.any() for s in self.singles])
-        singles = tuple(s.completed(scored, priced) for s in self.singles)
-        random = self.random
-        if not self.complete and any(s.estimates is not None for s in self.singles):
-            m = len(singles)
-            random = replace(
-                random,
-                **{
-                    name: np.sum([getattr(s, name) for s in singles], axis=0) / m
-                    for name in ("score", "scored", "cost", "priced")
-                },
-            )
-        return replace(
-            self,
-            singles=singles,
-            routed={alpha: s.completed(scored, priced) for alpha, s in self.routed.items()},
-            random=random,
-        )
+        singles = self.of_kind("model")
+        scored = np.array([s.scored.any() for s in singles])
+        priced = np.array([s.priced.any() for s in singles])
+        whole = replace(self, ways={w: s.completed(scored, priced) for w, s in self.ways.items()})
+        if not self.complete and any(s.of_score is not None for s in singles):
+            names = ("score", "scored", "cost", "priced")
+            whole.ways[RANDOM] = self.ways[RANDOM].with_means(whole.of_kind("model"), *names)
+        return whole
 
-    def _rows(self, average: Average) -> Iterator[Row]:
-        for model, single in zip(self.models, self.singles, strict=True):
-            yield self._row(model, "model", single)
-        for alpha, routed in self.routed.items():
-            yield self._row(router_name(alpha), "router", routed, alpha)
-        accuracy = np.array([s.accuracy(average) for s in self.singles])
-        cost = np.array([s.mean_cost for s in self.singles])
-        yield self._row("best single", "baseline", self.singles[best_single(accuracy, cost)])
+    def rows(self, average: Average) -> tuple[Row, ...]:
+        """Every single model, the router at each alpha, the baselines, and the teams."""
+        whole = self.completed()
+        ways = [*whole.ways.items()]
+        first = next(i for i, (way, _) in enumerate(ways) if way.kind == "baseline")
+        ways[first:first] = whole._of_single_models(average)
+        return tuple(whole._row(*way, total) for way, total in ways)
+
+    def _of_single_models(self, average: Average) -> Iterator[tuple[Way, Sum]]:
+        singles = self.of_kind("model")
+        accuracy = np.array([s.accuracy(average) for s in singles])
+        cost = np.array([s.mean_cost for s in singles])
+        yield Way("best single", "baseline"), singles[best_single(accuracy, cost)]
         if not np.isnan(cost).all():
-            cheapest = int(np.lexsort((-accuracy, cost))[0])
-            yield self._row("cheapest", "baseline", self.singles[cheapest])
-        yield self._row("best per dataset", "baseline", self._best_per_dataset())
-        yield self._row("oracle", "baseline", self.oracle)
-        yield self._row("random", "baseline", self.random)
-        for alpha, team in self.teams.items():
-            yield self._row(f"best of {self.team_size} (alpha {alpha:g})", "team", team, alpha)
+            yield Way("cheapest", "baseline"), singles[int(np.lexsort((-accuracy, cost))[0])]
+        means = np.stack([s.means for s in singles])
+        costs = np.stack([ratio(s.cost, s.priced, np.nan) for s in singles])
+        best = np.lexsort((costs, -means), axis=0)[0]
+        each = ([getattr(s, name) for s in singles] for name in _SUMS)
+        per_dataset = Sum(*(np.stack(sums)[best, np.arange(len(best))] for sums in each))
+        yield Way("best per dataset", "baseline"), per_dataset
 
-    def _best_per_dataset(self) -> Sum:
-        means = np.stack([s.means for s in self.singles])
-        cost = np.stack([_divide(s.cost, s.priced) for s in self.singles])
-        best = np.lexsort((cost, -means), axis=0)[0]
-        rows = np.arange(len(best))
-        each = {name: np.stack([getattr(s, name) for s in self.singles]) for name in _SUMS}
-        return Sum(**{name: sums[best, rows] for name, sums in each.items()})
-
-    def _row(self, name: str, kind: str, total: Sum, alpha: float | None = None) -> Row:
-        """The row of one way of choosing."""
+    def _row(self, name: str, kind: str, alpha: float | None, total: Sum) -> Row:
         means = total.means
         there = [d for d in range(len(self.datasets)) if self.queries[d] > 0]
         shares = total.chosen.sum(axis=0) / max(self.queries.sum(), 1)
@@ -312,11 +283,4 @@ class Tally:
 
 def _mean_of_known(values: Floats) -> Floats:
     known = ~np.isnan(values)
-    return _divide(np.where(known, values, 0.0).sum(axis=1), known.sum(axis=1))
-
-
-def _divide(total: npt.ArrayLike, count: npt.ArrayLike) -> Floats:
-    """``total / count``, NaN where the count is 0."""
-    total, count = np.asarray(total, dtype=np.float64), np.asarray(count, dtype=np.float64)
-    mean: Floats = np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
-    return mean
+    return ratio(np.where(known, values, 0.0).sum(axis=1), known.sum(axis=1), np.nan)

@@ -38,9 +38,8 @@ def expand(inputs: Inputs) -> list[str]:
         RecordError: a pattern or folder without files.
         FileNotFoundError: there is no such file.
     """
-    given = [inputs] if isinstance(inputs, str | os.PathLike) else list(inputs)
     files: dict[str, str] = {}
-    for path in given:
+    for path in listed(inputs):
         item = os.fspath(path)
         if "://" in item or (Path(item).exists() and not Path(item).is_dir()):
             found = [item]
@@ -58,6 +57,11 @@ def expand(inputs: Inputs) -> list[str]:
         for file in found:
             files.setdefault(file if "://" in file else os.path.realpath(file), file)
     return list(files.values())
+
+
+def listed(inputs: Inputs) -> list[str | os.PathLike[str]]:
+    """Paths as a list, also where one alone is given."""
+    return [inputs] if isinstance(inputs, str | os.PathLike) else list(inputs)
 
 
 def open_file(file: str) -> IO[bytes]:
