@@ -159,6 +159,13 @@ def as_unit_rows(values: Any, n: int, dim: int | None, who: str) -> Vectors:
     return rows.astype(np.float32)
 
 
+def normalise(vector: Vectors) -> None:
+    """Bring a vector of usual numbers to L2 norm 1, in place; a zero vector stays zero."""
+    norm = np.sqrt(vector.dot(vector))
+    if norm > 0:
+        vector /= norm
+
+
 def _nonzero(column: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     column[column == 0] = 1
     return column[:, None]

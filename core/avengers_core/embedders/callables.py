@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
 from avengers_core.embedders.base import Vectors, as_texts, as_unit_rows
 from avengers_core.errors import EmbedderError
-from avengers_core.redaction import Secrets, describe, masked_cause, secrets_of
+from avengers_core.redaction import describe, masked_cause, secrets_of
 
 
 class CallableEmbedder:
@@ -63,7 +64,9 @@ class CallableEmbedder:
         texts = as_texts(texts)
         if not texts:
             return np.zeros((0, self.dim), dtype=np.float32)
-        return self._checked(self._call(texts), len(texts))
+        with self._failing():
+            values = self._fn(list(texts))
+        return self._checked(values, len(texts))
 
     async def aembed(self, texts: Sequence[str]) -> Vectors:
         """:meth:`embed`, through ``afn`` or in a thread."""
@@ -74,25 +77,21 @@ class CallableEmbedder:
             if self._dim is None:
                 await self.aembed(["dimension"])
             return np.zeros((0, self.dim), dtype=np.float32)
-        try:
+        with self._failing():
             values = await self._afn(list(texts))
-        except Exception as error:
-            raise self._failed(error) from masked_cause(error, self._secrets())
         return self._checked(values, len(texts))
 
-    def _call(self, texts: list[str]) -> Any:
+    @contextmanager
+    def _failing(self) -> Iterator[None]:
+        """What a function raises becomes an error of ours."""
         try:
-            return self._fn(list(texts))
+            yield
         except Exception as error:
-            raise self._failed(error) from masked_cause(error, self._secrets())
-
-    def _failed(self, error: Exception) -> EmbedderError:
-        reason = describe(error, self._secrets())
-        return EmbedderError(f"the embedder {self.id!r} failed: {reason}")
-
-    def _secrets(self) -> Secrets:
-        # Of the object whose method the function is, or of the arguments bound to it.
-        return secrets_of(self._fn, self._afn)
+            # Of the object whose method the function is, or of the arguments bound to it.
+            known = secrets_of(self._fn, self._afn)
+            raise EmbedderError(
+                f"the embedder {self.id!r} failed: {describe(error, known)}"
+            ) from masked_cause(error, known)
 
     def _checked(self, values: Any, n: int) -> Vectors:
         vectors = as_unit_rows(values, n, self._dim, f"the embedder {self.id!r}")

@@ -29,9 +29,9 @@ class _Made:
     """
 
     def __init__(self, options: Mapping[str, Any]) -> None:
-        self._options = options
         from avengers_core.common.connections import Connections
 
+        self._options = options
         self.connections = Connections()
 
     @cached_property

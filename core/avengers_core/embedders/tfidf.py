@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from avengers_core.embedders.base import Vectors, as_texts, embed_aside
+from avengers_core.embedders.base import Vectors, as_texts, embed_aside, normalise
 from avengers_core.errors import EmbedderError
 
 ID_PREFIX = "tfidf/"
@@ -137,9 +137,7 @@ class TfidfEmbedder:
         count = np.fromiter(counts.values(), dtype=np.float32, count=len(counts))
         weights = (1 + np.log(count)) * self._idf[words]
         np.matmul(weights, self._components.take(words, axis=0), out=out)
-        norm = np.sqrt(out.dot(out))
-        if norm > 0:
-            out /= norm
+        normalise(out)
 
     async def aembed(self, texts: Sequence[str]) -> Vectors:
         """:meth:`embed`, in a thread where it would hold the event loop for milliseconds."""

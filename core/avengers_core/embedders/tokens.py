@@ -23,5 +23,4 @@ def n_bytes(text: str) -> int:
 
 def estimate_tokens(text: str) -> int:
     """Tokens of a text: one for every four bytes of UTF-8, rounded up."""
-    size = len(text) if text.isascii() else n_bytes(text)
-    return -(-size // BYTES_PER_TOKEN)
+    return -(-n_bytes(text) // BYTES_PER_TOKEN)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from avengers_core.common.progress import progress
-from avengers_core.embedders.base import Vectors, as_texts, embed_aside
+from avengers_core.embedders.base import Vectors, as_texts, embed_aside, normalise
 from avengers_core.errors import EmbedderError
 
 if TYPE_CHECKING:
@@ -99,9 +99,7 @@ class WordLlamaEmbedder:
             np.add.reduce(self._table.take(tokens, axis=0), axis=0, out=out)
         else:
             np.matmul(_counts(tokens, len(self._table)), self._table, out=out)
-        norm = np.sqrt(out.dot(out))
-        if norm > 0:
-            out /= norm
+        normalise(out)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return WordLlamaEmbedder, (self.dim,)

@@ -104,7 +104,18 @@ def graded(found: Sequence[Found], source: object) -> Iterator[Result | RecordPr
     problems = [item for item in found if isinstance(item, RecordProblem)]
     if not asked and not problems:
         raise RecordError(f"{source} holds no call of a model")
-    results = {call.id: _result(call, _of(call, calls, scores)) for call in asked}
+    results = {
+        call.id: Result(
+            call.query,
+            call.model or "",
+            _of(call, calls, scores),
+            call.dataset,
+            call.place,
+            index=call.id,
+            usage=call.usage,
+        )
+        for call in asked
+    }
     if asked and not any(result.scores for result in results.values()):
         rejected = f"; rejected: {len(problems):,}, the first {problems[0]}" if problems else ""
         raise RecordError(
@@ -131,13 +142,11 @@ def _of(
     call: Call, calls: Mapping[str, Call], scores: Mapping[str, Mapping[str, float]]
 ) -> dict[str, float]:
     """The scores of a call: its own, of those above it, of its trace."""
-    above: list[str] = []
-    step: Call | None = call
-    while step is not None and step.id not in above:  # a damaged trace may run in a circle
-        above.append(step.id)
-        last, step = step, calls.get(step.parent or "")
-        if step is None and last.parent:
-            above.append(last.parent)
+    above = [call.id]
+    parent = call.parent
+    while parent and parent not in above:  # a damaged trace may run in a circle
+        above.append(parent)
+        parent = calls[parent].parent if parent in calls else None
     found: dict[str, float] = {}
     for of in [call.trace or "", *reversed(above)]:
         found.update(scores.get(_plain(of), {}))
@@ -147,15 +156,3 @@ def _of(
 def _plain(id: str) -> str:
     """An id without the ``0x`` that some print before it."""
     return id.removeprefix("0x")
-
-
-def _result(call: Call, scores: Mapping[str, float]) -> Result:
-    return Result(
-        call.query,
-        call.model or "",
-        scores,
-        call.dataset,
-        call.place,
-        index=call.id,
-        usage=call.usage,
-    )

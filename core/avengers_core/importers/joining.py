@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from typing import Any
@@ -42,8 +43,8 @@ def joined(
     results = [item for item in items if isinstance(item, Result)]
     chosen = _Choice(results, source, score_key, ranked)
     if scale is None:
-        _refuse_other_scales(source, [chosen.score(result) for result in results])
-    join = _Join()
+        _refuse_other_scales(source, [s for s in map(chosen.score, results) if s is not None])
+    rows: dict[Hashable, list[dict[str, Any]]] = {}  # in order of first appearance
     without = 0
     for item in items:
         if isinstance(item, RecordProblem):
@@ -52,7 +53,8 @@ def joined(
             without += 1
         else:
             try:
-                join.add(item, scaled(item.scores[name], scale))
+                score = scaled(item.scores[name], scale)
+                _add(item, score, rows.setdefault(item.key or (item.dataset, item.query), []))
             except ValueError as error:
                 yield item.place.problem(error, item.query)
     if without:
@@ -62,7 +64,7 @@ def joined(
             len(results),
             f" {' or '.join(map(repr, score_key))}" if score_key else "",
         )
-    yield from join.rows()
+    yield from itertools.chain.from_iterable(rows.values())
 
 
 def scaled(score: float | None, scale: Scale | None) -> float | None:
@@ -132,46 +134,28 @@ class _Choice:
         return None if name is None else result.scores[name]
 
 
-class _Join:
-    """Collects results; a model's second result on the same query begins another row."""
-
-    def __init__(self) -> None:
-        self._rows: dict[Hashable, list[dict[str, Any]]] = {}
-
-    def add(self, result: Result, score: float | None) -> None:
-        key = (result.dataset, result.query) if result.key is None else result.key
-        rows = self._rows.setdefault(key, [])
-        alone = result.propensity is not None
-        row = None if alone else next((r for r in rows if _takes(r, result.model)), None)
-        if row is None:
-            row = {
-                "query": result.query,
-                "records": {},
-                "usages": {},
-                "dataset": result.dataset,
-                "index": result.index,
-            }
-            if alone:
-                row["propensity"] = result.propensity
-            rows.append(row)
-        row["records"][result.model] = score
-        known = {unit: value for unit, value in result.usage.items() if value is not None}
-        if known:
-            row["usages"][result.model] = known
-
-    def rows(self) -> Iterator[dict[str, Any]]:
-        """The rows, in order of first appearance."""
-        for rows in self._rows.values():
-            yield from rows
+def _add(result: Result, score: float | None, rows: list[dict[str, Any]]) -> None:
+    """Put a result into the first row on its query that has none of its model, or into another."""
+    alone = {} if result.propensity is None else {"propensity": result.propensity}
+    others = (r for r in rows if result.model not in r["records"] and "propensity" not in r)
+    row = None if alone else next(others, None)
+    if row is None:
+        row = {
+            "query": result.query,
+            "records": {},
+            "usages": {},
+            "dataset": result.dataset,
+            "index": result.index,
+            **alone,
+        }
+        rows.append(row)
+    row["records"][result.model] = score
+    if known := {unit: value for unit, value in result.usage.items() if value is not None}:
+        row["usages"][result.model] = known
 
 
-def _takes(row: dict[str, Any], model: str) -> bool:
-    return model not in row["records"] and "propensity" not in row
-
-
-def _refuse_other_scales(source: object, scores: Sequence[float | None]) -> None:
-    known = [score for score in scores if score is not None]
-    low, high = min(known, default=0.0), max(known, default=1.0)
+def _refuse_other_scales(source: object, scores: Sequence[float]) -> None:
+    low, high = min(scores, default=0.0), max(scores, default=1.0)
     if low < 0 or high > 1:
         raise RecordError(
             f"{source}: the scores lie in [{low:g}, {high:g}], expected [0, 1]; name the lowest "

@@ -416,3 +416,16 @@ def test_messages_under_the_names_of_vercel_are_found(tmp_path, key):
     (tmp_path / "t.json").write_text(json.dumps(spans))
     (record,) = load_records(import_records(tmp_path / "t.json"))
     assert (record.query, record.scores) == ("Why?", {"m": 0.25})
+
+
+@pytest.mark.parametrize("logs", [5, [5], [[{"spanId": "a"}]], [{"scopeLogs": 5}], ["x"]])
+def test_damaged_logs_are_problems_and_the_spans_beside_them_are_read(tmp_path, logs):
+    call = {
+        "spanId": "a",
+        "traceId": "t",
+        "attributes": {"gen_ai.request.model": "m", "input": "Why?"},
+    }
+    thumb = {"span_id": "a", "score": 1}
+    file = write(tmp_path / "spans.jsonl", [{"resourceLogs": logs}, call, thumb])
+    records = load_records(import_records(file, "opentelemetry"))
+    assert [(r.query, r.scores) for r in records] == [("Why?", {"m": 1})]

@@ -5,30 +5,16 @@ from __future__ import annotations
 import tarfile
 import tempfile
 import zipfile
-import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from avengers_core.errors import RecordError
-from avengers_core.importers.reading import zips
 from avengers_core.importers.reading.tables import KINDS, File, endings
+from avengers_core.importers.reading.zips import DAMAGED
 
 ARCHIVES = {".tar", ".tgz", ".tbz2", ".txz", ".zip"}
 _PICKLES = {".pkl", ".pickle"}
-# The last two: links to what is not there, and names that no file can have.
-_DAMAGED: tuple[type[Exception], ...] = (
-    tarfile.TarError,
-    EOFError,
-    zlib.error,
-    OSError,
-    LookupError,
-    ValueError,
-)
-with suppress(ImportError):  # a Python built without it cannot read such archives at all
-    from lzma import LZMAError
-
-    _DAMAGED += (LZMAError,)
 _DEEPEST = 3  # archives in archives; there is one that holds itself
 
 
@@ -101,7 +87,7 @@ def _unpacked(archive: Path, name: Path, room: str) -> Path:
         else:
             with tarfile.open(archive) as content:
                 content.extractall(folder, filter="data")
-    except (*_DAMAGED, *zips.DAMAGED) as error:
+    except DAMAGED as error:
         raise RecordError(f"{name}: not an archive to be unpacked ({error})") from error
     return Path(folder)
 
@@ -115,5 +101,5 @@ def _is_archive(path: Path) -> bool:
         return False
     try:
         return tarfile.is_tarfile(path) or zipfile.is_zipfile(path)
-    except _DAMAGED:
+    except DAMAGED:
         return False  # a damaged gzip file, which the readers report

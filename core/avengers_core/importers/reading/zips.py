@@ -5,26 +5,33 @@ from __future__ import annotations
 import json
 import re
 import struct
+import tarfile
 import zipfile
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from avengers_core.errors import OptionalDependencyError, RecordError
 from avengers_core.importers.values import UNFIT
 
+# What reading a damaged archive raises, of whichever kind.
 DAMAGED: tuple[type[Exception], ...] = (
+    tarfile.TarError,
     zipfile.BadZipFile,
     zlib.error,
     struct.error,
     EOFError,
-    KeyError,
-    NotImplementedError,
+    LookupError,  # links to what is not there
     OSError,
-    RuntimeError,  # encrypted
-    ValueError,
+    RuntimeError,  # encrypted, or packed in a way that Python does not know
+    ValueError,  # names that no file can have
 )
+with suppress(ImportError):  # a Python built without it cannot read such archives at all
+    from lzma import LZMAError
+
+    DAMAGED += (LZMAError,)
 _UNREADABLE: tuple[type[Exception], ...] = (*DAMAGED, *UNFIT)
 _ZSTANDARD = 93
 _LOCAL_HEADER = struct.Struct("<26xHH")

@@ -35,22 +35,6 @@ class _Sample:
     scores: dict[str, list[float]] = field(default_factory=dict)
     usage: Mapping[str, Any] = field(default_factory=dict)
 
-    def add(self, kind: str, data: Mapping[str, Any]) -> None:
-        """Note an event."""
-        if kind == "sampling" and self.prompt is None:  # later ones may be a judge's
-            self.prompt, self.usage = data.get("prompt"), mapping(data.get("usage"), "usage")
-        elif kind == "raw_sample" and self.prompt is None:
-            self.prompt = first(data.get("input"), data)
-        elif kind == "match":
-            self._score("correct", data.get("correct"))
-        elif kind == "metrics":
-            for name, value in data.items():
-                self._score(name, value)
-
-    def _score(self, name: str, value: Any) -> None:
-        if (score := known_number(value)) is not None:
-            self.scores.setdefault(name, []).append(score)
-
 
 @layout(
     "openai-evals",
@@ -86,8 +70,17 @@ def openai_evals(files: Sequence[File]) -> Iterator[Found]:
 
 
 def _note(row: Row, place: Place, samples: dict[str, _Sample]) -> Iterator[Found]:
+    """Note an event."""
     sample = samples.setdefault(str(row["sample_id"]), _Sample(place))
-    sample.add(str(row["type"]), mapping(row["data"], "data"))
+    kind, data = str(row["type"]), mapping(row["data"], "data")
+    if kind == "sampling" and sample.prompt is None:  # later ones may be a judge's
+        sample.prompt, sample.usage = data.get("prompt"), mapping(data.get("usage"), "usage")
+    elif kind == "raw_sample" and sample.prompt is None:
+        sample.prompt = first(data.get("input"), data)
+    told = {"match": {"correct": data.get("correct")}, "metrics": data}.get(kind, {})
+    for name, value in told.items():
+        if (score := known_number(value)) is not None:
+            sample.scores.setdefault(name, []).append(score)
     return iter(())
 
 

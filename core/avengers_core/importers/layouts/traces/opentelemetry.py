@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from avengers_core.importers.feedback import by_call
-from avengers_core.importers.layout import Found, Place, each, layout, placed
+from avengers_core.importers.layout import Found, Place, each, layout, placed, taken
 from avengers_core.importers.layouts.traces.spans import (
     Event,
     any_value,
@@ -17,8 +17,10 @@ from avengers_core.importers.layouts.traces.spans import (
 )
 from avengers_core.importers.reading.tables import File, Row
 from avengers_core.importers.values import at, first, mapping, one, sequence
+from avengers_core.records.record import RecordProblem
 
 _DATASET = "opentelemetry"
+_SEVERITIES = {"severity_number", "severityNumber", "severity_text"}
 
 Logged = Mapping[str, Sequence[Event]]
 """Events of spans, by the spans' ids, that were written to a log."""
@@ -47,10 +49,12 @@ def opentelemetry(files: Sequence[File]) -> Iterator[Found]:
     """
     logged: dict[str, list[Event]] = {}
     for file in files:
-        for row, _ in placed(file):
-            if isinstance(row, Mapping):
-                for span, event in _records(row):
-                    logged.setdefault(span, []).append(event)
+        logs = (item for item in placed(file) if _is_log(item[0]))
+        for found in taken(logs, _records):
+            if isinstance(found, RecordProblem):
+                yield found
+            else:
+                logged.setdefault(found[0], []).append(found[1])
     yield from by_call("attributes")(partial(_found, logged=logged))(files)
 
 
@@ -73,27 +77,20 @@ def _span(row: Any, place: Place, dataset: str, logged: Logged) -> Iterator[Foun
     return found_in(mapping(row, "span"), place, dataset, logged=logged)
 
 
-def _is_log(row: Row) -> bool:
-    return bool({"resourceLogs", "resource_logs", "logRecords"} & row.keys()) or (
-        "body" in row and bool({"severity_number", "severityNumber", "severity_text"} & row.keys())
+def _is_log(row: Any) -> bool:
+    return isinstance(row, Mapping) and (
+        bool({"resourceLogs", "resource_logs", "logRecords"} & row.keys())
+        or ("body" in row and bool(_SEVERITIES & row.keys()))
     )
 
 
-def _records(row: Row) -> Iterator[tuple[str, Event]]:
+def _records(row: Row, place: Place) -> Iterator[tuple[str, Event]]:
     """The log records in a row that belong to a span: its id, their name and attributes."""
-    if not _is_log(row):
-        return
+    del place
     records: list[Any] = [row]
     for keys in (("resourceLogs", "resource_logs"), ("scopeLogs", "scope_logs"), ("logRecords",)):
-        records = [
-            inner
-            for record in records
-            if isinstance(record, Mapping)
-            for inner in first(*(record.get(key) for key in keys), [record])
-        ]
+        records = [inner for record in records for inner in first(one(record, *keys), [record])]
     for record in records:
-        if not isinstance(record, Mapping):
-            continue
         if span := id_of(one(record, "spanId", "span_id")):
             attributes = attributes_of(record.get("attributes"))
             named = one(record, "eventName", "event_name")
