@@ -80,7 +80,7 @@ class PeakMemory:
             for process in me.children(recursive=True):
                 try:
                     name = " ".join(process.cmdline())
-                    if "spawn_main" in name or "MapWorker" in name or "ray::" in name:
+                    if "spawn_main" in name or "ray::" in name:
                         self.worker = max(self.worker, process.memory_info().rss / 1e6)
                 except psutil.Error:
                     continue

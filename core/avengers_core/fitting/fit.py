@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -218,7 +218,6 @@ class SumJob:
     artifact: RouterArtifact
     embedder: Embedder
     chosen: RecordFilter
-    embeds: ClassVar[bool] = True
 
     def __call__(self, _number: int, part: Part | Items) -> Summed:
         return self.chosen.sum_up(part, self._embed, self._collect)

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -154,7 +154,6 @@ class _RouteJob:
     files: Sequence[Path]
     router: Router
     arguments: Mapping[str, Any]
-    embeds: ClassVar[bool] = True
 
     def __call__(self, number: int, part: Part) -> PartWritten:
         return write_part(self.files[number], partial(self._write, part))
@@ -212,7 +211,6 @@ class _EmbedJob:
 
     files: Sequence[Path]
     embedder: Embedder
-    embeds: ClassVar[bool] = True
 
     def __call__(self, number: int, part: Part) -> PartWritten:
         return write_part(self.files[number], partial(self._write, part))

@@ -1,9 +1,9 @@
 """Parts of the work done on a Ray cluster; needs the extra ``ray``.
 
-A Ray that ``RAY_ADDRESS`` names is joined; else a local one is started. Workers are actors: each
-loads the embedder once, and ``workers=`` bounds how many of them talk to an endpoint. Ray Data
-hands them descriptions of parts of files, which they read themselves, so the files must be where
-all of them can see them, and only sums, counts and a sample travel.
+A Ray that ``RAY_ADDRESS`` names is joined; else a local one is started. Each part is a task; Ray's
+processes keep the job from one to the next, and load the embedder once. They are handed
+descriptions of parts of files, which they read themselves, so the files must be where all of them
+can see them, and only sums, counts and a sample travel.
 """
 
 from __future__ import annotations
@@ -15,16 +15,12 @@ import pickle
 import socket
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext, suppress
-from functools import cache
-from typing import Any, NamedTuple, TypeVar
-from uuid import uuid4
-
-import numpy as np
+from contextlib import suppress
+from typing import Any, TypeVar
 
 from avengers_core.errors import AvengersError, OptionalDependencyError
 from avengers_core.redaction import describe, masked_cause
-from avengers_core.scanning.pool import MOST_CRASHES, limit_threads, too_many_crashes
+from avengers_core.scanning.pool import AHEAD, MOST_CRASHES, limit_threads, too_many_crashes
 
 R = TypeVar("R")
 
@@ -45,36 +41,17 @@ def run_on_ray(
     size = min(workers or cpus, len(parts))
     # Workers that wait for an endpoint may be more than there are processors.
     share = min(1.0, math.floor(1e4 * cpus / size) / 1e4)
-    here = ray.get_runtime_context()
-    attempts = _Attempts(_counter(here.get_node_id(), here.get_job_id()), uuid4().hex)
-    # Sent once to the object store, not once with each actor or task.
-    payload = [ray.put(pickle.dumps((os.getcwd(), job)))]
-    rows = [{"number": i, "part": pickle.dumps(part)} for i, part in enumerate(parts)]
-    data = ray.data.from_items(rows, override_num_blocks=len(rows))
-    data.context.enable_progress_bars = False
-    # Else the driver would hold all that was done while one part is done again.
-    data.context.execution_options.preserve_order = True
-    work: Any
-    if getattr(job, "embeds", False):
-        work = data.map_batches(
-            _Worker,
-            fn_constructor_args=(attempts, payload),
-            compute=ray.data.ActorPoolStrategy(size=size),
-            batch_size=1,
-            num_cpus=share,
-        )
-    else:
-        # Nothing to load, so no actors to start.
-        work = data.map_batches(
-            _do,
-            fn_args=(attempts, payload),
-            compute=ray.data.TaskPoolStrategy(size=size),
-            batch_size=1,
-            num_cpus=share,
-        )
+    # Sent once to the object store, not once with each task.
+    payload = ray.put(pickle.dumps((os.getcwd(), job)))
+    # What dies is begun again below, where it is counted: Ray would repeat for ever what kills it.
+    do = ray.remote(num_cpus=share, max_retries=0)(_do)
+
+    def begin(number: int) -> Any:
+        return do.remote([payload], number, pickle.dumps(parts[number]))
+
     try:
-        for row in work.iter_rows():
-            done, result = pickle.loads(row["result"])
+        for packed in _in_order(ray, begin, parts, size):
+            done, result = pickle.loads(packed)
             if not done:
                 raise result
             yield result
@@ -85,21 +62,53 @@ def run_on_ray(
         ) from masked_cause(error)
 
 
+def _in_order(
+    ray: Any, begin: Callable[[int], Any], parts: Sequence[Any], size: int
+) -> Iterator[bytes]:
+    """What the tasks of the parts return, ``size`` of them at a time."""
+    errors = ray.exceptions
+    died = (
+        *(errors.WorkerCrashedError, errors.NodeDiedError, errors.OutOfMemoryError),
+        errors.ObjectLostError,
+    )
+    running: dict[Any, int] = {}
+    done: dict[int, bytes] = {}
+    crashes: Counter[int] = Counter()
+    following = 0
+    try:
+        for number in range(len(parts)):
+            while number not in done:
+                most = min(len(parts), number + size * (1 + AHEAD))
+                while len(running) < size and following < most:
+                    running[begin(following)] = following
+                    following += 1
+                (task,), _ = ray.wait(list(running))
+                ended = running.pop(task)
+                try:
+                    done[ended] = ray.get(task)
+                except died as error:
+                    crashes[ended] += 1
+                    if crashes[ended] >= MOST_CRASHES:
+                        raise too_many_crashes(ended, parts[ended]) from masked_cause(error)
+                    running[begin(ended)] = ended
+            yield done.pop(number)
+    finally:
+        for task in running:  # nobody wants what they are at
+            ray.cancel(task, force=True)
+
+
 def start() -> Any:
     """The ray module, connected."""
     try:
         import ray
-        import ray.data
         import ray.exceptions
     except ImportError as error:
-        raise OptionalDependencyError("ray[data]", "ray") from error
+        raise OptionalDependencyError("ray", "ray") from error
     if not ray.is_initialized():
-        logging.getLogger("ray.data").setLevel(logging.ERROR)
         address = os.environ.get("RAY_ADDRESS", "")
         try:
             _reach(address)
-            with _quiet() if not address else nullcontext():
-                ray.init(log_to_driver=False, include_dashboard=False, logging_level=logging.ERROR)
+            ray.init(log_to_driver=False, include_dashboard=False, logging_level=logging.ERROR)
         except (RuntimeError, OSError) as error:
             raise AvengersError(
                 f"Ray cannot be joined at RAY_ADDRESS={address!r}: {describe(error)}. If it runs "
@@ -117,95 +126,28 @@ def _reach(address: str) -> None:
         socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
 
 
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keeps Ray's C++ from telling the terminal about actors that Ray Data itself makes.
+_job: tuple[str, Any] | None = None
 
-    It does so up to a level that it reads when it starts, which in turn it tells the terminal.
-    """
-    name = "RAY_BACKEND_LOG_LEVEL"
-    if name in os.environ:  # whoever set it wants to see it
-        yield
-        return
-    terminal = os.dup(2)
+
+def _do(payload: list[Any], number: int, part: bytes) -> bytes:
+    """What the job returned or raised, pickled: Ray would wrap an exception in one of its own."""
+    global _job  # noqa: PLW0603 -- what a worker process is there for
+    name = payload[0].hex()
+    if _job is None or _job[0] != name:
+        _job = None  # not two at a time: each may hold an embedder
+        _job = name, _unpacked(payload[0])
     try:
-        with open(os.devnull, "wb") as nowhere:
-            os.dup2(nowhere.fileno(), 2)
-        os.environ[name] = "fatal"
-        yield
-    finally:
-        os.environ.pop(name, None)
-        os.dup2(terminal, 2)
-        os.close(terminal)
+        return pickle.dumps((True, _job[1](number, pickle.loads(part))))
+    except Exception as error:
+        return pickle.dumps((False, error))
 
 
-class _Counter:
-    """An actor that counts how often each part was begun: Ray repeats for ever what kills it."""
-
-    def __init__(self) -> None:
-        self._begun: Counter[tuple[str, int]] = Counter()
-
-    def begin(self, work: str, number: int) -> int:
-        self._begun[work, number] += 1
-        return self._begun[work, number]
-
-
-@cache
-def _counter(_node: str, _job: str) -> Any:
-    """One for all the work of a driver, which a node and a job of Ray tell: it is a process."""
-    import ray
-
-    # It may die with its node: counting anew is better than giving up.
-    return ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)(_Counter).remote()
-
-
-class _Attempts(NamedTuple):
-    """How often the parts of some work were begun."""
-
-    counter: Any
-    work: str
-
-    def begin(self, number: int) -> int:
-        import ray
-
-        return int(ray.get(self.counter.begin.remote(self.work, number)))
-
-
-class _Worker:
-    """An actor: sets up the job once, and does it part by part."""
-
-    def __init__(self, attempts: _Attempts, payload: list[Any]) -> None:
-        limit_threads()
-        self._attempts, self._job = attempts, _unpacked(payload)
-
-    def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
-        return _result(batch, self._attempts, self._job)
-
-
-def _do(batch: dict[str, Any], attempts: _Attempts, payload: list[Any]) -> dict[str, Any]:
-    return _result(batch, attempts, _unpacked(payload))
-
-
-def _unpacked(payload: list[Any]) -> Any:
+def _unpacked(payload: Any) -> Any:
     """The job; relative paths mean here what they mean on the driver."""
     import ray
 
-    folder, job = pickle.loads(ray.get(payload[0]))
+    limit_threads()
+    folder, job = pickle.loads(ray.get(payload))
     with suppress(OSError):  # not on this node; absolute paths and addresses may be
         os.chdir(folder)
     return job
-
-
-def _result(
-    batch: dict[str, Any], attempts: _Attempts, job: Callable[[int, Any], Any]
-) -> dict[str, Any]:
-    """What the job returned or raised: Ray would wrap an exception in one of its own."""
-    number, part = int(batch["number"][0]), pickle.loads(batch["part"][0])
-    packed = np.empty(1, dtype=object)
-    try:
-        if attempts.begin(number) > MOST_CRASHES:
-            raise too_many_crashes(number, part)
-        packed[0] = pickle.dumps((True, job(number, part)))
-    except Exception as error:
-        packed[0] = pickle.dumps((False, error))
-    return {"result": packed}

@@ -21,10 +21,10 @@ from avengers_core.errors import AvengersError
 
 R = TypeVar("R")
 Job = Callable[[int, Any], R]
-"""Called with a part's number and the part; ``embeds = True`` says that it loads an embedder."""
+"""Called with a part's number and the part."""
 
 # Parts in hand for each worker: enough that none waits for the next.
-_AHEAD = 2
+AHEAD = 2
 # How often one part may kill its worker before the job gives up.
 MOST_CRASHES = 4
 _LOOKS = 0.5  # seconds between looks at whether the parent is alive
@@ -85,7 +85,7 @@ class Processes:
             # Which of several parts at a time has killed its worker cannot be told: after a crash
             # those that were in hand are done one by one.
             alone = done < suspected
-            at_once = 1 if alone else min(self._count, len(parts) - done) * (1 + _AHEAD)
+            at_once = 1 if alone else min(self._count, len(parts) - done) * (1 + AHEAD)
             stop = min(suspected, len(parts)) if alone else len(parts)
             try:
                 for result in self._results(content, parts[:stop], done, at_once):

@@ -25,8 +25,6 @@ from pathlib import Path
 from avengers_core.errors import OptionalDependencyError
 
 class Dies:
-    embeds = True  # so that it is done by an actor
-
     def __init__(self, mark):
         self.mark = mark
 
@@ -35,6 +33,14 @@ class Dies:
             Path(self.mark).touch()
             os.kill(os.getpid(), signal.SIGKILL)
         return number * 10
+
+class Counts:
+    def __init__(self):
+        self.calls = 0
+
+    def __call__(self, number, part):
+        self.calls += 1
+        return self.calls
 
 class Raises:
     def __call__(self, number, part):
@@ -48,15 +54,10 @@ from avengers_core.scanning import on_ray, pool
 
 on_ray.MOST_CRASHES = pool.MOST_CRASHES = 2
 
-class KillsActors:
-    embeds = True
-
+class Kills:
     def __call__(self, number, part):
         if number == 1:
             os.kill(os.getpid(), signal.SIGKILL)
-
-class KillsTasks(KillsActors):
-    embeds = False
 """
 SCRIPT = """
 import json, os
@@ -65,8 +66,8 @@ import ray
 from avengers_core import RouterArtifact, distributed
 from avengers_core.scanning import on_ray
 from avengers_core.records.sources.parts import plan
-from dying_jobs import Dies, Raises
-from killing_jobs import KillsActors, KillsTasks
+from dying_jobs import Counts, Dies, Raises
+from killing_jobs import Kills
 
 def error_of(job):
     try:
@@ -93,9 +94,9 @@ if __name__ == "__main__":
         "routed": [routed.rows, routed.rejected],
         "accuracy": report.at(0.5).query_mean,
         "survived": survived,
+        "calls": list(on_ray.run_on_ray(Counts(), plan("../logs", 4000)[:3], 1)),
         "raised": error_of(Raises()),
-        "kills actors": error_of(KillsActors()),
-        "kills tasks": error_of(KillsTasks()),
+        "killed": error_of(Kills()),
     }))
 """
 
@@ -171,6 +172,11 @@ def test_a_killed_worker_is_replaced(done):
     assert figures["survived"] == [0, 10, 20, 30]
 
 
+def test_a_worker_has_one_job_for_all_its_parts(done):
+    _, _, figures = done
+    assert figures["calls"] == [1, 2, 3]
+
+
 def test_errors_are_those_of_the_job(done):
     _, _, figures = done
     name, message = figures["raised"]
@@ -179,10 +185,9 @@ def test_errors_are_those_of_the_job(done):
     assert "avengers-router[mine]" in message
 
 
-@pytest.mark.parametrize("kind", ["kills actors", "kills tasks"])
-def test_a_part_that_kills_every_worker_ends_the_job(done, kind):
+def test_a_part_that_kills_every_worker_ends_the_job(done):
     _, _, figures = done
-    name, message = figures[kind]
+    name, message = figures["killed"]
     assert name == "AvengersError"
     assert {"2", "1"} <= words(message)
 

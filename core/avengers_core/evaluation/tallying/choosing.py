@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 
@@ -94,7 +93,6 @@ class TallyJob:
     call: RoutingCall
     alphas: Sequence[float]
     chosen: RecordFilter
-    embeds: ClassVar[bool] = True
 
     def __call__(self, _number: int, part: Part | Items) -> Summed:
         return self.chosen.sum_up(part, self.router.embed, self._collect)
