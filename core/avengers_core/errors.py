@@ -20,7 +20,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from avengers_core.serving.resilience.failover import FailedAttempt
@@ -121,3 +122,11 @@ class OptionalDependencyError(AvengersError, ImportError):
 
     def __reduce__(self) -> tuple[type[OptionalDependencyError], tuple[str, str | None]]:
         return type(self), self._arguments  # worker processes send their errors home
+
+
+def needed(module: str, package: str, extra: str | None) -> Any:
+    """A module of an optional dependency; for what else see :class:`OptionalDependencyError`."""
+    try:
+        return import_module(module)
+    except ImportError as error:
+        raise OptionalDependencyError(package, extra) from error

@@ -10,6 +10,7 @@ import numpy as np
 
 from avengers_core.cli.options import PATH, SHARE, artifact_option
 from avengers_core.cli.shared import open_router
+from avengers_core.common.plain import plain
 from avengers_core.records.names import one_line
 from avengers_core.routing.explaining import text_table, usd
 
@@ -49,7 +50,7 @@ def inspect_command(
             {
                 "model": models[j],
                 "score": float(score[c, j]),
-                "cost": _known(cost[c, j]),
+                "cost": plain(cost[c, j]),
                 "support": float(support[c, j]),
             }
             for j in [j for j in ranked if support[c, j] >= scorer.min_support][:top]
@@ -102,7 +103,3 @@ def inspect_command(
     best_at = f"best models at alpha {alpha:g} (score, cost, support)"
     heading = ["cluster", "size", "topics", "on records", best_at]
     click.echo("\n" + text_table(heading, rows, left=(0, 2, 4)))
-
-
-def _known(cost: float) -> float | None:
-    return None if np.isnan(cost) else float(cost)

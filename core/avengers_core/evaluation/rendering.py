@@ -10,6 +10,7 @@ from typing import Any
 
 from avengers_core.evaluation.results import Results
 from avengers_core.evaluation.rows import Row, router_name
+from avengers_core.records.names import few
 from avengers_core.routing.explaining import usd
 
 _METRICS = {
@@ -31,6 +32,7 @@ CONFIDENCE = (
 COMPARISON = "Accuracy in percent, and cost"
 # What a saving keeps of the best single model's accuracy.
 _KEPT = {"cost_save": 1.0, "cost_save_95": 0.95}
+_NAMED = 6  # datasets or models in a sentence
 _PERCENT = ("perf_gain", "cost_save", "cost_save_95")
 
 
@@ -169,9 +171,10 @@ def notes(report: Results) -> list[str]:
             "Costs are those of the calls with a known cost: where these are not all, the total "
             "says how many."
         )
-    if partial := [row.name for row in report.rows if _some_unknown(row)]:
+    partial = [row.name for row in report.rows if any(map(math.isnan, row.accuracy.values()))]
+    if partial:
         found.append(
-            f"{_some(partial)}: without a known result on some datasets (n/a), so the mean "
+            f"{few(partial, _NAMED)}: without a known result on some datasets (n/a), so the mean "
             f"over datasets is that of the others."
         )
     return found + about_intervals(report)
@@ -181,22 +184,13 @@ def about_intervals(report: Results) -> list[str]:
     """What to know of the confidence intervals: where one query of a dataset has to do."""
     if not report.lone:
         return []
-    why = f"One query each in {_some(report.lone)}, which does not tell how others would differ: "
+    lone = few(report.lone, _NAMED)
+    why = f"One query each in {lone}, which does not tell how others would differ: "
     if report.n_queries < 2:
         return [why + "there are no confidence intervals (n/a)."]
     if len(report.lone) == 1:
         return [why + "confidence intervals leave that out."]
     return [why + "for confidence intervals these datasets are drawn anew together."]
-
-
-def _some(names: Sequence[str], most: int = 6) -> str:
-    """Names, of many the first and how many more."""
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
-
-
-def _some_unknown(row: Row) -> bool:
-    return any(map(math.isnan, row.accuracy.values()))
 
 
 def confidence(report: Results) -> tuple[list[str], list[list[str]]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 
 from avengers_core.artifact.artifact import RouterArtifact
+from avengers_core.common.plain import plain
 from avengers_core.embedders import Embedder, EmbedderSpec, resolve_embedder
 from avengers_core.embedders.tokens import n_cut
-from avengers_core.errors import EmbedderError, OptionalDependencyError
+from avengers_core.errors import EmbedderError, needed
 from avengers_core.jobs.output import PartWritten, Written, clean, prepare, write_part
 from avengers_core.jobs.queries import query_rows
 from avengers_core.outputs import check_outputs
@@ -76,12 +77,11 @@ def route(
     call = RoutingCall.of(**arguments)
     policy = call.policy
     # However alpha was given, and also where it is the default that is meant.
-    plain = policy._replace(alpha=policy.own_alpha, performance_weight=None, cost_sensitivity=None)
-    asked = call._asdict() | {"policy": plain._asdict()}
+    meant = policy._replace(alpha=policy.own_alpha, performance_weight=None, cost_sensitivity=None)
     job = {
         "route": router.artifact.checksum,
         "scorer": [router.scorer.name, dict(router.scorer.options)],
-        "arguments": json.loads(json.dumps(asked, default=_as_json)),
+        "arguments": plain(call._asdict() | {"policy": meant._asdict()}),
     }
     with Workers(engine, workers) as team:
         parts, _ = count(inputs, part_bytes, team)
@@ -118,10 +118,7 @@ def embed(
         AvengersError: as for :func:`route`.
         EmbedderError: the embedder fails on everything.
     """
-    try:
-        import pyarrow.parquet  # noqa: F401
-    except ImportError as error:
-        raise OptionalDependencyError("pyarrow", "parquet") from error
+    needed("pyarrow.parquet", "pyarrow", "parquet")
     check_outputs([output], [inputs])
     encoder = resolve_embedder(embedder)
     job = {"embed": encoder.id, "columns": _COLUMNS}
@@ -141,10 +138,6 @@ def _written(files: list[Path], parts: Iterable[PartWritten]) -> Written:
         sum(d.rejected for d in done),
         sum(d.skipped for d in done),
     )
-
-
-def _as_json(value: Any) -> Any:
-    return sorted(value) if isinstance(value, Collection) else float(value)
 
 
 @dataclass(frozen=True)

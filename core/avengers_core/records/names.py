@@ -7,7 +7,7 @@ no output could show is refused where it comes in; what is special to one format
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 MAX_NAME = 256
 _SHOWN = 80
@@ -38,8 +38,13 @@ def shown(values: Iterable[object], most: int = 10) -> str:
     """A few values for an error's message: on one line, each shortened, of many the first ones."""
     texts = [one_line(repr(value)) for value in values]
     cut = [t if len(t) <= _SHOWN else t[: _SHOWN - 1] + "…" for t in texts[:most]]
-    more = f" and {len(texts) - most:,} more" if len(texts) > most else ""
-    return ", ".join(cut) + more
+    return few(cut, most, len(texts))
+
+
+def few(texts: Sequence[str], most: int, n: int | None = None) -> str:
+    """The first of some texts, and how many more there are: of n, if these are not all."""
+    more = (len(texts) if n is None else n) - most
+    return ", ".join(texts[:most]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def check_list(name: str, value: object) -> None:

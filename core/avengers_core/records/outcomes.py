@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from avengers_core.records.prices import Price
 from avengers_core.records.record import Records
+
+Column = npt.NDArray[np.float64]
 
 LEAST_PROPENSITY = 0.05
 """Lower chances count as this one: no record stands for more than twenty queries."""
@@ -37,22 +40,22 @@ class Outcomes:
     models: tuple[str, ...]
     datasets: tuple[str, ...]
     dataset: npt.NDArray[np.int64]
-    scores: npt.NDArray[np.float64]
-    costs: npt.NDArray[np.float64]
-    prompt_tokens: npt.NDArray[np.float64]
-    completion_tokens: npt.NDArray[np.float64]
-    propensity: npt.NDArray[np.float64]
-    length: npt.NDArray[np.float64] | None = None
+    scores: Column
+    costs: Column
+    prompt_tokens: Column
+    completion_tokens: Column
+    propensity: Column
+    length: Column | None = None
 
     @property
-    def weights(self) -> npt.NDArray[np.float64]:
+    def weights(self) -> Column:
         """(n,) queries that each stands for: 1 / propensity, clipped; 1 where it is not known.
 
         Queries of a kind that a model was seldom chosen for count for those where it was not.
         Source: inverse propensity weighting, Horvitz and Thompson 1952; clipped, for a few
         large weights would be all that counts.
         """
-        weights: npt.NDArray[np.float64] = 1 / np.maximum(self.propensity, LEAST_PROPENSITY)
+        weights: Column = 1 / np.maximum(self.propensity, LEAST_PROPENSITY)
         return np.where(np.isnan(weights), 1.0, weights)
 
     def priced(self, prices: Mapping[str, Price]) -> Outcomes:
@@ -70,12 +73,15 @@ class Outcomes:
     def take(self, rows: Sequence[int]) -> Outcomes:
         """Some of the queries, in the order given."""
         index = np.asarray(rows, dtype=np.int64)
-        columns = {name: getattr(self, name)[index] for name in _OF_QUERIES}
-        length = None if self.length is None else self.length[index]
-        return replace(self, queries=[self.queries[i] for i in rows], length=length, **columns)
+        columns: dict[str, Any] = {name: getattr(self, name) for name in _OF_QUERIES}
+        taken: Any = {name: None if c is None else c[index] for name, c in columns.items()}
+        return replace(self, queries=[self.queries[i] for i in rows], **taken)
 
 
-_OF_QUERIES = ("dataset", "scores", "costs", "prompt_tokens", "completion_tokens", "propensity")
+_OF_QUERIES = (
+    *("dataset", "scores", "costs", "prompt_tokens", "completion_tokens"),
+    *("propensity", "length"),
+)
 
 
 def to_outcomes(

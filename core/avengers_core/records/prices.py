@@ -7,9 +7,8 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
-import numpy as np
-
-from avengers_core.errors import OptionalDependencyError
+from avengers_core.common.ranges import is_number
+from avengers_core.errors import needed
 
 Prices = Mapping[str, Any] | Literal["genai-prices"]
 """What ``prices=`` takes: a mapping from models to prices, or the name of the library that knows
@@ -77,7 +76,7 @@ def as_price(given: Any, model: str) -> Price:
         numbers = [number for number in price if number is not None]
     except TypeError:
         numbers = []
-    if len(numbers) < 2 or not all(map(_is_amount, numbers)):
+    if len(numbers) < 2 or not all(is_number(n) and 0 <= n < math.inf for n in numbers):
         raise ValueError(
             f"the price of {model!r} must be (input, output) or (input, output, cached_input), "
             f"USD a token, got {given!r:.60}"
@@ -85,22 +84,13 @@ def as_price(given: Any, model: str) -> Price:
     return Price(*map(float, numbers))
 
 
-def _is_amount(number: object) -> bool:
-    if isinstance(number, bool) or not isinstance(number, float | int | np.number):
-        return False
-    return 0 <= float(number) < math.inf
-
-
 def _from_library(model: str, on: datetime | None) -> Price | None:
     """The price that genai-prices knows: as OpenRouter lists it, else as its maker does."""
-    try:
-        from genai_prices import Usage, calc_price
-    except ImportError as error:
-        raise OptionalDependencyError("genai-prices", "prices") from error
+    library = needed("genai_prices", "genai-prices", "prices")
 
     def of(name: str, provider: str | None, **tokens: int) -> float:
-        usage = Usage(**tokens)
-        price = calc_price(usage, name, provider_id=provider, genai_request_timestamp=on)
+        usage = library.Usage(**tokens)
+        price = library.calc_price(usage, name, provider_id=provider, genai_request_timestamp=on)
         return float(price.total_price) / _SAMPLE_TOKENS
 
     maker, _, name = model.rpartition("/")

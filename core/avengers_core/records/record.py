@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Annotated, Literal, NamedTuple, overload
+from typing import Annotated, Literal, NamedTuple, TypeVar, overload
 
 import numpy as np
 from pydantic import (
@@ -33,6 +33,8 @@ from avengers_core.records.names import fault_of_name, one_line
 from avengers_core.records.questions import Question
 
 Missing = Literal["skip", "zero"]
+
+Named = TypeVar("Named", str, dict[str, float | None])
 
 _EXCERPT_CHARS = 80
 _NUMBERS = (bool, int, float, np.integer, np.floating, np.bool_)
@@ -91,19 +93,13 @@ class Record(BaseModel):
     index: StrictInt | str | None = None
     propensity: _Chance | None = None
 
-    @field_validator("scores")
+    @field_validator("scores", "dataset")
     @classmethod
-    def _named(cls, scores: dict[str, float | None]) -> dict[str, float | None]:
-        if fault := next(filter(None, map(fault_of_name, scores)), None):
+    def _named(cls, value: Named) -> Named:
+        names = (value,) if isinstance(value, str) else value
+        if fault := next(filter(None, map(fault_of_name, names)), None):
             raise ValueError(fault)
-        return scores
-
-    @field_validator("dataset")
-    @classmethod
-    def _nameable(cls, dataset: str) -> str:
-        if fault := fault_of_name(dataset):
-            raise ValueError(fault)
-        return dataset
+        return value
 
     @field_validator("query")
     @classmethod

@@ -17,6 +17,8 @@ APPLICATION_ID = 0x41764C67
 MAGIC = b"SQLite format 3\0"
 _AT = slice(68, 72)  # of the header, where the application's id is
 
+_NO_TEXT = "the log keeps no text of it; expected one that log_text=True writes"
+
 # Of several grades of a call the newest counts. Columns are named, so that one that is missing is
 # an error of the database.
 _ANSWERED = """
@@ -66,7 +68,10 @@ def log_rows(file: str) -> Iterator[tuple[int, Mapping[str, Any] | RecordProblem
             raise RecordError(f"{file}: a SQLite file, but no log of calls")
     graded = (call for call in answered_calls(file) if call["score"] is not None)
     for number, call in enumerate(graded, 1):
-        yield number, _record(call) if call["question"] else _no_text(number, call)
+        if call["question"]:
+            yield number, _record(call)
+        else:
+            yield number, problem(number, _NO_TEXT, call["id"])
 
 
 def _record(call: sqlite3.Row) -> dict[str, Any]:
@@ -80,8 +85,3 @@ def _record(call: sqlite3.Row) -> dict[str, Any]:
         "index": call["id"],
         "propensity": call["propensity"],
     }
-
-
-def _no_text(number: int, call: sqlite3.Row) -> RecordProblem:
-    reason = "the log keeps no text of it; expected one that log_text=True writes"
-    return problem(number, reason, call["id"])

@@ -20,13 +20,18 @@ from avengers_core.records.sources.logs import MAGIC, log_rows
 from avengers_core.records.sources.parquet import parquet_file, parquet_rows, row_ranges
 from avengers_core.records.sources.streams import (
     CHUNK,
+    GZIP,
     Row,
+    buffered,
     kind_of,
     numbered_lines,
     rows_of,
 )
 
 PART_BYTES = 8 * 1024 * 1024
+
+
+Kind = Literal["lines", "parquet", "log", "whole"]
 
 
 class Part(NamedTuple):
@@ -43,7 +48,7 @@ class Part(NamedTuple):
     """
 
     file: str
-    kind: Literal["lines", "parquet", "log", "whole"]
+    kind: Kind
     start: int
     stop: int
     first_row: int = 0
@@ -103,18 +108,17 @@ def read(part: Part | Items) -> Iterator[tuple[int, Row | Record]]:
             if part.kind == "whole":
                 yield from rows_of(file)
             else:
-                lines = io.BufferedReader(_Range(file, part.start, part.stop), CHUNK)
-                yield from numbered_lines(lines, part.first_row)
+                yield from numbered_lines(_bytes(file, part), part.first_row)
 
 
 def rows_of_file(file: str) -> Iterator[tuple[int, Row]]:
     """The rows of a whole file, which is opened once: it may be a pipe; see :func:`read`."""
     with open_file(file) as stream:
-        head = cast("Any", stream).peek(len(MAGIC))
-        if head[:4] != b"PAR1" and not head.startswith(MAGIC):
+        kind = _kind(cast("Any", stream).peek(len(MAGIC)))
+        if kind not in ("parquet", "log"):
             yield from rows_of(stream)
             return
-    if head.startswith(MAGIC):
+    if kind == "log":
         yield from log_rows(file)
         return
     with parquet_file(file) as content:
@@ -137,13 +141,11 @@ def count_rows(part: Part) -> int:
     """How many rows a part has, blank lines of plain files included."""
     if part.kind == "parquet":
         return part.stop - part.start
-    if part.kind == "log":
-        return sum(1 for _ in log_rows(part.file))
+    if part.kind != "lines":
+        return sum(1 for _ in read(part))
+    newlines, last = 0, b"\n"
     with open_file(part.address or part.file) as file:
-        if part.kind == "whole":
-            return sum(1 for _ in rows_of(file))
-        reader = io.BufferedReader(_Range(file, part.start, part.stop), CHUNK)
-        newlines, last = 0, b"\n"
+        reader = _bytes(file, part)
         while chunk := reader.read(CHUNK):
             newlines += chunk.count(b"\n")
             last = chunk[-1:]
@@ -156,23 +158,32 @@ def _cut(file: str, part_bytes: int) -> Iterator[Part]:
             raise RecordError(
                 f'{shown(file)}: a pipe can be read only once; expected a file, or engine="memory"'
             )
-        head = stream.read(CHUNK)
-        if head[:4] == b"PAR1":
-            for first, stop in row_ranges(file, part_bytes):
-                yield Part(shown(file), "parquet", first, stop)
-            return
+        kind = _kind(stream.read(CHUNK))
         size = stream.seek(0, os.SEEK_END)
-        if head.startswith(MAGIC):
-            yield Part(file, "log", 0, size)
-            return
-        if head[:2] == b"\x1f\x8b" or kind_of(head) != "lines":
-            yield Part(shown(file), "whole", 0, size)
-            return
-        start = 0
-        while start < size:
-            stop = _next_line(stream, min(start + part_bytes, size), size)
-            yield Part(shown(file), "lines", start, stop)
-            start = stop
+        ranges: Iterable[tuple[int, int]] = [(0, size)]
+        if kind == "parquet":
+            ranges = row_ranges(file, part_bytes)
+        elif kind == "lines":
+            ranges = _line_ranges(stream, size, part_bytes)
+        for start, stop in ranges:
+            yield Part(shown(file), kind, start, stop)
+
+
+def _kind(head: bytes) -> Kind:
+    """How a file that begins so is read."""
+    if head[:4] == b"PAR1":
+        return "parquet"
+    if head.startswith(MAGIC):
+        return "log"
+    return "lines" if head[:2] != GZIP and kind_of(head) == "lines" else "whole"
+
+
+def _line_ranges(stream: IO[bytes], size: int, part_bytes: int) -> Iterator[tuple[int, int]]:
+    start = 0
+    while start < size:
+        stop = _next_line(stream, min(start + part_bytes, size), size)
+        yield start, stop
+        start = stop
 
 
 def _next_line(stream: IO[bytes], position: int, size: int) -> int:
@@ -185,19 +196,7 @@ def _next_line(stream: IO[bytes], position: int, size: int) -> int:
     return size
 
 
-class _Range(io.RawIOBase):
-    """A range of another stream's bytes."""
-
-    def __init__(self, stream: IO[bytes], start: int, stop: int) -> None:
-        self._stream = stream
-        self._left = stop - start
-        stream.seek(start)
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        data = self._stream.read(min(len(buffer), self._left))
-        self._left -= len(data)
-        buffer[: len(data)] = data
-        return len(data)
+def _bytes(stream: IO[bytes], part: Part) -> io.BufferedReader:
+    """The part's range of the file's bytes."""
+    stream.seek(part.start)
+    return buffered(lambda n: stream.read(min(n, part.stop - stream.tell())))

@@ -13,7 +13,7 @@ import itertools
 import json
 import re
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import IO, Any, Literal, cast
 
@@ -25,6 +25,8 @@ Row = bytes | Mapping[str, Any] | RecordProblem
 
 MAX_LINE_BYTES = 64 * 1024 * 1024
 CHUNK = 1 << 20
+GZIP = b"\x1f\x8b"
+"""How a compressed file begins."""
 _LONGEST_CELL = 2**31 - 1  # characters; the most that a C long holds everywhere
 _DAMAGED = (EOFError, zlib.error, gzip.BadGzipFile, UnicodeDecodeError)
 _ARRAY = re.compile(rb"\[\s*(\{|\]|$)")
@@ -77,11 +79,12 @@ def decompressed(stream: IO[Any]) -> Iterator[IO[bytes]]:
             # What is not UTF-8 is then one bad line. Refused where somebody has read from it.
             with suppress(io.UnsupportedOperation):
                 stream.reconfigure(errors="surrogateescape")
-        stream = io.BufferedReader(_Encoded(stream), CHUNK)
+        text = stream
+        stream = buffered(lambda n: text.read(n).encode("utf-8", "surrogatepass"))
     elif not hasattr(stream, "peek"):
         stream = raw = io.BufferedReader(cast("io.RawIOBase", stream), CHUNK)
     try:
-        packed = cast("Any", stream).peek(2)[:2] == b"\x1f\x8b"
+        packed = cast("Any", stream).peek(2)[:2] == GZIP
         yield cast("IO[bytes]", gzip.GzipFile(fileobj=stream)) if packed else stream
     finally:
         if raw is not None:
@@ -156,7 +159,8 @@ def _items(data: IO[bytes]) -> Iterator[tuple[int, Row]]:
             else:
                 if end < len(text) or ended:  # else a number might go on
                     number, at = number + 1, end
-                    yield number, item if isinstance(item, Mapping) else _no_object(number, item)
+                    is_row = isinstance(item, Mapping)
+                    yield number, item if is_row else problem(number, "expected an object", item)
                     continue
         if ended or len(text) - at > MAX_LINE_BYTES:
             reason = f"the array cannot be read on from here ({wrong})"
@@ -169,10 +173,6 @@ def _items(data: IO[bytes]) -> Iterator[tuple[int, Row]]:
             return
         ended = not chunk
         text, at = text[at:] + decode(chunk, ended), 0
-
-
-def _no_object(number: int, item: object) -> RecordProblem:
-    return problem(number, "expected an object", item)
 
 
 def table_rows(
@@ -220,18 +220,20 @@ def table_rows(
             yield number, problem(number, reason, separator.join(itertools.islice(cells, 8)))
 
 
-class _Encoded(io.RawIOBase):
-    """A stream of text as bytes of UTF-8."""
+def buffered(read: Callable[[int], bytes]) -> io.BufferedReader:
+    """A stream of what a function gives, which is asked for some bytes; in the end it has none."""
+    return io.BufferedReader(_Read(read), CHUNK)
 
-    def __init__(self, stream: IO[str]) -> None:
-        self._stream = stream
-        self._rest = b""
+
+class _Read(io.RawIOBase):
+    def __init__(self, read: Callable[[int], bytes]) -> None:
+        self._read, self._rest = read, b""
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
-        data = self._rest or self._stream.read(len(buffer)).encode("utf-8", "surrogatepass")
+        data = self._rest or self._read(len(buffer))
         n = min(len(buffer), len(data))
         buffer[:n], self._rest = data[:n], data[n:]
         return n
