@@ -34,12 +34,18 @@ WHOLE: dict[str, tuple[str, str]] = {
         '{"choices": [{"index": 0, "message": {"role": "assistant", "content": ""}}]}',
         "application/json",
     ),
+    "an answer broken off": (
+        '{"choices": [{"index": 0, "finish_reason": "error", "error": {"code": 502}, '
+        '"message": {"role": "assistant", "content": "It is"}}]}',
+        "application/json",
+    ),
     "half a message": ('{"choices": [{"index": 0, "mess', "application/json"),
     "an error": ('{"error": {"message": "upstream overloaded", "code": 502}}', "application/json"),
 }
 STREAMED: dict[str, str] = {
     "nothing": "",
     "only its end": "data: [DONE]\n\n",
+    "only comments": ": PROCESSING\n\n: PROCESSING\n\n",
     "no choices": f'data: {_START}"choices": []}}\n\ndata: [DONE]\n\n',
     "half a chunk": 'data: {"id": "c1", "choi\n\n',
     "an error": 'data: {"error": {"message": "upstream overloaded", "code": 502}}\n\n',
@@ -144,8 +150,8 @@ async def test_what_its_own_stop_sequence_cuts_to_nothing_is_an_answer(
 
 async def test_a_stream_that_is_cut_off_says_so(llm: Any, server: StubServer) -> None:
     word = _ROLE.replace('"content": ""', '"content": "Yes"')
-    for end, cut in ((True, False), (False, True)):
-        choice = '{"index": 0, "delta": {}, "finish_reason": "stop"}'
+    for end, cut in (("stop", False), ("", True), ("error", True)):
+        choice = f'{{"index": 0, "delta": {{}}, "finish_reason": "{end}"}}'
         last = f'data: {_START}"choices": [{choice}]}}'
         body = "\n\n".join([word, last, ""] if end else [word, ""])
         server.reset()

@@ -14,6 +14,7 @@ from avengers_core.routing.decision import RoutingDecision
 from avengers_core.serving.answering import Answering
 from avengers_core.serving.plan import Plan
 from avengers_core.serving.resilience.failover import Attempt
+from avengers_core.serving.resilience.withheld import BROKE_OFF
 from avengers_core.serving.voting import text_key
 from avengers_core.serving.watching.outcome import Tokens
 from avengers_langchain.backends import Backends
@@ -24,6 +25,7 @@ from avengers_langchain.tools import ANSWERED_BY
 Method = Literal["generate", "agenerate", "stream", "astream"]
 # What backends call the reason why a stream ended.
 _FINISH = ("finish_reason", "stop_reason", "done_reason", "status")
+_UNFINISHED = (None, "", BROKE_OFF)
 # A vote is on whole answers.
 _WHOLE: dict[Method, Method] = {"stream": "generate", "astream": "agenerate"}
 
@@ -86,7 +88,10 @@ class ChatAnswering(Answering):
 
     def is_answer(self, result: ChatResult) -> bool:
         # After the results of tools a model may well have nothing to add.
-        said = _says_anything(result.generations[0].message)
+        generation = result.generations[0]
+        if (generation.generation_info or {}).get("finish_reason") == BROKE_OFF:
+            return False
+        said = _says_anything(generation.message)
         return said or isinstance(self._asked.call.messages[-1], ToolMessage)
 
     def told(self, answer: Any) -> Any:
@@ -198,7 +203,7 @@ class ChunkMarker:
         info = {**(chunk.generation_info or {}), **message.response_metadata}
         self._named |= "model_name" in info
         if info and not self._finished:
-            self._finished = any(info.get(name) for name in _FINISH)
+            self._finished = any(info.get(name) not in _UNFINISHED for name in _FINISH)
         if getattr(message, "chunk_position", None) == "last" and not self._done:
             extra |= self._final()
         if extra:

@@ -22,6 +22,7 @@ from avengers_core.routing.decision import RoutingDecision
 from avengers_core.serving.answering import Answering
 from avengers_core.serving.plan import Plan
 from avengers_core.serving.resilience.failover import Attempt
+from avengers_core.serving.resilience.withheld import BROKE_OFF
 from avengers_core.serving.settings import OF_A_CALL
 from avengers_core.serving.voting import text_key
 from avengers_core.serving.watching.outcome import Tokens
@@ -143,6 +144,8 @@ class LLMAnswering(Answering):
         return answer.model_copy(update=update)
 
     def is_answer(self, answer: Any) -> bool:
+        if BROKE_OFF in _reasons(answer):
+            return False
         if _says_anything(answer):
             return True
         # After the results of tools a model may well have nothing to add.
@@ -198,8 +201,8 @@ class _Marker:
     finished: bool | None = None  # None: nothing was said of it
 
     def mark(self, chunk: Any) -> Any:
-        for choice in getattr(getattr(chunk, "raw", None), "choices", None) or ():
-            self.finished = self.finished or bool(getattr(choice, "finish_reason", None))
+        for reason in _reasons(chunk):
+            self.finished = self.finished or reason not in (None, "", BROKE_OFF)
         if getattr(chunk, "additional_kwargs", {}).get("finish_reason"):  # it was cut here
             self.finished = True
         return self.answering.tag(chunk, self.facts)
@@ -210,6 +213,12 @@ class _Marker:
         if self.finished is False:
             self.facts["truncated"] = True  # which all chunks share
         return ()
+
+
+def _reasons(answer: Any) -> list[Any]:
+    """Why an answer ended, or a chunk is the last, as OpenAI's protocol says it."""
+    choices = getattr(getattr(answer, "raw", None), "choices", None) or ()
+    return [getattr(choice, "finish_reason", None) for choice in choices]
 
 
 def _says_anything(answer: Any) -> bool:

@@ -8,6 +8,9 @@ from typing import Any
 
 # What providers call the reason why an answer ended, and a prompt was not answered.
 _NAMES = ("finish_reason", "stop_reason", "block_reason")
+BROKE_OFF = "error"
+"""What OpenRouter says where a model's own server failed half way: the reason of no whole answer
+(https://openrouter.ai/docs/api/reference/errors-and-debugging)."""
 # What they call an end of the answer's own, or at a stop sequence: most do not tell these apart.
 _STOPPED = frozenset({"stop", "stop_sequence"})
 # OpenAI and Azure; Anthropic; Bedrock; Gemini.
