@@ -36,9 +36,12 @@ class ArtifactInfo(BaseModel):
         scorer_options: and its options.
         cells: how a model's results in a cluster are read: each model by itself (``"separate"``,
             artifacts of older versions), the models together (``"joint"``, a little newer), these
-            topic by topic (``"topics"``), or so that expected sums are those of the records, too
-            (``"levelled"``), see
-            :mod:`avengers_core.artifact.estimation.cells`.
+            topic by topic (``"topics"``), so that expected sums are those of the records, too
+            (``"levelled"``), or with costs that go smoothly from cluster to cluster besides
+            (``"smooth"``), see :mod:`avengers_core.artifact.estimation.cells`.
+        alpha: what its scale is: typical ranges of score and cost (``"ranges"``, artifacts of older
+            versions), or what is spent (``"costs"``), see
+            :class:`avengers_core.routing.scoring.alpha_scale.AlphaScale`.
         trust: how far what is inferred of a model is believed where it was kept from, in [0, 1];
             1, wholly, in artifacts of versions that did not know doubt.
         error: by how much that is off on a whole topic, root mean square, beyond what chance makes
@@ -60,7 +63,8 @@ class ArtifactInfo(BaseModel):
     fit: dict[str, Any] = Field(default_factory=dict)
     missing: Missing = "skip"
     scorer: _Text = "calibrated"
-    cells: Literal["separate", "joint", "topics", "levelled"] = "separate"
+    cells: Literal["separate", "joint", "topics", "levelled", "smooth"] = "separate"
+    alpha: Literal["ranges", "costs"] = "ranges"
     trust: float = Field(default=1.0, ge=0, le=1)
     error: float = Field(default=0.0, ge=0, le=1)
     scorer_options: dict[str, Any] = Field(default_factory=dict)

@@ -18,7 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from avengers_core.artifact.clusters import assign
-from avengers_core.artifact.estimation.cells import beliefs, expected_costs
+from avengers_core.artifact.estimation.cells import beliefs
+from avengers_core.artifact.estimation.costs import expected_costs
 from avengers_core.artifact.statistics import Statistics
 from avengers_core.collecting.strategies import Cell, Table
 from avengers_core.common.lazy import cached_property

@@ -1,12 +1,13 @@
 """The exact path over alpha: every alpha at which a decision changes.
 
-Where the utility of each model is a straight line in alpha, the best model as a function of alpha
-is the upper envelope of M lines: a handful of breakpoints for each query, found without a grid.
+Where the utility of each model is a straight line in the weight of score, which rises with alpha,
+the best model is the upper envelope of M lines: a handful of breakpoints for each query, found
+without a grid.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -55,7 +56,7 @@ class AlphaPath:
         changed_at: (E,) interval with which each change begins, ascending.
         changed_query: (E,) whose decision it is.
         changed_to: (E,) the column chosen from there on.
-        exact: False where the edges are a grid, because the scorer is not linear in alpha.
+        exact: False where the edges are a grid, because the scorer is not linear.
     """
 
     edges: Floats
@@ -133,7 +134,8 @@ def find_path(engine: Engine, features: Floats, call: RoutingCall) -> AlphaPath:
         low[settled, at_zero.best[settled]] = high[settled, at_zero.best[settled]] = 0.0
         # A model without a known cost can be chosen at 1 alone.
         newly = np.isneginf(low[np.arange(len(low)), at_one.best])
-        return _envelope(low, high, np.where(newly, at_one.best, -1))
+        path = _envelope(low, high, np.where(newly, at_one.best, -1))
+        return replace(path, edges=engine.scorer.scale.alpha(path.edges))
     choices = np.stack([engine.choose(features, float(alpha), call) for alpha in GRID])
     at, query = np.nonzero(choices[1:] != choices[:-1])
     edges = np.concatenate([[0.0], (GRID[1:] + GRID[:-1]) / 2, [1.0]])

@@ -378,7 +378,8 @@ class Router(Closing):
         plausible = decision.plausible_scores
         draws = np.stack([plausible[name] for name in names])
         away = draws - draws.mean(axis=1, keepdims=True)
-        best = np.argmax(utility + decision.alpha * self.engine.score_gain * away, axis=0)
+        gain = self.engine.scorer.scale.weight(decision.alpha) * self.engine.score_gain
+        best = np.argmax(utility + gain * away, axis=0)
         wins = np.bincount(best, minlength=len(names)) + 1 / len(names)
         return dict(zip(names, (wins / wins.sum()).tolist(), strict=True))
 
@@ -399,7 +400,7 @@ class Router(Closing):
             constraints: as for :meth:`route`, but for ``n``, alpha and the other ways to give it.
 
         Returns:
-            The curve; exact, without a grid, for the scorers whose utility is linear in alpha.
+            The curve; exact, without a grid, for the scorers whose utility is linear.
             Models that ``models``, ``exclude`` or ``unavailable`` rule out count as unknown.
 
         Raises:

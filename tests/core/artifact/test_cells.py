@@ -14,10 +14,10 @@ from avengers_core.artifact.estimation.asked import Asked
 from avengers_core.artifact.estimation.cells import (
     beliefs,
     doubted,
-    expected_costs,
     expected_scores_of,
     lacking,
 )
+from avengers_core.artifact.estimation.costs import expected_costs
 from avengers_core.artifact.estimation.inference import Inference, sigmoid
 from avengers_core.artifact.statistics import Statistics
 from avengers_core.records.loading import as_records
@@ -150,10 +150,30 @@ def test_longer_queries_do_not_make_a_model_dear():
     assert max(a, b) / min(a, b) < 1.2
 
 
+def test_who_is_dearer_than_its_price_in_like_clusters_is_so_in_one_that_it_was_not_seen_in():
+    # Three clusters of one kind and three of another, in which the last model calls tools.
+    kinds = np.repeat(np.eye(2), 3, axis=0)
+    dearer = np.where(kinds[:, 1:] * [[0, 0, 1]], 2.0, 1.0)
+    known = np.ones((6, 3), dtype=bool)
+    known[5, 2] = False
+    s = seen_by(known)
+    s = replace(s, cost=s.cost * dearer, length_cost=s.length_cost * dearer)
+    true = (LENGTHS * PRICES * dearer)[5, 2]
+    by_product, by_kind = (expected_costs(s, 5, where)[5, 2] for where in (None, kinds))
+    assert abs(by_kind - true) < 0.5 * abs(by_product - true)
+
+
+def test_costs_that_are_a_product_of_price_and_length_stay_so_from_place_to_place():
+    known = np.array([[1, 1, 0]] * 3 + [[0, 1, 1]] * 3, dtype=bool)
+    found = expected_costs(seen_by(known), 5, CENTROIDS)
+    np.testing.assert_allclose(found, expected_costs(seen_by(known), 5), rtol=0.02)
+
+
 def test_nothing_is_known_of_nothing():
     none = Statistics.zeros(6, 3, 1)
     assert not beliefs(none, CENTROIDS).scores.any()
     assert not expected_costs(none, 5).any()
+    assert not expected_costs(none, 5, CENTROIDS).any()
 
 
 def test_what_has_been_seen_is_known_better():

@@ -153,8 +153,8 @@ def beliefs_of(
             statistics,
             centroids,
             asked,
-            by_topic=info.cells in ("topics", "levelled"),
-            level=info.cells == "levelled",
+            by_topic=info.cells in ("topics", "levelled", "smooth"),
+            level=info.cells in ("levelled", "smooth"),
             trust=info.trust,
             error=info.error,
             known=known,
@@ -245,60 +245,3 @@ def unseen(topics: Floats, lacking: Floats, error: float, count: int, seed: int 
     level = (np.einsum("tm,stm->sm", seen, of_topics) + own * more) / (seen.sum(axis=0) + 1)
     away: Floats = topics @ of_topics + (alike * common - level)[:, None, :]
     return away
-
-
-def expected_costs(statistics: Statistics, m0: float) -> Floats:
-    """(K, M) expected costs in USD, from the sums of the cells seen.
-
-    What an answer costs is nearly a product: of the model's price and the length of the cluster's
-    answers. A cell's mean, brought from the length of the queries that the model was asked there
-    to that of all queries there, is shrunk to that product by ``m0`` records' worth.
-
-    Args:
-        statistics: of the clusters.
-        m0: at least 0; where there is neither record nor shrinkage, the product stands.
-    """
-    s, n = statistics, statistics.n_cost
-    usual = ratio(s.query_length, s.size)[:, None]
-    own = ratio(s.length, n)
-    known = (own >= 1) & (usual >= 1)  # a query has at least one byte
-    longer = np.where(known, usual, 1.0) / np.where(known, own, 1.0)
-    mean = ratio(s.cost, n) * longer ** _elasticity(s)
-    product = _product(mean, n)
-    weight = n + m0
-    return np.where(
-        weight > 0, (n * mean + m0 * product) / np.where(weight > 0, weight, 1.0), product
-    )
-
-
-def _elasticity(s: Statistics) -> float:
-    """By what share cost grows where a query is longer by 1 %, inside the cells, in [0, 1]."""
-    seen = (s.n_cost > 1) & (s.cost > 1e-12 * s.cost.max(initial=0.0)) & (s.length >= s.n_cost)
-    if not seen.any():
-        return 0.0
-    n, cost, length = s.n_cost[seen], s.cost[seen], s.length[seen]
-    together = n * (n * s.length_cost[seen] / (cost * length) - 1)
-    spread = n * (n * s.length_squared[seen] / length**2 - 1)
-    total = float(spread.sum())
-    return float(np.clip(together.sum() / total, 0.0, 1.0)) if total > 1e-9 * n.sum() else 0.0
-
-
-def _product(mean: Floats, n: Floats, steps: int = 30) -> Floats:
-    """(K, M) a factor for each cluster times one for each model, that the sums fit.
-
-    Each record counts alike whatever its model's price, as in a gamma regression with a log link.
-    """
-    column = ratio((n * mean).sum(axis=0), n.sum(axis=0))
-    typical = float((n * mean).sum() / max(n.sum(), 1.0)) or 1.0
-    priced = column > 0
-    row = np.ones((len(n), 1))
-    worth = np.where(priced, n, 0.0)
-    for _ in range(steps):
-        relative = mean / np.where(priced, column, typical)
-        # Two records' worth of a cluster like any other.
-        row = ((worth * relative).sum(axis=1, keepdims=True) + 2) / (
-            worth.sum(axis=1, keepdims=True) + 2
-        )
-        column = ratio((n * mean / row).sum(axis=0), n.sum(axis=0))
-    product = row * column
-    return product * ratio((n * mean).sum(axis=0), (n * product).sum(axis=0))

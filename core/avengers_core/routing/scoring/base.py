@@ -16,6 +16,7 @@ from avengers_core.common.parallel import one_thread
 from avengers_core.common.ranges import check_number, check_whole
 from avengers_core.embedders.tokens import BYTES_PER_TOKEN
 from avengers_core.routing.queries import Queries
+from avengers_core.routing.scoring.alpha_scale import AlphaScale
 
 Floats = npt.NDArray[np.floating]
 
@@ -32,7 +33,8 @@ class Scorer(Protocol):
     Attributes:
         name: what it is called in arguments and decisions.
         options: its options with the values in force.
-        linear: whether the table is a straight line in alpha.
+        linear: whether the table is a straight line in the weight of score,
+        scale: which follows from alpha.
         dtype: of the features; the published scorers compare ranks and want 64 bits.
         needs_surface: whether it makes use of the texts' surface features.
         statistics: of the K clusters that vote.
@@ -48,6 +50,7 @@ class Scorer(Protocol):
     name: str
     options: dict[str, Any]
     linear: bool
+    scale: AlphaScale
     dtype: type[np.floating]
     needs_surface: bool
     statistics: Statistics
@@ -118,6 +121,7 @@ class ClusterScorer:
         for name, value in options.items():
             check_option(name, value)
         self.options = options
+        self.scale = AlphaScale()
         self.statistics = s = artifact.priced(statistics.effective())
         self._centroids = centroids
         self._artifact = artifact

@@ -7,12 +7,15 @@ from typing import Any
 import numpy as np
 
 from avengers_core.artifact.artifact import RouterArtifact
-from avengers_core.artifact.clusters import Posterior, shrunk_means, unit
-from avengers_core.artifact.estimation.cells import Beliefs, expected_costs
+from avengers_core.artifact.clusters import Posterior, ratio, shrunk_means, unit
+from avengers_core.artifact.estimation.cells import Beliefs
+from avengers_core.artifact.estimation.costs import expected_costs
+from avengers_core.artifact.estimation.process import places
 from avengers_core.artifact.refinement import Hyperparameters
 from avengers_core.common.parallel import one_thread
 from avengers_core.embedders.surface import tokens
 from avengers_core.routing.queries import Queries
+from avengers_core.routing.scoring.alpha_scale import AlphaScale
 from avengers_core.routing.scoring.base import ClusterScorer, Floats
 
 
@@ -26,10 +29,10 @@ class CalibratedScorer(ClusterScorer):
     holds a :class:`Refinement`, the clusters are
     those of embedding and surface features together, and the expected score is averaged with that
     of a ridge regression in this space; the cost follows the length of the prompt. With p and c
-    the expected score and cost, the utility is ``alpha p / r_p - (1 - alpha) c / r_c``, where
+    the expected score and cost, the utility is ``w p / r_p - (1 - w) c / r_c``, where
     ``r_p`` and ``r_c`` are constants of the artifact: the median over clusters, weighted by their
-    records, of the range over models of p and of c. They decide only where on [0, 1] alpha does
-    its work.
+    records, of the range over models of p and of c. The weight w rises with alpha from 0 to 1, see
+    :class:`AlphaScale`; in artifacts of older versions it is alpha.
 
     Args:
         artifact: the artifact.
@@ -72,8 +75,10 @@ class CalibratedScorer(ClusterScorer):
         self._augment = None if r is None else r.augment
         if artifact.info.cells != "separate":
             score = artifact.beliefs.scores
+            smooth = artifact.info.cells == "smooth"
+            where = places(centroids, ratio(s.topics, s.size[:, None])) if smooth else None
             with one_thread():
-                cost = expected_costs(s, m0)
+                cost = expected_costs(s, m0, where)
         else:
             score = shrunk_means(s.score, s.n, m0)
             cost = shrunk_means(s.cost, s.n_cost, m0)
@@ -96,6 +101,10 @@ class CalibratedScorer(ClusterScorer):
         )
         self._gain = self.score_table / _typical_range(score, s.size)
         self._loss = self._cost / _typical_range(cost[:, self._priced], s.size)
+        if artifact.info.alpha == "costs":
+            center, priced = self.center_features(), self._priced
+            gain, loss = center @ self._gain[:, priced], center @ self._loss[:, priced]
+            self.scale = AlphaScale.of_costs(gain, loss, s.size)
 
     @property
     def _beliefs(self) -> Beliefs:
@@ -128,7 +137,8 @@ class CalibratedScorer(ClusterScorer):
         return self._with_tokens(features, Queries(centers))
 
     def table(self, alpha: float) -> Floats:
-        return alpha * self._gain - (1 - alpha) * self._loss
+        weight = self.scale.weight(alpha)
+        return weight * self._gain - (1 - weight) * self._loss
 
 
 def _typical_range(table: Floats, size: Floats) -> float:
