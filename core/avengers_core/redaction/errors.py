@@ -135,15 +135,14 @@ def _mask(error: BaseException, clean: Callable[[str], str]) -> bool:
 
 def _parts(error: BaseException) -> Iterator[tuple[str, Any]]:
     """What an error keeps: its arguments, attributes (also the notes), slots and what C keeps."""
-    slots = [s for kind in type(error).__mro__ for s in _names(vars(kind).get("__slots__", ()))]
+    slots: list[str] = []
+    for kind in type(error).__mro__:
+        own = vars(kind).get("__slots__", ())
+        slots += (own,) if isinstance(own, str) else own
     names = dict.fromkeys(("args", *getattr(error, "__dict__", {}), *slots, *_KEPT))
     for name in names:
         with suppress(Exception):  # it is not there, or raises
             yield name, getattr(error, name)
-
-
-def _names(slots: Any) -> Iterable[str]:
-    return (slots,) if isinstance(slots, str) else tuple(slots)
 
 
 def _disguise(error: BaseException, clean: Callable[[str], str], masked: dict[str, Any]) -> None:
@@ -175,13 +174,13 @@ def _disguise(error: BaseException, clean: Callable[[str], str], masked: dict[st
     object.__setattr__(error, "__class__", disguised)
 
 
+def _constant(value: Any) -> property:
+    return property(lambda _: value)
+
+
 def _said(value: Any, clean: Callable[[str], str]) -> Any:
     """What an error was made of; its text, masked, where that or its repr shows a secret."""
     return value if _are_clean((str(value), repr(value)), clean) else clean(str(value))
-
-
-def _constant(value: Any) -> property:
-    return property(lambda _: value)
 
 
 def _shows_none(error: BaseException, clean: Callable[[str], str]) -> bool:

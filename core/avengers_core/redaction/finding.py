@@ -176,8 +176,7 @@ def of_headers(headers: Iterable[tuple[Any, Any]]) -> Iterator[str]:
 
 def _of_basic(token: str) -> Iterator[str]:
     with suppress(ValueError):
-        user = base64.b64decode(token).decode()
-        yield from (user, *user.split(":", 1))
+        yield from _of_user(base64.b64decode(token).decode())
 
 
 def of_url(url: str) -> Iterator[str]:

@@ -71,9 +71,11 @@ class Secrets:
 
     Args:
         values: the secrets; blank ones do not count.
+        everything: whether all that there is counts as one.
     """
 
-    def __init__(self, values: Iterable[str] = ()) -> None:
+    def __init__(self, values: Iterable[str] = (), *, everything: bool = False) -> None:
+        self._everything = everything
         told = (value.strip() for value in values)
         self._values = frozenset(v for v in told if v.strip("*") and v.lower() not in _NO_SECRETS)
         self._literal: set[str] = set()
@@ -85,6 +87,8 @@ class Secrets:
 
     def masked(self, text: str) -> str:
         """A text with ``***`` in place of each secret."""
+        if self._everything and text:
+            return MASK
         if not self._values or not text:
             return text
         out, end = [], 0
@@ -95,7 +99,7 @@ class Secrets:
 
     def are_in(self, text: str) -> bool:
         """Whether a text shows one."""
-        return any(True for _ in self._spans(text))
+        return self._everything or any(True for _ in self._spans(text))
 
     def are_in_pickle(self, data: bytes) -> bool:
         """Whether a pickle holds one."""
@@ -105,7 +109,7 @@ class Secrets:
                 return True
             if len(raw) < 256 and b"\x8c" + bytes([len(raw)]) + raw in data:
                 return True
-        return False
+        return self._everything
 
     def _spans(self, text: str) -> Iterator[Span]:
         for form in self._literal:
@@ -122,14 +126,12 @@ class Secrets:
                     yield places[start][0], places[stop - 1][1]
 
     def __or__(self, other: Secrets) -> Secrets:
-        if isinstance(other, _Everything):
-            return other
-        if other._values <= self._values:
+        if self._everything or (other._values <= self._values and not other._everything):
             return self
-        return Secrets(self._values | other._values)
+        return Secrets(self._values | other._values, everything=other._everything)
 
     def __bool__(self) -> bool:
-        return bool(self._values)
+        return self._everything or bool(self._values)
 
     def __repr__(self) -> str:
         return f"Secrets({len(self._values)})"
@@ -138,27 +140,10 @@ class Secrets:
         raise TypeError("Secrets are not pickled")
 
 
-class _Everything(Secrets):
-    def masked(self, text: str) -> str:
-        return MASK if text else text
-
-    def are_in(self, text: str) -> bool:
-        return True
-
-    def are_in_pickle(self, data: bytes) -> bool:
-        return True
-
-    def __or__(self, other: Secrets) -> Secrets:
-        return self
-
-    def __bool__(self) -> bool:
-        return True
-
-
 NO_SECRETS = Secrets()
 """Nothing that is known."""
 
-EVERYTHING: Secrets = _Everything()
+EVERYTHING = Secrets(everything=True)
 """What counts as secret where it could not be found out what is: nothing is shown."""
 
 
@@ -239,17 +224,11 @@ def _spread(text: str, units: list[re.Match[str]], width: Width) -> Iterator[tup
 
 def _is_word(spelled: str, places: list[Span], start: int, stop: int) -> bool:
     """Whether no letter or digit touches a place; what is not seen parts words."""
-    before = (
-        start > 0
-        and (spelled[start - 1].isalnum() or spelled[start - 1] == "_")
-        and places[start - 1][1] == places[start][0]
-    )
-    after = (
-        stop < len(spelled)
-        and (spelled[stop].isalnum() or spelled[stop] == "_")
-        and places[stop - 1][1] == places[stop][0]
-    )
-    return not before and not after
+    for at, beside in ((start, start - 1), (stop, stop)):
+        touches = 0 < at < len(spelled) and places[at - 1][1] == places[at][0]
+        if touches and (spelled[beside].isalnum() or spelled[beside] == "_"):
+            return False
+    return True
 
 
 def _found(form: str, text: str) -> Iterator[int]:

@@ -30,7 +30,7 @@ def names_key(name: str) -> bool:
     words = _words(name)
     if _KEYS.search("_".join(words)):
         return True
-    last, before = (["", "", *words])[-1], (["", "", *words])[-2]
+    before, last = ["", "", *words][-2:]
     if last.endswith("token"):
         return before not in _OF_TOKENIZERS
     return last in _KEY_WORDS or (last == "key" and before not in _OF_MAPPINGS)

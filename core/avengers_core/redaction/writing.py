@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from avengers_core.redaction.errors import describe, masked_cause
@@ -55,9 +56,11 @@ def refuse_key(what: str, subject: object, instead: str) -> None:
     Raises:
         TypeError: it would, or that cannot be found out. The error names the attribute.
     """
-    fields: Mapping[str, Any] = getattr(subject, "__dict__", {})
+    written = None
+    with suppress(Exception):  # where it cannot be pickled, all that it holds counts
+        written = pickle.dumps(subject)
     try:
-        name = field_that_shows(fields, _pickled(subject))
+        name = field_that_shows(getattr(subject, "__dict__", {}), written)
     except Exception as error:
         raise TypeError(
             f"{what} cannot be pickled: whether it holds a secret could not be found out "
@@ -68,13 +71,6 @@ def refuse_key(what: str, subject: object, instead: str) -> None:
             f"{what} cannot be pickled: its {name} is secret, and would be written in clear. "
             f"{instead}"
         )
-
-
-def _pickled(subject: object) -> bytes | None:
-    try:
-        return pickle.dumps(subject)
-    except Exception:
-        return None  # then all that it holds counts
 
 
 def refuse_unpicklable(what: str, subject: object, instead: str) -> None:
