@@ -7,18 +7,22 @@ import logging
 import click
 
 from avengers_core import __version__
-from avengers_core.cli.evaluating import evaluate_command
-from avengers_core.cli.evidence.collecting import collect_command
-from avengers_core.cli.evidence.grading import feedback_command
-from avengers_core.cli.evidence.importing import import_command
-from avengers_core.cli.evidence.learning import learn_command, watch_command
-from avengers_core.cli.fitting import fit_command, merge_command, update_command
-from avengers_core.cli.inspecting import inspect_command
-from avengers_core.cli.pricing import reprice_command
-from avengers_core.cli.probing import probe_command
-from avengers_core.cli.routing import calibrate_command, route_command
+from avengers_core.cli import (
+    evaluating,
+    fitting,
+    inspecting,
+    pricing,
+    probing,
+    routing,
+    studying,
+)
+from avengers_core.cli.evidence import collecting, grading, importing, learning
 from avengers_core.cli.shared import CONTEXT_SETTINGS, Commands
-from avengers_core.cli.studying import sweep_command
+
+_COMMANDS = (
+    *(evaluating, fitting, inspecting, pricing, probing, routing, studying),
+    *(collecting, grading, importing, learning),
+)
 
 
 @click.group(cls=Commands, context_settings=CONTEXT_SETTINGS)
@@ -37,21 +41,7 @@ def main() -> None:
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
 
 
-for command in (
-    calibrate_command,
-    collect_command,
-    evaluate_command,
-    feedback_command,
-    fit_command,
-    import_command,
-    inspect_command,
-    learn_command,
-    merge_command,
-    probe_command,
-    reprice_command,
-    route_command,
-    sweep_command,
-    update_command,
-    watch_command,
-):
-    main.add_command(command)
+for module in _COMMANDS:
+    for command in vars(module).values():
+        if isinstance(command, click.Command):
+            main.add_command(command)

@@ -12,7 +12,9 @@ import click
 from avengers_core.cli.options import FILE, SEED, NewFile, names
 from avengers_core.cli.pricing import file_of, prices_option
 from avengers_core.cli.shared import given, refuse, show_problems
+from avengers_core.errors import OptionalDependencyError
 from avengers_core.outputs import check_outputs
+from avengers_core.records.prices import Price, find_prices
 from avengers_core.records.questions import Question
 from avengers_core.records.record import RecordProblem
 
@@ -58,14 +60,10 @@ def collect_command(
     grade: str,
     rubric: str | None,
     output: Path | None,
-    strategy: Any,
-    max_usd: float | None,
-    max_calls: int | None,
-    concurrency: int,
     max_tokens: int | None,
     prices: Any,
-    seed: int,
     dry_run: bool,
+    **options: Any,
 ) -> None:
     """Ask models the QUESTIONS of a file, grade the answers, and write records to fit on.
 
@@ -88,22 +86,20 @@ def collect_command(
 
     if not models:
         raise click.UsageError("--models names nobody to ask")
-    if grade == _JUDGE:
+    judge_model = grade.removeprefix(_JUDGE) if grade.startswith(_JUDGE) else None
+    if judge_model == "":
         raise click.UsageError("--grade judge:MODEL names no model")
-    if not grade.startswith(_JUDGE):
+    if judge_model is None:
         refuse(["rubric"], "without --grade judge:MODEL, which reads it")
     if output is not None:
         schema = grade.removeprefix(_SCHEMA) if grade.startswith(_SCHEMA) else None
         check_outputs([output, journal_of(output)], [questions, schema, file_of(prices)])
     rows = read_questions(questions)
-    judge_model = grade.removeprefix(_JUDGE) if grade.startswith(_JUDGE) else None
     priced = _prices(prices, [*models, *([judge_model] if judge_model else [])])
     if dry_run:
         asked = as_questions(rows)
         check_gradable(asked, grade)
-        click.echo(
-            _estimate(asked, models, priced, max_tokens, strategy, max_calls, max_usd, judge_model)
-        )
+        click.echo(_estimate(asked, models, priced or {}, max_tokens, judge_model, **options))
         return
     if output is None:
         raise click.UsageError("give --output, the file of records to write")
@@ -126,13 +122,9 @@ def collect_command(
         rows,
         {model: reach(model) for model in models},
         grader,
-        strategy=strategy,
-        max_calls=max_calls,
-        max_usd=max_usd,
-        concurrency=concurrency,
         path=output,
-        seed=seed,
         prices=priced,
+        **options,
     )
     answered = {m: sum(m in record.scores for record in records) for m in models}
     each = ", ".join(f"{model} {n:,}" for model, n in answered.items())
@@ -168,9 +160,6 @@ def read_questions(path: Path) -> list[str | Mapping[str, Any]]:
 
 
 def _prices(prices: Any, models: Sequence[str]) -> Any:
-    from avengers_core.errors import OptionalDependencyError
-    from avengers_core.records.prices import find_prices
-
     if prices is not None:
         return find_prices(models, prices)
     try:
@@ -182,42 +171,36 @@ def _prices(prices: Any, models: Sequence[str]) -> Any:
 def _estimate(
     questions: Sequence[Question],
     models: Sequence[str],
-    prices: Mapping[str, Any] | None,
+    prices: Mapping[str, Price],
     max_tokens: int | None,
+    judge_model: str | None,
+    *,
     strategy: str,
     max_calls: int | None,
     max_usd: float | None,
-    judge_model: str | None,
+    **_others: Any,
 ) -> str:
     """How many calls a full table is, about what it costs, and how far the budget reaches."""
     from avengers_core.embedders.tokens import estimate_tokens
 
-    prompt = sum(estimate_tokens(question.query) for question in questions)
-    answers = len(questions) * min(_ANSWER_TOKENS, max_tokens or _ANSWER_TOKENS)
     n, m = len(questions), len(models)
-    lines = [f"{n:,} questions x {m} models: {n * m:,} calls"]
-    known = prices or {}
-    for model in models:
-        price = known.get(model)
-        cost = "price unknown" if price is None else f"${price.cost(prompt, answers):.4f}"
-        lines.append(f"  {model}: {cost}")
-    priced = [known[model].cost(prompt, answers) for model in models if model in known]
-    grading = 0.0
+    prompt = sum(estimate_tokens(question.query) for question in questions)
+    answers = n * min(_ANSWER_TOKENS, max_tokens or _ANSWER_TOKENS)
+    # Who, how often each question, and about how many tokens are read and written in all.
+    work = [(model, model, 1, prompt, answers) for model in models]
     if judge_model is not None:
         # Of each answer: the question, the answer and the rubric read, a sentence and a score said.
-        read, said = prompt + answers + _RUBRIC_TOKENS * len(questions), _VERDICT_TOKENS
-        price = known.get(judge_model)
-        if price is not None:
-            grading = len(models) * price.cost(read, said * len(questions))
-        cost = "price unknown" if price is None else f"${grading:.4f}"
-        lines.append(f"  {judge_model} as a judge: {cost}")
-    per = answers // len(questions)
-    total = sum(priced) + grading
-    asked = [*models, *([] if judge_model is None else [judge_model])]
-    unknown = sum(model not in known for model in asked)
-    if priced:
+        read = prompt + answers + _RUBRIC_TOKENS * n
+        work.append((f"{judge_model} as a judge", judge_model, m, read, _VERDICT_TOKENS * n))
+    lines, total, unknown = [f"{n:,} questions x {m} models: {n * m:,} calls"], 0.0, 0
+    for who, model, times, read, written in work:
+        price = prices.get(model)
+        cost = 0.0 if price is None else times * price.cost(read, written)
+        lines.append(f"  {who}: {'price unknown' if price is None else f'${cost:.4f}'}")
+        total, unknown = total + cost, unknown + (price is None)
+    if any(model in prices for model in models):
         without = f", without {unknown} of unknown price" if unknown else ""
-        lines.append(f"about ${total:.4f} in all{without}, at {per} tokens an answer")
+        lines.append(f"about ${total:.4f} in all{without}, at {answers // n} tokens an answer")
     else:
         lines.append("what it costs is not known: give --prices, or install the extra `prices`")
     reach = [n * m] if max_calls is None else [n * m, max_calls]

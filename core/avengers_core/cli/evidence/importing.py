@@ -6,6 +6,7 @@ import gzip
 import itertools
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -59,6 +60,7 @@ class Mapping(click.ParamType):  # type: ignore[type-arg,unused-ignore]
     "mapping",
     type=Mapping(),
     multiple=True,
+    callback=lambda _ctx, _param, value: dict(p for m in value for p in m.items()) or None,
     help="Columns of a table or JSON of no layout: query=question,score=scores. Fields: query, "
     "score, model, cost, prompt_tokens, completion_tokens, dataset, index, "
     "propensity; score.MODEL=COLUMN for a column of each model. Repeatable.",
@@ -75,11 +77,8 @@ def import_command(
     source: str,
     output: Path,
     layout: str | None,
-    mapping: tuple[dict[str, str], ...],
-    feedback: str | None,
-    score_key: tuple[str, ...],
-    scale: tuple[float, float] | None,
     embedder: str | None,
+    **options: Any,
 ) -> None:
     """Convert SOURCE: results of models to records, or a published router's export to an artifact.
 
@@ -106,7 +105,8 @@ def import_command(
     else:
         path = Path(source)
     # Of a folder every file may be read, whatever it ends in.
-    sources = [path] if feedback is None else [path, Path(feedback)]
+    asked = given(**options)
+    sources = [path, Path(asked["feedback"])] if "feedback" in asked else [path]
     check_outputs([output], [sources, *(list(s.rglob("*")) for s in sources if s.is_dir())])
     if layout == _EXPORT or (path / "cluster_centers.npy").exists():
         refuse(_OF_RESULTS, "with an export of the published code")
@@ -118,18 +118,10 @@ def import_command(
         raise click.ClickException(f"{output} is a folder; expected the name of a file of records")
     if not output.parent.is_dir():
         raise click.ClickException(f"{output}: there is no folder {output.parent}")
-    rows = _records_in(path) if layout is None and not mapping and path.is_file() else None
+    told = layout is not None or "mapping" in asked or not path.is_file()
+    rows = None if told else _records_in(path)
     if rows is None:
-        rows = import_records(
-            path,
-            layout,
-            **given(
-                mapping={field: column for m in mapping for field, column in m.items()} or None,
-                feedback=feedback,
-                score_key=score_key,
-                scale=scale,
-            ),
-        )
+        rows = import_records(path, layout, **asked)
     else:
         refuse(_OF_RESULTS, "with records")
     records = load_records(rows)
@@ -179,13 +171,10 @@ def _write(records: Records, output: Path) -> None:
 
 def _summary(records: Records) -> str:
     """How many records, how many each model has, and in what the scores lie."""
-    counts = dict.fromkeys(records.models, 0)
-    scores = []
-    for record in records:
-        for model, score in record.scores.items():
-            if score is not None:
-                counts[model] += 1
-                scores.append(score)
+    known = [(m, s) for r in records for m, s in r.scores.items() if s is not None]
+    scores = [score for _, score in known]
+    counts = Counter(dict.fromkeys(records.models, 0))
+    counts.update(model for model, _ in known)
     models = ", ".join(f"{model} ({count:,})" for model, count in counts.items())
     lie = f"{min(scores):g} to {max(scores):g}" if scores else "none"
     return (
