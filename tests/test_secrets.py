@@ -35,7 +35,7 @@ from llama_index.core.prompts import PromptTemplate
 from llama_index.llms.openai_like import OpenAILike
 from pydantic import SecretStr
 
-from avengers_core.calls.writing import flush_all
+from avengers_core.calls.registry import flush_all
 from avengers_core.collecting import collect, judge
 from avengers_core.collecting.answers import endpoint_asker
 from avengers_core.embedders import OpenAIEmbedder, resolve_embedder

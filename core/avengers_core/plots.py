@@ -1,4 +1,4 @@
-"""Public name of :mod:`avengers_core.evaluation.plots.plots`."""
+"""Public names of the pictures, which lie in :mod:`avengers_core.evaluation.plots`."""
 
 from avengers_core.evaluation.plots.plots import (
     cluster_map,
@@ -6,10 +6,10 @@ from avengers_core.evaluation.plots.plots import (
     require_matplotlib,
     save_all,
     selection_shares,
-    study_results,
     tradeoff,
 )
 from avengers_core.evaluation.plots.saving import save, to_svg
+from avengers_core.evaluation.plots.studies import study_results
 
 __all__ = [
     "cluster_map",

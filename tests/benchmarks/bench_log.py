@@ -31,7 +31,7 @@ from llama_index.core.llms import ChatMessage
 from timing import LONG, SHORT, USUAL, Row, fresh, show
 
 from avengers_core import Router
-from avengers_core.calls.writing import call_log
+from avengers_core.calls.registry import call_log
 from avengers_langchain import AvengersChatModel
 from avengers_llamaindex import AvengersLLM
 

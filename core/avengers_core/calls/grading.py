@@ -7,9 +7,9 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+from avengers_core.calls.registry import flush_all
 from avengers_core.calls.rows import Feedback
 from avengers_core.calls.store import open_log, write
-from avengers_core.calls.writing import flush_all
 from avengers_core.errors import LogError
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import atexit
 import logging
-import os
 import sqlite3
 import threading
 import time
@@ -34,7 +32,7 @@ _LATER = (sqlite3.OperationalError, LogError, OSError)
 _IDLE = 5.0  # seconds without a row after which the thread ends
 _LONGEST_PAUSE = 2.0  # seconds, between attempts to write to what cannot be written to
 _FOR_OTHERS = 0.5  # seconds, for another program that is writing to the file
-_AT_CLOSE = 5.0  # seconds that whoever closes waits
+AT_CLOSE = 5.0  # seconds that whoever closes waits
 
 
 class _Flush(threading.Event):
@@ -66,12 +64,15 @@ class CallLog:
         self.dropped = self.written = 0
         self._why = f"more than {limit:,} were waiting"
         self._said = self._seen = 0  # of the dropped rows: told of, and looked at
-        self._fresh()
-        _all.add(self)
+        self.begin()
+        LOGS.add(self)
 
-    def _fresh(self) -> None:
-        # Also in a forked child, where the thread is gone, locks may be held, and what is waiting
-        # is the parent's to write.
+    def begin(self) -> None:
+        """Begin with nothing.
+
+        Also in a forked child, where the thread is gone, locks may be held, and what is waiting is
+        the parent's to write.
+        """
         self._waiting: deque[tuple[Any, ...] | _Flush] = deque()
         self._pending: list[Row] = []
         self._awake = threading.Event()
@@ -103,7 +104,7 @@ class CallLog:
         if not self._awake.is_set():
             self._wake()
 
-    def flush(self, timeout: float = _AT_CLOSE) -> bool:
+    def flush(self, timeout: float = AT_CLOSE) -> bool:
         """Wait until what was put so far is written; False if it is not within some seconds."""
         deadline = time.monotonic() + timeout
         while self._waiting or self._pending or self._thread is not None:
@@ -119,7 +120,7 @@ class CallLog:
             time.sleep(min(_PAUSE, left))
         return True
 
-    def close(self, timeout: float = _AT_CLOSE) -> None:
+    def close(self, timeout: float = AT_CLOSE) -> None:
         """Write what is waiting, and say what was dropped; a row that comes later opens it again.
 
         Args:
@@ -263,39 +264,5 @@ class CallLog:
             self._why = why or self._why
 
 
-_all: weakref.WeakSet[CallLog] = weakref.WeakSet()
-_by_target: dict[str | int, CallLog] = {}
-_opening = threading.Lock()
-
-
-def call_log(target: str | Callable[[dict[str, Any]], Any]) -> CallLog:
-    """The one log of a path, or a function, in this process."""
-    key = target if isinstance(target, str) else id(target)
-    log = _by_target.get(key)
-    if log is None:
-        with _opening:
-            log = _by_target.setdefault(key, CallLog(target))
-    return log
-
-
-def flush_all(timeout: float = _AT_CLOSE) -> None:
-    """Have all logs of this process write what is waiting."""
-    for log in list(_all):
-        log.flush(timeout)
-
-
-@atexit.register
-def _close_all() -> None:
-    for log in list(_all):
-        log.close()
-
-
-def _after_fork() -> None:
-    global _opening  # noqa: PLW0603
-    _opening = threading.Lock()
-    for log in list(_all):
-        log._fresh()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+LOGS: weakref.WeakSet[CallLog] = weakref.WeakSet()
+"""Those of this process."""

@@ -131,8 +131,8 @@ def sweep_command(
         for line in summary
     ]
     if picture is not None:
-        from avengers_core.evaluation.plots.plots import study_results
         from avengers_core.evaluation.plots.saving import save
+        from avengers_core.evaluation.plots.studies import study_results
 
         save(study_results(summary, study), picture)
     scorers = ", ".join(dict.fromkeys(s.scorer for s in settings))

@@ -114,12 +114,10 @@ class RecordFilter:
         collect: Callable[[Records, E], Any],
     ) -> Summed:
         """What the part's records add up to; ``collect`` says it of a batch of :meth:`batches`."""
-        total, n, problems = None, 0, Problems()
-        for records, embedded in self.batches(part, problems, embed):
-            batch = collect(records, embedded)
-            total = batch if total is None else total + batch
-            n += len(records)
-        return Summed(total, n, problems)
+        problems, none = Problems(), Problems()
+        batches = self.batches(part, problems, embed)
+        total = _total(Summed(collect(*batch), len(batch[0]), none) for batch in batches)
+        return total._replace(problems=problems)
 
 
 class Summed(NamedTuple):
@@ -136,14 +134,19 @@ def added(results: Iterable[Summed]) -> Summed:
     Raises:
         RecordError: no part has a record.
     """
+    found = _total(results)
+    if found.total is None:
+        raise RecordError(f"there is no record that can be used; {found.problems}")
+    return found
+
+
+def _total(results: Iterable[Summed]) -> Summed:
     total, n, problems = None, 0, Problems()
     for part in results:
         if part.total is not None:
             total = part.total if total is None else total + part.total
         n += part.records
         problems += part.problems
-    if total is None:
-        raise RecordError(f"there is no record that can be used; {problems}")
     return Summed(total, n, problems)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, get_args
 
-from avengers_core.calls.writing import call_log
+from avengers_core.calls.registry import call_log
 from avengers_core.common.ranges import check_number
 from avengers_core.routing.policy import RoutingCall
 from avengers_core.serving.backends.capabilities import Needs

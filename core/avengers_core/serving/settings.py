@@ -19,9 +19,9 @@ from pydantic import (
 )
 from typing_extensions import Self
 
+from avengers_core.calls.registry import call_log
 from avengers_core.calls.rows import Feedback
 from avengers_core.calls.store import check_log
-from avengers_core.calls.writing import call_log
 from avengers_core.common.closing import Closing
 from avengers_core.common.ranges import MOST_RETRIES, YEAR
 from avengers_core.errors import LogError

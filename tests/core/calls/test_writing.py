@@ -19,8 +19,9 @@ import pytest
 
 from avengers_core.calls import Call, Feedback, feedback, read_log
 from avengers_core.calls import writing as writing_module
+from avengers_core.calls.registry import call_log
 from avengers_core.calls.store import open_log
-from avengers_core.calls.writing import CallLog, call_log
+from avengers_core.calls.writing import CallLog
 from avengers_core.errors import LogError, RecordError
 
 
@@ -162,7 +163,7 @@ assert log.dropped > 0
 def test_what_waits_is_written_when_the_program_ends(path: Path) -> None:
     code = f"""
 from avengers_core.calls import Call
-from avengers_core.calls.writing import call_log
+from avengers_core.calls.registry import call_log
 row = Call(**{{**dict.fromkeys(Call._fields), "id": "last", "time": 1.0}})
 call_log({str(path)!r}).put(lambda: row)
 raise SystemExit(1)

@@ -13,6 +13,7 @@ from avengers_core import Router, evaluate, fit, studies
 from avengers_core.evaluation.plots import plots
 from avengers_core.evaluation.plots.labels import shortened
 from avengers_core.evaluation.plots.saving import to_svg
+from avengers_core.evaluation.plots.studies import study_results
 
 
 @pytest.fixture(scope="module")
@@ -265,10 +266,10 @@ def test_a_study_has_a_panel_for_each_metric():
     rows = [
         {"value": k, **dict.fromkeys(studies.METRICS, 0.1 * k)} for k in (1, 1, 2, 2) for _ in "ab"
     ]
-    figure = plots.study_results(studies.summarise(rows), "clusters")
+    figure = study_results(studies.summarise(rows), "clusters")
     assert [a.get_title() for a in figure.axes] == ["PerfGain", "CostSave at 95 %", "AIQ"]
     assert all(a.get_xlabel() == "clusters" for a in figure.axes)
     assert all(a.lines[0].get_linestyle() == "-" for a in figure.axes)
     named = [{**row, "value": f"set {row['value']}"} for row in rows]
-    figure = plots.study_results(studies.summarise(named), "leave-one-out")
+    figure = study_results(studies.summarise(named), "leave-one-out")
     assert all(a.lines[0].get_linestyle() == "None" for a in figure.axes)

@@ -1,0 +1,47 @@
+"""The logs of this process: one a target, written out at the end, begun anew in a fork."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from avengers_core.calls.writing import AT_CLOSE, LOGS, CallLog
+
+_by_target: dict[str | int, CallLog] = {}
+_opening = threading.Lock()
+
+
+def call_log(target: str | Callable[[dict[str, Any]], Any]) -> CallLog:
+    """The one log of a path, or a function, in this process."""
+    key = target if isinstance(target, str) else id(target)
+    log = _by_target.get(key)
+    if log is None:
+        with _opening:
+            log = _by_target.setdefault(key, CallLog(target))
+    return log
+
+
+def flush_all(timeout: float = AT_CLOSE) -> None:
+    """Have all logs of this process write what is waiting."""
+    for log in list(LOGS):
+        log.flush(timeout)
+
+
+@atexit.register
+def _close_all() -> None:
+    for log in list(LOGS):
+        log.close()
+
+
+def _after_fork() -> None:
+    global _opening  # noqa: PLW0603
+    _opening = threading.Lock()
+    for log in list(LOGS):
+        log.begin()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
