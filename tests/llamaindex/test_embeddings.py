@@ -14,7 +14,7 @@ from stub_server import StubServer
 
 from avengers_core import Router, fit
 from avengers_core.embedders import WordLlamaEmbedder
-from avengers_core.embedders.callables import from_llamaindex
+from avengers_core.embedders.callables import from_object
 from avengers_llamaindex import AvengersEmbedding
 
 TEXTS = ["the capital of France", "prove the theorem"]
@@ -61,7 +61,7 @@ def test_pickled_without_keys() -> None:
     secretive = OpenAIEmbedding(model_name="test/embedding", api_key=key)
     for embedder, complaint in (
         (secretive, "api_key"),
-        (from_llamaindex(secretive), "pickled"),
+        (from_object(secretive), "pickled"),
     ):
         embedding = AvengersEmbedding(embedder)
         with pytest.raises(TypeError, match=complaint) as caught:

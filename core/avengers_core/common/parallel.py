@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -10,16 +9,13 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from typing import Any
 
+from avengers_core.common.forks import lock_over_forks
+
 # Blocks; fewer are done before a thread has started.
 _WORTH_A_THREAD = 2
 _busy = threading.Lock()
-# OpenBLAS holds a lock while it is told how many threads to use: a child that is forked meanwhile
-# would wait for it for ever. So nobody forks meanwhile.
-_setting = threading.RLock()
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=_setting.acquire, after_in_parent=_setting.release, after_in_child=_setting.release
-    )
+# OpenBLAS holds a lock of its own while it is told how many threads to use.
+_setting = lock_over_forks()
 
 
 def in_parallel(work: Callable[[Iterator[int]], None], blocks: Sequence[int]) -> None:

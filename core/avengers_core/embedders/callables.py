@@ -15,6 +15,14 @@ from avengers_core.embedders.base import Vectors, as_texts, as_unit_rows
 from avengers_core.errors import EmbedderError
 from avengers_core.redaction import describe, masked_cause, secrets_of
 
+# By which method objects embed, and its asynchronous form. Queries go the way of the records, so
+# that both lie in one space where a model treats the two differently.
+_METHODS = (
+    ("langchain", "embed_documents", "aembed_documents"),
+    ("llamaindex", "get_text_embedding_batch", "aget_text_embedding_batch"),
+    ("encode", "encode", None),  # sentence-transformers, model2vec
+)
+
 
 class CallableEmbedder:
     """An embedder made of a function.
@@ -102,31 +110,16 @@ class CallableEmbedder:
         return f"CallableEmbedder(id={self.id!r}, dim={self._dim})"
 
 
-def from_langchain(embeddings: Any) -> CallableEmbedder:
-    """An embedder made of a LangChain ``Embeddings`` object.
-
-    Queries go through ``embed_documents`` like the records, so that both lie in one space where
-    a model treats the two differently.
-    """
-    return CallableEmbedder(
-        embeddings.embed_documents,
-        id=f"langchain/{_describe(embeddings)}",
-        afn=getattr(embeddings, "aembed_documents", None),
-    )
-
-
-def from_llamaindex(embedding: Any) -> CallableEmbedder:
-    """An embedder made of a LlamaIndex ``BaseEmbedding`` object; queries are embedded as texts."""
-    return CallableEmbedder(
-        embedding.get_text_embedding_batch,
-        id=f"llamaindex/{_describe(embedding)}",
-        afn=getattr(embedding, "aget_text_embedding_batch", None),
-    )
-
-
-def from_encoder(model: Any) -> CallableEmbedder:
-    """An embedder made of an object with ``encode``: sentence-transformers, model2vec."""
-    return CallableEmbedder(model.encode, id=f"encode/{_describe(model)}")
+def from_object(thing: Any) -> CallableEmbedder | None:
+    """An embedder made of an object of :data:`_METHODS`, or None if it is none."""
+    for kind, method, asynchronous in _METHODS:
+        if hasattr(thing, method):
+            return CallableEmbedder(
+                getattr(thing, method),
+                id=f"{kind}/{_describe(thing)}",
+                afn=None if asynchronous is None else getattr(thing, asynchronous, None),
+            )
+    return None
 
 
 def _name(fn: Any) -> str:

@@ -7,12 +7,7 @@ import re
 from typing import TypeGuard
 
 from avengers_core.embedders.base import Embedder, EmbedderSpec
-from avengers_core.embedders.callables import (
-    CallableEmbedder,
-    from_encoder,
-    from_langchain,
-    from_llamaindex,
-)
+from avengers_core.embedders.callables import CallableEmbedder, from_object
 from avengers_core.embedders.openai import ID_PREFIX as OPENAI
 from avengers_core.embedders.openai import OpenAIEmbedder
 from avengers_core.embedders.wordllama import ID_PREFIX as WORDLLAMA
@@ -43,12 +38,8 @@ def resolve_embedder(spec: EmbedderSpec) -> Embedder:
         raise EmbedderError(f"expected an embedder, got the class {spec.__name__}; make one of it")
     if _is_embedder(spec):
         return spec
-    if hasattr(spec, "embed_documents"):
-        return from_langchain(spec)
-    if hasattr(spec, "get_text_embedding_batch"):
-        return from_llamaindex(spec)
-    if hasattr(spec, "encode"):
-        return from_encoder(spec)
+    if (made := from_object(spec)) is not None:
+        return made
     if callable(spec):
         try:
             return CallableEmbedder(spec)

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
 import sqlite3
 import stat
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing, suppress
@@ -16,6 +14,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from avengers_core.common.forks import lock_over_forks
 from avengers_core.embedders.base import Vectors
 from avengers_core.errors import EmbedderError
 from avengers_core.records.names import one_line
@@ -34,14 +33,9 @@ _WAIT_SECONDS = 0.02
 _KEYS_PER_QUERY = 500  # old SQLite takes 999 variables
 _CHECKSUM = 8
 
-# SQLite must not be in use while the process forks: the child would inherit locks of threads that
-# it does not have, and wait for them for ever. So one thread at a time uses it, and a fork waits
-# for that one; who waits for another process waits outside.
-_in_use = threading.RLock()
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=_in_use.acquire, after_in_parent=_in_use.release, after_in_child=_in_use.release
-    )
+# SQLite has locks of its own: one thread at a time uses it, and a fork waits for that one; who
+# waits for another process waits outside.
+_in_use = lock_over_forks()
 T = TypeVar("T")
 
 
