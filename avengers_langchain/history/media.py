@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from avengers_core.serving.history import Dialect, Media
+from avengers_core.serving.history import PERPLEXITY, Dialect, Media
 
 _Kind = Literal["image", "file", "audio", "video"]
 _KINDS: dict[str, _Kind] = {
@@ -58,7 +58,8 @@ def goes_as_it_is(block: Mapping[str, Any], dialect: Dialect) -> bool:
         return kind in _NATIVE.get(family, ())
     if kind in _NATIVE.get(family, ()) and kind not in ("image", "file"):
         return True
-    return kind in ("image", "file", "audio", "video") and _is_standard(block)
+    standard = kind in ("image", "file", "audio", "video") and _is_standard(block)
+    return standard and dialect.name != PERPLEXITY.name  # whose client hands it on as it is
 
 
 def media_of(block: Mapping[str, Any]) -> Media | str | None:
@@ -95,7 +96,7 @@ def _is_standard(block: Mapping[str, Any]) -> bool:
 def _standard(kind: _Kind, block: Mapping[str, Any]) -> Media | str | None:
     """LangChain's blocks, new (``base64``) and old (``source_type``)."""
     if block.get("source_type") == "text":
-        return _text(block.get("text"), _name(block))
+        return _text(block.get("text"), name_of(block))
     upload = block.get("file_id") or (block.get("id") if block.get("source_type") == "id" else None)
     return _media(
         kind,
@@ -103,7 +104,7 @@ def _standard(kind: _Kind, block: Mapping[str, Any]) -> Media | str | None:
         data=block.get("base64") or block.get("data"),
         url=block.get("url"),
         upload=upload,
-        name=_name(block),
+        name=name_of(block),
     )
 
 
@@ -178,7 +179,8 @@ def _text(text: Any, name: Any) -> str | None:
     return f"{name}:\n{text}" if name else text
 
 
-def _name(block: Mapping[str, Any]) -> str | None:
+def name_of(block: Mapping[str, Any]) -> str | None:
+    """The name of a file, wherever its block has it."""
     extras = block.get("extras") or block.get("metadata") or {}
     for place in (block, extras):
         for key in ("filename", "title", "name"):

@@ -43,6 +43,8 @@ _COMPATIBLE = {
     "ChatXAI",
     "ChatZhipuAI",
 }
+# What their clients make of a file, their servers do not take.
+_NO_FILES = {"ChatCohere", "ChatDeepSeek", "ChatGroq", "ChatMistralAI", "ChatOllama", "ChatXAI"}
 _BY_CLASS = {"ChatMistralAI": MISTRAL, "ChatPerplexity": PERPLEXITY}
 # What OpenAI's chat completions do not have: settings of a ``ChatOpenAI``, arguments of a call, and
 # models that answer in Responses only.
@@ -64,6 +66,8 @@ def target_of(
     """
     name = _remote_name(backend)
     dialect = _dialect(name, backend, arguments or {})
+    if not _NO_FILES.isdisjoint(_classes(backend)):
+        dialect = replace(dialect, files=frozenset())
     if (backend.profile or {}).get("mid_conversation_system_messages"):
         dialect = replace(dialect, system_in_middle="before answers")
     reads = bool(_classes(backend) & _READ_REASONING)

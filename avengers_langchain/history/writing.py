@@ -12,7 +12,8 @@ from langchain_core.messages import (
     ToolMessage,
 )
 
-from avengers_core.serving.history import NO_SIGNATURE, Media, Part, Raw, Target, Turn
+from avengers_core.serving.history import NO_SIGNATURE, PERPLEXITY, Media, Part, Raw, Target, Turn
+from avengers_langchain.history.media import name_of
 from avengers_langchain.history.reading import NOT_IN_NAMES
 
 # Where Gemini's client looks for the signatures of calls, by identifier, and how it spells them. By
@@ -40,7 +41,7 @@ def message_of(turn: Turn, target: Target) -> BaseMessage:
         return AIMessage(
             _joined(turn.parts), tool_calls=calls, name=_name(turn), additional_kwargs=beside
         )
-    content = _content(turn.parts)
+    content = _content(turn.parts, target)
     if turn.role == "tool":
         status = "error" if turn.failed else "success"
         return ToolMessage(content, tool_call_id=turn.call_id, name=turn.name, status=status)
@@ -49,11 +50,12 @@ def message_of(turn: Turn, target: Target) -> BaseMessage:
     return HumanMessage(content, name=_name(turn))
 
 
-def _content(parts: tuple[Part, ...]) -> str | list[Any]:
+def _content(parts: tuple[Part, ...], target: Target) -> str | list[Any]:
     parts = tuple(part for part in parts if not isinstance(part, str) or part.strip())
     if all(isinstance(part, str) for part in parts):
         return _joined(parts)
-    return [{"type": "text", "text": p} if isinstance(p, str) else _block(p) for p in parts]
+    made = _image_url if target.dialect.name == PERPLEXITY.name else _block
+    return [{"type": "text", "text": p} if isinstance(p, str) else made(p) for p in parts]
 
 
 def _joined(parts: tuple[Part, ...]) -> str:
@@ -61,9 +63,11 @@ def _joined(parts: tuple[Part, ...]) -> str:
 
 
 def _block(media: Media | Raw) -> dict[str, Any]:
-    if media.block is not None:
+    if isinstance(media, Raw):
         return dict(media.block)
-    assert isinstance(media, Media)
+    if media.block is not None:
+        renamed = {} if media.name == name_of(media.block) else {"filename": media.name}
+        return {**media.block, **renamed}
     block: dict[str, Any] = {"type": media.kind}
     if media.data is not None:
         block["base64"] = media.data
@@ -77,6 +81,15 @@ def _block(media: Media | Raw) -> dict[str, Any]:
     if media.kind == "file" and media.data is not None:
         block["filename"] = media.name or "file.pdf"
     return block
+
+
+def _image_url(media: Media | Raw) -> dict[str, Any]:
+    """A picture as OpenAI's protocol has it, for a client that hands on what it is given."""
+    if isinstance(media, Raw) or media.kind != "image":
+        return _block(media)
+    mime = media.mime or _guessed(media)
+    url = media.url or f"data:{mime};base64,{media.data}"
+    return {"type": "image_url", "image_url": {"url": url}}
 
 
 def _guessed(media: Media) -> str:

@@ -7,13 +7,14 @@ from typing import Any
 
 from llama_index.core.base.llms.types import (
     ChatMessage,
+    DocumentBlock,
     MessageRole,
     TextBlock,
     ThinkingBlock,
     ToolCallBlock,
 )
 
-from avengers_core.serving.history import NO_SIGNATURE, Target, Turn
+from avengers_core.serving.history import NO_SIGNATURE, Media, Target, Turn
 from avengers_llamaindex.history.reading import calls_of, reasoning_of
 
 _ROLES = {
@@ -46,7 +47,9 @@ def _blocks(turn: Turn) -> list[Any]:
     """The blocks of its parts: clients put the texts of neighbours together without a space."""
     blocks: list[Any] = []
     for part in turn.parts:
-        if not isinstance(part, str):
+        if isinstance(part, Media) and isinstance(part.block, DocumentBlock) and part.name:
+            blocks.append(part.block.model_copy(update={"title": part.name}))
+        elif not isinstance(part, str):
             blocks.append(part.block)
         elif part.strip() and blocks and isinstance(blocks[-1], TextBlock):
             blocks[-1] = TextBlock(text=f"{blocks[-1].text}\n\n{part}")

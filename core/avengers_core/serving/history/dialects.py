@@ -28,6 +28,8 @@ class Dialect:
         speakers: whether messages may carry the name of who speaks.
         text_lists: whether a text may be given as a list of its parts.
         images: MIME types, None for all; so too for ``files``, ``audio`` and ``video``.
+        file_name: pattern of the names of files, which then all have one, each once.
+        text_with_files: a message with a file has to say something, too.
         by_url: kinds of media that may be given by their address.
         upload: pattern of what it calls a file that was uploaded to it.
         in_results: kinds of media that the result of a tool may hold.
@@ -59,6 +61,8 @@ class Dialect:
     files: Set[str] | None = None
     audio: Set[str] | None = None
     video: Set[str] | None = None
+    file_name: str | None = None
+    text_with_files: bool = False
     by_url: frozenset[MediaKind] = frozenset({"image"})
     upload: str | None = None
     in_results: frozenset[MediaKind] = frozenset()
@@ -120,6 +124,13 @@ class Dialect:
         if re.fullmatch(self.tool_name, name):
             return name
         return re.sub(r"[^a-zA-Z0-9_-]+", "_", name).strip("_")[:64] or "tool"
+
+    def file(self, name: str, taken: Set[str]) -> str:
+        """A valid name for a file that is not ``taken``; itself, where it is one."""
+        if not re.fullmatch(self.file_name or ".+", name):
+            name = re.sub(r"[^a-zA-Z0-9-]+", " ", name).strip() or "file"
+        numbered = (f"{name} {n}" for n in range(2, len(taken) + 3))
+        return name if name not in taken else next(n for n in numbered if n not in taken)
 
 
 # OpenAI's and xAI's models that reason: "Unsupported parameter: 'stop'".

@@ -73,6 +73,7 @@ MISTRAL = replace(
 PERPLEXITY = replace(
     OPENAI_COMPATIBLE,
     name="openai compatible, perplexity",
+    files=frozenset(),
     alternates=True,
     calls=False,
 )
@@ -102,6 +103,8 @@ BEDROCK = replace(
     name="bedrock",
     providers=frozenset({"bedrock", "bedrock_converse", "amazon_bedrock"}),
     call_id=r"[a-zA-Z0-9_-]{1,64}",
+    file_name=r"[a-zA-Z0-9()\[\]-]+(?: [a-zA-Z0-9()\[\]-]+)*",
+    text_with_files=True,
     by_url=frozenset(),
     upload=None,
     alternates=True,

@@ -13,6 +13,7 @@ from avengers_core.serving.history.turns import Call, Media, Part, Turn
 _NO_RESULT = "No result of this call was recorded."
 _EMPTY = "(an empty message)"
 _FAILED = "(an error without a message)"
+_HERE = "(see the file)"
 _FIRST = "(The assistant spoke first.)"
 _GO_ON = "Go on."
 _UNDERSTOOD = "Understood."
@@ -36,6 +37,8 @@ def carried_over(
     """
     if tell_calls:
         dialect = replace(dialect, foreign_calls="told")
+    if dialect.file_name is not None:
+        turns = _with_names(turns, dialect)
     steps = _answered(turns, dialect)
     if dialect.foreign_calls != "kept":
         steps = _told(steps, dialect)
@@ -176,6 +179,27 @@ def _fitted(turns: Sequence[Turn], dialect: Dialect) -> list[Turn]:
     if moved:
         fitted.append(Turn("user", tuple(moved)))
     return fitted
+
+
+def _with_names(turns: Sequence[Turn], dialect: Dialect) -> list[Turn]:
+    """With names of files that the backend takes, and a text beside them where there is none."""
+    named: list[Turn] = []
+    taken: set[str] = set()
+    for turn in turns:
+        parts: list[Part] = []
+        files = 0
+        for part in turn.parts:
+            if isinstance(part, Media) and part.kind == "file" and dialect.takes(part):
+                part = replace(part, name=dialect.file(part.name or "file", taken))  # noqa: PLW2901
+                taken.add(str(part.name))
+                files += 1
+            parts.append(part)
+        spoken = any(isinstance(part, str) and part.strip() for part in parts)
+        if files and turn.role == "user" and dialect.text_with_files and not spoken:
+            parts.append(_HERE)
+        changed = tuple(parts) != turn.parts
+        named.append(replace(turn, parts=tuple(parts), source=None) if changed else turn)
+    return named
 
 
 def _taken(parts: tuple[Part, ...], dialect: Dialect) -> tuple[Part, ...]:

@@ -99,6 +99,22 @@ def test_a_call_of_its_own_goes_back_as_it_was_where_that_is_taken() -> None:
         assert Target("it", dialect).takes_back(says=says, broken=broken) is taken
 
 
+def test_files_have_names_that_are_taken_and_a_text_beside_them() -> None:
+    def file(name: str | None) -> Media:
+        return Media("file", "application/pdf", data="AAAA", name=name)
+
+    named = Turn("user", (file("my report_v1.2.pdf"), "Sum up"), source="first")
+    alone = Turn("user", (file("my report_v1.2.pdf"), file(None)), source="second")
+    kept = Turn("user", (file("A (1)"), "And this?"), source="third")
+    answer = Turn("assistant", ("Yes",))
+    turns = carried_over([named, answer, alone, answer, kept], BEDROCK)
+    names = [p.name for turn in turns for p in turn.parts if isinstance(p, Media)]
+    assert names == ["my report v1 2 pdf", "my report v1 2 pdf 2", "file", "A (1)"]
+    assert any(isinstance(part, str) for part in turns[2].parts)
+    assert turns[4].source == "third"
+    assert carried_over([named], ANTHROPIC)[0].source == "first"
+
+
 def test_ollama_fetches_no_pictures() -> None:
     assert "image" in compatible_dialect("llava", "http://localhost:8000/v1").by_url
     assert not compatible_dialect("llava", f"{OLLAMA}/v1").by_url
