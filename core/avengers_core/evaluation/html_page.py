@@ -7,17 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from avengers_core.evaluation.plots import plots
 from avengers_core.evaluation.plots.saving import to_svg
-from avengers_core.evaluation.rendering import (
-    COMPARISON,
-    CONFIDENCE,
-    comparison,
-    confidence,
-    metric_rows,
-    notes,
-    selection,
-    setup,
-    summary,
-)
+from avengers_core.evaluation.rendering import Section, sections, summary
 from avengers_core.evaluation.results import Results
 
 # Columns of text, which are set to the left and may wrap.
@@ -51,10 +41,6 @@ figure {{ margin: 1rem 0 }} svg {{ max-width: 100%; height: auto; border-radius:
 """
 
 
-Table = tuple[str, str, Sequence[str], Iterable[Sequence[str]]]
-"""A title, a note, the heading and the rows."""
-
-
 def to_html(report: Results) -> str:
     """One self-contained page: the tables, and the pictures as inline SVG."""
     figures = (
@@ -62,19 +48,12 @@ def to_html(report: Results) -> str:
         ("Accuracy and cost against alpha", plots.over_alpha(report)),
         ("Who is chosen, by alpha", plots.selection_shares(report)),
     )
-    tables: tuple[Table, ...] = (
-        ("Metrics", "", ("metric", "value", "meaning"), metric_rows(report)),
-        (COMPARISON, " ".join(notes(report)), *comparison(report)),
-        ("95 % confidence", CONFIDENCE, *confidence(report)),
-        ("Share of the queries", "", *selection(report)),
-        ("Setup", "", *setup(report)),
-    )
     pictures = [(title, to_svg(figure)) for title, figure in figures]
-    return html_page("Held-out evaluation", summary(report), pictures, tables)
+    return html_page("Held-out evaluation", summary(report), pictures, sections(report))
 
 
 def html_page(
-    title: str, lead: str, pictures: Iterable[tuple[str, str]], tables: Iterable[Table]
+    title: str, lead: str, pictures: Iterable[tuple[str, str]], tables: Iterable[Section]
 ) -> str:
     """One self-contained page.
 

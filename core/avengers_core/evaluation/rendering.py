@@ -6,34 +6,48 @@ import html
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from avengers_core.evaluation.results import Results
 from avengers_core.evaluation.rows import Row, router_name
 from avengers_core.records.names import few
 from avengers_core.routing.explaining import usd
 
+Section = tuple[str, str, Sequence[str], Sequence[Sequence[str]]]
+"""A title, a note, the heading of a table and its rows."""
+
+
+class _Metric(NamedTuple):
+    """How a metric is shown; ``keep``: what a saving keeps of the best single's accuracy."""
+
+    name: str
+    meaning: str
+    percent: bool = False
+    keep: float | None = None
+
+
 _METRICS = {
-    "perf_gain": ("PerfGain", "best accuracy over alpha, relative to the best single model"),
-    "cost_save": ("CostSave", "cost saved at the best single model's accuracy"),
-    "cost_save_95": ("CostSave at 95 %", "cost saved at 95 % of its accuracy"),
-    "aiq": ("AIQ", "mean, over costs, of the best accuracy reachable at or under each"),
-    "gain_over_random": ("Gain over random", "best accuracy less that of choosing at random"),
-    "gap_to_oracle": ("Gap to oracle", "what choosing the best model for every query would add"),
-    "pareto_dist": ("ParetoDist", "mean distance to the Pareto front; 0 is on it"),
+    "perf_gain": _Metric(
+        "PerfGain", "best accuracy over alpha, relative to the best single model", True
+    ),
+    "cost_save": _Metric("CostSave", "cost saved at the best single model's accuracy", True, 1.0),
+    "cost_save_95": _Metric("CostSave at 95 %", "cost saved at 95 % of its accuracy", True, 0.95),
+    "aiq": _Metric("AIQ", "mean, over costs, of the best accuracy reachable at or under each"),
+    "gain_over_random": _Metric(
+        "Gain over random", "best accuracy less that of choosing at random"
+    ),
+    "gap_to_oracle": _Metric(
+        "Gap to oracle", "what choosing the best model for every query would add"
+    ),
+    "pareto_dist": _Metric("ParetoDist", "mean distance to the Pareto front; 0 is on it"),
 }
 # What Markdown takes for marks; in "://" it finds addresses, and inside a word "_" is none.
 _MARKED = re.compile(r"[\\`*\[\]~|]|:(?=//)|(?<!\w)_|_(?!\w)")
-ENDINGS = (".json", ".md", ".html")
-CONFIDENCE = (
+_CONFIDENCE = (
     "Bootstrap: queries drawn anew inside each dataset. The lead is over the best single model, in "
     "points; where both its ends have one sign, it is hardly chance."
 )
-COMPARISON = "Accuracy in percent, and cost"
-# What a saving keeps of the best single model's accuracy.
-_KEPT = {"cost_save": 1.0, "cost_save_95": 0.95}
 _NAMED = 6  # datasets or models in a sentence
-_PERCENT = ("perf_gain", "cost_save", "cost_save_95")
 
 
 def to_markdown(report: Results) -> str:
@@ -42,23 +56,22 @@ def to_markdown(report: Results) -> str:
     Args:
         report: what :func:`avengers_core.evaluate` returns.
     """
-    parts = [
-        "# Held-out evaluation",
-        _plain(summary(report)),
-        "## Metrics",
-        markdown_table(("metric", "value", "meaning"), metric_rows(report)),
-        f"## {COMPARISON}",
-        markdown_table(*comparison(report)),
-        *map(_plain, notes(report)),
-        "## Selection",
-        markdown_table(*selection(report)),
+    parts = ["# Held-out evaluation", _plain(summary(report))]
+    for title, note, heading, rows in sections(report):
+        if rows:
+            parts += [f"## {title}", _plain(note), markdown_table(heading, rows)]
+    return "\n\n".join(filter(None, parts)) + "\n"
+
+
+def sections(report: Results) -> list[Section]:
+    """What a report has to show, in whatever form; what has no rows is left out there."""
+    return [
+        ("Metrics", "", ("metric", "value", "meaning"), metric_rows(report)),
+        ("Accuracy in percent, and cost", " ".join(notes(report)), *comparison(report)),
+        ("Share of the queries", "", *selection(report)),
+        ("95 % confidence", _CONFIDENCE, *confidence(report)),
+        ("Setup", "", *setup(report)),
     ]
-    heading, rows = confidence(report)
-    if rows:
-        parts += ["## 95 % confidence", CONFIDENCE, markdown_table(heading, rows)]
-    if report.setup:
-        parts += ["## Setup", markdown_table(*setup(report))]
-    return "\n\n".join(parts) + "\n"
 
 
 def one_line(report: Results) -> str:
@@ -87,24 +100,23 @@ def metric_rows(report: Results) -> list[tuple[str, str, str]]:
     """Name, value and meaning of each metric."""
     rows = []
     for key, value in report.metrics.items():
-        name, meaning = _METRICS[key]
+        name, meaning, percent, keep = _METRICS[key]
         if math.isnan(value):
-            text = _unknown(report, key)
+            text = _unknown(report, keep)
         else:
             # Rounding first and adding zero takes the sign off a zero.
-            percent = key in _PERCENT
             text = f"{round(value, 3) + 0.0:+.1%}" if percent else f"{round(value, 4) + 0.0:.4f}"
         rows.append((name, text, meaning))
     return rows
 
 
-def _unknown(report: Results, key: str) -> str:
+def _unknown(report: Results, keep: float | None) -> str:
     """Why a metric has no value."""
-    if key not in _KEPT:
+    if keep is None:
         return "unknown"
     if report.best_single.mean_cost == 0:
         return "nothing to save"
-    return "not reached" if report.perf_gain + 1 < _KEPT[key] - 1e-12 else "unknown"
+    return "not reached" if report.perf_gain + 1 < keep - 1e-12 else "unknown"
 
 
 def comparison(report: Results, datasets: bool = True) -> tuple[list[str], list[list[str]]]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from avengers_core.common.files import write_whole
 from avengers_core.evaluation import rendering
 from avengers_core.evaluation.html_page import to_html
-from avengers_core.evaluation.rendering import ENDINGS
 from avengers_core.evaluation.results import Results
 from avengers_core.outputs import check_outputs
 
@@ -30,19 +30,20 @@ class Report(Results):
             OptionalDependencyError: ``.html`` without matplotlib.
         """
         file = Path(path)
-        if file.suffix not in ENDINGS:
+        if file.suffix not in _FORMS:
             raise ValueError(f"expected a path that ends in .json, .md or .html, got {file.name}")
         check_outputs([file], [self.setup.get("input")])
-        if file.suffix == ".json":
-            text = json.dumps(self.to_dict(), indent=1) + "\n"
-        elif file.suffix == ".md":
-            text = self.to_markdown()
-        else:
-            text = to_html(self)
-        write_whole(file, text)
+        write_whole(file, _FORMS[file.suffix](self))
 
     def __repr__(self) -> str:
         return rendering.one_line(self)
 
     def _repr_markdown_(self) -> str:
         return self.to_markdown()
+
+
+_FORMS: dict[str, Callable[[Report], str]] = {
+    ".json": lambda report: json.dumps(report.to_dict(), indent=1) + "\n",
+    ".md": Report.to_markdown,
+    ".html": to_html,
+}

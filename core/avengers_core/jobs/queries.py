@@ -12,23 +12,17 @@ from avengers_core.records.sources.streams import Row
 from avengers_core.scanning.batches import batched
 
 
-def query_rows(part: Part) -> Iterator[tuple[list[int], list[str], dict[int, RecordProblem]]]:
-    """Queries of a part, a few thousand at a time: rows, texts, and the rows without one.
+def query_rows(part: Part) -> Iterator[tuple[dict[int, str], dict[int, RecordProblem]]]:
+    """Queries of a part by their row, a few thousand at a time, and the rows without one.
 
     A row is an object with a text ``query``, or a line of plain text.
     """
     for rows in batched(read(part)):
-        numbers: list[int] = []
-        queries: list[str] = []
-        bad: dict[int, RecordProblem] = {}
-        for number, item in rows:
-            query = query_of(item, number)
-            if isinstance(query, str):
-                numbers.append(number)
-                queries.append(query)
-            else:
-                bad[number] = query
-        yield numbers, queries, bad
+        found = [(number, query_of(item, number)) for number, item in rows]
+        yield (
+            {number: query for number, query in found if isinstance(query, str)},
+            {number: query for number, query in found if not isinstance(query, str)},
+        )
 
 
 def query_of(item: Row | Record, number: int) -> str | RecordProblem:

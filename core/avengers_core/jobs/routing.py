@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -20,7 +21,6 @@ from avengers_core.errors import EmbedderError, needed
 from avengers_core.jobs.output import PartWritten, Written, clean, prepare, write_part
 from avengers_core.jobs.queries import query_rows
 from avengers_core.outputs import check_outputs
-from avengers_core.records.record import RecordProblem
 from avengers_core.records.sources.files import Inputs
 from avengers_core.records.sources.parts import PART_BYTES, Part
 from avengers_core.routing.policy import RoutingCall
@@ -85,8 +85,7 @@ def route(
     }
     with Workers(engine, workers) as team:
         parts, _ = count(inputs, part_bytes, team)
-        files = prepare(output, job, parts, ".jsonl")
-        return _written(files, team.run(_RouteJob(files, router, arguments), parts, "route"))
+        return _written(_RouteJob(router, arguments), job, parts, output, team)
 
 
 def embed(
@@ -124,140 +123,126 @@ def embed(
     job = {"embed": encoder.id, "columns": _COLUMNS}
     with Workers(engine, workers) as team:
         parts, _ = count(inputs, part_bytes, team)
-        files = prepare(output, job, parts, ".parquet")
-        return _written(files, team.run(_EmbedJob(files, encoder), parts, "embed"))
-
-
-def _written(files: list[Path], parts: Iterable[PartWritten]) -> Written:
-    done = list(parts)
-    for folder in {file.parent for file in files}:
-        clean(folder)
-    return Written(
-        files,
-        sum(d.rows for d in done),
-        sum(d.rejected for d in done),
-        sum(d.skipped for d in done),
-    )
+        return _written(_EmbedJob(encoder), job, parts, output, team)
 
 
 @dataclass(frozen=True)
-class _RouteJob:
-    """Routes a part's queries into its output file."""
+class _Job(ABC):
+    """Makes a part's queries into its output file."""
 
-    files: Sequence[Path]
+    files: Sequence[Path] = field(default=(), kw_only=True)
+    desc: ClassVar[str]
+    suffix: ClassVar[str]
+
+    def __call__(self, number: int, part: Part) -> PartWritten:
+        return write_part(self.files[number], partial(self.write, part))
+
+    @abstractmethod
+    def write(self, part: Part, file: Path) -> tuple[int, int]:
+        """Write a part's file; how many rows have an answer, and how many have none."""
+
+
+def _written(
+    work: _Job,
+    content: Mapping[str, Any],
+    parts: Sequence[Part],
+    output: str | os.PathLike[str],
+    team: Workers,
+) -> Written:
+    files = prepare(output, content, parts, work.suffix)
+    done = list(team.run(replace(work, files=files), parts, work.desc))
+    clean(Path(output))
+    rows, rejected = sum(d.rows for d in done), sum(d.rejected for d in done)
+    return Written(files, rows, rejected, sum(d.skipped for d in done))
+
+
+@dataclass(frozen=True)
+class _RouteJob(_Job):
+    """Routes them."""
+
+    desc, suffix = "route", ".jsonl"
     router: Router
     arguments: Mapping[str, Any]
 
-    def __call__(self, number: int, part: Part) -> PartWritten:
-        return write_part(self.files[number], partial(self._write, part))
-
-    def _write(self, part: Part, file: Path) -> tuple[int, int]:
+    def write(self, part: Part, file: Path) -> tuple[int, int]:
         rows = rejected = 0
         with file.open("w", encoding="utf-8", newline="\n") as out:
-            for numbers, queries, bad in query_rows(part):
-                lines = self._lines(part.file, numbers, queries, bad)
-                out.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
-                errors = sum("error" in line for line in lines)
-                rows += len(lines) - errors
-                rejected += errors
-        return rows, rejected
+            for queries, bad in query_rows(part):
+                lines = self._lines(queries, {row: p.reason for row, p in bad.items()})
+                for row, line in sorted(lines.items()):
+                    said = {"file": part.file, "row": row, **line}
+                    out.write(json.dumps(said, ensure_ascii=False) + "\n")
+                    rejected += "error" in line
+                rows += len(lines)
+        return rows - rejected, rejected
 
     def _lines(
-        self,
-        file: str,
-        numbers: Sequence[int],
-        queries: Sequence[str],
-        bad: Mapping[int, RecordProblem],
-    ) -> list[dict[str, Any]]:
-        reasons = {row: problem.reason for row, problem in bad.items()}
+        self, queries: Mapping[int, str], reasons: dict[int, str]
+    ) -> dict[int, dict[str, Any]]:
         try:
-            decisions = self.router.route_batch(queries, **self.arguments)
+            decisions = self.router.route_batch(queries.values(), **self.arguments)
         except EmbedderError:
-            _, failed = embed_most(self.router.embedder.embed, [q for q in queries if q.strip()])
-            reasons |= {n: failed[q] for n, q in zip(numbers, queries, strict=True) if q in failed}
-            good = [(n, q) for n, q in zip(numbers, queries, strict=True) if q not in failed]
-            numbers, queries = [n for n, _ in good], [q for _, q in good]
-            decisions = self.router.route_batch(queries, **self.arguments)
-        lines: dict[int, dict[str, Any]] = {
-            row: {"file": file, "row": row, "error": reason} for row, reason in reasons.items()
-        }
-        for row, query, decision in zip(numbers, queries, decisions, strict=True):
-            line: dict[str, Any] = {
-                "file": file,
-                "row": row,
+            texts = [query for query in queries.values() if query.strip()]
+            _, failed = embed_most(self.router.embedder.embed, texts)
+            reasons |= {row: failed[query] for row, query in queries.items() if query in failed}
+            queries = {row: query for row, query in queries.items() if query not in failed}
+            decisions = self.router.route_batch(queries.values(), **self.arguments)
+        lines: dict[int, dict[str, Any]] = {row: {"error": why} for row, why in reasons.items()}
+        for (row, query), decision in zip(queries.items(), decisions, strict=True):
+            lines[row] = {
                 "query": query,
                 "model": decision.model,
                 "expected_score": decision.expected_score,
                 "expected_cost": decision.expected_cost,
             }
             if decision.n > 1:
-                line["models"] = decision.models
+                lines[row]["models"] = decision.models
             if decision.cut:
-                line["cut"] = decision.cut
-            lines[row] = line
-        return [lines[row] for row in sorted(lines)]
+                lines[row]["cut"] = decision.cut
+        return lines
 
 
 @dataclass(frozen=True)
-class _EmbedJob:
-    """Embeds a part's queries into its output file."""
+class _EmbedJob(_Job):
+    """Embeds them."""
 
-    files: Sequence[Path]
+    desc, suffix = "embed", ".parquet"
     embedder: Embedder
 
-    def __call__(self, number: int, part: Part) -> PartWritten:
-        return write_part(self.files[number], partial(self._write, part))
-
-    def _write(self, part: Part, file: Path) -> tuple[int, int]:
+    def write(self, part: Part, file: Path) -> tuple[int, int]:
         import pyarrow as pa
         from pyarrow.parquet import ParquetWriter
 
-        encoder = self.embedder
         # Not of one size: where a vector is missing, readers before pyarrow 26 fail on those.
         vectors_type = pa.list_(pa.float32())
         text, number = pa.string(), pa.int64()
         kinds = (text, number, text, vectors_type, number, text)
         schema = pa.schema(zip(_COLUMNS, kinds, strict=True))
         rows = rejected = 0
+
+        def write(rows: Sequence[int], *columns: Any) -> None:
+            """Rows of the columns behind ``row``; None: nothing in any of them."""
+            n = len(rows)
+            whole = ([part.file] * n, rows, *([None] * n if c is None else c for c in columns))
+            arrays = [pa.array(c, kind) for c, kind in zip(whole, kinds, strict=True)]
+            out.write_batch(pa.record_batch(arrays, schema))
+
         with ParquetWriter(file, schema) as out:
-            for numbers, queries, bad in query_rows(part):
-                vectors, failed = embed_most(encoder.embed, queries)
-                asked = dict(zip(numbers, queries, strict=True))
-                good = [(n, q) for n, q in asked.items() if q not in failed]
+            for queries, bad in query_rows(part):
+                vectors, failed = embed_most(self.embedder.embed, list(queries.values()))
+                good = {row: query for row, query in queries.items() if query not in failed}
                 column = pa.FixedSizeListArray.from_arrays(
-                    np.ascontiguousarray(vectors).ravel(), encoder.dim
+                    np.ascontiguousarray(vectors).ravel(), self.embedder.dim
                 ).cast(vectors_type)
-                columns = [
-                    pa.array([part.file] * len(good), text),
-                    pa.array([n for n, _ in good], number),
-                    pa.array([q for _, q in good], text),
-                    column,
-                    pa.array([n_cut(q) for _, q in good], number),
-                    pa.nulls(len(good), text),
-                ]
-                out.write_batch(pa.record_batch(columns, schema))
+                texts = list(good.values())
+                write(list(good), texts, column, [n_cut(query) for query in texts], None)
                 without: dict[int, tuple[str | None, str]] = {
-                    **{n: (q, failed[q]) for n, q in asked.items() if q in failed},
-                    **{n: (None, problem.reason) for n, problem in bad.items()},
+                    **{row: (q, failed[q]) for row, q in queries.items() if q in failed},
+                    **{row: (None, problem.reason) for row, problem in bad.items()},
                 }
                 if without:
-                    out.write_batch(_errors(part.file, dict(sorted(without.items())), schema))
+                    asked, reasons = zip(*(without[row] for row in sorted(without)), strict=True)
+                    write(sorted(without), asked, None, None, reasons)
                 rows += len(good)
                 rejected += len(without)
         return rows, rejected
-
-
-def _errors(file: str, without: Mapping[int, tuple[str | None, str]], schema: Any) -> Any:
-    """Rows that have no vector, with their queries, where they have one, and the reasons."""
-    import pyarrow as pa
-
-    n = len(without)
-    columns = [
-        pa.array([file] * n, pa.string()),
-        pa.array(list(without), pa.int64()),
-        pa.array([query for query, _ in without.values()], pa.string()),
-        pa.nulls(n, schema.field("vector").type),
-        pa.nulls(n, pa.int64()),
-        pa.array([reason for _, reason in without.values()], pa.string()),
-    ]
-    return pa.record_batch(columns, schema)

@@ -10,4 +10,4 @@ def test_long_rows_make_small_batches(tmp_path, monkeypatch):
     monkeypatch.setattr("avengers_core.scanning.batches.BATCH_BYTES", 1000)
     (tmp_path / "q.txt").write_text("\n".join(["x" * 400] * 10))
     (part,) = plan(tmp_path / "q.txt")
-    assert [len(queries) for _, queries, _ in query_rows(part)] == [3, 3, 3, 1]
+    assert [len(queries) for queries, _ in query_rows(part)] == [3, 3, 3, 1]
