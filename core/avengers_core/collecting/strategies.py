@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
+
+from avengers_core.common.arrays import Floats, Mask
 
 Cell = tuple[int, int]
 """A row, of a question, and a column, of a model."""
 StrategyName = Literal["adaptive", "full", "random"]
-Floats = npt.NDArray[np.float64]
 
 
 class Table(NamedTuple):
@@ -25,7 +25,7 @@ class Table(NamedTuple):
 
     scores: Floats
     costs: Floats
-    done: npt.NDArray[np.bool_]
+    done: Mask
 
 
 Strategy = Callable[[Table, "int | None"], Sequence[Cell]]

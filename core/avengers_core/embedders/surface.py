@@ -14,10 +14,9 @@ from math import log1p
 import numpy as np
 import numpy.typing as npt
 
+from avengers_core.common.arrays import Floats
 from avengers_core.common.lazy import cached_property
 from avengers_core.embedders.tokens import BYTES_PER_TOKEN, MAX_CHARS, n_bytes
-
-Floats = npt.NDArray[np.floating]
 
 SURFACE_FEATURES = (
     "log bytes",

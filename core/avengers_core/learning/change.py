@@ -20,10 +20,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from scipy.special import betaln, xlogy
 
-Floats = npt.NDArray[np.float64]
+from avengers_core.common.arrays import Floats, Ints
 
 # A change may begin, and is looked for, after every so many calls; later, after every 2 %.
 _STEP, _LATER = 25, 0.02
@@ -52,7 +51,7 @@ class Change(NamedTuple):
     n_after: int
 
 
-def looks(n: int) -> npt.NDArray[np.int64]:
+def looks(n: int) -> Ints:
     """Positions in a log of n calls at which streams are looked at; those of a longer log begin so.
 
     Args:
@@ -66,9 +65,7 @@ def looks(n: int) -> npt.NDArray[np.int64]:
     return np.array(places, dtype=np.int64)
 
 
-def find_change(
-    positions: npt.NDArray[np.int64], scores: Floats, n: int, log_limit: float
-) -> Change:
+def find_change(positions: Ints, scores: Floats, n: int, log_limit: float) -> Change:
     """The evidence that the mean of a stream changed.
 
     Args:
@@ -113,7 +110,7 @@ def _log_prior(n: int) -> Floats:
     return chance
 
 
-def _terms(count: npt.NDArray[np.int64], total: Floats, weight: Floats, t: int) -> Floats:
+def _terms(count: Ints, total: Floats, weight: Floats, t: int) -> Floats:
     """(t + 1,) log likelihoods up to place t with a change at each earlier place, and without."""
     q, s = count[: t + 1], total[: t + 1]
     changed = weight[:t] + _log_mixture(s[:t], q[:t]) + _log_mixture(s[t] - s[:t], q[t] - q[:t])
@@ -122,7 +119,7 @@ def _terms(count: npt.NDArray[np.int64], total: Floats, weight: Floats, t: int) 
     return np.concatenate([changed, none])
 
 
-def _log_mixture(total: Floats, n: npt.NDArray[np.int64]) -> Floats:
+def _log_mixture(total: Floats, n: Ints) -> Floats:
     mixture: Floats = betaln(total + _HALF, n - total + _HALF) - betaln(_HALF, _HALF)
     return mixture
 

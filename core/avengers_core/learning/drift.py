@@ -7,13 +7,11 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from avengers_core.artifact.artifact import RouterArtifact
+from avengers_core.common.arrays import Ints
 from avengers_core.learning.calls import Calls, topics_of
 from avengers_core.learning.change import Change, find_change
-
-Ints = npt.NDArray[np.int64]
 
 # Alarms of one log that are told apart; of nested ones the narrowest with the most evidence.
 _MOST = 20

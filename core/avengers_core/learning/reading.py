@@ -15,14 +15,12 @@ import numpy.typing as npt
 
 from avengers_core.embedders.surface import SURFACE_FEATURES, surface
 from avengers_core.errors import RecordError
-from avengers_core.learning.calls import Calls
+from avengers_core.learning.calls import Calls, Floats
 from avengers_core.learning.fading import made
 from avengers_core.records.sources.logs import answered_calls
 from avengers_core.routing.policy import DEFAULT_ALPHA, RoutingCall
 from avengers_core.routing.queries import Queries
 from avengers_core.routing.router import Router
-
-Floats = npt.NDArray[np.float64]
 
 
 class LoggedCall(NamedTuple):

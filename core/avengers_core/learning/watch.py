@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from pydantic_core import to_json
 
 from avengers_core.artifact.artifact import RouterArtifact
 from avengers_core.common.files import write_whole
+from avengers_core.common.plain import plain
 from avengers_core.common.ranges import check_number
 from avengers_core.errors import RecordError
 from avengers_core.learning.calls import UNLIKE, Calls
@@ -22,8 +21,6 @@ from avengers_core.learning.drift import Alarm, find_alarms
 from avengers_core.learning.reading import CallSource, read_calls
 from avengers_core.routing.resolve import resolve_router
 from avengers_core.routing.router import Router
-
-Floats = npt.NDArray[np.float64]
 
 # Fit anew where surely more than twice as many queries are unlike as would be by chance,
 _MOST_UNLIKE = 2 * UNLIKE
@@ -119,7 +116,7 @@ class Watch:
 
     def to_dict(self) -> dict[str, Any]:
         """All of it as plain JSON types, None where a number is not known."""
-        told: dict[str, Any] = json.loads(to_json(self, inf_nan_mode="null"))
+        told: dict[str, Any] = plain(asdict(self))
         return told
 
     def __str__(self) -> str:

@@ -9,11 +9,11 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from pydantic_core import to_json
 
 from avengers_core.calls.rows import Call
 from avengers_core.calls.writing import CallLog
+from avengers_core.common.arrays import Floats
 from avengers_core.embedders.surface import surface
 from avengers_core.redaction import NO_SECRETS, Secrets, redacted
 from avengers_core.routing.decision import RoutingDecision
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from avengers_core.artifact.artifact import RouterArtifact
     from avengers_core.serving.watching.telemetry import CallSpan, Telemetry
 
-Floats = npt.NDArray[np.floating]
 
 _NOWHERE: AbstractContextManager[None] = nullcontext()
 
