@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
-from avengers_core import RecordError, load_records
+from avengers_core import RecordError, Records, load_records
 from avengers_core.cli import main
 from avengers_core.importers import LAYOUTS, import_records
 from avengers_core.importers.detection import layout_of
@@ -140,6 +141,32 @@ def test_promptfoo_lines(tmp_path: Path) -> None:
     (tmp_path / "quiz.jsonl").write_text("\n".join(map(json.dumps, lines)))
     expected = load_records(EXAMPLES["promptfoo"].with_name("promptfoo.jsonl"))
     assert list(load_records(import_records(tmp_path / "quiz.jsonl"))) == list(expected)
+
+
+def test_promptfoo_as_a_table(tmp_path: Path) -> None:
+    each = ["Status", "Score", "Named Scores", "Metric: tone", "Grader Reason", "Comment"]
+    lines = [
+        ["Description", "q", "[a:small] Say: {{ q }}", *each, "[large] {{ q | upper }}", *each],
+        ["", "Why?", "x", "PASS", "1.00", '{"tone": 0.5}', "0.50", "", "", *[""] * 7],
+        ["", "How?", "x", "FAIL", "0.25", "", "", "no", "", "y", "ERROR", "0.00", *[""] * 4],
+    ]
+
+    def imported(score_key: Sequence[str] = ()) -> Records:
+        with (tmp_path / "quiz.csv").open("w", newline="") as out:
+            csv.writer(out).writerows(lines)
+        return load_records(import_records(tmp_path / "quiz.csv", score_key=score_key))
+
+    records = imported(["tone", "score"])
+    assert [(r.query, r.scores) for r in records] == [("Say: Why?", {"a:small": 0.5})]
+    # What a filter makes of a variable is not known, so the question is looked for among these.
+    assert [p.line for p in records.problems] == [3]
+    lines[0][1:3] = "question", "[a:small] Say: {{question}}"
+    assert {r.query: r.scores for r in imported()} == {
+        "Say: Why?": {"a:small": 1},
+        "Say: How?": {"a:small": 0.25},
+    }
+    lines[2][10:12] = "PASS", "1.00"
+    assert {r.query: r.scores for r in imported()}["How?"] == {"large": 1}
 
 
 def test_output_items_of_the_platform(tmp_path: Path) -> None:

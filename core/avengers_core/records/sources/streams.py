@@ -13,7 +13,8 @@ import itertools
 import json
 import re
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import IO, Any, Literal, cast
 
@@ -180,6 +181,8 @@ def table_rows(
 ) -> Iterator[tuple[int, dict[str, str] | RecordProblem]]:
     """The rows of a table, by the names in its first line; numbers are of the lines they begin in.
 
+    Of columns of one name the second is called ``NAME (2)``, and so on.
+
     Args:
         data: text in UTF-8.
         separator: of the cells.
@@ -212,12 +215,21 @@ def table_rows(
         if cells is None:
             return
         if not columns:
-            columns = [name.strip() for name in cells]
+            columns = _distinct(name.strip() for name in cells)
         elif len(cells) == len(columns):
             yield number, dict(zip(columns, cells, strict=True))
         elif cells:
             reason = f"expected {len(columns)} columns, got {len(cells)}"
             yield number, problem(number, reason, separator.join(itertools.islice(cells, 8)))
+
+
+def _distinct(names: Iterable[str]) -> list[str]:
+    times = Counter[str]()
+    found = []
+    for name in names:
+        times[name] += 1
+        found.append(f"{name} ({times[name]})" if times[name] > 1 else name)
+    return found
 
 
 def buffered(read: Callable[[int], bytes]) -> io.BufferedReader:

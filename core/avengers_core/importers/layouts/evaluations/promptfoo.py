@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -21,21 +22,25 @@ from avengers_core.importers.values import (
 )
 
 _ERROR = 2  # failureReason: 0 none, 1 an assertion, 2 an error
+# Of a table: the column of a provider's answers, which names the prompt, and variables in prompts.
+_ANSWERS = re.compile(r"\[(?P<provider>.+?)\] (?P<prompt>.*)", re.DOTALL)
+_VARIABLE = re.compile(r"\{\{\s*([^{}\s]+)\s*\}\}")
 
 
 @layout(
     "promptfoo",
-    "results of promptfoo: eval --output results.json, or .jsonl",
+    "results of promptfoo: eval --output results.json, .jsonl or .csv",
     "promptIdx & testIdx",
     "results.results[] & results.stats",
     "results.results[] & evalId",
     "results[] & table & stats",
     "prompt.raw & provider.id",
     "prompt.raw & success & score",
+    "Status & Score & Grader Reason & Comment",
 )
 @by_row
 def promptfoo(row: Row, place: Place) -> Iterator[Found]:
-    """Results of tests, one a row, or all in one object.
+    """Results of tests, one a row, or all in one object, or those on one test a row of a table.
 
     The score is that of all assertions together; named scores can be chosen. Errors have none.
 
@@ -43,7 +48,8 @@ def promptfoo(row: Row, place: Place) -> Iterator[Found]:
     """
     inner = one(row, "results.results", "results")
     if inner is None:
-        yield from _result(row, place, place.dataset)
+        is_table = "Grader Reason" in row
+        yield from _in_table(row, place) if is_table else _result(row, place, place.dataset)
         return
     dataset = str(at(row, "config.description") or place.dataset)
     yield from each(sequence(inner, "results"), place, _result, dataset=dataset)
@@ -74,6 +80,30 @@ def _result(row: Any, place: Place, dataset: str) -> Iterator[Result]:
             amount(tokens.get("completion")) or None,
         ),
     )
+
+
+def _in_table(row: Row, place: Place) -> Iterator[Result]:
+    """The variables of a test, then for each prompt and provider the answer, status and scores."""
+    cells = list(row.items())
+    status = [i for i, (name, _) in enumerate(cells) if name.partition(" (")[0] == "Status"]
+    variables = {name: value for name, value in cells[: status[0] - 1] if name != "Description"}
+    for i in status:
+        (column, _), (_, passed), (_, score), (_, named) = cells[i - 1 : i + 3]
+        answers = _ANSWERS.fullmatch(column)
+        if answers is None:
+            raise ValueError(f"expected a column [provider] prompt, got {column!r:.60}")
+        if not passed:  # not asked
+            continue
+        query = _VARIABLE.sub(lambda v: variables.get(v[1], v[0]), answers["prompt"])
+        is_whole = query != answers["prompt"] and "{{" not in query and "{%" not in query
+        scores = {"score": number(score), **mapping(named, "Named Scores")}
+        yield Result(
+            query if is_whole else question_of(variables),
+            answers["provider"],
+            {} if passed == "ERROR" else {name: number(value) for name, value in scores.items()},
+            place.dataset,
+            place,
+        )
 
 
 def _model(provider: Any) -> str:
