@@ -145,7 +145,9 @@ class AvengersDecisionModel(RoutingSettings, BaseDecisionModel):
         models = [m for m in labelled.values() if m not in policy.exclude]
         if not models:
             raise QuestionError("exclude= leaves none of the models that the question names")
-        call = RoutingCall(policy._replace(exclude=(), models=models), 1, request.prompt_tokens)
+        # Where all are named, nothing has to be looked up of each.
+        among = None if len(models) == len(self._resolved_router().models) else models
+        call = RoutingCall(policy._replace(exclude=(), models=among), 1, request.prompt_tokens)
         return call, () if request.question.source == "hint" else request.earlier
 
     def _answer(self, decision: RoutingDecision, labelled: Mapping[str, str]) -> ChoiceAnswer:

@@ -376,7 +376,7 @@ class Router(Closing):
         names = [c.model for c in decision.candidates]
         utility = np.array([c.utility for c in decision.candidates])[:, None]
         plausible = decision.plausible_scores
-        draws = np.stack([plausible[name] for name in names])
+        draws = np.array([plausible[name] for name in names])
         away = draws - draws.mean(axis=1, keepdims=True)
         gain = self.engine.scorer.scale.weight(decision.alpha) * self.engine.score_gain
         best = np.argmax(utility + gain * away, axis=0)
