@@ -101,7 +101,7 @@ def is_heard(source: Dispatcher) -> bool:
     """Whether a handler of events or spans is attached where those of a dispatcher arrive."""
     level: Dispatcher | None = source
     while level is not None:
-        if who_hear((level,)):
+        if _hears(level):
             return True
         level = level.parent if level.propagate else None
     return False
@@ -109,13 +109,14 @@ def is_heard(source: Dispatcher) -> bool:
 
 def who_hear(levels: Iterable[Dispatcher]) -> list[Dispatcher]:
     """The dispatchers to which a handler of somebody's is attached."""
-    found = []
-    for level in levels:
-        for handler in (*level.event_handlers, *level.span_handlers):
-            if type(handler) not in _NOBODY and not isinstance(handler, Overhearing):
-                found.append(level)
-                break
-    return found
+    return [level for level in levels if _hears(level)]
+
+
+def _hears(level: Dispatcher) -> bool:
+    for handler in (*level.event_handlers, *level.span_handlers):
+        if type(handler) not in _NOBODY and not isinstance(handler, Overhearing):
+            return True
+    return False
 
 
 _NOBODY = (NullEventHandler, NullSpanHandler)

@@ -20,6 +20,7 @@ from avengers_core.serving.routing_settings import CONFIG
 from avengers_core.serving.settings import ServingSettings
 from avengers_llamaindex.backends import Backends
 from avengers_llamaindex.calling.calls import Asked, own_settings
+from avengers_llamaindex.calling.masking import mask_secrets_of
 from avengers_llamaindex.delegating import DelegatingLLM
 from avengers_llamaindex.question import Prompt
 from avengers_llamaindex.structured import AvengersStructuredLLM
@@ -120,6 +121,7 @@ class AvengersLLM(ServingSettings, DelegatingLLM):
             )
         pool = Backends.of(existing, settings)
         if pool is not existing:
+            mask_secrets_of(pool)
             if "callback_manager" in self.model_fields_set:
                 pool.share(callback_manager=self.callback_manager)
             if self.pydantic_program_mode != PydanticProgramMode.DEFAULT:

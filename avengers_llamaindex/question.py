@@ -207,11 +207,11 @@ def _loop_of(messages: Sequence[ChatMessage]) -> str | None:
 def _told_by_answers(messages: Sequence[ChatMessage]) -> dict[str, Any]:
     """What answers say of a call; of its conversation the caller's tags count before."""
     answers = [m for m in reversed(messages) if m.role in ANSWERS]
-    return {
-        "keeps": _loop_of(messages) if answers else None,
-        "answered_by": next(filter(None, map(writer_of, answers)), None),
-        "conversation": partial(_conversation_of, answers),
-    }
+    told: dict[str, Any] = {"conversation": partial(_conversation_of, answers)}
+    if answers:
+        told["keeps"] = _loop_of(messages)
+        told["answered_by"] = next(filter(None, map(writer_of, answers)), None)
+    return told
 
 
 def _conversation_of(answers: Sequence[ChatMessage]) -> str | None:

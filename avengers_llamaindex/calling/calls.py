@@ -103,7 +103,7 @@ class LLMAnswering(Answering):
             kwargs[key] = _copied(value)
         args = tuple(map(_copied, asked.args))
         backend = asked.backends.get(attempt.model)
-        mask_errors_of(backend, asked.backends)
+        mask_errors_of(backend)
         said = asked.backends.said(attempt.model)
         stop = asked.backends.stops.get(attempt.model, ())
         if kwargs or stop:
@@ -223,10 +223,6 @@ def _reasons(answer: Any) -> list[Any]:
 
 def _says_anything(answer: Any) -> bool:
     """Whether there is a word, a tool call or anything else in an answer, or a part of one."""
-    if isinstance(answer, str):
-        return bool(answer)
-    if isinstance(answer, CompletionResponse):
-        return bool(answer.text or answer.delta)
     if isinstance(answer, ChatResponse):
         message = answer.message
         return (
@@ -235,7 +231,9 @@ def _says_anything(answer: Any) -> bool:
             or bool(message.additional_kwargs.get("tool_calls"))
             or bool(answer.additional_kwargs.get("thinking_delta"))
         )
-    return True
+    if isinstance(answer, CompletionResponse):
+        return bool(answer.text or answer.delta)
+    return bool(answer) if isinstance(answer, str) else True
 
 
 def _is_of_tool(message: Any) -> bool:

@@ -117,9 +117,13 @@ _events = _MaskingEvents()
 _spans = _MaskingSpans()
 
 
-def mask_errors_of(backend: BaseLLM, pool: Pool[Any]) -> None:
-    """Have the framework's handlers told of a backend's errors without a pool's secrets."""
+def mask_secrets_of(pool: Pool[Any]) -> None:
+    """Take what is secret of a pool, for as long as there is one, out of errors."""
     _pools.add(pool)
+
+
+def mask_errors_of(backend: BaseLLM) -> None:
+    """Have the framework's handlers told of a backend's errors without secrets."""
     manager = getattr(backend, "callback_manager", None)
     if not isinstance(manager, CallbackManager):  # a copy without one gets one when it is called
         backend.callback_manager = manager = CallbackManager()

@@ -206,11 +206,10 @@ class Ranking:
 
     def _row(self, i: int) -> list[Candidate]:
         """All models for query i, in their order."""
-        m = len(self.models)
-        numbers = self._estimate[i].tolist()
-        cost = [None if c != c else c for c in numbers[2 * m : 3 * m]]  # noqa: PLR0124 -- NaN
-        columns = (self.models, numbers[:m], numbers[m : 2 * m], cost, numbers[3 * m :])
-        return list(map(_as_candidate, zip(*columns, strict=True)))
+        utility, score, cost, support = self._estimate[i].reshape(4, -1).tolist()
+        cost = [None if c != c else c for c in cost]  # noqa: PLR0124 -- NaN
+        columns = zip(self.models, utility, score, cost, support, strict=True)
+        return list(map(_as_candidate, columns))
 
 
 @lru_cache(maxsize=32)

@@ -385,10 +385,9 @@ class Router(Closing):
 
     def _alpha(self, call: RoutingCall) -> float:
         """The alpha that a call gives, or the one that meets its target."""
-        target = call.policy.target
-        if target is None:
-            return call.policy.own_alpha
-        _ = call.policy.own_alpha  # which checks that it is the only one
+        alpha = call.policy.own_alpha  # which checks that it is the only one
+        if call.policy.alpha is not None or (target := call.policy.target) is None:
+            return alpha
         return self._alpha_meeting({target[0]: target[1]}, None, call.uncached)
 
     def alpha_path(self, queries: Sequence[str] | None = None, **constraints: Any) -> AlphaCurve:
