@@ -13,7 +13,7 @@ from langchain_core.load import dumps
 from langchain_core.runnables import RunnableBinding
 
 from avengers_core.common.lazy import cached_property
-from avengers_core.errors import OptionalDependencyError
+from avengers_core.errors import needing
 from avengers_core.serving.backends.capabilities import Capabilities
 from avengers_core.serving.backends.endpoints import Endpoint
 from avengers_core.serving.backends.model_settings import refuse_unknown, split
@@ -70,12 +70,10 @@ class Backends(Pool[Backend]):
         return unwrapped(model, given)
 
     def _connect(self, model: str, name: str, endpoint: Endpoint) -> Backend:
-        try:
+        with needing("langchain-openai", "langchain"):
             from langchain_openai import ChatOpenAI
 
             from avengers_langchain.openai_compatible import ChatOpenAICompatible
-        except ImportError as error:
-            raise OptionalDependencyError("langchain-openai", "langchain") from error
         said, options = split({**OF_ENDPOINT, **self.options(model)})
         kind = ChatOpenAICompatible if endpoint.prefix is None else ChatOpenAI
         made = kind(
@@ -90,10 +88,8 @@ class Backends(Pool[Backend]):
         return Backend(made, said)
 
     def _make(self, model: str, text: str) -> Backend:
-        try:
+        with needing("langchain", "langchain"):
             from langchain.chat_models import init_chat_model
-        except ImportError as error:
-            raise OptionalDependencyError("langchain", "langchain") from error
         said, options = split(self.options(model))
         usual = {name: options.pop(name) for name in OF_ENDPOINT if name in options}
         backend, bound = unwrapped(text, init_chat_model(text, **usual))

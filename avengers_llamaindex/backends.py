@@ -12,7 +12,7 @@ from llama_index.core.constants import DEFAULT_CONTEXT_WINDOW
 from llama_index.core.llms.function_calling import FunctionCallingLLM
 from llama_index.core.llms.llm import LLM
 
-from avengers_core.errors import BackendConfigError, OptionalDependencyError
+from avengers_core.errors import BackendConfigError, needing
 from avengers_core.serving.backends.capabilities import Capabilities
 from avengers_core.serving.backends.endpoints import Endpoint
 from avengers_core.serving.backends.model_settings import refuse_unknown
@@ -78,10 +78,8 @@ class Backends(Pool[LLM]):
         return copy
 
     def _connect(self, model: str, name: str, endpoint: Endpoint) -> LLM:
-        try:
+        with needing("llama-index-llms-openai-like", "llamaindex"):
             from avengers_llamaindex.openai_like import KeylessOpenAILike
-        except ImportError as error:
-            raise OptionalDependencyError("llama-index-llms-openai-like", "llamaindex") from error
         metadata = self._metadata_of(model)
         options = {**OF_ENDPOINT, **self.options(model)}
         client = {name: options.pop(name) for name in [*options] if name not in _SAID}

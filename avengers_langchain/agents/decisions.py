@@ -14,14 +14,14 @@ from pydantic import Field, model_validator
 from typing_extensions import Self
 
 from avengers_core import RoutingDecision
-from avengers_core.errors import OptionalDependencyError, QuestionError
+from avengers_core.errors import QuestionError, needing
 from avengers_core.routing.policy import Policy, RoutingCall
 from avengers_core.serving.question import Request
 from avengers_core.serving.routing_settings import CONFIG, RoutingSettings
 from avengers_langchain.question import ROUTING_QUERY, read
 from avengers_langchain.runnables import request_of
 
-try:
+with needing("langchain-core>=1.8", None):
     from langchain_core.decisions import (
         BaseDecisionModel,
         Choice,
@@ -30,8 +30,6 @@ try:
         Question,
         State,
     )
-except ImportError as error:
-    raise OptionalDependencyError("langchain-core>=1.8", None) from error
 
 
 class AvengersDecisionModel(RoutingSettings, BaseDecisionModel):

@@ -19,7 +19,7 @@ from langchain_core.tracers.context import register_configure_hook
 from typing_extensions import NotRequired
 
 from avengers_core import RoutingDecision
-from avengers_core.errors import OptionalDependencyError
+from avengers_core.errors import needing
 from avengers_core.serving.answering import Answering
 from avengers_core.serving.backends.capabilities import Needs
 from avengers_core.serving.plan import Plan
@@ -35,13 +35,11 @@ from avengers_langchain.history import in_its_protocol, is_plain, portable, targ
 from avengers_langchain.question import ROUTING_QUERY, read
 from avengers_langchain.tools import BoundTools
 
-try:
+with needing("langchain", "langchain"):
     from langchain.agents.middleware import AgentMiddleware, AgentState, ModelRequest, ModelResponse
     from langchain.agents.middleware.types import ExtendedModelResponse
     from langchain.agents.structured_output import AutoStrategy, ProviderStrategy, ToolStrategy
     from langgraph.types import Command
-except ImportError as error:
-    raise OptionalDependencyError("langchain", "langchain") from error
 
 
 class _RoutedState(AgentState[Any]):

@@ -20,8 +20,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from avengers_core.serving.resilience.failover import FailedAttempt
@@ -124,9 +125,11 @@ class OptionalDependencyError(AvengersError, ImportError):
         return type(self), self._arguments  # worker processes send their errors home
 
 
-def needed(module: str, package: str, extra: str | None) -> Any:
-    """A module of an optional dependency; for what else see :class:`OptionalDependencyError`."""
+@contextmanager
+def needing(package: str, extra: str | None) -> Iterator[None]:
+    """A context for imports of what may be missing; for the arguments, and what is raised then, see
+    :class:`OptionalDependencyError`."""
     try:
-        return import_module(module)
+        yield
     except ImportError as error:
         raise OptionalDependencyError(package, extra) from error

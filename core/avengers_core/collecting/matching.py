@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from avengers_core.collecting.grades import Grade, Row, needed
-from avengers_core.errors import OptionalDependencyError
+from avengers_core.errors import needing
 
 _NUMBER = re.compile(
     r"[-+]?(?:(?:\d{1,3}(?:[ ,_]\d{3})+(?!\d)|\d+)(?:\.\d+)?|\.\d+)(?:[eE][-+]?\d+)?"
@@ -85,11 +85,9 @@ def json_schema(schema: Mapping[str, Any] | None = None) -> Grade:
         OptionalDependencyError: the package jsonschema is not installed.
         ValueError: the schema is none.
     """
-    try:
+    with needing("jsonschema", "collect"):
         from jsonschema import SchemaError, ValidationError, validate
         from jsonschema.validators import validator_for
-    except ImportError as error:
-        raise OptionalDependencyError("jsonschema", "collect") from error
     if schema is not None:
         try:
             validator_for(schema).check_schema(schema)

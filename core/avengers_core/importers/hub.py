@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from avengers_core.errors import OptionalDependencyError, RecordError
+from avengers_core.errors import RecordError, needing
 from avengers_core.importers.reading.archives import ARCHIVES
 from avengers_core.importers.reading.tables import KINDS
 from avengers_core.redaction import describe, masked_cause
@@ -40,15 +40,13 @@ def download(name: str, *, revision: str | None = None) -> Path:
         OptionalDependencyError: huggingface_hub is not installed.
         RecordError: no such name, or the hub cannot be reached.
     """
-    try:
+    with needing("huggingface-hub", "hub"):
         from huggingface_hub import hf_hub_download, snapshot_download
         from huggingface_hub.errors import (
             HfHubHTTPError,
             HFValidationError,
             LocalEntryNotFoundError,
         )
-    except ImportError as error:
-        raise OptionalDependencyError("huggingface-hub", "hub") from error
     if "/" not in name and name not in PUBLIC:
         raise RecordError(
             f"no public data set {name!r}; there are {', '.join(PUBLIC)}, or give OWNER/NAME"

@@ -17,7 +17,7 @@ from avengers_core.artifact.artifact import RouterArtifact
 from avengers_core.common.plain import plain
 from avengers_core.embedders import Embedder, EmbedderSpec, resolve_embedder
 from avengers_core.embedders.tokens import n_cut
-from avengers_core.errors import EmbedderError, needed
+from avengers_core.errors import EmbedderError, needing
 from avengers_core.jobs.output import PartWritten, Written, clean, prepare, write_part
 from avengers_core.jobs.queries import query_rows
 from avengers_core.outputs import check_outputs
@@ -117,7 +117,8 @@ def embed(
         AvengersError: as for :func:`route`.
         EmbedderError: the embedder fails on everything.
     """
-    needed("pyarrow.parquet", "pyarrow", "parquet")
+    with needing("pyarrow", "parquet"):
+        import pyarrow.parquet  # noqa: F401
     check_outputs([output], [inputs])
     encoder = resolve_embedder(embedder)
     job = {"embed": encoder.id, "columns": _COLUMNS}

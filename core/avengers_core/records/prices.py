@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
 from avengers_core.common.ranges import is_number
-from avengers_core.errors import needed
+from avengers_core.errors import needing
 
 Prices = Mapping[str, Any] | Literal["genai-prices"]
 """What ``prices=`` takes: a mapping from models to prices, or the name of the library that knows
@@ -86,11 +86,12 @@ def as_price(given: Any, model: str) -> Price:
 
 def _from_library(model: str, on: datetime | None) -> Price | None:
     """The price that genai-prices knows: as OpenRouter lists it, else as its maker does."""
-    library = needed("genai_prices", "genai-prices", "prices")
+    with needing("genai-prices", "prices"):
+        from genai_prices import Usage, calc_price
 
     def of(name: str, provider: str | None, **tokens: int) -> float:
-        usage = library.Usage(**tokens)
-        price = library.calc_price(usage, name, provider_id=provider, genai_request_timestamp=on)
+        usage = Usage(**tokens)
+        price = calc_price(usage, name, provider_id=provider, genai_request_timestamp=on)
         return float(price.total_price) / _SAMPLE_TOKENS
 
     maker, _, name = model.rpartition("/")

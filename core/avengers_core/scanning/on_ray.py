@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any, TypeVar
 
-from avengers_core.errors import AvengersError, OptionalDependencyError
+from avengers_core.errors import AvengersError, needing
 from avengers_core.redaction import describe, masked_cause
 from avengers_core.scanning.pool import AHEAD, MOST_CRASHES, limit_threads, too_many_crashes
 
@@ -99,11 +99,9 @@ def _in_order(
 
 def start() -> Any:
     """The ray module, connected."""
-    try:
+    with needing("ray", "ray"):
         import ray
         import ray.exceptions
-    except ImportError as error:
-        raise OptionalDependencyError("ray", "ray") from error
     if not ray.is_initialized():
         address = os.environ.get("RAY_ADDRESS", "")
         try:

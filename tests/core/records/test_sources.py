@@ -7,6 +7,7 @@ import gzip
 import io
 import json
 import os
+import re
 import threading
 from contextlib import suppress
 from decimal import Decimal
@@ -278,7 +279,7 @@ def test_a_pipe_is_read_once_or_refused(tmp_path):
         if use is load_records:
             assert len(use(tmp_path / "pipe")) == 2
         else:
-            with pytest.raises(RecordError, match="pipe"):
+            with pytest.raises(RecordError, match=re.escape(str(tmp_path))):
                 use(tmp_path / "pipe")
         writer.join()
 

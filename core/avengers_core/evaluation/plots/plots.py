@@ -11,7 +11,7 @@ import numpy as np
 
 from avengers_core.artifact.artifact import RouterArtifact, check_artifact
 from avengers_core.common.arrays import Floats
-from avengers_core.errors import needed
+from avengers_core.errors import needing
 from avengers_core.evaluation.metrics import pareto_front
 from avengers_core.evaluation.plots.cost_axis import label_costs
 from avengers_core.evaluation.plots.labels import label_points, plain, shortened
@@ -37,7 +37,8 @@ def require_matplotlib() -> None:
     Raises:
         OptionalDependencyError: matplotlib is not installed.
     """
-    needed("matplotlib.figure", "matplotlib", "plot")
+    with needing("matplotlib", "plot"):
+        import matplotlib.figure  # noqa: F401
 
 
 def new_figure(width: float, height: float, **subplots: Any) -> tuple[Figure, Any]:

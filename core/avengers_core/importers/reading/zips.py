@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from avengers_core.errors import OptionalDependencyError, RecordError
+from avengers_core.errors import OptionalDependencyError, RecordError, needing
 from avengers_core.importers.values import UNFIT
 
 # What reading a damaged archive raises, of whichever kind.
@@ -91,10 +91,8 @@ def _read(log: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
     if entry.compress_type != _ZSTANDARD or hasattr(zipfile, "ZIP_ZSTANDARD"):
         return log.read(entry)
     # Python reads these from 3.14 on.
-    try:
+    with needing("pyarrow", "parquet"):
         import pyarrow
-    except ImportError as error:
-        raise OptionalDependencyError("pyarrow", "parquet") from error
     with open(str(log.filename), "rb") as file:
         file.seek(entry.header_offset)
         name, extra = _LOCAL_HEADER.unpack(file.read(_LOCAL_HEADER.size))

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from avengers_core.common.files import open_named
-from avengers_core.errors import RecordError, needed
+from avengers_core.errors import RecordError, needing
 
 Inputs = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
@@ -99,9 +99,10 @@ def state(file: str) -> list[int]:
 
 def _file_system(address: str) -> tuple[Any, str]:
     """The file system of an address, and the path in it."""
-    systems = needed("pyarrow.fs", "pyarrow", "parquet")
+    with needing("pyarrow", "parquet"):
+        from pyarrow.fs import FileSystem
     try:
-        found: tuple[Any, str] = systems.FileSystem.from_uri(address)
+        found: tuple[Any, str] = FileSystem.from_uri(address)
     except ValueError:
         raise RecordError(
             f"{shown(address)}: no address that pyarrow can open; expected one that begins with "

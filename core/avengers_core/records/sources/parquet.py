@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from avengers_core.errors import RecordError, needed
+from avengers_core.errors import RecordError, needing
 from avengers_core.records.names import one_line
 from avengers_core.records.record import RecordProblem
 from avengers_core.records.sources.cells import NESTED, is_read, plain, unfolded
@@ -34,13 +34,13 @@ def parquet_file(file: str) -> Iterator[Any]:
         OptionalDependencyError: pyarrow is not installed.
         RecordError: it is not one.
     """
-    parquet = needed("pyarrow.parquet", "pyarrow", "parquet")
-    from pyarrow import ArrowException
-
+    with needing("pyarrow", "parquet"):
+        from pyarrow import ArrowException
+        from pyarrow.parquet import ParquetFile
     with open_file(file) as stream:
         try:
             # Without a buffer it would hold a whole column of a row group.
-            content = parquet.ParquetFile(stream, buffer_size=_BUFFER)
+            content = ParquetFile(stream, buffer_size=_BUFFER)
         except (ArrowException, OSError, ValueError, OverflowError) as error:
             if "://" in file and not isinstance(error, ArrowException):
                 raise  # the network may have failed

@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager
 from functools import lru_cache
 from typing import Any, cast
 
-from avengers_core.errors import OptionalDependencyError
+from avengers_core.errors import needing
 from avengers_core.redaction import NO_SECRETS, Secrets, describe
 from avengers_core.routing.decision import RoutingDecision
 from avengers_core.serving.watching.outcome import Outcome
@@ -59,10 +59,8 @@ class Telemetry:
     """
 
     def __init__(self) -> None:
-        try:
+        with needing("opentelemetry-api", "otel"):
             from opentelemetry import metrics, trace
-        except ImportError as error:
-            raise OptionalDependencyError("opentelemetry-api", "otel") from error
         self.trace = trace
         self.tracer = trace.get_tracer_provider().get_tracer(_NAME)
         meter = metrics.get_meter_provider().get_meter(_NAME)
