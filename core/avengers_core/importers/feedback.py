@@ -7,17 +7,8 @@ from statistics import fmean
 from typing import Any
 
 from avengers_core.errors import RecordError
-from avengers_core.importers.layout import (
-    Call,
-    Feedback,
-    Found,
-    Place,
-    Read,
-    Result,
-    Take,
-    by_row,
-)
-from avengers_core.importers.reading.tables import Row
+from avengers_core.importers.layout import Call, Feedback, Found, Read, Result, Take, by_row
+from avengers_core.importers.reading.tables import Place, Row
 from avengers_core.importers.values import at, known_number, number, one, shown
 from avengers_core.records.record import RecordProblem
 

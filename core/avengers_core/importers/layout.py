@@ -18,34 +18,12 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
-from avengers_core.importers.reading.tables import File, Row, numbered_rows, unfit
+from avengers_core.importers.reading.tables import File, Place, Row, placed
 from avengers_core.importers.values import UNFIT, at, first
 from avengers_core.records.record import RecordProblem
 
 Scale = tuple[float, float]
 T = TypeVar("T")
-
-
-class Place(NamedTuple):
-    """Where something was found.
-
-    Attributes:
-        file: in which file.
-        row: its number there, from 1.
-    """
-
-    file: File
-    row: int
-
-    @property
-    def dataset(self) -> str:
-        """The file's name without its endings, where nothing else names the dataset."""
-        name = self.file.name.name
-        return name.split(".")[0] or name
-
-    def problem(self, reason: Exception | str, item: object) -> RecordProblem:
-        """What is here does not fit."""
-        return unfit(self.file, self.row, reason, item)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,12 +144,6 @@ def by_row(take: Take) -> Read:
             yield from taken(placed(file), take)
 
     return read
-
-
-def placed(file: File) -> Iterator[tuple[Row | RecordProblem, Place]]:
-    """The rows of a file with their places."""
-    for number, row in numbered_rows(file):
-        yield row, Place(file, number)
 
 
 def taken(

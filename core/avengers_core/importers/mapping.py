@@ -7,9 +7,9 @@ from functools import partial
 from typing import Any
 
 from avengers_core.errors import RecordError
-from avengers_core.importers.layout import Layout, Place, Read, Result, by_row
+from avengers_core.importers.layout import Layout, Read, Result, by_row
 from avengers_core.importers.questions import question_of
-from avengers_core.importers.reading.tables import Row
+from avengers_core.importers.reading.tables import Place, Row
 from avengers_core.importers.values import amount, at, number, parsed, shown, text
 
 _UNITS = ("cost", "prompt_tokens", "completion_tokens")

@@ -44,15 +44,32 @@ def endings(path: Path) -> set[str]:
     return {suffix.lower() for suffix in path.suffixes[-2:]}
 
 
-def unfit(file: File, row: int, reason: Exception | str, item: object) -> RecordProblem:
-    """The problem of a row: where it is, why it was not taken, how it begins."""
-    if isinstance(reason, RecursionError):
-        reason = "nested too deeply"
-    elif isinstance(reason, KeyError):
-        reason = f"no {reason}"
-    elif isinstance(reason, Exception) and not isinstance(reason, ValueError):
-        reason = f"{type(reason).__name__}: {reason}"
-    return problem(row, f"{file.label}: {reason}", item)
+class Place(NamedTuple):
+    """Where something was found.
+
+    Attributes:
+        file: in which file.
+        row: its number there, from 1: a line of a table or of JSON lines, else a position.
+    """
+
+    file: File
+    row: int
+
+    @property
+    def dataset(self) -> str:
+        """The file's name without its endings, where nothing else names the dataset."""
+        name = self.file.name.name
+        return name.split(".")[0] or name
+
+    def problem(self, reason: Exception | str, item: object) -> RecordProblem:
+        """What is here does not fit: where it is, why it was not taken, how it begins."""
+        if isinstance(reason, RecursionError):
+            reason = "nested too deeply"
+        elif isinstance(reason, KeyError):
+            reason = f"no {reason}"
+        elif isinstance(reason, Exception) and not isinstance(reason, ValueError):
+            reason = f"{type(reason).__name__}: {reason}"
+        return problem(self.row, f"{self.file.label}: {reason}", item)
 
 
 def rows(file: File) -> Iterator[Row | RecordProblem]:
@@ -61,21 +78,28 @@ def rows(file: File) -> Iterator[Row | RecordProblem]:
     Raises:
         RecordError: the whole file cannot be.
     """
-    for _, row in numbered_rows(file):
+    for row, _ in placed(file):
         yield row
 
 
-def numbered_rows(file: File) -> Iterator[tuple[int, Row | RecordProblem]]:
-    """Like :func:`rows`, with their numbers: lines of tables and JSON lines, else positions."""
+def placed(file: File) -> Iterator[tuple[Row | RecordProblem, Place]]:
+    """:func:`rows` with their places."""
     kinds = endings(file.name)
+    found: Iterator[tuple[int, Any]]
     if ".parquet" in kinds:
-        yield from enumerate(_parquet(file), 1)
+        found = enumerate(_parquet(file), 1)
     elif ".eval" in kinds:
-        yield from enumerate(eval_log(file.path, str(file.name)), 1)
+        found = enumerate(eval_log(file.path, str(file.name)), 1)
     elif kinds & {".csv", ".tsv"}:
-        yield from _table(file, "\t" if ".tsv" in kinds else ",")
+        found = _table(file, "\t" if ".tsv" in kinds else ",")
     else:
-        yield from _json(file)
+        found = _json(file)
+    for number, row in found:
+        place = Place(file, number)
+        if isinstance(row, RecordProblem):
+            yield place.problem(row.reason, row.excerpt), place
+        else:
+            yield row if isinstance(row, Mapping) else place.problem(_NO_OBJECT, row), place
 
 
 def _parquet(file: File) -> Iterator[Row]:
@@ -111,14 +135,10 @@ def _opened(file: File) -> Iterator[IO[bytes]]:
 
 def _table(file: File, separator: str) -> Iterator[tuple[int, Row | RecordProblem]]:
     with _opened(file) as data:
-        for number, row in table_rows(data, separator):
-            if isinstance(row, RecordProblem):
-                yield number, unfit(file, number, row.reason, row.excerpt)
-            else:
-                yield number, row
+        yield from table_rows(data, separator)
 
 
-def _json(file: File) -> Iterator[tuple[int, Row | RecordProblem]]:
+def _json(file: File) -> Iterator[tuple[int, Any]]:
     with _opened(file) as data:
         text = data.read().decode("utf-8-sig", "replace")
     try:
@@ -127,11 +147,7 @@ def _json(file: File) -> Iterator[tuple[int, Row | RecordProblem]]:
         content = None
     if isinstance(content, Mapping):
         content = _rows_of(content)
-    if isinstance(content, list):
-        for i, item in enumerate(content, 1):
-            yield i, item if isinstance(item, Mapping) else unfit(file, i, _NO_OBJECT, item)
-    else:
-        yield from _lines(file, text)
+    yield from enumerate(content, 1) if isinstance(content, list) else _lines(text)
 
 
 def _rows_of(content: Row) -> list[Any]:
@@ -154,7 +170,7 @@ def _rows_of(content: Row) -> list[Any]:
     return [content]
 
 
-def _lines(file: File, text: str) -> Iterator[tuple[int, Row | RecordProblem]]:
+def _lines(text: str) -> Iterator[tuple[int, Any]]:
     """One object a line, or several lines an object, as consoles print them."""
     decoder = json.JSONDecoder()
     number, start = 1, 0
@@ -166,16 +182,14 @@ def _lines(file: File, text: str) -> Iterator[tuple[int, Row | RecordProblem]]:
             item: Any
             try:
                 item = json.loads(line)
-            except RecursionError as error:
-                item = unfit(file, here, error, line)
+            except RecursionError:
+                item = problem(here, "nested too deeply", line)
             except ValueError as error:
-                item = unfit(file, here, f"not JSON ({error})", line)
+                item = problem(here, f"not JSON ({error})", line)
                 if line.strip() == "{":
                     with suppress(RecursionError, ValueError):
                         item, stop = decoder.raw_decode(text, text.index("{", start))
                         end = max(text.find("\n", stop), stop)
-            if not isinstance(item, Mapping | RecordProblem):
-                item = unfit(file, here, _NO_OBJECT, item)
             yield here, item
         number += text.count("\n", start, end) + 1
         start = end + 1

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
-from avengers_core.importers.layout import Found, Place, Result, layout, placed, taken
-from avengers_core.importers.reading.tables import File, Row
+from avengers_core.importers.layout import Found, Result, layout, taken
+from avengers_core.importers.reading.tables import File, Place, Row, placed
 from avengers_core.importers.values import is_number, number, text
 
 _RESPONSE = "_response"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from avengers_core.importers.layout import Place, Result, by_row, layout
-from avengers_core.importers.reading.tables import Row
+from avengers_core.importers.layout import Result, by_row, layout
+from avengers_core.importers.reading.tables import Place, Row
 from avengers_core.importers.values import at, number, one, text, usage
 
 

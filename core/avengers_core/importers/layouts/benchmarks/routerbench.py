@@ -7,8 +7,8 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
-from avengers_core.importers.layout import Place, Result, by_row, layout
-from avengers_core.importers.reading.tables import Row
+from avengers_core.importers.layout import Result, by_row, layout
+from avengers_core.importers.reading.tables import Place, Row
 from avengers_core.importers.values import number, usage
 
 _COST, _ANSWER = "|total_cost", "|model_response"

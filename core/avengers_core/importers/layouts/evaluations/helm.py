@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from avengers_core.errors import RecordError
-from avengers_core.importers.layout import Found, Place, Result, layout, merged, placed, taken
+from avengers_core.importers.layout import Found, Result, layout, merged, taken
 from avengers_core.importers.questions import find_question
-from avengers_core.importers.reading.tables import File, rows
+from avengers_core.importers.reading.tables import File, Place, placed, rows
 from avengers_core.importers.values import at, first, is_number, number, one, text, usage
 
 _SCORED = ("per_instance_stats.json", "display_predictions.json")

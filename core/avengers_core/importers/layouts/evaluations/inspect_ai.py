@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from avengers_core.importers.layout import Found, Place, Result, by_row, each, layout
+from avengers_core.importers.layout import Found, Result, by_row, each, layout
 from avengers_core.importers.questions import question_of
-from avengers_core.importers.reading.tables import Row
+from avengers_core.importers.reading.tables import Place, Row
 from avengers_core.importers.values import (
     amount,
     at,

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from avengers_core.errors import RecordError
-from avengers_core.importers.layout import Found, Place, Result, layout, merged, placed, taken
+from avengers_core.importers.layout import Found, Result, layout, merged, taken
 from avengers_core.importers.questions import find_question, question_of
-from avengers_core.importers.reading.tables import File, Row, rows
+from avengers_core.importers.reading.tables import File, Place, Row, placed, rows
 from avengers_core.importers.values import (
     at,
     first,

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from avengers_core.importers.feedback import feedback_in, is_feedback, scored
-from avengers_core.importers.layout import Call, Feedback, Found, Place, by_row, each, layout
+from avengers_core.importers.layout import Call, Feedback, Found, by_row, each, layout
 from avengers_core.importers.questions import question_of
-from avengers_core.importers.reading.tables import Row
+from avengers_core.importers.reading.tables import Place, Row
 from avengers_core.importers.values import mapping, number, one, parsed, sequence, text, usage
 
 _DATASET = "langfuse"

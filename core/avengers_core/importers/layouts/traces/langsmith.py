@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from avengers_core.importers.feedback import scored
-from avengers_core.importers.layout import Call, Feedback, Found, Place, by_row, layout
+from avengers_core.importers.layout import Call, Feedback, Found, by_row, layout
 from avengers_core.importers.questions import question_of
-from avengers_core.importers.reading.tables import Row
+from avengers_core.importers.reading.tables import Place, Row
 from avengers_core.importers.values import (
     first,
     known_number,

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from avengers_core.importers.feedback import by_call
-from avengers_core.importers.layout import Call, Found, Place, layout
+from avengers_core.importers.layout import Call, Found, layout
 from avengers_core.importers.questions import find_question, question_of
-from avengers_core.importers.reading.tables import Row
+from avengers_core.importers.reading.tables import Place, Row
 from avengers_core.importers.values import amount, at, one, parsed, text, usage
 
 _DATASET = "litellm"

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from avengers_core.importers.feedback import by_call, scored
-from avengers_core.importers.layout import Call, Feedback, Found, Place, each, layout
+from avengers_core.importers.layout import Call, Feedback, Found, each, layout
 from avengers_core.importers.layouts.traces.spans import attributes_of, found_in, id_of
-from avengers_core.importers.reading.tables import Row
+from avengers_core.importers.reading.tables import Place, Row
 from avengers_core.importers.values import at, first, mapping, one, parsed, sequence
 
 _DATASET = "mlflow"

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from avengers_core.importers.feedback import by_call
-from avengers_core.importers.layout import Found, Place, each, layout, placed, taken
+from avengers_core.importers.layout import Found, each, layout, taken
 from avengers_core.importers.layouts.traces.spans import (
     Event,
     any_value,
@@ -15,7 +15,7 @@ from avengers_core.importers.layouts.traces.spans import (
     found_in,
     id_of,
 )
-from avengers_core.importers.reading.tables import File, Row
+from avengers_core.importers.reading.tables import File, Place, Row, placed
 from avengers_core.importers.values import at, first, mapping, one, sequence
 from avengers_core.records.record import RecordProblem
 

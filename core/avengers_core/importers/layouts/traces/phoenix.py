@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from avengers_core.importers.feedback import by_call, scored
-from avengers_core.importers.layout import Found, Place, layout
+from avengers_core.importers.layout import Found, layout
 from avengers_core.importers.layouts.traces.spans import found_in, span_id
-from avengers_core.importers.reading.tables import Row
+from avengers_core.importers.reading.tables import Place, Row
 from avengers_core.importers.values import at, one, parsed, tree
 
 _DATASET = "phoenix"

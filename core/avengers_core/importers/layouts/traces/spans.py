@@ -9,9 +9,9 @@ from types import MappingProxyType
 from typing import Any
 
 from avengers_core.importers.feedback import scored
-from avengers_core.importers.layout import Call, Feedback, Found, Place
+from avengers_core.importers.layout import Call, Feedback, Found
 from avengers_core.importers.questions import find_question, question_of
-from avengers_core.importers.reading.tables import Row
+from avengers_core.importers.reading.tables import Place, Row
 from avengers_core.importers.values import at, first, one, parsed, text, tree, usage
 
 # Eight bytes, or sixteen.
