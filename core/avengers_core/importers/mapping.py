@@ -103,10 +103,11 @@ def proposal(row: Row) -> str:
 
 def _results(row: Row, place: Place, mapping: Mapping[str, str]) -> Iterator[Result]:
     query = question_of(_column(row, mapping["query"]))
-    dataset = _column(row, mapping["dataset"]) if "dataset" in mapping else None
-    index = _column(row, mapping["index"]) if "index" in mapping else None
     values = {field: _by_model(row, field, mapping) for field in _OF_A_MODEL}
-    chance = _column(row, mapping["propensity"]) if "propensity" in mapping else None
+    dataset, index, chance = (
+        _column(row, mapping[field]) if field in mapping else None
+        for field in ("dataset", "index", "propensity")
+    )
     key = None if index is None else (str(dataset), query, str(index))
     for model, score in values["score"].items():
         yield Result(

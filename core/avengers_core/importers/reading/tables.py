@@ -38,6 +38,10 @@ class File(NamedTuple):
     name: Path
     label: Path
 
+    def beside(self, name: str) -> File:
+        """A file in the same folder, whether it is there or not."""
+        return File(*(path.parent / name for path in self))
+
 
 def endings(path: Path) -> set[str]:
     """The endings of a file's name that say what it is."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -58,10 +57,8 @@ def helm(files: Sequence[File]) -> Iterator[Found]:
 
 def _beside(file: File, names: Sequence[str]) -> File | None:
     """The first of some files that lies in a file's folder, plain or gzip."""
-    for name in itertools.chain.from_iterable((name, f"{name}.gz") for name in names):
-        if (path := file.path.parent / name).is_file():
-            return File(path, file.name.parent / name, file.label.parent / name)
-    return None
+    beside = (file.beside(f"{name}{packed}") for name in names for packed in ("", ".gz"))
+    return next((found for found in beside if found.path.is_file()), None)
 
 
 def _results(file: File, run: _Run) -> Iterator[Found]:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from avengers_core.errors import RecordError
-from avengers_core.importers.layout import Found, Result, layout, merged, taken
+from avengers_core.importers.layout import Found, Result, each, layout, merged, taken
 from avengers_core.importers.questions import find_question, question_of
 from avengers_core.importers.reading.tables import File, Place, Row, placed, rows
 from avengers_core.importers.values import (
@@ -77,23 +76,18 @@ def lm_eval(files: Sequence[File]) -> Iterator[Found]:
             if known is None or run.date >= known[0].date:
                 newest[run.model, run.task] = run, file
     for run, file in newest.values():
-        yield from _documents(run, placed(file))
+        yield from merged(taken(placed(file), partial(_sample, run=run)))
 
 
 def _all_in_one(content: Row, place: Place) -> Iterator[Found]:
     """What ``simple_evaluate()`` returns: samples by task, and what the results file holds."""
     for task, samples in content["samples"].items():
         run = _run(content, str(task), "", place.file)
-        items = ((sample, place) for sample in sequence(samples, "samples"))
-        yield from _documents(run, items)
-
-
-def _documents(run: _Run, samples: Iterator[tuple[Any, Place]]) -> Iterator[Found]:
-    """One result a document; each filter of the answers wrote a sample of its own."""
-    return merged(taken(samples, partial(_sample, run=run)))
+        yield from merged(each(sequence(samples, "samples"), place, _sample, run=run))
 
 
 def _sample(sample: Row, place: Place, run: _Run) -> Iterator[Result]:
+    """One of the filters of the answers to a document, which each wrote a sample of its own."""
     number_of = sample["doc_id"]
     filtered = sample.get("filter")
     suffix = f",{filtered}" if filtered not in (None, "none") else ""
@@ -144,7 +138,7 @@ def _run_of(file: File) -> _Run:
     contents = [
         content
         for path in own
-        for content in rows(File(path, file.name.parent / path.name, Path(path.name)))
+        for content in rows(file.beside(path.name))
         if isinstance(content, Mapping) and "results" in content
     ]
     tasks = {str(task) for content in contents for task in mapping(content["results"], "results")}

@@ -8,6 +8,7 @@ from typing import Any
 
 from avengers_core.importers.feedback import feedback_in, is_feedback, scored
 from avengers_core.importers.layout import Call, Feedback, Found, by_row, each, layout
+from avengers_core.importers.layouts.traces.spans import id_of
 from avengers_core.importers.questions import question_of
 from avengers_core.importers.reading.tables import Place, Row
 from avengers_core.importers.values import mapping, number, one, parsed, sequence, text, usage
@@ -68,8 +69,8 @@ def _observation(row: Mapping[str, Any], place: Place) -> Iterator[Found]:
     id_ = str(row.get("id"))
     for score in sequence(row.get("scores"), "scores"):
         yield from _score({"observation_id": id_, **_snake(mapping(score, "score"))})
-    trace, parent = row.get("trace_id"), row.get("parent_observation_id")
-    call = Call(id_, str(parent) if parent else None, str(trace) if trace else None, place)
+    parent, trace = (id_of(row.get(key)) for key in ("parent_observation_id", "trace_id"))
+    call = Call(id_, parent, trace, place)
     model = one(row, "provided_model_name", "model")
     if model and row.get("type") not in _NO_ANSWER:
         used = mapping(row.get("usage_details") or row.get("usage"), "usage")

@@ -7,6 +7,7 @@ from typing import Any
 
 from avengers_core.importers.feedback import scored
 from avengers_core.importers.layout import Call, Feedback, Found, by_row, layout
+from avengers_core.importers.layouts.traces.spans import id_of
 from avengers_core.importers.questions import question_of
 from avengers_core.importers.reading.tables import Place, Row
 from avengers_core.importers.values import (
@@ -46,10 +47,8 @@ def langsmith(row: Row, place: Place) -> Iterator[Found]:
     run = tree(row) if any("." in str(key) for key in row) else row
     id_ = str(first(run.get("id"), run.get("run_id"), f"{place.file.label}:{place.row}"))
     yield from _feedback(run, id_)
-    parent, trace = (first(run.get(key)) for key in ("parent_run_id", "trace_id"))
-    call = Call(
-        id_, None if parent is None else str(parent), None if trace is None else str(trace), place
-    )
+    parent, trace = (id_of(run.get(key)) for key in ("parent_run_id", "trace_id"))
+    call = Call(id_, parent, trace, place)
     extra = mapping(run.get("extra"), "extra")
     model = first(
         mapping(extra.get("metadata"), "metadata").get("ls_model_name"),

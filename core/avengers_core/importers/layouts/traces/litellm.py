@@ -7,6 +7,7 @@ from typing import Any
 
 from avengers_core.importers.feedback import by_call
 from avengers_core.importers.layout import Call, Found, layout
+from avengers_core.importers.layouts.traces.spans import id_of
 from avengers_core.importers.questions import find_question, question_of
 from avengers_core.importers.reading.tables import Place, Row
 from avengers_core.importers.values import amount, at, one, parsed, text, usage
@@ -39,9 +40,8 @@ def litellm(row: Row, place: Place) -> Iterator[Found]:
 
     Source: github.com/BerriAI/litellm, schema.prisma and litellm/types/utils.py.
     """
-    trace = one(row, "trace_id", "session_id", "metadata.trace_id")
-    id_ = text(one(row, "request_id", "id"), "request_id")
-    call = Call(id_, None, None if trace is None else str(trace), place)
+    trace = id_of(one(row, "trace_id", "session_id", "metadata.trace_id"))
+    call = Call(text(one(row, "request_id", "id"), "request_id"), None, trace, place)
     kind = str(row.get("call_type") or "completion")
     if any(name in kind for name in _COMPLETIONS) and row.get("status") != "failure":
         call = call._replace(

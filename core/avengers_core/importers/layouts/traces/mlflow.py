@@ -35,9 +35,8 @@ def mlflow(row: Row, place: Place) -> Iterator[Found]:
     info = mapping(first(trace.get("info"), trace), "info")
     id_ = str(first(one(info, "trace_id", "request_id"), row.get("trace_id")))
     tags = mapping(info.get("tags"), "tags")
-    request = one(info, "client_request_id", "request_id")
     # So that feedback by the id that the client gave counts, too.
-    yield Call(id_, None, None if request is None else str(request), place)
+    yield Call(id_, None, id_of(one(info, "client_request_id", "request_id")), place)
     assessments = first(info.get("assessments"), row.get("assessments"))
     for item in sequence(assessments, "assessments"):
         yield from _assessment(mapping(item, "assessment"), id_)
