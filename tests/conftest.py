@@ -5,8 +5,10 @@ from __future__ import annotations
 import functools
 import gc
 import os
+import shutil
 import ssl
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,11 @@ import pytest
 # examples; `make fuzz` is for many at once.
 hypothesis.settings.register_profile("unhurried", deadline=None, max_examples=25)
 hypothesis.settings.load_profile("unhurried")
+
+# Tests make and drop thousands of files, for which a disk may take longer than what they test.
+_MEMORY = Path("/dev/shm")
+if "TMPDIR" not in os.environ and _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free > 4e9:
+    tempfile.tempdir = os.environ["TMPDIR"] = str(_MEMORY)
 
 # Thousands of modules are imported and none is dropped: until all tests are collected, there is
 # nothing to look for.

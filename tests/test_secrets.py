@@ -328,9 +328,13 @@ class Called(BaseCallbackHandler):
     def end_trace(self, *_: Any, **__: Any) -> None: ...
 
 
-@pytest.mark.parametrize("made", [False, True], ids=["given", "made"])
 @SOME
-@given(secret=SECRETS, place=st.sampled_from(PLACES), how=st.sampled_from(ECHOES))
+@given(
+    made=st.booleans(),
+    secret=SECRETS,
+    place=st.sampled_from(PLACES),
+    how=st.sampled_from(ECHOES),
+)
 def test_nor_in_what_the_framework_tells_its_handlers(
     *, made: bool, echo: Any, monkeypatch: pytest.MonkeyPatch, secret: str, place: str, how: str
 ) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
+from functools import cache
 from types import new_class
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -101,7 +102,8 @@ def _cleaner(error: object, secrets: tuple[str | Secrets, ...]) -> Callable[[str
         known |= each if isinstance(each, Secrets) else NO_SECRETS
     for one in _chain(error) if isinstance(error, BaseException) else ():
         known |= secrets_sent(one)
-    return lambda text: redacted(known.masked(text[:_READ])[:_SEARCHED])
+    # An error says the same in many places.
+    return cache(lambda text: redacted(known.masked(text[:_READ])[:_SEARCHED]))
 
 
 def _mask(error: BaseException, clean: Callable[[str], str]) -> bool:

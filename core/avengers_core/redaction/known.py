@@ -78,12 +78,7 @@ class Secrets:
         self._everything = everything
         told = (value.strip() for value in values)
         self._values = frozenset(v for v in told if v.strip("*") and v.lower() not in _NO_SECRETS)
-        self._literal: set[str] = set()
-        self._spelled: set[str] = set()
-        for value in self._values:
-            self._spelled |= {spelled for form in _encoded(value) if (spelled := _spell(form))}
-            if len(value) >= _WHOLE_WORD:
-                self._literal |= _quoted(value)
+        self._forms: tuple[set[str], set[str]] | None = None
 
     def masked(self, text: str) -> str:
         """A text with ``***`` in place of each secret."""
@@ -111,11 +106,23 @@ class Secrets:
                 return True
         return self._everything
 
+    def _looked_for(self) -> tuple[set[str], set[str]]:
+        """What may stand in a text, and what a text may spell; found with the first text."""
+        if self._forms is None:
+            literal, spelled = set[str](), set[str]()
+            for value in self._values:
+                spelled |= {_spell(form) for form in _encoded(value)}
+                if len(value) >= _WHOLE_WORD:
+                    literal |= _quoted(value)
+            self._forms = literal, spelled - {""}
+        return self._forms
+
     def _spans(self, text: str) -> Iterator[Span]:
-        for form in self._literal:
+        literal, secret = self._looked_for()
+        for form in literal:
             yield from ((start, start + len(form)) for start in _found(form, text))
         spelled = _spell(text)
-        there = [form for form in self._spelled if form in spelled]
+        there = [form for form in secret if form in spelled]
         if not there:
             return
         places = list(_places(text))
