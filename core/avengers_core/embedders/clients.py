@@ -21,7 +21,7 @@ _NO_KEY = "none"
 _MALFORMED = "(malformed URL)"
 
 
-class _Made:
+class ProcessClients:
     """The clients of one process, on connections that are closed together.
 
     Args:
@@ -36,12 +36,14 @@ class _Made:
 
     @cached_property
     def blocking(self) -> OpenAI:
+        """For calls without an event loop."""
         from openai import OpenAI
 
         return OpenAI(**self._options, http_client=self.connections.blocking)
 
     @cached_property
     def asynchronous(self) -> AsyncOpenAI:
+        """For calls in any event loop."""
         from openai import AsyncOpenAI
 
         return AsyncOpenAI(**self._options, http_client=self.connections.asynchronous)
@@ -71,34 +73,23 @@ class Clients:
         self._timeout = timeout
         self._max_retries = max_retries
         # By process: a connection shared with a forked child would mix up the answers.
-        self._made: dict[int, _Made] = {}
+        self._made: dict[int, ProcessClients] = {}
 
     @property
     def url(self) -> str:
         """Where requests go, without a user's name or password."""
         return _public(self._credentials()[0])
 
-    def blocking(self) -> OpenAI:
-        """The client of this process for calls without an event loop.
+    def here(self) -> ProcessClients:
+        """The clients of this process.
 
         Raises:
             EmbedderError: there is no key.
         """
-        return self._here().blocking
-
-    def asynchronous(self) -> AsyncOpenAI:
-        """The client of this process for calls in any event loop.
-
-        Raises:
-            EmbedderError: there is no key.
-        """
-        return self._here().asynchronous
-
-    def _here(self) -> _Made:
         made = self._made.get(os.getpid())
         if made is None:
             # Two threads may come here at once; they end up with the same ones.
-            made = self._made.setdefault(os.getpid(), _Made(self._options()))
+            made = self._made.setdefault(os.getpid(), ProcessClients(self._options()))
         return made
 
     def close(self) -> None:

@@ -225,7 +225,7 @@ class OpenAIEmbedder(Closing):
         """The vectors of one batch, in one request or, where that is too long, in several."""
         from openai import OpenAIError
 
-        client = self._clients.blocking()
+        client = self._clients.here().blocking
         try:
             answer = client.embeddings.create(**self._arguments(texts))
             return self._vectors(answer, len(texts))
@@ -236,7 +236,7 @@ class OpenAIEmbedder(Closing):
     async def _arun(self, texts: list[str]) -> Vectors:
         from openai import OpenAIError
 
-        client = self._clients.asynchronous()
+        client = self._clients.here().asynchronous
         try:
             answer = await client.embeddings.create(**self._arguments(texts))
             return self._vectors(answer, len(texts))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import logging
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from typing import Any
 
 from avengers_core.errors import RecordError
@@ -41,15 +41,16 @@ def joined(
     """
     items = list(found)
     results = [item for item in items if isinstance(item, Result)]
-    chosen = _Choice(results, source, score_key, ranked)
+    choose = _choice(results, source, score_key, ranked)
     if scale is None:
-        _refuse_other_scales(source, [s for s in map(chosen.score, results) if s is not None])
+        scores = [r.scores[name] for r in results if (name := choose(r)) is not None]
+        _refuse_other_scales(source, [score for score in scores if score is not None])
     rows: dict[Hashable, list[dict[str, Any]]] = {}  # in order of first appearance
     without = 0
     for item in items:
         if isinstance(item, RecordProblem):
             yield item
-        elif (name := chosen.name(item)) is None:
+        elif (name := choose(item)) is None:
             without += 1
         else:
             try:
@@ -81,57 +82,47 @@ def scaled(score: float | None, scale: Scale | None) -> float | None:
     return (score - low) / (high - low)
 
 
-class _Choice:
-    """Which of its scores counts for a result."""
+def _choice(
+    results: Sequence[Result], source: object, score_key: Sequence[str], ranked: bool
+) -> Callable[[Result], str | None]:
+    """The name of the score that counts for a result, or None where the result has it not."""
+    found: dict[str, dict[str, None]] = {}  # dataset -> names, in the order in which they rank
+    for result in results:
+        found.setdefault(result.dataset, {}).update(dict.fromkeys(result.scores))
+    names = list(dict.fromkeys(name for own in found.values() for name in own))
+    ranking_first = {dataset: next(iter(own), "") for dataset, own in found.items()}
 
-    def __init__(
-        self, results: Sequence[Result], source: object, wanted: Sequence[str], ranked: bool
-    ) -> None:
-        found: dict[str, dict[str, None]] = {}  # dataset -> names, in the order in which they rank
-        for result in results:
-            found.setdefault(result.dataset, {}).update(dict.fromkeys(result.scores))
-        names = list(dict.fromkeys(name for own in found.values() for name in own))
-        self._wanted = tuple(wanted)
-        self._first = {dataset: next(iter(own), "") for dataset, own in found.items()}
-        if wanted and results and not any(map(self.name, results)):
-            raise RecordError(
-                f"{source}: no result has a score {' or '.join(map(repr, wanted))}; there are "
-                f"{sorted(names)}"
-            )
-        if results and not names:
-            raise RecordError(f"{source}: none of the {len(results):,} results has a score")
-        if not wanted and not ranked and len(names) > 1:
-            raise RecordError(
-                f"{source}: there are the scores {sorted(names)}; pick one with score_key= "
-                f"(--score-key)"
-            )
-        if not wanted and any(len(own) > 1 for own in found.values()):
-            taken = sorted(set(self._first.values()))
-            logger.warning(
-                "%s: the score %s counts; there are also %s (score_key=, --score-key)",
-                source,
-                ", ".join(map(repr, taken)),
-                ", ".join(repr(name) for name in names if name not in taken) or "others of these",
-            )
-
-    def name(self, result: Result) -> str | None:
-        """The name of the score that counts, or None where the result has it not."""
-        if not self._wanted:
-            first = self._first[result.dataset]
-            return first if first in result.scores else None
-        for wanted in self._wanted:
+    def choose(result: Result) -> str | None:
+        for wanted in score_key or (ranking_first[result.dataset],):
             if wanted in result.scores:
                 return wanted
             # A metric may come with several filters of the answer, "exact_match,strict-match".
-            for name in result.scores:
+            for name in result.scores if score_key else ():
                 if name.partition(",")[0] == wanted:
                     return name
         return None
 
-    def score(self, result: Result) -> float | None:
-        """The score that counts."""
-        name = self.name(result)
-        return None if name is None else result.scores[name]
+    if score_key and results and not any(map(choose, results)):
+        raise RecordError(
+            f"{source}: no result has a score {' or '.join(map(repr, score_key))}; there are "
+            f"{sorted(names)}"
+        )
+    if results and not names:
+        raise RecordError(f"{source}: none of the {len(results):,} results has a score")
+    if not score_key and not ranked and len(names) > 1:
+        raise RecordError(
+            f"{source}: there are the scores {sorted(names)}; pick one with score_key= "
+            f"(--score-key)"
+        )
+    if not score_key and any(len(own) > 1 for own in found.values()):
+        taken = sorted(set(ranking_first.values()))
+        logger.warning(
+            "%s: the score %s counts; there are also %s (score_key=, --score-key)",
+            source,
+            ", ".join(map(repr, taken)),
+            ", ".join(repr(name) for name in names if name not in taken) or "others of these",
+        )
+    return choose
 
 
 def _add(result: Result, score: float | None, rows: list[dict[str, Any]]) -> None:

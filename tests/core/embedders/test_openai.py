@@ -341,13 +341,13 @@ class TestConnections:
         inner = make()
         with wrap(inner, tmp_path / "cache.sqlite") as embedder:
             await embed(embedder, ["a"])
-            blocking = inner._clients.blocking()
+            blocking = inner._clients.here().blocking
         assert blocking.is_closed()
         async with embedder:
             np.testing.assert_allclose(await embed(embedder, ["b"]), vectors_of(["b"]), atol=1e-6)
-            asynchronous = inner._clients.asynchronous()
+            asynchronous = inner._clients.here().asynchronous
         assert asynchronous.is_closed()
-        assert inner._clients.blocking() is not blocking
+        assert inner._clients.here().blocking is not blocking
 
     def test_what_is_dropped_is_closed(self, make: Any) -> None:
         embedder = make()
@@ -386,12 +386,12 @@ class TestConnections:
     def test_a_forked_child_opens_its_own_connection(self, make: Any) -> None:
         embedder = make()
         embedder.embed(["before"])
-        parent = embedder._clients.blocking()
+        parent = embedder._clients.here().blocking
         child = os.fork()
         if child == 0:
-            os._exit(0 if embedder._clients.blocking() is not parent else 1)
+            os._exit(0 if embedder._clients.here().blocking is not parent else 1)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-        assert embedder._clients.blocking() is parent
+        assert embedder._clients.here().blocking is parent
 
     async def test_async_leaves_the_loop_free_and_can_be_cancelled(
         self, make: Any, endpoint: Any
