@@ -71,4 +71,5 @@ def _alternate(messages: Sequence[BaseMessage], own: Sequence[bool]) -> bool:
 
 def _is_text(message: BaseMessage) -> bool:
     content = message.content
-    return isinstance(content, str) and bool(content.strip()) and message.name is None
+    plain = isinstance(content, str) and bool(content.strip()) and message.name is None
+    return plain and not message.additional_kwargs

@@ -78,6 +78,8 @@ def turn_of(message: BaseMessage, dialect: Dialect, own: bool) -> Turn:
     name = message.name if dialect.speakers or role == "tool" else None
     exact &= name == message.name and not (name and NOT_IN_NAMES.search(name))
     exact &= not isinstance(message, ChatMessage)
+    if role == "system" and message.additional_kwargs:  # the role of "developer" is OpenAI's own
+        exact &= dialect.name.startswith("openai") and "compatible" not in dialect.name
     source = message if exact else None
     if isinstance(message, ToolMessage):
         failed = message.status == "error"

@@ -467,6 +467,7 @@ def _of(model: str, **fields: Any) -> AIMessage:
 def test_what_went_wrong_is_gone_on_with(strict: StrictServer, kind: str) -> None:
     cut_off = {"name": "search", "args": '{"query": "a', "id": "call_2", "error": None}
     call = {"name": "search", "args": {"query": "a"}, "id": "functions.search:0"}
+    developer = {"__openai_role__": "developer"}
     histories: dict[str, list[BaseMessage]] = {
         "errors without a word": [
             HumanMessage("Look."),
@@ -482,7 +483,11 @@ def test_what_went_wrong_is_gone_on_with(strict: StrictServer, kind: str) -> Non
         "developers": [
             HumanMessage("Hi"),
             AIMessage("Hi"),
-            SystemMessage("Be brief.", additional_kwargs={"__openai_role__": "developer"}),
+            SystemMessage("Be brief.", additional_kwargs=developer),
+            HumanMessage("Hi"),
+        ],
+        "a developer first": [
+            SystemMessage("Be brief.", additional_kwargs=developer),
             HumanMessage("Hi"),
         ],
         "a picture elsewhere": [
@@ -632,7 +637,11 @@ _CALLS = st.lists(
 )
 _MESSAGES = st.one_of(
     st.builds(HumanMessage, _TEXTS | _GIVEN, name=st.sampled_from([None, "Ann Lee"])),
-    st.builds(SystemMessage, st.sampled_from(["Be kind.", ""])),
+    st.builds(
+        SystemMessage,
+        st.sampled_from(["Be kind.", ""]),
+        additional_kwargs=st.sampled_from([{}, {"__openai_role__": "developer"}]),
+    ),
     st.builds(
         AIMessage,
         _TEXTS | _BLOCKS,
@@ -640,7 +649,13 @@ _MESSAGES = st.one_of(
         id=st.sampled_from([None, "msg_1", "run-1"]),
         name=st.sampled_from([None, "An Agent"]),
     ),
-    st.builds(ToolMessage, _TEXTS | _GIVEN, tool_call_id=_IDS, name=st.none() | _NAMES),
+    st.builds(
+        ToolMessage,
+        _TEXTS | _GIVEN,
+        tool_call_id=_IDS,
+        name=st.none() | _NAMES,
+        status=st.sampled_from(["success", "error"]),
+    ),
 )
 
 

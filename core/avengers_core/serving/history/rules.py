@@ -246,9 +246,12 @@ def _arranged(turns: Sequence[Turn], dialect: Dialect) -> list[Turn]:
     rest = _in_turn(_said(_noted(turns[leading:], dialect), dialect), dialect)
     if not dialect.text_with_calls:
         rest = _apart(rest)
-    if dialect.begins_with_user and (not rest or rest[0].role == "assistant"):
-        rest.insert(0, Turn("user", (_FIRST if rest else _GO_ON,)))
-    if rest and not dialect.ends_with_assistant and rest[-1].role == "assistant":
+    if not rest:
+        asked = [Turn("user", (_GO_ON,))] if dialect.begins_with_user or not arranged else []
+        return arranged + asked if turns else []
+    if dialect.begins_with_user and rest[0].role == "assistant":
+        rest.insert(0, Turn("user", (_FIRST,)))
+    if not dialect.ends_with_assistant and rest[-1].role == "assistant":
         rest.append(Turn("user", (_GO_ON,)))
     return arranged + rest
 

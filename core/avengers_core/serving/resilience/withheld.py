@@ -67,6 +67,7 @@ def _reason(place: Any, known: Set[str]) -> str | None:
 def _places(told: Any) -> Iterator[Any]:
     yield told
     yield _get(told, "prompt_feedback")
+    yield _get(told, "delta")  # of an event of Anthropic's
     for name in ("choices", "candidates"):
         several = _get(told, name)
         yield from several if isinstance(several, list | tuple) else ()

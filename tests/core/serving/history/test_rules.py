@@ -78,6 +78,8 @@ def test_an_error_says_something(dialect: Dialect) -> None:
 def test_somebody_asks(dialect: Dialect) -> None:
     turns = carried_over([Turn("system", ("Be kind.",), source="system")], dialect)
     assert [turn.role for turn in turns] == ["system", "user"]
+    for kind in (OPENAI, dialect):  # of an answer that says nothing, nothing is left
+        assert [turn.role for turn in carried_over([Turn("assistant")], kind)] == ["user"]
 
 
 def test_who_takes_no_calls_is_told_of_them() -> None:

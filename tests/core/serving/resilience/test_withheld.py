@@ -20,6 +20,7 @@ class Reason(Enum):
     [
         ({"finish_reason": "content_filter"}, "content_filter"),
         ({"stop_reason": "refusal"}, "refusal"),
+        ({"delta": SimpleNamespace(stop_reason="refusal")}, "refusal"),
         ({"finish_reason": Reason.SAFETY}, "safety"),
         ({"prompt_feedback": {"block_reason": "PROHIBITED_CONTENT"}}, "prohibited_content"),
         ({"candidates": [{"finish_reason": "BLOCKLIST"}]}, "blocklist"),
