@@ -12,16 +12,14 @@ Needs the package ``langchain``.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from typing import Any
 
 from langchain.agents import create_agent
-from langchain_core.callbacks import CallbackManagerForLLMRun
-from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_core.tools import tool
 from langgraph.checkpoint.memory import InMemorySaver
+from stand_ins import StandIn
 
 from avengers_langchain import AvengersChatModel
 
@@ -39,53 +37,37 @@ TURNS = (
 )
 
 
-class StandIn(BaseChatModel):
+class Signing(StandIn):
     """Calls a tool, then answers behind a signed thought; refuses thoughts that others signed."""
 
-    signer: str
-
-    @property
-    def _llm_type(self) -> str:
-        return "stand-in"
-
-    def bind_tools(self, tools: Sequence[Any], **kwargs: Any) -> Any:
-        """Note that there are tools."""
-        return self.bind(tools=list(tools))
-
-    def _generate(
-        self,
-        messages: list[BaseMessage],
-        stop: list[str] | None = None,
-        run_manager: CallbackManagerForLLMRun | None = None,
-        **kwargs: Any,
-    ) -> ChatResult:
+    def _generate(self, messages: list[BaseMessage], *_: Any, **__: Any) -> ChatResult:
         own = 0
         for message in messages:
             for block in message.content if isinstance(message.content, list) else ():
                 if isinstance(block, dict) and block.get("type") == "thinking":
-                    if block["signature"] != self.signer:
-                        raise ValueError(f"400: {self.signer} cannot read {block['signature']}")
+                    if block["signature"] != self.name:
+                        raise ValueError(f"400: {self.name} cannot read {block['signature']}")
                     own += 1
         if isinstance(messages[-1], HumanMessage):
             call = {"name": "lookup", "args": {"term": messages[-1].text}, "id": f"c{own}"}
             answer = AIMessage("", tool_calls=[{**call, "type": "tool_call"}])
         else:
             text = f"[stand-in] {messages[-1].text}; {own} thoughts of mine were in the history."
-            thought = {"type": "thinking", "thinking": "Easy.", "signature": self.signer}
+            thought = {"type": "thinking", "thinking": "Easy.", "signature": self.name}
             answer = AIMessage([thought, {"type": "text", "text": text}])
         return ChatResult(generations=[ChatGeneration(message=answer)])
 
 
 # A backend is told by the name of its class.
-class ChatOpenAI(StandIn):
+class ChatOpenAI(Signing):
     """In OpenAI's place."""
 
 
-class ChatAnthropic(StandIn):
+class ChatAnthropic(Signing):
     """In Anthropic's place."""
 
 
-class ChatGoogleGenerativeAI(StandIn):
+class ChatGoogleGenerativeAI(Signing):
     """In Gemini's place."""
 
 
@@ -101,7 +83,7 @@ def main() -> None:
     if not all(os.environ.get(key) for key in KEYS):
         print("Not all three keys are in the environment: stand-ins answer.\n")
         kinds = (ChatOpenAI, ChatAnthropic, ChatGoogleGenerativeAI)
-        models = {m: kind(signer=m) for m, kind in zip(MODELS, kinds, strict=True)}
+        models = {m: kind(name=m) for m, kind in zip(MODELS, kinds, strict=True)}
     llm = AvengersChatModel(models=models)
     memory = InMemorySaver()
     for model, text in TURNS:

@@ -63,7 +63,7 @@ _OF_FITTING = (
 @train_ratio_option
 @alpha_options("each of 0, 0.25, 0.4, 0.53, 0.8 and 1")
 @constraint_options
-@names("--excluded-datasets", "excluded_datasets", help="Datasets to leave out ...")
+@names("--excluded-datasets", help="Datasets to leave out ...")
 @click.option(
     "--dataset-exclusion-mode",
     type=click.Choice(["soft", "hard"]),

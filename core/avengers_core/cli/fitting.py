@@ -39,7 +39,6 @@ cluster_options = together(
     click.option(
         "--clusters",
         "--n-clusters",
-        "clusters",
         type=click.IntRange(1),
         default=60,
         help="Number of k-means clusters.",
@@ -86,15 +85,14 @@ def make_embedder(name: Any, cache: Path | None) -> Any:
     "--output",
     "-o",
     "--export-cluster",
-    "output",
     type=NewArtifact(),
     required=True,
     help="Artifact folder to write.",
 )
 @fit_options
-@names("--models", "models", help="The only models to fit.")
-@names("--excluded-models", "--exclude", "excluded_models", help="Models to leave out.")
-@names("--excluded-datasets", "excluded_datasets", help="Datasets to leave out.")
+@names("--models", help="The only models to fit.")
+@names("--excluded-models", "--exclude", help="Models to leave out.")
+@names("--excluded-datasets", help="Datasets to leave out.")
 @click.option("--note", help="What users of the artifact must know.")
 @click.option(
     "--centroids",

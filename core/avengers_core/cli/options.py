@@ -145,7 +145,7 @@ scorer_options = together(
         type=click.Choice(["calibrated", "paper", "reference"]),
         help="calibrated (default), paper (arXiv 2508.12631) or reference (its published code).",
     ),
-    click.option("--top-k", "--k", "top_k", type=click.IntRange(1), help="Clusters that vote."),
+    click.option("--top-k", "--k", type=click.IntRange(1), help="Clusters that vote."),
     click.option("--beta", type=float, help="Sharpness of the clusters' votes."),
     into="scoring",
 )
@@ -225,8 +225,8 @@ relax_option = click.option(
 )
 
 constraint_options = together(
-    names("--models", "models", help="The only models to use."),
-    names("--exclude", "--excluded-models", "exclude", help="Models not to use."),
+    names("--models", help="The only models to use."),
+    names("--exclude", "--excluded-models", help="Models not to use."),
     click.option(
         "--fallback",
         help="Model for queries unlike the records: without --min-familiarity, the least "

@@ -46,7 +46,7 @@ class _Study(click.Choice):  # type: ignore[type-arg,unused-ignore]
     default="clusters",
     help="What to vary; leave-one-out evaluates each dataset with a router that never saw it.",
 )
-@names("--values", "values", help="What to try instead of the study's own list.")
+@names("--values", help="What to try instead of the study's own list.")
 @click.option("--repetitions", type=click.IntRange(1), default=5)
 @click.option("--seed", type=SEED, default=0, help="Of the first repetition.")
 @engine_options("processes", "--jobs", "-j")
@@ -54,7 +54,7 @@ class _Study(click.Choice):  # type: ignore[type-arg,unused-ignore]
 @record_options
 @train_ratio_option
 @constraint_options
-@names("--excluded-datasets", "excluded_datasets", help="Datasets to leave out.")
+@names("--excluded-datasets", help="Datasets to leave out.")
 @scorer_options
 @click.option("--output", "-o", type=NewFile(), help="Tidy CSV, row by row.")
 @click.option("--picture", type=NewFile(".png", ".svg"), help="A picture, .png or .svg.")

@@ -32,7 +32,7 @@ _STOPPED = {
 
 @click.command("collect", short_help="Ask models your questions, grade, and write records.")
 @click.argument("questions", type=FILE)
-@names("--models", "models", help="Whom to ask, by the ids of the endpoint in the environment.")
+@names("--models", help="Whom to ask, by the ids of the endpoint in the environment.")
 @click.option(
     "--grade",
     required=True,
