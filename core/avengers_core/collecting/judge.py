@@ -59,8 +59,10 @@ def judge(model: Any, rubric: str = RUBRIC, *, price: Any = None) -> Grade:
 
 def prompt(row: Row, answer: str, rubric: str = RUBRIC) -> str:
     """What the judge is asked."""
-    known = row.get("reference")
-    reference = "" if known is None else f"\n<reference>\n{_text(known)}\n</reference>\n"
+    known, reference = row.get("reference"), ""
+    if known is not None:
+        told = known if isinstance(known, str) else json.dumps(known, ensure_ascii=False)
+        reference = f"\n<reference>\n{told}\n</reference>\n"
     return _PROMPT.format(
         query=row["query"], reference=f"{reference}\n", answer=answer, rubric=rubric
     )
@@ -74,7 +76,3 @@ def _score(text: str) -> float | None:
     except ValueError:
         return None
     return score if 0 <= score <= 1 else None
-
-
-def _text(reference: Any) -> str:
-    return reference if isinstance(reference, str) else json.dumps(reference, ensure_ascii=False)

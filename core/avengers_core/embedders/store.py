@@ -126,16 +126,13 @@ class VectorStore:
                 raise self._unusable(error) from error
 
     def _try(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        self._check_regular()
-        with closing(sqlite3.connect(self.path, timeout=0, isolation_level=None)) as connection:
-            self._prepare(connection)
-            return work(connection)
-
-    def _check_regular(self) -> None:
-        """SQLite would wait for a FIFO, and read a device."""
+        # SQLite would wait for a FIFO, and read a device.
         with suppress(OSError):  # not there yet; or SQLite will say it
             if not stat.S_ISREG(self.path.stat().st_mode):
                 raise EmbedderError(f"the embedding cache {self.path} is not a regular file")
+        with closing(sqlite3.connect(self.path, timeout=0, isolation_level=None)) as connection:
+            self._prepare(connection)
+            return work(connection)
 
     def _unusable(self, error: Exception) -> EmbedderError:
         return EmbedderError(

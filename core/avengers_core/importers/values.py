@@ -67,11 +67,14 @@ def known_number(value: Any) -> float | None:
 def usage(cost: Any = None, prompt: Any = None, completion: Any = None) -> dict[str, float | None]:
     """What a call took: USD, tokens sent and tokens received, each None where it is not known.
 
+    No tokens sent are tokens that nobody counted.
+
     Raises:
         ValueError: see :func:`amount`.
     """
-    tokens = {"prompt_tokens": amount(prompt), "completion_tokens": amount(completion)}
-    return {"cost": amount(cost), **tokens}
+    sent, received = amount(prompt) or None, amount(completion)
+    known = received if sent or received else None
+    return {"cost": amount(cost), "prompt_tokens": sent, "completion_tokens": known}
 
 
 def text(value: Any, what: str) -> str:

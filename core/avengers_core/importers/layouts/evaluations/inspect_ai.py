@@ -51,7 +51,7 @@ def _sample(sample: Any, place: Place, model: str, task: str) -> Iterator[Result
     index = index if isinstance(index, int | str) else str(index)
     by_model = mapping(sample.get("model_usage"), "model_usage")
     used = mapping(first(by_model.get(model), at(sample, "output.usage")), "usage")
-    prompt = [amount(used.get(f"input_tokens{kind}")) for kind in _INPUT]
+    prompt = sum(amount(used.get(f"input_tokens{kind}")) or 0 for kind in _INPUT)
     yield Result(
         question_of(_whole(sample["input"], attachments)),
         model,
@@ -60,9 +60,7 @@ def _sample(sample: Any, place: Place, model: str, task: str) -> Iterator[Result
         place,
         (task, index),
         index,
-        usage(
-            used.get("total_cost"), sum(n or 0 for n in prompt) or None, used.get("output_tokens")
-        ),
+        usage(used.get("total_cost"), prompt, used.get("output_tokens")),
     )
 
 

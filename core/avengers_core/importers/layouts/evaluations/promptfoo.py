@@ -74,11 +74,7 @@ def _result(row: Any, place: Place, dataset: str) -> Iterator[Result]:
         | {k: number(v) for k, v in names.items()},
         dataset,
         place,
-        usage=usage(
-            None if cached else cost,
-            amount(tokens.get("prompt")) or None,
-            amount(tokens.get("completion")) or None,
-        ),
+        usage=usage(None if cached else cost, tokens.get("prompt"), tokens.get("completion")),
     )
 
 
