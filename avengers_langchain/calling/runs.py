@@ -39,9 +39,9 @@ def tag_run(known: Any, model: str, traced: Mapping[str, str]) -> None:
     known.metadata = {**(known.metadata or {}), **traced}
     run_id = known.run_id
     for handler in known.handlers:
-        runs = getattr(handler, "run_map", {})
-        run = runs.get(str(run_id)) or runs.get(run_id)
-        if isinstance(handler, BaseTracer) and run is not None:
+        runs = getattr(handler, "run_map", None)
+        run = (runs.get(str(run_id)) or runs.get(run_id)) if runs else None
+        if run is not None and isinstance(handler, BaseTracer):
             run.tags = [*(run.tags or ()), tag]
             run.extra = {**run.extra, "metadata": {**run.extra.get("metadata", {}), **traced}}
         elif isinstance(run, dict) and isinstance(run.get("metadata"), dict):  # of astream_events

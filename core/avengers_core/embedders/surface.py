@@ -127,10 +127,14 @@ class Augment:
     weight: float
 
     @cached_property
-    def _line(self) -> tuple[Floats, Floats]:
-        """Scale and shift: standardised and weighted, a feature f is ``f * scale - shift``."""
-        scale = self.weight / self.spread
-        return scale.astype(np.float32), (self.mean * scale).astype(np.float32)
+    def _line(self) -> tuple[Floats, ...]:
+        """Scale, shift and bounds: standardised and weighted, f is ``f * scale - shift``, clipped.
+
+        The bounds are arrays, which are not converted with each call.
+        """
+        scale, bound = self.weight / self.spread, self.weight * _CLIP
+        line = (scale, self.mean * scale, np.array(-bound), np.array(bound))
+        return tuple(part.astype(np.float32) for part in line)
 
     @classmethod
     def of(cls, features: Floats, weight: float) -> Augment:
@@ -148,10 +152,10 @@ class Augment:
         else:
             # Every array operation counts where there is one query: a product and a difference
             # instead of (f - mean) / spread * weight, and no np.clip, which takes twice as long.
-            z, (scale, shift), bound = out[:, d:], self._line, self.weight * _CLIP
+            z, (scale, shift, least, most) = out[:, d:], self._line
             np.multiply(features, scale, out=z)
             z -= shift
-            np.maximum(z, -bound, out=z)
-            np.minimum(z, bound, out=z)
+            np.maximum(z, least, out=z)
+            np.minimum(z, most, out=z)
             out /= np.sqrt(np.einsum("ij,ij->i", out, out))[:, None]
         return out

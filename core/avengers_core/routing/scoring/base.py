@@ -182,19 +182,19 @@ class ClusterScorer:
         if len(cosine) == 1:
             share = None if foreign is None else foreign.item()
             features[0, -2] = one = self._familiarity.of_one(cosine.item(), share)
-            if one < UNLIKE:
-                self._humble_by(np.array([one]), features)
+            if self._humble and one < UNLIKE:
+                self._make_humble(features, self.dtype(1 - one / UNLIKE))
         else:
             features[:, -2] = familiarity = self._familiarity(cosine, foreign)
-            self._humble_by(familiarity, features)
+            if self._humble and len(rows := (familiarity < UNLIKE).nonzero()[0]):
+                some, unlike = features[rows], 1 - familiarity[rows] / UNLIKE
+                self._make_humble(some, unlike[:, None].astype(self.dtype))
+                features[rows] = some
 
-    def _humble_by(self, familiarity: Floats, features: Floats) -> None:
-        """Make the (n, F) features of queries humble whose (n,) familiarity asks for it."""
-        if self._humble and len(rows := (familiarity < UNLIKE).nonzero()[0]):
-            k = len(self._size)
-            unlike = (1 - familiarity[rows] / UNLIKE)[:, None].astype(features.dtype)
-            features[rows, :-2] *= 1 - unlike
-            features[rows, :k] += unlike * self._shares_of_clusters
+    def _make_humble(self, features: Floats, unlike: Floats | np.floating) -> None:
+        """Make (n, F) features say less, each as far as an (n, 1) share of it says, or one."""
+        features[:, :-2] *= 1 - unlike
+        features[:, : len(self._size)] += unlike * self._shares_of_clusters
 
     @cached_property
     def _shares_of_clusters(self) -> Floats:

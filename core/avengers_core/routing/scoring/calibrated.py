@@ -127,7 +127,7 @@ class CalibratedScorer(ClusterScorer):
             length = tokens(queries.surface)
         if length is not None:
             votes = features[:, : len(self._usual_tokens)]
-            np.subtract(length, votes @ self._usual_tokens, out=features[:, -1])
+            np.subtract(length, votes.dot(self._usual_tokens), out=features[:, -1])
         return features
 
     def center_features(self) -> Floats:
