@@ -9,6 +9,7 @@ import shutil
 import ssl
 import sys
 import tempfile
+import typing
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,17 @@ def _one_tls_context() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         made = functools.cache(ssl.create_default_context)
         patch.setattr(ssl, "create_default_context", made)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _hints_found_once() -> Iterator[None]:
+    """For each block of each message, LangChain finds out anew which types of blocks it knows."""
+    content = sys.modules.get("langchain_core.messages.content")
+    with pytest.MonkeyPatch.context() as patch:
+        if content is not None:
+            once = functools.cache(typing.get_type_hints)
+            patch.setattr(content, "get_type_hints", once, raising=False)
         yield
 
 

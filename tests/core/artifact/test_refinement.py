@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -211,17 +213,26 @@ def test_no_other_settings_predict_held_out_differences_better():
     scores = (RNG.random(scores.shape) < scores).astype(float)
     fold = np.random.default_rng(7).integers(5, size=len(points))
 
+    @cache
+    def means(f):
+        kept = fold != f
+        n = np.bincount(labels[kept], minlength=2)
+        sums = [scores[kept][labels[kept] == c].sum(axis=0) for c in range(2)]
+        counts = np.stack([n, n], axis=1).astype(float)
+        return n.astype(float), expected_scores_of(np.stack(sums), counts, centroids)
+
+    @cache
+    def line(f, ridge):
+        kept = fold != f
+        return Ridge(alpha=ridge).fit(points[kept], scores[kept]).predict(points[fold == f])
+
     def error(beta, ridge, mix):
         total = 0.0
         for f in range(5):
-            kept, held = fold != f, fold == f
-            n = np.bincount(labels[kept], minlength=2)
-            sums = [scores[kept][labels[kept] == c].sum(axis=0) for c in range(2)]
-            counts = np.stack([n, n], axis=1).astype(float)
-            means = expected_scores_of(np.stack(sums), counts, centroids)
-            near = posterior(points[held], centroids, n.astype(float), beta) @ means
-            line = Ridge(alpha=ridge).fit(points[kept], scores[kept]).predict(points[held])
-            expected = (1 - mix) * near + mix * line
+            held = fold == f
+            n, expected_there = means(f)
+            near = posterior(points[held], centroids, n, beta) @ expected_there
+            expected = (1 - mix) * near + mix * line(f, ridge)
             total += ((np.diff(expected) - np.diff(scores[held])) ** 2).sum()
         return total
 
