@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Hashable, Mapping
@@ -23,7 +24,6 @@ from avengers_core.serving.backends.capabilities import Capabilities, Needs, unm
 from avengers_core.serving.backends.endpoints import Endpoint, find_endpoint
 from avengers_core.serving.backends.pool_settings import PoolSettings, is_same
 from avengers_core.serving.resilience.health import BackendHealth
-from avengers_core.serving.watching.exploring import draws
 
 if TYPE_CHECKING:
     from avengers_core.common.connections import Connections
@@ -63,7 +63,7 @@ class Pool(ABC, Generic[B]):
         self.settings = settings
         self.router: Router = resolve_router(settings.router)
         self.health = BackendHealth(**settings.health)
-        self.draw = draws(settings.explore_seed)
+        self.draw = random.Random(settings.explore_seed).random
         models = _checked(settings.models)
         given = models if isinstance(models, Mapping) else {}
         self._only = None if models is None else tuple(models)

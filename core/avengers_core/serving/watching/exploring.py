@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable
 
 from avengers_core.routing.decision import Exploration, RoutingDecision
@@ -26,8 +25,3 @@ def drawn(
     others = ranking[1:]
     first = others[min(int(number / share * len(others)), len(others) - 1)]
     return (first if number < share else ranking[0]), Exploration(share, ranking)
-
-
-def draws(seed: int | None) -> Callable[[], float]:
-    """Numbers in [0, 1), the same for the same seed; None: different every time."""
-    return random.Random(seed).random

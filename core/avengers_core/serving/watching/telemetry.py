@@ -72,15 +72,9 @@ class Telemetry:
         )
         self.cost = meter.create_counter("avengers.cost", "USD", "Cost of answers, by model")
 
-    def begin(
-        self, id: str, decision: RoutingDecision, conversation: str | None = None
-    ) -> CallSpan:
-        """The span of a call that was just decided."""
-        return CallSpan(self, id, decision, conversation)
-
 
 class CallSpan:
-    """The span of one call."""
+    """The span of one call that was just decided."""
 
     def __init__(
         self, telemetry: Telemetry, id: str, decision: RoutingDecision, conversation: str | None

@@ -20,10 +20,10 @@ from avengers_core.routing.decision import RoutingDecision
 from avengers_core.routing.router import Router
 from avengers_core.serving.watching.ids import new_id
 from avengers_core.serving.watching.outcome import Outcome
+from avengers_core.serving.watching.telemetry import CallSpan, Telemetry
 
 if TYPE_CHECKING:
     from avengers_core.artifact.artifact import RouterArtifact
-    from avengers_core.serving.watching.telemetry import CallSpan, Telemetry
 
 
 _NOWHERE: AbstractContextManager[None] = nullcontext()
@@ -77,7 +77,7 @@ class Watch:
         self._begun = time.perf_counter()
         self._span: CallSpan | None = None
         if watching.telemetry is not None:
-            self._span = watching.telemetry.begin(self.id, decision, watching.conversation)
+            self._span = CallSpan(watching.telemetry, self.id, decision, watching.conversation)
         self._over = False
 
     @property
