@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from avengers_core.calls.writing import AT_CLOSE, LOGS, CallLog
+from avengers_core.calls.writing import LOGS, CallLog
 
 _by_target: dict[str | int, CallLog] = {}
 _opening = threading.Lock()
@@ -24,10 +24,10 @@ def call_log(target: str | Callable[[dict[str, Any]], Any]) -> CallLog:
     return log
 
 
-def flush_all(timeout: float = AT_CLOSE) -> None:
+def flush_all() -> None:
     """Have all logs of this process write what is waiting."""
     for log in list(LOGS):
-        log.flush(timeout)
+        log.flush()
 
 
 @atexit.register

@@ -32,7 +32,7 @@ _LATER = (sqlite3.OperationalError, LogError, OSError)
 _IDLE = 5.0  # seconds without a row after which the thread ends
 _LONGEST_PAUSE = 2.0  # seconds, between attempts to write to what cannot be written to
 _FOR_OTHERS = 0.5  # seconds, for another program that is writing to the file
-AT_CLOSE = 5.0  # seconds that whoever closes waits
+_AT_CLOSE = 5.0  # seconds that whoever closes waits
 
 
 class _Flush(threading.Event):
@@ -104,7 +104,7 @@ class CallLog:
         if not self._awake.is_set():
             self._wake()
 
-    def flush(self, timeout: float = AT_CLOSE) -> bool:
+    def flush(self, timeout: float = _AT_CLOSE) -> bool:
         """Wait until what was put so far is written; False if it is not within some seconds."""
         deadline = time.monotonic() + timeout
         while self._waiting or self._pending or self._thread is not None:
@@ -120,7 +120,7 @@ class CallLog:
             time.sleep(min(_PAUSE, left))
         return True
 
-    def close(self, timeout: float = AT_CLOSE) -> None:
+    def close(self, timeout: float = _AT_CLOSE) -> None:
         """Write what is waiting, and say what was dropped; a row that comes later opens it again.
 
         Args:

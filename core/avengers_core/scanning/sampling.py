@@ -10,7 +10,8 @@ import heapq
 import math
 from collections.abc import Iterable
 from hashlib import blake2b
-from typing import Any, Generic, TypeVar
+from operator import itemgetter
+from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
@@ -19,7 +20,8 @@ RANKS = 1 << 64
 
 def rank(query: str, dataset: str, seed: int) -> int:
     """A record's place in the order that samples are drawn in: in [0, 2^64)."""
-    digest = blake2b(query.encode("utf-8", "replace"), digest_size=8, salt=_salt(seed))
+    salt = (seed % RANKS).to_bytes(8, "big")
+    digest = blake2b(query.encode("utf-8", "replace"), digest_size=8, salt=salt)
     digest.update(b"\0" + dataset.encode("utf-8", "replace"))
     return int.from_bytes(digest.digest(), "big")
 
@@ -54,7 +56,8 @@ class Lowest(Generic[T]):
 
     def items(self) -> list[tuple[int, tuple[int, int], T]]:
         """Rank, place and item of those kept, by place."""
-        return sorted(((-r, (-p, -i), item) for r, p, i, item in self._heap), key=_place)
+        kept = ((-r, (-p, -i), item) for r, p, i, item in self._heap)
+        return sorted(kept, key=itemgetter(1))
 
     def update(self, items: Iterable[tuple[int, tuple[int, int], T]]) -> None:
         """Offer what another kept."""
@@ -63,11 +66,3 @@ class Lowest(Generic[T]):
 
     def __len__(self) -> int:
         return len(self._heap)
-
-
-def _place(entry: tuple[int, tuple[int, int], Any]) -> tuple[int, int]:
-    return entry[1]
-
-
-def _salt(seed: int) -> bytes:
-    return (seed % (1 << 64)).to_bytes(8, "big")

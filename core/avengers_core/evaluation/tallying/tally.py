@@ -92,7 +92,10 @@ class Sum(Adding):
         """
         n, m = outcomes.scores.shape
         chosen = np.full((n, m), 1 / m)
-        scores = cls.of(outcomes, _mean_of_known(outcomes.scores), np.full(n, np.nan), chosen)
+        known = ~np.isnan(outcomes.scores)
+        total = np.where(known, outcomes.scores, 0.0).sum(axis=1)
+        mean = ratio(total, known.sum(axis=1), np.nan)
+        scores = cls.of(outcomes, mean, np.full(n, np.nan), chosen)
         return scores.with_means(singles, "cost", "priced", "known")
 
     def with_means(self, singles: Sequence[Sum], *names: str) -> Sum:
@@ -279,8 +282,3 @@ class Tally:
             alpha=alpha,
             known=float(total.known.sum()),
         )
-
-
-def _mean_of_known(values: Floats) -> Floats:
-    known = ~np.isnan(values)
-    return ratio(np.where(known, values, 0.0).sum(axis=1), known.sum(axis=1), np.nan)

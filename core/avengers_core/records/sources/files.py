@@ -117,9 +117,9 @@ def _inputs_in(folder: Path) -> Iterator[Path]:
         if path != os.fspath(folder) and _OWN & set(names):
             folders.clear()
             continue
-        yield from (f for n in names if n not in _OWN and _is_input(f := Path(path, n)))
-
-
-def _is_input(file: Path) -> bool:
-    name = file.name.lower()
-    return name.endswith(ENDINGS) and not name.startswith(".") and file.is_file()
+        found = (
+            Path(path, name)
+            for name in names
+            if name.lower().endswith(ENDINGS) and not name.startswith(".") and name not in _OWN
+        )
+        yield from (file for file in found if file.is_file())

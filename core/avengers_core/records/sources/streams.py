@@ -34,19 +34,18 @@ _ARRAY = re.compile(rb"\[\s*(\{|\]|$)")
 _BETWEEN = re.compile(r"[\s,]*")
 
 
-def rows_of(stream: IO[Any], before: int = 0) -> Iterator[tuple[int, Row]]:
+def rows_of(stream: IO[Any]) -> Iterator[tuple[int, Row]]:
     """The rows of a stream with their numbers, from 1: lines of a text, items of an array.
 
     Args:
         stream: of bytes or text; it stays open.
-        before: lines of the file that come before the stream's first.
     """
     with decompressed(stream) as data:
         kind = kind_of(_head(data))
         if kind == "array":
             yield from _items(data)
         elif kind == "lines":
-            yield from numbered_lines(data, before)
+            yield from numbered_lines(data)
         else:
             for number, row in table_rows(data, kind):
                 yield number, row if isinstance(row, RecordProblem) else record_row(row)
