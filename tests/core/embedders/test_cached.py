@@ -403,7 +403,7 @@ def test_survives_a_killed_writer(path: Path, vectors_of: Any) -> None:
         "    print(texts[0].split()[1], flush=True)\n"
         "    return vectors(texts)\n"
         f"cached = CachedEmbedder(CallableEmbedder(told, id='k'), {str(path)!r}, chunk_size=4)\n"
-        "cached.embed([f'text {i}' for i in range(10**5)])\n"
+        "cached.embed([f'text {i}' for i in range(10**4)])\n"
     )
     begun = 0
     for kills in (5, 80):
