@@ -429,3 +429,16 @@ def test_damaged_logs_are_problems_and_the_spans_beside_them_are_read(tmp_path, 
     file = write(tmp_path / "spans.jsonl", [{"resourceLogs": logs}, call, thumb])
     records = load_records(import_records(file, "opentelemetry"))
     assert [(r.query, r.scores) for r in records] == [("Why?", {"m": 1})]
+
+
+@pytest.mark.parametrize("spans", [[0], [None], [[]]])
+def test_what_is_no_resource_is_a_problem(tmp_path, spans):
+    call = {
+        "spanId": "a",
+        "traceId": "t",
+        "attributes": {"gen_ai.request.model": "m", "input": "q"},
+    }
+    rows = [{"resourceSpans": spans}, call, {"span_id": "a", "score": 1}]
+    records = load_records(import_records(write(tmp_path / "spans.jsonl", rows), "opentelemetry"))
+    assert [r.scores for r in records] == [{"m": 1}]
+    assert [p.line for p in records.problems] == [1]

@@ -65,7 +65,7 @@ def _found(row: Row, place: Place, logged: Logged) -> Iterator[Found]:
     if resources is not None:
         for resource in sequence(resources, "resourceSpans"):
             dataset = _service(mapping(resource, "resourceSpans").get("resource"))
-            scopes = one(resource, "scopeSpans", "scope_spans")
+            scopes = first(resource.get("scopeSpans"), resource.get("scope_spans"))
             for scope in sequence(scopes, "scopeSpans"):
                 spans = sequence(mapping(scope, "scopeSpans").get("spans"), "spans")
                 yield from each(spans, place, _span, dataset=dataset, logged=logged)
