@@ -52,11 +52,14 @@ def is_own(message: BaseMessage, writer: str | None, target: Target) -> bool:
 
 def _is_taken_back(message: AIMessage, target: Target) -> bool:
     """Whether the target takes an answer of its own as it gave it."""
-    dialect = target.dialect
-    broken = message.invalid_tool_calls
-    if isinstance(message.content, list) and _is_broken_off(message, dialect):
-        return False
-    if not (broken or message.tool_calls):
+    dialect, broken = target.dialect, message.invalid_tool_calls
+    calls = message.tool_calls or broken
+    if isinstance(message.content, list):
+        if _is_broken_off(message, dialect):
+            return False
+    elif message.content and not calls:
+        return True  # as most are
+    if not calls:
         return not _says_nothing(message)
     if dialect.name == ANTHROPIC_THINKING.name and not _thoughts(message):
         return False  # it was not told to think by then

@@ -39,6 +39,7 @@ class Dialect:
         empty_messages: a message may say nothing.
         begins_with_user: the first message has to be the user's.
         alternates: the user and the assistant have to take turns.
+        joins_own: its clients make one of two answers of its own in a row.
         user_after_tool: the user may speak directly after the result of a tool.
         ends_with_assistant: the last message may be the assistant's.
         calls: it takes calls of tools at all.
@@ -71,6 +72,7 @@ class Dialect:
     empty_messages: bool = True
     begins_with_user: bool = False
     alternates: bool = False
+    joins_own: bool = False
     user_after_tool: bool = True
     ends_with_assistant: bool = True
     calls: bool = True

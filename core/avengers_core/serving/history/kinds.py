@@ -108,6 +108,7 @@ BEDROCK = replace(
     by_url=frozenset(),
     upload=None,
     alternates=True,
+    joins_own=True,
     calls_need_tools=True,
 )
 GEMINI = Dialect(
@@ -123,6 +124,7 @@ GEMINI = Dialect(
     empty_messages=False,
     begins_with_user=True,
     alternates=True,
+    joins_own=True,
     ends_with_assistant=False,
     broken_arguments=False,
 )

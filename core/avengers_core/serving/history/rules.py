@@ -298,7 +298,7 @@ def _in_turn(turns: Iterable[Turn], dialect: Dialect) -> list[Turn]:
         elif last.role == turn.role == "assistant" and not last.calls:
             if not (last.own or turn.own):
                 ordered[-1] = _joined([last, turn])
-            elif dialect.alternates and not (last.own and turn.own):
+            elif dialect.alternates and not (last.own and turn.own and dialect.joins_own):
                 ordered += [Turn("user", (_GO_ON,)), turn]
             else:
                 ordered.append(turn)

@@ -101,6 +101,16 @@ def test_a_call_of_its_own_goes_back_as_it_was_where_that_is_taken() -> None:
         assert Target("it", dialect).takes_back(says=says, broken=broken) is taken
 
 
+def test_two_answers_of_its_own_in_a_row_stand_where_its_client_joins_them() -> None:
+    own = Turn("assistant", own=True, source="own")
+    for dialect, roles in (
+        (GEMINI, ["user", "assistant", "assistant", "user"]),
+        (compatible_dialect("gemma-3"), ["user", "assistant", "user", "assistant", "user"]),
+        (OPENAI_COMPATIBLE, ["user", "assistant", "assistant", "user"]),
+    ):
+        assert [t.role for t in carried_over([ASKED, own, own, ASKED], dialect)] == roles
+
+
 def test_files_have_names_that_are_taken_and_a_text_beside_them() -> None:
     def file(name: str | None) -> Media:
         return Media("file", "application/pdf", data="AAAA", name=name)
