@@ -163,7 +163,7 @@ def _answer(message: AIMessage) -> Iterator[Part]:
             text = ""
             yield told
         elif told:
-            apart = text and not isinstance(block, str) and block.get("type") not in _TEXTS
+            apart = not isinstance(block, str) and block.get("type") not in _TEXTS
             text += f"\n\n{told}\n\n" if apart else told
     grounding = message.response_metadata.get("grounding_metadata")
     if isinstance(grounding, Mapping):

@@ -148,8 +148,10 @@ def _loop_start(turns: Sequence[Turn]) -> int:
 
 def _story(call: Call, result: Turn) -> tuple[Part, ...]:
     arguments = json.dumps(dict(call.arguments), ensure_ascii=False, default=str)
-    what = "failed with" if result.failed else "returned"
-    return (f"The tool {call.name} was called with {arguments} and {what}:", *result.parts)
+    called = f"The tool {call.name} was called with {arguments} and"
+    if result.is_empty:
+        return (f"{called} {'failed' if result.failed else 'returned nothing'}.",)
+    return (f"{called} {'failed with' if result.failed else 'returned'}:", *result.parts)
 
 
 # -- text and media: only what the backend takes, where it takes it --
@@ -266,9 +268,11 @@ def _said(turns: Iterable[Turn], dialect: Dialect) -> list[Turn]:
             said.append(turn)
         elif turn.role == "tool":  # blank, which is refused where nothing at all is not
             said.append(replace(turn, parts=(), source=None))
-        elif turn.role == "user" and not dialect.empty_messages:
+        elif turn.role == "user" and not (dialect.empty_messages and turn.parts):
             said.append(replace(turn, parts=(_EMPTY,), source=None))
-        elif turn.role == "user" or (turn.role == "system" and dialect.empty_messages):
+        elif turn.role == "user" or (
+            turn.role == "system" and dialect.empty_messages and turn.parts
+        ):
             said.append(turn)
     return said
 

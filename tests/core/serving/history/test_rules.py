@@ -101,6 +101,13 @@ def test_a_call_of_its_own_goes_back_as_it_was_where_that_is_taken() -> None:
         assert Target("it", dialect).takes_back(says=says, broken=broken) is taken
 
 
+def test_a_message_without_any_part_says_something() -> None:
+    turns = [Turn("user", ()), Turn("assistant", ("Yes?",)), Turn("user", ("",), source="blank")]
+    first, _, last = carried_over(turns, OPENAI)
+    assert first.parts
+    assert last.source == "blank"  # which OpenAI takes
+
+
 def test_two_answers_of_its_own_in_a_row_stand_where_its_client_joins_them() -> None:
     own = Turn("assistant", own=True, source="own")
     for dialect, roles in (
