@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache, partial
-from operator import attrgetter
+from operator import itemgetter
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +15,7 @@ from avengers_core.routing.eligibility import Codes, Eligibility, Fault, nobody
 
 Floats = npt.NDArray[np.floating]
 
-_UTILITY = attrgetter("utility")
+_UTILITY = itemgetter(Candidate._fields.index("utility"))
 # Thirteen calls of Candidate itself would take longer than all else that a decision needs.
 _as_candidate = partial(tuple.__new__, Candidate)
 
