@@ -148,15 +148,9 @@ def read_questions(path: Path) -> list[str | Mapping[str, Any]]:
         except UnicodeDecodeError as error:
             raise click.ClickException(f"{path} is not UTF-8 ({error.reason})") from None
         return [line for line in lines if line.strip()]
-    good: list[str | Mapping[str, Any]] = []
-    bad: list[RecordProblem] = []
-    for row in rows(File(path, path, Path(path.name))):
-        if isinstance(row, RecordProblem):
-            bad.append(row)
-        else:
-            good.append(row)
-    show_problems(bad, str(path))
-    return good
+    found = list(rows(File(path, path, Path(path.name))))
+    show_problems([row for row in found if isinstance(row, RecordProblem)], str(path))
+    return [row for row in found if not isinstance(row, RecordProblem)]
 
 
 def _prices(prices: Any, models: Sequence[str]) -> Any:
