@@ -8,12 +8,12 @@ from dataclasses import replace
 from typing import Any
 
 from avengers_core.serving.history.dialects import Dialect
-from avengers_core.serving.history.turns import Call, Media, Part, Turn
+from avengers_core.serving.history.placing import fitted, with_names
+from avengers_core.serving.history.turns import Call, Part, Turn
 
 _NO_RESULT = "No result of this call was recorded."
 _EMPTY = "(an empty message)"
 _FAILED = "(an error without a message)"
-_HERE = "(see the file)"
 _FIRST = "(The assistant spoke first.)"
 _GO_ON = "Go on."
 _UNDERSTOOD = "Understood."
@@ -38,11 +38,11 @@ def carried_over(
     if tell_calls:
         dialect = replace(dialect, foreign_calls="told")
     if dialect.file_name is not None:
-        turns = _with_names(turns, dialect)
+        turns = with_names(turns, dialect)
     steps = _answered(turns, dialect)
     if dialect.foreign_calls != "kept":
         steps = _told(steps, dialect)
-    return _arranged(_fitted(steps, dialect), dialect)
+    return _arranged(fitted(steps, dialect), dialect)
 
 
 # -- tool calls: each with its result directly behind it, by an identifier that is accepted --
@@ -152,87 +152,6 @@ def _story(call: Call, result: Turn) -> tuple[Part, ...]:
     if result.is_empty:
         return (f"{called} {'failed' if result.failed else 'returned nothing'}.",)
     return (f"{called} {'failed with' if result.failed else 'returned'}:", *result.parts)
-
-
-# -- text and media: only what the backend takes, where it takes it --
-
-
-def _fitted(turns: Sequence[Turn], dialect: Dialect) -> list[Turn]:
-    fitted: list[Turn] = []
-    moved: list[Part] = []  # what has to wait for the next message of the user
-    for turn in turns:
-        if turn.role == "user":
-            parts = _taken(turn.parts, dialect)
-            if moved or parts != turn.parts:
-                turn = replace(turn, parts=(*moved, *parts), source=None)  # noqa: PLW2901
-                moved = []
-            fitted.append(turn)
-            continue
-        if moved and turn.role != "tool":
-            fitted.append(Turn("user", tuple(moved)))
-            moved = []
-        if turn.own or not any(isinstance(part, Media) for part in turn.parts):
-            fitted.append(turn)
-            continue
-        parts, put_off = _split(turn, dialect)
-        moved += put_off
-        changed = parts != turn.parts
-        fitted.append(replace(turn, parts=parts, source=None) if changed else turn)
-    if moved:
-        fitted.append(Turn("user", tuple(moved)))
-    return fitted
-
-
-def _with_names(turns: Sequence[Turn], dialect: Dialect) -> list[Turn]:
-    """With names of files that the backend takes, and a text beside them where there is none."""
-    named: list[Turn] = []
-    taken: set[str] = set()
-    for turn in turns:
-        parts: list[Part] = []
-        files = 0
-        for part in turn.parts:
-            if isinstance(part, Media) and part.kind == "file" and dialect.takes(part):
-                part = replace(part, name=dialect.file(part.name or "file", taken))  # noqa: PLW2901
-                taken.add(str(part.name))
-                files += 1
-            parts.append(part)
-        spoken = any(isinstance(part, str) and part.strip() for part in parts)
-        if files and turn.role == "user" and dialect.text_with_files and not spoken:
-            parts.append(_HERE)
-        changed = tuple(parts) != turn.parts
-        named.append(replace(turn, parts=tuple(parts), source=None) if changed else turn)
-    return named
-
-
-def _taken(parts: tuple[Part, ...], dialect: Dialect) -> tuple[Part, ...]:
-    return tuple(
-        _left_out(part) if isinstance(part, Media) and not dialect.takes(part) else part
-        for part in parts
-    )
-
-
-def _split(turn: Turn, dialect: Dialect) -> tuple[tuple[Part, ...], list[Part]]:
-    """What of a turn can stay in it, and what has to go into a message of the user."""
-    allowed = dialect.in_results if turn.role == "tool" else frozenset()
-    stay: list[Part] = []
-    leave: list[Part] = []
-    for part in turn.parts:
-        if not isinstance(part, Media):
-            stay.append(part)
-        elif not dialect.takes(part):
-            stay.append(_left_out(part))
-        elif part.kind in allowed:
-            stay.append(part)
-        else:
-            stay.append(f"[{part.kind}, shown in the next message]")
-            origin = f"The tool {turn.name or ''}".strip() if turn.role == "tool" else "You"
-            leave += [f"{origin} made this {part.kind}:", part]
-    return tuple(stay), leave
-
-
-def _left_out(media: Media) -> str:
-    told = ", ".join(filter(None, (media.name, media.mime)))
-    return f"[{media.kind} left out{': ' if told else ''}{told}]"
 
 
 # -- the order of messages --
