@@ -16,7 +16,7 @@ from timing import LONG, SHORT, USUAL, Row, fresh, in_turn
 from avengers_core import Router, RouterArtifact, fit, load_records
 from avengers_core.artifact.artifact import ArtifactInfo
 from avengers_core.artifact.statistics import Statistics
-from avengers_core.routing.alpha_path import find_path
+from avengers_core.routing.alpha.path import find_path
 from avengers_core.routing.policy import RoutingCall
 from avengers_core.routing.queries import Queries
 

@@ -24,8 +24,8 @@ from avengers_core.evaluation.rows import Average
 from avengers_core.records.outcomes import Outcomes, to_outcomes
 from avengers_core.records.record import Records
 from avengers_core.records.splitting import split_indices
-from avengers_core.routing.alpha_curve import curve
-from avengers_core.routing.alpha_path import _envelope
+from avengers_core.routing.alpha.curve import curve
+from avengers_core.routing.alpha.path import _envelope
 from avengers_core.routing.explaining import text_table
 
 _PLURAL = {"query": "queries", "dataset": "datasets"}

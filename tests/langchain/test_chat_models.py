@@ -25,6 +25,7 @@ from stub_server import StubServer
 
 from avengers_core import Router
 from avengers_core.errors import AllBackendsFailedError, AvengersError, NoEligibleModelError
+from avengers_core.routing.alpha import targets
 from avengers_langchain import AvengersChatModel, Capabilities
 
 EASY_QUESTION, HARD_QUESTION = "What is the capital of France?", "Prove this theorem"
@@ -279,8 +280,8 @@ def test_targets_set_alpha_once(
 ) -> None:
     traced = []
     router = Router(router.artifact, embedder=router.embedder)  # that others have not asked
-    path = router._alpha_path
-    monkeypatch.setattr(router, "_alpha_path", lambda *a: traced.append(a) or path(*a))
+    curve = targets.expected_curve
+    monkeypatch.setattr(targets, "expected_curve", lambda *a: traced.append(a) or curve(*a))
     llm = AvengersChatModel(router=router, models=backends, target_cost=0.0011)
     assert traced == []
     assert answered_by(llm.invoke(HARD_QUESTION)) == EASY

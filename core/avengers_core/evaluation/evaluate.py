@@ -29,8 +29,8 @@ from avengers_core.records.outcomes import Outcomes, to_outcomes
 from avengers_core.records.record import Missing, Records
 from avengers_core.records.sources.files import listed, shown
 from avengers_core.records.sources.parts import PART_BYTES
-from avengers_core.routing.alpha_curve import AlphaCurve, curve
-from avengers_core.routing.alpha_path import find_path
+from avengers_core.routing.alpha.curve import AlphaCurve, curve
+from avengers_core.routing.alpha.path import find_path
 from avengers_core.routing.policy import NUMBERS, RoutingCall
 from avengers_core.routing.queries import Queries
 from avengers_core.routing.resolve import resolve_router

@@ -16,7 +16,7 @@ from avengers_core.evaluation.bootstrap import interval, resampled_means
 from avengers_core.evaluation.estimating import Guesses, completed, doubted_means
 from avengers_core.evaluation.rows import Average, Row, router_name
 from avengers_core.records.outcomes import Outcomes
-from avengers_core.routing.alpha_curve import AlphaCurve, best_single
+from avengers_core.routing.alpha.curve import AlphaCurve, best_single
 
 METRICS = (
     *("perf_gain", "cost_save", "cost_save_95", "aiq"),

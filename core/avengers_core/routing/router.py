@@ -17,7 +17,8 @@ from avengers_core.embedders.base import aclose, close
 from avengers_core.embedders.surface import beyond_ascii, surface
 from avengers_core.embedders.tokens import n_cut
 from avengers_core.errors import ArtifactError
-from avengers_core.routing.alpha_curve import AlphaCurve, expected_curve
+from avengers_core.routing.alpha.curve import AlphaCurve
+from avengers_core.routing.alpha.targets import Targets
 from avengers_core.routing.decision import RoutingDecision
 from avengers_core.routing.engine import Engine
 from avengers_core.routing.policy import PolicyArguments, RoutingCall
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
     from avengers_core.embedders import Embedder, EmbedderSpec
 
 DEFAULT_ARTIFACT = Path(__file__).parents[1] / "artifact" / "default"
-
-_MOST_ALPHAS = 1000  # remembered for targets that were asked for
 
 
 class Router(Closing):
@@ -63,9 +62,9 @@ class Router(Closing):
                 f"expected a RouterArtifact, got {artifact!r:.60}; Router.load() takes a path"
             )
         self._embedder = None if embedder is None else _embedder_of(artifact, embedder)
-        self._alphas: dict[str, float] = {}
         self._recent = RecentVectors()
         self.engine = Engine(artifact, make_scorer(artifact, scorer, **scorer_options))
+        self._targets = Targets(self.engine)
 
     @classmethod
     def load(
@@ -388,7 +387,7 @@ class Router(Closing):
         alpha = call.policy.own_alpha  # which checks that it is the only one
         if call.policy.alpha is not None or (target := call.policy.target) is None:
             return alpha
-        return self._alpha_meeting({target[0]: target[1]}, None, call.uncached)
+        return self._targets.alpha({target[0]: target[1]}, call.uncached)
 
     def alpha_path(self, queries: Sequence[str] | None = None, **constraints: Any) -> AlphaCurve:
         """Expected score and cost as functions of alpha, with every alpha at which they change.
@@ -406,19 +405,12 @@ class Router(Closing):
             ValueError: no queries, and what :meth:`route` raises.
             NoEligibleModelError: the constraints leave nobody for a query.
         """
-        return self._alpha_path(queries, RoutingCall.of_any_alpha(**constraints))
-
-    def _alpha_path(self, queries: Sequence[str] | None, call: RoutingCall) -> AlphaCurve:
-        engine = self.engine
-        if queries is not None:
-            if not len(queries):
-                raise ValueError("expected at least one query, got none")
-            sizes = None
-            features = engine.scorer.features(self.queries(self.embed(_texts(queries)), call))
-        else:
-            sizes = engine.scorer.statistics.size
-            features, sizes = engine.scorer.center_features()[sizes > 0], sizes[sizes > 0]
-        return expected_curve(engine, features, call, sizes)
+        call = RoutingCall.of_any_alpha(**constraints)
+        if queries is None:
+            return self._targets.curve(None, call)
+        if not len(queries):
+            raise ValueError("expected at least one query, got none")
+        return self._targets.curve(self.queries(self.embed(queries), call), call)
 
     def alpha_for(
         self,
@@ -444,24 +436,9 @@ class Router(Closing):
             ValueError: not exactly one target.
         """
         targets = {"cost": cost, "score": score, "saving": saving}
-        return self._alpha_meeting(targets, queries, RoutingCall.of_any_alpha(**constraints))
-
-    def _alpha_meeting(
-        self,
-        targets: Mapping[str, float | None],
-        queries: Sequence[str] | None,
-        call: RoutingCall,
-    ) -> float:
         if queries is not None:
-            return self._alpha_path(queries, call).alpha_for(**targets)
-        # Found once: it takes a pass over all clusters.
-        key = repr((sorted(targets.items()), call))
-        if key not in self._alphas:
-            alpha = self._alpha_path(None, call).alpha_for(**targets)
-            if len(self._alphas) >= _MOST_ALPHAS:
-                return alpha
-            self._alphas[key] = alpha
-        return self._alphas[key]
+            return self.alpha_path(queries, **constraints).alpha_for(**targets)
+        return self._targets.alpha(targets, RoutingCall.of_any_alpha(**constraints))
 
 
 def _texts(queries: Iterable[str]) -> Sequence[str]:

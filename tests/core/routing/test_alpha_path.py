@@ -16,8 +16,8 @@ from avengers_core import (
     load_records,
 )
 from avengers_core.records.outcomes import to_outcomes
-from avengers_core.routing.alpha_curve import AlphaCurve, best_single
-from avengers_core.routing.alpha_path import AlphaPath, _envelope
+from avengers_core.routing.alpha.curve import AlphaCurve, best_single
+from avengers_core.routing.alpha.path import AlphaPath, _envelope
 
 
 def at(path, alpha):

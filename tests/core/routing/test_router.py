@@ -22,6 +22,7 @@ from avengers_core import (
     fit,
 )
 from avengers_core.embedders import CallableEmbedder
+from avengers_core.routing.alpha import targets
 from avengers_core.routing.resolve import resolve_router
 
 QUERIES = ["alpha beta gamma", "zeta delta", "gamma", "epsilon epsilon", "nothing known"]
@@ -453,8 +454,8 @@ def test_routing_changes_nothing(small):
 def test_an_alpha_that_meets_a_target_is_remembered(make_records, embedder, monkeypatch):
     router = Router(fit(make_records(60), embedder, n_clusters=3), embedder)
     traced = []
-    path = router._alpha_path
-    monkeypatch.setattr(router, "_alpha_path", lambda *a: traced.append(a) or path(*a))
+    curve = targets.expected_curve
+    monkeypatch.setattr(targets, "expected_curve", lambda *a: traced.append(a) or curve(*a))
     first = [router.alpha_for(score=0.1, exclude=out) for out in ((), ("odd",), (), iter(["odd"]))]
     assert first[:2] == first[2:]
     assert len(traced) == 2

@@ -9,8 +9,8 @@ import numpy as np
 from avengers_core.common.arrays import Floats
 from avengers_core.evaluation.rows import Average
 from avengers_core.evaluation.tallying.tally import Tally
-from avengers_core.routing.alpha_curve import AlphaCurve
-from avengers_core.routing.alpha_path import GRID
+from avengers_core.routing.alpha.curve import AlphaCurve
+from avengers_core.routing.alpha.path import GRID
 
 GRID_ALPHAS: tuple[float, ...] = tuple(GRID[::4].tolist())
 """Where the curve is known."""

@@ -13,7 +13,7 @@ from avengers_core.common.arrays import Floats, Ints, Mask
 from avengers_core.evaluation.estimating import Adding, Estimate, Guesses
 from avengers_core.evaluation.rows import Average, Row, router_name
 from avengers_core.records.outcomes import Outcomes
-from avengers_core.routing.alpha_curve import best_single
+from avengers_core.routing.alpha.curve import best_single
 
 
 @dataclass(frozen=True, eq=False)

@@ -58,7 +58,7 @@ class AlphaScale:
         more = loss[clusters, gain.argmax(axis=1)] @ size - least
         if not more > 0:
             return cls()
-        spent = loss[clusters, (_ODDS[:, None, None] * gain - loss).argmax(axis=2)] @ size
+        spent = np.array([loss[clusters, (o * gain - loss).argmax(axis=1)] @ size for o in _ODDS])
         share = np.maximum.accumulate(np.clip(_averaged((spent - least) / more), 0.0, 1.0))
         weights = _ODDS / (1 + _ODDS)
         alphas = np.minimum((1 - _OWN) * np.sqrt(share) + _OWN * weights, weights)

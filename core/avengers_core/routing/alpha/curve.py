@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from avengers_core.errors import AvengersError
-from avengers_core.routing.alpha_path import AlphaPath, Path, find_path
+from avengers_core.routing.alpha.path import AlphaPath, Path, find_path
 from avengers_core.routing.engine import Engine
 from avengers_core.routing.policy import RoutingCall, check_target
 
