@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from avengers_core.artifact import storage
+from avengers_core.artifact.arrays import out_of_range
 from avengers_core.artifact.clusters import assign
 from avengers_core.artifact.estimation.cells import Beliefs, beliefs_of
 from avengers_core.artifact.estimation.familiarity import Familiarity
@@ -25,7 +25,8 @@ from avengers_core.artifact.estimation.pricing import (
 from avengers_core.artifact.info import ArtifactInfo
 from avengers_core.artifact.merging import together
 from avengers_core.artifact.published_export import load_published_export
-from avengers_core.artifact.statistics import Statistics, out_of_range
+from avengers_core.artifact.statistics import Statistics
+from avengers_core.artifact.storage import content, folder
 from avengers_core.common.lazy import cached_property
 from avengers_core.common.ranges import check_number
 from avengers_core.errors import ArtifactError, EmbedderMismatchError
@@ -180,7 +181,7 @@ class RouterArtifact:
     @cached_property
     def checksum(self) -> str:
         """SHA-256 of all that routing depends on; equal only if two artifacts route alike."""
-        return storage.digest(self)
+        return content.digest(self)
 
     def __repr__(self) -> str:
         return (
@@ -202,13 +203,13 @@ class RouterArtifact:
     # -- storage ---------------------------------------------------------------------------
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the artifact as a folder; see :func:`avengers_core.artifact.storage.save`."""
-        storage.save(self, path)
+        """Write it as a folder; see :func:`avengers_core.artifact.storage.folder.save`."""
+        folder.save(self, path)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> RouterArtifact:
-        """Read an artifact folder; see :func:`avengers_core.artifact.storage.load`."""
-        return storage.load(path, cls)
+        """Read such a folder; see :func:`avengers_core.artifact.storage.folder.load`."""
+        return folder.load(path, cls)
 
     @classmethod
     def from_reference_export(

@@ -14,16 +14,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from avengers_core.artifact.arrays import LARGEST, of_prefix, out_of_range, prefixed
 from avengers_core.artifact.clusters import assign, ratio
 from avengers_core.artifact.estimation.asked import Asked
 from avengers_core.artifact.moments import LinearMap, Moments
-from avengers_core.artifact.statistics import (
-    LARGEST,
-    Statistics,
-    of_prefix,
-    out_of_range,
-    prefixed,
-)
+from avengers_core.artifact.statistics import Statistics
 from avengers_core.common.lazy import cached_property
 from avengers_core.embedders.surface import SURFACE_FEATURES, Augment
 from avengers_core.records.outcomes import Outcomes

@@ -6,13 +6,14 @@ model is added by adding a column, and the weight of cost against score is appli
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
+from avengers_core.artifact.arrays import check_arrays
 from avengers_core.artifact.clusters import ratio, select
 from avengers_core.common.lazy import cached_property
 from avengers_core.embedders.tokens import n_bytes
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 
 Floats = npt.NDArray[np.float64]
 _ROUNDING = 1e-9
-# No sum over any number of records is larger; products of two of them are still finite.
-LARGEST = 1e30
 _LEAST_COUNT = 1e-3
 KEPT = 50.0
 """Records' worth of a model in a cluster that do not fade before there are as many newer ones."""
@@ -299,41 +298,3 @@ _OF_TOKENS = (
     "completion_length",
 )
 _PER_MODEL = tuple(f.name for f in fields(Statistics) if f.name not in ("topics", "query_length"))
-
-
-def prefixed(prefix: str, arrays: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
-    """The arrays of a part, under names that begin with its name and a dot."""
-    return {f"{prefix}.{name}": array for name, array in arrays.items()}
-
-
-def of_prefix(prefix: str, arrays: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
-    """The inverse of :func:`prefixed`: those of one part; empty where there are none."""
-    begin = f"{prefix}."
-    return {k.removeprefix(begin): v for k, v in arrays.items() if k.startswith(begin)}
-
-
-def out_of_range(array: npt.NDArray[np.floating], largest: float) -> str | None:
-    """What an array holds that no numbers of this kind can be, in words, or None."""
-    if array.dtype not in (np.float32, np.float64):
-        return f"has the type {array.dtype}, expected float32 or float64"
-    if not np.isfinite(array).all():
-        return "holds NaN or infinite values"
-    if np.abs(array).max(initial=0.0) > largest:
-        return f"holds values above {largest:g}"
-    return None
-
-
-def check_arrays(
-    arrays: Mapping[str, npt.NDArray[np.floating]],
-    shapes: Mapping[str, tuple[int, ...]],
-    signed: Collection[str] = (),
-) -> str | None:
-    """The first fault among arrays of sums, in words, or None; only the signed may be negative."""
-    for name, array in arrays.items():
-        if array.shape != shapes[name]:
-            return f"{name} has shape {array.shape}, expected {shapes[name]}"
-        if fault := out_of_range(array, LARGEST):
-            return f"{name} {fault}"
-        if name not in signed and array.min(initial=0.0) < 0:
-            return f"{name} holds negative values"
-    return None

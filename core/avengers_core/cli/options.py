@@ -76,7 +76,7 @@ class NewArtifact(click.Path):
         super().__init__(path_type=Path)
 
     def convert(self, value: Any, param: Any, ctx: Any) -> Path:
-        from avengers_core.artifact.storage import check_folder
+        from avengers_core.artifact.storage.folder import check_folder
 
         folder = Path(str(super().convert(value, param, ctx)))
         check_folder(folder)

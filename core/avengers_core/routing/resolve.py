@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from avengers_core.artifact.artifact import RouterArtifact
-from avengers_core.artifact.storage import MANIFEST
+from avengers_core.artifact.storage.manifest import MANIFEST
 from avengers_core.routing.router import Router
 
 

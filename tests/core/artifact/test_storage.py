@@ -29,10 +29,10 @@ from avengers_core import (
     RouterArtifact,
     fit,
 )
-from avengers_core.artifact import storage
 from avengers_core.artifact.estimation.inference import Inference
 from avengers_core.artifact.info import ArtifactInfo
 from avengers_core.artifact.statistics import Statistics
+from avengers_core.artifact.storage.content import stored
 from avengers_core.common import files
 from avengers_core.embedders import CallableEmbedder
 
@@ -193,7 +193,7 @@ def forge(folder: Path, change):
 
 
 def test_arrays_that_do_not_belong(artifact, tmp_path):
-    names = storage._arrays(artifact)
+    names = stored(artifact)
     for i, name in enumerate([*names, "surprise", "statistics.surprise"]):
         folder = tmp_path / f"{i}"
         artifact.save(folder)
@@ -203,7 +203,7 @@ def test_arrays_that_do_not_belong(artifact, tmp_path):
 
 
 def test_arrays_of_another_shape_or_with_nan(artifact, tmp_path):
-    for i, (name, values) in enumerate(storage._arrays(artifact).items()):
+    for i, (name, values) in enumerate(stored(artifact).items()):
         for kind in ("shape", "nan"):
             folder = tmp_path / f"{kind}-{i}"
             artifact.save(folder)
@@ -368,5 +368,8 @@ def test_the_checksum_tells_artifacts_apart(artifact):
     priced = replace(artifact, info=artifact.info.model_copy(update={"input_prices": {"odd": 1}}))
     assert artifact.checksum != priced.checksum
     assert artifact.checksum == artifact.select_models(artifact.models).checksum
+    for kinds in ({"alpha": "ranges"}, {"cells": "topics"}):  # that decide otherwise
+        other = replace(artifact, info=artifact.info.model_copy(update=kinds))
+        assert other.checksum != artifact.checksum
     assert artifact.checksum != artifact.drop_models(["odd"]).checksum
     assert len({artifact, artifact.drop_models(["odd"])}) == 2

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from avengers_core.artifact.arrays import check_arrays, out_of_range
 from avengers_core.artifact.clusters import ratio, select, sums_of_cells
-from avengers_core.artifact.statistics import Statistics, check_arrays, out_of_range
+from avengers_core.artifact.statistics import Statistics
 from avengers_core.records.names import fault_of_name
 
 if TYPE_CHECKING:

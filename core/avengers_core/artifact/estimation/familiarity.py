@@ -9,8 +9,8 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from avengers_core.artifact.arrays import check_arrays
 from avengers_core.artifact.clusters import unit
-from avengers_core.artifact.statistics import check_arrays
 from avengers_core.common.lazy import cached_property
 from avengers_core.embedders.surface import BEYOND_ASCII
 
