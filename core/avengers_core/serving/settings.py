@@ -12,7 +12,6 @@ from typing import Any, ClassVar
 
 from pydantic import (
     Field,
-    SecretStr,
     field_serializer,
     field_validator,
     model_validator,
@@ -23,12 +22,12 @@ from avengers_core.calls.registry import call_log
 from avengers_core.calls.rows import Feedback
 from avengers_core.calls.store import check_log
 from avengers_core.common.closing import Closing
-from avengers_core.common.ranges import MOST_RETRIES, YEAR
+from avengers_core.common.ranges import YEAR
 from avengers_core.errors import LogError
-from avengers_core.redaction import field_that_shows, refuse_unpicklable
-from avengers_core.routing.policy import MOST_TOKENS
+from avengers_core.redaction import refuse_unpicklable
 from avengers_core.routing.resolve import resolve_router
 from avengers_core.routing.router import Router
+from avengers_core.serving.backend_settings import BackendSettings
 from avengers_core.serving.backends.capabilities import plain_capabilities
 from avengers_core.serving.backends.model_settings import ModelSettings
 from avengers_core.serving.backends.pool import Pool
@@ -57,17 +56,21 @@ OF_A_CALL = (
 """What is said of a call to a plugin, and not meant for the backend."""
 
 NUMBERS_OF_SERVING = (
-    *("max_attempts", "votes", "explore", "explore_seed", "cooldown", "failure_threshold"),
-    *("temperature", "max_tokens", "timeout", "max_retries"),
+    "max_attempts",
+    "votes",
+    "explore",
+    "explore_seed",
+    "cooldown",
+    "failure_threshold",
 )
-"""The settings that are numbers, beside those of routing."""
+"""The settings of answering that are numbers."""
 _ROUTER_BY_PATH = (
     "Mostly its embedder is in the way: save the artifact and give router= as its path, or make "
     "the model on the other side."
 )
 
 
-class ServingSettings(RoutingSettings, Closing):
+class ServingSettings(RoutingSettings, BackendSettings, Closing):
     """How a call is answered: by which backends, and how often they are asked."""
 
     models: Any = Field(
@@ -147,49 +150,6 @@ class ServingSettings(RoutingSettings, Closing):
         ge=1,
         description="failures in a row before a backend is left alone; default 3",
     )
-    base_url: str | None = Field(
-        default=None,
-        repr=False,
-        description="endpoint of the backends that are made here; default, from the environment",
-    )
-    api_key: SecretStr | None = Field(
-        default=None,
-        repr=False,
-        description="for that endpoint; default, AVENGERS_API_KEY",
-    )
-    temperature: float | None = Field(
-        default=None,
-        ge=0,
-        allow_inf_nan=False,
-        description="sampling temperature; default the backends' own",
-    )
-    max_tokens: int | None = Field(
-        default=None,
-        ge=1,
-        le=MOST_TOKENS,
-        description="longest answer, tokens; default the backends' own",
-    )
-    timeout: float | None = Field(
-        default=None,
-        gt=0,
-        le=YEAR,
-        description="of backends that are made here, seconds; default 60",
-    )
-    max_retries: int | None = Field(
-        default=None,
-        ge=0,
-        le=MOST_RETRIES,
-        description="how often backends that are made here try again before the next candidate "
-        "does; default 0",
-    )
-    model_settings: dict[str, Any] = Field(
-        default_factory=dict,
-        repr=False,
-        description="further settings of backends that are made here: top_p, seed, stop, "
-        "reasoning_effort, frequency_penalty, presence_penalty, service_tier, verbosity, "
-        "default_headers, default_query, extra_body; and model id -> a dict of these, temperature, "
-        "max_tokens, timeout and max_retries, for that model",
-    )
     pool: Any = Field(default=None, exclude=True, repr=False)
     """Router, backends and their health; copies share it."""
 
@@ -210,16 +170,6 @@ class ServingSettings(RoutingSettings, Closing):
                 "models= names those to choose from"
             )
         return given
-
-    @field_validator("base_url")
-    @classmethod
-    def _no_key_in_url(cls, url: str | None) -> str | None:
-        if url and field_that_shows({"base_url": url}):
-            raise ValueError(
-                "base_url holds a key, a password or a parameter, which would show; pass api_key=, "
-                "and parameters as model_settings={'default_query': {...}}"
-            )
-        return url
 
     @field_validator("log", mode="before")
     @classmethod
@@ -247,15 +197,6 @@ class ServingSettings(RoutingSettings, Closing):
     def _plain_capabilities(cls, told: Any) -> dict[str, dict[str, Any]]:
         return plain_capabilities(told or {})
 
-    @field_validator("model_settings", mode="wrap")
-    @classmethod
-    def _known_settings(cls, given: Any, _: Any) -> ModelSettings:
-        return ModelSettings(given or {})
-
-    @field_serializer("model_settings")
-    def _shown_settings(self, settings: ModelSettings) -> dict[str, Any]:
-        return ModelSettings(settings).shown()
-
     @field_serializer("models")
     def _model_names(self, models: Any) -> list[str] | None:
         return None if models is None else list(models)
@@ -263,10 +204,6 @@ class ServingSettings(RoutingSettings, Closing):
     @field_serializer("log")
     def _log_name(self, log: Any) -> str | None:
         return log if log is None or isinstance(log, str) else call_log(log).name
-
-    @field_serializer("api_key")
-    def _no_key(self, key: SecretStr | None) -> None:
-        return None
 
     @model_validator(mode="after")
     def _prepare(self) -> Self:
