@@ -96,7 +96,7 @@ def _is_standard(block: Mapping[str, Any]) -> bool:
 def _standard(kind: _Kind, block: Mapping[str, Any]) -> Media | str | None:
     """LangChain's blocks, new (``base64``) and old (``source_type``)."""
     if block.get("source_type") == "text":
-        return _text(block.get("text"), name_of(block))
+        return _text(block.get("text"), _name(block))
     upload = block.get("file_id") or (block.get("id") if block.get("source_type") == "id" else None)
     return _media(
         kind,
@@ -104,7 +104,7 @@ def _standard(kind: _Kind, block: Mapping[str, Any]) -> Media | str | None:
         data=block.get("base64") or block.get("data"),
         url=block.get("url"),
         upload=upload,
-        name=name_of(block),
+        name=_name(block),
     )
 
 
@@ -179,8 +179,7 @@ def _text(text: Any, name: Any) -> str | None:
     return f"{name}:\n{text}" if name else text
 
 
-def name_of(block: Mapping[str, Any]) -> str | None:
-    """The name of a file, wherever its block has it."""
+def _name(block: Mapping[str, Any]) -> str | None:
     extras = block.get("extras") or block.get("metadata") or {}
     for place in (block, extras):
         for key in ("filename", "title", "name"):

@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 
-from avengers_core.serving.history import Target, carried_over
+from avengers_core.serving.history import ANTHROPIC_THINKING, Role, Target, carried_over
+from avengers_core.serving.history.reasoning import without_a_first_thought
 from avengers_langchain.history.marks import with_fewer_marks
-from avengers_langchain.history.reading import turn_of
-from avengers_langchain.history.writers import is_own, writer_of
+from avengers_langchain.history.reading import role_of, turn_of
+from avengers_langchain.history.writers import is_own, thoughts_of, writer_of
 from avengers_langchain.history.writing import message_of
 
 
@@ -37,6 +38,9 @@ def portable(
     """
     dialect = target.dialect
     own = [isinstance(m, AIMessage) and is_own(m, writer_of(m), target) for m in messages]
+    if dialect.name == ANTHROPIC_THINKING.name:  # was it told to think by then?
+        steps = map(_step, messages, own)
+        own = [its and not n for its, n in zip(own, without_a_first_thought([*steps]), strict=True)]
     in_text = dialect.text_lists or all(isinstance(m.content, str) for m in messages)
     if in_text and _alternate(messages, own):
         return list(messages)
@@ -46,6 +50,11 @@ def portable(
     if dialect.cache_marks is None:
         return sent
     return with_fewer_marks(sent, max(dialect.cache_marks - target.marks, 0))
+
+
+def _step(message: BaseMessage, own: bool) -> tuple[Role, bool, bool]:
+    calls = isinstance(message, AIMessage) and bool(message.tool_calls)
+    return role_of(message), calls, own and bool(thoughts_of(message))
 
 
 _PLAIN: list[list[type]] = [[HumanMessage], [SystemMessage, HumanMessage]]

@@ -73,7 +73,7 @@ def turn_of(message: BaseMessage, dialect: Dialect, own: bool) -> Turn:
             return Turn("assistant", calls=_calls(message), own=True, source=message)
         name = message.name if dialect.name == "openai" else None
         return Turn("assistant", tuple(_answer(message)), _calls(message), name=name)
-    role = _role(message)
+    role = role_of(message)
     parts, exact = _given(message.content, dialect, role)
     name = message.name if dialect.speakers or role == "tool" else None
     exact &= name == message.name and not (name and NOT_IN_NAMES.search(name))
@@ -101,7 +101,10 @@ def _text_alone(content: Any) -> str | None:
     return "".join(texts)
 
 
-def _role(message: BaseMessage) -> Role:
+def role_of(message: BaseMessage) -> Role:
+    """Who speaks in a message."""
+    if isinstance(message, AIMessage):
+        return "assistant"
     if isinstance(message, ToolMessage | FunctionMessage):
         return "tool"
     if isinstance(message, ChatMessage):

@@ -7,7 +7,7 @@ from typing import Any
 
 from langchain_core.messages import AIMessage, BaseMessage
 
-from avengers_core.serving.history import ANTHROPIC_THINKING, Dialect, Target
+from avengers_core.serving.history import Dialect, Target
 from avengers_core.serving.history.reasoning import CONTENT, KEPT
 
 
@@ -61,8 +61,6 @@ def _is_taken_back(message: AIMessage, target: Target) -> bool:
         return True  # as most are
     if not calls:
         return not _says_nothing(message)
-    if dialect.name == ANTHROPIC_THINKING.name and not _thoughts(message):
-        return False  # it was not told to think by then
     # `ChatOpenAI` does not read the reasoning that has to come back with a call.
     lost = target.wants_reasoning and not target.reads_reasoning
     if lost and not any(message.additional_kwargs.get(name) for name in (CONTENT, *KEPT)):
@@ -75,13 +73,14 @@ def _is_broken_off(message: AIMessage, dialect: Dialect) -> bool:
     """Whether a stream ended in the middle of its thoughts: a signature, or the item that these
     belong to, never came."""
     if dialect.name.startswith("anthropic") and "stop_reason" not in message.response_metadata:
-        return not all(map(_is_signed, _thoughts(message)))
+        return not all(map(_is_signed, thoughts_of(message)))
     if dialect.name == "openai responses" and not message.tool_calls:
-        return _thoughts(message)[-1:] == message.content[-1:] != []
+        return thoughts_of(message)[-1:] == message.content[-1:] != []
     return False
 
 
-def _thoughts(message: AIMessage) -> list[dict[str, Any]]:
+def thoughts_of(message: BaseMessage) -> list[dict[str, Any]]:
+    """The blocks of an answer that show its thoughts."""
     content = message.content if isinstance(message.content, list) else ()
     return [b for b in content if isinstance(b, dict) and b.get("type") in _THOUGHTS]
 
@@ -91,7 +90,8 @@ def _says_nothing(message: AIMessage) -> bool:
     content = message.content
     if content and (isinstance(content, str) or not all(map(_is_no_word, content))):
         return False
-    return not message.additional_kwargs.keys() - {CONTENT, *KEPT}
+    beside = message.additional_kwargs.items()
+    return not any(value for name, value in beside if name not in (CONTENT, *KEPT))
 
 
 def _is_no_word(block: str | dict[str, Any]) -> bool:

@@ -13,7 +13,7 @@ from langchain_core.messages import (
 )
 
 from avengers_core.serving.history import NO_SIGNATURE, PERPLEXITY, Media, Part, Raw, Target, Turn
-from avengers_langchain.history.media import name_of
+from avengers_langchain.history.media import media_of
 from avengers_langchain.history.reading import NOT_IN_NAMES
 
 # Where Gemini's client looks for the signatures of calls, by identifier, and how it spells them. By
@@ -66,8 +66,9 @@ def _block(media: Media | Raw) -> dict[str, Any]:
     if isinstance(media, Raw):
         return dict(media.block)
     if media.block is not None:
-        renamed = {} if media.name == name_of(media.block) else {"filename": media.name}
-        return {**media.block, **renamed}
+        told = media_of(media.block)
+        renamed = isinstance(told, Media) and told.name != media.name
+        return {**media.block, **({"filename": media.name} if renamed else {})}
     block: dict[str, Any] = {"type": media.kind}
     if media.data is not None:
         block["base64"] = media.data

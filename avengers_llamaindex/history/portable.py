@@ -7,9 +7,10 @@ from typing import Any
 
 from llama_index.core.base.llms.types import ChatMessage, MessageRole, TextBlock, ThinkingBlock
 
-from avengers_core.serving.history import ANTHROPIC_THINKING, Target, carried_over
+from avengers_core.serving.history import ANTHROPIC_THINKING, Role, Target, carried_over
+from avengers_core.serving.history.reasoning import without_a_first_thought
 from avengers_llamaindex.history.marks import with_fewer_marks
-from avengers_llamaindex.history.reading import calls_of, reasoning_of, turn_of
+from avengers_llamaindex.history.reading import calls_of, reasoning_of, role_of, turn_of
 from avengers_llamaindex.history.writers import ANSWERS, writer_of
 from avengers_llamaindex.history.writing import message_of
 
@@ -38,6 +39,9 @@ def portable(
     """
     dialect = target.dialect
     own = [m.role in ANSWERS and _is_own(m, writer_of(m), target) for m in messages]
+    if dialect.name == ANTHROPIC_THINKING.name:  # was it told to think by then?
+        steps = map(_step, messages, own)
+        own = [its and not n for its, n in zip(own, without_a_first_thought([*steps]), strict=True)]
     if not target.copies and _alternate(messages, own):
         return list(messages)
     turns = [turn_of(m, dialect, is_its) for m, is_its in zip(messages, own, strict=True)]
@@ -48,18 +52,23 @@ def portable(
     return with_fewer_marks(sent, max(dialect.cache_marks - target.marks, 0))
 
 
+def _step(message: ChatMessage, own: bool) -> tuple[Role, bool, bool]:
+    thinks = own and any(isinstance(block, ThinkingBlock) for block in message.blocks)
+    return role_of(message), bool(calls_of(message)), thinks
+
+
 def _is_own(answer: ChatMessage, writer: str | None, target: Target) -> bool:
     """Whether an answer goes to the target as its own words."""
     if writer != target.model:
         return False
     calls = calls_of(answer)
     if not calls:  # with nothing but thoughts no server takes it back
-        return any(map(_says, answer.blocks)) or answer.additional_kwargs.keys() > {"avengers"}
+        beside = answer.additional_kwargs.items()
+        said = any(value for name, value in beside if name != "avengers")
+        return said or any(map(_says, answer.blocks))
     says = not target.dialect.text_with_calls and bool(answer.content)
     if not target.takes_back(says=says, broken=any(call.broken for call in calls)):
         return False
-    if target.dialect.name == ANTHROPIC_THINKING.name:  # was it told to think by then?
-        return any(isinstance(block, ThinkingBlock) for block in answer.blocks)
     # Where its client loses the reasoning that has to come back, its own call is refused, too.
     loses = target.wants_reasoning and not target.reads_reasoning
     return not loses or (target.dialect.foreign_calls == "told" and bool(reasoning_of(answer)))

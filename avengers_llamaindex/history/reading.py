@@ -48,6 +48,11 @@ _ROLES: dict[MessageRole, Role] = {
 _SENT = {MessageRole.SYSTEM, MessageRole.USER, MessageRole.TOOL}
 
 
+def role_of(message: ChatMessage) -> Role:
+    """Who speaks in a message."""
+    return _ROLES.get(message.role, "user")
+
+
 def turn_of(message: ChatMessage, dialect: Dialect, own: bool) -> Turn:
     """A message as a turn.
 
@@ -56,7 +61,7 @@ def turn_of(message: ChatMessage, dialect: Dialect, own: bool) -> Turn:
         dialect: of the target; what it takes as it is keeps the message as its ``source``.
         own: the target itself wrote it.
     """
-    role = _ROLES.get(message.role, "user")
+    role = role_of(message)
     if role == "assistant":
         if own:
             return Turn(role, calls=_calls(message), own=True, source=message)

@@ -145,11 +145,13 @@ def _check_calls(messages: list[Json]) -> None:
 
 def _check_thinking(messages: list[Json], mode: str | None) -> None:
     """https://github.com/mastra-ai/mastra/issues/7799, .../forgecode/issues/1853."""
-    answers = [m["content"] for m in messages if m["role"] == "assistant"]
+    # A turn goes from the user's last word, which is no result of a tool, to the end.
+    spoken = [i for i, message in enumerate(messages) if _speaks(message)]
+    answers = [m["content"] for m in messages[max(spoken, default=-1) :] if m["role"] != "user"]
     if not answers:
         return
-    calls = any(b["type"] == "tool_use" for b in answers[-1])
-    begins = answers[-1][0]["type"] in ("thinking", "redacted_thinking") if answers[-1] else True
+    calls = any(b["type"] == "tool_use" for b in answers[0])
+    begins = answers[0][0]["type"] in ("thinking", "redacted_thinking") if answers[0] else True
     if mode == "enabled" and calls:
         require(begins, "Expected `thinking` or `redacted_thinking`, but found other.")
     if mode in (None, "disabled"):
@@ -158,6 +160,12 @@ def _check_thinking(messages: list[Json], mode: str | None) -> None:
             "When thinking is disabled, an `assistant` message in the final position cannot "
             "contain `thinking`.",
         )
+
+
+def _speaks(message: Json) -> bool:
+    """Whether it is the user's own, and not all results of tools."""
+    blocks = _blocks(message["content"])
+    return message["role"] == "user" and any(b["type"] != "tool_result" for b in blocks)
 
 
 def wants_call(body: Json) -> str | None:
@@ -183,7 +191,8 @@ def whole(body: Json, model: str, answer: Answer) -> Json:
 
 def _said(body: Json, model: str, answer: Answer) -> list[Json]:
     n, blocks = answer.number, []
-    if (body.get("thinking") or {}).get("type") in ("enabled", "adaptive"):
+    mode = (body.get("thinking") or {}).get("type")
+    if mode == "adaptive" or (mode == "enabled" and _speaks(body["messages"][-1])):
         signed = signature(model, answer.thought)
         blocks.append({"type": "thinking", "thinking": answer.thought, "signature": signed})
     if answer.looked_up:

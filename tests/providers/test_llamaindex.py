@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import cache
 from typing import Any
@@ -37,6 +37,7 @@ from pydantic import BaseModel
 from strict_server import StrictServer
 
 from avengers_llamaindex import AvengersLLM
+from avengers_llamaindex.history import portable, target_of
 
 Anthropic = pytest.importorskip(
     "llama_index.llms.anthropic", reason="llama-index-llms-anthropic is not installed"
@@ -386,6 +387,24 @@ def _calling(arguments: Any, call_id: str, **mark: Any) -> ChatMessage:
 
 def _failed(call_id: str) -> ChatMessage:
     return ChatMessage(role="tool", content="", additional_kwargs={"tool_call_id": call_id})
+
+
+def test_a_claude_that_thought_once_goes_on_with_its_loop() -> None:
+    target = target_of("it", KINDS["claude, thinking"]("http://any"), tools=True)
+    mark = {"avengers": {"model": "it"}}
+    first, second = (_calling({"query": "a"}, call_id, **mark) for call_id in "12")
+    thought = ThinkingBlock(content="hm", additional_information={"signature": "its"})
+    thoughtful = first.model_copy(update={"blocks": [thought, *first.blocks]})
+    loop = [ChatMessage("Look."), thoughtful, _failed("1"), second, _failed("2")]
+    assert _calls(portable(loop, target)) == ["1", "2"]
+    without = [loop[0], *loop[3:]]  # it was not told to think by then
+    assert _calls(portable(without, target)) == []
+    assert _calls(portable([*without, ChatMessage("And?")], target)) == ["2"]
+
+
+def _calls(messages: Sequence[ChatMessage]) -> list[str | None]:
+    blocks = [block for message in messages for block in message.blocks]
+    return [block.tool_call_id for block in blocks if isinstance(block, ToolCallBlock)]
 
 
 @pytest.mark.parametrize("kind", [*KINDS, *SERVERS])

@@ -60,3 +60,44 @@ def test_perplexity_is_told_of_calls() -> None:
     (asked,) = portable(loop, target_of("it", backend))
     assert isinstance(asked, HumanMessage)
     assert "found" in asked.text
+
+
+@pytest.mark.parametrize("kind", ["anthropic", "openai"])
+def test_a_file_in_words_of_the_provider_keeps_them(kind: str) -> None:
+    inner = {"filename": "a.pdf", "file_data": "data:application/pdf;base64,AAAA"}
+    given = {"type": "file", "file": inner}
+    source = {"type": "base64", "media_type": "application/pdf", "data": "AAAA"}
+    name = "ChatOpenRouter"
+    if kind == "anthropic":
+        given, name = {"type": "document", "source": source, "title": "a"}, "ChatAnthropic"
+    file, left_out = read_by(name, given, {**PICTURE, "type": "video", "mime_type": "video/mp4"})
+    assert file == given
+    assert "video" in str(left_out)
+
+
+def answer(**fields: Any) -> AIMessage:
+    return AIMessage(response_metadata={"avengers": {"model": "it"}}, **fields)
+
+
+def test_thoughts_alone_are_no_answer_whatever_else_is_empty() -> None:
+    empty = answer(content="", additional_kwargs={"refusal": None, "reasoning_content": "hm"})
+    backend = type("ChatOpenRouter", (FakeListChatModel,), {})(responses=["any"])
+    sent = portable([HumanMessage("Hi"), empty, HumanMessage("Hi?")], target_of("it", backend))
+    assert all(message.text for message in sent)
+
+
+def test_a_claude_that_thought_once_goes_on_with_its_loop() -> None:
+    backend = type("ChatAnthropic", (FakeListChatModel,), {})(responses=["any"])
+    target = target_of("it", backend, {"thinking": {"type": "enabled", "budget_tokens": 1024}})
+    thought = {"type": "thinking", "thinking": "hm", "signature": "its"}
+    steps = [
+        HumanMessage("Look."),
+        answer(content=[thought], tool_calls=[{"name": "search", "args": {}, "id": "1"}]),
+        ToolMessage("found", tool_call_id="1"),
+        answer(content="", tool_calls=[{"name": "search", "args": {}, "id": "2"}]),
+        ToolMessage("found", tool_call_id="2"),
+    ]
+    assert portable(steps, target) == steps
+    without = [steps[0], *steps[3:]]  # it was not told to think by then
+    assert all(message.type == "human" for message in portable(without, target))
+    assert portable([*without, HumanMessage("And?")], target)[1] is steps[3]
