@@ -30,14 +30,14 @@ def message_of(turn: Turn, target: Target) -> BaseMessage:
     if turn.source is not None:
         message: BaseMessage = turn.source
         return message
+    if turn.role == "assistant" and not turn.calls:
+        return AIMessage(_joined(turn.parts), name=_name(turn))
     if turn.role == "assistant":
         calls = [
             {"type": "tool_call", "id": c.id, "name": c.name, "args": dict(c.arguments)}
             for c in turn.calls
         ]
-        beside = (
-            {_SIGNATURES: {calls[0]["id"]: _UNSIGNED}} if calls and target.wants_signatures else {}
-        )
+        beside = {_SIGNATURES: {calls[0]["id"]: _UNSIGNED}} if target.wants_signatures else {}
         return AIMessage(
             _joined(turn.parts), tool_calls=calls, name=_name(turn), additional_kwargs=beside
         )

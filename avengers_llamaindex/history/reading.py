@@ -162,6 +162,8 @@ def _answer(message: ChatMessage) -> Iterator[Part]:
     for block in message.blocks:
         if isinstance(block, TextBlock):
             texts.append(without_thoughts(block.text))
+        elif isinstance(block, ThinkingBlock | ToolCallBlock | CachePoint):
+            continue
         elif isinstance(block, CitationBlock):
             cited.append({"title": block.title, "source": block.source})
         elif isinstance(media := _media(block), Media):
@@ -170,7 +172,7 @@ def _answer(message: ChatMessage) -> Iterator[Part]:
             texts.append(media)
         elif isinstance(block, CitableBlock):
             texts += [part for part in _part(block, _PLAIN)[0] if isinstance(part, str)]
-        elif not isinstance(block, ThinkingBlock | ToolCallBlock | CachePoint):
+        else:
             texts.append(readable(block.model_dump()))
     if refusal := kwargs.get("refusal"):
         texts.append(str(refusal))

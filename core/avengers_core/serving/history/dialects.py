@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections.abc import Set
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 from avengers_core.serving.history.turns import Media, MediaKind
@@ -108,7 +109,7 @@ class Dialect:
 
     def takes_id(self, call_id: str) -> bool:
         """Whether it is a valid identifier of a tool call."""
-        return re.fullmatch(self.call_id, call_id) is not None
+        return self._ids.fullmatch(call_id) is not None
 
     def new_id(self, seed: str) -> str:
         """A valid identifier that is always the same for the same seed, so that a history is
@@ -123,9 +124,17 @@ class Dialect:
 
     def tool(self, name: str) -> str:
         """A valid name for a tool; itself, where it is one."""
-        if re.fullmatch(self.tool_name, name):
+        if self._names.fullmatch(name):
             return name
         return re.sub(r"[^a-zA-Z0-9_-]+", "_", name).strip("_")[:64] or "tool"
+
+    @cached_property
+    def _ids(self) -> re.Pattern[str]:
+        return re.compile(self.call_id)
+
+    @cached_property
+    def _names(self) -> re.Pattern[str]:
+        return re.compile(self.tool_name)
 
     def file(self, name: str, taken: Set[str]) -> str:
         """A valid name for a file that is not ``taken``; itself, where it is one."""

@@ -13,6 +13,8 @@ _HERE = "(see the file)"
 
 def fitted(turns: Sequence[Turn], dialect: Dialect) -> list[Turn]:
     """The turns with the media that the backend takes, where it takes them."""
+    if not any(isinstance(part, Media) for turn in turns for part in turn.parts):
+        return list(turns)
     fitted: list[Turn] = []
     moved: list[Part] = []  # what has to wait for the next message of the user
     for turn in turns:

@@ -88,6 +88,10 @@ class Turn:
     @property
     def is_empty(self) -> bool:
         """Whether it says nothing."""
-        return not self.calls and not any(
-            part.strip() if isinstance(part, str) else part for part in self.parts
-        )
+        if self.calls:
+            return False
+        # Asked of every turn, and much faster than any() of a generator.
+        for part in self.parts:  # noqa: SIM110
+            if not isinstance(part, str) or part.strip():
+                return False
+        return True
