@@ -15,12 +15,19 @@ import pickle
 import socket
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
 from avengers_core.errors import AvengersError, needing
 from avengers_core.redaction import describe, masked_cause
-from avengers_core.scanning.pool import AHEAD, MOST_CRASHES, limit_threads, too_many_crashes
+from avengers_core.scanning.pool import (
+    AHEAD,
+    MOST_CRASHES,
+    limit_threads,
+    packed,
+    portable,
+    too_many_crashes,
+)
 
 R = TypeVar("R")
 
@@ -42,7 +49,7 @@ def run_on_ray(
     # Workers that wait for an endpoint may be more than there are processors.
     share = min(1.0, math.floor(1e4 * cpus / size) / 1e4)
     # Sent once to the object store, not once with each task.
-    payload = ray.put(pickle.dumps((os.getcwd(), job)))
+    payload = ray.put(packed((os.getcwd(), job)))
     # What dies is begun again below, where it is counted: Ray would repeat for ever what kills it.
     do = ray.remote(num_cpus=share, max_retries=0)(_do)
 
@@ -50,8 +57,8 @@ def run_on_ray(
         return do.remote([payload], number, pickle.dumps(parts[number]))
 
     try:
-        for packed in _in_order(ray, begin, parts, size):
-            done, result = pickle.loads(packed)
+        for answer in _in_order(ray, begin, parts, size):
+            done, result = pickle.loads(answer)
             if not done:
                 raise result
             yield result
@@ -124,28 +131,40 @@ def _reach(address: str) -> None:
         socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
 
 
-_job: tuple[str, Any] | None = None
+_job: tuple[str, str, Any] | None = None
 
 
 def _do(payload: list[Any], number: int, part: bytes) -> bytes:
     """What the job returned or raised, pickled: Ray would wrap an exception in one of its own."""
+    import ray
+
     global _job  # noqa: PLW0603 -- what a worker process is there for
     name = payload[0].hex()
     if _job is None or _job[0] != name:
         _job = None  # not two at a time: each may hold an embedder
-        _job = name, _unpacked(payload[0])
-    try:
-        return pickle.dumps((True, _job[1](number, pickle.loads(part))))
-    except Exception as error:
-        return pickle.dumps((False, error))
+        limit_threads()
+        _job = name, *pickle.loads(ray.get(payload[0]))
+    _, folder, job = _job
+    with _inside(folder):
+        try:
+            return pickle.dumps((True, job(number, pickle.loads(part))))
+        except Exception as error:
+            return pickle.dumps((False, portable(error)))
 
 
-def _unpacked(payload: Any) -> Any:
-    """The job; relative paths mean here what they mean on the driver."""
-    import ray
+@contextmanager
+def _inside(folder: str) -> Iterator[None]:
+    """Relative paths mean what they mean on the driver, and then again what they meant.
 
-    limit_threads()
-    folder, job = pickle.loads(ray.get(payload))
+    The process is Ray's, and does the tasks of others, too.
+    """
+    before = None
+    with suppress(OSError):  # it may be gone
+        before = os.getcwd()
     with suppress(OSError):  # not on this node; absolute paths and addresses may be
         os.chdir(folder)
-    return job
+    try:
+        yield
+    finally:
+        if before is not None:
+            os.chdir(before)

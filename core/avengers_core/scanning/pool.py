@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 from avengers_core.common.parallel import one_thread
 from avengers_core.errors import AvengersError
+from avengers_core.redaction import describe
 
 R = TypeVar("R")
 Job = Callable[[int, Any], R]
@@ -72,13 +73,7 @@ class Processes:
                 "worker processes import the script that starts them, and this one starts some "
                 "again when it is imported: put what it does under `if __name__ == '__main__':`"
             )
-        try:
-            content = pickle.dumps(job)
-        except (pickle.PicklingError, AttributeError, TypeError) as error:
-            raise AvengersError(
-                f"the work cannot be sent to other processes ({error}). An embedder that is a "
-                f"local function or lambda cannot; define it at the top of a module."
-            ) from error
+        content = packed(job)
         self._jobs += 1
         done = crashes = suspected = 0
         while done < len(parts):
@@ -156,6 +151,26 @@ def _script_is_being_imported() -> bool:
     return script is not None and script is not sys.modules.get("__main__")
 
 
+def packed(job: Any) -> bytes:
+    """What worker processes are sent; AvengersError where that cannot be."""
+    try:
+        return pickle.dumps(job)
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        raise AvengersError(
+            f"the work cannot be sent to other processes ({error}). An embedder that is a "
+            f"local function or lambda cannot; define it at the top of a module."
+        ) from error
+
+
+def portable(error: Exception) -> Exception:
+    """What a job raised; where no other process could read that, an error that says the same."""
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:  # whatever its class does when it is made anew
+        return AvengersError(f"a worker process failed: {describe(error)}")
+    return error
+
+
 def too_many_crashes(number: int, part: Any) -> AvengersError:
     """What is raised when a part has killed its worker :data:`MOST_CRASHES` times."""
     return AvengersError(
@@ -193,6 +208,10 @@ def _do(job: int, content: bytes | None, number: int, part: Any) -> tuple[int, A
             _job = None  # not two at a time: each may hold an embedder
             _job = job, pickle.loads(content)
         return os.getpid(), _job[1](number, part)
+    except Exception as error:
+        if (sent := portable(error)) is error:
+            raise
+        raise sent from None
     finally:
         _sending.acquire()
 

@@ -46,6 +46,13 @@ class Raises:
     def __call__(self, number, part):
         if number == 2:
             raise OptionalDependencyError("gold", "mine")
+
+class Refused(Exception):
+    def __init__(self, message, *, response):
+        super().__init__(message)
+
+def refuse(number, part):
+    raise Refused("slow down", response=429)
 """
 # Known to Ray's workers only when they are given these: each start of one takes a second or two.
 KILLING = """
@@ -66,7 +73,7 @@ import ray
 from avengers_core import RouterArtifact, distributed
 from avengers_core.scanning import on_ray
 from avengers_core.records.sources.parts import plan
-from dying_jobs import Counts, Dies, Raises
+from dying_jobs import Counts, Dies, Raises, refuse
 from killing_jobs import Kills
 
 def error_of(job):
@@ -80,6 +87,8 @@ if __name__ == "__main__":
     kept = {"idle_worker_killing_time_threshold_ms": 600_000, "num_workers_soft_limit": 4}
     ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False, _system_config=kept)
     # The workers of a Ray that runs already are somewhere else.
+    where = ray.remote(num_cpus=1)(lambda: os.getcwd())
+    before = ray.get(where.remote())
     os.mkdir("elsewhere")
     os.chdir("elsewhere")
     # Workers are one more than there are processors, and then one.
@@ -96,6 +105,9 @@ if __name__ == "__main__":
         "survived": survived,
         "calls": list(on_ray.run_on_ray(Counts(), plan("../logs", 4000)[:3], 1)),
         "raised": error_of(Raises()),
+        "refused": error_of(refuse),
+        "local": error_of(lambda number, part: part),
+        "moved": ray.get(where.remote()) != before,
         "killed": error_of(Kills()),
     }))
 """
@@ -183,6 +195,23 @@ def test_errors_are_those_of_the_job(done):
     assert name == "OptionalDependencyError"
     assert "gold" in words(message)
     assert "avengers-router[mine]" in message
+
+
+def test_an_error_that_no_other_process_can_read_is_told(done):
+    _, _, figures = done
+    name, message = figures["refused"]
+    assert name == "AvengersError"
+    assert {"slow", "down"} <= words(message)
+
+
+def test_a_job_that_cannot_be_sent_is_an_error(done):
+    _, _, figures = done
+    assert figures["local"][0] == "AvengersError"
+
+
+def test_tasks_of_others_are_where_they_were(done):
+    _, _, figures = done
+    assert not figures["moved"]
 
 
 def test_a_part_that_kills_every_worker_ends_the_job(done):

@@ -229,6 +229,36 @@ def test_errors_come_home_from_other_processes():
     assert str(error) == str(OptionalDependencyError("pyarrow", "parquet"))
 
 
+def test_an_error_that_no_other_process_can_read_is_told(tmp_path):
+    (tmp_path / "refusing_jobs.py").write_text(REFUSES)
+    run = run_script(tmp_path, REFUSED)
+    assert run.returncode == 0, run.stderr
+    name, message = run.stdout.split("|")
+    assert name == "AvengersError"
+    assert {"slow", "down"} <= words(message)
+
+
+REFUSES = """
+class Refused(Exception):
+    def __init__(self, message, *, response):
+        super().__init__(message)
+
+def refuse(number, part):
+    raise Refused("slow down", response=429)
+"""
+REFUSED = """
+from avengers_core.scanning.workers import Workers
+from refusing_jobs import refuse
+
+if __name__ == "__main__":
+    try:
+        with Workers("processes", 1) as team:
+            list(team.run(refuse, [1], "test"))
+    except Exception as error:
+        print(type(error).__name__, error, sep="|")
+"""
+
+
 def test_a_script_that_starts_itself_again_is_told_so(folder, tmp_path):
     lines = SLEEPER.replace('if __name__ == "__main__":', "if True:").replace("sleeping", "no")
     lines = lines.replace('"processes", 2', '"processes", 1')
