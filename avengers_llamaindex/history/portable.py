@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import repeat
 from typing import Any
 
 from llama_index.core.base.llms.types import ChatMessage, MessageRole, TextBlock, ThinkingBlock
 
-from avengers_core.serving.history import ANTHROPIC_THINKING, Role, Target, carried_over
+from avengers_core.serving.history import ANTHROPIC_THINKING, Call, Role, Target, carried_over
 from avengers_core.serving.history.reasoning import without_a_first_thought
 from avengers_llamaindex.history.marks import with_fewer_marks
 from avengers_llamaindex.history.reading import calls_of, reasoning_of, role_of, turn_of
@@ -38,13 +39,17 @@ def portable(
         The messages to send.
     """
     dialect = target.dialect
-    own = [m.role in ANSWERS and _is_own(m, writer_of(m), target) for m in messages]
+    calls = [calls_of(message) if message.role in ANSWERS else () for message in messages]
+    own = [
+        message.role in ANSWERS and _is_own(message, called, writer_of(message), target)
+        for message, called in zip(messages, calls, strict=True)
+    ]
     if dialect.name == ANTHROPIC_THINKING.name:  # was it told to think by then?
-        steps = map(_step, messages, own)
+        steps = map(_step, messages, calls, own)
         own = [its and not n for its, n in zip(own, without_a_first_thought([*steps]), strict=True)]
-    if not target.copies and _alternate(messages, own):
+    if not target.copies and not any(calls) and _alternate(messages, own):
         return list(messages)
-    turns = [turn_of(m, dialect, is_its) for m, is_its in zip(messages, own, strict=True)]
+    turns = list(map(turn_of, messages, repeat(dialect), own, calls))
     carried = carried_over(turns, dialect, tell_calls=target.tells_all_calls)
     sent = [message_of(turn, target) for turn in carried]
     if dialect.cache_marks is None:
@@ -52,16 +57,15 @@ def portable(
     return with_fewer_marks(sent, max(dialect.cache_marks - target.marks, 0))
 
 
-def _step(message: ChatMessage, own: bool) -> tuple[Role, bool, bool]:
+def _step(message: ChatMessage, calls: Sequence[Call], own: bool) -> tuple[Role, bool, bool]:
     thinks = own and any(isinstance(block, ThinkingBlock) for block in message.blocks)
-    return role_of(message), bool(calls_of(message)), thinks
+    return role_of(message), bool(calls), thinks
 
 
-def _is_own(answer: ChatMessage, writer: str | None, target: Target) -> bool:
+def _is_own(answer: ChatMessage, calls: Sequence[Call], writer: str | None, target: Target) -> bool:
     """Whether an answer goes to the target as its own words."""
     if writer != target.model:
         return False
-    calls = calls_of(answer)
     if not calls:  # with nothing but thoughts no server takes it back
         beside = answer.additional_kwargs.items()
         said = any(value for name, value in beside if name != "avengers")
@@ -90,14 +94,12 @@ def is_plain(messages: Sequence[ChatMessage]) -> bool:
 
 def _alternate(messages: Sequence[ChatMessage], own: Sequence[bool]) -> bool:
     """Whether it is questions in text, each but the last with the target's own answer, in turn,
-    perhaps behind a system message: that every backend takes."""
+    perhaps behind a system message: every backend takes that, where no tools are called."""
     at = 1 if messages and messages[0].role == MessageRole.SYSTEM else 0
     if (len(messages) - at) % 2 == 0 or not all(own[at + 1 :: 2]):
         return False
-    return (
-        all(map(_is_text, messages[:at]))
-        and all(m.role == MessageRole.USER and _is_text(m) for m in messages[at::2])
-        and not any(map(calls_of, messages[at + 1 :: 2]))
+    return all(map(_is_text, messages[:at])) and all(
+        m.role == MessageRole.USER and _is_text(m) for m in messages[at::2]
     )
 
 

@@ -53,19 +53,20 @@ def role_of(message: ChatMessage) -> Role:
     return _ROLES.get(message.role, "user")
 
 
-def turn_of(message: ChatMessage, dialect: Dialect, own: bool) -> Turn:
+def turn_of(message: ChatMessage, dialect: Dialect, own: bool, calls: tuple[Call, ...]) -> Turn:
     """A message as a turn.
 
     Args:
         message: of any role.
         dialect: of the target; what it takes as it is keeps the message as its ``source``.
         own: the target itself wrote it.
+        calls: those in it, where it is an answer (:func:`calls_of`).
     """
     role = role_of(message)
     if role == "assistant":
         if own:
-            return Turn(role, calls=_calls(message), own=True, source=message)
-        return Turn(role, tuple(_answer(message)), _calls(message))
+            return Turn(role, calls=calls, own=True, source=message)
+        return Turn(role, tuple(_answer(message)), calls)
     parts: list[Part] = []
     exact = message.role in _SENT
     for block in message.blocks:
@@ -98,11 +99,6 @@ def kept_of(message: ChatMessage) -> dict[str, Any]:
             told = block.additional_information
             kept |= {name: told[name] for name in KEPT if told.get(name)}
     return kept
-
-
-def calls_of(message: ChatMessage) -> tuple[Call, ...]:
-    """The tool calls in a message, in whichever form it has them."""
-    return _calls(message)
 
 
 def _part(block: Any, dialect: Dialect) -> tuple[list[Part], bool]:
@@ -188,7 +184,8 @@ _PLAIN = Dialect("plain")
 # -- calls, in the form of each provider --
 
 
-def _calls(message: ChatMessage) -> tuple[Call, ...]:
+def calls_of(message: ChatMessage) -> tuple[Call, ...]:
+    """The tool calls in a message, in whichever form it has them."""
     blocks = [block for block in message.blocks if isinstance(block, ToolCallBlock)]
     if blocks:
         return tuple(_call(b.tool_call_id, b.tool_name, b.tool_kwargs) for b in blocks)
