@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -109,8 +110,13 @@ def _dialect(name: str, backend: BaseChatModel, arguments: Mapping[str, Any]) ->
     return OTHER
 
 
-def _classes(backend: BaseChatModel) -> set[str]:
-    return {parent.__name__ for parent in type(backend).__mro__}
+def _classes(backend: BaseChatModel) -> frozenset[str]:
+    return _names(type(backend))
+
+
+@lru_cache(maxsize=256)
+def _names(kind: type) -> frozenset[str]:
+    return frozenset(parent.__name__ for parent in kind.__mro__)
 
 
 def _is_openai(backend: Any) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -49,8 +50,13 @@ def target_of(model: str, backend: BaseLLM, *, tools: bool = False) -> Target:
     return Target(model, dialect, name or None, copies=writes, reads_reasoning=reads, tools=tools)
 
 
-def _classes(backend: BaseLLM) -> set[str]:
-    return {parent.__name__ for parent in type(backend).__mro__}
+def _classes(backend: BaseLLM) -> frozenset[str]:
+    return _names(type(backend))
+
+
+@lru_cache(maxsize=256)
+def _names(kind: type) -> frozenset[str]:
+    return frozenset(parent.__name__ for parent in kind.__mro__)
 
 
 def _dialect(name: str, backend: Any) -> Dialect:
