@@ -180,10 +180,15 @@ def test_cost_is_tokens_times_price(plugin: Any, router: Router, path: Path) -> 
     assert call["cost"] == pytest.approx(expected)
 
 
+@pytest.mark.parametrize("own_key", [False, True])
 def test_what_the_endpoint_charged_goes_before_prices(
-    llm: Any, path: Path, monkeypatch: pytest.MonkeyPatch
+    llm: Any, path: Path, monkeypatch: pytest.MonkeyPatch, own_key: bool
 ) -> None:
-    usage = {"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 7, "cost": 0.25}
+    usage: dict[str, Any] = {"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 7}
+    # With a key of the caller's own the endpoint charges a fee, and the provider the rest.
+    fee, upstream = (0.01, 0.24) if own_key else (0.25, 0.25)
+    usage |= {"cost": fee, "cost_details": {"upstream_inference_cost": upstream}}
+    usage["is_byok"] = own_key
     monkeypatch.setattr(stub_server, "_usage", lambda *_: usage)
     asked(llm, "Prove it")
     (call,) = noted(llm, path)

@@ -16,7 +16,7 @@ from avengers_core.serving.plan import Plan
 from avengers_core.serving.resilience.failover import Attempt
 from avengers_core.serving.resilience.withheld import BROKE_OFF
 from avengers_core.serving.voting import text_key
-from avengers_core.serving.watching.outcome import Tokens
+from avengers_core.serving.watching.outcome import Tokens, charged
 from avengers_langchain.backends import Backends
 from avengers_langchain.calling.calls import Call, Target, as_chunk
 from avengers_langchain.calling.runs import tag_run
@@ -158,8 +158,11 @@ def tokens_of(message: BaseMessage, told: Mapping[str, Any] | None = None) -> To
         return None
     cached = usage.get("input_token_details", {}).get("cache_read")
     own = (message.response_metadata if told is None else told).get("token_usage")
-    charged = own.get("cost") if isinstance(own, dict) else None
-    return Tokens.of(usage.get("input_tokens"), usage.get("output_tokens"), cached, charged)
+    paid = None
+    if isinstance(own, dict):
+        upstream = (own.get("cost_details") or {}).get("upstream_inference_cost")
+        paid = charged(own.get("cost"), own.get("is_byok"), upstream)
+    return Tokens.of(usage.get("input_tokens"), usage.get("output_tokens"), cached, paid)
 
 
 def _says_anything(message: BaseMessage) -> bool:

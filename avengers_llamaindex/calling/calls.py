@@ -106,8 +106,8 @@ class LLMAnswering(Answering):
         mask_errors_of(backend)
         said = asked.backends.said(attempt.model)
         stop = asked.backends.stops.get(attempt.model, ())
+        self._stops = bool(stop) or not kwargs.keys().isdisjoint(STOP)
         if kwargs or stop:
-            self._stops = bool(stop) or not kwargs.keys().isdisjoint(STOP)
             stop = stop_here(self._method, kwargs, attempt.model, backend, stop)
         self._cut = stop
         answer = self._ask(backend, args, kwargs, said, attempt.model)

@@ -23,16 +23,20 @@ from llama_index.core.instrumentation.event_handlers import BaseEventHandler
 from llama_index.core.instrumentation.events import BaseEvent
 from llama_index.core.instrumentation.span_handlers import BaseSpanHandler
 
+from avengers_core.common.forks import lock_over_forks
 from avengers_core.redaction import NO_SECRETS, Secrets, mask, redacted
 from avengers_core.serving.backends.pool import Pool
 from avengers_llamaindex.events import Overhearing, who_hear
 
 _pools: WeakSet[Pool[Any]] = WeakSet()
+_changing = lock_over_forks()  # a set cannot be read while another thread adds to it
 
 
 def _secrets() -> Secrets:
     secrets = NO_SECRETS
-    for pool in list(_pools):
+    with _changing:
+        pools = list(_pools)
+    for pool in pools:
         secrets |= pool.secrets()
     return secrets
 
@@ -119,7 +123,8 @@ _spans = _MaskingSpans()
 
 def mask_secrets_of(pool: Pool[Any]) -> None:
     """Take what is secret of a pool, for as long as there is one, out of errors."""
-    _pools.add(pool)
+    with _changing:
+        _pools.add(pool)
 
 
 def mask_errors_of(backend: BaseLLM) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from llama_index.core.base.llms.types import ChatResponse, CompletionResponse
 
-from avengers_core.serving.watching.outcome import Tokens
+from avengers_core.serving.watching.outcome import Tokens, charged
 
 _USAGE = ("usage", "usage_metadata")
 _PROMPT = ("prompt_tokens", "input_tokens", "prompt_token_count", "prompt_eval_count")
@@ -35,7 +35,9 @@ def tokens_of(answer: Any) -> Tokens | None:
         if cached is None and (cached := _get(usage, _BESIDE[:1])) is not None:
             beside = (_get(usage, (name,)) for name in _BESIDE)
             prompt = (prompt or 0) + sum(n for n in beside if isinstance(n, int))
-        return Tokens.of(prompt, completion, cached, _get(usage, ("cost",)))
+        upstream = _get(_get(usage, ("cost_details",)), ("upstream_inference_cost",))
+        paid = charged(_get(usage, ("cost",)), _get(usage, ("is_byok",)), upstream)
+        return Tokens.of(prompt, completion, cached, paid)
     return None
 
 

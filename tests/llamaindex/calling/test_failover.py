@@ -87,6 +87,16 @@ async def test_every_method_fails_over(method: str, llm: AvengersLLM, server: St
     assert [t["model"] for t in call.decision["tried"]] == [HARD]
 
 
+async def test_stop_sequences_of_who_failed_are_not_those_of_the_next(
+    llm: AvengersLLM, server: StubServer
+) -> None:
+    llm.pool.stops[HARD] = ["never"]
+    server.fail(HARD, status=503)
+    server.replies[SPARE] = lambda _: ""
+    assert llm.chat(HARD_MESSAGE).message.content
+    assert server.asked == [HARD, SPARE, EASY]
+
+
 @pytest.mark.parametrize("name", FAULTS)
 @pytest.mark.parametrize("method", ["chat", "achat", "stream_chat", "astream_chat"])
 async def test_every_fault(

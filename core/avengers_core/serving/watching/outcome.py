@@ -29,13 +29,11 @@ class Tokens(NamedTuple):
     charged: float | None = None
 
     @classmethod
-    def of(cls, prompt: Any, completion: Any, cached: Any = None, charged: Any = None) -> Tokens:
-        """Counts, and a cost, as a backend gives them; what is no count is unknown.
-
-        Nothing charged is unknown as well: whose key the caller brought may have charged something.
-        """
-        known = float(charged) if _is_count(charged) and charged else None
-        return cls(_count(prompt), _count(completion), _count(cached), known)
+    def of(
+        cls, prompt: Any, completion: Any, cached: Any = None, charged: float | None = None
+    ) -> Tokens:
+        """Counts as a backend gives them; what is no count is unknown."""
+        return cls(_count(prompt), _count(completion), _count(cached), charged)
 
     def __add__(self, other: Any) -> Tokens:
         """Of two answers together; what is unknown of one is unknown."""
@@ -78,6 +76,19 @@ class Outcome(NamedTuple):
     propensity: float = 1.0
     tried: Sequence[FailedAttempt] = ()
     error: BaseException | None = None
+
+
+def charged(cost: Any, own_key: Any, upstream: Any) -> float | None:
+    """USD that an endpoint says an answer cost; None where it is not all, or nothing.
+
+    Args:
+        cost: what it charged; nothing is unknown, for others may have charged something.
+        own_key: whether the model's provider charged the caller, whose key it was, and the endpoint
+            only its fee (https://openrouter.ai/docs/use-cases/usage-accounting).
+        upstream: what the provider charged.
+    """
+    paid = [cost, upstream] if own_key is True else [cost]
+    return float(sum(paid)) or None if all(map(_is_count, paid)) else None
 
 
 def _count(given: Any) -> int | None:
