@@ -28,8 +28,8 @@ logger = logging.getLogger(__name__)
 FAMILIARITY = -2
 # Votes reported in a decision: the largest few, none below this share.
 _MOST_VOTES, _LEAST_VOTE = 5, 0.02
-# A smaller one says next to nothing.
-_NO_VOTE = 0.001
+# A smaller one says next to nothing, nor do many together: at most this share of an equal one's.
+_NO_VOTE, _OF_EQUAL = 0.001, 0.1
 # Beyond any amount of money; what is more, of damaged sums, would overflow single precision.
 _LARGEST = 1e18
 # Queries per block: their features stay in the processor's cache.
@@ -205,7 +205,7 @@ class Engine:
         tables = self.scorer.plausible_scores
         # In the tables' own precision, which would else be raised anew for each decision.
         votes = features[:, : self.n_clusters].astype(tables.dtype)
-        heard = (votes > _NO_VOTE).any(axis=0)
+        heard = (votes > min(_NO_VOTE, _OF_EQUAL / self.n_clusters)).any(axis=0)
         said = tables[heard].reshape(-1, tables[0].size)
         away = (votes[:, heard] @ said).reshape(-1, *tables.shape[1:])
         expected = features @ self.scorer.score_table

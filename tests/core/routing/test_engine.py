@@ -196,3 +196,14 @@ def test_copies_and_pickles_choose_alike():
     expected = engine.choose_many(queries, 0.5, RoutingCall.of()).tolist()
     for twin in (copy.deepcopy(engine), pickle.loads(pickle.dumps(engine))):
         assert twin.choose_many(queries, 0.5, RoutingCall.of()).tolist() == expected
+
+
+def test_what_many_small_votes_say_of_what_is_not_known_counts():
+    engine = random_engine(0, k=1100)
+    features = engine.scorer.overall()
+    assert features[:, : engine.n_clusters].max() < 0.003
+    said = np.tensordot(
+        features[:, : engine.n_clusters], engine.scorer.plausible_scores, axes=(1, 0)
+    )
+    found = engine.plausible_scores(features)
+    assert found.std(axis=1) == pytest.approx(said.std(axis=1), rel=0.1)

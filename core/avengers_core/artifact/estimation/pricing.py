@@ -90,7 +90,10 @@ def notice_unpriced(s: Statistics, models: Sequence[str], prices: Mapping[str, P
             "no record has a cost: where no others have, scores alone decide at every alpha"
         )
     elif unknown:
-        logger.warning("no record has a cost of %s: they are eligible only at alpha 1", unknown)
+        logger.warning(
+            "no record has a cost of %s: where no others have, they are eligible only at alpha 1",
+            unknown,
+        )
 
 
 def notice_prices(s: Statistics, models: Sequence[str], prices: Mapping[str, Price]) -> None:
