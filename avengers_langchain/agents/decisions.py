@@ -13,7 +13,7 @@ from langchain_core.runnables.config import ensure_config
 from pydantic import Field, model_validator
 from typing_extensions import Self
 
-from avengers_core import RoutingDecision
+from avengers_core import Router
 from avengers_core.errors import QuestionError, needing
 from avengers_core.routing.policy import Policy, RoutingCall
 from avengers_core.serving.question import Request
@@ -91,42 +91,41 @@ class AvengersDecisionModel(RoutingSettings, BaseDecisionModel):
         return "avengers"
 
     def _classify(self, state: State, questions: dict[str, Question]) -> ClassifierResponse:
-        labels, request = self._asked(state, questions)
         router = self._resolved_router()
+        labels, request = self._asked(state, questions, router)
         answers = {}
         for name, labelled in labels.items():
-            call, earlier = self._call(request, labelled)
+            call, earlier = self._call(request, labelled, router)
             decision = router.decide(request.question.text, call, earlier)
-            answers[name] = self._answer(decision, labelled)
+            answers[name] = _answer(router.chances(decision), decision.model, labelled)
         return ClassifierResponse(model=self.model, answers=answers)
 
     async def _aclassify(self, state: State, questions: dict[str, Question]) -> ClassifierResponse:
-        labels, request = self._asked(state, questions)
         router = self._resolved_router()
+        labels, request = self._asked(state, questions, router)
         answers = {}
         for name, labelled in labels.items():
-            call, earlier = self._call(request, labelled)
+            call, earlier = self._call(request, labelled, router)
             decision = await router.adecide(request.question.text, call, earlier)
-            answers[name] = self._answer(decision, labelled)
+            answers[name] = _answer(router.chances(decision), decision.model, labelled)
         return ClassifierResponse(model=self.model, answers=answers)
 
     def _asked(
-        self, state: State, questions: Mapping[str, Question]
+        self, state: State, questions: Mapping[str, Question], router: Router
     ) -> tuple[dict[str, dict[str, str]], Request]:
         """Of each question label -> model id; and what it is about."""
-        labels = {name: self._labels(name, question) for name, question in questions.items()}
+        labels = {name: self._labels(name, asked, router) for name, asked in questions.items()}
         if not labels:
             raise QuestionError("expected at least one question, got none")
         query = ensure_config().get("metadata", {}).get(ROUTING_QUERY)
         return labels, _request(state, query)
 
-    def _labels(self, name: str, question: Question) -> dict[str, str]:
+    def _labels(self, name: str, question: Question, router: Router) -> dict[str, str]:
         if not isinstance(question, Choice):
             raise QuestionError(
                 f"question {name!r} is a {type(question).__name__}; this model only answers a "
                 f"Choice between models"
             )
-        router = self._resolved_router()
         known = {m: m for m in router.models} if self.models is None else self.models
         if unknown := sorted(set(question.criteria) - set(known)):
             raise QuestionError(
@@ -136,7 +135,7 @@ class AvengersDecisionModel(RoutingSettings, BaseDecisionModel):
         return {label: known[label] for label in question.criteria}
 
     def _call(
-        self, request: Request, labelled: Mapping[str, str]
+        self, request: Request, labelled: Mapping[str, str], router: Router
     ) -> tuple[RoutingCall, Sequence[str]]:
         """What is asked of the router, and what was said before."""
         policy = self.policy_for(request.question, {}, lambda: {})
@@ -144,20 +143,21 @@ class AvengersDecisionModel(RoutingSettings, BaseDecisionModel):
         if not models:
             raise QuestionError("exclude= leaves none of the models that the question names")
         # Where all are named, nothing has to be looked up of each.
-        among = None if len(models) == len(self._resolved_router().models) else models
+        among = None if len(models) == len(router.models) else models
         call = RoutingCall(policy._replace(exclude=(), models=among), 1, request.prompt_tokens)
         return call, () if request.question.source == "hint" else request.earlier
 
-    def _answer(self, decision: RoutingDecision, labelled: Mapping[str, str]) -> ChoiceAnswer:
-        chances = self._resolved_router().chances(decision)
-        probabilities = {label: chances.get(model, 0.0) for label, model in labelled.items()}
-        choice = next(label for label, model in labelled.items() if model == decision.model)
-        return ChoiceAnswer(
-            type="choice",
-            choice=choice,
-            probabilities=probabilities,
-            confidence=min(probabilities[choice], 1.0),
-        )
+
+def _answer(chances: Mapping[str, float], model: str, labelled: Mapping[str, str]) -> ChoiceAnswer:
+    """The answer that a model was chosen, with the chance of each to be the best."""
+    probabilities = {label: chances.get(m, 0.0) for label, m in labelled.items()}
+    choice = next(label for label, m in labelled.items() if m == model)
+    return ChoiceAnswer(
+        type="choice",
+        choice=choice,
+        probabilities=probabilities,
+        confidence=min(probabilities[choice], 1.0),
+    )
 
 
 def _request(state: Any, query: str | None) -> Request:

@@ -378,7 +378,7 @@ class Router(Closing):
         draws = np.array([plausible[name] for name in names])
         away = draws - draws.mean(axis=1, keepdims=True)
         gain = self.engine.scorer.scale.weight(decision.alpha) * self.engine.score_gain
-        best = np.argmax(utility + gain * away, axis=0)
+        best = (utility + gain * away).argmax(axis=0)
         wins = np.bincount(best, minlength=len(names)) + 1 / len(names)
         return dict(zip(names, (wins / wins.sum()).tolist(), strict=True))
 
