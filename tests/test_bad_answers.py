@@ -165,6 +165,25 @@ async def test_a_stream_that_is_cut_off_says_so(llm: Any, server: StubServer) ->
         assert facts.get("truncated", False) is cut
 
 
+async def test_an_answer_that_broke_off_is_the_last_resort_and_says_so(
+    llm: Any, server: StubServer
+) -> None:
+    message = '"message": {"role": "assistant", "content": "It is"}'
+    for model in (HARD, SPARE, EASY):
+        body = f'{{"choices": [{{"index": 0, "finish_reason": "error", {message}}}]}}'
+        server.fail(model, body=body)
+    if isinstance(llm, AvengersChatModel):
+        answer = llm.invoke(QUESTION)
+        said, facts = answer.text, answer.response_metadata["avengers"]
+    else:
+        answer = llm.chat([ChatMessage(content=QUESTION)])
+        said, facts = answer.message.content, answer.additional_kwargs["avengers"]
+    assert said == "It is"
+    assert facts["truncated"]
+    assert len({failed["message"] for failed in facts["tried"]}) == 1
+    assert "first word" not in facts["tried"][0]["message"]
+
+
 async def test_many_callers_at_once(llm: Any, server: StubServer) -> None:
     server.fail(HARD, status=500)
     server.fail(SPARE, status=429, retry_after=1, rate=1 / 3)

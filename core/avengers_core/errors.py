@@ -12,7 +12,7 @@
     ├── NoEligibleModelError                 the constraints of a call leave no model
     ├── BackendConfigError                   no backend can be built from what is configured
     ├── AllBackendsFailedError               every candidate of a decision failed
-    ├── EmptyResponseError                   a backend said nothing; the next one is asked
+    ├── EmptyResponseError                   a backend gave no answer; the next one is asked
     ├── ContentRefusedError                  a backend withheld its answer for what it says
     ├── QuestionError (ValueError)            a decision model is not asked for a model
     └── OptionalDependencyError (ImportError)  an extra is not installed
@@ -80,10 +80,15 @@ class AllBackendsFailedError(AvengersError):
 
 
 class EmptyResponseError(AvengersError):
-    """A backend said nothing, which is what clients make of a response that is none."""
+    """A backend said nothing, which is what clients make of a response that is none, or no whole
+    answer.
 
-    def __init__(self) -> None:
-        super().__init__("the answer ended before its first word")
+    Args:
+        message: what came instead of an answer.
+    """
+
+    def __init__(self, message: str = "the answer ended before its first word") -> None:
+        super().__init__(message)
 
 
 class ContentRefusedError(AvengersError):

@@ -31,7 +31,7 @@ from avengers_core.routing.decision import RoutingDecision
 from avengers_core.serving.backends.pool import Pool
 from avengers_core.serving.plan import Plan
 from avengers_core.serving.resilience.failover import Attempt, Failover
-from avengers_core.serving.resilience.withheld import refusal_in, stopped_in
+from avengers_core.serving.resilience.withheld import broke_off_in, refusal_in, stopped_in
 from avengers_core.serving.watching.outcome import Outcome, Tokens
 
 logger = logging.getLogger(__name__)
@@ -197,17 +197,24 @@ class Answering(ABC):
         return self.stops and any(map(stopped_in, map(self.told, said)))
 
     def _nothing(self, said: Iterable[Any]) -> AvengersError:
-        """What it means that an answer, or the chunks of a stream, have no word in them."""
-        reason = next(filter(None, map(refusal_in, map(self.told, said))), None)
-        return EmptyResponseError() if reason is None else ContentRefusedError(reason)
+        """What it means that an answer, or the chunks of a stream, have no word in them, or are no
+        whole answer."""
+        told = [self.told(each) for each in said]
+        if reason := next(filter(None, map(refusal_in, told)), None):
+            return ContentRefusedError(reason)
+        if any(map(broke_off_in, told)):
+            return EmptyResponseError("the model's own server broke the answer off")
+        return EmptyResponseError()
 
     def _last_resort(self) -> Any:
         if self._wordless is None:
             raise self.failover.exhausted()
-        return self._done(*self._wordless)
+        answer, model = self._wordless
+        cut = {"truncated": True} if broke_off_in(self.told(answer)) else {}
+        return self._done(answer, model, **cut)
 
-    def _done(self, answer: Any, model: str) -> Any:
-        tagged = self.tag(answer, self._answered(model))
+    def _done(self, answer: Any, model: str, **more: Any) -> Any:
+        tagged = self.tag(answer, self._answered(model, **more))
         if self.plan.watching is not None:
             self.tokens = self.spent(answer) or self.tokens
             self._over(model)
@@ -314,8 +321,8 @@ class Answering(ABC):
 
         return counted
 
-    def _answered(self, model: str) -> dict[str, Any]:
-        self.facts = self._report(model)
+    def _answered(self, model: str, **more: Any) -> dict[str, Any]:
+        self.facts = {**self._report(model), **more}
         source = self.plan.question.source
         logger.debug("%s, asked of %s; question from %s", self.decision, model, source)
         self.announce(model, self.facts)

@@ -1,5 +1,5 @@
 """Answers that have no word in them, only the reason: withheld for what they, or their question,
-say, or over at a stop sequence before they began."""
+say, or over at a stop sequence before they began; and answers that broke off."""
 
 from __future__ import annotations
 
@@ -52,6 +52,15 @@ def stopped_in(told: Any) -> bool:
         told: as in :func:`refusal_in`.
     """
     return any(_reason(place, _STOPPED) for place in _places(told))
+
+
+def broke_off_in(told: Any) -> bool:
+    """Whether an answer was broken off by the model's own server.
+
+    Args:
+        told: as in :func:`refusal_in`.
+    """
+    return any(_reason(place, frozenset({BROKE_OFF})) for place in _places(told))
 
 
 def _reason(place: Any, known: Set[str]) -> str | None:
