@@ -9,7 +9,7 @@ import click
 import numpy as np
 
 from avengers_core.cli.options import PATH, SHARE, artifact_option
-from avengers_core.cli.shared import open_router
+from avengers_core.cli.shared import open_router, refuse
 from avengers_core.common.plain import plain
 from avengers_core.records.names import one_line
 from avengers_core.routing.explaining import text_table, usd
@@ -36,6 +36,8 @@ def inspect_command(
 
     Without ARTIFACT: the one of $AVENGERS_ARTIFACT, else the one that ships with the package.
     """
+    if place is not None:
+        refuse(["artifact"], "beside ARTIFACT")
     router = open_router(place or artifact)
     a, scorer = router.artifact, router.scorer
     models = router.models

@@ -283,7 +283,7 @@ def engine_options(default: str, *aliases: str) -> Callable[[F], F]:
             "workers",
             type=click.IntRange(1),
             callback=_workers,
-            help="Processes or actors at a time. Default: one a processor.",
+            help="Processes, or tasks of Ray, at a time. Default: one a processor.",
         ),
         into="work",
     )

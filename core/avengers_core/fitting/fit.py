@@ -167,7 +167,7 @@ def fit(*arguments: Any, **options: Any) -> RouterArtifact:
         engine: who does the work: ``"memory"``, this process with all records at once; or, in
             constant memory where the records are files, ``"serial"`` (this process),
             ``"processes"`` (of this machine) or ``"ray"``.
-        workers: processes or actors at a time; default, one for each processor.
+        workers: processes, or tasks of Ray, at a time; default, one for each processor.
         part_bytes: about how much of a file of lines is done at a time, bytes.
         n_init: k-means restarts, the best of which is kept.
         models: the models to keep, in this order; default all, in order of first appearance.

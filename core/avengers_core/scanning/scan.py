@@ -79,7 +79,7 @@ def open_records(
         source: what :func:`avengers_core.load_records` returns or takes.
         engine: who does the work: ``"memory"``, this process with all records at once; or, in
             parts, ``"serial"`` (this process), ``"processes"`` (of this machine) or ``"ray"``.
-        workers: processes or actors at a time; default, one for each processor.
+        workers: processes, or tasks of Ray, at a time; default, one for each processor.
         part_bytes: about how much of a file of lines is done at a time, bytes.
         missing: what a model without a result is; default, what the records say, or ``"skip"``.
         excluded_datasets: datasets to leave out.

@@ -30,7 +30,7 @@ class Workers:
     Attributes:
         engine: ``"memory"`` and ``"serial"``, this process; ``"processes"``, several of this
             machine; ``"ray"``, a cluster.
-        count: how many processes or actors at a time; None: one for each processor.
+        count: how many processes, or tasks of Ray, at a time; None: one for each processor.
 
     Raises:
         ValueError: no such engine, or no workers.

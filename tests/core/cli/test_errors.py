@@ -102,6 +102,7 @@ ARTIFACT = f"{EVALUATE} -a artifact"
         ("update artifact records.jsonl", "--workers 2", "--engine memory"),
         ("update artifact --model m --like good", "--strict", "RECORDS"),
         ("update artifact --model m --like good", "--engine serial", "RECORDS"),
+        ("inspect artifact", "--artifact other", "ARTIFACT"),
         (EVALUATE, "--dataset-exclusion-mode hard", "--excluded-datasets"),
         ("collect records.jsonl --models m --grade exact", "--rubric r", "--grade judge"),
         (EVALUATE, "--workers 2", "--engine memory"),
