@@ -24,7 +24,7 @@ from avengers_langchain.tools import ANSWERED_BY
 
 Method = Literal["generate", "agenerate", "stream", "astream"]
 # What backends call the reason why a stream ended.
-_FINISH = ("finish_reason", "stop_reason", "done_reason", "status")
+_FINISH = ("finish_reason", "stop_reason", "stopReason", "done_reason", "status")
 _UNFINISHED = (None, "", BROKE_OFF)
 # A vote is on whole answers.
 _WHOLE: dict[Method, Method] = {"stream": "generate", "astream": "agenerate"}

@@ -12,12 +12,15 @@ from asking import BROKEN
 from keyword_router import EASY, HARD, MODELS, SPARE
 from langchain_core.callbacks import UsageMetadataCallbackHandler
 from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessageChunk
+from langchain_core.outputs import ChatGenerationChunk
 from langchain_openai import ChatOpenAI
 from stub_server import StubServer
 
 from avengers_core import Router
 from avengers_core.errors import AllBackendsFailedError
 from avengers_langchain import AvengersChatModel
+from avengers_langchain.calling.answers import ChunkMarker
 
 QUESTION = "Prove this theorem"
 
@@ -214,3 +217,15 @@ async def test_a_cancelled_call_is_no_failure(llm: AvengersChatModel, server: St
         await task
     assert server.asked == [HARD]
     assert llm.pool.health.available(HARD)
+
+
+@pytest.mark.parametrize("name", ["finish_reason", "stop_reason", "stopReason", "done_reason"])
+@pytest.mark.parametrize("ended", [True, False])
+def test_a_stream_is_whole_in_the_words_of_each_client(name: str, ended: bool) -> None:
+    facts: dict[str, Any] = {"model": HARD}
+    marker = ChunkMarker(facts, {})
+    for metadata in ({}, {name: "end_turn"} if ended else {"metrics": {}}):
+        message = AIMessageChunk("Yes", response_metadata=metadata)
+        marker.mark(ChatGenerationChunk(message=message))
+    assert list(marker.rest())
+    assert facts.get("truncated", False) is not ended

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Set
 from typing import Any
 
 # What providers call the reason why an answer ended, and a prompt was not answered.
-_NAMES = ("finish_reason", "stop_reason", "block_reason")
+_NAMES = ("finish_reason", "stop_reason", "block_reason", "stopReason", "done_reason")
 BROKE_OFF = "error"
 """What OpenRouter says where a model's own server failed half way: the reason of no whole answer
 (https://openrouter.ai/docs/api/reference/errors-and-debugging)."""

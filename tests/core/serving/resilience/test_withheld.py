@@ -20,6 +20,7 @@ class Reason(Enum):
     [
         ({"finish_reason": "content_filter"}, "content_filter"),
         ({"stop_reason": "refusal"}, "refusal"),
+        ({"stopReason": "guardrail_intervened"}, "guardrail_intervened"),
         ({"delta": SimpleNamespace(stop_reason="refusal")}, "refusal"),
         ({"finish_reason": Reason.SAFETY}, "safety"),
         ({"prompt_feedback": {"block_reason": "PROHIBITED_CONTENT"}}, "prohibited_content"),
@@ -45,6 +46,8 @@ def test_reasons(told, reason):
     [
         ({"finish_reason": "stop"}, True),
         ({"stop_reason": "stop_sequence"}, True),
+        ({"stopReason": "stop_sequence"}, True),
+        ({"done_reason": "stop"}, True),
         ({"candidates": [{"finish_reason": Reason.STOP}]}, True),
         (SimpleNamespace(choices=[SimpleNamespace(finish_reason="length")]), False),
         (None, False),
