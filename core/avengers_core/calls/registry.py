@@ -26,20 +26,25 @@ def call_log(target: str | Callable[[dict[str, Any]], Any]) -> CallLog:
 
 def flush_all() -> None:
     """Have all logs of this process write what is waiting."""
-    for log in list(LOGS):
+    for log in _logs():
         log.flush()
+
+
+def _logs() -> list[CallLog]:
+    with _opening:  # they cannot be counted while another thread opens one
+        return list(LOGS)
 
 
 @atexit.register
 def _close_all() -> None:
-    for log in list(LOGS):
+    for log in _logs():
         log.close()
 
 
 def _after_fork() -> None:
     global _opening  # noqa: PLW0603
     _opening = threading.Lock()
-    for log in list(LOGS):
+    for log in _logs():
         log.begin()
 
 
