@@ -50,3 +50,16 @@ def test_what_is_learnt_is_added_to_it() -> None:
     assert both.refinement
     assert old.refinement
     assert both.refinement.asked.n.sum() == 2 * old.refinement.asked.n.sum()
+
+
+def test_what_it_is_of_stays_what_it_was() -> None:
+    old = Router.load(OLD / "artifact").artifact
+    assert (old.info.cells, old.info.alpha) == ("separate", "ranges")
+    first = old.models[0]
+    for grown in (
+        old.update([{"query": "hello", "dataset": old.datasets[0], "records": {first: 1.0}}]),
+        old.add_model("new/model", like=first, price=(1e-6, 1e-6)),
+        old.select_models([first]),
+        old.faded(0.5),
+    ):
+        assert (grown.info.cells, grown.info.alpha) == ("separate", "ranges")

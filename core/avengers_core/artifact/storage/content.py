@@ -40,8 +40,8 @@ def stored(artifact: RouterArtifact) -> dict[str, npt.NDArray[Any]]:
 
 def found(artifact: RouterArtifact) -> dict[str, npt.NDArray[Any]]:
     """What follows from the other arrays, but would take long to find each time."""
-    found = None if artifact.info.cells == "separate" else artifact.beliefs.inference
-    return prefixed("inference", found.arrays()) if found else {}
+    inference = None if artifact.info.cells == "separate" else artifact.beliefs.inference
+    return prefixed("inference", inference.arrays()) if inference else {}
 
 
 def digest(artifact: RouterArtifact) -> str:
@@ -91,9 +91,9 @@ def assemble(
         inference=Inference.from_arrays(of["inference"]) if of["inference"] else None,
     )
     for name, off in _OFF.items():
-        found, said = getattr(artifact, name), getattr(manifest, name)
-        if abs(found - said) > off:
-            raise ArtifactError(f"{name} is {found} by the arrays, {said} by {MANIFEST}")
+        summed, said = getattr(artifact, name), getattr(manifest, name)
+        if abs(summed - said) > off:
+            raise ArtifactError(f"{name} is {summed} by the arrays, {said} by {MANIFEST}")
     if not artifact.statistics.size.any():
         raise ArtifactError("the statistics hold no record")
     _check_embedder(artifact)
