@@ -89,9 +89,9 @@ class PeakMemory:
 def measure(folder: Path, engine: str, workers: int) -> None:
     """Fit and route a folder; print figures as one JSON object."""
     if engine == "ray":
-        from avengers_core import distributed
+        from avengers_core.scanning import on_ray
 
-        distributed.start()
+        on_ray.start()
     with PeakMemory() as peak, tempfile.TemporaryDirectory() as scratch:
         start = time.perf_counter()
         fitted = bulk.fit(folder, engine=engine, workers=workers)
