@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import atexit
 import os
-import threading
 from collections.abc import Callable
 from typing import Any
 
 from avengers_core.calls.writing import LOGS, CallLog
+from avengers_core.common.forks import lock_over_forks
 
 _by_target: dict[str | int, CallLog] = {}
-_opening = threading.Lock()
+_opening = lock_over_forks()
 
 
 def call_log(target: str | Callable[[dict[str, Any]], Any]) -> CallLog:
@@ -42,8 +42,6 @@ def _close_all() -> None:
 
 
 def _after_fork() -> None:
-    global _opening  # noqa: PLW0603
-    _opening = threading.Lock()
     for log in _logs():
         log.begin()
 

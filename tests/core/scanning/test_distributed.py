@@ -10,6 +10,7 @@ import sys
 
 import numpy as np
 import pytest
+from jobs import REFUSES
 from printed import words
 
 from avengers_core import AvengersError, RouterArtifact, bulk, fit
@@ -46,13 +47,6 @@ class Raises:
     def __call__(self, number, part):
         if number == 2:
             raise OptionalDependencyError("gold", "mine")
-
-class Refused(Exception):
-    def __init__(self, message, *, response):
-        super().__init__(message)
-
-def refuse(number, part):
-    raise Refused("slow down", response=429)
 """
 # Known to Ray's workers only when they are given these: each start of one takes a second or two.
 KILLING = """
@@ -121,7 +115,7 @@ def done(tmp_path_factory, make_records):
     lines = list(map(json.dumps, rows))
     (folder / "logs" / "1.jsonl").write_text("\n".join([*lines[:70], "{broken"]))
     (folder / "logs" / "2.jsonl").write_text("\n".join(lines[70:]))
-    (folder / "dying_jobs.py").write_text(DYING)
+    (folder / "dying_jobs.py").write_text(DYING + REFUSES)
     (folder / "killing_jobs.py").write_text(KILLING)
     (folder / "script.py").write_text(SCRIPT)
     environment = {

@@ -11,6 +11,7 @@ import time
 
 import psutil
 import pytest
+from jobs import REFUSES
 from printed import words
 
 from avengers_core.errors import OptionalDependencyError
@@ -238,14 +239,6 @@ def test_an_error_that_no_other_process_can_read_is_told(tmp_path):
     assert {"slow", "down"} <= words(message)
 
 
-REFUSES = """
-class Refused(Exception):
-    def __init__(self, message, *, response):
-        super().__init__(message)
-
-def refuse(number, part):
-    raise Refused("slow down", response=429)
-"""
 REFUSED = """
 from avengers_core.scanning.workers import Workers
 from refusing_jobs import refuse
