@@ -11,6 +11,8 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from avengers_core.embedders import WordLlamaEmbedder
 from avengers_core.embedders import wordllama as module
@@ -78,6 +80,21 @@ def test_same_vector_alone_and_in_company(embedder: WordLlamaEmbedder) -> None:
     alone = np.concatenate([embedder.embed([text]) for text in TEXTS])
     assert alone.tobytes() == embedder.embed(TEXTS).tobytes()
     assert alone.tobytes() == embedder.embed(TEXTS * 60)[-len(TEXTS) :].tobytes()
+
+
+@given(st.text(st.sampled_from("ab ▁é数\n<s>/unk"), max_size=40) | st.text(max_size=60))
+@example("a <s> b")
+@example("<unk>")
+@example("x" * 60 + " y ")
+def test_tokens_word_by_word_are_those_of_the_whole(text: str) -> None:
+    embedder = WordLlamaEmbedder()
+    whole = embedder._tokenizer.encode(text, add_special_tokens=False).ids
+    for _ in ("not seen before", "remembered"):
+        assert embedder.token_ids(text) == whole
+
+
+def test_no_token_goes_on_behind_a_word(embedder: WordLlamaEmbedder) -> None:
+    assert not [token for token in embedder._tokenizer.get_vocab() if "▁" in token.lstrip("▁")]
 
 
 def test_ill_formed_and_huge_texts(embedder: WordLlamaEmbedder) -> None:
