@@ -75,10 +75,12 @@ class ModelRun(NamedTuple):
     Attributes:
         messages: its prompt.
         metadata: what its caller says of it.
+        id: of the run.
     """
 
     messages: Sequence[BaseMessage] = ()
     metadata: Mapping[str, Any] = MappingProxyType({})
+    id: UUID | None = None
 
     @property
     def query(self) -> str | None:
@@ -163,11 +165,12 @@ class PromptVariables(BaseCallbackHandler):
         serialized: dict[str, Any],
         messages: list[list[BaseMessage]],
         *,
+        run_id: UUID,
         metadata: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
         """Leave word for the model that runs next in this context: streams are told no more."""
-        _current_run.set(ModelRun(messages[0] if messages else [], metadata or {}))
+        _current_run.set(ModelRun(messages[0] if messages else [], metadata or {}, run_id))
 
 
 _handler: ContextVar[PromptVariables | None] = ContextVar(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -13,15 +13,17 @@ from langchain_core.callbacks import (
     BaseCallbackHandler,
     BaseCallbackManager,
     CallbackManagerForLLMRun,
+    Callbacks,
 )
 from langchain_core.language_models import BaseChatModel, LanguageModelInput
 from langchain_core.messages import AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatResult
 from langchain_core.runnables import RunnableConfig
-from langchain_core.runnables.config import ensure_config
+from langchain_core.runnables.config import var_child_runnable_config
 from langchain_core.tracers.base import BaseTracer
-from langchain_core.utils.uuid import uuid7
 from typing_extensions import Self
+
+from avengers_langchain.question import current_run
 
 
 def tag_run(known: Any, model: str, traced: Mapping[str, str]) -> None:
@@ -61,10 +63,25 @@ class StreamedRun:
     It has what :func:`tag_run` wants of a run manager.
     """
 
-    run_id: UUID
+    run_id: UUID | None
     handlers: Sequence[Any]
-    tags: list[str] = field(default_factory=list)
-    metadata: dict[str, Any] = field(default_factory=dict)
+    tags: list[str] | None = None
+    metadata: dict[str, Any] | None = None
+
+
+class _Shared(list[BaseCallbackHandler]):
+    """The handlers of a run that is about to begin.
+
+    To a copy of them the framework adds its own and the chat model's, so a copy is the same list:
+    in the end it has all of them, without configuring them twice. That its own are then told of
+    runs below it too makes no difference: a stream has none.
+    """
+
+    def copy(self) -> Self:
+        return self
+
+    def __bool__(self) -> bool:
+        return True  # the framework makes a list of its own in place of an empty one
 
 
 _streamed: ContextVar[Any] = ContextVar("avengers_streamed_run", default=None)
@@ -72,29 +89,23 @@ _streamed: ContextVar[Any] = ContextVar("avengers_streamed_run", default=None)
 
 def streamed_run() -> Any:
     """The run of the stream that begins here, if one does: its manager, or what stands for it."""
-    return _streamed.get()
+    known = _streamed.get()
+    return StreamedRun(current_run().id, known) if isinstance(known, _Shared) else known
 
 
-class _Shared(list[BaseCallbackHandler]):
-    """The handlers of a run that is about to begin.
-
-    To a copy of them the framework adds its own and the chat model's, so a copy is the same list:
-    in the end it has all of them, without configuring them twice.
-    """
-
-    def copy(self) -> Self:
-        return self
-
-
-def known_run(config: RunnableConfig | None) -> tuple[RunnableConfig, StreamedRun]:
-    """A config whose run is known before it begins, and that run."""
-    config = ensure_config(config)
+def sharing(config: RunnableConfig | None) -> tuple[RunnableConfig, _Shared]:
+    """A config for a stream, and the handlers that its run will have."""
+    config = config or {}
     given = config.get("callbacks")
-    if not isinstance(given, BaseCallbackManager):
-        given = BaseCallbackManager(given or [], given)
-    given.handlers = handlers = _Shared(given.handlers)
-    run_id = config.get("run_id") or uuid7()
-    return {**config, "callbacks": given, "run_id": run_id}, StreamedRun(run_id, handlers)
+    if given is None:  # as the framework does
+        given = (var_child_runnable_config.get() or {}).get("callbacks")
+    callbacks: Callbacks
+    if isinstance(given, BaseCallbackManager):
+        callbacks = given.copy()
+        callbacks.handlers = handlers = _Shared(given.handlers)
+    else:
+        callbacks = handlers = _Shared(given or ())
+    return {**config, "callbacks": callbacks}, handlers
 
 
 class KnowsItsRun(BaseChatModel):
@@ -109,9 +120,9 @@ class KnowsItsRun(BaseChatModel):
         **kwargs: Any,
     ) -> Iterator[AIMessageChunk]:
         """The answer in parts, as they come."""
-        config, run = known_run(config)
+        config, handlers = sharing(config)
         chunks = super().stream(input, config, stop=stop, **kwargs)
-        token = _streamed.set(run)  # the first chunk tells who answers
+        token = _streamed.set(handlers)  # the first chunk tells who answers
         try:
             first = next(chunks, None)
         finally:
@@ -129,10 +140,10 @@ class KnowsItsRun(BaseChatModel):
         **kwargs: Any,
     ) -> AsyncIterator[AIMessageChunk]:
         """:meth:`stream`, asynchronously."""
-        config, run = known_run(config)
+        config, handlers = sharing(config)
         chunks = super().astream(input, config, stop=stop, **kwargs)
         try:
-            token = _streamed.set(run)
+            token = _streamed.set(handlers)
             try:
                 first = await anext(chunks, None)
             finally:
