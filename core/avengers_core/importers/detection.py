@@ -11,6 +11,7 @@ from avengers_core.importers.layout import Layout
 from avengers_core.importers.layouts import LAYOUTS
 from avengers_core.importers.mapping import proposal
 from avengers_core.importers.reading.tables import File, Row, rows
+from avengers_core.records.names import few
 
 _ROWS = 20  # that are looked at, of each file
 _SHOWN = 30  # keys in a message
@@ -57,6 +58,4 @@ def layout_of(files: Sequence[File], source: object) -> Layout:
 
 
 def _keys(row: Row) -> str:
-    keys = [str(key) for key in row]
-    more = f" and {len(keys) - _SHOWN} more" if len(keys) > _SHOWN else ""
-    return ", ".join(map(repr, keys[:_SHOWN])) + more
+    return few([repr(str(key)) for key in row], _SHOWN)

@@ -2,7 +2,7 @@
 
 A layout is one function, told by keys that only its files have::
 
-    @layout("mytool", "results of mytool", "mytool_version & score.value")
+    @layout("mytool", "mytool_version & score.value")
     @by_row
     def mytool(row: Row, place: Place) -> Iterator[Result]:
         yield Result(text(row["question"], "question"), text(row["model"], "model"),
@@ -102,7 +102,6 @@ class Layout(NamedTuple):
 
     Attributes:
         name: by which it can be named.
-        what: one line that says what its files are.
         keys: alternatives, each the keys that must all be there for a row to be of this layout,
             joined by " & ": paths as of :func:`avengers_core.importers.values.at`, or ending in
             ``[]`` for a list that is not empty.
@@ -112,7 +111,6 @@ class Layout(NamedTuple):
     """
 
     name: str
-    what: str
     keys: tuple[str, ...]
     read: Read
     fits: Callable[[Row], bool] | None = None
@@ -126,14 +124,10 @@ class Layout(NamedTuple):
 
 
 def layout(
-    name: str,
-    what: str,
-    *keys: str,
-    fits: Callable[[Row], bool] | None = None,
-    scale: Scale | None = None,
+    name: str, *keys: str, fits: Callable[[Row], bool] | None = None, scale: Scale | None = None
 ) -> Callable[[Read], Layout]:
     """A function that reads files, as a :class:`Layout`; the arguments are its attributes."""
-    return lambda read: Layout(name, what, keys, read, fits, scale)
+    return lambda read: Layout(name, keys, read, fits, scale)
 
 
 def by_row(take: Take) -> Read:

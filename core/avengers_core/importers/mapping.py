@@ -62,7 +62,7 @@ def mapped(mapping: Mapping[str, str]) -> Layout:
             f"{', '.join(f'{k}={v}' for k, v in mapping.items()) or 'nothing'}"
         )
     read: Read = by_row(partial(_results, mapping=mapping))
-    return Layout("mapping", "columns by name", (), read)
+    return Layout("mapping", (), read)
 
 
 def proposal(row: Row) -> str:

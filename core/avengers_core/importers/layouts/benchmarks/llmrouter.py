@@ -11,7 +11,6 @@ from avengers_core.importers.values import number, text, usage
 
 @layout(
     "llmrouter",
-    "routing data of ulab-uiuc/LLMRouter: query, task_name, model_name, performance",
     "query & model_name & performance",
     "task_name & model_name & performance",
 )

@@ -11,11 +11,7 @@ from avengers_core.importers.reading.tables import File, Place, Row, placed
 from avengers_core.importers.values import number, shown, text, usage
 
 
-@layout(
-    "llmrouterbench",
-    "result folders of LLMRouterBench and OpenRouterBench (<dataset>/<split>/<model>/<time>.json)",
-    "records[]",
-)
+@layout("llmrouterbench", "records[]")
 def llmrouterbench(files: Sequence[File]) -> Iterator[Found]:
     """Result folders: ``<dataset>/<split>/<model>/<time>.json``; of several times the newest.
 

@@ -25,11 +25,7 @@ def _is_verdict(value: Any) -> bool:
     return isinstance(value, bool) or (isinstance(value, str) and value in ("True", "False"))
 
 
-@layout(
-    "routellm",
-    "CSV files of RouteLLM: prompt, and for each of two or more models a column of True and False",
-    fits=_is_routellm,
-)
+@layout("routellm", fits=_is_routellm)
 def routellm(files: Sequence[File]) -> Iterator[Found]:
     """CSV files: ``prompt``, and for each model a column of True and False or of scores.
 

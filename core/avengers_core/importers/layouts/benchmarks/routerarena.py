@@ -11,7 +11,6 @@ from avengers_core.importers.values import at, number, one, text, usage
 
 @layout(
     "routerarena",
-    "results of RouterArena: cached_results/<model>.jsonl, or the predictions of a router",
     "global_index & evaluation_result",
     "global_index & prediction",
     "global index & prediction",

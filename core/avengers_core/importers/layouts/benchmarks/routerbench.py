@@ -15,11 +15,7 @@ _COST, _ANSWER = "|total_cost", "|model_response"
 _OTHERS = {"sample_id", "prompt", "eval_name", "oracle_model_to_route_to"}
 
 
-@layout(
-    "routerbench",
-    "wide tables of RouterBench: prompt, eval_name, <model>, <model>|total_cost",
-    "prompt & eval_name",
-)
+@layout("routerbench", "prompt & eval_name")
 @by_row
 def routerbench(row: Row, place: Place) -> Iterator[Result]:
     """Wide tables: ``prompt``, ``eval_name``, ``<model>``, ``<model>|total_cost``.

@@ -34,14 +34,14 @@ class _Run(NamedTuple):
 
 @layout(
     "helm",
-    "run folders of HELM (benchmark_output/runs/<suite>/<run>), with per_instance_stats.json or "
-    "display_predictions.json",
     "instance_id & stats & train_trial_index",
     "adapter_spec & request_states",
     "scenario_spec & adapter_spec & metric_specs",
 )
 def helm(files: Sequence[File]) -> Iterator[Found]:
-    """Run folders; perturbed instances are left out, trials are results each.
+    """Run folders, ``benchmark_output/runs/<suite>/<run>``.
+
+    Perturbed instances are left out, trials are results each.
 
     The metrics that the run's specification names come first.
 

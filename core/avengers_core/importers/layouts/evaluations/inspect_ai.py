@@ -26,10 +26,10 @@ _ATTACHMENT = re.compile(r"attachment://(\w+)")
 _MANIFESTS = ("logs.json", "eval-set.json", "listing.json")
 
 
-@layout("inspect", "logs of inspect_ai: .eval, or .json", "eval.task & eval.model")
+@layout("inspect", "eval.task & eval.model")
 @by_row
 def inspect_ai(log: Row, place: Place) -> Iterator[Found]:
-    """Logs of evaluations; each sample's grades by scorer, C 1, P 0.5, I and N 0.
+    """Logs of evaluations, ``.eval`` or JSON; grades by scorer, C 1, P 0.5, I and N 0.
 
     Samples that failed have no score. Epochs are results each.
 

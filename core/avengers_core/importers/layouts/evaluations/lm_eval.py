@@ -51,13 +51,14 @@ class _Run(NamedTuple):
 
 @layout(
     "lm-eval",
-    "samples_<task>_<time>.jsonl of lm-evaluation-harness, beside its results_<time>.json",
     "doc_id & filtered_resps",
     "doc_id & resps & arguments",
     "configs & samples & results & config",
 )
 def lm_eval(files: Sequence[File]) -> Iterator[Found]:
-    """Samples by task; the results file beside them names the model. Of several runs the newest.
+    """Samples by task, ``samples_<task>_<time>.jsonl``; of several runs the newest.
+
+    The ``results_<time>.json`` beside them names the model.
 
     The question is that of the task's document, else what the model was sent. A document that was
     graded by several filters has a score of each, named as in the results file

@@ -38,7 +38,6 @@ class _Sample:
 
 @layout(
     "openai-evals",
-    "logs of OpenAI Evals (oaieval), or output items of the platform's evals",
     "spec.eval_name",
     "spec.completion_fns",
     "run_id & event_id & sample_id & type",

@@ -29,7 +29,6 @@ _VARIABLE = re.compile(r"\{\{\s*([^{}\s]+)\s*\}\}")
 
 @layout(
     "promptfoo",
-    "results of promptfoo: eval --output results.json, .jsonl or .csv",
     "promptIdx & testIdx",
     "results.results[] & results.stats",
     "results.results[] & evalId",

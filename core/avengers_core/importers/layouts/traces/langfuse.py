@@ -20,7 +20,6 @@ _NO_ANSWER = ("EMBEDDING", "RETRIEVER", "TOOL", "EVALUATOR", "GUARDRAIL")
 
 @layout(
     "langfuse",
-    "observations and scores exported from Langfuse",
     "observations",
     "provided_model_name",
     "providedModelName",

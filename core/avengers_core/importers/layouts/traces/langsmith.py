@@ -28,7 +28,6 @@ _DATASET = "langsmith"
 
 @layout(
     "langsmith",
-    "runs exported from LangSmith, with feedback",
     "run_type",
     "feedback_stats",
     "extra.metadata.ls_model_name",

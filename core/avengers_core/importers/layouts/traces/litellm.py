@@ -25,7 +25,6 @@ _MESSAGES = (
 
 @layout(
     "litellm",
-    "spend logs of LiteLLM, or its standard logging payloads; scores by --feedback",
     "request_id & spend & call_type",
     "request_id & spend & model_group",
     "response_cost & call_type & model_map_information",

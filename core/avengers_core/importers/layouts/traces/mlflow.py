@@ -17,7 +17,6 @@ _YES = {"yes": 1.0, "no": 0.0, "pass": 1.0, "fail": 0.0}  # what its judges say
 
 @layout(
     "mlflow",
-    "traces of MLflow, with assessments: JSON of traces, or search_traces() as a table",
     "info & data.spans",
     "trace_metadata & spans",
     "request_metadata & spans",

@@ -28,7 +28,6 @@ Logged = Mapping[str, Sequence[Event]]
 
 @layout(
     "opentelemetry",
-    "spans with GenAI or OpenInference attributes: OTLP JSON, or as an SDK prints them",
     "resourceSpans[]",
     "resource_spans[]",
     "resourceLogs[]",

@@ -15,7 +15,6 @@ _DATASET = "phoenix"
 
 @layout(
     "phoenix",
-    "spans of Phoenix (OpenInference), from a dataframe or the API, and their annotations",
     "context.span_id & span_kind",
     "context.span_id & spanKind",
     "context.span_id & status_code & attributes.openinference.span.kind",
