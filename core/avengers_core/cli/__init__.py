@@ -16,12 +16,12 @@ from avengers_core.cli import (
     routing,
     studying,
 )
-from avengers_core.cli.evidence import collecting, grading, importing, learning
+from avengers_core.cli.evidence import collecting, importing, learning
 from avengers_core.cli.shared import CONTEXT_SETTINGS, Commands
 
 _COMMANDS = (
     *(evaluating, fitting, inspecting, pricing, probing, routing, studying),
-    *(collecting, grading, importing, learning),
+    *(collecting, importing, learning),
 )
 
 

@@ -19,6 +19,7 @@ from avengers_core.cli.options import (
     constraint_options,
     engine_options,
     names,
+    one_alpha,
     records_option,
     scorer_options,
     train_ratio_option,
@@ -100,7 +101,7 @@ def evaluate_command(
     cache: Path | None,
     reading: dict[str, Any],
     train_ratio: float,
-    alpha: float | None,
+    balance: dict[str, float],
     excluded_datasets: tuple[str, ...],
     dataset_exclusion_mode: Any,
     export_cluster: Path | None,
@@ -126,6 +127,7 @@ def evaluate_command(
     from avengers_core.records.loading import Source
     from avengers_core.records.splitting import split_records
 
+    alpha = one_alpha(balance)
     check_outputs([output, report, export_cluster, cache], [records, artifact])
     check_outputs([pictures, output, report, export_cluster, cache])
     if not excluded_datasets:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -11,6 +11,7 @@ import click
 
 from avengers_core.cli.shared import given
 from avengers_core.common.ranges import MOST_SEED
+from avengers_core.routing.policy import alpha_from_weights
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -154,25 +155,9 @@ scorer_options = together(
 def alpha_options(default: str) -> Callable[[F], F]:
     """``--alpha``, or the published ``--performance-weight`` and ``--cost-sensitivity``.
 
-    The command gets one ``alpha``, None where nothing was given.
+    The command gets those that were given as ``balance``, for :func:`one_alpha`.
     """
-
-    def decorate(function: F) -> F:
-        @wraps(function)
-        def command(
-            *,
-            alpha: float | None,
-            performance_weight: float | None,
-            cost_sensitivity: float | None,
-            **options: Any,
-        ) -> Any:
-            return function(
-                alpha=_one_alpha(alpha, performance_weight, cost_sensitivity), **options
-            )
-
-        return cast("F", weights(command))
-
-    weights = together(
+    return together(
         click.option(
             "--alpha",
             type=SHARE,
@@ -185,26 +170,22 @@ def alpha_options(default: str) -> Callable[[F], F]:
             "them alone lies in [0, 1], and the other is 1 minus it.",
         ),
         click.option("--cost-sensitivity", type=click.FloatRange(0), help="See above."),
+        into="balance",
     )
-    return decorate
 
 
-def _one_alpha(
-    alpha: float | None, performance_weight: float | None, cost_sensitivity: float | None
-) -> float | None:
-    from avengers_core.routing.policy import alpha_from_weights
-
-    if performance_weight is None and cost_sensitivity is None:
-        return alpha
-    if alpha is not None:
+def one_alpha(balance: Mapping[str, float]) -> float | None:
+    """The alpha that options of :func:`alpha_options` come to; None where none was given."""
+    if not balance:
+        return None
+    if len(balance) > 1 and "alpha" in balance:
         raise click.UsageError("give --alpha, or the two weights, not both")
-    for flag, weight, other in (
-        ("--performance-weight", performance_weight, cost_sensitivity),
-        ("--cost-sensitivity", cost_sensitivity, performance_weight),
-    ):
-        if other is None and weight is not None and weight > 1:
-            raise click.UsageError(f"{flag} alone must lie in [0, 1], got {weight:g}; give both")
-    return alpha_from_weights(performance_weight, cost_sensitivity)
+    if len(balance) == 1:
+        ((name, given),) = balance.items()
+        if given > 1:
+            flag = f"--{name.replace('_', '-')}"
+            raise click.UsageError(f"{flag} alone must lie in [0, 1], got {given:g}; give both")
+    return balance["alpha"] if "alpha" in balance else alpha_from_weights(**balance)
 
 
 train_ratio_option = click.option(

@@ -19,6 +19,7 @@ from avengers_core.cli.options import (
     artifact_option,
     constraint_options,
     engine_options,
+    one_alpha,
     relax_option,
     scorer_options,
 )
@@ -83,6 +84,7 @@ def route_command(
     query: tuple[str, ...],
     source: Any,
     artifact: Path | None,
+    balance: dict[str, float],
     scoring: dict[str, Any],
     explain: bool,
     as_json: bool,
@@ -101,7 +103,7 @@ def route_command(
     echo "Write a haiku" | avengers route --explain
     avengers route "logs/*.parquet" --engine ray --output decisions/
     """
-    call = given(**arguments)
+    call = given(alpha=one_alpha(balance), **arguments)
     if output is not None:
         if source is not None or not query:
             raise click.UsageError("with --output, give the files as arguments")

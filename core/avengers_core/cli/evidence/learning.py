@@ -1,4 +1,4 @@
-"""Commands on a log of calls: learn, watch."""
+"""Commands on a log of calls: feedback, learn, watch."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from avengers_core.cli.options import FILE, NewArtifact, NewFile, artifact_option, together
+from avengers_core.cli.options import FILE, PATH, NewArtifact, NewFile, artifact_option, together
 from avengers_core.cli.shared import save
 from avengers_core.outputs import check_outputs
 
@@ -26,6 +26,26 @@ log_options = together(
         help="Also write a self-contained page with pictures (extra `plot`).",
     ),
 )
+
+
+@click.command("feedback", short_help="Grade a call of a log.")
+@click.argument("log", type=PATH)
+@click.argument("id")
+@click.argument("score", type=float)
+@click.option("--source", help="Who says so, such as thumb or judge.")
+def feedback_command(log: Path, id: str, score: float, source: str | None) -> None:
+    """Note how good the answer to the call ID of a LOG was: a SCORE in [0, 1].
+
+    The id is in the answer's metadata. The newest score of a call counts.
+
+    \b
+    avengers feedback calls.sqlite 3f0c9d... 1
+    avengers feedback calls.sqlite 3f0c9d... 0.25 --source judge
+    """
+    from avengers_core.calls.grading import feedback
+
+    given = feedback(log, id, score, source)
+    click.echo(f"{log}: {given.id} has {given.score:g}")
 
 
 @click.command("learn", short_help="Add a log's graded calls to an artifact.")
