@@ -137,7 +137,9 @@ def shrunk_means(total: Floats, n: Floats, m0: float) -> Floats:
     return np.where(weight > 0, (total + m0 * overall) / np.where(weight > 0, weight, 1.0), overall)
 
 
-def sums_of_cells(values: npt.NDArray[Any], labels: npt.NDArray[np.int64], k: int) -> Floats:
+def sums_of_cells(
+    values: npt.NDArray[Any], labels: npt.NDArray[np.int64], k: int
+) -> npt.NDArray[np.float64]:
     """(k, M) sums of (n, M) values over the rows of each cluster."""
     columns = [np.bincount(labels, weights=column, minlength=k) for column in values.T]
     return np.stack(columns, axis=1)

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from avengers_core.artifact.clusters import assign
+from avengers_core.artifact.clusters import assign, sums_of_cells
 from avengers_core.artifact.estimation.cells import beliefs
 from avengers_core.artifact.estimation.costs import expected_costs
 from avengers_core.artifact.statistics import Statistics
@@ -89,7 +89,7 @@ class Adaptive:
         if most is None and answered >= min(_AT_LEAST, n) * m and belief.regret < _TOLERANCE:
             return []
         size = max(m, int(_ROUND_SHARE * budget) if most is not None else answered // 4)
-        useful = (belief.wins >= _LEAST_CHOSEN)[self._label]
+        useful = (belief.wins >= _LEAST_CHOSEN)[self._clusters[0]]
         # Whoever is left out comes last: a budget that is still there is to be used.
         return _missing(table, self._order, useful, min(size, room)) or _missing(
             table, self._order, everybody, min(size, room)
@@ -109,10 +109,6 @@ class Adaptive:
         with one_thread():
             centroids = cluster(np.unique(points, axis=0), k, self._seed, 1)
         return assign(points, centroids), centroids
-
-    @property
-    def _label(self) -> Ints:
-        return self._clusters[0]
 
     @cached_property
     def _order(self) -> Ints:
@@ -162,18 +158,13 @@ def _missing(table: Table, rows: Ints, wanted: npt.NDArray[np.bool_], most: int)
 
 def _sums(table: Table, label: Ints, k: int) -> Statistics:
     """Scores and costs summed by cluster and model."""
-
-    def per_cluster(values: npt.NDArray[np.generic]) -> Floats:
-        columns = [np.bincount(label, weights=v, minlength=k) for v in values.T]
-        return np.stack(columns, axis=1)
-
     known, priced = np.isfinite(table.scores), np.isfinite(table.costs)
-    n, n_cost = per_cluster(known), per_cluster(priced)
+    n = sums_of_cells(known, label, k)
     return replace(
         Statistics.zeros(k, table.done.shape[1], 1),
         n=n,
         squares=n,
-        score=per_cluster(np.where(known, table.scores, 0.0)),
-        n_cost=n_cost,
-        cost=per_cluster(np.where(priced, table.costs, 0.0)),
+        score=sums_of_cells(np.where(known, table.scores, 0.0), label, k),
+        n_cost=sums_of_cells(priced, label, k),
+        cost=sums_of_cells(np.where(priced, table.costs, 0.0), label, k),
     )

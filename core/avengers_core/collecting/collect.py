@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from os import PathLike
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from avengers_core.collecting.adaptive import Adaptive
 from avengers_core.collecting.answers import asker
@@ -16,7 +16,7 @@ from avengers_core.collecting.graders import as_grader, column_for
 from avengers_core.collecting.journal import Journal
 from avengers_core.collecting.running import Budget, FailedCall, Stopped, Worker, run
 from avengers_core.collecting.strategies import Strategy, StrategyName, full, random_picks
-from avengers_core.common.ranges import check_number, check_seed, check_whole
+from avengers_core.common.ranges import check_number, check_one_of, check_seed, check_whole
 from avengers_core.errors import RecordError
 from avengers_core.records.prices import Prices, find_prices
 from avengers_core.records.questions import Question, as_questions
@@ -158,8 +158,7 @@ def check_gradable(questions: Sequence[Question], grade: Any) -> None:
 
 
 def _strategy(name: str, queries: Sequence[str], seed: int) -> Strategy:
+    check_one_of("strategy", name, StrategyName)
     if name == "adaptive":
         return Adaptive(queries, seed)
-    if name in ("full", "random"):
-        return partial(full if name == "full" else random_picks, seed=seed)
-    raise ValueError(f"strategy must be one of {get_args(StrategyName)}, got {name!r}")
+    return partial(full if name == "full" else random_picks, seed=seed)

@@ -197,13 +197,8 @@ def _record(
         entry = entries.get((question.key, model))
         if entry is None or entry.graded is None or entry.graded.score is None:
             continue
-        answer = entry.answer
         scores[model] = entry.graded.score
-        usages[model] = Usage(
-            cost=answer.cost,
-            prompt_tokens=answer.prompt_tokens,
-            completion_tokens=answer.completion_tokens,
-        )
+        usages[model] = Usage(**asdict(entry.answer))  # its text is none of the fields
     if not scores:
         return None
     return Record(

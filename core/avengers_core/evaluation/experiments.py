@@ -123,10 +123,6 @@ class _Experiments:
     vectors: dict[str, MemoryEmbedder]
 
     def __call__(self, _number: int, setting: Setting) -> Row:
-        with one_thread():  # whoever does it, so that the sums are the same
-            return self._experiment(setting)
-
-    def _experiment(self, setting: Setting) -> Row:
         from avengers_core.evaluation.evaluate import evaluate
         from avengers_core.fitting.fit import fit
         from avengers_core.routing.router import Router
@@ -143,14 +139,11 @@ class _Experiments:
                 split = f"the dataset {setting.held_out!r} held out"
             raise RecordError(f"{len(records):,} records with {split} leave none to fit on")
         embedder: Any = self.vectors.get(setting.embedder, setting.embedder)
-        artifact = fit(train, embedder, setting.n_clusters, setting.seed)
-        router = Router(
-            artifact,
-            None if setting.embedder == "tfidf" else embedder,
-            setting.scorer,
-            **setting.scorer_options,
-        )
-        report = evaluate(router, test, [], on_empty="relax", **setting.limits)
+        with one_thread():  # whoever does it, so that the sums are the same
+            artifact = fit(train, embedder, setting.n_clusters, setting.seed)
+            stored = None if setting.embedder == "tfidf" else embedder
+            router = Router(artifact, stored, setting.scorer, **setting.scorer_options)
+            report = evaluate(router, test, [], on_empty="relax", **setting.limits)
         fields = {k: v for k, v in asdict(setting).items() if k not in ("scorer_options", "limits")}
         limits = {name: setting.limits.get(name) for name in NUMBERS}
         return {**fields, **limits, "n_train": len(train), "n_test": len(test), **report.metrics}

@@ -20,7 +20,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import betaln, xlogy
+from scipy.special import betaln, logsumexp, xlogy
 
 from avengers_core.common.arrays import Floats, Ints
 
@@ -84,7 +84,7 @@ def find_change(positions: Ints, scores: Floats, n: int, log_limit: float) -> Ch
     for t in range(1, len(places)):
         if count[t] == count[t - 1]:
             continue
-        evidence = _log_sum(_terms(count, total, weight, t)) - _log_best(total[t], count[t])
+        evidence = float(logsumexp(_terms(count, total, weight, t))) - _log_best(total[t], count[t])
         best = max(best, evidence)
         if seen_at is None and evidence >= log_limit:
             seen_at = int(places[t])
@@ -127,8 +127,3 @@ def _log_mixture(total: Floats, n: Ints) -> Floats:
 def _log_best(total: float, n: int) -> float:
     mean = total / n
     return float(xlogy(total, mean) + xlogy(n - total, 1 - mean))
-
-
-def _log_sum(terms: Floats) -> float:
-    largest = terms.max()
-    return float(largest + np.log(np.exp(terms - largest).sum()))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -182,22 +182,22 @@ def watch_calls(calls: Calls, artifact: RouterArtifact, false_alarm: float) -> W
         for j in np.argsort(-by_calls, kind="stable")
         if by_calls[j]
     ]
-    unlike = _mean(calls.unlike())
-    seen = Watch(
+    whole, unlike = _promise("all", calls), _mean(calls.unlike())
+    unlike_error = _Z * float(np.sqrt(unlike * (1 - unlike) / max(len(calls.unlike()), 1)))
+    return Watch(
         calls=len(calls),
         graded=len(graded),
         first=float(calls.time[0]),
         last=float(calls.time[-1]),
-        promises=(_promise("all", calls), *promises),
+        promises=(whole, *promises),
         unlike=unlike,
-        unlike_error=_Z * float(np.sqrt(unlike * (1 - unlike) / max(len(calls.unlike()), 1))),
+        unlike_error=unlike_error,
         alarms=find_alarms(graded, artifact, false_alarm),
         false_alarm=false_alarm,
-        fit_anew=(),
+        fit_anew=tuple(_reasons(whole, unlike, unlike_error)),
         periods=_periods(calls),
         left_out=calls.left_out,
     )
-    return replace(seen, fit_anew=_reasons(seen))
 
 
 def _promise(name: str, calls: Calls) -> Promise:
@@ -217,18 +217,12 @@ def _promise(name: str, calls: Calls) -> Promise:
     )
 
 
-def _reasons(seen: Watch) -> tuple[str, ...]:
-    reasons = []
-    if seen.unlike - seen.unlike_error > _MOST_UNLIKE:
-        reasons.append(
-            f"{seen.unlike:.0%} of the calls are unlike the records, where {UNLIKE:.0%} is usual"
-        )
-    whole = seen.promises[0]
+def _reasons(whole: Promise, unlike: float, error: float) -> Iterator[str]:
+    """To fit anew, by what came of all calls, and by the share that is unlike the records."""
+    if unlike - error > _MOST_UNLIKE:
+        yield f"{unlike:.0%} of the calls are unlike the records, where {UNLIKE:.0%} is usual"
     if whole.off:
-        reasons.append(
-            f"a score of {whole.promised_score:.3f} was promised, and {whole.score:.3f} came"
-        )
-    return tuple(reasons)
+        yield f"a score of {whole.promised_score:.3f} was promised, and {whole.score:.3f} came"
 
 
 def _periods(calls: Calls) -> tuple[Period, ...]:

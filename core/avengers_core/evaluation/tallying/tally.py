@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from avengers_core.artifact.clusters import ratio
+from avengers_core.artifact.clusters import ratio, sums_of_cells
 from avengers_core.common.arrays import Floats, Ints, Mask
 from avengers_core.evaluation.estimating import Adding, Estimate, Guesses
 from avengers_core.evaluation.rows import Average, Row, router_name
@@ -56,7 +56,7 @@ class Sum(Adding):
             scored,
             total(np.nan_to_num(cost)),
             total(~np.isnan(cost)),
-            np.stack([total(column) for column in chosen.T], axis=1),
+            sums_of_cells(chosen, dataset, d),
             scored,
         )
 

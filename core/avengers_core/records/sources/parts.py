@@ -181,19 +181,17 @@ def _kind(head: bytes) -> Kind:
 def _line_ranges(stream: IO[bytes], size: int, part_bytes: int) -> Iterator[tuple[int, int]]:
     start = 0
     while start < size:
-        stop = _next_line(stream, min(start + part_bytes, size), size)
+        stop = _next_line(stream, min(start + part_bytes, size))
         yield start, stop
         start = stop
 
 
-def _next_line(stream: IO[bytes], position: int, size: int) -> int:
-    """The first byte at or after a position with which a line starts."""
+def _next_line(stream: IO[bytes], position: int) -> int:
+    """The first byte at or after a position with which a line starts, or the end."""
     stream.seek(position - 1)
-    while chunk := stream.read(64 * 1024):
-        at = chunk.find(b"\n")
-        if at >= 0:
-            return stream.tell() - len(chunk) + at + 1
-    return size
+    while (piece := stream.readline(CHUNK)) and not piece.endswith(b"\n"):
+        pass
+    return stream.tell()
 
 
 def _bytes(stream: IO[bytes], part: Part) -> io.BufferedReader:
