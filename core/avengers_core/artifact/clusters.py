@@ -138,7 +138,7 @@ def shrunk_means(total: Floats, n: Floats, m0: float) -> Floats:
 
 
 def sums_of_cells(
-    values: npt.NDArray[Any], labels: npt.NDArray[np.int64], k: int
+    values: npt.NDArray[Any], labels: npt.NDArray[np.integer], k: int
 ) -> npt.NDArray[np.float64]:
     """(k, M) sums of (n, M) values over the rows of each cluster."""
     columns = [np.bincount(labels, weights=column, minlength=k) for column in values.T]

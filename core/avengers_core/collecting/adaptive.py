@@ -22,15 +22,13 @@ from avengers_core.artifact.estimation.cells import beliefs
 from avengers_core.artifact.estimation.costs import expected_costs
 from avengers_core.artifact.statistics import Statistics
 from avengers_core.collecting.strategies import Cell, Table
+from avengers_core.common.arrays import Floats, Ints
 from avengers_core.common.lazy import cached_property
 from avengers_core.common.parallel import one_thread
 from avengers_core.embedders.surface import Augment, surface
 from avengers_core.embedders.wordllama import WordLlamaEmbedder
 from avengers_core.fitting.clustering import cluster
 from avengers_core.fitting.refine import SURFACE_WEIGHT
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 
 # Of a budget, what goes to all models alike, and how much is asked for in a round after that.
 _FIRST_SHARE, _ROUND_SHARE = 0.25, 0.15

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Iterable
 from hashlib import blake2b
 from operator import itemgetter
 from typing import Generic, TypeVar
@@ -48,21 +47,11 @@ class Lowest(Generic[T]):
 
     def add(self, rank: int, place: tuple[int, int], item: T) -> None:
         """Offer an item; ``place``, its part and row, decides between equal ranks."""
-        entry = (-rank, -place[0], -place[1], item)
-        if len(self._heap) < self._size:
-            heapq.heappush(self._heap, entry)
-        elif entry[:3] > self._heap[0][:3]:
-            heapq.heapreplace(self._heap, entry)
+        heapq.heappush(self._heap, (-rank, -place[0], -place[1], item))
+        if len(self._heap) > self._size:
+            heapq.heappop(self._heap)
 
     def items(self) -> list[tuple[int, tuple[int, int], T]]:
         """Rank, place and item of those kept, by place."""
         kept = ((-r, (-p, -i), item) for r, p, i, item in self._heap)
         return sorted(kept, key=itemgetter(1))
-
-    def update(self, items: Iterable[tuple[int, tuple[int, int], T]]) -> None:
-        """Offer what another kept."""
-        for item in items:
-            self.add(*item)
-
-    def __len__(self) -> int:
-        return len(self._heap)

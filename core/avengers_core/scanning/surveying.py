@@ -166,7 +166,8 @@ def survey(scan: Scan, draw: Draw | None = None) -> Survey:
         total.there |= found.there
         total.kept |= found.kept
         total.cut += found.cut
-        lowest.update(found.sample)
+        for kept in found.sample:
+            lowest.add(*kept)
     total.sample = lowest.items()
     if not total.there.datasets:
         raise _no_records(scan)

@@ -26,7 +26,8 @@ def test_parts_draw_the_sample_of_the_whole(numbers, size, parts):
             place = rank(queries[row], "d", 1)
             if lowest.wants(place):
                 lowest.add(place, (part, row), row)
-        total.update(lowest.items())
+        for kept in lowest.items():
+            total.add(*kept)
     assert [row for _, _, row in total.items()] == whole
 
 
