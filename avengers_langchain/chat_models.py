@@ -24,7 +24,7 @@ from avengers_core.serving.settings import OF_A_CALL, ServingSettings, given
 from avengers_langchain.backends import Backends
 from avengers_langchain.binding import BindsConfig
 from avengers_langchain.calling.answers import Asked, ChatAnswering, Method
-from avengers_langchain.calling.calls import Call, closing
+from avengers_langchain.calling.calls import Call
 from avengers_langchain.calling.runs import KnowsItsRun, streamed_run
 from avengers_langchain.question import ROUTING_QUERY, current_run, prompt_variables, read
 from avengers_langchain.serialization import dump_models, load_models, without_secrets
@@ -168,8 +168,11 @@ class AvengersChatModel(ServingSettings, BindsConfig, KnowsItsRun):  # type: ign
     ) -> AsyncIterator[ChatGenerationChunk]:
         asked = self._asked("astream", messages, stop, run_manager, kwargs)
         chunks = await answering(ChatAnswering, asked, await asked.plan.adecide()).astream()
-        async for chunk in closing(chunks):
-            yield chunk
+        try:
+            async for chunk in chunks:
+                yield chunk
+        finally:  # whoever stops reading early leaves no connection open behind
+            await chunks.aclose()
 
     # -- routing --
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import (
-    AsyncGenerator,
     AsyncIterator,
     Callable,
     Iterator,
@@ -102,7 +101,7 @@ class Target:
     async def agenerate(self, run_manager: Any) -> ChatResult:
         """:meth:`generate`, asynchronously."""
         if self._wants_stream and self.streams:
-            return await agenerate_from_stream(self.astream(run_manager))
+            return await agenerate_from_stream(await self.astream(run_manager))
         if self.backend.rate_limiter:
             await self.backend.rate_limiter.aacquire(blocking=True)
         result = await self.backend._agenerate(
@@ -114,29 +113,24 @@ class Target:
     def stream(self, run_manager: Any) -> Iterator[ChatGenerationChunk]:
         """The backend's chunks; one, if it cannot stream."""
         if not self.streams_blocking:
-            yield as_chunk(self.generate(run_manager))
-            return
+            return iter([as_chunk(self.generate(run_manager))])
         if self.backend.rate_limiter:
             self.backend.rate_limiter.acquire(blocking=True)
         chunks = self.backend._stream(
             self.messages, **self._arguments(type(self.backend)._stream, run_manager)
         )
-        yield from cut_chunks(chunks, self.cut) if self.cut else chunks
+        return cut_chunks(chunks, self.cut) if self.cut else chunks
 
     async def astream(self, run_manager: Any) -> AsyncIterator[ChatGenerationChunk]:
-        """:meth:`stream`, asynchronously."""
+        """:meth:`stream`, asynchronously; whoever reads the chunks closes them."""
         if not self.streams:
-            yield as_chunk(await self.agenerate(run_manager))
-            return
+            return _one(as_chunk(await self.agenerate(run_manager)))
         if self.backend.rate_limiter:
             await self.backend.rate_limiter.aacquire(blocking=True)
         chunks = self.backend._astream(
             self.messages, **self._arguments(type(self.backend)._astream, run_manager)
         )
-        if self.cut:
-            chunks = acut_chunks(chunks, self.cut)
-        async for chunk in closing(chunks):
-            yield chunk
+        return acut_chunks(chunks, self.cut) if self.cut else chunks
 
     def _arguments(self, method: Callable[..., Any], run_manager: Any) -> dict[str, Any]:
         # As the framework does: not every chat model's methods take a run manager.
@@ -265,14 +259,8 @@ def _takes_run_manager(method: Callable[..., Any]) -> bool:
     return "run_manager" in signature(method).parameters
 
 
-async def closing(chunks: AsyncIterator[ChatGenerationChunk]) -> AsyncIterator[ChatGenerationChunk]:
-    """The chunks; whoever stops reading them early leaves no connection open behind."""
-    try:
-        async for chunk in chunks:
-            yield chunk
-    finally:
-        if isinstance(chunks, AsyncGenerator):
-            await chunks.aclose()
+async def _one(chunk: ChatGenerationChunk) -> AsyncIterator[ChatGenerationChunk]:
+    yield chunk
 
 
 def as_chunk(result: ChatResult) -> ChatGenerationChunk:

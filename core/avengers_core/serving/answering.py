@@ -174,7 +174,7 @@ class Answering(ABC):
                     return self._sent(attempt, held, chunks)
             raise self.failover.exhausted()
 
-    async def astream(self) -> AsyncIterator[Any]:
+    async def astream(self) -> AsyncGenerator[Any, None]:
         """:meth:`stream`, asynchronously."""
         with self:
             for attempt in self.failover:
