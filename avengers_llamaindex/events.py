@@ -113,7 +113,7 @@ def who_hear(levels: Iterable[Dispatcher]) -> list[Dispatcher]:
 
 
 def _hears(level: Dispatcher) -> bool:
-    for handler in (*level.event_handlers, *level.span_handlers):
+    for handler in level.event_handlers + level.span_handlers:
         if type(handler) not in _NOBODY and not isinstance(handler, Overhearing):
             return True
     return False

@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from typing import Any
 
-from llama_index.core.base.llms.types import ChatMessage, ImageBlock, MessageRole
+from llama_index.core.base.llms.types import ChatMessage, ImageBlock, MessageRole, TextBlock
 from llama_index.core.bridge.pydantic import BaseModel
 from llama_index.core.instrumentation.dispatcher import (  # type: ignore[attr-defined]
     active_instrument_tags,
@@ -98,17 +98,18 @@ class Prompt(Request):
 
 def from_text(prompt: str) -> Prompt:
     """A call with a bare prompt."""
-    question = RoutingText(prompt, "prompt")
-    return _request(question, prompt, opening=prompt, **_told_by_answers(()))
+    return _alone(prompt, "prompt")
 
 
 def from_messages(messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> Prompt:
     """A call with messages; raw tool schemas may be among its other arguments."""
-    tools, needs = list(kwargs.get("tools") or ()), Needs()
-    if tools or kwargs.get("response_format"):
-        native = bool(kwargs.get("response_format"))
+    tools, native = list(kwargs.get("tools") or ()), bool(kwargs.get("response_format"))
+    if tools or native:
         needs = needs_of_tools(tools)._replace(structured_output=native)
-    return _conversation(messages, [json.dumps(tool, default=str) for tool in tools], needs)
+        return _conversation(messages, [json.dumps(tool, default=str) for tool in tools], needs)
+    if (text := _only_text(messages)) is not None:  # all that a conversation may hold is not there
+        return _alone(text, "message")
+    return _conversation(messages, (), Needs())
 
 
 def from_tools(
@@ -157,6 +158,25 @@ def from_template(
         opening=said.opening if said.earlier else question.text,
         **_told_by_answers(history),
     )
+
+
+def _alone(text: str, source: str) -> Prompt:
+    """A call that is a question and nothing else."""
+    return _request(RoutingText(text, source), text, opening=text, conversation=_of_nobody)
+
+
+def _only_text(messages: Sequence[ChatMessage]) -> str | None:
+    """What the human said, where the messages are that and nothing else."""
+    if len(messages) != 1:
+        return None
+    (message,) = messages
+    blocks = message.blocks
+    if message.role != MessageRole.USER or message.additional_kwargs or len(blocks) != 1:
+        return None
+    if not isinstance(block := blocks[0], TextBlock):
+        return None
+    text = block.text
+    return None if text.startswith(_CONVERSATION) or _is_result(text) else text
 
 
 def _conversation(messages: Sequence[ChatMessage], tools: Sequence[str], needs: Needs) -> Prompt:
@@ -217,6 +237,9 @@ def _told_by_answers(messages: Sequence[ChatMessage]) -> dict[str, Any]:
 def _conversation_of(answers: Sequence[ChatMessage]) -> str | None:
     tagged = conversation_named_in(active_instrument_tags.get())
     return tagged or next(filter(None, map(conversation_of, answers)), None)
+
+
+_of_nobody = partial(_conversation_of, ())  # without an answer only the caller's tags tell
 
 
 def _request(

@@ -225,11 +225,13 @@ def _says_anything(answer: Any) -> bool:
     """Whether there is a word, a tool call or anything else in an answer, or a part of one."""
     if isinstance(answer, ChatResponse):
         message = answer.message
-        return (
-            bool(answer.delta)
-            or any(not isinstance(b, TextBlock) or b.text for b in message.blocks)
-            or bool(message.additional_kwargs.get("tool_calls"))
-            or bool(answer.additional_kwargs.get("thinking_delta"))
+        for block in message.blocks:
+            if not isinstance(block, TextBlock) or block.text:
+                return True
+        return bool(
+            answer.delta
+            or message.additional_kwargs.get("tool_calls")
+            or answer.additional_kwargs.get("thinking_delta")
         )
     if isinstance(answer, CompletionResponse):
         return bool(answer.text or answer.delta)

@@ -322,14 +322,16 @@ class Answering(ABC):
         return counted
 
     def _answered(self, model: str, **more: Any) -> dict[str, Any]:
-        self.facts = {**self._report(model), **more}
+        self.facts = self._report(model)
+        self.facts.update(more)
         source = self.plan.question.source
         logger.debug("%s, asked of %s; question from %s", self.decision, model, source)
         self.announce(model, self.facts)
         return self.facts
 
     def _report(self, model: str) -> dict[str, Any]:
-        report = {**self.failover.report(model), "question_from": self.plan.question.source}
+        report = self.failover.report(model)
+        report["question_from"] = self.plan.question.source
         if model == self.plan.keeps:
             report["kept"] = self.plan.kept_for
         elif self.decision.stayed and model == self.decision.model:
