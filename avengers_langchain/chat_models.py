@@ -24,9 +24,10 @@ from avengers_core.serving.settings import OF_A_CALL, ServingSettings, given
 from avengers_langchain.backends import Backends
 from avengers_langchain.binding import BindsConfig
 from avengers_langchain.calling.answers import Asked, ChatAnswering, Method
+from avengers_langchain.calling.callbacks import ROUTING_QUERY, current_run, prompt_variables
 from avengers_langchain.calling.calls import Call
 from avengers_langchain.calling.runs import KnowsItsRun, streamed_run
-from avengers_langchain.question import ROUTING_QUERY, current_run, prompt_variables, read
+from avengers_langchain.question import read
 from avengers_langchain.serialization import dump_models, load_models, without_secrets
 
 

@@ -23,7 +23,8 @@ from avengers_core.embedders.tokens import estimate_tokens
 from avengers_core.routing.policy import Policy
 from avengers_core.serving.question import Request
 from avengers_core.serving.routing_settings import CONFIG, OF_ROUTING, RoutingSettings
-from avengers_langchain.question import ROUTING_QUERY, prompt_variables, read
+from avengers_langchain.calling.callbacks import ROUTING_QUERY, prompt_variables
+from avengers_langchain.question import read
 
 
 class AvengersRouter(RoutingSettings, RunnableSerializable[Any, RoutingDecision]):

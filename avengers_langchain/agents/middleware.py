@@ -29,10 +29,11 @@ from avengers_core.serving.watching.outcome import Tokens
 from avengers_langchain.arguments import in_words, kind_of, without_stop
 from avengers_langchain.backends import Backends
 from avengers_langchain.calling.answers import tokens_of
+from avengers_langchain.calling.callbacks import ROUTING_QUERY
 from avengers_langchain.calling.stopping import cut_message
 from avengers_langchain.chat_models import AvengersChatModel
 from avengers_langchain.history import in_its_protocol, is_plain, portable, target_of
-from avengers_langchain.question import ROUTING_QUERY, read
+from avengers_langchain.question import read
 from avengers_langchain.tools import BoundTools
 
 with needing("langchain", "langchain"):

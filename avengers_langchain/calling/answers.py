@@ -18,8 +18,9 @@ from avengers_core.serving.resilience.withheld import BROKE_OFF
 from avengers_core.serving.voting import text_key
 from avengers_core.serving.watching.outcome import Tokens, charged
 from avengers_langchain.backends import Backends
-from avengers_langchain.calling.calls import Call, Target, as_chunk
+from avengers_langchain.calling.calls import Call
 from avengers_langchain.calling.runs import tag_run
+from avengers_langchain.calling.targets import Target, as_chunk
 from avengers_langchain.tools import ANSWERED_BY
 
 Method = Literal["generate", "agenerate", "stream", "astream"]
@@ -38,7 +39,7 @@ class Asked:
         call: what it brings.
         plan: how it is to be decided.
         backends: who can answer.
-        method: of :class:`avengers_langchain.calling.calls.Target`, and of what answers.
+        method: of :class:`avengers_langchain.calling.targets.Target`, and of what answers.
         run_manager: of the router's run, for the backend.
         run: the same to :func:`tag_run`, also of a stream.
     """

@@ -23,7 +23,7 @@ from langchain_core.runnables.config import var_child_runnable_config
 from langchain_core.tracers.base import BaseTracer
 from typing_extensions import Self
 
-from avengers_langchain.question import current_run
+from avengers_langchain.calling.callbacks import current_run
 
 
 def tag_run(known: Any, model: str, traced: Mapping[str, str]) -> None:

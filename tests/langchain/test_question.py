@@ -24,7 +24,7 @@ from pydantic import SecretStr
 from stub_server import StubServer
 
 from avengers_langchain import AvengersChatModel, routing_hint
-from avengers_langchain.question import _prompts
+from avengers_langchain.calling.callbacks import _prompts
 
 EASY_QUESTION, HARD_QUESTION = "What is the capital?", "Can you prove it?"
 EASY_TEXT, HARD_TEXT = "hello colour capital " * 20, "theorem integral prove " * 20
