@@ -32,15 +32,26 @@ def unit(centroids: Floats, dtype: type[np.floating] = np.float32) -> Floats:
     return (centroids / np.where(norm > 0, norm, 1.0)).astype(dtype)
 
 
-def nearest_cosine(vectors: Floats, near: Floats) -> Floats:
-    """(n,) cosine of each of (n, d) unit vectors and the nearest of (d, K) unit columns."""
+def nearest_cosine(vectors: Floats, near: Floats) -> Floats | float:
+    """(n,) cosine of each of (n, d) unit vectors and the nearest of (d, K) unit columns.
+
+    Of one vector it is a number.
+    """
     if len(vectors) <= _FEW:
-        few: Floats = np.maximum.reduce(vectors @ near, axis=1)
-        return few
+        return largest(vectors.dot(near))
     cosine: Floats = np.empty(len(vectors), dtype=near.dtype)
     for i in range(0, len(vectors), _FEW):
         (vectors[i : i + _FEW] @ near).max(axis=1, out=cosine[i : i + _FEW])
     return cosine
+
+
+def largest(rows: Floats) -> Floats | float:
+    """(n,) the largest of each of n rows; of one row a number, found in a third of the time."""
+    if len(rows) == 1:
+        one: float = rows.item(rows.argmax())
+        return one
+    many: Floats = np.maximum.reduce(rows, axis=1)
+    return many
 
 
 def posterior(vectors: Floats, centroids: Floats, size: Floats, beta: float) -> Floats:
@@ -99,29 +110,36 @@ class Posterior:
         """K + r + spare."""
         return len(self._bias)
 
-    def __call__(
-        self, vectors: Floats, out: Floats | None = None, *, cosine: Floats | None = None
-    ) -> Floats:
-        """(n, d) unit vectors to (n, K + r + spare): weights, linear map, zeros.
+    def __call__(self, vectors: Floats) -> Floats:
+        """(n, d) unit vectors to (n, K + r + spare): weights, linear map, zeros."""
+        return self.weigh(self.product(vectors))
+
+    def product(self, vectors: Floats, out: Floats | None = None) -> Floats:
+        """What :meth:`weigh` takes, (n, K + r + spare).
 
         Args:
             vectors: (n, d).
             out: float32 memory of that shape to write to; default, new memory.
-            cosine: (n,) memory for :func:`nearest_cosine`, found on the way; needs beta > 0.
         """
-        # The method is the same product, with less ado about one row.
-        out = np.asarray(vectors, dtype=np.float32).dot(self._matrix, out)
-        if cosine is not None:
-            np.maximum.reduce(out[:, : self._k], axis=1, out=cosine)
-            cosine /= self._beta
-        out += self._bias
-        weights = out[:, : self._k]
+        # The method is the same product as the operator, with less ado about one row.
+        product: Floats = np.asarray(vectors, dtype=np.float32).dot(self._matrix, out)
+        return product
+
+    def cosine(self, product: Floats) -> Floats | float:
+        """:func:`nearest_cosine` of the centroids; needs beta > 0."""
+        return largest(product[:, : self._k]) / self._beta
+
+    def weigh(self, product: Floats) -> Floats:
+        """What a call returns, made in place of the product."""
+        product += self._bias
+        weights = product[:, : self._k]
         if self._sharp:
-            weights -= weights.max(axis=1, keepdims=True)
+            weights -= np.maximum.reduce(weights, axis=1, keepdims=True)
         np.exp(weights, out=weights)
         # A product sums rows several times as fast as np.sum does.
-        weights /= weights.dot(self._ones)[:, None]
-        return out
+        total = weights.dot(self._ones)
+        weights /= total if len(total) == 1 else total[:, None]
+        return product
 
 
 def shrunk_means(total: Floats, n: Floats, m0: float) -> Floats:

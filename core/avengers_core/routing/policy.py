@@ -294,6 +294,8 @@ class RoutingCall(NamedTuple):
 
 def _kept(given: Mapping[str, Any]) -> Mapping[str, Any]:
     """Fields of a policy as it can keep them: an iterator would be used up by the first look."""
+    if "models" not in given and "exclude" not in given:
+        return given
     once = {
         name: tuple(given[name])
         for name in ("models", "exclude")

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from avengers_core.common.lazy import cached_property
-from avengers_core.routing.decision import Basis, Candidate, ClusterVote, RoutingDecision
+from avengers_core.routing.decision import Candidate, ClusterVote, RoutingDecision
 from avengers_core.routing.eligibility import Codes, Eligibility, Fault, nobody
 
 Floats = npt.NDArray[np.floating]
@@ -148,31 +148,47 @@ class Ranking:
         self,
         votes: Callable[[int], tuple[ClusterVote, ...]],
         plausible_scores: Callable[[int], Floats],
-        **facts: object,
+        familiarity: Floats | None = None,
+        *,
+        alpha: float,
+        scorer: str,
+        n: int = 1,
+        prompt_tokens: int | None = None,
     ) -> list[RoutingDecision]:
         """The decision for each query.
 
         Args:
             votes: gives the clusters that voted on a row.
             plausible_scores: gives (S, M) scores that the records allow for on a row.
-            facts: arguments of :class:`RoutingDecision` that are the same for all.
+            familiarity: (n,) of the queries, or None where it is not known.
+            alpha: as :class:`RoutingDecision` takes it, the same for all; likewise the rest.
+            scorer: its name.
+            n: how many models were asked for.
+            prompt_tokens: length of the whole prompt.
         """
-        models = self.models
-        rows = () if self._unfamiliar is None else np.flatnonzero(self._unfamiliar).tolist()
-        basis: dict[int, Basis] = dict.fromkeys(rows, "unfamiliar")
-        return [
-            RoutingDecision(
-                partial(self.candidates, i),
-                partial(self.ineligible, i),
-                partial(votes, i),
-                plausible_scores=partial(self._plausible_scores, plausible_scores, i),
-                relaxed=i in self._nearest,
-                basis=basis.get(i, "query"),
+        models, decisions = self.models, []
+        shares = None if familiarity is None else familiarity.tolist()
+        for i, best in enumerate(self.best.tolist()):
+            row = _Row(self, i, votes, plausible_scores)
+            decision = RoutingDecision(
+                row.candidates,
+                row.ineligible,
+                row.clusters,
+                alpha,
+                scorer,
+                n=n,
+                prompt_tokens=prompt_tokens,
                 model=models[best],
-                **facts,  # type: ignore[arg-type]
+                familiarity=None if shares is None else shares[i],
+                plausible_scores=row.plausible_scores,
             )
-            for i, best in enumerate(self.best.tolist())
-        ]
+            decisions.append(decision)
+        for i in self._nearest:
+            decisions[i].relaxed = True
+        if self._unfamiliar is not None:
+            for i in np.flatnonzero(self._unfamiliar).tolist():
+                decisions[i].basis = "unfamiliar"
+        return decisions
 
     def candidates(self, i: int) -> tuple[Candidate, ...]:
         """The eligible models for query i, best first, ties in the models' order."""
@@ -201,15 +217,41 @@ class Ranking:
             if code != Fault.NONE and j not in taken
         }
 
-    def _plausible_scores(self, draws: Callable[[int], Floats], i: int) -> dict[str, Floats]:
-        return dict(zip(self.models, draws(i).T, strict=True))
-
     def _row(self, i: int) -> list[Candidate]:
         """All models for query i, in their order."""
         utility, score, cost, support = self._estimate[i].reshape(4, -1).tolist()
         cost = [None if c != c else c for c in cost]  # noqa: PLR0124 -- NaN
         columns = zip(self.models, utility, score, cost, support, strict=True)
         return list(map(_as_candidate, columns))
+
+
+class _Row:
+    """What a decision is a view of, worked out when it is looked at."""
+
+    __slots__ = ("_i", "_plausible_scores", "_ranking", "_votes")
+
+    def __init__(
+        self,
+        ranking: Ranking,
+        i: int,
+        votes: Callable[[int], tuple[ClusterVote, ...]],
+        plausible_scores: Callable[[int], Floats],
+    ) -> None:
+        self._ranking, self._i = ranking, i
+        self._votes, self._plausible_scores = votes, plausible_scores
+
+    def candidates(self) -> tuple[Candidate, ...]:
+        return self._ranking.candidates(self._i)
+
+    def ineligible(self) -> dict[str, str]:
+        return self._ranking.ineligible(self._i)
+
+    def clusters(self) -> tuple[ClusterVote, ...]:
+        return self._votes(self._i)
+
+    def plausible_scores(self) -> dict[str, Floats]:
+        draws = self._plausible_scores(self._i)
+        return dict(zip(self._ranking.models, draws.T, strict=True))
 
 
 @lru_cache(maxsize=32)

@@ -14,11 +14,11 @@ from typing_extensions import Unpack
 from avengers_core.artifact.artifact import RouterArtifact
 from avengers_core.common.closing import Closing
 from avengers_core.embedders.base import aclose, close
-from avengers_core.embedders.surface import beyond_ascii, surface
-from avengers_core.embedders.tokens import n_cut
+from avengers_core.embedders.surface import surface
 from avengers_core.errors import ArtifactError
 from avengers_core.routing.alpha.curve import AlphaCurve
 from avengers_core.routing.alpha.targets import Targets
+from avengers_core.routing.deciding import Deciding
 from avengers_core.routing.decision import RoutingDecision
 from avengers_core.routing.engine import Engine
 from avengers_core.routing.policy import PolicyArguments, RoutingCall
@@ -65,6 +65,7 @@ class Router(Closing):
         self._recent = RecentVectors()
         self.engine = Engine(artifact, make_scorer(artifact, scorer, **scorer_options))
         self._targets = Targets(self.engine)
+        self._deciding = Deciding(self.engine, self._targets)
 
     @classmethod
     def load(
@@ -189,7 +190,7 @@ class Router(Closing):
         turns = Turns.of(query, earlier)
         missing = self._recent.missing(turns.texts)
         vectors = self.embedder.embed(missing) if missing else None
-        return self._decide_turns(turns, missing, vectors, call)
+        return self._deciding.conversation(turns, self._vectors(turns, missing, vectors), call)
 
     def route_batch(self, queries: Iterable[str], **arguments: Any) -> list[RoutingDecision]:
         """:meth:`route` for many queries: one embedding pass, one matrix product.
@@ -200,7 +201,8 @@ class Router(Closing):
         """
         call, texts = RoutingCall.of(**arguments), _texts(queries)
         known = _with_text(texts)
-        return self._decide(texts, self.embedder.embed(known) if known else None, call)
+        vectors = self._checked(self.embedder.embed(known)) if known else None
+        return self._deciding.many(texts, vectors, call)
 
     async def aroute(
         self, query: str, *, earlier: Sequence[str] = (), **arguments: Any
@@ -215,13 +217,14 @@ class Router(Closing):
         turns = Turns.of(query, earlier)
         missing = self._recent.missing(turns.texts)
         vectors = await self.embedder.aembed(missing) if missing else None
-        return self._decide_turns(turns, missing, vectors, call)
+        return self._deciding.conversation(turns, self._vectors(turns, missing, vectors), call)
 
     async def aroute_batch(self, queries: Iterable[str], **arguments: Any) -> list[RoutingDecision]:
         """:meth:`route_batch`, embedding asynchronously."""
         call, texts = RoutingCall.of(**arguments), _texts(queries)
         known = _with_text(texts)
-        return self._decide(texts, await self.embedder.aembed(known) if known else None, call)
+        vectors = self._checked(await self.embedder.aembed(known)) if known else None
+        return self._deciding.many(texts, vectors, call)
 
     def route_vectors(
         self, vectors: Queries | npt.NDArray[np.floating], **arguments: Any
@@ -242,7 +245,9 @@ class Router(Closing):
         call = RoutingCall.of(**arguments)
         if call.n > 1:
             raise ValueError(f"route_vectors() names one model a query, got n={call.n}")
-        return self.engine.choose_many(self.queries(vectors, call), self._alpha(call), call)
+        return self.engine.choose_many(
+            self.queries(vectors, call), self._deciding.alpha(call), call
+        )
 
     def embed(self, queries: Sequence[str]) -> Queries:
         """What :meth:`route_vectors` takes for the very decisions of :meth:`route_batch`.
@@ -251,9 +256,7 @@ class Router(Closing):
             queries: n texts, none of them blank.
         """
         texts = _texts(queries)
-        vectors = self.embedder.embed(texts)
-        self.artifact.check_dimension(vectors)
-        return Queries(vectors, surface(texts))
+        return Queries(self._checked(self.embedder.embed(texts)), surface(texts))
 
     def queries(self, vectors: Queries | npt.NDArray[np.floating], call: RoutingCall) -> Queries:
         """Queries as :meth:`route_vectors` takes them, checked, in prompts as the call says."""
@@ -265,99 +268,25 @@ class Router(Closing):
             )
         return given.with_prompt_tokens(call.prompt_tokens)
 
-    def _decide_turns(
-        self,
-        turns: Turns,
-        missing: Sequence[str],
-        embedded: npt.NDArray[np.float32] | None,
-        call: RoutingCall,
-    ) -> RoutingDecision:
+    def _vectors(
+        self, turns: Turns, missing: Sequence[str], embedded: npt.NDArray[np.float32] | None
+    ) -> npt.NDArray[np.float32] | None:
+        """(n, d) vectors of n turns, from those of the missing ones and those that are known."""
         texts = turns.texts
         if embedded is not None:
-            self.engine.artifact.check_dimension(embedded)
-        if not texts:
-            decision = self._decide(("",), None, call)[0]
+            self._checked(embedded)
+        elif not texts:
+            return None
         else:
-            vectors = self._vectors(texts, missing, embedded)
-            if len(texts) == 1:
-                query = self._seen(texts, vectors, call)
-            else:
-                query = Queries(vectors, surface(texts), call.prompt_tokens)
-                query = query.mixed(turns.weights)
-            decision = self._decide_features(self.engine.scorer.features(query), call)[0]
-            decision.query = query
-        decision.question_share = turns.share
-        decision.cut = sum(map(n_cut, texts))
-        return decision
-
-    def _vectors(
-        self,
-        texts: Sequence[str],
-        missing: Sequence[str],
-        embedded: npt.NDArray[np.float32] | None,
-    ) -> npt.NDArray[np.float32]:
-        """(n, d) vectors of n texts, from those of the missing ones and those that are known."""
-        if embedded is None:
             embedded = np.empty((0, self.artifact.dim), dtype=np.float32)
         try:
             return self._recent.joined(texts, missing, embedded)
         except KeyError:  # in the meantime others asked so much that one is gone
-            return self.embedder.embed(texts)
+            return self._checked(self.embedder.embed(texts))
 
-    def _decide(
-        self, texts: Sequence[str], vectors: npt.NDArray[np.float32] | None, call: RoutingCall
-    ) -> list[RoutingDecision]:
-        """Decide texts from the vectors of those that are not blank."""
-        scorer = self.engine.scorer
-        blank = [not text.strip() for text in texts]
-        if vectors is not None:
-            self.artifact.check_dimension(vectors)
-            known = texts if len(vectors) == len(texts) else _with_text(texts)
-            features = scorer.features(self._seen(known, vectors, call))
-        if vectors is None or len(vectors) < len(texts):
-            overall = scorer.overall(call.prompt_tokens)
-            every = np.repeat(overall, len(texts), axis=0)
-            if vectors is not None:
-                every[[not b for b in blank]] = features
-            features = every
-        decisions = self._decide_features(features, call)
-        for decision, text, is_blank in zip(decisions, texts, blank, strict=True):
-            if is_blank:
-                decision.basis = "overall"
-            else:
-                decision.cut = n_cut(text)
-        return decisions
-
-    def _seen(
-        self, texts: Sequence[str], vectors: npt.NDArray[np.float32], call: RoutingCall
-    ) -> Queries:
-        """Texts as the scorer looks at them, which is told no more than it has to know."""
-        scorer = self.engine.scorer
-        if scorer.needs_surface:
-            return Queries(vectors, surface(texts), call.prompt_tokens)
-        foreign = beyond_ascii(texts) if scorer.knows_familiarity else None
-        return Queries(vectors, None, call.prompt_tokens, foreign)
-
-    def _decide_features(
-        self, features: npt.NDArray[np.floating], call: RoutingCall
-    ) -> list[RoutingDecision]:
-        alpha = self._alpha(call)
-        decisions = self.engine.rank(features, alpha, call).decisions(
-            lambda i: self.engine.votes(features[i]),
-            lambda i: self.engine.plausible_scores(features[i : i + 1])[0],
-            alpha=alpha,
-            scorer=self.engine.scorer.name,
-            n=call.n,
-            prompt_tokens=call.prompt_tokens,
-        )
-        if call.cached_tokens:
-            unread = self.engine.choose(features, alpha, call.uncached.relaxed).tolist()
-            for decision, other in zip(decisions, unread, strict=True):
-                decision.stayed = decision.model != self.models[other]
-        if (familiarity := self.engine.familiarity(features)) is not None:
-            for decision, share in zip(decisions, familiarity.tolist(), strict=True):
-                decision.familiarity = share
-        return decisions
+    def _checked(self, vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        self.engine.artifact.check_dimension(vectors)
+        return vectors
 
     def chances(self, decision: RoutingDecision) -> dict[str, float]:
         """How likely each candidate of a decision is the best, as far as the records tell.
@@ -372,22 +301,7 @@ class Router(Closing):
         Returns:
             model -> probability; they add up to 1.
         """
-        names = [c.model for c in decision.candidates]
-        utility = np.array([c.utility for c in decision.candidates])[:, None]
-        plausible = decision.plausible_scores
-        draws = np.array([plausible[name] for name in names])
-        away = draws - draws.mean(axis=1, keepdims=True)
-        gain = self.engine.scorer.scale.weight(decision.alpha) * self.engine.score_gain
-        best = (utility + gain * away).argmax(axis=0)
-        wins = np.bincount(best, minlength=len(names)) + 1 / len(names)
-        return dict(zip(names, (wins / wins.sum()).tolist(), strict=True))
-
-    def _alpha(self, call: RoutingCall) -> float:
-        """The alpha that a call gives, or the one that meets its target."""
-        alpha = call.policy.own_alpha  # which checks that it is the only one
-        if call.policy.alpha is not None or (target := call.policy.target) is None:
-            return alpha
-        return self._targets.alpha({target[0]: target[1]}, call.uncached)
+        return self._deciding.chances(decision)
 
     def alpha_path(self, queries: Sequence[str] | None = None, **constraints: Any) -> AlphaCurve:
         """Expected score and cost as functions of alpha, with every alpha at which they change.

@@ -77,7 +77,8 @@ def test_surface_takes_any_text(texts):
 
 
 def test_tokens_are_a_quarter_of_the_bytes():
-    assert tokens(surface(["x" * 400]))[0] == pytest.approx(100, rel=1e-5)
+    assert tokens(surface(["x" * 400])) == pytest.approx(100, rel=1e-5)
+    np.testing.assert_allclose(tokens(surface(["x" * 400, "é"])), [100, 0.5], rtol=1e-5)
 
 
 def test_augmented_vectors_are_unit_vectors_that_keep_the_embedding_in_front():

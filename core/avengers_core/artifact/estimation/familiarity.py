@@ -151,7 +151,8 @@ def _look_up(table: Floats, place: Floats) -> Floats:
 
 
 def _look_up_one(table: Floats, place: float) -> float:
-    return float(table[min(int(place), len(table) - 1)])
+    found: float = table.item(min(int(place), len(table) - 1))
+    return found
 
 
 def _beyond(counts: Floats) -> Floats:

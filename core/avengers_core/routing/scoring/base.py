@@ -161,7 +161,9 @@ class ClusterScorer:
     def features(self, queries: Queries, out: Floats | None = None) -> Floats:
         raise NotImplementedError
 
-    def _look(self, queries: Queries, features: Floats, cosine: Floats | None = None) -> None:
+    def _look(
+        self, queries: Queries, features: Floats, cosine: Floats | float | None = None
+    ) -> None:
         """Note how familiar n queries are in their features, and make unlike ones humble.
 
         What little the nearest clusters say of a query that is like none of them is not believed:
@@ -171,7 +173,8 @@ class ClusterScorer:
         Args:
             queries: the queries.
             features: (n, F), of which all but the last are changed in place.
-            cosine: (n,) of each query and the artifact's centroid nearest to it; default, found.
+            cosine: (n,) of each query and the artifact's centroid nearest to it, a number for one
+                query; default, found.
         """
         if self._familiarity is None:
             features[:, -2] = 1.0
@@ -179,9 +182,9 @@ class ClusterScorer:
         if cosine is None:
             cosine = nearest_cosine(queries.vectors, self._near)
         foreign = queries.beyond_ascii
-        if len(cosine) == 1:
+        if isinstance(cosine, float):
             share = None if foreign is None else foreign.item()
-            features[0, -2] = one = self._familiarity.of_one(cosine.item(), share)
+            features[0, -2] = one = self._familiarity.of_one(cosine, share)
             if self._humble and one < UNLIKE:
                 self._make_humble(features, self.dtype(1 - one / UNLIKE))
         else:
@@ -193,8 +196,9 @@ class ClusterScorer:
 
     def _make_humble(self, features: Floats, unlike: Floats | np.floating) -> None:
         """Make (n, F) features say less, each as far as an (n, 1) share of it says, or one."""
-        features[:, :-2] *= 1 - unlike
-        features[:, : len(self._size)] += unlike * self._shares_of_clusters
+        said, votes = features[:, :-2], features[:, : len(self._size)]
+        said *= 1 - unlike
+        votes += unlike * self._shares_of_clusters
 
     @cached_property
     def _shares_of_clusters(self) -> Floats:

@@ -73,6 +73,8 @@ class CalibratedScorer(ClusterScorer):
         s = self.statistics
         self.needs_surface = r is not None
         self._augment = None if r is None else r.augment
+        # Without a refinement the clusters that vote are those that likeness is told by.
+        self._likened_by_votes = self.knows_familiarity and r is None and beta > 0
         if artifact.info.cells != "separate":
             score = artifact.beliefs.scores
             smooth = artifact.info.cells == "smooth"
@@ -114,10 +116,9 @@ class CalibratedScorer(ClusterScorer):
         space = queries.vectors
         if self._augment is not None:
             space = self._augment(queries.vectors, queries.surface)
-        # Without a refinement the clusters that vote are those that likeness is told by.
-        shared = self.knows_familiarity and self._augment is None and self.options["beta"] > 0
-        cosine = np.empty(len(space), dtype=self.dtype) if shared else None
-        features = self._project(space, out, cosine=cosine)
+        product = self._project.product(space, out)
+        cosine = self._project.cosine(product) if self._likened_by_votes else None
+        features = self._project.weigh(product)
         self._look(queries, features, cosine)
         return self._with_tokens(features, queries)
 
@@ -126,8 +127,8 @@ class CalibratedScorer(ClusterScorer):
         if length is None and self._augment is not None and queries.surface is not None:
             length = tokens(queries.surface)
         if length is not None:
-            votes = features[:, : len(self._usual_tokens)]
-            np.subtract(length, votes.dot(self._usual_tokens), out=features[:, -1])
+            usual = features[:, : len(self._usual_tokens)].dot(self._usual_tokens)
+            np.subtract(length, usual, out=features[:, -1])
         return features
 
     def center_features(self) -> Floats:

@@ -1,0 +1,131 @@
+"""From texts and their vectors to decisions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from avengers_core.common.arrays import Floats
+from avengers_core.embedders.surface import beyond_ascii, surface
+from avengers_core.embedders.tokens import n_cut
+from avengers_core.routing.alpha.targets import Targets
+from avengers_core.routing.decision import RoutingDecision
+from avengers_core.routing.engine import Engine
+from avengers_core.routing.policy import RoutingCall
+from avengers_core.routing.queries import Queries
+from avengers_core.routing.turns import Turns
+
+
+class Deciding:
+    """Decides what has been embedded.
+
+    Args:
+        engine: artifact and scorer.
+        targets: the alphas that meet a call's target.
+    """
+
+    def __init__(self, engine: Engine, targets: Targets) -> None:
+        self._engine = engine
+        self._targets = targets
+
+    def alpha(self, call: RoutingCall) -> float:
+        """The alpha that a call gives, or the one that meets its target."""
+        policy = call.policy
+        alpha = policy.own_alpha  # which checks that it is the only one
+        if policy.alpha is not None or (target := policy.target) is None:
+            return alpha
+        return self._targets.alpha({target[0]: target[1]}, call.uncached)
+
+    def conversation(
+        self, turns: Turns, vectors: npt.NDArray[np.float32] | None, call: RoutingCall
+    ) -> RoutingDecision:
+        """The decision for one query.
+
+        Args:
+            turns: what it is about, of n texts.
+            vectors: (n, d) of those; None if there are none.
+            call: what is asked.
+        """
+        texts = turns.texts
+        if vectors is None:
+            decision = self.many(("",), None, call)[0]
+        else:
+            if len(texts) == 1:
+                query = self._seen(texts, vectors, call)
+            else:
+                query = Queries(vectors, surface(texts), call.prompt_tokens)
+                query = query.mixed(turns.weights)
+            decision = self._decide(self._engine.scorer.features(query), call)[0]
+            decision.query = query
+        decision.question_share = turns.share
+        decision.cut = sum(map(n_cut, texts))
+        return decision
+
+    def many(
+        self, texts: Sequence[str], vectors: npt.NDArray[np.float32] | None, call: RoutingCall
+    ) -> list[RoutingDecision]:
+        """The decisions for n queries.
+
+        Args:
+            texts: n of them.
+            vectors: of those that are not blank, in their order; None if all are.
+            call: what is asked.
+        """
+        scorer = self._engine.scorer
+        known = [bool(text.strip()) for text in texts]
+        if vectors is not None:
+            some = [text for text, is_known in zip(texts, known, strict=True) if is_known]
+            features = scorer.features(self._seen(some, vectors, call))
+        if vectors is None or len(vectors) < len(texts):
+            every = np.repeat(scorer.overall(call.prompt_tokens), len(texts), axis=0)
+            if vectors is not None:
+                every[known] = features
+            features = every
+        decisions = self._decide(features, call)
+        for decision, text, is_known in zip(decisions, texts, known, strict=True):
+            if is_known:
+                decision.cut = n_cut(text)
+            else:
+                decision.basis = "overall"
+        return decisions
+
+    def _seen(
+        self, texts: Sequence[str], vectors: npt.NDArray[np.float32], call: RoutingCall
+    ) -> Queries:
+        """Texts as the scorer looks at them, which is told no more than it has to know."""
+        scorer = self._engine.scorer
+        if scorer.needs_surface:
+            return Queries(vectors, surface(texts), call.prompt_tokens)
+        foreign = beyond_ascii(texts) if scorer.knows_familiarity else None
+        return Queries(vectors, None, call.prompt_tokens, foreign)
+
+    def _decide(self, features: Floats, call: RoutingCall) -> list[RoutingDecision]:
+        engine, alpha = self._engine, self.alpha(call)
+        decisions = engine.rank(features, alpha, call).decisions(
+            lambda i: engine.votes(features[i]),
+            lambda i: engine.plausible_scores(features[i : i + 1])[0],
+            engine.familiarity(features),
+            alpha=alpha,
+            scorer=engine.scorer.name,
+            n=call.n,
+            prompt_tokens=call.prompt_tokens,
+        )
+        if call.cached_tokens:
+            unread = engine.choose(features, alpha, call.uncached.relaxed).tolist()
+            for decision, other in zip(decisions, unread, strict=True):
+                decision.stayed = decision.model != engine.artifact.models[other]
+        return decisions
+
+    def chances(self, decision: RoutingDecision) -> dict[str, float]:
+        """As :meth:`avengers_core.Router.chances`."""
+        names = [c.model for c in decision.candidates]
+        utility = np.array([c.utility for c in decision.candidates])[:, None]
+        plausible = decision.plausible_scores
+        draws = np.array([plausible[name] for name in names])
+        away = draws - draws.mean(axis=1, keepdims=True)
+        gain = self._engine.scorer.scale.weight(decision.alpha) * self._engine.score_gain
+        best = (utility + gain * away).argmax(axis=0)
+        wins = np.bincount(best, minlength=len(names)) + 1 / len(names)
+        return dict(zip(names, (wins / wins.sum()).tolist(), strict=True))
