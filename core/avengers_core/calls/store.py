@@ -9,6 +9,8 @@ from pathlib import Path
 
 from avengers_core.calls.rows import Call, Feedback, Row
 from avengers_core.errors import LogError
+from avengers_core.records.loading import load_records
+from avengers_core.records.record import Records
 from avengers_core.records.sources.logs import APPLICATION_ID, is_log
 
 _VERSION = 1
@@ -84,3 +86,17 @@ def write(log: sqlite3.Connection, rows: Sequence[Row]) -> None:
         if log.in_transaction:
             log.execute("ROLLBACK")
         raise
+
+
+def read_log(path: str | os.PathLike[str]) -> Records:
+    """The graded calls of a log as records: the newest score of each, tokens, cost and chance.
+
+    What :func:`avengers_core.load_records` gives for the log. :func:`avengers_core.fit` and
+    :func:`avengers_core.evaluate` take the path itself, too. Calls without a score are left out;
+    those whose texts were not kept are problems: :func:`avengers_core.learning.learn` can use them.
+
+    Raises:
+        RecordError: it is no log.
+        OSError: it cannot be opened.
+    """
+    return load_records(path)

@@ -79,7 +79,7 @@ def scored(of: Any, name: Any, value: Any) -> Iterator[Feedback]:
         yield Feedback(str(of), str(name or "score"), score)
 
 
-def graded(found: Sequence[Found], source: object) -> Iterator[Result | RecordProblem]:
+def graded(found: Sequence[Found], source: object) -> list[Result | RecordProblem]:
     """A result of each call of a model; results and problems stay as they are.
 
     A call's scores are those of its own feedback, else those of the steps above it, the nearest
@@ -90,34 +90,27 @@ def graded(found: Sequence[Found], source: object) -> Iterator[Result | RecordPr
         RecordError: there is no call of a model, or none has feedback.
     """
     calls = {item.id: item for item in found if isinstance(item, Call)}
-    asked = [call for call in calls.values() if call.model is not None]
     scores = _means(item for item in found if isinstance(item, Feedback))
-    problems = [item for item in found if isinstance(item, RecordProblem)]
+    results: list[Result | RecordProblem] = []
+    asked = has_score = 0
+    for item in found:
+        if isinstance(item, Result | RecordProblem):
+            results.append(item)
+        elif isinstance(item, Call) and item.model is not None and calls[item.id] is item:
+            own = _of(item, calls, scores)
+            asked, has_score = asked + 1, has_score + bool(own)
+            told = item.query, item.model, own, item.dataset, item.place
+            results.append(Result(*told, index=item.id, usage=item.usage))
+    problems = [item for item in results if isinstance(item, RecordProblem)]
     if not asked and not problems:
         raise RecordError(f"{source} holds no call of a model")
-    results = {
-        call.id: Result(
-            call.query,
-            call.model or "",
-            _of(call, calls, scores),
-            call.dataset,
-            call.place,
-            index=call.id,
-            usage=call.usage,
-        )
-        for call in asked
-    }
-    if asked and not any(result.scores for result in results.values()):
+    if asked and not has_score:
         rejected = f"; rejected: {len(problems):,}, the first {problems[0]}" if problems else ""
         raise RecordError(
-            f"{source}: none of the {len(asked):,} calls of a model has a score; feedback= "
+            f"{source}: none of the {asked:,} calls of a model has a score; feedback= "
             f"(--feedback) takes a file of ids and scores{rejected}"
         )
-    for item in found:
-        if isinstance(item, RecordProblem | Result):
-            yield item
-        elif isinstance(item, Call) and calls[item.id] is item and item.id in results:
-            yield results[item.id]
+    return results
 
 
 def _means(feedback: Iterable[Feedback]) -> dict[str, dict[str, float]]:
