@@ -249,6 +249,7 @@ def test_parquet_may_be_flat(tmp_path):
         (b"[]", 0, []),
         (b'query,records.a\n"two\nlines",1\nshort\nq,7\n,1\nq,0.5', 2, [4, 5, 6]),
         (b'query,records\nq,"{""a"": 1}"\nq,nothing', 1, [3]),
+        (b'query,records\nq,"{""a"": 1}"\nq,{[]: 1}', 1, [3]),
         (b"query,records.a\nq\xff,1\nr,1", 2, []),
         (b"query,records.a\nq\0,true\nr,False", 2, []),
     ],

@@ -46,7 +46,7 @@ def plain(value: Any) -> Any:
     if isinstance(value, str):
         with suppress(ValueError, RecursionError):
             return json.loads(value)
-        with suppress(ValueError, SyntaxError, RecursionError, MemoryError):
+        with suppress(ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
             return ast.literal_eval(value)
         return value  # the record's validation says what is wrong with it
     if isinstance(value, Mapping):
