@@ -13,7 +13,7 @@ from types import new_class
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from avengers_core.redaction.finding import attribute, secrets_of_environment, secrets_sent
-from avengers_core.redaction.known import NO_SECRETS, Secrets
+from avengers_core.redaction.known import Secrets
 from avengers_core.redaction.shapes import redacted
 
 if TYPE_CHECKING:
@@ -97,9 +97,8 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 def _cleaner(error: object, secrets: tuple[str | Secrets, ...]) -> Callable[[str], str]:
     known = secrets_of_environment()
-    known |= Secrets(secret for secret in secrets if isinstance(secret, str))
     for each in secrets:
-        known |= each if isinstance(each, Secrets) else NO_SECRETS
+        known |= each if isinstance(each, Secrets) else Secrets([each])
     for one in _chain(error) if isinstance(error, BaseException) else ():
         known |= secrets_sent(one)
     # An error says the same in many places.

@@ -84,13 +84,7 @@ class Secrets:
         """A text with ``***`` in place of each secret."""
         if self._everything and text:
             return MASK
-        if not self._values or not text:
-            return text
-        out, end = [], 0
-        for start, stop in _joined(self._spans(text)):
-            out += [text[end:start], MASK]
-            end = stop
-        return "".join(out) + text[end:] if out else text
+        return without(text, self._spans(text)) if self._values and text else text
 
     def are_in(self, text: str) -> bool:
         """Whether a text shows one."""
@@ -152,6 +146,16 @@ NO_SECRETS = Secrets()
 
 EVERYTHING = Secrets(everything=True)
 """What counts as secret where it could not be found out what is: nothing is shown."""
+
+
+def without(text: str, spans: Iterable[Span]) -> str:
+    """A text with ``***`` in place of what lies in spans, which may overlap."""
+    out, end = [], 0
+    for start, stop in sorted(spans):
+        if start >= end:
+            out += [text[end:start], MASK]
+        end = max(end, stop)
+    return "".join(out) + text[end:]
 
 
 def _encoded(value: str) -> set[str]:
@@ -243,17 +247,3 @@ def _found(form: str, text: str) -> Iterator[int]:
     while at >= 0:
         yield at
         at = text.find(form, at + 1)
-
-
-def _joined(spans: Iterable[Span]) -> Iterator[Span]:
-    """Spans in order, of which none overlaps another."""
-    start = stop = -1
-    for begins, ends in sorted(spans):
-        if begins < stop:
-            stop = max(stop, ends)
-        else:
-            if stop >= 0:
-                yield start, stop
-            start, stop = begins, ends
-    if stop >= 0:
-        yield start, stop

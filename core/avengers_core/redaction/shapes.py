@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from avengers_core.redaction.known import MASK
+from avengers_core.redaction.known import MASK, without
 from avengers_core.redaction.names import names_key
 
 # Where a word can begin: also after an escape that some quoting left, as in "\nsk-..." or "%20sk-".
@@ -73,12 +73,7 @@ def redacted(text: str) -> str:
     """A text with ``***`` in place of what looks like a key, a password, or the user of a URL."""
     if not _may_hold_keys(text):
         return text
-    out, end = [], 0
-    for start, stop in sorted(_named_values(text)):
-        if start >= end:
-            out += [text[end:start], MASK]
-            end = stop
-    text = "".join(out) + text[end:]
+    text = without(text, _named_values(text))
     for shape in (_ISSUED, _AUTHORIZATION, _USER):
         text = shape.sub(rf"\1{MASK}", text)
     return text

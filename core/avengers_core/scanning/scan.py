@@ -12,6 +12,7 @@ from typing import TypeVar
 from avengers_core.common.ranges import check_one_of, check_whole
 from avengers_core.errors import NoRecordsError, RecordError
 from avengers_core.records.loading import Source, are_files, load_records
+from avengers_core.records.names import few
 from avengers_core.records.record import Missing, Records
 from avengers_core.records.sources.files import Inputs, listed, shown
 from avengers_core.records.sources.parts import PART_BYTES, Items, Part, count_rows, numbered, plan
@@ -136,9 +137,7 @@ def count(inputs: Inputs, part_bytes: int, team: Workers) -> tuple[list[Part], i
 def _where(source: Source | Records) -> str:
     if not are_files(source):
         return ""
-    given = listed(source)
-    names = ", ".join(shown(os.fspath(file)) for file in given[:_NAMED])
-    return f" in {names}" + (" and others" if len(given) > _NAMED else "")
+    return f" in {few([shown(os.fspath(file)) for file in listed(source)], _NAMED)}"
 
 
 def _names(names: Collection[str]) -> frozenset[str]:

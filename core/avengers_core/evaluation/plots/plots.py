@@ -17,6 +17,7 @@ from avengers_core.evaluation.plots.cost_axis import label_costs
 from avengers_core.evaluation.plots.labels import label_points, plain, shortened
 from avengers_core.evaluation.plots.saving import save
 from avengers_core.evaluation.results import Results
+from avengers_core.records.names import few
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -125,9 +126,7 @@ def _left_out(report: Results) -> str:
     names = [plain(short[m]) for m in report.unpriced]
     if not names or len(names) == len(short):
         return ""
-    if len(names) > _MOST_NAMED:
-        names[_MOST_NAMED - 1 :] = [f"{len(names) - _MOST_NAMED + 1} others"]
-    return "\n" + fill(f"not drawn, for no cost is known: {', '.join(names)}", _LINE)
+    return "\n" + fill(f"not drawn, for no cost is known: {few(names, _MOST_NAMED)}", _LINE)
 
 
 def over_alpha(report: Results) -> Figure:

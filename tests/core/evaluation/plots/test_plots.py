@@ -172,7 +172,7 @@ def test_models_without_a_known_cost_are_named(make_records, embedder):
     figure = plots.tradeoff(evaluate(router, priced(make_records(30, models=models))))
     below = " ".join(figure.axes[0].get_xlabel().split())
     assert "not drawn, for no cost is known: provider/without-a-price-0" in below
-    assert below.endswith("provider/without-a-price-4, 4 others")
+    assert below.endswith("provider/without-a-price-5 and 3 more")
     figure.draw_without_rendering()
     label = figure.axes[0].xaxis.label.get_window_extent()
     assert 0 <= label.x0 < label.x1 <= figure.bbox.x1

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import ast
-import contextlib
 from collections.abc import Iterator
 from typing import Any
 
 from avengers_core.importers.layout import Result, by_row, layout
 from avengers_core.importers.reading.tables import Place, Row
 from avengers_core.importers.values import number, usage
+from avengers_core.records.sources.cells import plain
 
 _COST, _ANSWER = "|total_cost", "|model_response"
 _OTHERS = {"sample_id", "prompt", "eval_name", "oracle_model_to_route_to"}
@@ -46,6 +45,5 @@ def routerbench(row: Row, place: Place) -> Iterator[Result]:
 def _first_prompt(value: Any) -> str:
     """The prompts are lists of texts, also where a table made texts of the lists."""
     if isinstance(value, str) and value.startswith(("['", '["')):
-        with contextlib.suppress(ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
-            value = ast.literal_eval(value)
+        value = plain(value)
     return "\n".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
