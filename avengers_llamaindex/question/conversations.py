@@ -1,0 +1,74 @@
+"""Calls with messages, a bare prompt or tools."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from llama_index.core.base.llms.types import ChatMessage
+from llama_index.core.tools import BaseTool
+
+from avengers_core.serving.backends.capabilities import Needs, needs_of_tools
+from avengers_core.serving.question import RoutingText
+from avengers_llamaindex.history.measuring import measure
+from avengers_llamaindex.question.answers import of_nobody, read_by, told_by_answers
+from avengers_llamaindex.question.prompt import Prompt, media_needs, schema_text
+from avengers_llamaindex.question.said import only_text, said_in
+
+
+def from_text(prompt: str) -> Prompt:
+    """A call with a bare prompt."""
+    return _alone(prompt, "prompt")
+
+
+def from_messages(messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> Prompt:
+    """A call with messages; raw tool schemas may be among its other arguments."""
+    tools, native = list(kwargs.get("tools") or ()), bool(kwargs.get("response_format"))
+    if tools or native:
+        needs = needs_of_tools(tools)._replace(structured_output=native)
+        return _conversation(messages, [json.dumps(tool, default=str) for tool in tools], needs)
+    if (text := only_text(messages)) is not None:  # all that a conversation may hold is not there
+        return _alone(text, "message")
+    return _conversation(messages, (), Needs())
+
+
+def from_tools(
+    tools: Sequence[BaseTool],
+    user_msg: str | ChatMessage | None = None,
+    chat_history: Sequence[ChatMessage] | None = None,
+    *_: Any,
+    **__: Any,
+) -> Prompt:
+    """A call with tools; the arguments of ``chat_with_tools``."""
+    last = ChatMessage(content=user_msg) if isinstance(user_msg, str) else user_msg
+    messages = [*(chat_history or ()), *([] if last is None else [last])]
+    return _conversation(messages, [_tool_text(tool) for tool in tools], needs_of_tools(tools))
+
+
+def _alone(text: str, source: str) -> Prompt:
+    """A call that is a question and nothing else."""
+    return Prompt.of(RoutingText(text, source), text, opening=text, conversation=of_nobody)
+
+
+def _conversation(messages: Sequence[ChatMessage], tools: Sequence[str], needs: Needs) -> Prompt:
+    each = [measure(message) for message in messages]
+    said = said_in(messages)
+    media = sum([part.media_tokens for part in each])
+    return Prompt.of(
+        RoutingText(said.question, "message"),
+        # What the tools' schemas say is part of the prompt.
+        "\n".join([*[part.text for part in each], *tools]),
+        (needs.along_with(media_needs(each), 0) if media else needs,),
+        media,
+        earlier=said.earlier,
+        opening=said.opening,
+        cached_tokens=read_by(messages, each),
+        **told_by_answers(messages),
+    )
+
+
+def _tool_text(tool: BaseTool) -> str:
+    metadata = tool.metadata
+    schema = "" if metadata.fn_schema is None else schema_text(metadata.fn_schema)
+    return f"{metadata.name}\n{metadata.description}\n{schema}"

@@ -1,0 +1,81 @@
+"""What is found in messages."""
+
+from __future__ import annotations
+
+import base64
+
+import pytest
+from llama_index.core.agent.utils import messages_to_xml_format
+from llama_index.core.base.llms.types import (
+    ChatMessage,
+    CitableBlock,
+    ImageBlock,
+    MessageRole,
+    TextBlock,
+)
+
+from avengers_llamaindex.question import from_messages, from_tools
+
+USER, ASSISTANT, TOOL = MessageRole.USER, MessageRole.ASSISTANT, MessageRole.TOOL
+
+
+def messages(*pairs: tuple[MessageRole, str]) -> list[ChatMessage]:
+    return [ChatMessage(role=role, content=content) for role, content in pairs]
+
+
+@pytest.mark.parametrize(
+    ("conversation", "text"),
+    [
+        ([(USER, "a")], "a"),
+        ([(USER, "Observation: 3")], ""),
+        ([(USER, "  ")], ""),
+        ([(USER, "a"), (ASSISTANT, "b"), (USER, "c")], "c"),
+        ([(USER, "a"), (ASSISTANT, "call"), (TOOL, "result")], "a"),
+        ([(USER, "a"), (ASSISTANT, "Thought"), (USER, "Observation: 3")], "a"),
+        ([(USER, "a"), (USER, "Result of executing the code given:\n\n3")], "a"),
+        ([(USER, "a"), (USER, "  ")], "a"),
+        ([(MessageRole.SYSTEM, "a")], ""),
+        ([], ""),
+    ],
+)
+def test_conversations(conversation: list[tuple[MessageRole, str]], text: str) -> None:
+    source = "message" if text else "none"
+    assert tuple(from_messages(messages(*conversation), {}).question) == (text, source)
+    assert from_tools([], None, messages(*conversation)).question.text == text
+
+
+@pytest.mark.parametrize("text", ["a question", "Observation: 3", " ", ""])
+def test_a_question_alone_is_what_it_is_in_a_conversation(text: str) -> None:
+    alone = from_messages([ChatMessage(text)], {})
+    noted = from_messages([ChatMessage(text, additional_kwargs={"note": "x"})], {})
+    for name in ("question", "tokens", "needs", "whole", "earlier", "answered_by", "keeps"):
+        assert getattr(alone, name) == getattr(noted, name)
+    assert alone.conversation_id == noted.conversation_id
+
+
+def test_a_conversation_that_an_agent_wrote_down() -> None:
+    told = messages((USER, "a\nb"), (ASSISTANT, "c"), (USER, "Observation: d"), (TOOL, "e"))
+    (quoted,) = messages_to_xml_format(told)
+    assert from_messages([quoted], {}).question.text == "a\nb"
+    assert from_messages(messages_to_xml_format(told[1:]), {}).question.source == "none"
+
+
+def test_the_new_message_comes_last() -> None:
+    history = messages((USER, "a"))
+    assert from_tools([], "b", history).question.text == "b"
+    assert from_tools([], ChatMessage(content="b"), chat_history=history).question.text == "b"
+    assert len(history) == 1
+
+
+def test_pictures_alone_have_no_question() -> None:
+    picture = ImageBlock(image=base64.b64encode(b"x"))
+    request = from_messages([ChatMessage(blocks=[picture])], {})
+    assert (request.question.text, request.needs[0].images) == ("", True)
+    both = from_messages([ChatMessage(blocks=[picture, TextBlock(text="What is it?")])], {})
+    assert (both.question.text, both.needs[0].images) == ("What is it?", True)
+
+
+def test_pictures_inside_other_blocks() -> None:
+    picture = ImageBlock(image=base64.b64encode(b"x"))
+    block = CitableBlock(title="t", source="s", content=[picture])
+    assert from_messages([ChatMessage(blocks=[block])], {}).needs[0].images
