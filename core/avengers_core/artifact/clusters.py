@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.floating]
+from avengers_core.common.arrays import Floats
 
 # Vectors compared with all centroids at once: bounds memory.
 _BLOCK = 65_536

@@ -7,14 +7,13 @@ from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from avengers_core.artifact.clusters import select
+from avengers_core.common.arrays import Floats
 
 if TYPE_CHECKING:
     from avengers_core.records.record import Missing
 
-Floats = npt.NDArray[np.floating]
 
 # Directions kept where there are more models than this: they share few kinds of difficulty.
 MAX_RANK = 16

@@ -19,6 +19,7 @@ from avengers_core.artifact.clusters import assign, ratio
 from avengers_core.artifact.estimation.asked import Asked
 from avengers_core.artifact.moments import LinearMap, Moments
 from avengers_core.artifact.statistics import Statistics
+from avengers_core.common.arrays import Floats
 from avengers_core.common.lazy import cached_property
 from avengers_core.embedders.surface import SURFACE_FEATURES, Augment
 from avengers_core.records.outcomes import Outcomes
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from avengers_core.artifact.artifact import RouterArtifact
     from avengers_core.records.record import Missing
 
-Floats = npt.NDArray[np.floating]
 # Of what is no sum: means, spreads, coefficients. Beyond these, single precision overflows.
 _LARGEST = 1e9
 _LEAST_SPREAD = 1e-6

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from avengers_core.artifact.arrays import check_arrays
 from avengers_core.artifact.clusters import ratio, select
+from avengers_core.common.arrays import Floats
 from avengers_core.common.lazy import cached_property
 from avengers_core.embedders.tokens import n_bytes
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from avengers_core.records.outcomes import Outcomes
     from avengers_core.records.record import Missing
 
-Floats = npt.NDArray[np.float64]
 _ROUNDING = 1e-9
 _LEAST_COUNT = 1e-3
 KEPT = 50.0

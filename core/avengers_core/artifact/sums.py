@@ -5,16 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 
 from avengers_core.artifact.artifact import RouterArtifact
 from avengers_core.artifact.estimation.familiarity import Familiarity
 from avengers_core.artifact.refinement import Refinement
 from avengers_core.artifact.statistics import Statistics
+from avengers_core.common.arrays import Floats
 from avengers_core.embedders.surface import surface
 from avengers_core.records.outcomes import Outcomes
-
-Floats = npt.NDArray[np.floating]
 
 
 @dataclass(frozen=True)

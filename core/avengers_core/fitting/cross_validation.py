@@ -11,9 +11,7 @@ from avengers_core.artifact.clusters import posterior, sums_of_cells
 from avengers_core.artifact.estimation.cells import expected_scores_of
 from avengers_core.artifact.moments import Moments
 from avengers_core.artifact.refinement import Hyperparameters
-
-Floats = npt.NDArray[np.floating]
-
+from avengers_core.common.arrays import Floats
 
 # A factor of two to three apart: between these the held-out error hardly moves.
 _BETAS = (10.0, 20.0, 40.0)

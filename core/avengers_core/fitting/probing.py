@@ -11,6 +11,7 @@ import numpy.typing as npt
 from avengers_core.artifact.artifact import RouterArtifact, check_artifact
 from avengers_core.artifact.embedder import embedder_of
 from avengers_core.artifact.estimation.process import kernel_of
+from avengers_core.common.arrays import Floats
 from avengers_core.common.ranges import check_whole
 from avengers_core.errors import RecordError
 from avengers_core.records.loading import Source, as_records
@@ -19,7 +20,6 @@ from avengers_core.records.record import Records
 if TYPE_CHECKING:
     from avengers_core.embedders import EmbedderSpec
 
-Floats = npt.NDArray[np.floating]
 
 # Variance of one answer, right or wrong, about a logit, where one in four is wrong.
 _NOISE = 1 / (0.75 * 0.25)

@@ -12,11 +12,10 @@ from avengers_core.artifact.estimation.asked import Asked
 from avengers_core.artifact.moments import Moments
 from avengers_core.artifact.refinement import Refinement
 from avengers_core.artifact.statistics import Statistics
+from avengers_core.common.arrays import Floats
 from avengers_core.embedders.surface import Augment
 from avengers_core.fitting.cross_validation import choose_hyperparameters
 from avengers_core.records.outcomes import Outcomes
-
-Floats = npt.NDArray[np.floating]
 
 SURFACE_WEIGHT = 0.2
 

@@ -9,15 +9,13 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
-import numpy.typing as npt
 
 from avengers_core.artifact.artifact import RouterArtifact
+from avengers_core.common.arrays import Floats
 from avengers_core.common.ranges import check_number, check_whole
 from avengers_core.routing.policy import RoutingCall
 from avengers_core.routing.resolve import resolve_router
 from avengers_core.routing.router import Router
-
-Floats = npt.NDArray[np.floating]
 
 # Up to so many subsets all are tried; beyond, models are added one by one.
 MAX_EXHAUSTIVE = 20_000

@@ -13,9 +13,8 @@ from avengers_core.artifact.clusters import assign, posterior, ratio, sums_of_ce
 from avengers_core.artifact.estimation.cells import compared, doubted, lacking
 from avengers_core.artifact.estimation.inference import Inference, sigmoid
 from avengers_core.artifact.refinement import Refinement
+from avengers_core.common.arrays import Floats
 from avengers_core.records.outcomes import Outcomes
-
-Floats = npt.NDArray[np.floating]
 
 TRUST = 0.5
 """What is believed where nothing tells; chosen on training rows, see docs/research.md."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from avengers_core.common.arrays import Mask
 from avengers_core.records.outcomes import Outcomes
 from avengers_core.routing.queries import Queries
 
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
-Bools = npt.NDArray[np.bool_]
 
 # A query is unlike the records where fewer than this share of them are as unlike the others.
 UNLIKE = 0.05
@@ -81,7 +81,7 @@ class Calls:
         """Those with a score that was promised one."""
         return self.take(np.isfinite(self.score) & np.isfinite(self.promised_score))
 
-    def unlike(self) -> Bools:
+    def unlike(self) -> Mask:
         """Of those of known familiarity, whether each is unlike the records."""
         return self.familiarity[np.isfinite(self.familiarity)] < UNLIKE
 

@@ -8,10 +8,10 @@ from enum import IntEnum
 import numpy as np
 import numpy.typing as npt
 
+from avengers_core.common.arrays import Floats
 from avengers_core.errors import NoEligibleModelError
 from avengers_core.routing.policy import RoutingCall
 
-Floats = npt.NDArray[np.floating]
 Codes = npt.NDArray[np.int8]
 
 # Expected scores and costs are single precision: a model that costs just what it may must not fail

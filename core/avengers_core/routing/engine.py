@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from avengers_core.artifact.artifact import RouterArtifact
+from avengers_core.common.arrays import Floats
 from avengers_core.common.lazy import cached_property
 from avengers_core.common.parallel import in_parallel
 from avengers_core.routing.decision import ClusterVote
@@ -19,8 +20,6 @@ from avengers_core.routing.policy import Policy, RoutingCall
 from avengers_core.routing.queries import Queries
 from avengers_core.routing.ranking import Ranking
 from avengers_core.routing.scoring import Scorer
-
-Floats = npt.NDArray[np.floating]
 
 logger = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypedDict
 
 import numpy as np
 
-from avengers_core.common.ranges import check_number, check_whole, is_number
+from avengers_core.common.ranges import check_number, check_one_of, check_whole, is_number
 from avengers_core.records.names import check_list
 
 if TYPE_CHECKING:
@@ -170,8 +170,7 @@ class Policy(NamedTuple):
             models: the ids of all models there are.
         """
         _ = self.own_alpha
-        if self.on_empty not in ("raise", "relax"):
-            raise ValueError(f'on_empty must be "raise" or "relax", got {self.on_empty!r}')
+        check_one_of("on_empty", self.on_empty, OnEmpty)
         if self.models is not None or self.exclude or self.fallback is not None:
             for name, value in (("models", self.models), ("exclude", self.exclude)):
                 check_list(name, value)

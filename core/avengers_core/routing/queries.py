@@ -8,9 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from avengers_core.common.arrays import Floats
 from avengers_core.embedders.surface import BEYOND_ASCII, SURFACE_FEATURES
-
-Floats = npt.NDArray[np.floating]
 
 
 @dataclass(eq=False)

@@ -9,11 +9,10 @@ from operator import itemgetter
 import numpy as np
 import numpy.typing as npt
 
+from avengers_core.common.arrays import Floats
 from avengers_core.common.lazy import cached_property
 from avengers_core.routing.decision import Candidate, ClusterVote, RoutingDecision
 from avengers_core.routing.eligibility import Codes, Eligibility, Fault, nobody
-
-Floats = npt.NDArray[np.floating]
 
 _UTILITY = itemgetter(Candidate._fields.index("utility"))
 # Thirteen calls of Candidate itself would take longer than all else that a decision needs.

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 from avengers_core.calls.registry import call_log
-from avengers_core.common.ranges import check_number
+from avengers_core.common.ranges import check_number, check_one_of
 from avengers_core.routing.policy import RoutingCall
 from avengers_core.serving.backends.capabilities import Needs
 from avengers_core.serving.plan import FORCED, Plan
@@ -82,8 +82,7 @@ def _check(own: Mapping[str, Any]) -> None:
     check_votes(own.get("votes"), own.get("vote_over", "samples"))
     check_number("explore", own.get("explore", 0.0), 0, 1)
     on_refusal = own.get("on_refusal", "raise")
-    if on_refusal not in get_args(OnRefusal):
-        raise ValueError(f"on_refusal must be one of {get_args(OnRefusal)}, got {on_refusal!r:.40}")
+    check_one_of("on_refusal", on_refusal, OnRefusal)
 
 
 def _watching(settings: ServingSettings, request: Request) -> Watching | None:

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
-from avengers_core.common.ranges import check_whole
+from avengers_core.common.ranges import check_one_of, check_whole
 from avengers_core.routing.decision import RoutingDecision
 
 VoteOver = Literal["samples", "models"]
@@ -73,8 +73,7 @@ def check_votes(votes: int | None, over: VoteOver) -> None:
     """Raise ValueError for a vote that cannot be."""
     if votes is not None:
         check_whole("votes", votes, 1, MOST_VOTES, "each vote is an answer")
-    if over not in ("samples", "models"):
-        raise ValueError(f'vote_over must be "samples" or "models", got {over!r}')
+    check_one_of("vote_over", over, VoteOver)
 
 
 def ballots(decision: RoutingDecision, votes: int, over: VoteOver) -> list[RoutingDecision]:

@@ -12,14 +12,13 @@ import numpy.typing as npt
 from avengers_core.artifact.arrays import check_arrays, out_of_range
 from avengers_core.artifact.clusters import ratio, select, sums_of_cells
 from avengers_core.artifact.statistics import Statistics
+from avengers_core.common.arrays import Floats, Ints
 from avengers_core.records.names import fault_of_name
 
 if TYPE_CHECKING:
     from avengers_core.records.outcomes import Outcomes
     from avengers_core.records.record import Missing
 
-Floats = npt.NDArray[np.floating]
-Ints = npt.NDArray[np.integer]
 
 # Penalty of the regression, in records' worth of unit vectors.
 _RIDGE = 10.0

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from avengers_core.artifact.clusters import ratio
 from avengers_core.artifact.estimation.asked import Asked
@@ -22,9 +21,8 @@ from avengers_core.artifact.estimation.inference import Inference, fingerprint, 
 from avengers_core.artifact.estimation.process import places
 from avengers_core.artifact.info import ArtifactInfo
 from avengers_core.artifact.statistics import Statistics
+from avengers_core.common.arrays import Floats
 from avengers_core.common.parallel import one_thread
-
-Floats = npt.NDArray[np.floating]
 
 # Records that a model may lack in a cluster by chance, and not because it was kept from it.
 _BY_CHANCE = 5.0

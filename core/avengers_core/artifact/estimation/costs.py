@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from avengers_core.artifact.clusters import ratio
 from avengers_core.artifact.estimation.process import CellProcess, kernel_of
 from avengers_core.artifact.statistics import Statistics
-
-Floats = npt.NDArray[np.floating]
+from avengers_core.common.arrays import Floats
 
 # Variance of the logarithm by which a model's costs differ from a product from place to place, and
 # the most that is read off one cell; flat between .03 and .1, and between 1 and 3.

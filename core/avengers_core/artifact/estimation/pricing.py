@@ -11,16 +11,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 
 from avengers_core.artifact.clusters import ratio
 from avengers_core.artifact.statistics import Statistics
+from avengers_core.common.arrays import Floats
 from avengers_core.embedders.tokens import BYTES_PER_TOKEN
 from avengers_core.records.prices import Price
 
 logger = logging.getLogger(__name__)
 
-Floats = npt.NDArray[np.float64]
 
 # USD a token: more than any model has cost, and less than prices per million tokens mostly are.
 _LARGEST_USUAL = 1e-3

@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from avengers_core.artifact.clusters import unit
-
-Floats = npt.NDArray[np.floating]
+from avengers_core.common.arrays import Floats
 
 # Share of the variance that varies smoothly from cluster to cluster; flat between .5 and .95.
 _SMOOTH = 0.8

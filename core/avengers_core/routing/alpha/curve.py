@@ -6,15 +6,12 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from avengers_core.common.arrays import Floats, Ints
 from avengers_core.errors import AvengersError
 from avengers_core.routing.alpha.path import AlphaPath, Path, find_path
 from avengers_core.routing.engine import Engine
 from avengers_core.routing.policy import RoutingCall, check_target
-
-Floats = npt.NDArray[np.floating]
-Ints = npt.NDArray[np.int64]
 
 
 class Target(NamedTuple):

@@ -11,14 +11,11 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 
+from avengers_core.common.arrays import Floats, Ints
 from avengers_core.common.lazy import cached_property
 from avengers_core.routing.engine import Engine
 from avengers_core.routing.policy import RoutingCall
-
-Floats = npt.NDArray[np.floating]
-Ints = npt.NDArray[np.int64]
 
 # Alphas tried for a scorer whose utility is not linear in alpha.
 GRID = np.linspace(0, 1, 201)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.floating]
+from avengers_core.common.arrays import Floats
 
 # Odds of score against cost that are tried, and the spread of those that are averaged over, in
 # natural logarithms: a step, where many queries change at once, becomes a slope.

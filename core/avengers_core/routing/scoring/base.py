@@ -5,20 +5,18 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
 from avengers_core.artifact.artifact import RouterArtifact
 from avengers_core.artifact.clusters import nearest_cosine, unit
 from avengers_core.artifact.estimation.cells import Beliefs, beliefs_of
 from avengers_core.artifact.statistics import Statistics
+from avengers_core.common.arrays import Floats
 from avengers_core.common.lazy import cached_property
 from avengers_core.common.parallel import one_thread
 from avengers_core.common.ranges import check_number, check_whole
 from avengers_core.embedders.tokens import BYTES_PER_TOKEN
 from avengers_core.routing.queries import Queries
 from avengers_core.routing.scoring.alpha_scale import AlphaScale
-
-Floats = npt.NDArray[np.floating]
 
 # What is less like the clusters than this share of the records is not believed to be like them:
 # the less, the less. Held-out queries of the records' own kind lose nothing by it.

@@ -12,11 +12,12 @@ from avengers_core.artifact.estimation.cells import Beliefs
 from avengers_core.artifact.estimation.costs import expected_costs
 from avengers_core.artifact.estimation.process import places
 from avengers_core.artifact.refinement import Hyperparameters
+from avengers_core.common.arrays import Floats
 from avengers_core.common.parallel import one_thread
 from avengers_core.embedders.surface import tokens
 from avengers_core.routing.queries import Queries
 from avengers_core.routing.scoring.alpha_scale import AlphaScale
-from avengers_core.routing.scoring.base import ClusterScorer, Floats
+from avengers_core.routing.scoring.base import ClusterScorer
 
 
 class CalibratedScorer(ClusterScorer):

@@ -9,8 +9,9 @@ import numpy.typing as npt
 
 from avengers_core.artifact.artifact import RouterArtifact
 from avengers_core.artifact.clusters import ratio, unit
+from avengers_core.common.arrays import Floats
 from avengers_core.routing.queries import Queries
-from avengers_core.routing.scoring.base import ClusterScorer, Floats
+from avengers_core.routing.scoring.base import ClusterScorer
 
 
 class _PublishedScorer(ClusterScorer):

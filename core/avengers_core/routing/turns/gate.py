@@ -17,11 +17,9 @@ from typing import NamedTuple
 from zlib import crc32
 
 import numpy as np
-import numpy.typing as npt
 
+from avengers_core.common.arrays import Floats
 from avengers_core.embedders.wordllama import WordLlamaEmbedder
-
-Floats = npt.NDArray[np.floating]
 
 GATE_FILE = Path(__file__).with_name("gate.json")
 BUCKETS = 8_192
