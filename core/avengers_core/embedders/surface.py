@@ -16,7 +16,6 @@ import numpy.typing as npt
 
 from avengers_core.common.arrays import Floats
 from avengers_core.common.lazy import cached_property
-from avengers_core.embedders.base import normalise
 from avengers_core.embedders.tokens import BYTES_PER_TOKEN, MAX_CHARS, n_bytes
 
 SURFACE_FEATURES = (
@@ -165,10 +164,9 @@ class Augment:
         np.maximum(z, least, out=z)
         np.minimum(z, most, out=z)
         points = _side_by_side(vectors, z)
-        if len(points) == 1:
-            normalise(points[0])
-        else:
-            points /= np.sqrt(np.einsum("ij,ij->i", points, points))[:, None]
+        # Not by the product of one row with itself, which rounds in its own way: a query would then
+        # lie elsewhere alone than among others, and so would the last one of a part of a file.
+        points /= np.sqrt(np.einsum("ij,ij->i", points, points))[:, None]
         return points
 
 

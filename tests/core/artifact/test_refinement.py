@@ -94,6 +94,15 @@ def test_augmented_vectors_are_unit_vectors_that_keep_the_embedding_in_front():
     assert not unknown[:, 5:].any()
 
 
+@given(st.integers(1, 300), st.integers(0, 1000))
+def test_a_query_has_the_same_point_alone_and_among_others(d, seed):
+    rng = np.random.default_rng(seed)
+    features = rng.normal(size=(9, len(SURFACE_FEATURES)))
+    vectors, augment = unit(rng.normal(size=(9, d))), Augment.of(features, 0.2)
+    alone = [augment(vectors[i : i + 1], features[i : i + 1])[0] for i in range(9)]
+    np.testing.assert_array_equal(augment(vectors, features), alone)
+
+
 # -- clusters --------------------------------------------------------------------------------
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from inspect import signature
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -144,14 +145,13 @@ def test_every_engine_takes_what_a_person_has(folder, rows, in_memory, tmp_path,
         "array": tmp_path / "rows.json",
         "several": [f"{folder}/*.jsonl*", f"file://{folder}/3.parquet", folder / "4.parquet"],
         "iterable": iter(rows),
-        "stream": (tmp_path / "rows.json").open("rb"),
+        "stream": BytesIO((tmp_path / "rows.json").read_bytes()),
         "records": load_records(rows),
     }
     kinds = sources if engine == "serial" else {"several": sources["several"]}
     for kind in kinds:
         found = fit(sources[kind], n_clusters=6, engine=engine, **size)
         assert_same(found, in_memory)
-    sources["stream"].close()
 
 
 @pytest.mark.parametrize("engine", ["memory", "serial"])
