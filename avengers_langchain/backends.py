@@ -17,8 +17,8 @@ from avengers_core.errors import needing
 from avengers_core.serving.backends.capabilities import Capabilities
 from avengers_core.serving.backends.endpoints import Endpoint
 from avengers_core.serving.backends.model_settings import refuse_unknown, split
-from avengers_core.serving.backends.pool import OF_ENDPOINT, Pool
-from avengers_core.serving.backends.pool_settings import PoolSettings
+from avengers_core.serving.backends.pool import Pool
+from avengers_core.serving.backends.pool_settings import OF_ENDPOINT, PoolSettings
 from avengers_core.serving.history import Dialect
 from avengers_langchain.arguments import kind_of
 from avengers_langchain.history import target_of
@@ -74,7 +74,7 @@ class Backends(Pool[Backend]):
             from langchain_openai import ChatOpenAI
 
             from avengers_langchain.openai_compatible import ChatOpenAICompatible
-        said, options = split({**OF_ENDPOINT, **self.options(model)})
+        said, options = split({**OF_ENDPOINT, **self.settings.of(model)})
         kind = ChatOpenAICompatible if endpoint.prefix is None else ChatOpenAI
         made = kind(
             model=name,
@@ -90,7 +90,7 @@ class Backends(Pool[Backend]):
     def _make(self, model: str, text: str) -> Backend:
         with needing("langchain", "langchain"):
             from langchain.chat_models import init_chat_model
-        said, options = split(self.options(model))
+        said, options = split(self.settings.of(model))
         usual = {name: options.pop(name) for name in OF_ENDPOINT if name in options}
         backend, bound = unwrapped(text, init_chat_model(text, **usual))
         refuse_unknown(
@@ -126,7 +126,7 @@ class Backends(Pool[Backend]):
     def output_version(self) -> str | None:
         """The format of messages' content, if all given chat models ask for the same one."""
         each = {backend.model.output_version for backend in self.given.values()}
-        return each.pop() if len(each) == 1 and not self.named else None
+        return each.pop() if len(each) == 1 and not self.settings.named else None
 
     @cached_property
     def profile(self) -> ModelProfile | None:
@@ -156,7 +156,7 @@ class Backends(Pool[Backend]):
     @cached_property
     def fingerprint(self) -> str:
         """Differs between pools that may answer differently; holds no key."""
-        parts = [f"{m}={self.named.get(m, '')}" for m in self.wanted]
+        parts = [f"{m}={self.settings.named.get(m, '')}" for m in self.wanted]
         parts += [f"{m}:{_identity(backend)}" for m, backend in sorted(self.given.items())]
         if self.endpoint is not None:
             parts.append(str(self.endpoint.base_url))

@@ -19,8 +19,7 @@ from avengers_core.embedders.tokens import estimate_tokens
 from avengers_core.serving.backends.model_settings import ModelSettings
 from avengers_core.serving.ensemble import answering
 from avengers_core.serving.question import current_hint, question_from_variables
-from avengers_core.serving.routing_settings import CONFIG
-from avengers_core.serving.settings import OF_A_CALL, ServingSettings, given
+from avengers_core.serving.settings import CONFIG, OF_A_CALL, ServingSettings, given
 from avengers_langchain.backends import Backends
 from avengers_langchain.binding import BindsConfig
 from avengers_langchain.calling.answers import Asked, ChatAnswering, Method

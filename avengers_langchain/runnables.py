@@ -22,7 +22,7 @@ from avengers_core import RoutingDecision
 from avengers_core.embedders.tokens import estimate_tokens
 from avengers_core.routing.policy import Policy
 from avengers_core.serving.question import Request
-from avengers_core.serving.routing_settings import CONFIG, OF_ROUTING, RoutingSettings
+from avengers_core.serving.settings import CONFIG, OF_ROUTING, RoutingSettings
 from avengers_langchain.calling.callbacks import ROUTING_QUERY, prompt_variables
 from avengers_langchain.question import read
 

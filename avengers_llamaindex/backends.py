@@ -16,8 +16,8 @@ from avengers_core.errors import BackendConfigError, needing
 from avengers_core.serving.backends.capabilities import Capabilities
 from avengers_core.serving.backends.endpoints import Endpoint
 from avengers_core.serving.backends.model_settings import refuse_unknown
-from avengers_core.serving.backends.pool import OF_ENDPOINT, Pool
-from avengers_core.serving.backends.pool_settings import PoolSettings
+from avengers_core.serving.backends.pool import Pool
+from avengers_core.serving.backends.pool_settings import OF_ENDPOINT, PoolSettings
 from avengers_core.serving.backends.wording import OF_ANSWERS
 from avengers_core.serving.settings import given
 from avengers_core.serving.stopping import note_cut, sequences_of
@@ -81,7 +81,7 @@ class Backends(Pool[LLM]):
         with needing("llama-index-llms-openai-like", "llamaindex"):
             from avengers_llamaindex.openai_like import KeylessOpenAILike
         metadata = self._metadata_of(model)
-        options = {**OF_ENDPOINT, **self.options(model)}
+        options = {**OF_ENDPOINT, **self.settings.of(model)}
         client = {name: options.pop(name) for name in [*options] if name not in _SAID}
         made = KeylessOpenAILike(
             model=name,
@@ -134,7 +134,7 @@ class Backends(Pool[LLM]):
 
     def _says(self, backend: LLM) -> Capabilities:
         """What an LLM says of itself; the framework's default window is taken as no word on it."""
-        if self._from_endpoint:
+        if self.settings.from_endpoint:
             return Capabilities()  # its metadata is what was told here
         metadata = _metadata(backend)
         window = metadata.context_window

@@ -16,8 +16,7 @@ from llama_index.core.llms.structured_llm import StructuredLLM
 from llama_index.core.types import PydanticProgramMode
 
 from avengers_core.redaction import refuse_key
-from avengers_core.serving.routing_settings import CONFIG
-from avengers_core.serving.settings import ServingSettings
+from avengers_core.serving.settings import CONFIG, ServingSettings
 from avengers_llamaindex.backends import Backends
 from avengers_llamaindex.calling.calls import Asked, own_settings
 from avengers_llamaindex.calling.masking import mask_secrets_of

@@ -17,7 +17,7 @@ from avengers_core import Router
 from avengers_core.errors import QuestionError, needing
 from avengers_core.routing.policy import Policy, RoutingCall
 from avengers_core.serving.question import Request
-from avengers_core.serving.routing_settings import CONFIG, RoutingSettings
+from avengers_core.serving.settings import CONFIG, RoutingSettings
 from avengers_langchain.calling.callbacks import ROUTING_QUERY
 from avengers_langchain.question import read
 from avengers_langchain.runnables import request_of

@@ -31,13 +31,6 @@ if TYPE_CHECKING:
 B = TypeVar("B")
 P = TypeVar("P", bound="Pool[Any]")
 
-OF_ENDPOINT = {"timeout": 60.0, "max_retries": 0}
-"""Options of backends that are made for an endpoint, unless told otherwise: how many seconds they
-wait for an answer, and no retries, for another model answers sooner."""
-
-_OF_MADE = ("timeout", "max_retries")
-_OF_ENDPOINT = ("base_url", "api_key")
-
 
 class Pool(ABC, Generic[B]):
     """The router, the backends that can answer, by model id, and their health.
@@ -49,6 +42,8 @@ class Pool(ABC, Generic[B]):
     Attributes:
         settings: what it was made from.
         router: whose artifact has the models.
+        wanted: the models that are to be used, if they can be.
+        given: model -> backend, for those that the user gave.
         health: which backends to leave alone for a while.
         draw: gives numbers in [0, 1) at random.
 
@@ -64,17 +59,10 @@ class Pool(ABC, Generic[B]):
         self.router: Router = resolve_router(settings.router)
         self.health = BackendHealth(**settings.health)
         self.draw = random.Random(settings.explore_seed).random
-        models = _checked(settings.models)
-        given = models if isinstance(models, Mapping) else {}
-        self._only = None if models is None else tuple(models)
-        self._from_endpoint = not isinstance(models, Mapping)
+        self.wanted = settings.wanted(self.router.models)
         self._told = {m: Capabilities(**told) for m, told in settings.capabilities.items()}
-        self._check_names()
-        self.named = {m: b for m, b in given.items() if isinstance(b, str)}
-        self._check_settings()
-        self.given: dict[str, B] = {
-            m: self._accept(m, b) for m, b in given.items() if m not in self.named
-        }
+        settings.refuse_idle()
+        self.given: dict[str, B] = {m: self._accept(m, b) for m, b in settings.given.items()}
         self._ready = dict(self.given)
         self._lock = threading.RLock()
         self._absent: dict[str, str] | None = None
@@ -124,11 +112,6 @@ class Pool(ABC, Generic[B]):
 
     # -- who can answer --
 
-    @property
-    def wanted(self) -> tuple[str, ...]:
-        """The models that are to be used, if they can be."""
-        return self.router.models if self._only is None else self._only
-
     @cached_property
     def endpoint(self) -> Endpoint | None:
         """Where requests of backends made here go, found at the first call; None: all were given.
@@ -136,7 +119,7 @@ class Pool(ABC, Generic[B]):
         Raises:
             BackendConfigError: none is given and the environment names none.
         """
-        if not self._from_endpoint:
+        if not self.settings.from_endpoint:
             return None
         return find_endpoint(self.settings.base_url, self.settings.api_key)
 
@@ -177,7 +160,7 @@ class Pool(ABC, Generic[B]):
             absent = {m: "no backend given for it" for m in self.router.models if m not in wanted}
             if self.endpoint is not None:
                 absent |= self.endpoint.unreachable(wanted)
-            for model in self.named:  # what is wrong with one shows at the first call
+            for model in self.settings.named:  # what is wrong with one shows at the first call
                 self.get(model)
             self._absent = absent
         return self._absent
@@ -217,7 +200,7 @@ class Pool(ABC, Generic[B]):
     def kind(self, model: str) -> Hashable:
         """What kind of backend a model has: those of one kind refuse the same requests."""
         provider = model.partition("/")[0]
-        return provider if self._from_endpoint else (self._class(self.get(model)), provider)
+        return provider if self.settings.from_endpoint else (self._class(self.get(model)), provider)
 
     def window(self, model: str) -> int | None:
         """A model's context window, tokens, or None where it is not known."""
@@ -226,10 +209,6 @@ class Pool(ABC, Generic[B]):
     def told(self, model: str) -> Capabilities:
         """What the user says that a model can do."""
         return self._told.get(model, Capabilities())
-
-    def options(self, model: str) -> dict[str, Any]:
-        """Settings of a model's backend, if it is made here."""
-        return {**self.settings.options, **self.settings.model_settings.of(model)}
 
     def secrets(self) -> Secrets:
         """What is known to be secret: of the backends that are there by now, the settings and the
@@ -264,7 +243,7 @@ class Pool(ABC, Generic[B]):
             if name is None:
                 raise BackendConfigError(f"{model} is not reachable through the endpoint")
             return self._connect(model, name, self.endpoint)
-        text = self.named[model]
+        text = self.settings.named[model]
         try:
             return self._make(model, text)
         except (ImportError, BackendConfigError):
@@ -310,46 +289,3 @@ class Pool(ABC, Generic[B]):
         reasons = [unmet(need, able) for need in needs]
         known = [reason for reason in reasons if reason is not None]
         return " and ".join(dict.fromkeys(known)) if needs and len(known) == len(reasons) else None
-
-    def _check_names(self) -> None:
-        if not self.wanted:
-            raise ValueError("models= names no model; leave it out to use all of the artifact's")
-        known = self.router.models
-        named = self.settings.model_settings.of_one
-        for argument, names in (
-            ("models", self.wanted),
-            ("capabilities", self._told),
-            ("model_settings", named),
-        ):
-            if unknown := sorted(set(names) - set(known)):
-                raise ValueError(
-                    f"{argument}= names {unknown}, which the artifact does not have; "
-                    f"it has {list(known)}"
-                )
-
-    def _check_settings(self) -> None:
-        """Raise ValueError for settings that would have no effect."""
-        if self._from_endpoint:
-            return
-        given = [name for name in _OF_ENDPOINT if getattr(self.settings, name) is not None]
-        settings = self.settings.model_settings
-        if not self.named:
-            given += [name for name in _OF_MADE if name in self.settings.options]
-            given += ["model_settings"] if settings else []
-        given += [f"model_settings[{m!r}]" for m in settings.of_one if m not in self.named]
-        if given:
-            raise ValueError(
-                f"{', '.join(given)}: for backends that are made here; set it on those in models="
-            )
-
-
-def _checked(models: Any) -> Any:
-    if models is None or (
-        isinstance(models, Collection)
-        and not isinstance(models, str)
-        and all(isinstance(model, str) for model in models)
-    ):
-        return models
-    # Of anything else only the class is named: it may be a backend that shows its key.
-    got = f"a text: write models=[{models!r}]" if isinstance(models, str) else type(models).__name__
-    raise TypeError(f"models= must map model ids to backends, or be a list of model ids, got {got}")

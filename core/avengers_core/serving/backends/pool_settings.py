@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import SecretStr
 
+from avengers_core.common.lazy import cached_property
 from avengers_core.serving.backends.model_settings import ModelSettings
+
+OF_ENDPOINT = {"timeout": 60.0, "max_retries": 0}
+"""Options of backends that are made for an endpoint, unless told otherwise: how many seconds they
+wait for an answer, and no retries, for another model answers sooner."""
+
+_OF_MADE = ("timeout", "max_retries")
+_OF_ENDPOINT = ("base_url", "api_key")
 
 
 @dataclass(frozen=True)
@@ -26,6 +34,9 @@ class PoolSettings:
         options: arguments of the backends that are made here.
         health: arguments of :class:`avengers_core.serving.resilience.health.BackendHealth`.
         explore_seed: of the draws of models that are asked in place of the best.
+
+    Raises:
+        TypeError: ``models`` are neither.
     """
 
     router: Any = None
@@ -37,6 +48,83 @@ class PoolSettings:
     options: Mapping[str, Any] = field(default_factory=dict)
     health: Mapping[str, Any] = field(default_factory=dict)
     explore_seed: int | None = None
+
+    def __post_init__(self) -> None:
+        models = self.models
+        if models is None or (
+            isinstance(models, Collection)
+            and not isinstance(models, str)
+            and all(isinstance(model, str) for model in models)
+        ):
+            return
+        # Of anything else only the class is named: it may be a backend that shows its key.
+        text = isinstance(models, str)
+        got = f"a text: write models=[{models!r}]" if text else type(models).__name__
+        raise TypeError(
+            f"models= must map model ids to backends, or be a list of model ids, got {got}"
+        )
+
+    @cached_property
+    def given(self) -> Mapping[str, Any]:
+        """model id -> backend, for those that are there already."""
+        if self.from_endpoint:
+            return {}
+        return {m: backend for m, backend in self.models.items() if not isinstance(backend, str)}
+
+    @cached_property
+    def named(self) -> Mapping[str, str]:
+        """model id -> text, for those that are made of one."""
+        if self.from_endpoint:
+            return {}
+        return {m: text for m, text in self.models.items() if isinstance(text, str)}
+
+    @property
+    def from_endpoint(self) -> bool:
+        """Whether all backends are made here, for an endpoint."""
+        return not isinstance(self.models, Mapping)
+
+    def wanted(self, known: Sequence[str]) -> tuple[str, ...]:
+        """The models that are to be used, if they can be.
+
+        Args:
+            known: those that the artifact has.
+
+        Raises:
+            ValueError: there is none, or something is said of one that the artifact does not have.
+        """
+        wanted = tuple(known if self.models is None else self.models)
+        if not wanted:
+            raise ValueError("models= names no model; leave it out to use all of the artifact's")
+        for argument, names in (
+            ("models", wanted),
+            ("capabilities", self.capabilities),
+            ("model_settings", self.model_settings.of_one),
+        ):
+            if unknown := sorted(set(names) - set(known)):
+                raise ValueError(
+                    f"{argument}= names {unknown}, which the artifact does not have; "
+                    f"it has {list(known)}"
+                )
+        return wanted
+
+    def of(self, model: str) -> dict[str, Any]:
+        """The settings of a model's backend, if it is made here."""
+        return {**self.options, **self.model_settings.of(model)}
+
+    def refuse_idle(self) -> None:
+        """Raise ValueError for settings that would have no effect."""
+        if self.from_endpoint:
+            return
+        idle = [name for name in _OF_ENDPOINT if getattr(self, name) is not None]
+        if not self.named:
+            idle += [name for name in _OF_MADE if name in self.options]
+            idle += ["model_settings"] if self.model_settings else []
+        of_one = self.model_settings.of_one
+        idle += [f"model_settings[{m!r}]" for m in of_one if m not in self.named]
+        if idle:
+            raise ValueError(
+                f"{', '.join(idle)}: for backends that are made here; set it on those in models="
+            )
 
     def same(self, other: PoolSettings) -> bool:
         """Whether a pool made from the other can be used; backends are told by identity."""

@@ -1,4 +1,4 @@
-"""The settings of backends that are made here: where they are, and what they are asked with."""
+"""Which backends there are, where those made here are and what they are asked with."""
 
 from __future__ import annotations
 
@@ -9,18 +9,41 @@ from pydantic import BaseModel, Field, SecretStr, field_serializer, field_valida
 from avengers_core.common.ranges import MOST_RETRIES, YEAR
 from avengers_core.redaction import field_that_shows
 from avengers_core.routing.policy import MOST_TOKENS
+from avengers_core.serving.backends.capabilities import plain_capabilities
 from avengers_core.serving.backends.model_settings import ModelSettings
-from avengers_core.serving.routing_settings import CONFIG, no_truth_value
-
-NUMBERS_OF_BACKENDS = ("temperature", "max_tokens", "timeout", "max_retries")
-"""Those that are numbers."""
+from avengers_core.serving.settings.base import CONFIG, Number, WholeNumber
 
 
 class BackendSettings(BaseModel):
-    """Where the backends that are made here are, and what they are asked with."""
+    """Which backends there are, when they are left alone, and what those made here are asked
+    with."""
 
     model_config = CONFIG
 
+    models: Any = Field(
+        default=None,
+        repr=False,
+        description="model id -> backend, or a text that names one ('anthropic:claude-...'); or "
+        "ids only, or nothing for all of the artifact's, to be reached through the endpoint in "
+        "the environment",
+    )
+    capabilities: dict[str, Any] = Field(
+        default_factory=dict,
+        description="model id -> what it can do, Capabilities or a dict of its fields, where its "
+        "backend does not say so itself",
+    )
+    cooldown: Number | None = Field(
+        default=None,
+        ge=0,
+        le=YEAR,
+        description="how long a backend that keeps failing is left alone, seconds, default 30; "
+        "each further rest is twice as long, up to ten times this",
+    )
+    failure_threshold: WholeNumber | None = Field(
+        default=None,
+        ge=1,
+        description="failures in a row before a backend is left alone; default 3",
+    )
     base_url: str | None = Field(
         default=None,
         repr=False,
@@ -31,25 +54,25 @@ class BackendSettings(BaseModel):
         repr=False,
         description="for that endpoint; default, AVENGERS_API_KEY",
     )
-    temperature: float | None = Field(
+    temperature: Number | None = Field(
         default=None,
         ge=0,
         allow_inf_nan=False,
         description="sampling temperature; default the backends' own",
     )
-    max_tokens: int | None = Field(
+    max_tokens: WholeNumber | None = Field(
         default=None,
         ge=1,
         le=MOST_TOKENS,
         description="longest answer, tokens; default the backends' own",
     )
-    timeout: float | None = Field(
+    timeout: Number | None = Field(
         default=None,
         gt=0,
         le=YEAR,
         description="of backends that are made here, seconds; default 60",
     )
-    max_retries: int | None = Field(
+    max_retries: WholeNumber | None = Field(
         default=None,
         ge=0,
         le=MOST_RETRIES,
@@ -65,10 +88,10 @@ class BackendSettings(BaseModel):
         "max_tokens, timeout and max_retries, for that model",
     )
 
-    @field_validator(*NUMBERS_OF_BACKENDS, mode="before")
+    @field_validator("capabilities", mode="before")
     @classmethod
-    def _number_of_backends(cls, value: Any) -> Any:
-        return no_truth_value(value)
+    def _plain_capabilities(cls, told: Any) -> dict[str, dict[str, Any]]:
+        return plain_capabilities(told or {})
 
     @field_validator("base_url")
     @classmethod
@@ -84,6 +107,10 @@ class BackendSettings(BaseModel):
     @classmethod
     def _known_settings(cls, given: Any, _: Any) -> ModelSettings:
         return ModelSettings(given or {})
+
+    @field_serializer("models")
+    def _model_names(self, models: Any) -> list[str] | None:
+        return None if models is None else list(models)
 
     @field_serializer("model_settings")
     def _shown_settings(self, settings: ModelSettings) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The settings of how the model of a call is chosen: what they are called, take and mean."""
+"""How the model of a call is chosen."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any
 
 from pydantic import (
     BaseModel,
-    ConfigDict,
     Field,
     field_serializer,
     field_validator,
@@ -17,33 +16,16 @@ from pydantic import (
 from typing_extensions import Self
 
 from avengers_core.common.lazy import cached_property
-from avengers_core.routing.policy import BALANCE, FIELDS, NUMBERS, OnEmpty, Policy, Unavailable
+from avengers_core.routing.policy import FIELDS, OnEmpty, Policy, Unavailable
 from avengers_core.routing.resolve import resolve_router
 from avengers_core.routing.router import Router
 from avengers_core.serving.question import RoutingText
+from avengers_core.serving.settings.base import CONFIG, Number
 
 OF_ROUTING = (*FIELDS, "no_question_alpha")
 """What is said of a call about how its model is chosen."""
 
-CONFIG = ConfigDict(
-    arbitrary_types_allowed=True,
-    extra="forbid",
-    hide_input_in_errors=True,
-    ignored_types=(cached_property,),
-)
-"""For the plugins' own classes, whose frameworks' bases say otherwise."""
 _ONE_ALPHA = "instead of alpha: "
-
-
-NUMBERS_OF_ROUTING = (*BALANCE, *NUMBERS, "no_question_alpha")
-"""The settings that are numbers."""
-
-
-def no_truth_value(value: Any) -> Any:
-    """A setting that is a number, as it is given; raises ValueError for what only counts as one."""
-    if isinstance(value, bool | bytes):
-        raise ValueError(f"expected a number, got {value!r:.40}")
-    return value
 
 
 class RoutingSettings(BaseModel):
@@ -51,29 +33,29 @@ class RoutingSettings(BaseModel):
 
     model_config = CONFIG
 
-    alpha: float | None = Field(
+    alpha: Number | None = Field(
         default=None,
         description="weight of expected score against expected cost, 0 = cheapest, 1 = best; "
         "default 0.5",
     )
-    target_cost: float | None = Field(
+    target_cost: Number | None = Field(
         default=None,
         description=f"{_ONE_ALPHA}the best score at no more than this mean cost, USD a call",
     )
-    target_score: float | None = Field(
+    target_score: Number | None = Field(
         default=None,
         description=f"{_ONE_ALPHA}the lowest cost at no less than this mean score, in [0, 1]",
     )
-    target_saving: float | None = Field(
+    target_saving: Number | None = Field(
         default=None,
         description=f"{_ONE_ALPHA}the best score at this share, in [0, 1), less than what always "
         "asking the best model costs",
     )
-    performance_weight: float | None = Field(
+    performance_weight: Number | None = Field(
         default=None, description="with cost_sensitivity, another way to give alpha"
     )
-    cost_sensitivity: float | None = Field(default=None, description="see performance_weight")
-    no_question_alpha: float | None = Field(
+    cost_sensitivity: Number | None = Field(default=None, description="see performance_weight")
+    no_question_alpha: Number | None = Field(
         default=None,
         description="the alpha of calls without a question, such as metadata extraction over "
         "documents, which are decided on the artifact's overall means; default, as for all calls",
@@ -84,16 +66,16 @@ class RoutingSettings(BaseModel):
         description="a Router, an artifact or its path; default, the default artifact",
     )
     exclude: tuple[str, ...] = Field(default=(), description="models not to use")
-    max_cost: float | None = Field(
+    max_cost: Number | None = Field(
         default=None, description="highest expected cost, USD a call, not negative"
     )
-    min_score: float | None = Field(default=None, description="lowest expected score, in [0, 1]")
-    min_support: float | None = Field(
+    min_score: Number | None = Field(default=None, description="lowest expected score, in [0, 1]")
+    min_support: Number | None = Field(
         default=None,
         description="lowest share, in [0, 1], of what is expected of a model that rests on records "
         "of the model itself near the query",
     )
-    min_familiarity: float | None = Field(
+    min_familiarity: Number | None = Field(
         default=None,
         description="queries that are less like the records than all but this share of them, in "
         "[0, 1], go to fallback; without one they are decided on the artifact's overall means",
@@ -108,11 +90,6 @@ class RoutingSettings(BaseModel):
         description='what to do when the limits leave no model: "raise", or "relax" to take the '
         "one nearest to them",
     )
-
-    @field_validator(*NUMBERS_OF_ROUTING, mode="before")
-    @classmethod
-    def _a_number(cls, value: Any) -> Any:
-        return no_truth_value(value)
 
     @field_validator("router", mode="before")
     @classmethod

@@ -1,0 +1,56 @@
+"""How a call is answered: how often and by whom, and who answers the next turn."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, Field
+
+from avengers_core.serving.resilience.failover import OnRefusal
+from avengers_core.serving.settings.base import CONFIG, Number, WholeNumber
+from avengers_core.serving.voting import MOST_VOTES, VoteOver
+
+OF_ANSWERING = ("votes", "vote_over", "max_attempts", "on_refusal", "stay", "explore")
+"""What is said of a call about how it is answered."""
+
+
+class AnsweringSettings(BaseModel):
+    """How a call is answered, once the models are ranked for it."""
+
+    model_config = CONFIG
+
+    max_attempts: WholeNumber | None = Field(
+        default=None, ge=1, description="how many candidates to try before giving up; default all"
+    )
+    votes: WholeNumber | None = Field(
+        default=None,
+        ge=1,
+        le=MOST_VOTES,
+        description="ask this many times at once and give the majority's answer, compared by what "
+        "is said in the end; tokens and expected cost add up. None and 1: one answer, no vote",
+    )
+    vote_over: VoteOver = Field(
+        default="samples",
+        description='who is asked: "samples", the picked model each time (sensible with a '
+        'temperature over 0), or "models", the best so many models',
+    )
+    on_refusal: OnRefusal = Field(
+        default="raise",
+        description='what to do if a backend refuses a call for its content: "raise" its error, or '
+        'ask the "next" candidate',
+    )
+    stay: bool | None = Field(
+        default=None,
+        description="who answers the next turn of a conversation: None, whoever is best for what "
+        "it is about by now; True, whoever answered before, within the limits; False, whoever is "
+        "best for the newest turn alone",
+    )
+    explore: Number = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="how often another eligible model than the best is asked, each of them as "
+        "likely, in [0, 1], so that a log says something about all of them; never in a tool loop, "
+        "a conversation that stays or a vote",
+    )
+    explore_seed: WholeNumber | None = Field(
+        default=None, description="the same draws for the same seed; default, different every time"
+    )
