@@ -31,7 +31,7 @@ class Calls:
         models: M ids, all of them the router's.
         answered: (n,) who answered, indices into ``models``.
         time: (n,) when, seconds since 1970 UTC.
-        graded: (n,) when its score came, likewise; NaN where there is none.
+        graded: (n,) when its first score came, likewise; NaN where there is none.
         score: (n,) in [0, 1], NaN where there is none.
         cost: (n,) USD, NaN where unknown.
         prompt_tokens: (n,) NaN where unknown.

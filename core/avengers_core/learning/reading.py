@@ -42,7 +42,7 @@ class LoggedCall(NamedTuple):
         completion_tokens: or None.
         propensity: chance in (0, 1] with which the model that answered was chosen, or None.
         score: in [0, 1], or None.
-        graded: when the score came, seconds since 1970 UTC, or None.
+        graded: when its first score came, seconds since 1970 UTC, or None.
     """
 
     time: float

@@ -20,7 +20,7 @@ import pytest
 from avengers_core.calls import Call, Feedback, feedback, read_log
 from avengers_core.calls import writing as writing_module
 from avengers_core.calls.registry import call_log
-from avengers_core.calls.store import open_log
+from avengers_core.calls.store import open_log, write
 from avengers_core.calls.writing import CallLog
 from avengers_core.errors import LogError, RecordError
 
@@ -144,7 +144,7 @@ import resource, signal
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, 40_000))
 from avengers_core.calls import Call
-from avengers_core.calls.store import open_log
+from avengers_core.calls.store import open_log, write
 from avengers_core.calls.writing import CallLog
 log = CallLog({str(path)!r}, limit=1000)
 def row(i):
@@ -272,3 +272,33 @@ def test_other_files_are_no_logs(tmp_path: Path) -> None:
         feedback(other, "a", 1)
     with pytest.raises(RecordError):
         read_log(other)
+
+
+KILLED_IN_A_TRANSACTION = """
+import os, sqlite3, sys
+log = sqlite3.connect(sys.argv[1], isolation_level=None)
+log.execute("PRAGMA cache_size = 1")  # so that it writes to the file before it commits
+log.execute("BEGIN IMMEDIATE")
+rows = ((f"{i}", 0.0, 1.0, "x" * 500) for i in range(1000))
+log.executemany("INSERT INTO feedback VALUES (?, ?, ?, ?)", rows)
+os.kill(os.getpid(), 9)
+"""
+
+
+def test_a_log_whose_writer_was_killed_half_way_is_read_as_it_was_before(path: Path) -> None:
+    with closing(open_log(path)) as log:
+        write(log, [a_call("a"), Feedback("a", 0.5, 1.0)])
+    subprocess.run([sys.executable, "-c", KILLED_IN_A_TRANSACTION, str(path)], check=False)
+    assert path.with_name(f"{path.name}-journal").exists(), "nothing was left half written"
+    assert [r.scores for r in read_log(path)] == [{"m": 0.5}]
+
+
+def test_a_log_that_may_not_be_written_to_is_read(path: Path) -> None:
+    with closing(open_log(path)) as log:
+        write(log, [a_call("a"), Feedback("a", 0.5, 1.0)])
+    path.chmod(0o400)
+    path.parent.chmod(0o500)
+    try:
+        assert len(read_log(path)) == 1
+    finally:
+        path.parent.chmod(0o700)

@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 
 from avengers_core import RecordError, Router, RouterArtifact
+from avengers_core.calls import Feedback
+from avengers_core.calls.store import open_log, write
 from avengers_core.embedders import CallableEmbedder
 from avengers_core.learning import learn
 from avengers_core.learning.reading import LoggedCall, read_log
@@ -60,6 +62,28 @@ def test_a_call_is_learnt_once(
     # One that was graded late is learnt late.
     late = calls[0]._replace(graded=calls[-1].graded + 1000)
     assert learn([*calls, late], Router(once, topics)).learnt == 1
+
+
+def test_a_call_that_is_graded_again_is_learnt_once_with_the_newest_score(
+    artifact: RouterArtifact,
+    topics: CallableEmbedder,
+    month: Month,
+    write_log: Callable[[Iterable[LoggedCall]], Path],
+) -> None:
+    calls = [call._replace(score=0.0) for call in month(artifact, 0, [0])]
+    path, later = write_log(calls), calls[-1].time + 1000
+
+    def grade_again(id: str, score: float) -> None:
+        with closing(open_log(path)) as log:
+            write(log, [Feedback(id, score, later)])
+
+    grade_again("0", 1.0)
+    once = learn(path, Router(artifact, topics))
+    assert once.learnt == len(calls)
+    gained = once.artifact.statistics.score.sum() - artifact.statistics.score.sum()
+    assert gained == pytest.approx(1.0)
+    grade_again("1", 1.0)
+    assert learn(path, Router(once.artifact, topics)).learnt == 0
 
 
 @pytest.mark.parametrize("half_life", ["5d", timedelta(hours=36)])

@@ -19,14 +19,15 @@ _AT = slice(68, 72)  # of the header, where the application's id is
 
 _NO_TEXT = "the log keeps no text of it; expected one that log_text=True writes"
 
-# Of several grades of a call the newest counts. Columns are named, so that one that is missing is
-# an error of the database.
+# Of several grades of a call the newest counts; a call is graded from the first on, so that it is
+# learnt once. Columns are named, so that one that is missing is an error of the database.
 _ANSWERED = """
 SELECT calls.id, calls.time, question, embedder, vector, features, decision, propensity,
   answered_by, prompt_tokens, completion_tokens, cost,
-  graded.score AS score, graded.time AS graded
+  newest.score AS score,
+  (SELECT min(feedback.time) FROM feedback WHERE feedback.id = calls.id) AS graded
 FROM calls
-LEFT JOIN (SELECT id, score, time, max(rowid) FROM feedback GROUP BY id) AS graded USING (id)
+LEFT JOIN (SELECT id, score, max(rowid) FROM feedback GROUP BY id) AS newest USING (id)
 WHERE answered_by IS NOT NULL ORDER BY calls.time, calls.id
 """
 
@@ -37,8 +38,8 @@ def is_log(head: bytes) -> bool:
 
 
 def answered_calls(file: str) -> Iterator[sqlite3.Row]:
-    """The answered calls of a log, the earliest first: columns of the table ``calls``, and those of
-    the newest feedback, ``score`` and ``graded`` (its time), None where there is none.
+    """The answered calls of a log, the earliest first: columns of the table ``calls``, the newest
+    ``score`` and when the first came (``graded``), None where there is none.
 
     Args:
         file: its path.
@@ -46,7 +47,9 @@ def answered_calls(file: str) -> Iterator[sqlite3.Row]:
     Raises:
         RecordError: it has no such tables, is damaged, or locked.
     """
-    address = f"{Path(file).absolute().as_uri()}?mode=ro"
+    # Not mode=ro: what a killed program left half written has to be taken back before it can be
+    # read. A file that may not be written to is opened for reading all the same.
+    address = f"{Path(file).absolute().as_uri()}?mode=rw"
     try:
         with closing(sqlite3.connect(address, uri=True)) as log:
             log.row_factory = sqlite3.Row
