@@ -65,8 +65,8 @@ def learn(
     last grade of the log; and the artifact's own sums, which bear no dates, count as evidence of
     the day on which it was made, then of the last grade that it has learnt; see
     :meth:`avengers_core.artifact.artifact.RouterArtifact.faded` for what is kept. A call is learnt
-    once: those that were first graded before the artifact's ``info.learnt_until`` are left out, also
-    if they have been graded again.
+    once: those that were first graded before the artifact's ``info.learnt_until`` are left out,
+    also if they have been graded again.
 
     Args:
         log: what the plugins' ``log=`` wrote: a path, or its calls.

@@ -16,7 +16,7 @@ from avengers_core.common.files import write_whole
 from avengers_core.common.plain import plain
 from avengers_core.common.ranges import check_number
 from avengers_core.errors import RecordError
-from avengers_core.learning.calls import UNLIKE, Calls
+from avengers_core.learning.calls import UNLIKE, Calls, Floats
 from avengers_core.learning.drift import Alarm, find_alarms
 from avengers_core.learning.reading import CallSource, read_calls
 from avengers_core.routing.resolve import resolve_router
@@ -26,6 +26,8 @@ from avengers_core.routing.router import Router
 _MOST_UNLIKE = 2 * UNLIKE
 # or where a promise is surely further off than this.
 _MOST_OFF = 0.05
+# A few scores may happen to be alike: so many more are taken to scatter as the promises say.
+_SCATTERED = 10
 _MOST_PERIODS = 60
 _DAY = 86400.0
 _Z = 1.96
@@ -41,7 +43,7 @@ class Promise:
         graded: of these, with a score.
         promised_score: mean over the graded calls.
         score: mean of their scores.
-        error: half the width of the 95 % interval of their mean difference.
+        error: half the width of the 95 % interval of their mean difference; NaN without a score.
         promised_cost: USD, mean over the calls of known cost and promise; NaN if there are none.
         cost: and what they cost.
     """
@@ -202,19 +204,31 @@ def watch_calls(calls: Calls, artifact: RouterArtifact, false_alarm: float) -> W
 
 def _promise(name: str, calls: Calls) -> Promise:
     graded = calls.promised()
-    n = len(graded)
-    off = graded.score - graded.promised_score
     priced = np.isfinite(calls.cost) & np.isfinite(calls.promised_cost)
     return Promise(
         model=name,
         calls=len(calls),
-        graded=n,
+        graded=len(graded),
         promised_score=_mean(graded.promised_score),
         score=_mean(graded.score),
-        error=float(_Z * off.std(ddof=1) / np.sqrt(n)) if n > 1 else float("nan"),
+        error=_error(graded.score, graded.promised_score),
         promised_cost=_mean(calls.promised_cost[priced]),
         cost=_mean(calls.cost[priced]),
     )
+
+
+def _error(score: Floats, promised: Floats) -> float:
+    """Half the width of the 95 % interval of the mean difference of n scores and their promises.
+
+    Their own variance is shrunk towards that of scores which are 1 with the promised chance, else
+    0: the largest that scores in [0, 1] of that mean have.
+    """
+    n = len(score)
+    if not n:
+        return float("nan")
+    most = float(np.clip(promised * (1 - promised), 0, None).mean())
+    variance = (n * float((score - promised).var()) + _SCATTERED * most) / (n + _SCATTERED)
+    return _Z * float(np.sqrt(variance / n))
 
 
 def _reasons(whole: Promise, unlike: float, error: float) -> Iterator[str]:

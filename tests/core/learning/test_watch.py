@@ -45,6 +45,17 @@ def test_the_logs_own_promises_count(
     assert seen.fit_anew
 
 
+@pytest.mark.parametrize(("n", "off"), [(1, False), (2, False), (5, False), (40, True)])
+def test_a_few_scores_that_are_alike_are_not_surely_off(
+    artifact: RouterArtifact, topics: CallableEmbedder, month: Month, n: int, off: bool
+) -> None:
+    # Five right answers in a row come every other time where 0.88 are promised.
+    calls = [c._replace(promised_score=0.88, score=1.0) for c in month(artifact, 0, [0])[:n]]
+    whole = watch(calls, Router(artifact, topics)).promises[0]
+    assert whole.error > 0
+    assert whole.off is off
+
+
 @pytest.mark.parametrize(("share", "anew"), [(0.05, False), (0.4, True)])
 def test_many_queries_unlike_the_records_call_for_a_fit(
     artifact: RouterArtifact, topics: CallableEmbedder, month: Month, share: float, anew: bool
