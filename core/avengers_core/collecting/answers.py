@@ -11,6 +11,7 @@ from typing import Any
 from avengers_core.common.ranges import is_number
 from avengers_core.records.prices import Price
 from avengers_core.serving.backends.endpoints import Endpoint
+from avengers_core.serving.resilience.withheld import broke_off_in
 
 Ask = Callable[[str], "Answer"]
 
@@ -20,7 +21,7 @@ class Answer:
     """What a model answered.
 
     Attributes:
-        text: the answer.
+        text: the answer; blank where there is none, which counts as a failed call.
         cost: USD, or None where it is not known.
         prompt_tokens: tokens sent, or None.
         completion_tokens: tokens received, or None.
@@ -85,9 +86,9 @@ def endpoint_asker(endpoint: Endpoint, name: str, arguments: Mapping[str, Any]) 
         reply = client.chat.completions.create(
             model=name, messages=[{"role": "user", "content": text}], **arguments
         )
-        if not reply.choices or reply.choices[0].message.content is None:
-            raise ValueError(f"{name} answered without a text")
-        return _answer(reply.choices[0].message.content, reply.usage)
+        if not isinstance(choices := getattr(reply, "choices", None), list) or not choices:
+            raise ValueError(f"{name}: expected a chat completion, got {str(reply)!r:.60}")
+        return _answer(choices[0].message.content, reply, reply.usage)
 
     return ask
 
@@ -95,24 +96,32 @@ def endpoint_asker(endpoint: Endpoint, name: str, arguments: Mapping[str, Any]) 
 def _of_message(message: Any) -> Answer:
     if isinstance(message, str):
         return Answer(message)
-    reported = _part(getattr(message, "response_metadata", None), "token_usage")
-    return _answer(message.text, getattr(message, "usage_metadata", None), reported)
+    told = getattr(message, "response_metadata", None)
+    counted = getattr(message, "usage_metadata", None)
+    return _answer(message.text, told, counted, _part(told, "token_usage"))
 
 
 def _of_completion(completion: Any) -> Answer:
-    usage = _part(getattr(completion, "raw", None), "usage")
-    return _answer(completion.text, getattr(completion, "additional_kwargs", None), usage)
+    told = getattr(completion, "raw", None)
+    counted = getattr(completion, "additional_kwargs", None)
+    return _answer(completion.text, told, counted, _part(told, "usage"))
 
 
-def _answer(text: Any, *usages: Any) -> Answer:
-    """An answer, with what the first of some usages says that says it; OpenRouter's tell costs."""
+def _answer(text: str | None, told: Any, *usages: Any) -> Answer:
+    """An answer, with what the first of some usages says that says it; OpenRouter's tell costs.
+
+    Args:
+        text: its words, as far as they came.
+        told: what the provider said of it. One that was broken off is none.
+        usages: what it took.
+    """
 
     def number(*names: str) -> float | None:
         told = (_part(usage, name) for usage in usages for name in names)
         return next((float(n) for n in told if is_number(n)), None)
 
     return Answer(
-        str(text),
+        "" if text is None or broke_off_in(told) else str(text),
         number("cost"),
         # Some say 0 where they do not know.
         number("prompt_tokens", "input_tokens") or None,

@@ -12,7 +12,7 @@ from typing import Any
 
 from avengers_core.collecting.adaptive import Adaptive
 from avengers_core.collecting.answers import asker
-from avengers_core.collecting.graders import as_grader, column_for
+from avengers_core.collecting.graders import as_grader, column_for, rule_of
 from avengers_core.collecting.journal import Journal
 from avengers_core.collecting.running import Budget, FailedCall, Stopped, Worker, run
 from avengers_core.collecting.strategies import Strategy, StrategyName, full, random_picks
@@ -86,7 +86,8 @@ def collect(
         concurrency: calls in flight, at most 1,000.
         path: file of records (JSON lines), written as it goes. Beside it, in ``<path>.journal``,
             stands each answer and grade; a run that finds them there goes on where the other
-            stopped, and asks for nothing twice. Default: nothing is written.
+            stopped, and asks for nothing twice; where a question's row, or the grader's name or
+            rubric, is another, answers are graded anew. Default: nothing is written.
         seed: of the order in which questions are asked.
         prices: what a token costs, for models that do not say what a call cost; see
             :data:`avengers_core.records.prices.Prices`.
@@ -117,9 +118,11 @@ def collect(
     grader = as_grader(grade)
     plan = _strategy(strategy, [row.query for row in rows], seed)
     file = None if path is None else Path(path)
+    check_gradable(rows, grade)
+    rules = {row.key: rule_of(grade, row.row) for row in rows}
     with Journal(file) as journal:
-        check_gradable(rows, grade)
-        worker = Worker(rows, names, askers, [price.get(n) for n in names], grader, journal)
+        prices_of = [price.get(name) for name in names]
+        worker = Worker(rows, names, askers, prices_of, grader, rules, journal)
         budget = Budget(max_calls, max_usd, journal)
         stopped = run(worker, plan, budget, concurrency)
         records = journal.records(rows, names)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import inspect
 import json
@@ -47,6 +48,18 @@ def as_grader(given: Any) -> Grade:
         return _of_openevals(given)
     grader: Grade = given
     return grader
+
+
+def rule_of(given: Any, row: Row) -> str:
+    """What tells how an answer is graded from other ways, from run to run.
+
+    The grader, as far as it has a name (a judge has its rubric), and the question's row. Of a
+    function only the name is known: a new one under the same name is not told from the old.
+    """
+    named = getattr(given, "__qualname__", type(given).__qualname__)
+    name = given if isinstance(given, str) else getattr(given, "rule", named)
+    told = json.dumps([name, sorted(row.items(), key=str)], default=lambda value: str(type(value)))
+    return hashlib.blake2b(told.encode(), digest_size=12).hexdigest()
 
 
 def column_for(given: Any) -> str | None:

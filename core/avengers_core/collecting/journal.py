@@ -11,8 +11,9 @@ import json
 import os
 import threading
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
 
@@ -41,10 +42,12 @@ class Entry:
     Attributes:
         answer: what the model answered.
         graded: None: not yet.
+        rule: what it was graded by; None: not known.
     """
 
     answer: Answer
     graded: Graded | None = None
+    rule: str | None = None
 
 
 def journal_of(records: Path) -> Path:
@@ -63,7 +66,7 @@ class Journal:
     Attributes:
         entries: by question and model.
         spent: USD of all answers and grades, as far as they are known.
-        unpriced: the models with an answer of which it is not known what it cost, and
+        unpriced: the models with a reply of which it is not known what it cost, and
             :data:`THE_JUDGE` where that is not known of a grade.
 
     Raises:
@@ -103,14 +106,27 @@ class Journal:
         """Note an answer."""
         self._note(place, answer=asdict(answer))
 
-    def graded(self, place: Place, graded: Graded) -> None:
-        """Note the grade of an answer that was noted before."""
-        self._note(place, graded=graded._asdict())
+    def graded(self, place: Place, graded: Graded, rule: str) -> None:
+        """Note the grade of an answer that was noted before, and what it was graded by."""
+        self._note(place, graded=graded._asdict(), rule=rule)
 
-    def paid(self, place: Place, cost: float | None) -> None:
-        """Note what grading an answer took, though it gave no grade."""
+    def paid(self, place: Place, cost: float | None, whose: str = THE_JUDGE) -> None:
+        """Note what somebody took who gave no grade, or no answer."""
         if cost != 0:
-            self._note(place, paid=cost)
+            self._note(place, paid=cost, whose=whose)
+
+    def ungraded(self, rules: Mapping[str, str], models: Collection[str]) -> list[Place]:
+        """The answers without a grade; one by another rule counts no longer.
+
+        Args:
+            rules: by which answers are graded now, by the questions' keys; others do not matter.
+            models: whose answers matter.
+        """
+        places = [place for place in self.entries if place[0] in rules and place[1] in models]
+        for place in places:
+            if self.entries[place].rule not in (None, rules[place[0]]):
+                self.entries[place] = Entry(self.entries[place].answer)
+        return [place for place in places if self.entries[place].graded is None]
 
     def records(self, questions: Sequence[Question], models: Sequence[str]) -> Records:
         """The records that answers and grades make: one for each question with a score."""
@@ -134,7 +150,8 @@ class Journal:
     def close(self) -> None:
         """Close the file; another process may then go on with it."""
         if self._file is not None:
-            self._file.close()
+            with suppress(OSError):  # of what could not be written, which has been raised
+                self._file.close()
         if self._process_lock is not None:
             self._process_lock.release()
 
@@ -148,9 +165,12 @@ class Journal:
         line = {"question": place[0], "model": place[1], **facts}
         with self._mutex:
             if self._file is not None:
-                self._file.write(json.dumps(line).encode() + b"\n")
-                self._file.flush()
-                os.fsync(self._file.fileno())
+                try:
+                    self._file.write(json.dumps(line).encode() + b"\n")
+                    self._file.flush()
+                    os.fsync(self._file.fileno())
+                except OSError as error:
+                    raise OSError(error.errno, error.strerror, self._file.name) from None
             self._take(line)
 
     def _read(self, file: IO[bytes], path: Path) -> None:
@@ -171,17 +191,17 @@ class Journal:
 
     def _take(self, line: Mapping[str, Any]) -> None:
         place = line["question"], line["model"]
-        whose: str = THE_JUDGE
+        whose = THE_JUDGE
         if "answer" in line:
             answer = Answer(**line["answer"])
             self.entries[place] = Entry(answer)
             whose, cost = line["model"], answer.cost
         elif "graded" in line:
             graded = Graded(**line["graded"])
-            self.entries[place] = replace(self.entries[place], graded=graded)
+            self.entries[place] = Entry(self.entries[place].answer, graded, line.get("rule"))
             cost = graded.cost
         else:
-            cost = line["paid"]
+            whose, cost = line.get("whose", THE_JUDGE), line["paid"]
         if cost is None:
             self.unpriced.add(whose)
         else:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import dataclass
 from typing import Any
 
-from avengers_core.collecting.answers import asker
+from avengers_core.collecting.answers import Ask, asker
 from avengers_core.collecting.grades import Grade, Graded, GraderError, Row
-from avengers_core.records.prices import as_price
+from avengers_core.records.prices import Price, as_price
 
 RUBRIC = "1 if the answer is right and complete, 0 if it is wrong; in between if it is partly right"
 
@@ -44,17 +45,22 @@ def judge(model: Any, rubric: str = RUBRIC, *, price: Any = None) -> Grade:
         TypeError: the judge is no model.
         ValueError: the price is none.
     """
-    ask = asker("the judge", model)
     known = None if price is None else as_price(price, "the judge")
+    return _Judge(asker("the judge", model), rubric, known)
 
-    def grade(row: Row, answer: str) -> Graded:
-        reply = ask(prompt(row, answer, rubric)).priced(known)
+
+@dataclass(frozen=True)
+class _Judge:
+    ask: Ask
+    rule: str
+    price: Price | None
+
+    def __call__(self, row: Row, answer: str) -> Graded:
+        reply = self.ask(prompt(row, answer, self.rule)).priced(self.price)
         score = _score(reply.text)
         if score is None:
             raise GraderError(f"the judge gave no score: {reply.text[-80:]!r}", reply.cost)
         return Graded(score, reply.cost)
-
-    return grade
 
 
 def prompt(row: Row, answer: str, rubric: str = RUBRIC) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
@@ -17,6 +17,7 @@ from avengers_core.collecting.grades import Grade, GraderError
 from avengers_core.collecting.journal import Journal
 from avengers_core.collecting.strategies import Cell, Strategy, Table
 from avengers_core.common.progress import progress_bar
+from avengers_core.errors import EmptyResponseError
 from avengers_core.records.prices import Price
 from avengers_core.records.questions import Question
 from avengers_core.redaction import describe, secrets_of
@@ -26,6 +27,10 @@ Stopped = Literal["complete", "decided", "max_calls", "max_usd"]
 
 # A model that fails this often in a row is not asked again in this run.
 _MOST_FAILURES = 8
+_NO_ANSWER = (
+    "expected an answer, got none with a word in it, or one that was broken off; it may have been "
+    "cut before its first word (max_tokens), or withheld"
+)
 
 
 class FailedCall(NamedTuple):
@@ -52,6 +57,7 @@ class Worker:
         askers: how to ask each model.
         prices: and its price, or None.
         grader: the grader.
+        rules: what tells how each question's answers are graded from other ways, by its key.
         journal: where answers and grades are noted.
         failures: the calls that brought no score.
         given_up: models that failed too often in a row.
@@ -62,6 +68,7 @@ class Worker:
     askers: Sequence[Ask]
     prices: Sequence[Price | None]
     grader: Grade
+    rules: Mapping[str, str]
     journal: Journal
     failures: list[FailedCall] = field(default_factory=list)
     given_up: set[int] = field(default_factory=set)
@@ -70,30 +77,48 @@ class Worker:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def do(self, cell: Cell) -> None:
-        """Ask a model a question, unless it has answered it already, and grade the answer."""
+        """Ask a model a question, unless it has answered it already, and grade the answer.
+
+        Raises:
+            OSError: the journal cannot be written: what would be paid for further would be lost.
+        """
         row, column = cell
-        question, place = self.questions[row], (self.questions[row].key, self.models[column])
-        try:
-            entry = self.journal.entries.get(place)
-            if entry is None:
+        question, model = self.questions[row], self.models[column]
+        place = question.key, model
+        entry = self.journal.entries.get(place)
+        if entry is not None:
+            answer = entry.answer
+        else:
+            try:
                 answer = self.askers[column](question.query).priced(self.prices[column])
-                self.journal.answered(place, answer)
-            else:
-                answer = entry.answer
-            self.journal.graded(place, grade_with(self.grader, question.row, answer.text))
+            except Exception as error:
+                self._failed(cell, error)
+                return
+            if not answer.text.strip():
+                self.journal.paid(place, answer.cost, model)
+                self._failed(cell, EmptyResponseError(_NO_ANSWER))
+                return
+            self.journal.answered(place, answer)
+        try:
+            graded = grade_with(self.grader, question.row, answer.text)
         except Exception as error:
             if isinstance(error, GraderError):
                 self.journal.paid(place, error.cost)
-            reason = describe(error, secrets_of(self.askers[column], self.grader))
-            with self._lock:
-                self.failures.append(FailedCall(self.models[column], question.query, reason))
-                self._failed_cells.add(cell)
-                self._in_a_row[column] += 1
-                if self._in_a_row[column] >= _MOST_FAILURES:
-                    self.given_up.add(column)
-        else:
-            with self._lock:
-                self._in_a_row[column] = 0
+            self._failed(cell, error)
+            return
+        self.journal.graded(place, graded, self.rules[question.key])
+        with self._lock:
+            self._in_a_row[column] = 0
+
+    def _failed(self, cell: Cell, error: Exception) -> None:
+        row, column = cell
+        reason = describe(error, secrets_of(self.askers[column], self.grader))
+        with self._lock:
+            self.failures.append(FailedCall(self.models[column], self.questions[row].query, reason))
+            self._failed_cells.add(cell)
+            self._in_a_row[column] += 1
+            if self._in_a_row[column] >= _MOST_FAILURES:
+                self.given_up.add(column)
 
     def table(self) -> Table:
         """What is known: scores and costs, and whom it is no use to ask."""
@@ -167,13 +192,17 @@ class Budget:
 
 
 def run(worker: Worker, strategy: Strategy, budget: Budget, concurrency: int) -> Stopped:
-    """Ask what the strategy wants, until it wants nothing more or the budget is spent."""
+    """Ask what the strategy wants, until it wants nothing more or the budget is spent.
+
+    Raises:
+        OSError: the journal, or the file of records, cannot be written.
+        ValueError: see :meth:`Budget.left`.
+    """
     journal = worker.journal
     keys = {question.key: i for i, question in enumerate(worker.questions)}
     ungraded = [
         (keys[key], worker.models.index(model))
-        for (key, model), entry in journal.entries.items()
-        if entry.graded is None and key in keys and model in worker.models
+        for key, model in journal.ungraded(worker.rules, worker.models)
     ]
     total = len(worker.questions) * len(worker.models)
     pool = ThreadPoolExecutor(concurrency, thread_name_prefix="collect")
@@ -196,6 +225,8 @@ def run(worker: Worker, strategy: Strategy, budget: Budget, concurrency: int) ->
                 if not flying:
                     break
                 done, flying = wait(flying, return_when=FIRST_COMPLETED)
+                for future in done:
+                    future.result()  # raises what ends the run
                 bar.update(len(done))
                 bar.set_postfix_str(_money(budget))
                 journal.write_now_and_then(worker.questions, worker.models)

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import importlib
+import json
+
 import pytest
 
 from avengers_core.collecting import Answer
 from avengers_core.collecting.answers import asker, endpoint_asker
 from avengers_core.records.prices import Price
 from avengers_core.serving.backends.endpoints import find_endpoint
+
+
+def optional(module):
+    try:
+        return importlib.import_module(module)
+    except ImportError:
+        return None
 
 
 def test_functions_plain_and_asynchronous():
@@ -54,6 +64,39 @@ def test_an_endpoint(server):
     assert request.body["max_tokens"] == 5
     assert answer.text
     assert answer.prompt_tokens == request.usage["prompt_tokens"]
+
+
+COMPLETION = {"id": "c", "object": "chat.completion", "created": 1, "model": "a/b"}
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"), [("It is for", "error"), ("", "stop"), (None, "length")]
+)
+def test_a_reply_that_is_no_answer_has_no_text_but_a_cost(server, content, reason):
+    choice = {"index": 0, "message": {"role": "assistant", "content": content}}
+    choice["finish_reason"] = reason
+    usage = {"prompt_tokens": 9, "completion_tokens": 4, "total_tokens": 13, "cost": 0.25}
+    reply = json.dumps({**COMPLETION, "choices": [choice], "usage": usage})
+    server.fail("a/b", body=reply, times=None)
+    askers = [endpoint_asker(find_endpoint(server.url), "a/b", {})]
+    if openai := optional("langchain_openai"):
+        asked = openai.ChatOpenAI(model="a/b", base_url=server.url, api_key="k")
+        askers.append(asker("m", asked))
+    if openai_like := optional("llama_index.llms.openai_like"):
+        asked = openai_like.OpenAILike(
+            model="a/b", api_base=server.url, api_key="k", is_chat_model=True
+        )
+        askers.append(asker("m", asked))
+    for ask in askers:
+        answer = ask("Hello")
+        assert answer.text == ""
+        assert (answer.prompt_tokens, answer.completion_tokens) == (9, 4)
+
+
+def test_a_page_in_place_of_a_reply_is_named(server):
+    server.fail("a/b", body="<html>Sign in</html>", kind="text/html", times=None)
+    with pytest.raises(ValueError, match="Sign in"):
+        endpoint_asker(find_endpoint(server.url), "a/b", {})("Hello")
 
 
 def test_price():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -189,6 +190,84 @@ def test_an_answer_is_not_paid_twice_when_its_grading_failed(tmp_path):
     assert set(asked.values()) == {1}
 
 
+def test_an_answer_without_a_word_is_a_failed_call_that_is_paid_for(tmp_path):
+    path = tmp_path / "r.jsonl"
+    blank = {3: Answer(" \n", cost=0.5), 7: Answer("", cost=0.0)}
+
+    def thinks_too_long(query: str) -> Answer:
+        return blank.get(int(query.split()[2])) or adds(query)
+
+    models = {"m": thinks_too_long}
+    first = collect(QUESTIONS, models, "exact", strategy="full", path=path)
+    assert len(first) == first.calls == 10
+    assert {f.query for f in first.failures} == {QUESTIONS[i]["query"] for i in blank}
+    assert first.spent == pytest.approx(0.10 + 0.5)
+    again = collect(QUESTIONS, {"m": adds}, "exact", strategy="full", path=path)
+    assert len(again) == 12
+    assert again.spent == pytest.approx(0.12 + 0.5)
+
+
+def test_what_an_answer_without_a_word_cost_may_be_unknown():
+    with pytest.raises(ValueError, match="mute"):
+        collect(QUESTIONS, {"mute": lambda query: ""}, "exact", max_usd=1.0)
+
+
+def test_a_journal_that_cannot_be_written_ends_the_run(tmp_path, monkeypatch):
+    path, asked, full = tmp_path / "r.jsonl", Counter(), threading.Event()
+
+    def counted(query: str) -> Answer:
+        asked[query] += 1
+        if len(asked) == 4:
+            full.set()
+        return adds(query)
+
+    sync = os.fsync
+
+    def no_room(descriptor):
+        if full.is_set():
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", no_room)
+    with pytest.raises(OSError, match=os.strerror(errno.ENOSPC)) as caught:
+        collect(QUESTIONS, {"m": counted}, "exact", strategy="full", path=path, concurrency=1)
+    assert caught.value.filename == f"{path}.journal"
+    assert len(asked) == 4, "what cannot be noted is not paid for"
+    monkeypatch.undo()
+    assert len(collect(QUESTIONS, {"m": counted}, "exact", strategy="full", path=path)) == 12
+
+
+def test_what_an_answer_is_graded_by_may_change(tmp_path):
+    path, asked, judged = tmp_path / "r.jsonl", Counter(), Counter()
+
+    def says_so(query: str) -> Answer:
+        asked[query] += 1
+        return Answer("It is 4.", cost=0.01)
+
+    def judging(reply: Answer, rubric: str):
+        def asked_to_judge(prompt: str) -> Answer:
+            judged[rubric] += 1
+            return reply
+
+        return judge(asked_to_judge, rubric)
+
+    def scores(reference: str, grade) -> list[float]:
+        rows = [{"query": "2 + 2?", "reference": reference}, {"query": "5 - 1?", "reference": "4"}]
+        found = collect(rows, {"m": says_so}, grade, path=path)
+        assert list(load_records(path)) == list(found)
+        return [record.scores["m"] for record in found]
+
+    assert scores("5", "exact") == [0, 0]
+    assert scores("5", "number") == [0, 1]
+    assert scores("4", "number") == [1, 1]
+    half, none = (Answer(f'{{"score": {score}}}', cost=0.0) for score in (0.5, 0.0))
+    for _ in range(2):
+        assert scores("4", judging(half, "short")) == [0.5, 0.5]
+        assert judged["short"] == 2
+    assert scores("4", judging(none, "long")) == [0.0, 0.0]
+    assert set(asked.values()) == {1}
+
+
 def test_what_cannot_be_graded_is_missing_and_not_asked_again(tmp_path):
     path = tmp_path / "r.jsonl"
     records = collect(QUESTIONS, {"m": adds}, lambda row, answer: None, path=path)
@@ -211,7 +290,7 @@ def test_two_runs_do_not_write_into_one_file(tmp_path):
     try:
         assert entered.wait(30)
         with pytest.raises(RecordError, match=str(path)):
-            collect(["q"], {"m": slow}, "exact", path=path)
+            collect(["q"], {"m": slow}, len, path=path)
     finally:
         leave.set()
         run.join()
