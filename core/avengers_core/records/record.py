@@ -50,7 +50,8 @@ def _score(value: object) -> float | None:
 
 _Score = Annotated[float | None, PlainValidator(_score)]
 _Chance = Annotated[StrictFloat, Field(gt=0, le=1)]
-_Amount = Annotated[StrictFloat, Field(ge=0, allow_inf_nan=False)]
+# More of one answer is damage, and would be all that a mean shows.
+_Amount = Annotated[StrictFloat, Field(ge=0, le=1e12, allow_inf_nan=False)]
 
 
 class Usage(BaseModel):

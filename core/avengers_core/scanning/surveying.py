@@ -203,7 +203,9 @@ def _glance(item: object) -> tuple[str, Mapping[str, Any], str] | None:
         content = item
     if not isinstance(content, Mapping):
         return None
-    query, scores = content.get("query"), content.get("records")
+    query = content.get("query")
+    # As a record takes them: under their name in files, else under that of its attribute.
+    scores = content["records"] if "records" in content else content.get("scores")
     dataset = content.get("dataset", "default")
     if isinstance(query, str) and isinstance(scores, Mapping) and isinstance(dataset, str):
         return query, scores, dataset
