@@ -174,7 +174,8 @@ class Estimate(Adding):
 def completed(outcomes: Outcomes, choice: Ints, values: Floats, guesses: Floats) -> Floats:
     """(n,) values whose mean in each dataset is the estimate, and whose spread is a sample's.
 
-    Where all are known, they are the values.
+    Where all are known, they are the values; where a model was chosen of which none is, all are
+    NaN, for the others' would be of the queries that suit them.
 
     Args:
         outcomes: n records.
@@ -187,7 +188,9 @@ def completed(outcomes: Outcomes, choice: Ints, values: Floats, guesses: Floats)
     value, guess = values[rows, choice], guesses[rows, choice]
     known = ~np.isnan(value)
     unmeasured = np.isnan(values).all(axis=0)
-    if known.all() or np.isnan(guess).any() or np.take(unmeasured, choice).any():
+    if np.take(unmeasured, choice).any():
+        return np.full_like(value, np.nan)
+    if known.all() or np.isnan(guess).any():
         return value
     cell = outcomes.dataset, choice
     stands_for = np.where(known, outcomes.weights, 0.0) * ratio(e.asked, e.weight)[cell]

@@ -26,6 +26,7 @@ from avengers_core.evaluation.tallying.grid import GRID_ALPHAS, grid_curve
 from avengers_core.evaluation.tallying.tally import Tally
 from avengers_core.records.loading import Source, are_files
 from avengers_core.records.outcomes import Outcomes, to_outcomes
+from avengers_core.records.names import shown as names
 from avengers_core.records.record import Missing, Records
 from avengers_core.records.sources.files import listed, shown
 from avengers_core.records.sources.parts import PART_BYTES
@@ -89,9 +90,10 @@ def evaluate_records(
     ) as scan:
         found = survey(scan)
         found.notice_cut()
-        if scan.chosen.missing == "skip" and found.kept.scored.isdisjoint(router.models):
+        if found.kept.known(scan.chosen.missing).isdisjoint(router.models):
             raise RecordError(
-                f"there are no records that score any of the router's models {list(router.models)}"
+                f"there are no records that score any of the router's models "
+                f"{list(router.models)}; they score {names(found.models)}"
             )
         report, problems = work.in_memory(scan) if scan.in_memory else work.in_parts(scan, found)
     setup = {**report.setup, "missing": scan.chosen.missing}
@@ -112,7 +114,10 @@ def evaluate(*arguments: Any, **options: Any) -> Report:
 
     Where results are missing, as in a log, which holds one model a query, every row is estimated
     for all queries, see :mod:`avengers_core.evaluation.estimating`, and says how many of its
-    results are known; the curve is then taken at 51 alphas, too.
+    results are known; the curve is then taken at 51 alphas, too. Costs are estimated in the same
+    way where those of some calls of a model are known. Of a model without any held-out score
+    nothing is: no metric counts an alpha at which it is chosen, so leave it out with ``models`` or
+    ``exclude``.
 
     Args:
         router: the router; or an artifact or its path, for a router with its defaults.
@@ -194,6 +199,10 @@ class _Work:
         if "alpha" in arguments:
             raise TypeError("evaluate() takes alphas=[...], several at once, not alpha=")
         call = RoutingCall.of(**arguments)
+        if isinstance(alphas, str) or not isinstance(alphas, Iterable):
+            raise ValueError(
+                f"alphas must be several numbers in [0, 1], such as [0.4], got {alphas!r:.40}"
+            )
         alphas = list(islice(alphas, _MOST_ALPHAS + 1))
         if len(alphas) > _MOST_ALPHAS:
             raise ValueError(
@@ -234,7 +243,7 @@ class _Work:
             outcomes=outcomes,
             choices=choices,
             guesses=held_out.guesses,
-            doubts={} if tally.complete else self._doubts(held_out, choices),
+            doubts=self._doubts(held_out, choices) if np.isnan(outcomes.scores).any() else {},
         )
 
     def _of_tally(self, tally: Tally, found: AlphaCurve, n: int) -> Report:

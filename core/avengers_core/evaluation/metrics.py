@@ -15,14 +15,19 @@ from avengers_core.common.arrays import Floats, Mask
 _BLOCK = 1024
 
 
+def best(accuracy: Floats) -> float:
+    """The highest of (B,) accuracies; NaN where none is known."""
+    return float(np.fmax.reduce(accuracy))
+
+
 def perf_gain(accuracy: Floats, best_single: float) -> float:
     """Best accuracy over alpha, relative to the best single model: 0.05 is 5 % more.
 
     Args:
-        accuracy: (B,) accuracy at each alpha.
+        accuracy: (B,) accuracy at each alpha; NaN where unknown.
         best_single: accuracy of the best single model.
     """
-    return float(np.nanmax(accuracy) / best_single - 1) if best_single > 0 else 0.0
+    return best(accuracy) / best_single - 1 if best_single > 0 else 0.0
 
 
 def cost_save(

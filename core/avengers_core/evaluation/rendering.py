@@ -167,14 +167,20 @@ def _total(row: Row, n: int) -> str:
 def notes(report: Results) -> list[str]:
     """Sentences without which the tables would be misread; empty where there is nothing to say."""
     found = []
-    if not report.complete:
+    if not report.complete or report.costs_estimated:
+        what, rows = ("cost", "Costs") if report.complete else ("result", "Rows")
         found.append(
-            f"Not every model's result is known on every query. Rows of models and of the router "
+            f"Not every model's {what} is known on every query. {rows} of models and of the router "
             f"are estimated for all {report.n_queries:,} queries (doubly robust, self-normalised: "
-            f"what the router expects, put right by the known results of the same dataset and "
-            f"model; weighted by their chances where records hold any); the fewer results are "
+            f"what the router expects, put right by the known {what}s of the same dataset and "
+            f"model; weighted by their chances where records hold any); the fewer {what}s are "
             f"known, the more of a row is what the router expects. The oracle and teams are those "
-            f"of the known results alone."
+            f"of the known {what}s alone."
+        )
+    if report.unscored:
+        found.append(
+            f"No result is known of {few(report.unscored, _NAMED)}: a row that chooses it is of "
+            f"the other queries, and no metric counts such an alpha."
         )
     if report.unpriced:
         found.append(f"No cost is known of {', '.join(report.unpriced)}.")

@@ -65,8 +65,19 @@ class Results:
     @property
     def unpriced(self) -> tuple[str, ...]:
         """The models of which no held-out record has a cost."""
-        unknown = np.isnan(self.curve.single_cost)
-        return tuple(m for m, none in zip(self.curve.models, unknown, strict=True) if none)
+        return self._unknown(self.curve.single_cost)
+
+    @property
+    def unscored(self) -> tuple[str, ...]:
+        """The models of which no held-out record has a score.
+
+        No metric counts an alpha at which one of them is chosen.
+        """
+        return self._unknown(self.curve.single_score)
+
+    def _unknown(self, of_models: Floats) -> tuple[str, ...]:
+        pairs = zip(self.curve.models, np.isnan(of_models), strict=True)
+        return tuple(model for model, none in pairs if none)
 
     # -- LLMRouterBench and RouterBench ------------------------------------------------------
 
@@ -128,12 +139,12 @@ class Results:
     @property
     def gain_over_random(self) -> float:
         """Best accuracy over alpha less that of choosing at random, in accuracy points."""
-        return float(self.curve.score.max() - self._accuracy(self.row("random")))
+        return metrics.best(self.curve.score) - self._accuracy(self.row("random"))
 
     @property
     def gap_to_oracle(self) -> float:
         """Accuracy of the per-query oracle less the best over alpha, in accuracy points."""
-        return float(self._accuracy(self.row("oracle")) - self.curve.score.max())
+        return self._accuracy(self.row("oracle")) - metrics.best(self.curve.score)
 
     def row(self, name: str) -> Row:
         """The row of that name.
@@ -147,8 +158,16 @@ class Results:
         raise KeyError(f"no row {name!r}; there are {[r.name for r in self.rows]}")
 
     def at(self, alpha: float) -> Row:
-        """The router's row at one of the alphas asked for."""
-        return self.row(router_name(alpha))
+        """The router's row at one of the alphas asked for.
+
+        Raises:
+            KeyError: it is none of them.
+        """
+        asked = {row.alpha: row for row in self.rows if row.kind == "router"}
+        nearest = min(asked, key=lambda known: abs((known or 0.0) - alpha), default=None)
+        if nearest is None or router_name(nearest) != router_name(alpha):
+            raise KeyError(f"the router has no row at alpha {alpha:g}; it has {list(asked)}")
+        return asked[nearest]
 
     @property
     def table(self) -> list[dict[str, Any]]:
@@ -240,8 +259,13 @@ class Results:
 
     @property
     def complete(self) -> bool:
-        """Whether all rows of models rest on all queries, and nothing had to be estimated."""
+        """Whether every model's score is known on every query, so that none is estimated."""
         return all(r.known >= self.n_queries for r in self.rows if r.kind == "model")
+
+    @property
+    def costs_estimated(self) -> bool:
+        """Whether costs of single models stand for calls whose cost is not known."""
+        return any(r.priced > r.known_costs for r in self.rows if r.kind == "model")
 
     @property
     def lone(self) -> tuple[str, ...]:
@@ -265,6 +289,7 @@ class Results:
             "relaxed": self.relaxed,
             "best_single": self.best_single.name,
             "unpriced": self.unpriced,
+            "unscored": self.unscored,
             "metrics": self.metrics,
             "rows": [asdict(row) for row in self.rows],
             "intervals": [

@@ -19,12 +19,14 @@ class Row:
         accuracy: mean score by dataset, NaN where nothing is known.
         dataset_mean: mean over the datasets, the published tables' average.
         query_mean: mean over the queries.
-        mean_cost: USD a call, over the queries with a known cost; NaN where there is none.
+        mean_cost: USD a call, over the queries whose cost is known or estimated; NaN where there is
+            none.
         total_cost: USD for those queries together.
         priced: how many they are; on average where chance chooses.
         shares: model -> share of the queries it was chosen for.
         alpha: of a router's or team's row, else None.
         known: queries whose score is known of the model chosen; the others are estimated.
+        known_costs: queries whose cost is known of the model chosen.
     """
 
     name: str
@@ -38,6 +40,7 @@ class Row:
     shares: dict[str, float]
     alpha: float | None = None
     known: float = math.nan
+    known_costs: float = math.nan
 
 
 def router_name(alpha: float) -> str:

@@ -261,7 +261,7 @@ def _models(
     found: Survey, models: Sequence[str] | None, missing: Missing, centroids: Any
 ) -> tuple[str, ...]:
     # With missing="zero" a model that no record knows would score 0 everywhere.
-    known = found.kept.models if missing == "zero" else found.kept.scored
+    known = found.kept.known(missing)
     if models is None and isinstance(centroids, RouterArtifact):
         return tuple(m for m in found.models if m in known) or centroids.models
     check_list("models", models)

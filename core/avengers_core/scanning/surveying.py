@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -11,7 +11,7 @@ from pydantic_core import from_json
 
 from avengers_core.embedders.tokens import MAX_CHARS, n_cut
 from avengers_core.errors import NoRecordsError, RecordError
-from avengers_core.records.record import Record, RecordProblem, parse_record
+from avengers_core.records.record import Missing, Record, RecordProblem, parse_record
 from avengers_core.records.sources.parts import Items, Part, read
 from avengers_core.records.splitting import known_names
 from avengers_core.scanning.batches import RecordFilter
@@ -48,6 +48,15 @@ class Names:
     models: dict[str, None] = field(default_factory=dict)
     scored: set[str] = field(default_factory=set)
     datasets: dict[str, None] = field(default_factory=dict)
+
+    def known(self, missing: Missing) -> Set[str]:
+        """The models of which these records say something.
+
+        Args:
+            missing: what a model without a result is, see :class:`avengers_core.Records`: with
+                ``"zero"`` one that no record scores has failed on all.
+        """
+        return self.models.keys() if missing == "zero" else self.scored
 
     def lacks(self, dataset: str, scores: Mapping[str, Any]) -> bool:
         """Whether a record has any name that is not noted yet."""

@@ -59,6 +59,13 @@ def test_the_router_at_both_ends(toy_report):
         toy_report.at(0.5)
 
 
+def test_the_router_at_alphas_that_lie_close_together(toy_router, toy_rows):
+    near = (0.3, 0.123456781, 0.123456782)
+    report = evaluate(toy_router, toy_rows, near)
+    assert [report.at(alpha).alpha for alpha in near] == list(near)
+    assert report.at(0.1 + 0.2).alpha == 0.3
+
+
 def test_the_average_decides_who_is_best(toy_router, toy_rows):
     rows = [*toy_rows, *({**toy_rows[4], "query": f"y{i}"} for i in range(5, 15))]
     # b solves all 13 of y and nothing else, a solves x and one of y.
@@ -96,8 +103,9 @@ def test_missing_as_zero_is_zero(toy_router, toy_rows):
 
 
 def test_records_that_say_nothing_of_the_models_are_refused(toy_router):
-    with pytest.raises(RecordError, match=r"\['a', 'b'\]"):
-        evaluate(toy_router, [{"query": "q", "records": {"other": 1}}])
+    for missing in ("skip", "zero"):
+        with pytest.raises(RecordError, match=r"\['a', 'b'\].*'other'"):
+            evaluate(toy_router, [{"query": "q", "records": {"other": 1}}], missing=missing)
     with pytest.raises(RecordError):
         evaluate(toy_router, [])
 
@@ -147,6 +155,34 @@ def test_a_total_is_of_the_calls_with_a_known_cost_which_are_counted(toy_router,
     for found in report.rows:
         if found.priced:
             assert found.mean_cost == found.total_cost / found.priced
+
+
+@pytest.mark.parametrize("engine", ["memory", "serial"])
+def test_costs_of_some_calls_do_not_speak_for_those_that_are_not_known(toy_router, engine):
+    costs = {"x": 1.0, "y": 9.0}
+    rows = [
+        {
+            "query": f"{d}{i}",
+            "records": {"a": 1, "b": i % 2},
+            "usages": {"a": {"cost": cost}, "b": {"cost": 0.5}},
+            "dataset": d,
+        }
+        for d, cost in costs.items()
+        for i in range(8)
+    ]
+    embedder = toy_router.embedder
+    router = Router(fit(rows, embedder, n_clusters=2, refine=False), embedder, scorer="reference")
+    whole = evaluate(router, rows, [1.0], engine=engine)
+    half = [{**r, "usages": {"b": {"cost": 0.5}}} if r["dataset"] == "y" else r for r in rows]
+    report = evaluate(router, half, [1.0], engine=engine)
+    assert report.complete
+    assert report.costs_estimated
+    assert not whole.costs_estimated
+    # Best is always the dear model, whose known calls are the cheap ones.
+    assert report.cost_save == pytest.approx(0)
+    for row in ("a", "router (alpha 1)", "random"):
+        assert report.row(row).mean_cost == pytest.approx(whole.row(row).mean_cost, rel=0.01)
+    assert (report.row("a").priced, report.row("a").known_costs) == (16, 8)
 
 
 def test_a_report_takes_the_place_of_no_input(toy_router, toy_rows, tmp_path):
@@ -332,5 +368,8 @@ def test_what_is_evaluated_may_be_a_path(toy_router, toy_rows, tmp_path):
         evaluate(tmp_path / "a", toy_rows)
     with pytest.raises(TypeError, match="alphas="):
         evaluate(toy_router, toy_rows, alpha=0.2)
+    for one in (0.2, "0.2"):
+        with pytest.raises(ValueError, match=r"several.*0\.2"):
+            evaluate(toy_router, toy_rows, one)
     with pytest.raises(TypeError, match="int"):
         evaluate(3, toy_rows)

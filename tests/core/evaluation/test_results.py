@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 
 import numpy as np
 import pytest
 
-from avengers_core import Router, evaluate, fit, load_records
+from avengers_core import AvengersError, Router, evaluate, fit, load_records
 from avengers_core.records.outcomes import to_outcomes
 
 
@@ -95,6 +96,35 @@ def test_an_alpha_that_takes_a_model_without_known_cost_has_no_cost(toy_router, 
     content = report.to_dict()
     assert content["unpriced"] == ["b"]
     assert content["curve"]["mean_cost"][-1] is None
+
+
+def test_an_alpha_that_takes_a_model_without_known_score_has_no_score(toy_router, toy_rows):
+    # Known are a's four calls, and all of them right, where the router at alpha 1 takes b for y.
+    rows = [{**r, "records": {"a": r["records"]["a"]}} for r in toy_rows]
+    report = evaluate(toy_router, rows, [0.0, 1.0])
+    assert report.unscored == ("b",)
+    taken = report.curve.path.shares(2)[:, 1] > 0
+    assert 0 < taken.sum() < len(taken)
+    np.testing.assert_array_equal(np.isnan(report.curve.score), taken)
+    assert report.perf_gain == 0
+    assert report.gap_to_oracle == pytest.approx(0)
+    assert report.curve.target(cost=99).score == pytest.approx(2 / 3)
+    with pytest.raises(AvengersError, match=r"0\.667"):
+        report.curve.target(score=0.9)
+    unknown = report.confidence(1.0)
+    assert np.isnan(unknown["accuracy"]).all()
+    assert np.isnan(unknown["lead"]).all()
+    assert not np.isnan(report.confidence(0.0)["accuracy"]).any()
+    assert "No result is known of b" in report.to_markdown()
+
+
+def test_nothing_is_known_of_whom_the_router_takes(toy_router, toy_rows, tmp_path):
+    rows = [{**r, "records": {"b": 1}} for r in toy_rows if r["dataset"] == "x"]
+    report = evaluate(toy_router, rows, [1.0])
+    assert all(map(math.isnan, report.metrics.values()))
+    with pytest.raises(AvengersError, match="no score is known"):
+        report.curve.target(cost=99)
+    report.save(tmp_path / "r.html")
 
 
 def test_nothing_to_resample(toy_report):

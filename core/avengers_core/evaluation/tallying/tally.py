@@ -28,6 +28,7 @@ class Sum(Adding):
         chosen: (D, M) queries that each model was chosen for.
         known: (D,) how many of them have a known score, also where the others are estimated; on
             average where chance chooses.
+        known_costs: (D,) likewise how many have a known cost.
         of_score: estimates over all queries, for where not every result is known; None where only
             known results count.
         of_cost: likewise.
@@ -39,6 +40,7 @@ class Sum(Adding):
     priced: Floats
     chosen: Floats
     known: Floats
+    known_costs: Floats
     of_score: Estimate | None = None
     of_cost: Estimate | None = None
 
@@ -50,14 +52,15 @@ class Sum(Adding):
         def total(values: Floats) -> Floats:
             return np.bincount(dataset, weights=values, minlength=d).astype(np.float64)
 
-        scored = total(~np.isnan(score))
+        scored, priced = total(~np.isnan(score)), total(~np.isnan(cost))
         return cls(
             total(np.nan_to_num(score)),
             scored,
             total(np.nan_to_num(cost)),
-            total(~np.isnan(cost)),
+            priced,
             sums_of_cells(chosen, dataset, d),
             scored,
+            priced,
         )
 
     @classmethod
@@ -96,7 +99,7 @@ class Sum(Adding):
         total = np.where(known, outcomes.scores, 0.0).sum(axis=1)
         mean = ratio(total, known.sum(axis=1), np.nan)
         scores = cls.of(outcomes, mean, np.full(n, np.nan), chosen)
-        return scores.with_means(singles, "cost", "priced", "known")
+        return scores.with_means(singles, "cost", "priced", "known", "known_costs")
 
     def with_means(self, singles: Sequence[Sum], *names: str) -> Sum:
         """The same with some sums that are the means of other ways' sums."""
@@ -114,7 +117,7 @@ class Sum(Adding):
             return self
         score, n = self.of_score.complete(self.score, self.scored, scored)
         cost, n_cost = self.of_cost.complete(self.cost, self.priced, priced)
-        return Sum(score, n, cost, n_cost, self.chosen, self.known)
+        return Sum(score, n, cost, n_cost, self.chosen, self.known, self.known_costs)
 
     @property
     def means(self) -> Floats:
@@ -229,8 +232,11 @@ class Tally:
 
     @property
     def complete(self) -> bool:
-        """Whether every model's score is known on every query."""
-        return all(s.scored.sum() >= self.queries.sum() for s in self.of_kind("model"))
+        """Whether every model's score is known on every query, and so is its cost if any is."""
+        n = self.queries.sum()
+        return all(
+            s.scored.sum() >= n and not 0 < s.priced.sum() < n for s in self.of_kind("model")
+        )
 
     def completed(self) -> Tally:
         """The tally with estimates in place of what is not known, all on the same queries."""
@@ -281,4 +287,5 @@ class Tally:
             shares={m: float(s) for m, s in zip(self.models, shares, strict=True)},
             alpha=alpha,
             known=float(total.known.sum()),
+            known_costs=float(total.known_costs.sum()),
         )

@@ -29,10 +29,11 @@ class AlphaCurve:
     Attributes:
         path: the intervals and choices.
         models: the M model ids.
-        score: (B,) mean score on each interval.
+        score: (B,) mean score on each interval; NaN where a model without any known score is
+            chosen: the mean over the others' queries would make such an alpha look good.
         cost: (B,) mean cost, USD a call, on each interval; NaN where a model without known cost is
             chosen: the mean of the others' costs would make such an alpha look cheap.
-        single_score: (M,) mean score of always choosing one model.
+        single_score: (M,) mean score of always choosing one model; NaN where unknown.
         single_cost: (M,) and its mean cost, USD a call; NaN where unknown.
     """
 
@@ -44,10 +45,12 @@ class AlphaCurve:
     single_cost: Floats
 
     def __post_init__(self) -> None:
-        unknown = np.isnan(self.single_cost)
-        if unknown.any():
-            taken = self.path.shares(len(unknown))[:, unknown].sum(axis=1)
-            object.__setattr__(self, "cost", np.where(taken > 0, np.nan, self.cost))
+        for name in ("score", "cost"):
+            unknown = np.isnan(getattr(self, f"single_{name}"))
+            if unknown.any():
+                taken = self.path.shares(len(unknown))[:, unknown].sum(axis=1)
+                known = np.where(taken > 0, np.nan, getattr(self, name))
+                object.__setattr__(self, name, known)
 
     @property
     def alphas(self) -> Floats:
@@ -82,14 +85,17 @@ class AlphaCurve:
         for name, value in (("cost", cost), ("score", score), ("saving", saving)):
             if value is not None:
                 check_target(name, value)
+        if np.isnan(self.score).all():
+            raise AvengersError("no score is known at any alpha, so none can be told to be best")
         if saving is not None:
             cost = self._cost_saving(saving)
         if cost is not None:
-            within = self.cost <= cost * (1 + 1e-9)
+            costs = np.where(np.isnan(self.score), np.nan, self.cost)
+            within = costs <= cost * (1 + 1e-9)
             if not within.any():
-                if np.isnan(self.cost).all():
+                if np.isnan(costs).all():
                     raise AvengersError("no cost is known, so there is none to hold a target to")
-                lowest = int(np.nanargmin(self.cost))
+                lowest = int(np.nanargmin(costs))
                 raise AvengersError(
                     f"no alpha has a mean cost of ${cost:.3g} or less; the lowest is "
                     f"${self.cost[lowest]:.3g} at alpha {self.alphas[lowest]:.3g}"
@@ -100,7 +106,8 @@ class AlphaCurve:
             if not within.any():
                 raise AvengersError(
                     f"no alpha has a mean score of {score:.3g} or more; the highest is "
-                    f"{self.score.max():.3f} at alpha {self.alphas[self.score.argmax()]:.3g}"
+                    f"{np.nanmax(self.score):.3f} at alpha "
+                    f"{self.alphas[np.nanargmax(self.score)]:.3g}"
                 )
             best = int(np.lexsort((self.cost, ~within))[0])  # costs that are not known last
         return Target(float(self.alphas[best]), float(self.score[best]), float(self.cost[best]))
