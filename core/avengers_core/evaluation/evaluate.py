@@ -25,8 +25,8 @@ from avengers_core.evaluation.tallying.choosing import HeldOut, TallyJob
 from avengers_core.evaluation.tallying.grid import GRID_ALPHAS, grid_curve
 from avengers_core.evaluation.tallying.tally import Tally
 from avengers_core.records.loading import Source, are_files
-from avengers_core.records.outcomes import Outcomes, to_outcomes
 from avengers_core.records.names import shown as names
+from avengers_core.records.outcomes import Outcomes, to_outcomes
 from avengers_core.records.record import Missing, Records
 from avengers_core.records.sources.files import listed, shown
 from avengers_core.records.sources.parts import PART_BYTES

@@ -73,6 +73,8 @@ def test_nan_and_infinity_are_rejected(number, field):
         line(records={}),
         line(records=[1]),
         line(usages={"a": {"cost": -1}}),
+        line(usages={"a": {"cost": 1e13}}),  # of which no sum could be made
+        line(usages={"a": {"prompt_tokens": 1e300}}),
         line(usages={"a": {"cost": "1"}}),
         line(usages={"a": {"prompt_tokens": -5}}),
         line(index=1.5),
