@@ -31,7 +31,10 @@ class NameList(click.ParamType):  # type: ignore[type-arg,unused-ignore]
     def convert(self, value: Any, param: Any, ctx: Any) -> tuple[str, ...]:
         if isinstance(value, tuple):
             return value
-        return tuple(name.strip() for name in str(value).split(",") if name.strip())
+        found = tuple(name.strip() for name in str(value).split(",") if name.strip())
+        if not found:  # it would be as if the option were not there
+            self.fail(f"expected names, separated by commas, got {value!r}", param, ctx)
+        return found
 
 
 def names(*declarations: str, help: str) -> Callable[[F], F]:

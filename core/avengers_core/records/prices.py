@@ -73,15 +73,15 @@ def as_price(given: Any, model: str) -> Price:
             price = Price(*given)
         else:
             raise TypeError
-        numbers = [number for number in price if number is not None]
+        needed: Sequence[Any] = price[: 2 if price.cached_input is None else 3]
+        if all(is_number(n) and 0 <= n < math.inf for n in needed):
+            return Price(*map(float, needed))
     except TypeError:
-        numbers = []
-    if len(numbers) < 2 or not all(is_number(n) and 0 <= n < math.inf for n in numbers):
-        raise ValueError(
-            f"the price of {model!r} must be (input, output) or (input, output, cached_input), "
-            f"USD a token, got {given!r:.60}"
-        )
-    return Price(*map(float, numbers))
+        pass
+    raise ValueError(
+        f"the price of {model!r} must be (input, output) or (input, output, cached_input), "
+        f"USD a token, got {given!r:.60}"
+    )
 
 
 def _from_library(model: str, on: datetime | None) -> Price | None:

@@ -7,15 +7,18 @@ The format is one JSON object a line::
      "dataset": "math", "index": 17}
 
 A score is a bool or a number in [0, 1]; ``null`` means that there is no result, which is not the
-same as zero. Costs are USD. Models may differ from line to line. A line of a log may say with what
-chance its model was chosen, ``"propensity": 0.25``.
+same as zero; another field that is ``null`` is as if it were not there. Costs are USD. Models may
+differ from line to line. A line of a log may say with what chance its model was chosen,
+``"propensity": 0.25``.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Annotated, Literal, NamedTuple, TypeVar, overload
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar, overload
 
 import numpy as np
 from pydantic import (
@@ -24,7 +27,6 @@ from pydantic import (
     Field,
     PlainValidator,
     StrictFloat,
-    StrictInt,
     ValidationError,
     field_validator,
 )
@@ -80,7 +82,7 @@ class Record(BaseModel):
         usages: model -> :class:`Usage`; models without one have unknown cost.
         dataset: where the query comes from; splits and reports are made per dataset. Printable,
             at most 256 characters.
-        index: the query's number or name in its dataset.
+        index: the query's number or name in its dataset; 17.0, as tables with gaps have it, is 17.
         propensity: the chance, above 0 and at most 1, with which the model of a logged call was
             chosen for this query; None where it is not known, or all models were asked.
     """
@@ -91,7 +93,7 @@ class Record(BaseModel):
     scores: dict[str, _Score] = Field(alias="records", min_length=1)
     usages: dict[str, Usage | None] = Field(default_factory=dict)
     dataset: str = "default"
-    index: StrictInt | str | None = None
+    index: int | str | None = None
     propensity: _Chance | None = None
 
     @field_validator("scores", "dataset")
@@ -212,18 +214,39 @@ class Records(Sequence[Record]):
 
 
 def parse_record(item: object, number: int) -> Record | RecordProblem:
-    """One JSON line, dict, record or problem, checked; ``number`` is its position, from 1."""
+    """One JSON line, dict, record or problem, checked; ``number`` is its position, from 1.
+
+    Fields that are None are as if they were not there.
+    """
     if isinstance(item, Record | RecordProblem):
         return item
     try:
-        if isinstance(item, bytes):
-            return Record.model_validate_json(item)
-        return Record.model_validate(item)
+        try:
+            return _validated(item)
+        except ValidationError:
+            if (given := _given(item)) is None:
+                raise
+            return _validated(given)
     except ValidationError as error:
         hint = _file_hint(item) if number == 1 and isinstance(item, bytes) else ""
         return problem(number, _reason(error) + hint, item)
     except RecursionError:
         return problem(number, "nested too deeply", item)
+
+
+def _validated(item: object) -> Record:
+    if isinstance(item, bytes):
+        return Record.model_validate_json(item)
+    return Record.model_validate(item)
+
+
+def _given(item: object) -> dict[str, Any] | None:
+    """A row less the fields that are None; None where that leaves it as it is."""
+    with suppress(ValueError):
+        row = json.loads(item) if isinstance(item, bytes) else item
+        if isinstance(row, Mapping) and any(value is None for value in row.values()):
+            return {name: value for name, value in row.items() if value is not None}
+    return None
 
 
 def _file_hint(first: bytes) -> str:

@@ -134,7 +134,9 @@ def test_prices_that_name_nobody_are_refused(fitted):
         fitted["both"].reprice({"other": (1e-6, 1e-6)})
 
 
-@pytest.mark.parametrize("price", [(-1, 1), (1,), ("1", "2"), (True, 1), (float("nan"), 1), "1"])
+@pytest.mark.parametrize(
+    "price", [(-1, 1), (1,), ("1", "2"), (True, 1), (float("nan"), 1), "1", (None, 1, 1)]
+)
 def test_prices_that_are_none_are_refused(fitted, price):
     with pytest.raises(ValueError, match="good"):
         fitted["both"].reprice({"good": price})

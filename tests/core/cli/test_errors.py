@@ -43,6 +43,7 @@ def error_of(result):
         ("route q --performance-weight 0 --cost-sensitivity 0", 1, "performance_weight 0.0"),
         ("route q --performance-weight 2", 2, "--performance-weight [0, 1] 2"),
         ("route q --models nobody", 1, "'nobody'"),
+        ("route q --models ,", 2, "--models ','"),
         ("route q --max-cost 0", 1, "--max-cost 0 --relax"),
         ("route q --max-cost -1", 2, "--max-cost -1 x>=0"),
         ("route q --scorer best", 2, "--scorer 'best' 'calibrated' 'paper' 'reference'"),

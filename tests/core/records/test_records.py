@@ -114,6 +114,23 @@ def test_problems_are_printable():
     assert str(problem).isprintable()
 
 
+@pytest.mark.parametrize("as_it_comes", [json.loads, str.encode])
+def test_fields_of_nothing_are_as_if_they_were_not_there(as_it_comes):
+    plain = '{"query": "q", "records": {"a": 1, "b": null}}'
+    nothing = plain[:-1] + ', "usages": null, "dataset": null, "index": null, "propensity": null}'
+    given = [as_it_comes(text) for text in (plain, nothing)]
+    records = load_records(given if isinstance(given[0], dict) else io.BytesIO(b"\n".join(given)))
+    assert not records.problems
+    assert records[0] == records[1]
+    bad = as_it_comes('{"query": "q", "records": {"a": 7}, "dataset": null}')
+    assert load_records([bad]).problems[0].reason.startswith("records.a")
+
+
+@pytest.mark.parametrize(("given", "index"), [(17.0, 17), ("17.0", "17.0"), (0, 0)])
+def test_whole_numbers_of_a_column_with_gaps(given, index):
+    assert read(line(index=given))[0].index == index
+
+
 def test_nul_inside_of_a_text_is_kept():
     assert read(line(query="a\0b"))[0].query == "a\0b"
 
