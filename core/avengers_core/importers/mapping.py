@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
@@ -109,7 +110,7 @@ def _results(row: Row, place: Place, mapping: Mapping[str, str]) -> Iterator[Res
         for field in ("dataset", "index", "propensity")
     )
     key = None if index is None else (str(dataset), query, str(index))
-    for model, score in values["score"].items():
+    for (model, time), score in values["score"].items():
         yield Result(
             query,
             text(model, "model"),
@@ -118,38 +119,48 @@ def _results(row: Row, place: Place, mapping: Mapping[str, str]) -> Iterator[Res
             place,
             key,
             index if isinstance(index, int | str) or index is None else str(index),
-            {unit: amount(values[unit].get(model)) for unit in _UNITS},
+            {unit: amount(values[unit].get((model, time))) for unit in _UNITS},
             number(chance),
         )
 
 
-def _by_model(row: Row, field: str, mapping: Mapping[str, str]) -> dict[str, Any]:
-    """Model -> value of a field in a row."""
-    found: dict[str, Any] = {}
+def _by_model(row: Row, field: str, mapping: Mapping[str, str]) -> dict[tuple[Any, int], Any]:
+    """Values of a field in a row, by the model and which time it comes there."""
+    found: list[tuple[Any, Any]] = []
     for name, column in mapping.items():
         head, _, model = name.partition(".")
         if head != field:
             continue
         value = _column(row, column, needed=field == "score" and not model)
         if model:
-            found[model] = value
+            found.append((model, value))
         elif "model" in mapping:
-            found.update(_named(_column(row, mapping["model"]), value))
+            found += _named(_column(row, mapping["model"]), value, column)
         elif isinstance(value, Mapping):
-            found.update({str(key): inner for key, inner in value.items()})
+            found += [(str(key), inner) for key, inner in value.items()]
         elif field == "score":
             raise ValueError(
                 f"expected an object of models and scores as {column}, got {shown(value)}; "
                 f"name the column of the models (model=COLUMN), or score.MODEL={column}"
             )
-    return found
+    times = Counter[Any]()
+    by_time: dict[tuple[Any, int], Any] = {}
+    for model, value in found:
+        by_time[model, times[model]] = value
+        times[model] += 1
+    return by_time
 
 
-def _named(model: Any, value: Any) -> dict[str, Any]:
+def _named(models: Any, values: Any, column: str) -> list[tuple[Any, Any]]:
     """One model and its value, or as many as two lists have."""
-    if isinstance(model, list) and isinstance(value, list):
-        return dict(zip(map(str, model), value, strict=True))
-    return {str(text(model, "model")): value}
+    if not isinstance(models, list):
+        return [(models, values)]
+    if values is None:  # none of them has it
+        values = [None] * len(models)
+    if not isinstance(values, list) or len(values) != len(models):
+        n = len(models)
+        raise ValueError(f"expected as {column} a list of {n}, one a model, got {shown(values)}")
+    return list(zip(models, values, strict=True))
 
 
 def _column(row: Row, path: str, needed: bool = True) -> Any:

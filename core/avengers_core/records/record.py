@@ -38,6 +38,7 @@ Missing = Literal["skip", "zero"]
 
 Named = TypeVar("Named", str, dict[str, float | None])
 
+UTF_16 = "expected UTF-8, this looks like UTF-16: `iconv -f UTF-16 -t UTF-8 FILE` converts"
 _EXCERPT_CHARS = 80
 _NUMBERS = (bool, int, float, np.integer, np.floating, np.bool_)
 
@@ -252,7 +253,7 @@ def _given(item: object) -> dict[str, Any] | None:
 def _file_hint(first: bytes) -> str:
     """What a file may be, by its first line, if it is no JSON lines, and what to do with it."""
     if b"\0" in first:
-        return "; expected UTF-8, this looks like UTF-16: `iconv -f UTF-16 -t UTF-8 FILE` converts"
+        return f"; {UTF_16}"
     if first.startswith(b"["):
         kind = "a JSON array"
     elif first.startswith(b"{"):

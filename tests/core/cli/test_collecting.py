@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import sys
 
@@ -118,6 +119,19 @@ def test_text_files_and_tables(tmp_path, server, monkeypatch):
         out = tmp_path / f"{file.name}.records"
         run(file, "--models", "m", "--grade", grade, "-o", out)
         assert [r.query for r in load_records(out)] == ["one", "two"]
+
+
+@pytest.mark.parametrize("name", ["q.txt", "q.txt.gz"])
+def test_lines_of_a_text_end_where_lines_of_files_do(tmp_path, server, monkeypatch, name):
+    monkeypatch.setenv("AVENGERS_BASE_URL", server.url)
+    content = "\ufeffone\r\n\r\ntwo\u2028and\x85more\r\n".encode()
+    (tmp_path / name).write_bytes(gzip.compress(content) if "gz" in name else content)
+    out = tmp_path / "r.jsonl"
+    run(tmp_path / name, "--models", "m", "--grade", "regex:.", "-o", out)
+    assert [r.query for r in load_records(out)] == ["one", "two\u2028and\x85more"]
+    (tmp_path / "latin.txt").write_bytes(b"caf\xe9\n")
+    arguments = ("--models", "m", "--grade", "regex:.", "-o", tmp_path / "other.jsonl")
+    assert "latin.txt" in run(tmp_path / "latin.txt", *arguments, code=1)
 
 
 def test_a_function_of_a_file_in_the_folder_grades(questions, tmp_path, server, monkeypatch):

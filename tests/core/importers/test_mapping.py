@@ -54,6 +54,36 @@ def test_several_results_in_a_row(tmp_path: Path, row: Any, fields: dict[str, st
     assert record.dataset == "own"
 
 
+IN_LISTS = {"query": "q", "model": "r.m", "score": "r.s", "cost": "r.c"}
+
+
+def test_a_model_that_comes_twice_in_a_list_has_two_results(tmp_path: Path) -> None:
+    results = [{"m": "a", "s": 1, "c": 2}, {"m": "b", "s": 0}, {"m": "a", "s": 0, "c": 3}]
+    records = imported(tmp_path, [{"q": "Why?", "r": results}], IN_LISTS)
+    assert [r.scores for r in records] == [{"a": 1, "b": 0}, {"a": 0}]
+    assert [r.usages["a"].cost for r in records] == [2, 3]
+
+
+def test_lists_may_lack_a_cost_but_no_model(tmp_path: Path) -> None:
+    rows = [
+        {"q": "Why?", "r": [{"m": "a", "s": 1}, {"m": "b", "s": 0}]},
+        {"q": "Who?", "r": [{"m": "a", "s": 1}, {"s": 0}]},
+        {"q": "When?", "r": [{"m": "a"}, {"m": "b"}]},
+    ]
+    records = imported(tmp_path, rows, IN_LISTS)
+    assert [r.scores for r in records] == [{"a": 1, "b": 0}, {"a": None, "b": None}]
+    assert not any(r.usages for r in records)
+    assert [problem.line for problem in records.problems] == [2]
+
+
+def test_lists_of_other_lengths_are_rejected(tmp_path: Path) -> None:
+    rows = [{"q": "Why?", "m": ["a", "b"], "s": s} for s in ([1], 1, [1, 0])]
+    fields = {"query": "q", "model": "m", "score": "s"}
+    records = imported(tmp_path, rows, fields)
+    assert len(records) == 1
+    assert all("2" in problem.reason for problem in records.problems)
+
+
 @pytest.mark.parametrize(
     ("mapping", "word"),
     [

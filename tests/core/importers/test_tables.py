@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import json
 from pathlib import Path
 
 import pytest
 
-from avengers_core import load_records
+from avengers_core import RecordError, load_records
 from avengers_core.importers import import_records
 from avengers_core.importers.values import number
 
@@ -48,6 +49,27 @@ def test_long_cells_are_read_where_a_c_long_has_32_bits(
         original(before)
     assert len(record.query) == 500_000
     assert limits
+
+
+@pytest.mark.parametrize(
+    ("separator", "ending"),
+    [(",", "csv"), (";", "csv"), (";", "csv.gz"), ("\t", "csv"), ("\t", "tsv")],
+)
+def test_tables_of_any_separator(tmp_path: Path, separator: str, ending: str) -> None:
+    lines = (ROW.keys(), ("a; b, c?", "m", "1"))
+    cells = [[f'"{cell}"' if " " in cell else cell for cell in line] for line in lines]
+    content = "\ufeff" + "\r\n".join(map(separator.join, cells))
+    file = tmp_path / f"r.{ending}"
+    file.write_bytes(gzip.compress(content.encode()) if "gz" in ending else content.encode())
+    (record,) = load_records(import_records(file))
+    assert (record.query, record.scores) == ("a; b, c?", {"m": 1})
+
+
+@pytest.mark.parametrize("name", ["r.csv", "r.json", "r.jsonl"])
+def test_utf_16_is_refused_by_name(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text(json.dumps(ROW), encoding="utf-16")
+    with pytest.raises(RecordError, match=rf"{name}.*UTF-16"):
+        list(import_records(tmp_path / name))
 
 
 def test_problems_are_fit_to_be_printed(tmp_path: Path) -> None:

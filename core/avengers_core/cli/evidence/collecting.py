@@ -17,6 +17,8 @@ from avengers_core.outputs import check_outputs
 from avengers_core.records.prices import Price, find_prices
 from avengers_core.records.questions import Question
 from avengers_core.records.record import RecordProblem
+from avengers_core.records.sources.files import open_file
+from avengers_core.records.sources.streams import decompressed, numbered_lines
 
 _JUDGE = "judge:"
 _SCHEMA = "json:"
@@ -138,19 +140,25 @@ def collect_command(
 
 def read_questions(path: Path) -> list[str | Mapping[str, Any]]:
     """The rows of a file of questions; bad ones are shown."""
-    from avengers_core.common.files import open_named
-    from avengers_core.importers.reading.tables import File, rows
+    from avengers_core.importers.reading.tables import File, endings, rows
 
-    if path.suffix == ".txt":
-        try:
-            with open_named(path) as stream:
-                lines = stream.read().decode("utf-8").splitlines()
-        except UnicodeDecodeError as error:
-            raise click.ClickException(f"{path} is not UTF-8 ({error.reason})") from None
-        return [line for line in lines if line.strip()]
+    if ".txt" in endings(path):
+        return _lines(path)
     found = list(rows(File(path, path, Path(path.name))))
     show_problems([row for row in found if isinstance(row, RecordProblem)], str(path))
     return [row for row in found if not isinstance(row, RecordProblem)]
+
+
+def _lines(path: Path) -> list[str | Mapping[str, Any]]:
+    """The lines of a text that are not blank; plain or gzip."""
+    with open_file(str(path)) as stream, decompressed(stream) as data:
+        lines = [line for _, line in numbered_lines(data)]
+    if bad := next((line for line in lines if isinstance(line, RecordProblem)), None):
+        raise click.ClickException(str(bad._replace(file=str(path))))
+    try:
+        return [line.decode() for line in lines if isinstance(line, bytes)]
+    except UnicodeDecodeError as error:
+        raise click.ClickException(f"{path} is not UTF-8 ({error.reason})") from None
 
 
 def _prices(prices: Any, models: Sequence[str]) -> Any:

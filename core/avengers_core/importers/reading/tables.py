@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import json
 import zlib
@@ -14,9 +15,14 @@ from avengers_core.common.files import open_named
 from avengers_core.errors import OptionalDependencyError, RecordError
 from avengers_core.importers.reading.zips import eval_log
 from avengers_core.importers.values import UNFIT
-from avengers_core.records.record import RecordProblem, problem
+from avengers_core.records.record import UTF_16, RecordProblem, problem
 from avengers_core.records.sources.parquet import parquet_file
-from avengers_core.records.sources.streams import decompressed, table_rows
+from avengers_core.records.sources.streams import (
+    CHUNK,
+    decompressed,
+    separator_of,
+    table_rows,
+)
 
 Row = Mapping[str, Any]
 
@@ -95,7 +101,7 @@ def placed(file: File) -> Iterator[tuple[Row | RecordProblem, Place]]:
     elif ".eval" in kinds:
         found = enumerate(eval_log(file.path, str(file.name)), 1)
     elif kinds & {".csv", ".tsv"}:
-        found = _table(file, "\t" if ".tsv" in kinds else ",")
+        found = _table(file, tabs=".tsv" in kinds)
     else:
         found = _json(file)
     for number, row in found:
@@ -123,23 +129,28 @@ def _opened(file: File) -> Iterator[IO[bytes]]:
     """The bytes of a file, plain or gzip.
 
     Raises:
-        RecordError: it is damaged, or holds but where its content is kept.
+        RecordError: it is damaged, UTF-16, or holds but where its content is kept.
     """
     try:
         with open_named(file.path) as stream, decompressed(stream) as data:
-            if cast("Any", data).peek(len(_LFS))[: len(_LFS)] == _LFS:
+            head = cast("Any", data).peek(len(_LFS))[: len(_LFS)]
+            if head == _LFS:
                 raise RecordError(
                     f"{file.name}: holds no data but where Git LFS keeps it: `git lfs pull` "
                     f"fetches it"
                 )
+            if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+                raise RecordError(f"{file.name}: {UTF_16}")
             yield data
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise RecordError(f"{file.name}: not a readable gzip file ({error})") from error
 
 
-def _table(file: File, separator: str) -> Iterator[tuple[int, Row | RecordProblem]]:
+def _table(file: File, tabs: bool) -> Iterator[tuple[int, Row | RecordProblem]]:
     with _opened(file) as data:
-        yield from table_rows(data, separator)
+        # What is called .csv has semicolons where the comma is the decimal point.
+        head = cast("Any", data).peek(CHUNK)
+        yield from table_rows(data, "\t" if tabs else separator_of(head, any) or ",")
 
 
 def _json(file: File) -> Iterator[tuple[int, Any]]:

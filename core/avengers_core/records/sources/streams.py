@@ -24,6 +24,9 @@ from avengers_core.records.sources.cells import record_row
 Row = bytes | Mapping[str, Any] | RecordProblem
 """A line of JSON, a row of a table or an item of an array, or why there is none."""
 
+Separator = Literal[",", "\t", ";"]
+"""Of the cells of a table."""
+
 MAX_LINE_BYTES = 64 * 1024 * 1024
 CHUNK = 1 << 20
 GZIP = b"\x1f\x8b"
@@ -51,7 +54,7 @@ def rows_of(stream: IO[Any]) -> Iterator[tuple[int, Row]]:
                 yield number, row if isinstance(row, RecordProblem) else record_row(row)
 
 
-def kind_of(head: bytes) -> Literal["lines", "array", ",", ";", "\t"]:
+def kind_of(head: bytes) -> Literal["lines", "array"] | Separator:
     """What the first bytes of a text begin: lines, an array, or a table with that separator.
 
     A table is told by a first line that names a column ``query`` and others.
@@ -59,15 +62,26 @@ def kind_of(head: bytes) -> Literal["lines", "array", ",", ";", "\t"]:
     start = head.removeprefix(codecs.BOM_UTF8).lstrip()
     if _ARRAY.match(start):
         return "array"
-    line = start.split(b"\n", 1)[0].decode("utf-8", "replace")
-    if not line.startswith("{"):
-        separator: Literal[",", ";", "\t"]
-        for separator in (",", "\t", ";"):
-            with suppress(csv.Error, StopIteration):
-                columns = [c.strip() for c in next(csv.reader([line], delimiter=separator))]
-                if "query" in columns and len(columns) > 1:
-                    return separator
-    return "lines"
+    if start.startswith(b"{"):
+        return "lines"
+    return separator_of(start, lambda columns: "query" in columns) or "lines"
+
+
+def separator_of(head: bytes, is_meant: Callable[[list[str]], bool]) -> Separator | None:
+    """The first separator that makes several columns, and those that are meant, of a first line.
+
+    Args:
+        head: how a text begins.
+        is_meant: says so of the names of columns.
+    """
+    line = head.removeprefix(codecs.BOM_UTF8).lstrip().split(b"\n", 1)[0].decode("utf-8", "replace")
+    separator: Separator
+    for separator in (",", "\t", ";"):
+        with suppress(csv.Error, StopIteration):
+            columns = [c.strip() for c in next(csv.reader([line], delimiter=separator))]
+            if len(columns) > 1 and is_meant(columns):
+                return separator
+    return None
 
 
 @contextmanager
