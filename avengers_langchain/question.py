@@ -21,6 +21,7 @@ from typing import Any
 from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 from langchain_core.runnables.config import var_child_runnable_config
 
+from avengers_core.embedders.tokens import estimate_tokens
 from avengers_core.serving.backends.capabilities import Needs
 from avengers_core.serving.question import (
     CONTEXT_VARIABLES,
@@ -32,7 +33,7 @@ from avengers_core.serving.question import (
 )
 from avengers_langchain.calling.callbacks import ModelRun, current_run
 from avengers_langchain.history.measuring import measure
-from avengers_langchain.history.saying import said
+from avengers_langchain.history.saying import only_text, said
 from avengers_langchain.history.writers import conversation_of, writer_of
 
 
@@ -48,13 +49,21 @@ def read(
         variables: of the prompt template that they were made from, if any.
         routing_query: what the caller wants it to be routed on.
     """
+    if (text := only_text(messages)) is not None:  # all that a conversation may hold is not there
+        tokens = estimate_tokens(text)
+        return Request(
+            routed_on(_found(text, variables), routing_query),
+            tokens,
+            (Needs(tokens=tokens),),
+            opening=text,
+            conversation=partial(_conversation_of, (), current_run()),
+        )
     human = said(messages)
     tokens, media, read_by = measure(messages)
-    question = routed_on(_found(human.question, variables), routing_query)
     needs = (Needs(tokens=tokens, **dict.fromkeys(media, True)),)  # type: ignore[arg-type]
     answers = [message for message in reversed(messages) if isinstance(message, AIMessage)]
     return Request(
-        question,
+        routed_on(_found(human.question, variables), routing_query),
         tokens,
         needs,
         earlier=human.earlier,

@@ -25,6 +25,7 @@ from stub_server import StubServer
 
 from avengers_langchain import AvengersChatModel, routing_hint
 from avengers_langchain.calling.callbacks import _prompts
+from avengers_langchain.question import read
 
 EASY_QUESTION, HARD_QUESTION = "What is the capital?", "Can you prove it?"
 EASY_TEXT, HARD_TEXT = "hello colour capital " * 20, "theorem integral prove " * 20
@@ -270,3 +271,14 @@ def test_a_summary_is_no_question(llm: AvengersChatModel) -> None:
     )
     answer = llm.invoke([HumanMessage("Prove this theorem"), summary])
     assert facts(answer)["model"] == HARD
+
+
+@pytest.mark.parametrize("text", ["Prove it", " \n", "", "Observation: it is 4", "Ωmega " * 50])
+@pytest.mark.parametrize("variables", [{}, {"question": "hello"}, {"context": "Prove"}])
+def test_a_question_alone_is_read_as_one_in_blocks(text: str, variables: dict[str, str]) -> None:
+    alone = read([HumanMessage(text)], variables)
+    in_blocks = read([HumanMessage([{"type": "text", "text": text}])], variables)
+    assert alone.question == in_blocks.question
+    assert (alone.tokens, alone.needs) == (in_blocks.tokens, in_blocks.needs)
+    assert alone.prompt_tokens == in_blocks.prompt_tokens
+    assert alone.conversation_id == in_blocks.conversation_id
