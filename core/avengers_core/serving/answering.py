@@ -1,37 +1,35 @@
 """One call answered, by the first candidate that can.
 
 The four forms (plain or streamed, blocking or asynchronous) of the one loop over the candidates of
-a decision. A plugin says how a backend is asked and how its answer is marked.
+a decision. How a backend is asked and what its answer says is a plugin's affair (``asking.py``).
 """
 
 from __future__ import annotations
 
 import logging
 import sys
-from abc import ABC, abstractmethod
 from collections.abc import (
     AsyncGenerator,
     AsyncIterator,
     Callable,
     Generator,
-    Iterable,
     Iterator,
-    Mapping,
     Sequence,
 )
 from contextlib import AbstractContextManager
 from inspect import isawaitable
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Any
 
 from typing_extensions import Self
 
-from avengers_core.errors import AvengersError, ContentRefusedError, EmptyResponseError
 from avengers_core.routing.decision import RoutingDecision
+from avengers_core.serving.asking import Asking
 from avengers_core.serving.backends.pool import Pool
+from avengers_core.serving.facts import facts_of
 from avengers_core.serving.plan import Plan
 from avengers_core.serving.resilience.failover import Attempt, Failover
-from avengers_core.serving.resilience.withheld import broke_off_in, refusal_in, stopped_in
+from avengers_core.serving.resilience.withheld import broke_off_in
 from avengers_core.serving.watching.outcome import Outcome, Tokens
 
 logger = logging.getLogger(__name__)
@@ -39,17 +37,7 @@ logger = logging.getLogger(__name__)
 _UNKNOWN = Tokens()
 
 
-class Marker(Protocol):
-    """Marks the chunks of one stream with the decision."""
-
-    def mark(self, chunk: Any) -> Any:
-        """The chunk, marked."""
-
-    def rest(self) -> Iterable[Any]:
-        """What goes out after the last chunk."""
-
-
-class Answering(ABC):
+class Answering(Asking):
     """One answer to a call.
 
     Attributes:
@@ -87,57 +75,6 @@ class Answering(ABC):
         self.tokens = _UNKNOWN
         quiet = one_of_several or plan.watching is None
         self.watch = None if quiet else plan.watch(decision)
-
-    # -- what a plugin says --
-
-    @abstractmethod
-    def start(self, attempt: Attempt) -> Any:
-        """Ask the backend whose turn it is: an answer, or chunks, or something to be awaited."""
-
-    @abstractmethod
-    def tag(self, answer: Any, facts: Mapping[str, Any]) -> Any:
-        """The answer with the facts in it; a copy, for caches may hold the original."""
-
-    # What follows is asked of those that stream, or vote.
-
-    def marker(self, facts: dict[str, Any]) -> Marker:
-        """What marks the chunks of a stream."""
-        raise NotImplementedError
-
-    def says(self, answer: Any) -> str:
-        """What an answer says, to be compared with others."""
-        raise NotImplementedError
-
-    def merged(self, answers: Sequence[Any], winner: int, facts: dict[str, Any]) -> Any:
-        """The winner of several answers, with the facts of the vote, and all their tokens."""
-        raise NotImplementedError
-
-    def begins(self, chunk: Any) -> bool:
-        """Whether a chunk is the first that the caller has to see: from then on nobody takes over.
-
-        Any chunk is, unless the plugin knows better.
-        """
-        return True
-
-    def is_answer(self, answer: Any) -> bool:
-        """Whether an answer says anything; what says nothing is only taken if nobody says more."""
-        return True
-
-    def told(self, answer: Any) -> Any:
-        """What the provider said of an answer or a chunk: why it ended."""
-        return None
-
-    @property
-    def stops(self) -> bool:
-        """Whether whoever is asked has stop sequences, before which there may be no word."""
-        return False
-
-    def spent(self, answer: Any) -> Tokens | None:
-        """The tokens of an answer or a chunk, if it says anything of them."""
-        return None
-
-    def announce(self, model: str | None, facts: dict[str, Any]) -> None:  # noqa: B027
-        """Tell observers who answers, or that nobody could."""
 
     # -- the loop --
 
@@ -187,24 +124,10 @@ class Answering(ABC):
             raise self.failover.exhausted()
 
     def _there(self, answer: Any, attempt: Attempt) -> Any:
-        if not (self.is_answer(answer) or self._stopped([answer])):
+        if not (self.is_answer(answer) or self.stopped([answer])):
             self._wordless = self._wordless or (answer, attempt.model)
-            raise self._nothing([answer])
+            raise self.nothing([answer])
         return answer
-
-    def _stopped(self, said: Iterable[Any]) -> bool:
-        """Whether what has no word in it was cut to nothing, as the caller wanted it."""
-        return self.stops and any(map(stopped_in, map(self.told, said)))
-
-    def _nothing(self, said: Iterable[Any]) -> AvengersError:
-        """What it means that an answer, or the chunks of a stream, have no word in them, or are no
-        whole answer."""
-        told = [self.told(each) for each in said]
-        if reason := next(filter(None, map(refusal_in, told)), None):
-            return ContentRefusedError(reason)
-        if any(map(broke_off_in, told)):
-            return EmptyResponseError("the model's own server broke the answer off")
-        return EmptyResponseError()
 
     def _last_resort(self) -> Any:
         if self._wordless is None:
@@ -248,7 +171,7 @@ class Answering(ABC):
         if self._span is not None:
             self._span.__exit__(kind, error, traceback)
         if isinstance(error, Exception):
-            self.announce(None, self._report(self.decision.model))
+            self.announce(None, self._facts_of(self.decision.model))
             self._over(None, error)
 
     def _held(self, chunks: Iterator[Any]) -> list[Any]:
@@ -258,9 +181,9 @@ class Answering(ABC):
             held.append(chunk)
             if self.begins(chunk):
                 return held
-        if self._stopped(held):
+        if self.stopped(held):
             return held
-        raise self._nothing(held)
+        raise self.nothing(held)
 
     async def _aheld(self, chunks: AsyncIterator[Any]) -> list[Any]:
         held = []
@@ -273,9 +196,9 @@ class Answering(ABC):
             if isinstance(chunks, AsyncGenerator):
                 await chunks.aclose()
             raise
-        if self._stopped(held):
+        if self.stopped(held):
             return held
-        raise self._nothing(held)
+        raise self.nothing(held)
 
     # Whoever stops reading early must not leave the backend's connection open; and a stream that
     # breaks is remembered against its backend.
@@ -322,23 +245,12 @@ class Answering(ABC):
         return counted
 
     def _answered(self, model: str, **more: Any) -> dict[str, Any]:
-        self.facts = self._report(model)
+        self.facts = self._facts_of(model)
         self.facts.update(more)
         source = self.plan.question.source
         logger.debug("%s, asked of %s; question from %s", self.decision, model, source)
         self.announce(model, self.facts)
         return self.facts
 
-    def _report(self, model: str) -> dict[str, Any]:
-        report = self.failover.report(model)
-        report["question_from"] = self.plan.question.source
-        if model == self.plan.keeps:
-            report["kept"] = self.plan.kept_for
-        elif self.decision.stayed and model == self.decision.model:
-            report["kept"] = "prompt_cache"
-        if self.watch is not None:
-            report |= self.watch.facts
-        if self.decision.exploration is not None:
-            report["explored"] = self.decision.explored
-            report["propensity"] = self.failover.chance(model)
-        return report
+    def _facts_of(self, model: str) -> dict[str, Any]:
+        return facts_of(model, self.plan, self.failover, self.watch)

@@ -16,7 +16,7 @@ from avengers_core.errors import AllBackendsFailedError
 from avengers_core.routing.decision import RoutingDecision
 from avengers_core.serving.answering import Answering
 from avengers_core.serving.plan import Plan
-from avengers_core.serving.voting import ballots, elect, voted_report
+from avengers_core.serving.voting import ballots, elect, voted_facts
 from avengers_core.serving.watching.outcome import Outcome
 from avengers_core.serving.watching.watch import Watch
 
@@ -99,7 +99,7 @@ class Vote:
             )
         given = [answer for _, answer in cast]
         election = elect([ballot.says(answer) for ballot, answer in cast])
-        facts = voted_report([ballot.facts for ballot, _ in cast], election)
+        facts = voted_facts([ballot.facts for ballot, _ in cast], election)
         if self.watch is not None:
             facts |= self.watch.facts
             costs = [ballot.cost(ballot.facts["model"]) for ballot, _ in cast]

@@ -108,24 +108,24 @@ def ballots(decision: RoutingDecision, votes: int, over: VoteOver) -> list[Routi
     ]
 
 
-def voted_report(reports: Sequence[Mapping[str, Any]], election: Election) -> dict[str, Any]:
-    """What :meth:`Failover.report` says of each answer, as a report on the vote.
+def voted_facts(facts: Sequence[Mapping[str, Any]], election: Election) -> dict[str, Any]:
+    """What :func:`~avengers_core.serving.facts.facts_of` says of each answer, as facts of the vote.
 
     Args:
-        reports: of the answers, in the order of the election's keys.
+        facts: of the answers, in the order of the election's keys.
         election: how it went.
 
     Returns:
-        The winner's report, with the sum of the expected costs (USD; None if one is unknown), all
+        The winner's facts, with the sum of the expected costs (USD; None if one is unknown), all
         that was tried and failed, the number of ``votes`` for it, and who answered (``ballots``).
     """
-    costs = [report["expected_cost"] for report in reports]
+    costs = [each["expected_cost"] for each in facts]
     return {
-        **reports[election.winner],
+        **facts[election.winner],
         "expected_cost": None if None in costs else sum(costs),
-        "tried": [failure for report in reports for failure in report["tried"]],
+        "tried": [failure for each in facts for failure in each["tried"]],
         "votes": election.votes,
-        "ballots": [report["model"] for report in reports],
+        "ballots": [each["model"] for each in facts],
     }
 
 

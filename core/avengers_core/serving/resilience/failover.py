@@ -18,12 +18,12 @@ import logging
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import suppress
 from types import TracebackType
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from avengers_core.common.ranges import check_whole
 from avengers_core.errors import AllBackendsFailedError
 from avengers_core.redaction import NO_SECRETS, Secrets, describe, mask
-from avengers_core.routing.decision import Candidate, RoutingDecision, as_dicts
+from avengers_core.routing.decision import Candidate, RoutingDecision
 from avengers_core.serving.resilience.faults import Failure, classify
 from avengers_core.serving.resilience.health import BackendHealth
 
@@ -128,6 +128,10 @@ class Failover:
             ``"next"``.
         secrets: gives what is known to be secret of the backends, which their errors must not show.
 
+    Attributes:
+        decision: as given, as ``health``.
+        health: see there.
+
     Raises:
         ValueError: ``max_attempts`` is under 1.
     """
@@ -145,8 +149,8 @@ class Failover:
     ) -> None:
         if max_attempts is not None:
             check_whole("max_attempts", max_attempts, 1)
+        self.decision = decision
         self.health = health
-        self._decision = decision
         self._max_attempts = max_attempts
         self._kind_of = kind_of
         self._window_of = window_of
@@ -162,7 +166,7 @@ class Failover:
         return tuple(self._tried)
 
     def __iter__(self) -> Iterator[Attempt]:
-        left, resting = list(self._decision.candidates), set[str]()
+        left, resting = list(self.decision.candidates), set[str]()
         while left and (self._max_attempts is None or len(self._tried) < self._max_attempts):
             candidate = self._next(left, resting)
             if candidate is None:
@@ -235,39 +239,13 @@ class Failover:
         _name(first, *dict.fromkeys(model for model, _, _ in self._refusals))
         return first
 
-    def report(self, model: str) -> dict[str, Any]:
-        """Who answered, what was expected of it, and who failed before, as plain JSON types.
-
-        Short, for it goes along with every answer: of the other candidates it only has the order.
-        """
-        decision = self._decision
-        candidates = decision.candidates
-        ranking = [c.model for c in candidates]
-        answered = candidates[ranking.index(model)]
-        return {
-            "model": model,
-            "alpha": decision.alpha,
-            "expected_score": answered.expected_score,
-            "expected_cost": answered.expected_cost,
-            "scorer": decision.scorer,
-            "basis": decision.basis,
-            "relaxed": decision.relaxed,
-            "prompt_tokens": decision.prompt_tokens,
-            "question_share": decision.question_share,
-            **({"cut": decision.cut} if decision.cut else {}),
-            "ranking": ranking,
-            "ineligible": dict(decision.ineligible),
-            "clusters": as_dicts(decision.clusters),
-            "tried": [t._asdict() for t in self._tried] if self._tried else [],
-        }
-
     def chance(self, model: str) -> float:
         """The chance with which a model was to answer, in (0, 1].
 
         Those that failed in this call, or are resting, are known to be down; what would have
         happened to others, had they been asked, is not.
         """
-        exploration = self._decision.exploration
+        exploration = self.decision.exploration
         if exploration is None:
             return 1.0
         tried = {attempt.model for attempt in self._tried}
@@ -283,7 +261,7 @@ class Failover:
         if self._refusals and len(self._refusals) == len(self._tried):
             return self._refused()
         each = "".join(f"\n- {t.model}: {t.kind}: {t.message}" for t in self._tried)
-        untried = len(self._decision.candidates) - len(self._tried)
+        untried = len(self.decision.candidates) - len(self._tried)
         rest = f"\n{untried} more were not tried" if untried > 0 else ""
         message = f"every model that was tried failed:{each}{rest}"
         error = AllBackendsFailedError(message, self.tried)
