@@ -84,10 +84,11 @@ def collect(
         max_calls: most answers, those of earlier runs included; default no limit.
         max_usd: most USD, those of earlier runs included; passed at most by the calls in flight.
         concurrency: calls in flight, at most 1,000.
-        path: file of records (JSON lines), written as it goes. Beside it, in ``<path>.journal``,
-            stands each answer and grade; a run that finds them there goes on where the other
-            stopped, and asks for nothing twice; where a question's row, or the grader's name or
-            rubric, is another, answers are graded anew. Default: nothing is written.
+        path: file of records (JSON lines; ``.gz``: compressed), written as it goes. Beside it, in
+            ``<path>.journal``, stands each answer and grade; a run that finds them there goes on
+            where the other stopped, and asks for nothing twice; where a question's row, or the
+            grader's name or rubric, is another, answers are graded anew. Default: nothing is
+            written.
         seed: of the order in which questions are asked.
         prices: what a token costs, for models that do not say what a call cost; see
             :data:`avengers_core.records.prices.Prices`.

@@ -21,10 +21,10 @@ from filelock import FileLock, Timeout
 
 from avengers_core.collecting.answers import Answer
 from avengers_core.collecting.grades import Graded
-from avengers_core.common.files import replace_file
 from avengers_core.errors import RecordError
 from avengers_core.records.questions import Question
 from avengers_core.records.record import Record, Records, Usage
+from avengers_core.records.writing import write_records
 
 Place = tuple[str, str]
 """A question's key and a model."""
@@ -138,8 +138,7 @@ class Journal:
     def write(self, records: Records) -> None:
         """Put the file of records in place, whole."""
         if self._records is not None:
-            lines = (r.model_dump_json(by_alias=True, exclude_none=True) for r in records)
-            replace_file(self._records, "".join(f"{line}\n" for line in lines).encode())
+            write_records(records, self._records)
         self._written = time.monotonic()
 
     def write_now_and_then(self, questions: Sequence[Question], models: Sequence[str]) -> None:

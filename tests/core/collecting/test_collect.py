@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gzip
 import json
 import os
 import signal
@@ -47,6 +48,13 @@ def test_records_can_be_fitted_on_and_are_on_disk(tmp_path):
     )
     assert list(load_records(path)) == list(records)
     assert fit(path, n_clusters=2).models == ("right", "wrong")
+
+
+def test_records_are_compressed_where_their_name_says_so(tmp_path):
+    path = tmp_path / "records.jsonl.gz"
+    records = collect(QUESTIONS, {"right": adds}, "exact", path=path)
+    assert len(gzip.decompress(path.read_bytes()).splitlines()) == len(records)
+    assert list(load_records(path)) == list(records)
 
 
 def test_failed_calls_are_listed_and_missing_and_asked_again(tmp_path, caplog):

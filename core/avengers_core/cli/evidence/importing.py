@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import gzip
 import itertools
-import json
 import re
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +14,12 @@ import click
 from avengers_core.artifact.artifact import RouterArtifact
 from avengers_core.cli.options import PATH
 from avengers_core.cli.shared import given, refuse, save, show_problems
-from avengers_core.common.files import as_named
 from avengers_core.outputs import check_outputs
 from avengers_core.records.loading import iter_records, load_records
 from avengers_core.records.record import Record, Records, parse_record
 from avengers_core.records.sources.files import open_file
 from avengers_core.records.sources.streams import CHUNK, decompressed, kind_of
+from avengers_core.records.writing import write_records
 
 _HUB = "hub:"
 _EXPORT = "reference-export"
@@ -128,7 +125,7 @@ def import_command(
     show_problems(records.problems, source)
     if not records:
         raise click.ClickException(f"{source} holds no result that can be used")
-    _write(records, output)
+    write_records(records, output)
     click.echo(f"{output}: {_summary(records)}")
 
 
@@ -155,18 +152,6 @@ def _records_in(path: Path) -> Iterator[Any] | None:
     if not isinstance(parse_record(first, 1), Record):
         return None
     return itertools.chain([first], rows)
-
-
-def _write(records: Records, output: Path) -> None:
-    """Write records, one a line; the file is there whole or not at all."""
-    with as_named(output) as unfinished, ExitStack() as stack:
-        file: Any = stack.enter_context(unfinished.open("wb"))
-        if output.suffix == ".gz":
-            file = stack.enter_context(gzip.GzipFile(output.name, "wb", fileobj=file))
-        for record in records:
-            row = record.model_dump(by_alias=True, exclude_none=True)
-            row["records"] = record.scores
-            file.write(f"{json.dumps(row, ensure_ascii=False)}\n".encode())
 
 
 def _summary(records: Records) -> str:
