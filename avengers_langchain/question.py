@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
+from langchain_core.messages import AIMessage, BaseMessage, SystemMessage, ToolMessage
 from langchain_core.runnables.config import var_child_runnable_config
 
 from avengers_core.embedders.tokens import estimate_tokens
@@ -34,7 +34,7 @@ from avengers_core.serving.question import (
 from avengers_langchain.calling.callbacks import ModelRun, current_run
 from avengers_langchain.history.measuring import measure
 from avengers_langchain.history.saying import only_text, said
-from avengers_langchain.history.writers import conversation_of, writer_of
+from avengers_langchain.history.writers import conversation_of, is_paused, writer_of
 
 
 def read(
@@ -86,11 +86,12 @@ def _conversation_of(answers: Sequence[AIMessage], run: ModelRun) -> str | None:
 
 
 def _loop_of(messages: Sequence[BaseMessage]) -> str | None:
-    """Who made the tool calls whose results are the latest news."""
+    """Who made the tool calls whose results are the latest news, or paused in its answer."""
     for message in reversed(messages):
         if isinstance(message, AIMessage):
-            return writer_of(message) if message.tool_calls else None
-        if not isinstance(message, ToolMessage):
+            called = message.tool_calls or message.invalid_tool_calls
+            return writer_of(message) if called or is_paused(message) else None
+        if not isinstance(message, ToolMessage | SystemMessage):
             return None
     return None
 

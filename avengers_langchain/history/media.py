@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from avengers_core.serving.history import PERPLEXITY, Dialect, Media
+from avengers_core.serving.history import Dialect, Media
 
 _Kind = Literal["image", "file", "audio", "video"]
 _KINDS: dict[str, _Kind] = {
@@ -35,31 +35,34 @@ _NATIVE: dict[str, set[str]] = {
     "gemini": {"media", "image_url"},
 }
 _STANDARD = {"type", "base64", "url", "file_id", "mime_type", "filename", "extras", "id", "index"}
-_MARKS = {
-    "anthropic": {"cache_control", "citations"},
-    "openai": {"prompt_cache_breakpoint"},
-    "openai responses": {"prompt_cache_breakpoint"},
-    "openai compatible": {"cache_control"},
-}
+
+
+def protocol(dialect: Dialect) -> str:
+    """In whose form its client takes media: the name of a dialect, without what is special."""
+    family = dialect.name.partition(",")[0]
+    return "openai compatible" if family == "mistral" else family
 
 
 def goes_as_it_is(block: Mapping[str, Any], dialect: Dialect) -> bool:
     """Whether the client of a kind of backend takes a block of the caller's in this form."""
     if dialect.name in ("other", "text only"):
         return True
-    family = dialect.name.partition(",")[0]
-    family = "openai compatible" if family == "mistral" else family
+    family = protocol(dialect)
     kind = block.get("type")
     if kind == "text":
-        return block.keys() <= {"type", "text"} | _MARKS.get(family, set())
+        return block.keys() <= {"type", "text", *dialect.beside_texts}
     if kind == "image" and "source" in block:
         return family in ("anthropic", "bedrock")
     if kind in ("file", "document") and ("file" in block or "source" in block):
         return kind in _NATIVE.get(family, ())
     if kind in _NATIVE.get(family, ()) and kind not in ("image", "file"):
         return True
-    standard = kind in ("image", "file", "audio", "video") and _is_standard(block)
-    return standard and dialect.name != PERPLEXITY.name  # whose client hands it on as it is
+    if kind not in ("image", "file", "audio", "video") or not _is_standard(block):
+        return False
+    if family != "openai compatible":
+        return True
+    # Some clients hand on what they are given, or leave it out; and servers want a name.
+    return kind != "image" and not (kind == "file" and "base64" in block and not _name(block))
 
 
 def media_of(block: Mapping[str, Any]) -> Media | str | None:

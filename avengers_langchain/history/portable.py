@@ -10,7 +10,7 @@ from avengers_core.serving.history import ANTHROPIC_THINKING, Role, Target, carr
 from avengers_core.serving.history.reasoning import without_a_first_thought
 from avengers_langchain.history.marks import with_fewer_marks
 from avengers_langchain.history.reading import role_of, turn_of
-from avengers_langchain.history.writers import is_own, thoughts_of, writer_of
+from avengers_langchain.history.writers import is_own, thoughts_of, torn, writer_of
 from avengers_langchain.history.writing import message_of
 
 
@@ -38,6 +38,8 @@ def portable(
     """
     dialect = target.dialect
     own = [isinstance(m, AIMessage) and is_own(m, writer_of(m), target) for m in messages]
+    if "anthropic" in dialect.providers:
+        own = [its and not n for its, n in zip(own, torn(messages, own), strict=True)]
     if dialect.name == ANTHROPIC_THINKING.name:  # was it told to think by then?
         steps = map(_step, messages, own)
         own = [its and not n for its, n in zip(own, without_a_first_thought([*steps]), strict=True)]

@@ -18,6 +18,8 @@ from langchain_core.messages import (
 )
 
 from avengers_core.serving.history import (
+    OTHER,
+    TEXT_ONLY,
     Call,
     Dialect,
     Media,
@@ -30,6 +32,7 @@ from avengers_core.serving.history import (
     without_thoughts,
 )
 from avengers_langchain.history.media import goes_as_it_is, media_of
+from avengers_langchain.history.writers import is_paused
 
 _TEXTS = {"text", "output_text", "input_text"}
 _THOUGHTS = {
@@ -64,17 +67,14 @@ def turn_of(message: BaseMessage, dialect: Dialect, own: bool) -> Turn:
     """
     if isinstance(message, AIMessage):
         if own:
-            # The name is the caller's, such as an agent's, and the one thing that may be refused.
-            if message.name and NOT_IN_NAMES.search(message.name) and "openai" in dialect.name:
-                valid = {"name": NOT_IN_NAMES.sub("_", message.name)}
-                message = message.model_copy(update=valid)
-            if not dialect.text_lists and (text := _text_alone(message.content)) is not None:
-                message = message.model_copy(update={"content": text})
-            return Turn("assistant", calls=_calls(message), own=True, source=message)
+            if update := _as_taken(message, dialect):
+                message = message.model_copy(update=update)
+            calls, paused = _calls(message), is_paused(message)
+            return Turn("assistant", calls=calls, own=True, paused=paused, source=message)
         name = message.name if dialect.name == "openai" else None
         return Turn("assistant", tuple(_answer(message)), _calls(message), name=name)
     role = role_of(message)
-    parts, exact = _given(message.content, dialect, role)
+    parts, exact = _given(message.content, dialect)
     name = message.name if dialect.speakers or role == "tool" else None
     exact &= name == message.name and not (name and NOT_IN_NAMES.search(name))
     exact &= not isinstance(message, ChatMessage)
@@ -85,6 +85,19 @@ def turn_of(message: BaseMessage, dialect: Dialect, own: bool) -> Turn:
         failed = message.status == "error"
         return Turn("tool", parts, (), message.tool_call_id, name, failed, source=source)
     return Turn(role, parts, name=name, source=source)
+
+
+def _as_taken(message: AIMessage, dialect: Dialect) -> dict[str, Any]:
+    """What has to be changed of an answer before its own writer takes it back."""
+    update: dict[str, Any] = {}
+    if message.name and not dialect.speakers:  # it is the caller's, such as an agent's
+        update["name"] = None
+    elif message.name and "openai" in dialect.name and NOT_IN_NAMES.search(message.name):
+        update["name"] = NOT_IN_NAMES.sub("_", message.name)
+    if not dialect.text_lists and (text := _text_alone(message.content)) is not None:
+        told = {k: v for k, v in message.response_metadata.items() if k != "output_version"}
+        update |= {"content": text, "response_metadata": told}
+    return update
 
 
 def _text_alone(content: Any) -> str | None:
@@ -112,22 +125,22 @@ def role_of(message: BaseMessage) -> Role:
     return "system" if isinstance(message, SystemMessage) else "user"
 
 
-def _given(content: Any, dialect: Dialect, role: Role) -> tuple[tuple[Part, ...], bool]:
+def _given(content: Any, dialect: Dialect) -> tuple[tuple[Part, ...], bool]:
     """What the caller wrote, and whether it can be sent just so."""
     if isinstance(content, str):
         return (content,), True
     exact = True
     parts: list[Part] = []
+    told: Part | None
     for block in content:
         if isinstance(block, str):
-            parts.append(block)
-            exact &= role == "user"
-            continue
-        told, as_it_is = _part(block, dialect)
-        exact &= as_it_is
-        if told:
+            told, as_it_is = block, dialect.name in (OTHER.name, TEXT_ONLY.name)
+        else:
+            told, as_it_is = _part(block, dialect)
+        blank = isinstance(told, str) and not told.strip()
+        exact &= as_it_is and (dialect.empty_messages or not blank)
+        if told is not None:
             parts.append(told)
-    exact &= dialect.empty_messages or all(p.strip() for p in parts if isinstance(p, str))
     exact &= dialect.text_lists or not all(isinstance(part, str) for part in parts)
     return tuple(p for p in parts if not isinstance(p, str) or p.strip()), exact
 

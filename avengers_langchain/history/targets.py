@@ -12,13 +12,16 @@ from langchain_core.language_models import BaseChatModel
 
 from avengers_core.serving.history import (
     BEDROCK,
+    CACHE_MARKS,
     GEMINI,
     MISTRAL,
+    MOONSHOT,
     OLLAMA,
     OPENAI,
     OPENAI_RESPONSES,
     OTHER,
     PERPLEXITY,
+    XAI,
     Dialect,
     Target,
     anthropic_dialect,
@@ -36,23 +39,42 @@ _COMPATIBLE = {
     "ChatHuggingFace",
     "ChatLiteLLM",
     "ChatLlamaCpp",
-    "ChatMoonshot",
     "ChatNVIDIA",
     "ChatOpenRouter",
     "ChatTogether",
     "ChatTongyi",
-    "ChatXAI",
     "ChatZhipuAI",
 }
-# What their clients make of a file, their servers do not take.
-_NO_FILES = {"ChatCohere", "ChatDeepSeek", "ChatGroq", "ChatMistralAI", "ChatOllama", "ChatXAI"}
-_BY_CLASS = {"ChatMistralAI": MISTRAL, "ChatPerplexity": PERPLEXITY}
+# What their clients make of a file or a sound, their servers do not take.
+_ONLY_PICTURES = {
+    "ChatCerebras",
+    "ChatCohere",
+    "ChatDeepSeek",
+    "ChatFireworks",
+    "ChatGroq",
+    "ChatMistralAI",
+    "ChatOllama",
+    "ChatTogether",
+    "ChatXAI",
+}
+_GATEWAYS = {"ChatLiteLLM", "ChatOpenRouter"}
+_BY_CLASS = {"ChatMistralAI": MISTRAL, "ChatPerplexity": PERPLEXITY, "ChatXAI": XAI}
+_ADDRESSES = {"ChatOllama": OLLAMA, "ChatMoonshot": MOONSHOT}
 # What OpenAI's chat completions do not have: settings of a ``ChatOpenAI``, arguments of a call, and
 # models that answer in Responses only.
 _SETTINGS_OF_RESPONSES = ("context_management", "include", "reasoning", "truncation")
 _ARGUMENTS_OF_RESPONSES = {*_SETTINGS_OF_RESPONSES, "previous_response_id", "text"}
 _NEED_RESPONSES = ("gpt-5-pro", "gpt-5.2-pro", "gpt-5.4-pro", "gpt-5.5-pro", "gpt-5.6-sol")
-_READ_REASONING = {"ChatDeepSeek", "ChatMoonshot", "ChatOpenAICompatible", "ChatOpenRouter"}
+_READ_REASONING = {
+    "ChatDeepSeek",
+    "ChatFireworks",
+    "ChatMoonshot",
+    "ChatOpenAICompatible",
+    "ChatOpenRouter",
+}
+# The class itself: one that is made of it may be there to mend just this
+# (https://github.com/langchain-ai/langchain/issues/34166).
+_DROPS_REASONING = "ChatDeepSeek"
 
 
 def target_of(
@@ -67,14 +89,25 @@ def target_of(
     """
     name = _remote_name(backend)
     dialect = _dialect(name, backend, arguments or {})
-    if not _NO_FILES.isdisjoint(_classes(backend)):
-        dialect = replace(dialect, files=frozenset())
+    if not _ONLY_PICTURES.isdisjoint(_classes(backend)):
+        dialect = replace(dialect, files=frozenset(), audio=frozenset())
+    if not _GATEWAYS.isdisjoint(_classes(backend)):
+        dialect = replace(dialect, beside_texts=CACHE_MARKS)
     if (backend.profile or {}).get("mid_conversation_system_messages"):
         dialect = replace(dialect, system_in_middle="before answers")
     reads = bool(_classes(backend) & _READ_REASONING)
+    drops = type(backend).__name__ == _DROPS_REASONING
     tools = bool((arguments or {}).get("tools"))
     marks = 0 if dialect.cache_marks is None else marks_in(arguments or {})
-    return Target(model, dialect, name or None, reads_reasoning=reads, tools=tools, marks=marks)
+    return Target(
+        model,
+        dialect,
+        name or None,
+        reads_reasoning=reads,
+        drops_reasoning=drops,
+        tools=tools,
+        marks=marks,
+    )
 
 
 def _remote_name(backend: BaseChatModel) -> str:
@@ -97,8 +130,9 @@ def _dialect(name: str, backend: BaseChatModel, arguments: Mapping[str, Any]) ->
     for known, dialect in _BY_CLASS.items():
         if known in classes:
             return dialect
-    if "ChatOllama" in classes:
-        return compatible_dialect(name, OLLAMA)
+    for known, address in _ADDRESSES.items():
+        if known in classes:
+            return compatible_dialect(name, address)
     if classes & _COMPATIBLE:
         return compatible_dialect(name)
     if "BaseChatOpenAI" in classes:

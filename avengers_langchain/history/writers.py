@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from langchain_core.messages import AIMessage, BaseMessage
@@ -57,16 +57,16 @@ def _is_taken_back(message: AIMessage, target: Target) -> bool:
     if isinstance(message.content, list):
         if _is_broken_off(message, dialect):
             return False
-    elif message.content and not calls:
+    elif not calls and message.content.strip():
         return True  # as most are
     if not calls:
         return not _says_nothing(message)
-    # `ChatOpenAI` does not read the reasoning that has to come back with a call.
-    lost = target.wants_reasoning and not target.reads_reasoning
-    if lost and not any(message.additional_kwargs.get(name) for name in (CONTENT, *KEPT)):
-        return False
-    says = not dialect.text_with_calls and bool(message.text)
-    return target.takes_back(says=says, broken=bool(broken))
+    if target.wants_reasoning:  # has to come back with a call, and not all clients do that
+        kept = any(message.additional_kwargs.get(name) for name in (CONTENT, *KEPT))
+        if target.drops_reasoning if kept else not target.reads_reasoning:
+            return False
+    tools = [str(call["name"]) for call in calls]
+    return target.takes_back(tools, says=bool(message.text.strip()), broken=bool(broken))
 
 
 def _is_broken_off(message: AIMessage, dialect: Dialect) -> bool:
@@ -79,6 +79,42 @@ def _is_broken_off(message: AIMessage, dialect: Dialect) -> bool:
     return False
 
 
+_USES = {"server_tool_use", "mcp_tool_use", "server_tool_call"}
+
+
+def torn(messages: Sequence[BaseMessage], own: Sequence[bool]) -> list[bool]:
+    """Which of a Claude's own answers it would not take back, for one of its own tools is used in
+    them without the result, or the other way round.
+
+    It stops in the middle of long work (``pause_turn``) and goes on in another answer, so that
+    answers in a row are looked at as one; the last of a conversation may still be without its
+    result (https://platform.claude.com/docs/en/build-with-claude/handling-stop-reasons).
+    """
+    parted = [False] * len(messages)
+    open_uses: dict[str, int] = {}
+    for i, (message, its) in enumerate(zip(messages, own, strict=True)):
+        if not its:
+            for at in open_uses.values():
+                parted[at] = True
+            open_uses.clear()
+            continue
+        for block in message.content:
+            if not isinstance(block, dict):
+                continue
+            kind = str(block.get("type"))
+            if kind in _USES:
+                open_uses[str(block.get("id"))] = i
+            elif kind == "server_tool_result" or kind.endswith("_tool_result"):
+                used = str(block.get("tool_use_id") or block.get("tool_call_id"))
+                parted[i] |= open_uses.pop(used, None) is None
+    return parted
+
+
+def is_paused(message: BaseMessage) -> bool:
+    """Whether a Claude stopped in the middle of an answer, to be asked to go on with it."""
+    return message.response_metadata.get("stop_reason") == "pause_turn"
+
+
 def thoughts_of(message: BaseMessage) -> list[dict[str, Any]]:
     """The blocks of an answer that show its thoughts."""
     content = message.content if isinstance(message.content, list) else ()
@@ -88,17 +124,17 @@ def thoughts_of(message: BaseMessage) -> list[dict[str, Any]]:
 def _says_nothing(message: AIMessage) -> bool:
     """Whether there is nothing in an answer but thoughts, with which no server takes it back."""
     content = message.content
-    if content and (isinstance(content, str) or not all(map(_is_no_word, content))):
+    blocks = [content] if isinstance(content, str) else content
+    if not all(map(_is_no_word, blocks)):
         return False
-    beside = message.additional_kwargs.items()
-    return not any(value for name, value in beside if name not in (CONTENT, *KEPT))
+    return not any(message.additional_kwargs.get(name) for name in _SAID_BESIDE)
 
 
 def _is_no_word(block: str | dict[str, Any]) -> bool:
     if isinstance(block, str):
-        return not block
+        return not block.strip()
     kind = block.get("type")
-    return kind in _THOUGHTS or (kind == "text" and not block.get("text"))
+    return kind in _THOUGHTS or (kind == "text" and not str(block.get("text") or "").strip())
 
 
 def _is_signed(thought: Mapping[str, Any]) -> bool:
@@ -106,4 +142,6 @@ def _is_signed(thought: Mapping[str, Any]) -> bool:
     return any(place.get(name) for place in (thought, extras) for name in ("signature", "data"))
 
 
+# What clients send back of it: not a refusal, nor sources.
+_SAID_BESIDE = ("audio", "function_call", "tool_outputs")
 _THOUGHTS = ("thinking", "redacted_thinking", "reasoning")

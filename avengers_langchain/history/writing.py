@@ -12,8 +12,8 @@ from langchain_core.messages import (
     ToolMessage,
 )
 
-from avengers_core.serving.history import NO_SIGNATURE, PERPLEXITY, Media, Part, Raw, Target, Turn
-from avengers_langchain.history.media import media_of
+from avengers_core.serving.history import NO_SIGNATURE, Media, Part, Raw, Target, Turn
+from avengers_langchain.history.media import media_of, protocol
 from avengers_langchain.history.reading import NOT_IN_NAMES
 
 # Where Gemini's client looks for the signatures of calls, by identifier, and how it spells them. By
@@ -54,7 +54,7 @@ def _content(parts: tuple[Part, ...], target: Target) -> str | list[Any]:
     parts = tuple(part for part in parts if not isinstance(part, str) or part.strip())
     if all(isinstance(part, str) for part in parts):
         return _joined(parts)
-    made = _image_url if target.dialect.name == PERPLEXITY.name else _block
+    made = _image_url if protocol(target.dialect) == "openai compatible" else _block
     return [{"type": "text", "text": p} if isinstance(p, str) else made(p) for p in parts]
 
 
@@ -85,8 +85,8 @@ def _block(media: Media | Raw) -> dict[str, Any]:
 
 
 def _image_url(media: Media | Raw) -> dict[str, Any]:
-    """A picture as OpenAI's protocol has it, for a client that hands on what it is given."""
-    if isinstance(media, Raw) or media.kind != "image":
+    """A picture as OpenAI's protocol has it, which all clients of its kin take."""
+    if isinstance(media, Raw) or media.kind != "image" or media.block is not None:
         return _block(media)
     mime = media.mime or _guessed(media)
     url = media.url or f"data:{mime};base64,{media.data}"

@@ -70,8 +70,8 @@ def _is_own(answer: ChatMessage, calls: Sequence[Call], writer: str | None, targ
         beside = answer.additional_kwargs.items()
         said = any(value for name, value in beside if name != "avengers")
         return said or any(map(_says, answer.blocks))
-    says = not target.dialect.text_with_calls and bool(answer.content)
-    if not target.takes_back(says=says, broken=any(call.broken for call in calls)):
+    says, broken = bool((answer.content or "").strip()), any(call.broken for call in calls)
+    if not target.takes_back((call.name for call in calls), says=says, broken=broken):
         return False
     # Where its client loses the reasoning that has to come back, its own call is refused, too.
     loses = target.wants_reasoning and not target.reads_reasoning
@@ -80,7 +80,7 @@ def _is_own(answer: ChatMessage, calls: Sequence[Call], writer: str | None, targ
 
 def _says(block: Any) -> bool:
     text = isinstance(block, TextBlock)
-    return bool(block.text) if text else not isinstance(block, ThinkingBlock)
+    return bool(block.text.strip()) if text else not isinstance(block, ThinkingBlock)
 
 
 _PLAIN = ([MessageRole.USER], [MessageRole.SYSTEM, MessageRole.USER])

@@ -109,7 +109,12 @@ def _check_block(block: Json, role: str, where: str, model: str) -> None:
         # https://github.com/jlevy/markform/issues/153
         said = block.get("content") or not block.get("is_error")
         require(said, f"{where}.tool_result: content cannot be empty if `is_error` is true")
-        for inner in _blocks(block.get("content") or []):
+        # https://github.com/vellum-ai/vellum-assistant/pull/18387
+        inside = _blocks(block.get("content") or [])
+        failed = block.get("is_error")
+        texts = all(inner.get("type") == "text" for inner in inside)
+        require(texts or not failed, "all content must be type `text` if `is_error` is true")
+        for inner in inside:
             require(inner.get("type") in _IN_RESULTS, f"{where}.tool_result.content: unexpected")
             _check_block(inner, "user", f"{where}.tool_result", model)
 
@@ -139,6 +144,11 @@ def _check_calls(messages: list[Json]) -> None:
             if block["type"] == "tool_use":
                 require(block["id"] not in seen, "`tool_use` ids must be unique")
                 seen.add(block["id"])
+        # https://github.com/AnswerDotAI/lisette/issues/108, anthropics/claude-code/issues/65726
+        used = [b["id"] for b in blocks if b["type"] == "server_tool_use"]
+        found = [b["tool_use_id"] for b in blocks if b["type"] == "web_search_tool_result"]
+        pairs = used == found or (message is messages[-1] and set(found) < set(used))
+        require(pairs, f"`web_search` tool use without its result block: {used}, {found}")
     left = [b for b in messages[-1]["content"] if b["type"] == "tool_use"]
     require(not left, "`tool_use` ids were found without `tool_result` blocks")
 

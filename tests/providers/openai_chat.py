@@ -59,6 +59,9 @@ def check(body: Json, model: str) -> None:
         _check_ends(messages)
     if "mistral" in model:
         _check_mistral(messages)
+    if "grok" in model:  # https://github.com/langchain-ai/langchain/issues/34140
+        said = all(message.get("content") not in (None, []) for message in messages)
+        require(said, "Each message must have at least one content element.")
     if "sonar" in model:
         _check_perplexity(messages)
     if any(name in model for name in ("gemma", "mistral", "reasoner")):
@@ -97,6 +100,8 @@ def _check_texts(message: Json, where: str) -> None:
     if isinstance(content, list):
         texts = all(part.keys() == {"type", "text"} for part in content)
         require(not texts, f"{where}: invalid type: sequence, expected a string")
+        blank = [part for part in content if not part.get("text", "any").strip()]
+        require(not blank, f"{where}: text content blocks must be non-empty")
 
 
 def _check_plain(message: Json, where: str) -> None:

@@ -474,6 +474,22 @@ def test_what_went_wrong_is_gone_on_with(strict: StrictServer, kind: str) -> Non
             AIMessage("Let me see.", tool_calls=[call]),
             ToolMessage("", tool_call_id="functions.search:0", status="error"),
         ],
+        "a picture of what failed": [
+            HumanMessage("Look."),
+            AIMessage("", tool_calls=[call]),
+            ToolMessage(
+                [{"type": "image", "base64": PICTURE, "mime_type": "image/png"}],
+                tool_call_id="functions.search:0",
+                status="error",
+            ),
+        ],
+        "its own calls, without a word": [
+            HumanMessage("Look."),
+            _of(kind, content="", tool_calls=[{**call, "name": "my search"}]),
+            ToolMessage("found", tool_call_id="functions.search:0"),
+            AIMessage("So."),
+            HumanMessage([{"type": "text", "text": " "}, "And?"]),
+        ],
         "its own call, cut off": [
             HumanMessage("Look."),
             _of(kind, content="Let me see.", invalid_tool_calls=[cut_off]),

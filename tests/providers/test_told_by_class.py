@@ -31,13 +31,14 @@ def test_files_are_left_out_where_nobody_takes_them(name: str) -> None:
 
 
 def test_a_picture_far_away_is_fetched_by_most() -> None:
-    assert read_by("ChatGroq", FAR) == [FAR]
+    assert read_by("ChatGroq", FAR) == [{"type": "image_url", "image_url": {"url": FAR["url"]}}]
     assert isinstance(read_by("ChatOllama", FAR)[0], str)
 
 
-def test_perplexity_is_shown_pictures_in_the_words_of_its_protocol() -> None:
+@pytest.mark.parametrize("name", ["ChatPerplexity", "ChatCohere", "ChatGroq"])
+def test_pictures_are_shown_in_the_words_of_the_protocol(name: str) -> None:
     url = "data:image/png;base64,AAAA"
-    assert read_by("ChatPerplexity", PICTURE, FAR) == [
+    assert read_by(name, PICTURE, FAR) == [
         {"type": "image_url", "image_url": {"url": url}},
         {"type": "image_url", "image_url": {"url": FAR["url"]}},
     ]
@@ -75,6 +76,27 @@ def test_a_file_in_words_of_the_provider_keeps_them(kind: str) -> None:
     assert "video" in str(left_out)
 
 
+def test_only_gateways_get_marks_of_where_to_cache() -> None:
+    marked = {"type": "text", "text": "Hi", "cache_control": {"type": "ephemeral"}}
+    assert read_by("ChatOpenRouter", marked) == [marked]
+    for name in ("ChatGroq", "ChatDeepSeek", "ChatXAI", "ChatMistralAI"):
+        assert read_by(name, marked) == ["Hi"]
+
+
+def test_a_file_without_a_name_gets_one_where_servers_want_it() -> None:
+    nameless = {key: value for key, value in FILE.items() if key != "filename"}
+    (sent,) = read_by("ChatOpenRouter", nameless)
+    assert sent["filename"]
+    assert read_by("ChatAnthropic", nameless) == [nameless]
+
+
+def test_texts_among_blocks_are_blocks_where_nothing_else_is_taken() -> None:
+    for name in ("ChatXAI", "ChatAnthropic"):
+        said = read_by(name, "Look:", PICTURE, {"type": "text", "text": " "})  # type: ignore[arg-type]
+        assert said[0] == {"type": "text", "text": "Look:"}
+        assert len(said) == 2
+
+
 def answer(**fields: Any) -> AIMessage:
     return AIMessage(response_metadata={"avengers": {"model": "it"}}, **fields)
 
@@ -101,3 +123,95 @@ def test_a_claude_that_thought_once_goes_on_with_its_loop() -> None:
     without = [steps[0], *steps[3:]]  # it was not told to think by then
     assert all(message.type == "human" for message in portable(without, target))
     assert portable([*without, HumanMessage("And?")], target)[1] is steps[3]
+
+
+def looped(name: str, call: AIMessage, **result: Any) -> list[Any]:
+    """A loop under way, as it goes back to the class whose model made the call."""
+    backend = type(name, (FakeListChatModel,), {})(responses=["any"])
+    object.__setattr__(backend, "model", "deepseek-v4")
+    steps = [HumanMessage("Look."), call, ToolMessage(tool_call_id="1", **result)]
+    tools = {"tools": [{"name": "search"}]}
+    return portable(steps, target_of("it", backend, tools))
+
+
+CALL = {"name": "search", "args": {"query": "x"}, "id": "1"}
+
+
+def test_xai_gets_a_word_with_each_call() -> None:
+    """https://github.com/langchain-ai/langchain/issues/34140"""
+    for content in ("", [{"type": "text", "text": ""}]):
+        sent = looped("ChatXAI", answer(content=content, tool_calls=[CALL]), content="found")[1]
+        assert sent.text.strip()
+        assert sent.tool_calls
+    said = answer(content="So.", tool_calls=[CALL])
+    assert looped("ChatXAI", said, content="found")[1] is said
+
+
+def test_reasoning_that_its_client_keeps_to_itself_is_told_in_words() -> None:
+    called = answer(
+        content="", tool_calls=[CALL], additional_kwargs={"reasoning_content": "Let me think."}
+    )
+    assert [m.type for m in looped("ChatDeepSeek", called, content="found")] == ["human"]
+    assert looped("ChatFireworks", called, content="found")[1] is called
+
+
+@pytest.mark.parametrize("made_up", ["multi_tool_use.parallel", "my search"])
+def test_a_tool_that_its_own_model_made_up_is_called_by_a_name_that_is_taken(made_up: str) -> None:
+    called = answer(content="", tool_calls=[{**CALL, "name": made_up}])
+    _, call, result = looped("ChatAnthropic", called, content="no such tool", status="error")
+    assert call.tool_calls[0]["name"].isidentifier()
+    assert result.tool_call_id == call.tool_calls[0]["id"]
+
+
+@pytest.mark.parametrize("name", ["ChatAnthropic", "ChatBedrockConverse"])
+def test_what_failed_shows_its_picture_in_the_next_message(name: str) -> None:
+    """https://github.com/vellum-ai/vellum-assistant/pull/18387"""
+    called = answer(content="", tool_calls=[CALL])
+    _, _, result, shown = looped(name, called, content=[PICTURE], status="error")
+    assert isinstance(result.content, str)
+    assert PICTURE in shown.content
+    assert len(looped(name, called, content=[PICTURE])) == 3
+
+
+def test_an_answer_of_its_own_that_says_nothing_to_it_is_written_anew() -> None:
+    backend = type("ChatXAI", (FakeListChatModel,), {})(responses=["any"])
+    for empty, kept in (
+        (answer(content="", additional_kwargs={"refusal": "I cannot."}), True),
+        (answer(content=" "), False),
+        (answer(content="", additional_kwargs={"search_results": [{"url": "u"}]}), False),
+    ):
+        sent = portable([HumanMessage("Hi"), empty, HumanMessage("?")], target_of("it", backend))
+        assert all(message.text.strip() for message in sent)
+        assert ("I cannot." in [message.text for message in sent]) is kept
+
+
+USE = {"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {"q": "x"}}
+FOUND = {"type": "web_search_tool_result", "tool_use_id": "srvtoolu_1", "content": []}
+
+
+def test_a_claude_that_paused_is_asked_to_go_on_with_its_answer() -> None:
+    backend = type("ChatAnthropic", (FakeListChatModel,), {})(responses=["any"])
+    target = target_of("it", backend)
+    paused = answer(content=[USE])
+    paused.response_metadata["stop_reason"] = "pause_turn"
+    asked = [HumanMessage("Look it up."), paused]
+    assert portable(asked, target) == asked
+    goes_on = [*asked, answer(content=[FOUND, {"type": "text", "text": "So."}]), HumanMessage("?")]
+    assert portable(goes_on, target) == goes_on
+    # Without the rest of it, it is half of a pair, which is refused.
+    for half in (paused, goes_on[2]):
+        sent = portable([HumanMessage("Look it up."), half, HumanMessage("?")], target)
+        assert not any(isinstance(message.content, list) for message in sent)
+    _, told, last = portable(asked, target_of("another", backend))
+    assert (told.type, last.type) == ("ai", "human")
+
+
+def test_an_answer_in_blocks_is_no_longer_called_so_where_it_becomes_a_text() -> None:
+    backend = type("ChatOllama", (FakeListChatModel,), {})(responses=["any"])
+    own = answer(content=[{"type": "text", "text": "Yes."}], name="My Agent")
+    own.response_metadata["output_version"] = "v1"
+    sent = portable([HumanMessage("Hi"), own, HumanMessage("?")], target_of("it", backend))[1]
+    assert sent.content == "Yes."
+    assert "output_version" not in sent.response_metadata
+    mistral = type("ChatMistralAI", (FakeListChatModel,), {})(responses=["any"])
+    assert portable([HumanMessage("Hi"), own], target_of("it", mistral))[1].name is None

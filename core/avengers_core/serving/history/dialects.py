@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Set
+from collections.abc import Iterable, Set
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -28,12 +28,14 @@ class Dialect:
         tool_name: pattern of the names of tools.
         speakers: whether messages may carry the name of who speaks.
         text_lists: whether a text may be given as a list of its parts.
+        beside_texts: what a part of text may hold besides, such as a mark of where to cache.
         images: MIME types, None for all; so too for ``files``, ``audio`` and ``video``.
         file_name: pattern of the names of files, which then all have one, each once.
         text_with_files: a message with a file has to say something, too.
         by_url: kinds of media that may be given by their address.
         upload: pattern of what it calls a file that was uploaded to it.
         in_results: kinds of media that the result of a tool may hold.
+        errors_in_text: but not the result of one that failed.
         system_in_middle: whether a system message may stand behind the beginning: anywhere, only
             between the user and the assistant, or nowhere.
         one_system: there may be only one.
@@ -47,6 +49,7 @@ class Dialect:
         calls_need_tools: it takes calls only together with definitions of tools.
         broken_arguments: a call may come back with arguments that are no JSON.
         text_with_calls: an answer may say something and call tools.
+        calls_with_text: an answer that calls tools has to say something, too.
         cache_marks: how many marks of where to cache it takes; None: any number, or none at all.
         foreign_calls: whether tool calls that others made stay calls (``"kept"``); where each
             must carry reasoning that only the target could have written, they are told in words:
@@ -59,6 +62,7 @@ class Dialect:
     tool_name: str = r"[a-zA-Z0-9_-]{1,64}"
     speakers: bool = True
     text_lists: bool = True
+    beside_texts: frozenset[str] = frozenset()
     images: Set[str] | None = None
     files: Set[str] | None = None
     audio: Set[str] | None = None
@@ -68,6 +72,7 @@ class Dialect:
     by_url: frozenset[MediaKind] = frozenset({"image"})
     upload: str | None = None
     in_results: frozenset[MediaKind] = frozenset()
+    errors_in_text: bool = False
     system_in_middle: SystemInMiddle = "anywhere"
     one_system: bool = False
     empty_messages: bool = True
@@ -80,6 +85,7 @@ class Dialect:
     calls_need_tools: bool = False
     broken_arguments: bool = True
     text_with_calls: bool = True
+    calls_with_text: bool = False
     cache_marks: int | None = None
     foreign_calls: ForeignCalls = "kept"
 
@@ -122,11 +128,16 @@ class Dialect:
         made = f"call_{digits}"
         return made if self.takes_id(made) else digits[:9]
 
+    def takes_name(self, name: str) -> bool:
+        """Whether it is a valid name of a tool."""
+        return self._names.fullmatch(name) is not None
+
     def tool(self, name: str) -> str:
         """A valid name for a tool; itself, where it is one."""
-        if self._names.fullmatch(name):
+        if self.takes_name(name):
             return name
-        return re.sub(r"[^a-zA-Z0-9_-]+", "_", name).strip("_")[:64] or "tool"
+        made = re.sub(r"[^a-zA-Z0-9_-]+", "_", name).strip("_")[:64]
+        return made if self.takes_name(made) else f"tool_{made}".rstrip("_")[:64]
 
     @cached_property
     def _ids(self) -> re.Pattern[str]:
@@ -168,6 +179,7 @@ class Target:
         marks: how many marks of where to cache the call has beside its history.
         reads_reasoning: its client keeps the reasoning of an answer, so that a call without any had
             none.
+        drops_reasoning: its client keeps it, but never sends it back.
     """
 
     model: str
@@ -175,6 +187,7 @@ class Target:
     remote_name: str | None = None
     copies: bool = False
     reads_reasoning: bool = False
+    drops_reasoning: bool = False
     tools: bool = True
     marks: int = 0
 
@@ -183,15 +196,18 @@ class Target:
         """Whether it takes no calls at all, not even its own."""
         return not self.dialect.calls or (self.dialect.calls_need_tools and not self.tools)
 
-    def takes_back(self, *, says: bool, broken: bool) -> bool:
-        """Whether it takes a call of tools of its own as it gave it.
+    def takes_back(self, tools: Iterable[str], *, says: bool, broken: bool) -> bool:
+        """Whether it takes calls of tools of its own as it gave them.
 
         Args:
-            says: there is a text beside the call.
+            tools: the names of those that are called: a model may make one up.
+            says: there is a text beside the calls.
             broken: arguments are no JSON, such as those of an answer that was too long.
         """
         dialect = self.dialect
-        if self.tells_all_calls or (says and not dialect.text_with_calls):
+        if self.tells_all_calls or not all(map(dialect.takes_name, tools)):
+            return False
+        if not (dialect.text_with_calls if says else not dialect.calls_with_text):
             return False
         return dialect.broken_arguments or not broken
 

@@ -22,6 +22,7 @@ OPENAI = Dialect(
     "openai",
     frozenset({"openai", "azure", "azure_openai"}),
     call_id=r"[^\s]{1,40}",
+    beside_texts=frozenset({"prompt_cache_breakpoint"}),
     images=_PICTURES,
     files=_PDF,
     audio=_SOUNDS,
@@ -70,10 +71,12 @@ MISTRAL = replace(
     user_after_tool=False,
     text_with_calls=False,
 )
+XAI = replace(OPENAI_COMPATIBLE, name="openai compatible, xai", calls_with_text=True)
 PERPLEXITY = replace(
     OPENAI_COMPATIBLE,
     name="openai compatible, perplexity",
     files=frozenset(),
+    audio=frozenset(),
     alternates=True,
     calls=False,
 )
@@ -81,6 +84,8 @@ ANTHROPIC = Dialect(
     "anthropic",
     frozenset({"anthropic", "anthropic_vertex", "google_anthropic_vertex"}),
     call_id=r"[a-zA-Z0-9_-]{1,128}",
+    tool_name=r"[a-zA-Z0-9_-]{1,128}",
+    beside_texts=frozenset({"cache_control", "citations"}),
     images=_PICTURES,
     files=_PDF,
     audio=frozenset(),
@@ -88,6 +93,7 @@ ANTHROPIC = Dialect(
     by_url=frozenset({"image", "file"}),
     upload=r"file_",
     in_results=frozenset({"image", "file"}),
+    errors_in_text=True,
     system_in_middle="never",
     empty_messages=False,
     begins_with_user=True,
@@ -103,6 +109,8 @@ BEDROCK = replace(
     name="bedrock",
     providers=frozenset({"bedrock", "bedrock_converse", "amazon_bedrock"}),
     call_id=r"[a-zA-Z0-9_-]{1,64}",
+    tool_name=r"[a-zA-Z0-9_-]{1,64}",
+    beside_texts=frozenset(),
     file_name=r"[a-zA-Z0-9()\[\]-]+(?: [a-zA-Z0-9()\[\]-]+)*",
     text_with_files=True,
     by_url=frozenset(),
@@ -114,7 +122,7 @@ BEDROCK = replace(
 GEMINI = Dialect(
     "gemini",
     frozenset({"google_genai", "google_vertexai", "google-genai"}),
-    tool_name=r"[a-zA-Z_][a-zA-Z0-9_-]{0,63}",
+    tool_name=r"[a-zA-Z_][a-zA-Z0-9_.:-]{0,63}",
     images=_GEMINI_PICTURES,
     by_url=frozenset({"image", "file", "audio", "video"}),
     upload=r"gs://|https://generativelanguage\.googleapis\.com/|files/",
@@ -146,8 +154,14 @@ TEXT_ONLY = replace(
     in_results=frozenset(),
 )
 
+CACHE_MARKS = frozenset({"cache_control"})
+"""What stands beside a text for gateways to Anthropic's models, which most other servers refuse."""
 OLLAMA = "http://localhost:11434"
-"""Where Ollama is by default. It fetches no pictures."""
+"""Where Ollama is by default."""
+MOONSHOT = "https://api.moonshot.ai/v1"
+"""Where Kimi is."""
+# They fetch no pictures: https://platform.moonshot.ai/docs/guide/use-kimi-vision-model
+_FETCHES_NONE = re.compile(r":11434|\.moonshot\.(?:ai|cn)")
 _PREFILLED = re.compile(r"claude-(?:[123]|(?:opus|sonnet|haiku)-4(?:-[015])?(?:-\d{8})?$)")
 _REASONS = re.compile(
     r"deepseek-(?:reasoner|v3\.2|v[4-9])|kimi-k2(?:\.\d+)?-thinking|kimi-k(?:2\.[5-9]|[3-9])"
@@ -156,6 +170,9 @@ _REASONS = re.compile(
 )
 # By their chat templates, DeepSeek's rule for its first reasoner, and Gemini's own protocol.
 _IN_TURN = re.compile(r"gemma|llama-?2|deepseek-reasoner|gemini", re.IGNORECASE)
+# Only gateways serve it, or are there: https://openrouter.ai/docs/guides/best-practices/prompt-caching
+_TAKES_MARKS = re.compile(r"claude|openrouter\.ai", re.IGNORECASE)
+_GROK = re.compile(r"grok", re.IGNORECASE)
 _SONAR = re.compile(r"(?:^|/)(?:sonar|r1-1776)", re.IGNORECASE)
 _MISTRAL = re.compile(r"(?:mi|mini|code|dev|magi|math)stral|(?:mix|pix|vox)tral", re.IGNORECASE)
 
@@ -181,10 +198,17 @@ def compatible_dialect(model: str, address: str | None = None) -> Dialect:
 
     Args:
         model: its name.
-        address: of the endpoint, which tells Ollama's by its port.
+        address: of the endpoint, which tells Ollama's by its port, Moonshot's and OpenRouter's by
+            theirs.
     """
-    if address and ":11434" in address:  # wherever it is
+    if address and _FETCHES_NONE.search(address):
         return replace(compatible_dialect(model), by_url=frozenset())
+    if _TAKES_MARKS.search(f"{model} {address}"):
+        return replace(_served(model), beside_texts=CACHE_MARKS)
+    return _served(model)
+
+
+def _served(model: str) -> Dialect:
     known = OPENAI_COMPATIBLE
     if _REASONS.search(model):
         known = OPENAI_COMPATIBLE_REASONING
@@ -194,4 +218,6 @@ def compatible_dialect(model: str, address: str | None = None) -> Dialect:
         return MISTRAL
     elif _SONAR.search(model):
         return PERPLEXITY
+    elif _GROK.search(model):
+        return XAI
     return replace(known, alternates=True) if _IN_TURN.search(model) else known

@@ -71,6 +71,8 @@ def _taken(parts: tuple[Part, ...], dialect: Dialect) -> tuple[Part, ...]:
 def _split(turn: Turn, dialect: Dialect) -> tuple[tuple[Part, ...], list[Part]]:
     """What of a turn can stay in it, and what has to go into a message of the user."""
     allowed = dialect.in_results if turn.role == "tool" else frozenset()
+    if turn.failed and dialect.errors_in_text:
+        allowed = frozenset()
     stay: list[Part] = []
     leave: list[Part] = []
     for part in turn.parts:

@@ -116,7 +116,7 @@ def written_back(
         wants_text: the server wants ``reasoning_content`` with this message, be it empty.
     """
     if wants_text and not kept.get(READ_ONLY):
-        sent[CONTENT] = text
+        sent[CONTENT] = text or " "  # Moonshot takes nothing for missing
     if details := kept.get(DETAILS):
         sent[DETAILS] = [_stateless(entry) for entry in details]
     if signed := kept.get(SIGNED):

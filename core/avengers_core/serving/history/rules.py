@@ -16,6 +16,7 @@ _EMPTY = "(an empty message)"
 _FAILED = "(an error without a message)"
 _FIRST = "(The assistant spoke first.)"
 _GO_ON = "Go on."
+_LET_ME_SEE = "Let me see."
 _UNDERSTOOD = "Understood."
 
 
@@ -167,12 +168,15 @@ def _arranged(turns: Sequence[Turn], dialect: Dialect) -> list[Turn]:
     rest = _in_turn(_said(_noted(turns[leading:], dialect), dialect), dialect)
     if not dialect.text_with_calls:
         rest = _apart(rest)
+    if dialect.calls_with_text:
+        rest = [_saying(turn) for turn in rest]
     if not rest:
         asked = [Turn("user", (_GO_ON,))] if dialect.begins_with_user or not arranged else []
         return arranged + asked if turns else []
     if dialect.begins_with_user and rest[0].role == "assistant":
         rest.insert(0, Turn("user", (_FIRST,)))
-    if not dialect.ends_with_assistant and rest[-1].role == "assistant":
+    last = rest[-1]
+    if not dialect.ends_with_assistant and last.role == "assistant" and not last.paused:
         rest.append(Turn("user", (_GO_ON,)))
     return arranged + rest
 
@@ -246,6 +250,13 @@ def _apart(turns: Iterable[Turn]) -> list[Turn]:
         else:
             apart.append(turn)
     return apart
+
+
+def _saying(turn: Turn) -> Turn:
+    """With a word beside calls of tools, where there is none."""
+    if turn.own or not turn.calls or not replace(turn, calls=()).is_empty:
+        return turn
+    return replace(turn, parts=(_LET_ME_SEE,), source=None)
 
 
 def _joined(turns: Sequence[Turn]) -> Turn:

@@ -73,6 +73,7 @@ class Turn:
         name: of the tool that this is the result of, or of the one who speaks.
         failed: the result is an error.
         own: the target itself wrote it, so it goes as it is.
+        paused: the target stopped in the middle of it to be asked to go on.
         source: the framework's message, as long as it says just this.
     """
 
@@ -83,6 +84,7 @@ class Turn:
     name: str | None = None
     failed: bool = False
     own: bool = False
+    paused: bool = False
     source: Any = field(default=None, compare=False, repr=False)
 
     @property

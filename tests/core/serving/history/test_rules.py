@@ -51,6 +51,12 @@ def test_identifiers_and_names_are_replaced_alike_in_call_and_result(dialect: ob
     assert carried_over([ASKED, CALLED, FOUND], dialect)[1] == call  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("name", ["9lives", "-x", "a" * 100, "my search", "搜索", "a.b", ""])
+def test_a_name_is_made_that_is_taken(name: str) -> None:
+    for dialect in (OPENAI, ANTHROPIC, BEDROCK, GEMINI, MISTRAL):
+        assert dialect.takes_name(dialect.tool(name))
+
+
 def test_calls_with_the_same_identifier_are_told_apart() -> None:
     turns = [ASKED, CALLED, FOUND, CALLED, FOUND]
     calls = [turn.calls[0].id for turn in carried_over(turns, ANTHROPIC) if turn.calls]
@@ -87,7 +93,7 @@ def test_who_takes_no_calls_is_told_of_them() -> None:
     assert target.tells_all_calls
     turns = carried_over([ASKED, CALLED, FOUND], PERPLEXITY, tell_calls=True)
     assert [turn.role for turn in turns] == ["user"]
-    assert not target.takes_back(says=False, broken=False)
+    assert not target.takes_back(["search"], says=False, broken=False)
 
 
 def test_a_call_of_its_own_goes_back_as_it_was_where_that_is_taken() -> None:
@@ -98,7 +104,9 @@ def test_a_call_of_its_own_goes_back_as_it_was_where_that_is_taken() -> None:
         (MISTRAL, False, False, True),
         (MISTRAL, True, False, False),
     ):
-        assert Target("it", dialect).takes_back(says=says, broken=broken) is taken
+        its = Target("it", dialect)
+        assert its.takes_back(["search"], says=says, broken=broken) is taken
+        assert not its.takes_back(["search", "my search"], says=says, broken=broken)
 
 
 def test_a_message_without_any_part_says_something() -> None:
