@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -12,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from avengers_core.common.files import write_whole
 from avengers_core.common.parallel import one_thread
 from avengers_core.errors import RecordError
+from avengers_core.evaluation.csv_table import CsvTable
 from avengers_core.evaluation.results import METRICS
 from avengers_core.evaluation.studies import Setting
 from avengers_core.outputs import check_outputs
@@ -48,7 +46,8 @@ def run(
         jobs: how many at a time; default, one for each processor. With 1 this process does them.
         output: CSV file that each row is added to as soon as it is there, so that what was done
             survives a crash; whole after each row, whatever happens.
-        append: to the rows that the file has already, or else in place of them.
+        append: to the rows that the file has already, or else in place of them. Where columns
+            differ the table has those of both, with empty cells.
         cache: SQLite file that keeps the embeddings for the next time, see
             :class:`avengers_core.embedders.CachedEmbedder`.
 
@@ -57,25 +56,27 @@ def run(
         metrics of :class:`avengers_core.Report` (tidy: a row an observation, a column a variable).
 
     Raises:
-        RecordError: an experiment has no record to fit on.
+        RecordError: an experiment has no record to fit on, or the output holds something else
+            than experiments to append to.
         EmbedderError: the embedder failed.
         AvengersError: the output is an input, or the cache.
         OSError: the system's own, such as a full disk; the file keeps the rows before.
     """
     check_outputs([output, cache], [records])
     team = Workers("serial" if jobs == 1 else engine, jobs)
+    table = CsvTable.read(Path(output)) if output is not None and append else CsvTable()
     records = as_records(records)
     vectors = _embed_all(records, {s.embedder for s in settings}, cache)
     options = sorted({name for s in settings for name in s.scorer_options})
     rows: list[Row] = []
-    table = _read_table(Path(output)) if output is not None and append else ""
     with team:
         done = team.run(_Experiments(records, vectors), settings, "experiments")
         for setting, result in zip(settings, done, strict=True):
             given = setting.scorer_options
             rows.append({**result, **{name: given.get(name) for name in options}})
             if output is not None:
-                table = _with_row(Path(output), table, rows[-1])
+                table.add(rows[-1])
+                table.write(Path(output))
     return rows
 
 
@@ -147,30 +148,3 @@ class _Experiments:
         fields = {k: v for k, v in asdict(setting).items() if k not in ("scorer_options", "limits")}
         limits = {name: setting.limits.get(name) for name in NUMBERS}
         return {**fields, **limits, "n_train": len(train), "n_test": len(test), **report.metrics}
-
-
-def _read_table(file: Path) -> str:
-    """A CSV file that rows are added to; nothing where there is none."""
-    try:
-        return file.read_bytes().decode() if file.is_file() else ""
-    except UnicodeDecodeError as error:
-        raise RecordError(f"{file} holds no table to append to ({error.reason})") from None
-
-
-def _with_row(file: Path, table: str, row: Row) -> str:
-    """A table with a row more, written to its file, which is whole at all times."""
-    added = io.StringIO(newline="")
-    writer = csv.DictWriter(added, list(row))
-    if not table:
-        writer.writeheader()
-    writer.writerow({name: _as_cell(value) for name, value in row.items()})
-    table += added.getvalue()
-    write_whole(file, table)
-    return table
-
-
-def _as_cell(value: Any) -> Any:
-    """A value that a spreadsheet shows as it is: a name may begin as a formula does."""
-    return (
-        f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@")) else value
-    )

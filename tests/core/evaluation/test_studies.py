@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
-import errno
 import math
-import os
 from pathlib import Path
 
 import pytest
@@ -14,7 +12,6 @@ from in_process import stay_in_process
 
 from avengers_core import load_records, studies
 from avengers_core.errors import RecordError
-from avengers_core.evaluation.experiments import _read_table, _with_row
 from avengers_core.studies import Setting, run, settings_for, summarise
 
 SAMPLE = Path(__file__).parents[3] / "examples" / "data" / "sample.jsonl"
@@ -34,31 +31,6 @@ def test_settings_cross_values_and_seeds(records):
 def test_leave_one_out_takes_every_dataset(records):
     settings = settings_for("leave-one-out", records, Setting(), [0])
     assert [s.held_out for s in settings] == list(records.datasets)
-
-
-def test_no_cell_is_a_formula(tmp_path):
-    row = {"embedder": "@cf/model", "held_out": "=HYPERLINK(1)", "study": "a-b", "aiq": -0.5}
-    _with_row(tmp_path / "rows.csv", "", row)
-    with (tmp_path / "rows.csv").open(newline="") as file:
-        (kept,) = csv.reader(file.readlines()[1:])
-    assert kept == ["'@cf/model", "'=HYPERLINK(1)", "a-b", "-0.5"]
-
-
-def test_a_full_disk_costs_no_row_that_was_there(tmp_path, monkeypatch):
-    def full(_descriptor):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    file = tmp_path / "rows.csv"
-    for append, rows in ((True, 2), (True, 3), (False, 2)):
-        table = _with_row(file, _read_table(file) if append else "", {"study": "a", "aiq": 1})
-        before = file.read_bytes()
-        assert len(before.splitlines()) == rows
-        with monkeypatch.context() as patch:
-            patch.setattr("avengers_core.common.files.os.fsync", full)
-            with pytest.raises(OSError, match=r"rows\.csv"):
-                _with_row(file, table, {"study": "b", "aiq": 2})
-        assert file.read_bytes() == before
-        assert list(tmp_path.iterdir()) == [file]
 
 
 def test_unknown_study(records):
@@ -148,6 +120,22 @@ def test_limits_and_a_cache(records, tmp_path):
     assert limited["max_cost"] == 0
     assert limited["perf_gain"] < free["perf_gain"]
     assert (tmp_path / "vectors.sqlite").exists()
+
+
+def test_studies_of_unlike_options_share_a_file(records, tmp_path):
+    output = tmp_path / "rows.csv"
+    for study, values in (("clusters", [2]), ("beta", [7, 9]), ("clusters", [3])):
+        settings = settings_for(study, records, Setting(n_clusters=4), [0], values)
+        run(records, settings, jobs=1, output=output)
+    with output.open(newline="") as file:
+        kept = list(csv.DictReader(file))
+    assert [(row["study"], row["n_clusters"], row["beta"]) for row in kept] == [
+        ("clusters", "2", ""),
+        ("beta", "4", "7.0"),
+        ("beta", "4", "9.0"),
+        ("clusters", "3", ""),
+    ]
+    assert all(0 < float(row["aiq"]) < 1 for row in kept)
 
 
 def test_a_split_that_leaves_none_says_so(records):
