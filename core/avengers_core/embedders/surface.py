@@ -35,6 +35,8 @@ BEYOND_ASCII = SURFACE_FEATURES.index("share of bytes beyond ASCII")
 # Less spread than this among the records is no difference worth noticing.
 _LEAST_SPREAD = np.array([0.1, 0.1, 0.01, 0.005, 0.1, 0.01, 0.005, 0.1, 0.1, 0.1, 0.05])
 _CLIP = 3.0
+# A text without a known word that looks like the average one lies nowhere: its point stays zero.
+_LEAST_NORM = np.array(1e-30, dtype=np.float32)
 
 _DIGITS = b"0123456789"
 _UPPER = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -123,8 +125,8 @@ def _has_code(seen: str, raw: bytes, lines: int) -> bool:
 class Augment:
     """Puts embeddings and surface features into one space of unit vectors.
 
-    A vector x and features f become ``[x, weight * z]``, normalised, where z is f standardised by
-    the records' mean and spread and clipped to three spreads.
+    A vector x and features f become ``[x, weight * z]``, normalised if it is not zero, where z is f
+    standardised by the records' mean and spread and clipped to three spreads.
 
     Attributes:
         mean: (S,) of the features among the records.
@@ -166,7 +168,8 @@ class Augment:
         points = _side_by_side(vectors, z)
         # Not by the product of one row with itself, which rounds in its own way: a query would then
         # lie elsewhere alone than among others, and so would the last one of a part of a file.
-        points /= np.sqrt(np.einsum("ij,ij->i", points, points))[:, None]
+        norm = np.sqrt(np.einsum("ij,ij->i", points, points))
+        points /= np.maximum(norm, _LEAST_NORM, out=norm)[:, None]
         return points
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -109,7 +109,10 @@ def fit_records(
     ) as scan:
         if questions is None and scan.chosen.missing == "skip" and isinstance(records, Records):
             questions = [question.row for question in records.unanswered]
-        whole = with_questions(scan, questions, seed, MAX_SAMPLE) if questions else scan
+        whole = scan
+        # Not by their truth, which a column of a table has not.
+        if questions is not None and not (isinstance(questions, Sized) and len(questions) == 0):
+            whole = with_questions(scan, questions, seed, MAX_SAMPLE)
         return _fitted(plan, whole, models)
 
 
@@ -130,6 +133,11 @@ def _fitted(plan: Plan, scan: Scan, models: Sequence[str] | None) -> Fitted:
         embed_most(encoder.embed, _queries(scan))
     distinct = list(dict.fromkeys(sample.queries))
     vectors, failed = embed_most(encoder.embed, distinct)
+    if len(failed) == len(distinct):
+        raise RecordError(
+            f"there is no record that can be used: none of {len(distinct):,} queries could be "
+            f"embedded; the first {failed[distinct[0]]}"
+        )
     place = {q: i for i, q in enumerate(q for q in distinct if q not in failed)}
     sample = sample.take([i for i, q in enumerate(sample.queries) if q in place])
     row = [place[q] for q in sample.queries]
@@ -185,8 +193,9 @@ def fit(*arguments: Any, **options: Any) -> RouterArtifact:
             where records have tokens, as by :meth:`RouterArtifact.reprice`.
         questions: that no model has a score on, as texts or rows with ``query`` and perhaps
             ``dataset``. They are clustered and counted with the records' own: what is asked is
-            known before anybody has answered. Default: ``records.unanswered``, which
-            :func:`avengers_core.collecting.collect` leaves.
+            known before anybody has answered. Records and questions together are at most 20,000;
+            of more questions some are drawn, and the log says so. Default: ``records.unanswered``,
+            which :func:`avengers_core.collecting.collect` leaves.
         scorer: the scorer that routers use for this artifact unless told otherwise.
         scorer_options: and its options.
         source: what the records are, in words; kept in the artifact.

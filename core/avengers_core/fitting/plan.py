@@ -64,6 +64,8 @@ class Plan:
         check_whole("n_init", self.n_init, 1, _MOST_STARTS, "more find no better clusters")
         check_seed(self.seed)
         check_options(self.scorer, self.scorer_options)
+        if self.centroids is not None and not isinstance(self.centroids, RouterArtifact):
+            _as_vectors(self.centroids)
         for model, price in self.input_prices.items():
             check_number(f"input_prices[{model!r}]", price)
 
@@ -235,7 +237,17 @@ def _of_same_embedder(artifact: RouterArtifact, embedder_id: str) -> npt.NDArray
 
 
 def _checked(centroids: npt.NDArray[np.floating], dim: int) -> npt.NDArray[np.float32]:
-    given = np.asarray(centroids, dtype=np.float32)
+    given = _as_vectors(centroids)
     if given.ndim != 2 or given.shape[1] != dim:
         raise ArtifactError(f"centroids must have shape (clusters, {dim}), got {given.shape}")
     return given
+
+
+def _as_vectors(centroids: Any) -> npt.NDArray[np.float32]:
+    try:
+        return np.asarray(centroids, dtype=np.float32)
+    except (TypeError, ValueError):
+        raise ArtifactError(
+            f"centroids must be an artifact (a folder: RouterArtifact.load(folder)), or vectors of "
+            f"shape (clusters, dimensions), got {centroids!r:.60}"
+        ) from None

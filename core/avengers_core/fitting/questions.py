@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -11,6 +12,8 @@ from avengers_core.records.record import Record
 from avengers_core.records.sources.parts import Items
 from avengers_core.scanning.sampling import rank
 from avengers_core.scanning.scan import Scan
+
+logger = logging.getLogger(__name__)
 
 
 def with_questions(
@@ -22,7 +25,8 @@ def with_questions(
         scan: records in memory.
         questions: texts, or rows with ``query`` and perhaps ``dataset``.
         seed: of the draw, where there are too many.
-        most: records and questions together; beyond that, questions are drawn at random.
+        most: records and questions together; beyond that, questions are drawn at random, and the
+            log says so.
 
     Raises:
         ValueError: the records are in files, or a model without a result scores 0.
@@ -42,4 +46,12 @@ def with_questions(
     ]
     more.sort(key=lambda record: rank(record.query, record.dataset, seed))
     items = Items(more[: max(most - scan.rows, 0)], scan.rows)
+    if len(items.rows) < len(more):
+        logger.warning(
+            "%d of %d questions are counted: they and %d records are more than %d together",
+            len(items.rows),
+            len(more),
+            scan.rows,
+            most,
+        )
     return replace(scan, parts=[*scan.parts, items], rows=scan.rows + len(items.rows))

@@ -13,6 +13,7 @@ import numpy as np
 from avengers_core.artifact.artifact import RouterArtifact
 from avengers_core.common.arrays import Floats
 from avengers_core.common.ranges import check_number, check_whole
+from avengers_core.records.names import check_list
 from avengers_core.routing.policy import RoutingCall
 from avengers_core.routing.resolve import resolve_router
 from avengers_core.routing.router import Router
@@ -65,13 +66,15 @@ def best_subset(
         keep: models that must be in it.
 
     Raises:
-        ValueError: size or alpha out of range, or an unknown model in ``keep``.
+        ValueError: size or alpha out of range, or ``keep`` a text, or with an unknown model.
     """
     router = resolve_router(router)
     models = router.models
     check_whole("size", size, 1, len(models), "the artifact has no more models")
     check_number("alpha", alpha, 0, 1)
-    if unknown := sorted(set(keep) - set(models)):
+    check_list("keep", keep)
+    keep = set(keep)
+    if unknown := sorted(keep - set(models)):
         raise ValueError(f"the artifact has no model {unknown}; it has {list(models)}")
     if len(keep) > size:
         raise ValueError(f"keep names {len(keep)} models, size is {size}")

@@ -164,12 +164,36 @@ def test_an_empty_cluster_does_not_vote(make_records, embedder):
         (None, {"scorer_options": {"top_k": 3}}, (ValueError, r"\['top_k'\]")),
         (None, {"input_prices": {"good": -1.0}}, (ValueError, r"input_prices.*\b0\b.*-1\.0")),
         (None, {"centroids": np.ones((2, 3))}, (ArtifactError, r"\(clusters, 8\).*\(2, 3\)")),
+        (None, {"centroids": "artifact/"}, (ArtifactError, r"load.*'artifact/'")),
+        (None, {"centroids": [[1.0], [1.0, 2.0]]}, (ArtifactError, "shape")),
     ],
 )
 def test_what_can_not_be_fitted(make_records, embedder, rows, options, expected):
     error, message = expected
     with pytest.raises(error, match=message):
         fit(make_records() if rows is None else load_records(rows), embedder, **options)
+
+
+def test_queries_none_of_which_can_be_embedded(make_records):
+    def short(texts):
+        if max(map(len, texts)) > 5:
+            raise ValueError("too long")
+        return np.ones((len(texts), 2))
+
+    with pytest.raises(RecordError, match=r"none of 60 queries.*too long"):
+        fit(make_records(60), short)
+
+
+def test_a_text_without_a_known_word_that_looks_like_all_others():
+    """Its vector is zero, and so are its surface features, as they differ from the usual ones."""
+    rows = [
+        {"query": q, "records": {"a": i % 2, "b": 0}, "usages": {"a": {"cost": 0.1}}}
+        for i, q in enumerate(["red cat", "big dog", "fat pig", "sad cow"])
+    ]
+    router = Router(fit(rows, "tfidf", n_clusters=2))
+    decision = router.route("wet hen", alpha=1.0)
+    assert decision.expected_score == pytest.approx(0.5, abs=0.1)
+    assert decision.candidates[0].support == pytest.approx(1)
 
 
 def test_a_model_that_nobody_knows_does_not_score_zero(make_records, embedder):

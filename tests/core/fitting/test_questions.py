@@ -67,10 +67,17 @@ def test_they_are_told_apart_from_records_after_all_that_sums_go_through(tmp_pat
     assert artifact.emptied(artifact.models, artifact.datasets).n_unanswered == 0
 
 
-def test_of_too_many_some_are_drawn(monkeypatch):
+def test_they_may_be_an_array_or_none():
+    texts = np.array([question["query"] for question in OTHERS])
+    assert fit(Records(ANSWERED), n_clusters=4, questions=texts).n_unanswered == 20
+    assert fit(Records(ANSWERED), n_clusters=4, questions=texts[:0]).n_unanswered == 0
+
+
+def test_of_too_many_some_are_drawn(monkeypatch, caplog):
     monkeypatch.setattr(fitting, "MAX_SAMPLE", 35)
     artifact = fit(Records(ANSWERED), n_clusters=4, questions=OTHERS)
     assert (artifact.n_records, artifact.n_unanswered) == (30, 5)
+    assert any("5 of 20 questions" in message for message in caplog.messages)
     assert artifact == fit(Records(ANSWERED), n_clusters=4, questions=OTHERS[::-1])
 
 

@@ -74,6 +74,8 @@ def test_alpha_and_keep_are_honoured():
     assert best_subset(router, 1, alpha=1.0).models == ("m0",)
     assert best_subset(router, 1, alpha=0.2).models == ("m1",)
     assert best_subset(router, 1, alpha=0.2, keep=["m0"]).models == ("m0",)
+    assert best_subset(router, 2, keep=["m0", "m0"]).models == ("m0", "m1")
+    assert best_subset(router, 1, alpha=0.2, keep=["m0", "m0"]).models == ("m0",)
 
 
 def test_bad_arguments():
@@ -82,6 +84,8 @@ def test_bad_arguments():
         best_subset(router, 3)
     with pytest.raises(ValueError, match=r"alpha.*\b2\b"):
         best_subset(router, 1, alpha=2)
+    with pytest.raises(ValueError, match=r"keep.*'m0'"):
+        best_subset(router, 1, keep="m0")
     with pytest.raises(ValueError, match="m9"):
         best_subset(router, 1, keep=["m9"])
     with pytest.raises(ValueError, match=r"keep.*\b2\b"):
