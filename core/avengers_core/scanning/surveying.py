@@ -133,7 +133,7 @@ class SurveyJob:
         for row, item in read(part):
             if self.chosen.strict:
                 self.chosen.record(item, row, part.file)
-            content = _glance(item)
+            content = _glance(item, row)
             if content is None:
                 continue
             query, scores, dataset = content
@@ -199,23 +199,18 @@ def _no_records(scan: Scan) -> RecordError:
     return NoRecordsError(f"there are no records{scan.where}: not a single row")
 
 
-def _glance(item: object) -> tuple[str, Mapping[str, Any], str] | None:
-    """Query, scores and dataset of what looks like a record, unchecked."""
-    if isinstance(item, Record):
-        return item.query, item.scores, item.dataset
+def _glance(item: object, row: int) -> tuple[str, Mapping[str, Any], str] | None:
+    """Query, scores and dataset of a row: unchecked where they lie as usual, else of a record."""
+    content = item
     if isinstance(item, bytes):
         try:
             content = from_json(item)
         except (ValueError, RecursionError):
             return None
-    else:
-        content = item
-    if not isinstance(content, Mapping):
-        return None
-    query = content.get("query")
-    # As a record takes them: under their name in files, else under that of its attribute.
-    scores = content["records"] if "records" in content else content.get("scores")
-    dataset = content.get("dataset", "default")
-    if isinstance(query, str) and isinstance(scores, Mapping) and isinstance(dataset, str):
-        return query, scores, dataset
-    return None
+    if isinstance(content, Mapping):
+        query, scores = content.get("query"), content.get("records")
+        dataset = content.get("dataset", "default")
+        if isinstance(query, str) and isinstance(scores, Mapping) and isinstance(dataset, str):
+            return query, scores, dataset
+    record = parse_record(item, row)
+    return (record.query, record.scores, record.dataset) if isinstance(record, Record) else None
