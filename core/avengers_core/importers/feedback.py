@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from statistics import fmean
 from typing import Any
@@ -10,8 +11,12 @@ from avengers_core.errors import RecordError
 from avengers_core.importers.layout import Call, Feedback, Found, Read, Result, Take, by_row
 from avengers_core.importers.reading.tables import Place, Row
 from avengers_core.importers.values import at, known_number, number, one, shown
+from avengers_core.records.names import few
 from avengers_core.records.record import RecordProblem
 
+logger = logging.getLogger(__name__)
+
+_SHOWN = 3  # ids in a message
 # What feedback is of, the nearest first; "id" may be the feedback's own where it has another.
 _IDS = (
     "span_id",
@@ -104,13 +109,32 @@ def graded(found: Sequence[Found], source: object) -> list[Result | RecordProble
     problems = [item for item in results if isinstance(item, RecordProblem)]
     if not asked and not problems:
         raise RecordError(f"{source} holds no call of a model")
+    steps = {_plain(of): None for item in calls.values() for of in _ids(item) if of}
+    strange = [of for of in scores if of not in steps]
     if asked and not has_score:
+        said = "feedback= (--feedback) takes a file of ids and scores"
+        if strange:
+            said = (
+                f"there are scores of {few(list(map(repr, strange)), _SHOWN)}, which are ids of "
+                f"none of the steps, such as {few(list(map(repr, steps)), _SHOWN)}"
+            )
         rejected = f"; rejected: {len(problems):,}, the first {problems[0]}" if problems else ""
         raise RecordError(
-            f"{source}: none of the {asked:,} calls of a model has a score; feedback= "
-            f"(--feedback) takes a file of ids and scores{rejected}"
+            f"{source}: none of the {asked:,} calls of a model has a score; {said}{rejected}"
+        )
+    if strange:
+        logger.warning(
+            "%s: the scores of %d steps that are not there are left out: %s",
+            source,
+            len(strange),
+            few(list(map(repr, strange)), _SHOWN),
         )
     return results
+
+
+def _ids(call: Call) -> tuple[str | None, ...]:
+    """What feedback on a step, on the one above it or on the whole names."""
+    return call.id, call.parent, call.trace
 
 
 def _means(feedback: Iterable[Feedback]) -> dict[str, dict[str, float]]:

@@ -68,6 +68,25 @@ def test_feedback_from_a_file_of_its_own(tmp_path: Path, feedback: list[Any]) ->
     assert [p.line for p in records.problems] == [len(feedback) + 1]
 
 
+def test_scores_of_one_name_count_by_their_mean_and_once(tmp_path: Path) -> None:
+    told = [{"key": "ok", "score": score} for score in (0, 1, 1, 1)]
+    rows = [run("a", None, "m", **stats(0), feedback=told)]
+    (record,) = load_records(import_records(written(tmp_path / "r.jsonl", rows)))
+    assert record.scores == {"m": 0.75}
+
+
+def test_scores_of_steps_that_are_not_there_are_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    calls = written(tmp_path / "r.jsonl", [run("a", "chain", "m", trace_id="trace")])
+    strange = {"run_id": "strange", "score": 1}
+    scores = written(tmp_path / "s.jsonl", [strange, {"run_id": "trace", "score": 1}])
+    assert len(load_records(import_records(calls, feedback=scores))) == 1
+    assert "strange" in caplog.text
+    with pytest.raises(RecordError, match=r"strange.*'a'"):
+        list(import_records(calls, feedback=written(tmp_path / "t.jsonl", [strange])))
+
+
 def test_feedback_is_for_calls_that_have_none(tmp_path: Path) -> None:
     file = tmp_path / "r.csv"
     file.write_text("query,model_name,performance\nq,m,1\n")

@@ -68,13 +68,16 @@ def _feedback(run: Mapping[str, Any], of: str) -> Iterator[Feedback]:
     stats = mapping(run.get("feedback_stats"), "feedback_stats")
     values = {k: v.get("avg") if isinstance(v, Mapping) else v for k, v in stats.items()}
     told = parsed(run.get("feedback")) or {}
-    if isinstance(told, Mapping):
-        values.update(told)
-    else:
-        for item in sequence(told, "scores"):
-            score = mapping(item, "score")
-            name = score["key"] if "key" in score else score["name"]
-            # A value that is no number says in words what has no score.
-            values[name] = first(score.get("score"), known_number(score.get("value")))
-    for name, value in values.items():
+    each = [*(told.items() if isinstance(told, Mapping) else map(_named, sequence(told, "scores")))]
+    # What is told one by one stands for its mean.
+    names = {name for name, _ in each}
+    each += [(name, value) for name, value in values.items() if name not in names]
+    for name, value in each:
         yield from scored(of, str(name), number(value))
+
+
+def _named(item: Any) -> tuple[Any, Any]:
+    """Name and value of one score; a value that is no number says in words what has no score."""
+    score = mapping(item, "score")
+    name = score["key"] if "key" in score else score["name"]
+    return name, first(score.get("score"), known_number(score.get("value")))
