@@ -75,7 +75,12 @@ class Posterior:
         beta: sharpness.
         directions: (d, r) of a linear map that is to be applied in the same product.
         offset: (r,) to be added to it.
-        spare: columns of zeros at the end, for the caller to fill.
+        spare: columns of zeros behind these, for the caller to fill.
+        near: (d', L) unit columns that the first d' numbers of vectors are likened to in the same
+            product; default, the centroids, of which a beta of 0 tells nothing.
+
+    Attributes:
+        width: columns of the product.
     """
 
     def __init__(
@@ -87,50 +92,45 @@ class Posterior:
         directions: Floats | None = None,
         offset: Floats | None = None,
         spare: int = 0,
+        near: Floats | None = None,
     ) -> None:
         k, d = centroids.shape
         r = 0 if directions is None else directions.shape[1]
-        self._k = k
-        self._beta = beta
+        self._k, self._told = k, k + r + spare
+        self.width = self._told + (0 if near is None else near.shape[1])
         self._ones = np.ones(k, dtype=np.float32)
-        self._matrix = np.zeros((d, k + r + spare), dtype=np.float32)
+        self._matrix = np.zeros((d, self.width), dtype=np.float32)
         self._matrix[:, :k] = beta * unit(centroids).T
-        self._bias = np.zeros(k + r + spare, dtype=np.float32)
+        # As many dimensions as the product has, and where there is one row the very shape: numpy
+        # takes less than half as long.
+        self._bias = np.zeros((1, self.width), dtype=np.float32)
         prior = size / size.max() if size.any() else np.ones(k)
         with np.errstate(divide="ignore"):
-            self._bias[:k] = np.log(prior) - beta
+            self._bias[:, :k] = np.log(prior) - beta
         if directions is not None and offset is not None:
             self._matrix[:, k : k + r] = directions
-            self._bias[k : k + r] = offset
+            self._bias[:, k : k + r] = offset
+        self._near, self._near_scale = slice(0, k), 1 / beta if beta else 0.0
+        if near is not None:
+            self._matrix[: len(near), self._told :] = near
+            self._near, self._near_scale = slice(self._told, self.width), 1.0
         # Up to here beta (cos - 1) is far from what single precision rounds to zero.
         self._sharp = beta > 40
 
-    @property
-    def width(self) -> int:
-        """K + r + spare."""
-        return len(self._bias)
-
     def __call__(self, vectors: Floats) -> Floats:
         """(n, d) unit vectors to (n, K + r + spare): weights, linear map, zeros."""
-        return self.weigh(self.product(vectors))
+        return self.likened(vectors)[0]
 
-    def product(self, vectors: Floats, out: Floats | None = None) -> Floats:
-        """What :meth:`weigh` takes, (n, K + r + spare).
+    def likened(self, vectors: Floats, out: Floats | None = None) -> tuple[Floats, Floats | float]:
+        """The same, and the (n,) cosine of each vector and what is nearest; of one a number.
 
         Args:
             vectors: (n, d).
-            out: float32 memory of that shape to write to; default, new memory.
+            out: (n, width) float32 memory to write to; default, new memory.
         """
         # The method is the same product as the operator, with less ado about one row.
         product: Floats = np.asarray(vectors, dtype=np.float32).dot(self._matrix, out)
-        return product
-
-    def cosine(self, product: Floats) -> Floats | float:
-        """:func:`nearest_cosine` of the centroids; needs beta > 0."""
-        return largest(product[:, : self._k]) / self._beta
-
-    def weigh(self, product: Floats) -> Floats:
-        """What a call returns, made in place of the product."""
+        cosine = largest(product[:, self._near]) * self._near_scale
         product += self._bias
         weights = product[:, : self._k]
         if self._sharp:
@@ -138,8 +138,8 @@ class Posterior:
         np.exp(weights, out=weights)
         # A product sums rows several times as fast as np.sum does.
         total = weights.dot(self._ones)
-        weights /= total if len(total) == 1 else total[:, None]
-        return product
+        weights /= total.reshape(() if len(total) == 1 else (-1, 1))
+        return product[:, : self._told], cosine
 
 
 def shrunk_means(total: Floats, n: Floats, m0: float) -> Floats:

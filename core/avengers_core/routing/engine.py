@@ -174,7 +174,7 @@ class Engine:
             ValueError: a vector holds NaN or infinity.
         """
         chosen = np.empty(len(queries), dtype=np.int64)
-        width = len(self.scorer.score_table)
+        width = self.scorer.width
         eligibility = self.eligibility(alpha, call)
 
         def choose_blocks(starts: Iterator[int]) -> None:

@@ -274,7 +274,7 @@ class Router(Closing):
         """(n, d) vectors of n turns, from those of the missing ones and those that are known."""
         texts = turns.texts
         if embedded is not None:
-            self._checked(embedded)
+            self.engine.artifact.check_dimension(embedded)
         elif not texts:
             return None
         else:

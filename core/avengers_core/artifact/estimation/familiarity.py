@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -106,30 +105,22 @@ class Familiarity:
             cosine: (n,) of the query and the centroid nearest to it.
             beyond_ascii: (n,) share of bytes beyond ASCII, or None where only vectors are known.
         """
-        beyond = None if beyond_ascii is None else beyond_ascii.astype(np.float64)
-        return self._share(cosine.astype(np.float64), beyond, _look_up, np.minimum)
+        angles, foreign = self._tables
+        # Tables, where one query counts and where many do: arccos takes several times as long.
+        share = _look_up(angles, _steps(cosine.astype(np.float64)))
+        if beyond_ascii is None:
+            return share
+        beyond = _look_up(foreign, beyond_ascii.astype(np.float64) * len(foreign))
+        return np.minimum(share, beyond)
 
     def of_one(self, cosine: float, beyond_ascii: float | None) -> float:
         """The same for one query: arrays of one would take several times as long."""
-        return self._share(cosine, beyond_ascii, _look_up_one, min)
-
-    def _share(
-        self,
-        cosine: _Numbers,
-        beyond: _Numbers | None,
-        look_up: Callable[[Floats, _Numbers], _Numbers],
-        least: Callable[[_Numbers, _Numbers], _Numbers],
-    ) -> _Numbers:
-        """What :meth:`__call__` says, of numbers or of arrays of them.
-
-        Tables, where one query counts and where many do: arccos takes several times as long.
-        """
         angles, foreign = self._tables
-        # The distance of unit vectors, sqrt(2 - 2 cos), in steps; rounding takes cosines beyond 1.
-        share = look_up(angles, (abs(1 - cosine) * (_DISTANCES**2 / 2)) ** 0.5)
-        if beyond is None:
+        share: float = angles.item(min(int(_steps(cosine)), _DISTANCES))
+        if beyond_ascii is None:
             return share
-        return least(share, look_up(foreign, beyond * len(foreign)))
+        last = len(foreign) - 1
+        return min(share, foreign.item(min(int(beyond_ascii * (last + 1)), last)))
 
     def arrays(self) -> dict[str, npt.NDArray[np.float64]]:
         """All arrays by name."""
@@ -145,13 +136,14 @@ def _no_records() -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     return np.zeros(len(_ANGLES) - 1), np.zeros(len(_FOREIGN) - 1)
 
 
+def _steps(cosine: _Numbers) -> _Numbers:
+    """The distance of unit vectors, sqrt(2 - 2 cos), in steps; rounding takes cosines beyond 1."""
+    steps: _Numbers = (abs(1 - cosine) * (_DISTANCES**2 / 2)) ** 0.5
+    return steps
+
+
 def _look_up(table: Floats, place: Floats) -> Floats:
     found: Floats = table.take(place.astype(np.int64), mode="clip")
-    return found
-
-
-def _look_up_one(table: Floats, place: float) -> float:
-    found: float = table.item(min(int(place), len(table) - 1))
     return found
 
 

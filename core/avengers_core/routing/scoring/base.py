@@ -43,6 +43,7 @@ class Scorer(Protocol):
         knows_familiarity: whether it is known how like the records queries are.
         min_support: what a model needs of it to be eligible; 0 where the scorer knows what to
             expect of models that have not been seen near a query.
+        width: columns of the memory that features are made in, at least F.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Scorer(Protocol):
     evidence_table: Floats
     knows_familiarity: bool
     min_support: float
+    width: int
 
     @property
     def plausible_scores(self) -> Floats:
@@ -75,7 +77,7 @@ class Scorer(Protocol):
 
         Args:
             queries: the queries.
-            out: memory of that shape and the scorer's dtype, which may be written to.
+            out: (n, width) memory of the scorer's dtype, which may be written to.
         """
         ...
 
@@ -134,7 +136,6 @@ class ClusterScorer:
         self.evidence_table = _evidence(own, s.size)
         self._familiarity = artifact.familiarity
         self.knows_familiarity = self._familiarity is not None
-        self._near = unit(artifact.centroids).T.astype(self.dtype, order="C")
 
     def _tables(self, score: Floats, cost: Floats, linear: Floats | None = None) -> None:
         """Set the tables from (K, M) scores and costs, and (r, M) scores along directions."""
@@ -145,6 +146,12 @@ class ClusterScorer:
         self._cost: Floats = np.concatenate([cost, none[1:], self._token_prices[None, :]])
         self.cost_table: Floats = np.where(self._priced, self._cost, np.nan)
         self.evidence_table = np.concatenate([self.evidence_table, none])
+        self.width = len(self.score_table)
+
+    @cached_property
+    def _near(self) -> Floats:
+        """(d, K) the artifact's centroids as unit columns."""
+        return unit(self._artifact.centroids).T.astype(self.dtype, order="C")
 
     @cached_property
     def _beliefs(self) -> Beliefs:
@@ -184,26 +191,26 @@ class ClusterScorer:
             share = None if foreign is None else foreign.item()
             features[0, -2] = one = self._familiarity.of_one(cosine, share)
             if self._humble and one < UNLIKE:
-                self._make_humble(features, self.dtype(1 - one / UNLIKE))
+                self._make_humble(features, self.dtype(one / UNLIKE))
         else:
             features[:, -2] = familiarity = self._familiarity(cosine, foreign)
             if self._humble and len(rows := (familiarity < UNLIKE).nonzero()[0]):
-                some, unlike = features[rows], 1 - familiarity[rows] / UNLIKE
-                self._make_humble(some, unlike[:, None].astype(self.dtype))
+                some, alike = features[rows], familiarity[rows] / UNLIKE
+                self._make_humble(some, alike[:, None].astype(self.dtype))
                 features[rows] = some
 
-    def _make_humble(self, features: Floats, unlike: Floats | np.floating) -> None:
-        """Make (n, F) features say less, each as far as an (n, 1) share of it says, or one."""
+    def _make_humble(self, features: Floats, alike: Floats | np.floating) -> None:
+        """Make (n, F) features say less, each as far as an (n, 1) share of it is not, or one."""
         said, votes = features[:, :-2], features[:, : len(self._size)]
-        said *= 1 - unlike
-        votes += unlike * self._shares_of_clusters
+        said *= alike
+        votes += self._shares_of_clusters * (1 - alike)
 
     @cached_property
     def _shares_of_clusters(self) -> Floats:
-        """(K,) share of the records that lie in each."""
+        """(1, K) share of the records that lie in each."""
         total, k = self._size.sum(), len(self._size)
         shares = self._size / total if total else np.full(k, 1 / k)
-        return shares.astype(self.dtype)
+        return shares[None].astype(self.dtype)
 
     def _extra_tokens(self, votes: Floats, queries: Queries) -> Floats:
         """(n, 1) tokens of each prompt beyond the usual; 0 where its length is not known."""
@@ -213,7 +220,7 @@ class ClusterScorer:
         return extra[:, None].astype(votes.dtype)
 
     def overall(self, prompt_tokens: int | None = None) -> Floats:
-        votes = self._shares_of_clusters[None, :]
+        votes = self._shares_of_clusters
         extra = self._extra_tokens(votes, Queries(votes, None, prompt_tokens))
         between = np.zeros((1, len(self.score_table) - votes.shape[1] - 1), dtype=self.dtype)
         return np.concatenate([votes, between, extra], axis=1)

@@ -74,8 +74,6 @@ class CalibratedScorer(ClusterScorer):
         s = self.statistics
         self.needs_surface = r is not None
         self._augment = None if r is None else r.augment
-        # Without a refinement the clusters that vote are those that likeness is told by.
-        self._likened_by_votes = self.knows_familiarity and r is None and beta > 0
         if artifact.info.cells != "separate":
             score = artifact.beliefs.scores
             smooth = artifact.info.cells == "smooth"
@@ -101,7 +99,10 @@ class CalibratedScorer(ClusterScorer):
             directions=directions,
             offset=offset,
             spare=2,
+            # Without a refinement the clusters that vote are those that likeness is told by.
+            near=self._near if self.knows_familiarity and (r or not beta) else None,
         )
+        self.width = self._project.width
         self._gain = self.score_table / _typical_range(score, s.size)
         self._loss = self._cost / _typical_range(cost[:, self._priced], s.size)
         if artifact.info.alpha == "costs":
@@ -114,13 +115,12 @@ class CalibratedScorer(ClusterScorer):
         return self._artifact.beliefs
 
     def features(self, queries: Queries, out: Floats | None = None) -> Floats:
-        space = queries.vectors
+        space: Floats = queries.vectors
+        lengths: Floats | float = 1.0
         if self._augment is not None:
-            space = self._augment(queries.vectors, queries.surface)
-        product = self._project.product(space, out)
-        cosine = self._project.cosine(product) if self._likened_by_votes else None
-        features = self._project.weigh(product)
-        self._look(queries, features, cosine)
+            space, lengths = self._augment.with_lengths(queries.vectors, queries.surface)
+        features, cosine = self._project.likened(space, out)
+        self._look(queries, features, cosine * lengths)
         return self._with_tokens(features, queries)
 
     def _with_tokens(self, features: Floats, queries: Queries) -> Floats:
@@ -129,7 +129,10 @@ class CalibratedScorer(ClusterScorer):
             length = tokens(queries.surface)
         if length is not None:
             usual = features[:, : len(self._usual_tokens)].dot(self._usual_tokens)
-            np.subtract(length, usual, out=features[:, -1])
+            if len(usual) == 1 and not isinstance(length, np.ndarray):  # numbers are quicker
+                features[0, -1] = length - usual.item()
+            else:
+                features[:, -1] = length - usual
         return features
 
     def center_features(self) -> Floats:
