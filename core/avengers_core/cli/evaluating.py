@@ -27,7 +27,7 @@ from avengers_core.cli.options import (
 from avengers_core.cli.shared import file_names, given, read_records, refuse, show_problems
 from avengers_core.common.files import write_whole
 from avengers_core.outputs import check_outputs
-from avengers_core.records.names import one_line
+from avengers_core.records.names import few, one_line
 from avengers_core.records.sources.files import shown
 from avengers_core.routing.explaining import text_table
 from avengers_core.routing.router import Router
@@ -160,6 +160,11 @@ def evaluate_command(
                 f"--train-ratio {train_ratio:g} of {len(loaded):,} records leaves none to fit on: "
                 f"of each dataset it is rounded down. Give more records, a larger ratio, or "
                 f"--artifact to evaluate one on all of them"
+            )
+        if not split.test:
+            raise click.ClickException(
+                f"--excluded-datasets leaves none of {len(loaded):,} records to evaluate on; the "
+                f"datasets are {few(loaded.datasets, 10)}"
             )
         encoder = make_embedder(embedder, cache)
         fitted = fit_records(

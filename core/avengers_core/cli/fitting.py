@@ -135,7 +135,7 @@ def fit_command(
     avengers fit tuesday.jsonl --centroids monday/ -o tuesday/      then: avengers merge
     """
     from avengers_core.artifact.embedder import embedder_of
-    from avengers_core.cli.evidence.collecting import read_questions
+    from avengers_core.cli.questions import read_questions
     from avengers_core.fitting.fit import fit_records
 
     check_outputs([output, cache], [records, centroids, file_of(prices), questions])

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 import numpy as np
@@ -11,8 +13,13 @@ import numpy as np
 from avengers_core.cli.options import PATH, SHARE, artifact_option
 from avengers_core.cli.shared import open_router, refuse
 from avengers_core.common.plain import plain
+from avengers_core.common.ranges import check_number
 from avengers_core.records.names import one_line
 from avengers_core.routing.explaining import text_table, usd
+
+if TYPE_CHECKING:
+    from avengers_core.artifact.artifact import RouterArtifact
+    from avengers_core.routing.router import Router
 
 
 @click.command("inspect", short_help="Show clusters, topics and best models.")
@@ -38,63 +45,82 @@ def inspect_command(
     """
     if place is not None:
         refuse(["artifact"], "beside ARTIFACT")
+    check_number("alpha", alpha, 0, 1)
     router = open_router(place or artifact)
-    a, scorer = router.artifact, router.scorer
-    models = router.models
+    clusters = _clusters(router, alpha, top)
+    if as_json:
+        click.echo(json.dumps({**_whole(router.artifact), "clusters": clusters}, indent=1))
+    else:
+        click.echo(_heading(router) + "\n\n" + _table(clusters, alpha))
+
+
+def _whole(a: RouterArtifact) -> dict[str, Any]:
+    """What an artifact is of, as JSON has it."""
+    return {
+        "records": a.n_records,
+        "unanswered": a.n_unanswered,
+        "models": a.models,
+        "datasets": a.datasets,
+        "dim": a.dim,
+        "bytes": a.nbytes,
+        "info": a.info.model_dump(),
+    }
+
+
+def _clusters(router: Router, alpha: float, top: int) -> list[dict[str, Any]]:
+    """What is in each cluster, the largest first, as JSON has it."""
+    scorer, models = router.scorer, router.models
     s = scorer.statistics
     k = len(s.size)
     table, score, cost = scorer.table(alpha)[:k], scorer.score_table[:k], scorer.cost_table[:k]
     support, own = scorer.evidence_table[:k], np.maximum(s.n - s.inferred, 0.0)
+
+    def expected(c: int, j: int) -> dict[str, Any]:
+        return {
+            "model": models[j],
+            "score": float(score[c, j]),
+            "cost": plain(cost[c, j]),
+            "support": float(support[c, j]),
+        }
+
     clusters = []
     for c in np.argsort(-s.size, kind="stable").tolist():
         ranked = np.argsort(-table[c], kind="stable").tolist()
-        best = [
-            {
-                "model": models[j],
-                "score": float(score[c, j]),
-                "cost": plain(cost[c, j]),
-                "support": float(support[c, j]),
-            }
-            for j in [j for j in ranked if support[c, j] >= scorer.min_support][:top]
-        ]
+        best = [j for j in ranked if support[c, j] >= scorer.min_support][:top]
         clusters.append(
             {
                 "cluster": c,
                 "size": int(s.size[c]),
-                "topics": list(s.most_frequent(c, a.datasets)),
-                "best": best,
+                "topics": list(s.most_frequent(c, router.artifact.datasets)),
+                "best": [expected(c, j) for j in best],
                 "records": {m: round(float(n), 2) for m, n in zip(models, own[c], strict=True)},
                 "support": {m: float(x) for m, x in zip(models, support[c], strict=True)},
             }
         )
-    if as_json:
-        content = {
-            "records": a.n_records,
-            "unanswered": a.n_unanswered,
-            "models": models,
-            "datasets": a.datasets,
-            "dim": a.dim,
-            "bytes": a.nbytes,
-            "info": a.info.model_dump(),
-            "clusters": clusters,
-        }
-        click.echo(json.dumps(content, indent=1))
-        return
+    return clusters
+
+
+def _heading(router: Router) -> str:
+    a = router.artifact
     asked = f", {a.n_unanswered:,} questions that nobody has answered" if a.n_unanswered else ""
-    click.echo(
-        f"{a.n_records:,} records{asked}, {len(models)} models, {len(a.datasets)} datasets, "
-        f"{k} clusters, {a.dim} dimensions, {a.nbytes / 1024:,.0f} KiB\n"
-        f"embedder {a.info.embedder}, scorer {scorer.name}, made {a.info.created}"
-    )
+    lines = [
+        f"{a.n_records:,} records{asked}, {len(router.models)} models, {len(a.datasets)} datasets, "
+        f"{a.n_clusters} clusters, {a.dim} dimensions, {a.nbytes / 1024:,.0f} KiB",
+        f"embedder {a.info.embedder}, scorer {router.scorer.name}, made {a.info.created}",
+    ]
     for label, text in (("source", a.info.source), ("note", a.info.note)):
         if text:
-            click.echo(one_line(f"{label}: {text}"))
+            lines.append(one_line(f"{label}: {text}"))
+    return "\n".join(lines)
+
+
+def _table(clusters: Sequence[Mapping[str, Any]], alpha: float) -> str:
     rows = [
         [
             str(c["cluster"]),
             f"{c['size']:,}",
             ", ".join(c["topics"]),
-            f"{sum(n > 0 for n in c['records'].values())} of {len(models)}",
+            f"{sum(n > 0 for n in c['records'].values())} of {len(c['records'])}",
             "  ".join(
                 f"{b['model']} ({b['score']:.2f}, {usd(b['cost'])}, {b['support']:.0%})"
                 for b in c["best"]
@@ -103,5 +129,4 @@ def inspect_command(
         for c in clusters
     ]
     best_at = f"best models at alpha {alpha:g} (score, cost, support)"
-    heading = ["cluster", "size", "topics", "on records", best_at]
-    click.echo("\n" + text_table(heading, rows, left=(0, 2, 4)))
+    return text_table(["cluster", "size", "topics", "on records", best_at], rows, left=(0, 2, 4))

@@ -55,6 +55,8 @@ def error_of(result):
         ("route q -f records.jsonl", 2, "QUERY --file"),
         ("route --output x", 2, "--output"),
         ("inspect records.jsonl", 1, "records.jsonl artifact.json"),
+        ("inspect --alpha nan", 1, "alpha nan"),
+        ("evaluate -i records.jsonl --excluded-datasets greek,other", 1, "greek other"),
         ("calibrate", 2, "--cost --score --saving"),
         ("calibrate --cost 1 --score 0.5", 2, "--cost --score --saving"),
         ("calibrate --saving 1", 2, "--saving 0<=x<1"),

@@ -11,21 +11,19 @@ import click
 
 from avengers_core.cli.options import FILE, SEED, NewFile, names
 from avengers_core.cli.pricing import file_of, prices_option
-from avengers_core.cli.shared import given, refuse, show_problems
+from avengers_core.cli.questions import read_questions
+from avengers_core.cli.shared import given, refuse
 from avengers_core.errors import OptionalDependencyError
 from avengers_core.outputs import check_outputs
 from avengers_core.records.prices import Price, find_prices
 from avengers_core.records.questions import Question
-from avengers_core.records.record import RecordProblem
-from avengers_core.records.sources.files import open_file
-from avengers_core.records.sources.streams import decompressed, numbered_lines
 
 _JUDGE = "judge:"
 _SCHEMA = "json:"
 _ANSWER_TOKENS = 400
 _RUBRIC_TOKENS, _VERDICT_TOKENS = 130, 60  # of a judge, for each answer
 _STOPPED = {
-    "complete": "every model was asked every question",
+    "complete": "nobody is left to ask",
     "decided": "stopped early, as choices stand; --strategy full asks the rest",
     "max_calls": "stopped at --max-calls; the same command with more goes on",
     "max_usd": "stopped at --max-usd; the same command with more goes on",
@@ -136,29 +134,6 @@ def collect_command(
     click.echo(_STOPPED[records.stopped])
     for model in records.given_up:
         click.echo(f"{model} was not asked on: too many of its calls failed in a row")
-
-
-def read_questions(path: Path) -> list[str | Mapping[str, Any]]:
-    """The rows of a file of questions; bad ones are shown."""
-    from avengers_core.importers.reading.tables import File, endings, rows
-
-    if ".txt" in endings(path):
-        return _lines(path)
-    found = list(rows(File(path, path, Path(path.name))))
-    show_problems([row for row in found if isinstance(row, RecordProblem)], str(path))
-    return [row for row in found if not isinstance(row, RecordProblem)]
-
-
-def _lines(path: Path) -> list[str | Mapping[str, Any]]:
-    """The lines of a text that are not blank; plain or gzip."""
-    with open_file(str(path)) as stream, decompressed(stream) as data:
-        lines = [line for _, line in numbered_lines(data)]
-    if bad := next((line for line in lines if isinstance(line, RecordProblem)), None):
-        raise click.ClickException(str(bad._replace(file=str(path))))
-    try:
-        return [line.decode() for line in lines if isinstance(line, bytes)]
-    except UnicodeDecodeError as error:
-        raise click.ClickException(f"{path} is not UTF-8 ({error.reason})") from None
 
 
 def _prices(prices: Any, models: Sequence[str]) -> Any:
