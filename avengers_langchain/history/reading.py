@@ -249,4 +249,6 @@ def _arguments(given: Any) -> Mapping[str, Any]:
             given = json.loads(given)
         except ValueError:
             return {"arguments": given}
-    return given if isinstance(given, Mapping) else {}
+    if given and not isinstance(given, Mapping):
+        return {"arguments": given}
+    return given or {}

@@ -6,9 +6,25 @@ from collections.abc import Callable, Sequence
 from itertools import repeat
 from typing import Any
 
-from llama_index.core.base.llms.types import ChatMessage, MessageRole, TextBlock, ThinkingBlock
+from llama_index.core.base.llms.types import (
+    AudioBlock,
+    ChatMessage,
+    ImageBlock,
+    MessageRole,
+    TextBlock,
+    ThinkingBlock,
+    ToolCallBlock,
+)
 
-from avengers_core.serving.history import ANTHROPIC_THINKING, Call, Role, Target, carried_over
+from avengers_core.serving.backends.wording import family
+from avengers_core.serving.history import (
+    ANTHROPIC_THINKING,
+    Call,
+    Dialect,
+    Role,
+    Target,
+    carried_over,
+)
 from avengers_core.serving.history.reasoning import without_a_first_thought
 from avengers_llamaindex.history.marks import with_fewer_marks
 from avengers_llamaindex.history.reading import calls_of, reasoning_of, role_of, turn_of
@@ -64,11 +80,12 @@ def _step(message: ChatMessage, calls: Sequence[Call], own: bool) -> tuple[Role,
 
 def _is_own(answer: ChatMessage, calls: Sequence[Call], writer: str | None, target: Target) -> bool:
     """Whether an answer goes to the target as its own words."""
-    if writer != target.model:
+    if writer != target.model or not all(
+        _is_sent(block, target.dialect) for block in answer.blocks
+    ):
         return False
     if not calls:  # with nothing but thoughts no server takes it back
-        beside = answer.additional_kwargs.items()
-        said = any(value for name, value in beside if name != "avengers")
+        said = any(answer.additional_kwargs.get(name) for name in _SAID_BESIDE)
         return said or any(map(_says, answer.blocks))
     says, broken = bool((answer.content or "").strip()), any(call.broken for call in calls)
     if not target.takes_back((call.name for call in calls), says=says, broken=broken):
@@ -76,6 +93,23 @@ def _is_own(answer: ChatMessage, calls: Sequence[Call], writer: str | None, targ
     # Where its client loses the reasoning that has to come back, its own call is refused, too.
     loses = target.wants_reasoning and not target.reads_reasoning
     return not loses or (target.dialect.foreign_calls == "told" and bool(reasoning_of(answer)))
+
+
+# What clients send back of an answer beside its blocks: not a refusal, nor sources.
+_SAID_BESIDE = ("function_call", "reference_audio_id")
+# The blocks that they send in one: not the pictures that OpenAI's models made.
+_SENT: dict[str, tuple[type[Any], ...]] = {
+    "openai": (TextBlock, ThinkingBlock, ToolCallBlock, AudioBlock),
+    "gemini": (TextBlock, ThinkingBlock, ToolCallBlock, ImageBlock),
+}
+
+
+def _is_sent(block: Any, dialect: Dialect) -> bool:
+    """Whether the target takes a block of an answer of its own."""
+    kind = family(dialect).partition(" ")[0]
+    if kind == "anthropic" and isinstance(block, ThinkingBlock):  # a stream may break off before
+        return not block.content or bool(block.additional_information.get("signature"))
+    return isinstance(block, _SENT.get(kind, object))
 
 
 def _says(block: Any) -> bool:
@@ -98,8 +132,10 @@ def _alternate(messages: Sequence[ChatMessage], own: Sequence[bool]) -> bool:
     at = 1 if messages and messages[0].role == MessageRole.SYSTEM else 0
     if (len(messages) - at) % 2 == 0 or not all(own[at + 1 :: 2]):
         return False
-    return all(map(_is_text, messages[:at])) and all(
-        m.role == MessageRole.USER and _is_text(m) for m in messages[at::2]
+    return (
+        all(map(_is_text, messages[:at]))
+        and all(m.role == MessageRole.USER and _is_text(m) for m in messages[at::2])
+        and all(m.role == MessageRole.ASSISTANT for m in messages[at + 1 :: 2])
     )
 
 

@@ -65,6 +65,9 @@ def turn_of(message: ChatMessage, dialect: Dialect, own: bool, calls: tuple[Call
     role = role_of(message)
     if role == "assistant":
         if own:
+            if not dialect.empty_messages and not all(map(_has_words, message.blocks)):
+                said = [block for block in message.blocks if _has_words(block)]
+                message = message.model_copy(update={"blocks": said})
             return Turn(role, calls=calls, own=True, source=message)
         return Turn(role, tuple(_answer(message)), calls)
     parts: list[Part] = []
@@ -83,6 +86,11 @@ def turn_of(message: ChatMessage, dialect: Dialect, own: bool, calls: tuple[Call
     name = kwargs.get("name") if role == "tool" else None
     source = message if exact else None
     return Turn(role, tuple(parts), call_id=str(call_id), name=name, source=source)
+
+
+def _has_words(block: Any) -> bool:
+    """Whether it is no text that is blank, such as a Claude's before it calls a tool."""
+    return not isinstance(block, TextBlock) or bool(block.text.strip())
 
 
 def reasoning_of(message: ChatMessage) -> str:
@@ -209,8 +217,10 @@ def _call(call_id: Any, name: str, given: Any) -> Call:
         try:
             given = json.loads(given)
         except ValueError:
-            given, broken = {"arguments": given} if given.strip() else {}, True
-    return Call(str(call_id or ""), name, given if isinstance(given, Mapping) else {}, broken)
+            broken = True
+    if not isinstance(given, Mapping):  # a model has not to keep to what its tools take
+        given, broken = {"arguments": given} if given else {}, given is not None
+    return Call(str(call_id or ""), name, given, broken)
 
 
 def _plain(given: Any) -> Mapping[str, Any]:

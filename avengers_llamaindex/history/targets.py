@@ -22,14 +22,18 @@ from avengers_core.serving.history import (
     PERPLEXITY,
     TEXT_ONLY,
     Dialect,
+    MediaKind,
     Target,
     anthropic_dialect,
     compatible_dialect,
+    is_gemini_3_or_later,
 )
 
-_NOTHING: frozenset[str] = frozenset()
+_NOTHING: frozenset[Any] = frozenset()
 _BY_CLASS = {"MistralAI": MISTRAL, "Perplexity": PERPLEXITY}
 _COMPATIBLE = {"OpenAILike", "Cohere", "HuggingFaceInferenceAPI", "LiteLLM", "NVIDIA", "ZhipuAI"}
+# What their clients make of a file or a sound, their servers do not take.
+_ONLY_PICTURES = {"Cerebras", "Cohere", "DeepSeek", "Fireworks", "Groq", "TogetherLLM"}
 _KEEPS_REASONING = "KeylessOpenAILike"  # and writes it back itself
 
 
@@ -44,6 +48,8 @@ def target_of(model: str, backend: BaseLLM, *, tools: bool = False) -> Target:
     name = getattr(backend, "model", None)
     name = name.removeprefix("models/") if isinstance(name, str) else ""
     dialect = _dialect(name, backend)
+    if not _ONLY_PICTURES.isdisjoint(_classes(backend)):
+        dialect = replace(dialect, files=_NOTHING, audio=_NOTHING)
     # These write into the messages that they are given.
     writes = dialect.name == "gemini" or getattr(backend, "cache_idx", None) is not None
     reads = _KEEPS_REASONING in _classes(backend)
@@ -69,7 +75,12 @@ def _dialect(name: str, backend: Any) -> Dialect:
         # The client fetches and encodes whatever it is given itself, and has no names of uploads.
         return replace(anthropic_dialect(name, told), upload=None)
     if classes & {"GoogleGenAI", "Gemini", "Vertex"}:
-        return replace(GEMINI, audio=_NOTHING, in_results=frozenset({"image"}))
+        # What its client makes of a picture in a result, older ones refuse:
+        # https://ai.google.dev/gemini-api/docs/function-calling#multimodal
+        shown: frozenset[MediaKind] = frozenset({"image"})
+        if not is_gemini_3_or_later(name):
+            shown = _NOTHING
+        return replace(GEMINI, audio=_NOTHING, in_results=shown, joins_own=True)
     for known, dialect in _BY_CLASS.items():
         if known in classes:
             return dialect

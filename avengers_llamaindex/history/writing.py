@@ -16,6 +16,7 @@ from llama_index.core.base.llms.types import (
 
 from avengers_core.serving.history import NO_SIGNATURE, Media, Target, Turn
 from avengers_llamaindex.history.reading import calls_of, reasoning_of
+from avengers_llamaindex.history.writers import ANSWERS
 
 _ROLES = {
     "system": MessageRole.SYSTEM,
@@ -64,11 +65,14 @@ def _sent(turn: Turn, target: Target) -> ChatMessage:
     beside = message.additional_kwargs
     if turn.own and turn.calls and target.wants_reasoning and not target.reads_reasoning:
         return _with_reasoning(message)
+    role = message.role
+    if role in ANSWERS and (role == MessageRole.CHATBOT or target.dialect.name != "gemini"):
+        role = MessageRole.ASSISTANT  # as all clients call it, whatever another one did
     if "avengers" in beside and "tool_calls" in beside:  # it may be sent with all that is there
         beside = {key: value for key, value in beside.items() if key != "avengers"}
-    if target.copies or beside is not message.additional_kwargs:
-        blocks = [*message.blocks]
-        return message.model_copy(update={"blocks": blocks, "additional_kwargs": {**beside}})
+    if target.copies or role != message.role or beside is not message.additional_kwargs:
+        update = {"role": role, "blocks": [*message.blocks], "additional_kwargs": {**beside}}
+        return message.model_copy(update=update)
     return message
 
 

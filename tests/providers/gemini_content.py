@@ -61,6 +61,9 @@ def _check_part(part: Json, where: str, model: str) -> None:
     if "functionResponse" in part:
         require(part["functionResponse"].get("name"), f"{where}.function_response.name: empty")
         require(isinstance(part["functionResponse"]["response"], dict), f"{where}: response")
+        # https://github.com/maximhq/bifrost/pull/4202
+        shows = part["functionResponse"].get("parts") and "gemini-3" not in model
+        require(not shows, f"{where}: multimodal function responses are not supported")
     if (signed := part.get("thoughtSignature")) and signed != _BYPASS:
         # https://docs.apiyi.com/en/faq/gemini-thought-signature-missing: one of another model's.
         require(signed == _signed(model), "Corrupted thought signature")

@@ -402,6 +402,57 @@ def test_a_claude_that_thought_once_goes_on_with_its_loop() -> None:
     assert _calls(portable([*without, ChatMessage("And?")], target)) == ["2"]
 
 
+def _own(*blocks: Any, role: str = "assistant", **beside: Any) -> ChatMessage:
+    mark = {"avengers": {"model": "it"}}
+    return ChatMessage(role=role, blocks=list(blocks), additional_kwargs={**mark, **beside})
+
+
+def _sent_to(kind: str, *messages: ChatMessage) -> list[ChatMessage]:
+    asked = ChatMessage("Hi")
+    target = target_of("it", KINDS[kind]("http://any"), tools=True)
+    return portable([asked, *messages, asked], target)[1:-1]
+
+
+def test_an_answer_of_its_own_that_its_client_does_not_send_is_written_anew() -> None:
+    drawn = _own(TextBlock(text="Here."), ImageBlock(image=PICTURE, image_mimetype="image/png"))
+    (said, *_) = _sent_to("responses", drawn)
+    assert all(isinstance(block, TextBlock) for block in said.blocks)
+    (said,) = _sent_to("openai", _own(refusal="I cannot."))
+    assert said.content == "I cannot."
+    half = _own(ThinkingBlock(content="hm"), TextBlock(text="So."))  # of a stream
+    assert _sent_to("claude", half)[0].blocks == [TextBlock(text="So.")]
+    listed = _own(ToolCallBlock(tool_call_id="1", tool_name="search", tool_kwargs="[1, 2]"))
+    (call,) = _sent_to("compatible, odd identifiers", listed)[0].blocks
+    assert call.tool_kwargs == {"arguments": [1, 2]}
+
+
+def test_a_blank_text_beside_other_blocks_is_left_out_where_it_is_refused() -> None:
+    thought = ThinkingBlock(content="hm", additional_information={"signature": "its"})
+    call = ToolCallBlock(tool_call_id="1", tool_name="search", tool_kwargs={"query": "x"})
+    result = ChatMessage(role="tool", content="found", additional_kwargs={"tool_call_id": "1"})
+    blank = _own(thought, TextBlock(text="\n\n"), call)
+    assert _sent_to("claude, thinking", blank, result)[0].blocks == [thought, call]
+    assert blank.blocks[1].text == "\n\n"
+
+
+def test_whoever_answers_is_called_the_assistant() -> None:
+    for role in ("chatbot", "model"):
+        for kind in ("openai", "claude", "gemini"):
+            (said,) = _sent_to(kind, _own(TextBlock(text="Yes."), role=role))
+            assert said.role in (MessageRole.ASSISTANT, MessageRole.MODEL)
+            assert (said.role == MessageRole.MODEL) is ((kind, role) == ("gemini", "model"))
+
+
+def test_an_older_gemini_is_shown_a_tools_picture_in_the_next_message() -> None:
+    call = ToolCallBlock(tool_call_id="1", tool_name="search", tool_kwargs={})
+    picture = ImageBlock(image=PICTURE, image_mimetype="image/png")
+    given = {"tool_call_id": "1", "name": "search"}
+    result = ChatMessage(role="tool", blocks=[picture], additional_kwargs=given)
+    for kind, inside in (("gemini", False), ("gemini 3", True)):
+        sent = _sent_to(kind, _own(call), result)[1]
+        assert (picture in sent.blocks) is inside
+
+
 def _calls(messages: Sequence[ChatMessage]) -> list[str | None]:
     blocks = [block for message in messages for block in message.blocks]
     return [block.tool_call_id for block in blocks if isinstance(block, ToolCallBlock)]

@@ -132,7 +132,6 @@ GEMINI = Dialect(
     empty_messages=False,
     begins_with_user=True,
     alternates=True,
-    joins_own=True,
     ends_with_assistant=False,
     broken_arguments=False,
 )

@@ -119,7 +119,8 @@ def test_a_message_without_any_part_says_something() -> None:
 def test_two_answers_of_its_own_in_a_row_stand_where_its_client_joins_them() -> None:
     own = Turn("assistant", own=True, source="own")
     for dialect, roles in (
-        (GEMINI, ["user", "assistant", "assistant", "user"]),
+        (BEDROCK, ["user", "assistant", "assistant", "user"]),
+        (GEMINI, ["user", "assistant", "user", "assistant", "user"]),
         (compatible_dialect("gemma-3"), ["user", "assistant", "user", "assistant", "user"]),
         (OPENAI_COMPATIBLE, ["user", "assistant", "assistant", "user"]),
     ):
