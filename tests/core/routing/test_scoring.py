@@ -254,6 +254,21 @@ def test_ends_of_alpha_are_the_best_and_the_cheapest():
     np.testing.assert_array_equal(cheapest, (features @ scorer.cost_table).argmin(axis=1))
 
 
+@given(seeds, st.sampled_from(["paper", "calibrated"]), st.floats(0.05, 1))
+def test_costs_that_differ_by_rounding_alone_decide_nothing(seed, name, alpha):
+    artifact, x = random_artifact(seed), unit(seed)
+    s = artifact.statistics
+    s.n[:] = s.n_cost[:] = np.maximum(s.n, 1)  # whom a cluster has not seen costs most in the paper
+    for k, m in np.ndindex(s.cost.shape):
+        s.cost[k, m] = sum([0.1] * int(s.n[k, m]))
+    scorer = make_scorer(artifact, name)
+    features = scorer.features(Queries(x))
+    found = (features @ scorer.table(alpha)).argmax(axis=1)
+    best = features @ scorer.table(1.0)
+    chosen = best[np.arange(len(best)), found]
+    np.testing.assert_allclose(chosen, best.max(axis=1), rtol=1e-5, atol=1e-5)
+
+
 @given(seeds)
 def test_expectations_are_means_over_the_records_where_there_is_no_shrinkage(seed):
     """A query to whom only one cluster matters is expected to fare as its records did."""

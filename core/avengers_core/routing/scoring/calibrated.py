@@ -19,6 +19,9 @@ from avengers_core.routing.queries import Queries
 from avengers_core.routing.scoring.alpha_scale import AlphaScale
 from avengers_core.routing.scoring.base import ClusterScorer
 
+# Of numbers in single precision, as queries are routed by.
+_ROUNDING = 1e-6
+
 
 class CalibratedScorer(ClusterScorer):
     """Expected score and cost, weighed over all clusters, also of models hardly seen near a query.
@@ -147,13 +150,17 @@ class CalibratedScorer(ClusterScorer):
 
 
 def _typical_range(table: Floats, size: Floats) -> float:
-    """Median over clusters, weighted by their records, of the range over models; 1 if zero."""
+    """Median over clusters, weighted by their records, of the range over models.
+
+    The widest range where that is nothing, and the numbers' own size where all are.
+    """
     if table.shape[1] == 0:
         return 1.0
     spread = np.ptp(table, axis=1)
     order = np.argsort(spread)
     mass = np.cumsum(size[order])
     middle = spread[order[np.searchsorted(mass, mass[-1] / 2)]]
-    # A range that is nothing beside the numbers themselves would make them infinite.
-    least = 1e-12 * float(np.abs(table).max())
-    return float(middle) if middle > least else float(spread.max()) or 1.0
+    # A range that is but the rounding of the numbers would make that decide.
+    size_of_all = float(np.abs(table).max())
+    found = (float(r) for r in (middle, spread.max()) if r > _ROUNDING * size_of_all)
+    return next(found, size_of_all) or 1.0

@@ -13,6 +13,9 @@ from avengers_core.common.arrays import Floats
 from avengers_core.routing.queries import Queries
 from avengers_core.routing.scoring.base import ClusterScorer
 
+# Of a mean over many records.
+_ROUNDING = 1e-9
+
 
 class _PublishedScorer(ClusterScorer):
     """The raw means of the clusters, and votes of the nearest few."""
@@ -126,10 +129,10 @@ class PaperScorer(_PublishedScorer):
 
 
 def _min_max(values: Floats, seen: npt.NDArray[np.bool_], flat: float) -> Floats:
-    """Each row to [0, 1] over the models seen in it; ``flat`` where they are all equal."""
+    """Each row to [0, 1] over the models seen in it; ``flat`` where they differ by rounding."""
     low = np.where(seen, values, np.inf).min(axis=1, keepdims=True)
     high = np.where(seen, values, -np.inf).max(axis=1, keepdims=True)
     spread = high - low
-    varied = np.isfinite(spread) & (spread > 0)
+    varied = np.isfinite(spread) & (spread > _ROUNDING * np.abs(high))
     scaled = (values - np.where(varied, low, 0.0)) / np.where(varied, spread, 1.0)
     return np.where(seen & varied, scaled, flat)
