@@ -18,6 +18,7 @@ from avengers_core.collecting.running import Budget, FailedCall, Stopped, Worker
 from avengers_core.collecting.strategies import Strategy, StrategyName, full, random_picks
 from avengers_core.common.ranges import check_number, check_one_of, check_seed, check_whole
 from avengers_core.errors import RecordError
+from avengers_core.records.names import fault_of_name
 from avengers_core.records.prices import Prices, find_prices
 from avengers_core.records.questions import Question, as_questions
 from avengers_core.records.record import Records
@@ -114,6 +115,9 @@ def collect(
     check_seed(seed)
     rows = as_questions(questions)
     names = list(models)
+    for name in names:
+        if fault := fault_of_name(name) if isinstance(name, str) else f"{name!r} is no text":
+            raise ValueError(f"models= needs ids that records can have: {fault}")
     askers = [asker(f"models[{name!r}]", model) for name, model in models.items()]
     price = find_prices(names, prices)
     grader = as_grader(grade)

@@ -9,6 +9,7 @@ from typing import Any, Protocol, TypeAlias, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
+from avengers_core.common.texts import encodable
 from avengers_core.embedders.tokens import MAX_CHARS
 from avengers_core.errors import EmbedderError
 from avengers_core.redaction import describe, masked_cause
@@ -77,9 +78,8 @@ EmbedderSpec: TypeAlias = str | Embedder | Callable[[list[str]], Any] | Any
 
 
 def as_texts(texts: Sequence[str]) -> list[str]:
-    """The texts as a list of well-formed strings of at most :data:`MAX_CHARS` characters.
-
-    Half a surrogate pair, which JSON can smuggle in and UTF-8 cannot carry, becomes U+FFFD.
+    """The texts as a list of strings of at most :data:`MAX_CHARS` characters, well-formed as by
+    :func:`avengers_core.common.texts.encodable`.
 
     Raises:
         TypeError: a single text was given, or something that is not a text.
@@ -93,14 +93,7 @@ def well_formed(text: str) -> str:
     """A text of bounded length that can be encoded as UTF-8; see :func:`as_texts`."""
     if not isinstance(text, str):
         raise TypeError(f"expected a text, got {type(text).__name__}")
-    text = text[:MAX_CHARS]
-    if text.isascii():
-        return text
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return text
+    return encodable(text[:MAX_CHARS])
 
 
 async def embed_aside(embed: Callable[[list[str]], Vectors], texts: Sequence[str]) -> Vectors:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from avengers_core.common.texts import encodable
 from avengers_core.errors import RecordError
+from avengers_core.records.names import fault_of_name
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,8 @@ def as_questions(given: Iterable[str | Mapping[str, Any]]) -> list[Question]:
             ``index`` and what a grader needs. Repeated ones are asked once.
 
     Raises:
-        RecordError: one that is neither, or blank; the message says which.
+        RecordError: one that is neither, or blank, or whose dataset or index no record can have;
+            the message says which.
         TypeError: one text in place of several.
     """
     if isinstance(given, str | Mapping):
@@ -58,9 +62,16 @@ def as_questions(given: Iterable[str | Mapping[str, Any]]) -> list[Question]:
                 f"`reference` the right answer, where it is known), got {item!r:.80}"
             )
         index = row.get("index")
+        if isinstance(index, float):  # as tables have it whose column has gaps
+            index = None if math.isnan(index) else int(index) if index.is_integer() else index
         if index is not None and (isinstance(index, bool) or not isinstance(index, int | str)):
             raise RecordError(f"question {number}: index must be a number or a name, got {index!r}")
-        question = Question(query, str(row.get("dataset") or "default"), index, dict(row))
+        dataset = str(row.get("dataset") or "default")
+        if fault := fault_of_name(dataset):
+            raise RecordError(f"question {number}: dataset: {fault}")
+        if isinstance(index, str):
+            index = encodable(index)
+        question = Question(encodable(query), dataset, index, {**row, "query": encodable(query)})
         questions.setdefault(question.key, question)
     if not questions:
         raise RecordError("there are no questions to ask")

@@ -22,6 +22,7 @@ from typing import Annotated, Any, Literal, NamedTuple, TypeVar, overload
 
 import numpy as np
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -31,6 +32,7 @@ from pydantic import (
     field_validator,
 )
 
+from avengers_core.common.texts import encodable
 from avengers_core.records.names import fault_of_name, one_line
 from avengers_core.records.questions import Question
 
@@ -77,7 +79,7 @@ class Record(BaseModel):
     """One past query with the score, and the usage, of each model on it.
 
     Attributes:
-        query: the text, not blank.
+        query: the text, not blank; half a surrogate pair in it becomes U+FFFD.
         scores: model -> score in [0, 1], or None where the model has no result; models have names
             of 1 to 256 printable characters. JSON key ``records``.
         usages: model -> :class:`Usage`; models without one have unknown cost.
@@ -94,7 +96,7 @@ class Record(BaseModel):
     scores: dict[str, _Score] = Field(alias="records", min_length=1)
     usages: dict[str, Usage | None] = Field(default_factory=dict)
     dataset: str = "default"
-    index: int | str | None = None
+    index: int | Annotated[str, AfterValidator(encodable)] | None = None
     propensity: _Chance | None = None
 
     @field_validator("scores", "dataset")
@@ -110,7 +112,7 @@ class Record(BaseModel):
     def _not_blank(cls, query: str) -> str:
         if not query.strip():
             raise ValueError("is blank")
-        return query
+        return encodable(query)
 
 
 class RecordProblem(NamedTuple):
@@ -223,11 +225,13 @@ def parse_record(item: object, number: int) -> Record | RecordProblem:
         return item
     try:
         try:
-            return _validated(item)
+            if not isinstance(item, bytes):
+                return Record.model_validate(item)
+            return Record.model_validate_json(item)
         except ValidationError:
             if (given := _given(item)) is None:
                 raise
-            return _validated(given)
+            return Record.model_validate(given)
     except ValidationError as error:
         hint = _file_hint(item) if number == 1 and isinstance(item, bytes) else ""
         return problem(number, _reason(error) + hint, item)
@@ -235,18 +239,15 @@ def parse_record(item: object, number: int) -> Record | RecordProblem:
         return problem(number, "nested too deeply", item)
 
 
-def _validated(item: object) -> Record:
-    if isinstance(item, bytes):
-        return Record.model_validate_json(item)
-    return Record.model_validate(item)
-
-
 def _given(item: object) -> dict[str, Any] | None:
-    """A row less the fields that are None; None where that leaves it as it is."""
+    """A row less the fields that are None; of a line, as Python reads it, which takes half a
+    surrogate pair. None where there is no such row.
+    """
     with suppress(ValueError):
-        row = json.loads(item) if isinstance(item, bytes) else item
-        if isinstance(row, Mapping) and any(value is None for value in row.values()):
-            return {name: value for name, value in row.items() if value is not None}
+        row = json.loads(item.decode()) if isinstance(item, bytes) else item
+        if isinstance(row, Mapping):
+            given = {name: value for name, value in row.items() if value is not None}
+            return given if isinstance(item, bytes) or len(given) < len(row) else None
     return None
 
 

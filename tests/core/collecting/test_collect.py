@@ -57,6 +57,14 @@ def test_records_are_compressed_where_their_name_says_so(tmp_path):
     assert list(load_records(path)) == list(records)
 
 
+def test_questions_of_tables_with_gaps_and_of_cut_texts(tmp_path):
+    path = tmp_path / "r.jsonl"
+    rows = [{"query": "half \ud83d", "index": 3.0}, {"query": "?", "index": float("nan")}]
+    records = collect(rows, {"m": lambda query: query}, lambda row, answer: 1.0, path=path)
+    assert [(r.query, r.index) for r in records] == [("half \ufffd", 3), ("?", None)]
+    assert list(load_records(path)) == list(records)
+
+
 def test_failed_calls_are_listed_and_missing_and_asked_again(tmp_path, caplog):
     down = {3, 7}
 
@@ -340,6 +348,10 @@ def test_a_line_cut_short_is_done_again(tmp_path):
         ({"questions": [{"question": "misspelt"}]}, RecordError),
         ({"models": {}}, ValueError),
         ({"models": {"m": 3}}, TypeError),
+        ({"models": {"a\nb": len}}, ValueError),
+        ({"models": {3: len}}, ValueError),
+        ({"questions": [{"query": "q", "dataset": "d" * 300}]}, RecordError),
+        ({"questions": [{"query": "q", "index": 1.5}]}, RecordError),
         ({"grade": "spelling"}, ValueError),
         ({"grade": 3}, TypeError),
         ({"strategy": "all"}, ValueError),
