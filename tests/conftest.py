@@ -12,7 +12,7 @@ import tempfile
 import typing
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 # Tests run in parallel: threads of k-means beside them would only get in each other's way.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -34,19 +34,18 @@ if "TMPDIR" not in os.environ and _MEMORY.is_dir() and shutil.disk_usage(_MEMORY
 # nothing to look for.
 gc.disable()
 
-# `--import-mode=importlib` keeps tests/ off the path, and the tests share these modules.
+# `--import-mode=importlib` keeps tests/ off the path, and the tests share these modules. They are
+# imported where they are used: the process that hands out the tests to others uses none.
 sys.path.insert(0, str(Path(__file__).with_name("helpers")))
 
-from keyword_router import keyword_router  # noqa: E402
-from stub_server import StubServer  # noqa: E402
+if TYPE_CHECKING:
+    from stub_server import StubServer
 
-from avengers_core import Router  # noqa: E402
-from avengers_core.serving.watching import telemetry  # noqa: E402
+    from avengers_core import Router
 
 
 def pytest_collection_finish() -> None:
     """What is imported stays: later collections need not look through it, nor come so often."""
-    gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 50)
     gc.enable()
@@ -82,11 +81,15 @@ def _hints_found_once() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def router() -> Router:
     """Sends easy questions to ``test/easy``, hard ones to ``test/hard``; then ``test/spare``."""
+    from keyword_router import keyword_router
+
     return keyword_router()
 
 
 @pytest.fixture(scope="session")
 def _server() -> Iterator[StubServer]:
+    from stub_server import StubServer
+
     with StubServer() as running:
         yield running
 
@@ -108,6 +111,8 @@ def exported(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Any, Any]]:
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.sdk.trace.export import SimpleSpanProcessor
     from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+    from avengers_core.serving.watching import telemetry
 
     spans, reader = InMemorySpanExporter(), InMemoryMetricReader()
     tracing, counting = TracerProvider(), MeterProvider([reader])

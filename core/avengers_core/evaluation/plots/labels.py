@@ -67,7 +67,7 @@ def label_points(
     """
     if not len(names):
         return
-    ax.figure.draw_without_rendering()
+    ax.figure.get_layout_engine().execute(ax.figure)
     scale = ax.figure.dpi / 72
     marks = (np.full(len(names), 4.0) if radius is None else radius) * scale
     at = ax.transData.transform(np.stack([x, y], axis=1))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,7 +36,8 @@ def save(figure: Figure, path: str | os.PathLike[str]) -> None:
         write_whole(file, '<?xml version="1.0" encoding="utf-8"?>\n' + to_svg(figure))
         return
     buffer = io.BytesIO()
-    figure.savefig(buffer, format=file.suffix.removeprefix("."), dpi=150)
+    with _laid_out(figure):
+        figure.savefig(buffer, format=file.suffix.removeprefix("."), dpi=150)
     write_whole(file, buffer.getvalue())
 
 
@@ -44,7 +47,21 @@ def to_svg(figure: Figure) -> str:
 
     buffer = io.StringIO()
     # Text stays text, and the same picture is the same file.
-    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "avengers"}):
+    rules = {"svg.fonttype": "none", "svg.hashsalt": "avengers"}
+    with mpl.rc_context(rules), _laid_out(figure):
         figure.savefig(buffer, format="svg", metadata=_NO_METADATA)
     svg = buffer.getvalue()
     return _PATH.sub(lambda path: _DECIMALS.sub(r"\1", path[0]), svg[svg.index("<svg") :])
+
+
+@contextmanager
+def _laid_out(figure: Figure) -> Iterator[None]:
+    """The figure with its layout found: while that is left to do, matplotlib draws all twice."""
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        engine.execute(figure)
+    figure.set_layout_engine(None)
+    try:
+        yield
+    finally:
+        figure.set_layout_engine(engine)
