@@ -193,9 +193,9 @@ async def test_many_callers_at_once(llm: Any, server: StubServer) -> None:
         async with turns:
             return await whole(llm, False)
 
-    answers = await asyncio.gather(*(one() for _ in range(150)))
+    answers = await asyncio.gather(*(one() for _ in range(110)))
     assert {answer.partition(" ")[0] for answer in answers} <= {SPARE, EASY}
-    assert len(server.answered_by) == len(answers) == 150
+    assert len(server.answered_by) == len(answers) == 110
     # Its first callers come at once, and after a rest few at a time.
     refused = server.asked.count(SPARE) - server.answered_by.count(SPARE)
     assert refused < 25

@@ -109,13 +109,16 @@ def test_one_query_is_a_batch_of_one_in_every_field(routers, scorer, query, poli
         assert router.models[chosen[0]] == decision.model
 
 
+@pytest.fixture(scope="module")
+def of_few_and_many(make_records, embedder):
+    return [fit(make_records(n), embedder, n_clusters=4, seed=0) for n in (60, 1200)]
+
+
 @pytest.mark.parametrize("scorer", ["calibrated", "reference", "paper"])
-def test_how_well_scores_are_known(make_records, embedder, scorer):
+def test_how_well_scores_are_known(of_few_and_many, embedder, scorer):
     few, many = (
-        Router(fit(make_records(n), embedder, n_clusters=4, seed=0), embedder, scorer).route(
-            QUERIES[0], exclude=["odd"]
-        )
-        for n in (60, 1200)
+        Router(artifact, embedder, scorer).route(QUERIES[0], exclude=["odd"])
+        for artifact in of_few_and_many
     )
     assert set(few.standard_errors) == {"good", "cheap", "odd"}
     for model, error in many.standard_errors.items():

@@ -234,13 +234,17 @@ def test_middleware_counts_the_whole_prompt(router: Router, backends: dict[str, 
     assert facts["prompt_tokens"] > 5000 + 20
 
 
-def test_the_rest_works_without_the_package_langchain() -> None:
+def test_the_rest_works_without_the_package_langchain_and_with_an_older_core() -> None:
     code = (
-        "import sys; sys.modules['langchain'] = None\n"
+        "import sys\n"
+        "sys.modules.update({'langchain': None, 'langchain_core.decisions': None})\n"
         "import avengers_langchain\n"
         "avengers_langchain.AvengersChatModel\n"
-        "try: avengers_langchain.AvengersMiddleware\n"
-        "except ImportError as error: print(error)\n"
+        "for name in ('AvengersMiddleware', 'AvengersDecisionModel'):\n"
+        "    try: getattr(avengers_langchain, name)\n"
+        "    except ImportError as error: print(error)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert "pip install 'avengers-router[langchain]'" in done.stdout
+    middleware, decisions = done.stdout.splitlines()
+    assert "pip install 'avengers-router[langchain]'" in middleware
+    assert "langchain-core>=1.8" in decisions

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from typing import Any
 
 import pytest
@@ -96,17 +94,6 @@ async def test_other_questions_are_refused(router: Router, question: Any) -> Non
 def test_labels_that_are_refused(router: Router, models: Any) -> None:
     with pytest.raises(ValidationError):
         model_of(router, models=models)
-
-
-def test_a_langchain_core_without_decision_models_is_named() -> None:
-    code = (
-        "import sys; sys.modules['langchain_core.decisions'] = None\n"
-        "import avengers_langchain\n"
-        "try: avengers_langchain.AvengersDecisionModel\n"
-        "except ImportError as error: print(error)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert "langchain-core>=1.8" in done.stdout
 
 
 @pytest.mark.filterwarnings(
