@@ -47,8 +47,10 @@ def to_svg(figure: Figure) -> str:
 
     buffer = io.StringIO()
     # Text stays text, and the same picture is the same file.
-    rules = {"svg.fonttype": "none", "svg.hashsalt": "avengers"}
-    with mpl.rc_context(rules), _laid_out(figure):
+    with (
+        mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "avengers"}),
+        _laid_out(figure),
+    ):
         figure.savefig(buffer, format="svg", metadata=_NO_METADATA)
     svg = buffer.getvalue()
     return _PATH.sub(lambda path: _DECIMALS.sub(r"\1", path[0]), svg[svg.index("<svg") :])
