@@ -49,11 +49,13 @@ class InstantChatModel(BaseChatModel):
     ) -> ChatResult:
         return ChatResult(generations=[ChatGeneration(message=AIMessage("Yes."))])
 
+    # As the clients of providers do, it says which chunk is the last.
+
     def _stream(self, *args: Any, **kwargs: Any) -> Iterator[ChatGenerationChunk]:
-        yield ChatGenerationChunk(message=AIMessageChunk("Yes."))
+        yield ChatGenerationChunk(message=AIMessageChunk("Yes.", chunk_position="last"))
 
     async def _astream(self, *args: Any, **kwargs: Any) -> AsyncIterator[ChatGenerationChunk]:
-        yield ChatGenerationChunk(message=AIMessageChunk("Yes."))
+        yield ChatGenerationChunk(message=AIMessageChunk("Yes.", chunk_position="last"))
 
     async def _agenerate(self, *args: Any, **kwargs: Any) -> ChatResult:
         return self._generate(*args, **kwargs)
