@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from os import PathLike
 from pathlib import Path
@@ -129,7 +130,12 @@ def collect(
         prices_of = [price.get(name) for name in names]
         worker = Worker(rows, names, askers, prices_of, grader, rules, journal)
         budget = Budget(max_calls, max_usd, journal)
-        stopped = run(worker, plan, budget, concurrency)
+        try:
+            stopped = run(worker, plan, budget, concurrency)
+        except BaseException:  # interrupted, or ended by what it cannot go on with
+            with suppress(OSError):
+                journal.write(journal.records(rows, names))
+            raise
         records = journal.records(rows, names)
         journal.write(records)
         if journal.unpriced:

@@ -253,6 +253,22 @@ def test_a_journal_that_cannot_be_written_ends_the_run(tmp_path, monkeypatch):
     assert len(collect(QUESTIONS, {"m": counted}, "exact", strategy="full", path=path)) == 12
 
 
+def test_a_run_that_is_interrupted_leaves_its_records(tmp_path):
+    path = tmp_path / "r.jsonl"
+
+    def stopped(query: str) -> Answer:
+        if query == QUESTIONS[5]["query"]:
+            raise KeyboardInterrupt
+        return adds(query)
+
+    with pytest.raises(KeyboardInterrupt):
+        collect(QUESTIONS, {"m": stopped}, "exact", strategy="full", path=path, concurrency=1)
+    before = len(load_records(path))
+    journal = (tmp_path / "r.jsonl.journal").read_text()
+    assert before == journal.count('"graded"') < 12
+    assert len(collect(QUESTIONS, {"m": adds}, "exact", strategy="full", path=path)) == 12
+
+
 def test_what_an_answer_is_graded_by_may_change(tmp_path):
     path, asked, judged = tmp_path / "r.jsonl", Counter(), Counter()
 
