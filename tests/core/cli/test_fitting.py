@@ -139,7 +139,8 @@ def test_import_of_a_benchmark(run, tmp_path):
 @pytest.mark.parametrize("indent", [None, 2])
 def test_import_of_records_in_an_array(run, tmp_path, make_records, indent):
     rows = make_records(12)
-    (tmp_path / "array.json").write_text(json.dumps(rows, indent=indent))
+    with_a_bad_one = [{**rows[0], "query": " "}, *rows]
+    (tmp_path / "array.json").write_text(json.dumps(with_a_bad_one, indent=indent))
     assert "12" in words(run("fit", "array.json", "-o", "x").stdout)
     run("import", "array.json", "-o", "out.jsonl")
     assert [r.query for r in load_records("out.jsonl")] == [r["query"] for r in rows]

@@ -23,6 +23,7 @@ from avengers_core.records.writing import write_records
 
 _HUB = "hub:"
 _EXPORT = "reference-export"
+_ROWS = 20  # of which one has to be a record where a file holds records
 # Options that have no meaning but for results of models.
 _OF_RESULTS = ("mapping", "feedback", "score_key", "scale")
 
@@ -137,7 +138,7 @@ def _records_in(path: Path) -> Iterator[Any] | None:
     """
     from avengers_core.importers.reading import tables
 
-    if isinstance(next(iter_records(path), None), Record):
+    if any(isinstance(item, Record) for item in itertools.islice(iter_records(path), _ROWS)):
         with open_file(str(path)) as file, decompressed(file) as data:
             if kind_of(data.read(CHUNK)) != "lines":
                 return iter_records(path)
@@ -148,10 +149,10 @@ def _records_in(path: Path) -> Iterator[Any] | None:
     if not tables.endings(path) & {".json", ".jsonl", ".ndjson"}:
         return None  # archives are unpacked first, and no cell of a table holds records
     rows = tables.rows(tables.File(path, path, Path(path.name)))
-    first = next(rows, None)
-    if not isinstance(parse_record(first, 1), Record):
+    first = list(itertools.islice(rows, _ROWS))
+    if not any(isinstance(parse_record(row, 1), Record) for row in first):
         return None
-    return itertools.chain([first], rows)
+    return itertools.chain(first, rows)
 
 
 def _summary(records: Records) -> str:
