@@ -3,7 +3,7 @@ each step of a tool loop the same question."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -43,25 +43,22 @@ class RecentVectors:
         Raises:
             KeyError: one that was known is not any more; all have to be embedded.
         """
-        if len(missing) == len(texts):
-            self._keep(zip(missing, vectors, strict=True))
-            return vectors
-        found = dict(zip(missing, vectors, strict=True))
-        young, old = self._young, self._old
-        for text in texts:
-            if text not in found:
-                vector = young.get(text)
-                found[text] = old[text] if vector is None else vector
-        self._keep(found.items())
-        return np.stack([found[text] for text in texts])
-
-    def _keep(self, found: Iterable[tuple[str, npt.NDArray[np.float32]]]) -> None:
+        new: Sequence[str] = missing
+        if len(missing) < len(texts):
+            found = dict(zip(missing, vectors, strict=True))
+            young, old = self._young, self._old
+            for text in texts:
+                if text not in found:
+                    vector = young.get(text)
+                    found[text] = old[text] if vector is None else vector
+            new, vectors = texts, np.stack([found[text] for text in texts])
         if len(self._young) > _MOST_TEXTS:
             self._young, self._old = {}, self._young
         young = self._young
-        for text, vector in found:
+        for i, text in enumerate(new):  # an iterator over rows takes longer than all else here
             if len(text) <= _MOST_CHARS and text not in young:
-                young[text] = vector.copy()  # not a row that keeps all of its batch
+                young[text] = vectors[i].copy()  # not a row that keeps all of its batch
+        return vectors
 
     def __reduce__(self) -> tuple[type[RecentVectors], tuple[()]]:
         return RecentVectors, ()
