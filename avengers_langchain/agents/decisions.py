@@ -15,7 +15,8 @@ from typing_extensions import Self
 
 from avengers_core import Router
 from avengers_core.errors import QuestionError, needing
-from avengers_core.routing.policy import Policy, RoutingCall
+from avengers_core.routing.call import RoutingCall
+from avengers_core.routing.policy import Policy
 from avengers_core.serving.question import Request
 from avengers_core.serving.settings import CONFIG, RoutingSettings
 from avengers_langchain.calling.callbacks import ROUTING_QUERY

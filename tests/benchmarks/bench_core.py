@@ -17,7 +17,7 @@ from avengers_core import Router, RouterArtifact, fit, load_records
 from avengers_core.artifact.artifact import ArtifactInfo
 from avengers_core.artifact.statistics import Statistics
 from avengers_core.routing.alpha.path import find_path
-from avengers_core.routing.policy import RoutingCall
+from avengers_core.routing.call import RoutingCall
 from avengers_core.routing.queries import Queries
 
 N, K, M, D = 100_000, 60, 13, 256

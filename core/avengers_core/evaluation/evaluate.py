@@ -32,7 +32,8 @@ from avengers_core.records.sources.files import listed, shown
 from avengers_core.records.sources.parts import PART_BYTES
 from avengers_core.routing.alpha.curve import AlphaCurve, curve
 from avengers_core.routing.alpha.path import find_path
-from avengers_core.routing.policy import NUMBERS, RoutingCall
+from avengers_core.routing.call import RoutingCall
+from avengers_core.routing.policy import NUMBERS
 from avengers_core.routing.queries import Queries
 from avengers_core.routing.resolve import resolve_router
 from avengers_core.routing.router import Router

@@ -14,7 +14,7 @@ from avengers_core.artifact.artifact import RouterArtifact
 from avengers_core.common.arrays import Floats
 from avengers_core.common.ranges import check_number, check_whole
 from avengers_core.records.names import check_list
-from avengers_core.routing.policy import RoutingCall
+from avengers_core.routing.call import RoutingCall
 from avengers_core.routing.resolve import resolve_router
 from avengers_core.routing.router import Router
 

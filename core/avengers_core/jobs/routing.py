@@ -23,7 +23,7 @@ from avengers_core.jobs.queries import query_rows
 from avengers_core.outputs import check_outputs
 from avengers_core.records.sources.files import Inputs
 from avengers_core.records.sources.parts import PART_BYTES, Part
-from avengers_core.routing.policy import RoutingCall
+from avengers_core.routing.call import RoutingCall
 from avengers_core.routing.resolve import resolve_router
 from avengers_core.routing.router import Router
 from avengers_core.scanning.embedding import embed_most

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from avengers_core.routing.policy import RoutingCall
+from avengers_core.routing.call import RoutingCall
 from avengers_core.routing.router import Router
 
 

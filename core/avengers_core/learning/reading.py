@@ -18,7 +18,8 @@ from avengers_core.errors import RecordError
 from avengers_core.learning.calls import Calls, Floats
 from avengers_core.learning.fading import made
 from avengers_core.records.sources.logs import answered_calls
-from avengers_core.routing.policy import DEFAULT_ALPHA, RoutingCall
+from avengers_core.routing.call import RoutingCall
+from avengers_core.routing.policy import DEFAULT_ALPHA
 from avengers_core.routing.queries import Queries
 from avengers_core.routing.router import Router
 

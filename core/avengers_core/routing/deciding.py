@@ -11,9 +11,9 @@ from avengers_core.common.arrays import Floats
 from avengers_core.embedders.surface import beyond_ascii, surface
 from avengers_core.embedders.tokens import n_cut
 from avengers_core.routing.alpha.targets import Targets
+from avengers_core.routing.call import RoutingCall
 from avengers_core.routing.decision import RoutingDecision
 from avengers_core.routing.engine import Engine
-from avengers_core.routing.policy import RoutingCall
 from avengers_core.routing.queries import Queries
 from avengers_core.routing.turns import Turns
 

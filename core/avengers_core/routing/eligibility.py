@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from avengers_core.common.arrays import Floats
 from avengers_core.errors import NoEligibleModelError
-from avengers_core.routing.policy import RoutingCall
+from avengers_core.routing.call import RoutingCall
 
 Codes = npt.NDArray[np.int8]
 

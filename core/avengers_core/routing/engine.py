@@ -14,9 +14,10 @@ from avengers_core.artifact.artifact import RouterArtifact
 from avengers_core.common.arrays import Floats
 from avengers_core.common.lazy import cached_property
 from avengers_core.common.parallel import in_parallel
-from avengers_core.routing.decision import ClusterVote
+from avengers_core.routing.call import RoutingCall
+from avengers_core.routing.candidates import ClusterVote
 from avengers_core.routing.eligibility import Eligibility
-from avengers_core.routing.policy import Policy, RoutingCall
+from avengers_core.routing.policy import Policy
 from avengers_core.routing.queries import Queries
 from avengers_core.routing.ranking import Ranking
 from avengers_core.routing.scoring import Scorer

@@ -1,4 +1,4 @@
-"""What is asked of a router: how score weighs against cost, and the limits. One object for all."""
+"""How score weighs against cost, and the limits: one object for all."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypedDict
 
 import numpy as np
 
-from avengers_core.common.ranges import check_number, check_one_of, check_whole, is_number
+from avengers_core.common.ranges import check_number, check_one_of, is_number
 from avengers_core.records.names import check_list
 
 if TYPE_CHECKING:
@@ -20,8 +20,6 @@ Unavailable = Callable[[], Mapping[str, str]]
 DEFAULT_ALPHA = 0.5
 # Familiarity below which a fallback answers that is given alone.
 _UNFAMILIAR = 0.05
-MOST_TOKENS = 10**12
-"""Of a prompt or an answer: far beyond any model, and well inside single precision."""
 _TO_KEEP = (tuple, Collection, type(None))  # the first, the usual one, is the quicker to tell
 
 
@@ -161,7 +159,7 @@ class Policy(NamedTuple):
         """
         if any(name in given for name in BALANCE):
             given = {**dict.fromkeys(BALANCE), **given}
-        return self._replace(**_kept(given))
+        return self._replace(**kept(given))
 
     def check(self, models: Sequence[str]) -> None:
         """Raise ValueError for what no call could have.
@@ -231,67 +229,7 @@ FIELDS = Policy._fields
 _settings = attrgetter(*FIELDS[:-1])
 
 
-class RoutingCall(NamedTuple):
-    """What is asked of a router for one or many queries.
-
-    Attributes:
-        policy: how to choose.
-        n: how many models are wanted, at least 1.
-        prompt_tokens: tokens of each query's whole prompt, or None for the query alone.
-        unavailable: model -> reason, models that cannot serve the call.
-        cached_tokens: model -> tokens at the beginning of the prompt that its provider has read
-            before, and takes less for.
-    """
-
-    policy: Policy = Policy()
-    n: int = 1
-    prompt_tokens: int | None = None
-    unavailable: Mapping[str, str] | None = None
-    cached_tokens: Mapping[str, int] | None = None
-
-    @classmethod
-    def of(
-        cls,
-        *,
-        n: int = 1,
-        prompt_tokens: int | None = None,
-        unavailable: Mapping[str, str] | None = None,
-        cached_tokens: Mapping[str, int] | None = None,
-        **policy: Any,
-    ) -> RoutingCall:
-        """A call from the keywords of ``Router.route``, checked but for the models' names."""
-        check_whole("n", n, 1)
-        if prompt_tokens is not None:
-            check_number("prompt_tokens", prompt_tokens, 0, MOST_TOKENS)
-        if cached_tokens is not None:
-            if not isinstance(cached_tokens, Mapping):
-                raise ValueError(
-                    f"cached_tokens must map models to numbers, got {cached_tokens!r:.40}"
-                )
-            for model, tokens in cached_tokens.items():
-                check_number(f"cached_tokens[{model!r}]", tokens, 0, MOST_TOKENS)
-        return cls(Policy(**_kept(policy)), n, prompt_tokens, unavailable, cached_tokens)
-
-    @classmethod
-    def of_any_alpha(cls, **constraints: Any) -> RoutingCall:
-        """A call of which nothing is given that decisions at every alpha do not depend on."""
-        call = cls.of(**constraints)
-        if given := [*call.policy.balance, *(["n"] if call.n > 1 else [])]:
-            raise TypeError(f"what holds at every alpha does not depend on {', '.join(given)}=")
-        return call
-
-    @property
-    def uncached(self) -> RoutingCall:
-        """The same, with nothing read before."""
-        return self._replace(cached_tokens=None)
-
-    @property
-    def relaxed(self) -> RoutingCall:
-        """The same, with the nearest model where the limits leave nobody."""
-        return self._replace(policy=self.policy._replace(on_empty="relax"))
-
-
-def _kept(given: Mapping[str, Any]) -> Mapping[str, Any]:
+def kept(given: Mapping[str, Any]) -> Mapping[str, Any]:
     """Fields of a policy as it can keep them: an iterator would be used up by the first look."""
     if "models" not in given and "exclude" not in given:
         return given

@@ -18,10 +18,11 @@ from avengers_core.embedders.surface import surface
 from avengers_core.errors import ArtifactError
 from avengers_core.routing.alpha.curve import AlphaCurve
 from avengers_core.routing.alpha.targets import Targets
+from avengers_core.routing.call import RoutingCall
 from avengers_core.routing.deciding import Deciding
 from avengers_core.routing.decision import RoutingDecision
 from avengers_core.routing.engine import Engine
-from avengers_core.routing.policy import PolicyArguments, RoutingCall
+from avengers_core.routing.policy import PolicyArguments
 from avengers_core.routing.queries import Queries
 from avengers_core.routing.scoring import Scorer, make_scorer
 from avengers_core.routing.turns import RecentVectors, Turns

@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from avengers_core.errors import NoEligibleModelError
+from avengers_core.routing.call import RoutingCall
 from avengers_core.routing.decision import RoutingDecision
-from avengers_core.routing.policy import NUMBERS, RoutingCall
+from avengers_core.routing.policy import NUMBERS
 from avengers_core.routing.router import Router
 from avengers_core.serving.question import RoutingText
 from avengers_core.serving.resilience.failover import OnRefusal

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from avengers_core.calls.registry import call_log
 from avengers_core.common.ranges import check_number, check_one_of
-from avengers_core.routing.policy import RoutingCall
+from avengers_core.routing.call import RoutingCall
 from avengers_core.serving.backends.capabilities import Needs
 from avengers_core.serving.plan import FORCED, Plan
 from avengers_core.serving.question import Request, routed_on

@@ -17,6 +17,7 @@ from avengers_core.artifact.estimation.cells import (
     expected_scores_of,
     lacking,
 )
+from avengers_core.artifact.estimation.comparing import comparable
 from avengers_core.artifact.estimation.costs import expected_costs
 from avengers_core.artifact.estimation.inference import Inference, sigmoid
 from avengers_core.artifact.statistics import Statistics
@@ -240,7 +241,7 @@ def test_what_was_asked_adds_up(seed, cut, topics):
     zero = whole.select_models([2, None], "zero")
     np.testing.assert_array_equal(zero.easier[..., 1], whole.easy)
     np.testing.assert_array_equal(whole.select_models([None, 0]).n[..., 1], whole.n[..., 0])
-    shares, _, _, n = whole.comparable()
+    shares, _, _, n = comparable(whole)
     np.testing.assert_allclose(shares.sum(axis=1), 1)
     np.testing.assert_allclose(n.sum(axis=0), (~np.isnan(scores)).sum(axis=0))
 
@@ -290,7 +291,7 @@ def test_the_direction_is_found_although_harder_queries_go_to_the_better_model()
     found = Asked.of(points, outcomes(scores), 1)
     np.testing.assert_allclose(found.direction, [-0.1, 0, 0], atol=0.01)
     kept = found.collect(points, np.zeros(4000, dtype=np.int64), outcomes(scores))
-    _, _, total, n = kept.comparable()
+    _, _, total, n = comparable(kept)
     np.testing.assert_allclose(total / n, [[0.5, 0.8]], atol=0.01)
 
 

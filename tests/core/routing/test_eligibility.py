@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from avengers_core.errors import NoEligibleModelError
+from avengers_core.routing.call import RoutingCall
 from avengers_core.routing.eligibility import Eligibility, Fault, nobody
-from avengers_core.routing.policy import RoutingCall
 
 MODELS = ("a", "b", "c")
 NAN = float("nan")

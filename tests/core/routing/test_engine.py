@@ -14,8 +14,8 @@ from avengers_core import NoEligibleModelError, RouterArtifact
 from avengers_core.artifact.info import ArtifactInfo
 from avengers_core.artifact.statistics import Statistics
 from avengers_core.embedders.surface import SURFACE_FEATURES
+from avengers_core.routing.call import RoutingCall
 from avengers_core.routing.engine import Engine
-from avengers_core.routing.policy import RoutingCall
 from avengers_core.routing.queries import Queries
 from avengers_core.routing.scoring import SCORERS, make_scorer
 

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from avengers_core import Router, fit
-from avengers_core.routing.policy import Policy, PolicyArguments, RoutingCall, alpha_from_weights
+from avengers_core.routing.call import RoutingCall
+from avengers_core.routing.policy import Policy, PolicyArguments, alpha_from_weights
 
 NAN, INF = float("nan"), float("inf")
 weights = st.floats(0, 100)

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 _RIDGE = 10.0
 # Topics that are told apart; those with the most records.
 _MOST_TOPICS = 64
-# Share of a cluster below which a topic is no group of its own.
-_SMALL = 0.03
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,7 +127,7 @@ class Asked:
         return replace(self, **{name: getattr(self, name) * worth for name in _PER_MODEL})
 
     def __add__(self, other: Asked) -> Asked:
-        return replace(self, **{name: getattr(self, name) + getattr(other, name) for name in _SUMS})
+        return replace(self, **{name: getattr(self, name) + getattr(other, name) for name in SUMS})
 
     def faded(self, factor: float, cells: Floats) -> Asked:
         """The same direction and topics with all sums times factors in [0, 1].
@@ -154,70 +152,11 @@ class Asked:
         """The models' own sums, leaving out those that count all records."""
         return replace(self, size=np.zeros_like(self.size), easy=np.zeros_like(self.easy))
 
-    def comparable(self) -> tuple[Floats, Floats, Floats, Floats]:
-        """The G groups of records in which models may be compared.
-
-        Each is of a topic in a cluster; those that are too small to matter are one in each cluster.
-
-        Returns:
-            (K, G) share of each group in the cluster's records, above 0 in its own cluster only;
-            (G, T) shares of the topics in each group; (G, M) sums of scores, less what models owe
-            to easier queries than usual in the group's topics and cluster, and counts.
-        """
-        return self._at_home()._compared()
-
-    def _at_home(self) -> Asked:
-        """The same sums, with no model on a topic of its cluster that the others do not know.
-
-        What a few models were asked apart from the others is of no topic that was known when the
-        artifact was fitted: a handful of graded queries seldom say where they come from. It counts
-        for all topics of the cluster, as they are asked there, whether the queries themselves were
-        counted or not.
-        """
-        home = self.size > 0
-        asked = (self.n > 0).sum(axis=-1)
-        everybody = (self.n > 0).any(axis=1).sum(axis=-1)
-        home[:, -1] &= 2 * asked[:, -1] > everybody
-        astray = ~home & home.any(axis=1, keepdims=True)
-        if not self.n[astray].any():
-            return self
-        there = np.where(home, self.size, 0.0)
-        share = ratio(there, there.sum(axis=1, keepdims=True))
-
-        def moved(sums: Floats) -> Floats:
-            over_models = (..., *[None] * (sums.ndim - 2))
-            away = np.where(astray[over_models], sums, 0.0)
-            home: Floats = sums - away + share[over_models] * away.sum(axis=1, keepdims=True)
-            return home
-
-        sums: dict[str, Any] = {name: moved(getattr(self, name)) for name in _SUMS}
-        return replace(self, **sums)
-
-    def _compared(self) -> tuple[Floats, Floats, Floats, Floats]:
-        """:meth:`comparable`, of sums that are of the topics of their clusters."""
-        k, t = self.size.shape
-        weight = self.size + 1e-9  # where there are no records all topics are alike
-        share = weight / weight.sum(axis=1, keepdims=True)
-        there = self._there()
-        large = there & (share >= _SMALL)
-        small = there & ~large
-        small[~there.any(axis=1)] = True  # each cluster has a group
-        # Column t is of those that are too small.
-        cluster, column = np.append(large, small.any(axis=1, keepdims=True), axis=1).nonzero()
-        members = np.where((column == t)[:, None], small[cluster], np.eye(t)[column % t])
-        parts = members * share[cluster]
-        topics = parts / parts.sum(axis=1, keepdims=True)
-        shares = (cluster == np.arange(k)[:, None]) * parts.sum(axis=1)
-        head_start = self.easier - self.n * ratio(self.easy, self.size)[..., None]
-        total = np.einsum("gt,gtm->gm", members, (self.score - head_start)[cluster])
-        shares /= shares.sum(axis=1, keepdims=True)
-        return shares, topics, total, np.einsum("gt,gtm->gm", members, self.n[cluster])
-
     def sums(self) -> tuple[Floats, ...]:
         """All sums."""
-        return tuple(getattr(self, name) for name in _SUMS)
+        return tuple(getattr(self, name) for name in SUMS)
 
-    def _there(self) -> npt.NDArray[np.bool_]:
+    def there(self) -> npt.NDArray[np.bool_]:
         """(K, T) whether there are records of a topic in a cluster."""
         there: npt.NDArray[np.bool_] = (self.size > 0) | self.n.any(axis=-1)
         return there
@@ -228,12 +167,12 @@ class Asked:
         Of the sums, those of the groups that have any; which these are, by (K, T) ones and zeros.
         """
         names = "".join(f"{name}\0" for name in self.topics).encode()
-        there = self._there()
+        there = self.there()
         return {
             "direction": self.direction,
             "topics": np.frombuffer(names, np.uint8).astype(np.float32),
             "groups": there.astype(np.float32),
-            **{name: getattr(self, name)[there] for name in _SUMS},
+            **{name: getattr(self, name)[there] for name in SUMS},
         }
 
     @classmethod
@@ -248,10 +187,10 @@ class Asked:
         if rest or any(map(fault_of_name, topics)):
             raise ValueError("the topics are no names of datasets")
         sums = {}
-        for name in _SUMS:
+        for name in SUMS:
             sums[name] = np.zeros((*there.shape, *arrays[name].shape[1:]))
             sums[name][there] = arrays[name]
-        if extra := sorted(set(arrays) - {"direction", "topics", "groups", *_SUMS}):
+        if extra := sorted(set(arrays) - {"direction", "topics", "groups", *SUMS}):
             raise ValueError(f"unknown arrays {extra}")
         return cls(arrays["direction"], tuple(topics), **sums)
 
@@ -297,8 +236,8 @@ class Asked:
 
 
 _PER_MODEL = ("n", "score", "easier")
-_SUMS = ("size", "easy", *_PER_MODEL)
+SUMS = ("size", "easy", *_PER_MODEL)
 
 
 def _zeros(k: int, t: int, m: int) -> dict[str, Any]:
-    return {name: np.zeros((k, t, m) if name in _PER_MODEL else (k, t)) for name in _SUMS}
+    return {name: np.zeros((k, t, m) if name in _PER_MODEL else (k, t)) for name in SUMS}

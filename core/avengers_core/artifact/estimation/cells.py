@@ -17,6 +17,7 @@ import numpy as np
 
 from avengers_core.artifact.clusters import ratio
 from avengers_core.artifact.estimation.asked import Asked
+from avengers_core.artifact.estimation.comparing import comparable
 from avengers_core.artifact.estimation.inference import Inference, fingerprint, sigmoid
 from avengers_core.artifact.estimation.process import places
 from avengers_core.artifact.info import ArtifactInfo
@@ -169,7 +170,7 @@ def _groups(s: Statistics, centroids: Floats, asked: Asked | None, by_topic: boo
 
 def compared(asked: Asked, centroids: Floats) -> Groups:
     """The groups of a cluster and a topic in which models may be compared."""
-    shares, topics, total, n = asked.comparable()
+    shares, topics, total, n = comparable(asked)
     where = places(centroids[shares.argmax(axis=0)], topics)
     return Groups(shares, where, topics, total, n)
 

@@ -13,7 +13,7 @@ from avengers_core.evaluation.tallying.tally import Tally
 from avengers_core.records.outcomes import Outcomes, to_outcomes
 from avengers_core.records.record import Records
 from avengers_core.records.sources.parts import Items, Part
-from avengers_core.routing.policy import RoutingCall
+from avengers_core.routing.call import RoutingCall
 from avengers_core.routing.queries import Queries
 from avengers_core.routing.router import Router
 from avengers_core.scanning.batches import RecordFilter, Summed

@@ -10,8 +10,9 @@ import numpy as np
 from avengers_core.common.arrays import Floats, Ints
 from avengers_core.errors import AvengersError
 from avengers_core.routing.alpha.path import AlphaPath, Path, find_path
+from avengers_core.routing.call import RoutingCall
 from avengers_core.routing.engine import Engine
-from avengers_core.routing.policy import RoutingCall, check_target
+from avengers_core.routing.policy import check_target
 
 
 class Target(NamedTuple):

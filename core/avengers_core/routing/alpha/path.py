@@ -14,8 +14,8 @@ import numpy as np
 
 from avengers_core.common.arrays import Floats, Ints
 from avengers_core.common.lazy import cached_property
+from avengers_core.routing.call import RoutingCall
 from avengers_core.routing.engine import Engine
-from avengers_core.routing.policy import RoutingCall
 
 # Alphas tried for a scorer whose utility is not linear in alpha.
 GRID = np.linspace(0, 1, 201)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from avengers_core.routing.alpha.curve import AlphaCurve, expected_curve
+from avengers_core.routing.call import RoutingCall
 from avengers_core.routing.engine import Engine
-from avengers_core.routing.policy import RoutingCall
 from avengers_core.routing.queries import Queries
 
 _MOST_REMEMBERED = 1000

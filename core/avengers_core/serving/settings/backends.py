@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field, SecretStr, field_serializer, field_valida
 
 from avengers_core.common.ranges import MOST_RETRIES, YEAR
 from avengers_core.redaction import field_that_shows
-from avengers_core.routing.policy import MOST_TOKENS
+from avengers_core.routing.call import MOST_TOKENS
 from avengers_core.serving.backends.capabilities import plain_capabilities
 from avengers_core.serving.backends.model_settings import ModelSettings
 from avengers_core.serving.settings.base import CONFIG, Number, WholeNumber

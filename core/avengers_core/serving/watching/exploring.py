@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from avengers_core.routing.decision import Exploration, RoutingDecision
+from avengers_core.routing.candidates import Exploration
+from avengers_core.routing.decision import RoutingDecision
 
 
 def drawn(
