@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from avengers_core.common.plain import part_of
 from avengers_core.common.ranges import is_number
 from avengers_core.records.prices import Price
 from avengers_core.serving.backends.endpoints import Endpoint
@@ -98,13 +99,13 @@ def _of_message(message: Any) -> Answer:
         return Answer(message)
     told = getattr(message, "response_metadata", None)
     counted = getattr(message, "usage_metadata", None)
-    return _answer(message.text, told, counted, _part(told, "token_usage"))
+    return _answer(message.text, told, counted, part_of(told, "token_usage"))
 
 
 def _of_completion(completion: Any) -> Answer:
     told = getattr(completion, "raw", None)
     counted = getattr(completion, "additional_kwargs", None)
-    return _answer(completion.text, told, counted, _part(told, "usage"))
+    return _answer(completion.text, told, counted, part_of(told, "usage"))
 
 
 def _answer(text: str | None, told: Any, *usages: Any) -> Answer:
@@ -117,7 +118,7 @@ def _answer(text: str | None, told: Any, *usages: Any) -> Answer:
     """
 
     def number(*names: str) -> float | None:
-        told = (_part(usage, name) for usage in usages for name in names)
+        told = (part_of(usage, name) for usage in usages for name in names)
         return next((float(n) for n in told if is_number(n)), None)
 
     return Answer(
@@ -127,10 +128,6 @@ def _answer(text: str | None, told: Any, *usages: Any) -> Answer:
         number("prompt_tokens", "input_tokens") or None,
         number("completion_tokens", "output_tokens") or None,
     )
-
-
-def _part(whole: Any, name: str) -> Any:
-    return whole.get(name) if isinstance(whole, Mapping) else getattr(whole, name, None)
 
 
 def _of_function(name: str, answer: Any) -> Answer:

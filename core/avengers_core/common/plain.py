@@ -1,4 +1,4 @@
-"""Values as JSON has them."""
+"""Plain values: as JSON has them, and out of mappings and objects alike."""
 
 from __future__ import annotations
 
@@ -20,3 +20,11 @@ def plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def part_of(whole: Any, name: str) -> Any:
+    """What stands under a name in a mapping or an object; None if nothing does.
+
+    Clients of providers hand the same answer on as either.
+    """
+    return whole.get(name) if isinstance(whole, Mapping) else getattr(whole, name, None)

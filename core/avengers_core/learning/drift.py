@@ -11,7 +11,7 @@ import numpy as np
 from avengers_core.artifact.artifact import RouterArtifact
 from avengers_core.common.arrays import Ints
 from avengers_core.learning.calls import Calls, topics_of
-from avengers_core.learning.change import Change, find_change
+from avengers_core.learning.evidence import Change, find_change
 
 # Alarms of one log that are told apart; of nested ones the narrowest with the most evidence.
 _MOST = 20
@@ -69,7 +69,7 @@ def find_alarms(calls: Calls, artifact: RouterArtifact, false_alarm: float) -> t
     """Models whose scores have changed, overall, on a topic or in a cluster.
 
     Each of the three levels has a third of the chance of a false alarm, each model in each topic or
-    cluster an equal share of that (Bonferroni), see :mod:`avengers_core.learning.change`. However
+    cluster an equal share of that (Bonferroni), see :mod:`avengers_core.learning.evidence`. However
     often it is looked, the chance that any alarm is ever raised without a change is at most
     ``false_alarm``. A change of what is asked inside a cluster is a change, too.
 

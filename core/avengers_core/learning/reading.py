@@ -68,7 +68,7 @@ CallSource = str | PathLike[str] | Iterable[LoggedCall]
 """The path of a log that the plugins' ``log=`` wrote, or its calls."""
 
 
-def read_log(path: str | PathLike[str]) -> Iterator[LoggedCall]:
+def logged_calls(path: str | PathLike[str]) -> Iterator[LoggedCall]:
     """The answered calls of a log, each with its last score.
 
     Raises:
@@ -117,7 +117,7 @@ def read_calls(source: CallSource, router: Router) -> Calls:
         RecordError: the log cannot be read.
         EmbedderMismatchError: its vectors have another length than the embedder's.
     """
-    rows = read_log(source) if isinstance(source, str | PathLike) else source
+    rows = logged_calls(source) if isinstance(source, str | PathLike) else source
     known = set(router.models)
     found = sorted((row for row in rows if row.model in known), key=lambda row: row.time)
     own = {None, router.artifact.info.embedder}

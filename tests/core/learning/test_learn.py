@@ -16,7 +16,7 @@ from avengers_core.calls import Feedback
 from avengers_core.calls.store import open_log, write
 from avengers_core.embedders import CallableEmbedder
 from avengers_core.learning import learn
-from avengers_core.learning.reading import LoggedCall, read_log
+from avengers_core.learning.reading import LoggedCall, logged_calls
 
 Month = Callable[..., list[LoggedCall]]
 
@@ -167,7 +167,7 @@ def test_a_log_is_read_with_the_last_scores(
     write_log: Callable[[Iterable[LoggedCall]], Path],
 ) -> None:
     calls = month(artifact, 0, [0])
-    found = list(read_log(write_log(calls)))
+    found = list(logged_calls(write_log(calls)))
     assert [c.score for c in found] == [c.score for c in calls]
     assert [c.time for c in found] == [c.time for c in calls]
 
@@ -178,7 +178,7 @@ def test_what_is_no_log_is_refused(tmp_path: Path, content: bytes | None) -> Non
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(RecordError):
-        list(read_log(path))
+        list(logged_calls(path))
 
 
 def test_a_log_that_lacks_a_column_is_refused(
@@ -190,4 +190,4 @@ def test_a_log_that_lacks_a_column_is_refused(
     with closing(sqlite3.connect(path)) as log, log:
         log.execute("ALTER TABLE calls DROP COLUMN embedder")
     with pytest.raises(RecordError, match="embedder"):
-        list(read_log(path))
+        list(logged_calls(path))

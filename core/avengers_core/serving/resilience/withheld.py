@@ -3,8 +3,10 @@ say, or over at a stop sequence before they began; and answers that broke off.""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterator, Set
 from typing import Any
+
+from avengers_core.common.plain import part_of
 
 # What providers call the reason why an answer ended, and a prompt was not answered.
 _NAMES = ("finish_reason", "stop_reason", "block_reason", "stopReason", "done_reason")
@@ -40,7 +42,7 @@ def refusal_in(told: Any) -> str | None:
     for place in _places(told):
         if spelt := _reason(place, _REFUSED):
             return spelt
-        if _get(_get(place, "message"), "refusal"):
+        if part_of(part_of(place, "message"), "refusal"):
             return "refusal"
     return None
 
@@ -66,7 +68,7 @@ def broke_off_in(told: Any) -> bool:
 def _reason(place: Any, known: Set[str]) -> str | None:
     """The reason that is told in a place, if it is one of the known."""
     for name in _NAMES:
-        reason = _get(place, name)
+        reason = part_of(place, name)
         spelt = str(getattr(reason, "name", reason)).lower()
         if spelt in known:
             return spelt
@@ -75,12 +77,8 @@ def _reason(place: Any, known: Set[str]) -> str | None:
 
 def _places(told: Any) -> Iterator[Any]:
     yield told
-    yield _get(told, "prompt_feedback")
-    yield _get(told, "delta")  # of an event of Anthropic's
+    yield part_of(told, "prompt_feedback")
+    yield part_of(told, "delta")  # of an event of Anthropic's
     for name in ("choices", "candidates"):
-        several = _get(told, name)
+        several = part_of(told, name)
         yield from several if isinstance(several, list | tuple) else ()
-
-
-def _get(place: Any, name: str) -> Any:
-    return place.get(name) if isinstance(place, Mapping) else getattr(place, name, None)

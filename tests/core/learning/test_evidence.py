@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from avengers_core.learning.change import find_change, looks
+from avengers_core.learning.evidence import find_change, looks
 
 ALARM = float(np.log(20))
 
