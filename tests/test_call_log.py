@@ -26,7 +26,7 @@ from stub_server import StubServer
 from avengers_core import Router
 from avengers_core.errors import AllBackendsFailedError, LogError
 from avengers_core.routing.candidates import Exploration
-from avengers_core.serving import settings
+from avengers_core.serving.settings import serving
 from avengers_langchain import AvengersChatModel
 from avengers_llamaindex import AvengersLLM
 
@@ -122,7 +122,7 @@ def test_a_setting_of_no_effect_is_told_once(
     idle: dict[str, Any],
     beside: dict[str, Any],
 ) -> None:
-    settings._note_idle.cache_clear()
+    serving._note_idle.cache_clear()
     plugin(router=router, **{**idle, **beside})
     assert not caplog.messages
     plugin(router=router, **idle).model_copy(update={"alpha": 0.2})
