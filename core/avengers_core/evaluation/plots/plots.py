@@ -101,9 +101,10 @@ def tradeoff(report: Results) -> Figure:
     )
     everything = np.concatenate([cost, routed_cost])
     if len(everything) and everything.min() > 0:
-        ax.set_xscale("log")
+        # Before the scale, which would widen the ends of one amount by itself, and warn.
         if everything.max() <= everything.min() * (1 + 1e-9):
             ax.set_xlim(everything.min() / 2, everything.max() * 2)
+        ax.set_xscale("log")
     # Room for a point at the edge, and for the name of one.
     ax.margins(x=0.06, y=0.08)
     if len(everything):

@@ -87,6 +87,9 @@ def test_one_model_has_a_picture(make_records, embedder, recwarn):
     low, high = plots.tradeoff(report).axes[0].get_xlim()
     assert low < report.curve.cost[0] < high
     assert report.pareto_dist == pytest.approx(0, abs=1e-9)
+    flat = [{**r, "usages": {"only": {"cost": 0.1}}} for r in make_records(10, models=("only",))]
+    low, high = plots.tradeoff(evaluate(one, flat)).axes[0].get_xlim()
+    assert low < 0.1 < high
     assert not [w for w in recwarn if "xlims" in str(w.message)]
 
 
