@@ -15,7 +15,7 @@ from avengers_core.errors import needing
 from avengers_core.evaluation.metrics import pareto_front
 from avengers_core.evaluation.plots.cost_axis import label_costs
 from avengers_core.evaluation.plots.labels import label_points, plain, shortened
-from avengers_core.evaluation.plots.saving import save
+from avengers_core.evaluation.plots.saving import laid_out, save
 from avengers_core.evaluation.results import Results
 from avengers_core.records.names import few
 
@@ -277,8 +277,9 @@ def save_all(
     target.mkdir(parents=True, exist_ok=True)
     written = []
     for name, figure in figures.items():
-        for ending in formats:
-            path = target / f"{name}.{ending}"
-            save(figure, path)
-            written.append(path)
+        with laid_out(figure):
+            for ending in formats:
+                path = target / f"{name}.{ending}"
+                save(figure, path)
+                written.append(path)
     return written

@@ -36,7 +36,7 @@ def save(figure: Figure, path: str | os.PathLike[str]) -> None:
         write_whole(file, '<?xml version="1.0" encoding="utf-8"?>\n' + to_svg(figure))
         return
     buffer = io.BytesIO()
-    with _laid_out(figure):
+    with laid_out(figure):
         figure.savefig(buffer, format=file.suffix.removeprefix("."), dpi=150)
     write_whole(file, buffer.getvalue())
 
@@ -49,7 +49,7 @@ def to_svg(figure: Figure) -> str:
     # Text stays text, and the same picture is the same file.
     with (
         mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "avengers"}),
-        _laid_out(figure),
+        laid_out(figure),
     ):
         figure.savefig(buffer, format="svg", metadata=_NO_METADATA)
     svg = buffer.getvalue()
@@ -57,8 +57,11 @@ def to_svg(figure: Figure) -> str:
 
 
 @contextmanager
-def _laid_out(figure: Figure) -> Iterator[None]:
-    """The figure with its layout found: while that is left to do, matplotlib draws all twice."""
+def laid_out(figure: Figure) -> Iterator[None]:
+    """A figure with its layout found, for as long as it is written.
+
+    Where that is left to matplotlib, it finds the layout anew and draws all twice for each file.
+    """
     engine = figure.get_layout_engine()
     if engine is not None:
         engine.execute(figure)
