@@ -13,7 +13,8 @@ from typing import Any
 
 from avengers_core.collecting.adaptive import Adaptive
 from avengers_core.collecting.answers import asker
-from avengers_core.collecting.graders import as_grader, column_for, rule_of
+from avengers_core.collecting.graders import as_grader, compares, grade_with, rule_of
+from avengers_core.collecting.grades import GraderError
 from avengers_core.collecting.journal import Journal
 from avengers_core.collecting.running import Budget, FailedCall, Stopped, Worker, run
 from avengers_core.collecting.strategies import Strategy, StrategyName, full, random_picks
@@ -26,6 +27,8 @@ from avengers_core.records.record import Records
 
 logger = logging.getLogger(__name__)
 
+# An answer to any question, also as JSON.
+_ANY = "0"
 # Reasons of failed calls that the log tells.
 _SHOWN = 5
 MOST_AT_ONCE = 1000
@@ -155,19 +158,25 @@ def collect(
 
 
 def check_gradable(questions: Sequence[Question], grade: Any) -> None:
-    """Before answers are paid for that nobody can grade.
+    """Before answers are paid for that nobody can grade: graders that compare grade an answer.
 
     Raises:
         RecordError: a question has not what a grader of this name needs.
     """
-    column = column_for(grade)
-    if column is None:
+    if not compares(grade):
         return
-    without = [question for question in questions if question.row.get(column) is None]
-    if without:
+    grader = as_grader(grade)
+    faults: list[tuple[Question, GraderError]] = []
+    for question in questions:
+        try:
+            grade_with(grader, question.row, _ANY)
+        except GraderError as error:
+            faults.append((question, error))
+    if faults:
+        first, fault = faults[0]
         raise RecordError(
-            f"{len(without):,} of {len(questions):,} questions have no `{column}`, by which "
-            f"{grade!r} grades; the first: {without[0].query!r:.60}"
+            f"{len(faults):,} of {len(questions):,} questions cannot be graded by {grade!r}; the "
+            f"first, {first.query!r:.60}: {fault}"
         )
 
 

@@ -62,11 +62,9 @@ def rule_of(given: Any, row: Row) -> str:
     return hashlib.blake2b(told.encode(), digest_size=12).hexdigest()
 
 
-def column_for(given: Any) -> str | None:
-    """What a question must have for a grader of this name, or None where that is not known."""
-    if not isinstance(given, str):
-        return None
-    return "reference" if given in GRADERS else {"regex": "pattern", "json": "schema"}.get(given)
+def compares(given: Any) -> bool:
+    """Whether it is one of the graders here, which cost nothing and need no more than the row."""
+    return isinstance(given, str) and given.partition(":")[0] in (*GRADERS, "regex", "json")
 
 
 def grade_with(grader: Grade, row: Row, answer: str) -> Graded:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -40,9 +41,17 @@ def needed(row: Row, name: str) -> Any:
     """What a question has under a name that a grader needs.
 
     Raises:
-        GraderError: it has nothing there.
+        GraderError: it has nothing there; nor has an empty cell of a table.
     """
     value = row.get(name)
-    if value is None:
+    if _is_gap(value):
         raise GraderError(f"the question has no `{name}`, which this grader needs")
     return value
+
+
+def _is_gap(value: Any) -> bool:
+    if isinstance(value, str):
+        return not value.strip()
+    if isinstance(value, float):
+        return math.isnan(value)
+    return value is None or (isinstance(value, list | tuple) and not value)

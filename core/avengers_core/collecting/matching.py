@@ -9,15 +9,18 @@ import unicodedata
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from avengers_core.collecting.grades import Grade, Row, needed
+from avengers_core.collecting.grades import Grade, GraderError, Row, needed
 from avengers_core.errors import needing
 
 _NUMBER = re.compile(
     r"[-+]?(?:(?:\d{1,3}(?:[ ,_]\d{3})+(?!\d)|\d+)(?:\.\d+)?|\.\d+)(?:[eE][-+]?\d+)?"
 )
 _BOXED = re.compile(r"\\boxed\{\s*(?:\\text\{)?([^{}]*)\}")
-_FINAL = re.compile(r"(?:####|answer(?:\s+is)?\s*:?)\s*(.+)", re.IGNORECASE)
+_FINAL = re.compile(r"(?:####|\banswer\b(?:\s+is)?\s*:?)\s*(.+)", re.IGNORECASE)
 _LETTER = re.compile(r"(?<![A-Za-z0-9])\(?([A-Z])\)?(?![A-Za-z0-9'])")
+_ALONE = re.compile(r"[\W_]*([A-Za-z])[\W_]*")
+# As typesetting has them: a minus, and spaces that do not break.
+_TYPESET = str.maketrans("\u2212\u00a0\u202f\u2009", "-   ")
 _FENCE = re.compile(r"```(?:json)?\s*(.*?)```", re.DOTALL)
 
 
@@ -41,20 +44,32 @@ def number(row: Row, answer: str) -> bool:
     """Whether the answer's final number is the reference's, to six digits.
 
     The final number is the one in ``\\boxed{}``, after ``####`` or "answer is", else the last.
+
+    Raises:
+        GraderError: the reference has no number.
     """
+    wanted = [w for w in map(_final_number, _references(row)) if w is not None]
+    if not wanted:
+        raise GraderError(f"expected a number as `reference`, got {row['reference']!r:.60}")
     given = _final_number(answer)
-    wanted = (_final_number(reference) for reference in _references(row))
     return given is not None and any(
-        w is not None and math.isclose(given, w, rel_tol=1e-6, abs_tol=1e-9) for w in wanted
+        math.isclose(given, w, rel_tol=1e-6, abs_tol=1e-9) for w in wanted
     )
 
 
 def choice(row: Row, answer: str) -> bool:
     """Whether the letter that the answer chooses is the reference.
 
-    The letter in ``\\boxed{}``, after "answer is", else the last capital that stands alone.
+    The letter in ``\\boxed{}``, after "answer is", else the last capital that stands alone; where
+    there is nothing else, a small one will do.
+
+    Raises:
+        GraderError: the reference has no such letter.
     """
-    return _chosen(answer) in {_chosen(r) or r.strip().upper() for r in _references(row)}
+    wanted = {letter for letter in map(_chosen, _references(row)) if letter is not None}
+    if not wanted:
+        raise GraderError(f"expected a letter as `reference`, got {row['reference']!r:.60}")
+    return _chosen(answer) in wanted
 
 
 def regex(pattern: str | None = None) -> Grade:
@@ -79,7 +94,7 @@ def json_schema(schema: Mapping[str, Any] | None = None) -> Grade:
     """Whether the answer is JSON, in a code fence or not, that a schema admits.
 
     Args:
-        schema: JSON Schema; default, the row's ``schema``.
+        schema: JSON Schema; default, the row's ``schema``, an object or its JSON.
 
     Raises:
         OptionalDependencyError: the package jsonschema is not installed.
@@ -95,10 +110,11 @@ def json_schema(schema: Mapping[str, Any] | None = None) -> Grade:
             raise ValueError(f"expected a JSON Schema: {error.message}") from error
 
     def admits(row: Row, answer: str) -> bool:
+        wanted = needed(row, "schema") if schema is None else schema
+        wanted = json.loads(wanted) if isinstance(wanted, str) else wanted
         fenced = _FENCE.search(answer)
         try:
-            value = json.loads(fenced.group(1) if fenced else answer)
-            validate(value, schema if schema is not None else needed(row, "schema"))
+            validate(json.loads(fenced.group(1) if fenced else answer), wanted)
         except (ValueError, RecursionError, ValidationError):
             return False
         return True
@@ -115,7 +131,8 @@ def _references(row: Row) -> Iterable[str]:
 def _plain(text: str) -> str:
     folded = unicodedata.normalize("NFKC", text).casefold()
     words = "".join(c if c.isalnum() else " " for c in folded).split()
-    return " ".join(word for word in words if word not in ("a", "an", "the"))
+    plain = " ".join(word for word in words if word not in ("a", "an", "the"))
+    return plain or folded.strip()  # of an article or a sign alone, all
 
 
 def _final_part(text: str) -> str | None:
@@ -136,12 +153,16 @@ def _final_number(text: str) -> float | None:
 
 
 def _numbers(text: str) -> list[float]:
-    return [float(re.sub(r"[ ,_]", "", found)) for found in _NUMBER.findall(text)]
+    found = _NUMBER.findall(text.translate(_TYPESET))
+    return [float(re.sub(r"[ ,_]", "", number)) for number in found]
 
 
 def _chosen(text: str) -> str | None:
     final = _final_part(text)
-    if final is not None and (letter := _LETTER.search(final.strip())):
+    for part in (final, text):
+        if part is not None and (alone := _ALONE.fullmatch(part)):
+            return alone.group(1).upper()
+    if final is not None and (letter := _LETTER.search(final)):
         return letter.group(1)
-    letters = _LETTER.findall(text.strip())
+    letters = _LETTER.findall(text)
     return letters[-1] if letters else None

@@ -10,8 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from avengers_core import RecordError
 from avengers_core.collecting import Answer, Graded, GraderError, as_grader, judge
+from avengers_core.collecting.collect import check_gradable
 from avengers_core.collecting.graders import grade_with
+from avengers_core.records.questions import as_questions
 
 
 def score(grader, reference, answer, **more):
@@ -52,6 +55,15 @@ def score(grader, reference, answer, **more):
         ("choice", "C", r"\boxed{\text{C}}", 1),
         ("choice", "A", "I think C", 0),
         ("choice", "A", "none of them", 0),
+        ("choice", "(b)", "b)", 1),
+        ("choice", "a", "The answer is **a**.", 1),
+        ("choice", "B", "b is a good one", 0),
+        ("number", "-5", "x = \u22125", 1),
+        ("number", "12345", "It is 12\u202f345.", 1),
+        ("number", "7", "The answers are 5 and 6, in all 7", 1),
+        ("normalised", "+", "-", 0),
+        ("normalised", "The", "a", 0),
+        ("normalised", "The", " the ", 1),
         ("regex:^yes\\b", None, "yes, sir", 1),
         ("regex:^yes\\b", None, "oh yes", 0),
     ],
@@ -65,11 +77,31 @@ def test_string_graders(grader, reference, answer, expected):
 )
 @given(
     answer=st.text(max_size=200),
-    reference=st.one_of(st.text(min_size=1, max_size=50), st.integers()),
+    reference=st.one_of(st.text(max_size=50).filter(str.strip), st.integers()),
 )
 def test_any_text_gets_a_score(name, answer, reference):
     more = {"pattern": "a+", "schema": {"type": "object"}}
-    assert score(name, reference, answer, **more) in (0.0, 1.0)
+    known = {"number": 3, "choice": "C"}.get(name, reference)
+    assert score(name, known, answer, **more) in (0.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "row"),
+    [
+        ("exact", {"reference": " "}),
+        ("contains", {"reference": float("nan")}),
+        ("normalised", {"reference": []}),
+        ("number", {"reference": "four"}),
+        ("choice", {"reference": "Paris"}),
+        ("regex", {"pattern": "("}),
+        ("json", {"schema": {"type": "thing"}}),
+    ],
+)
+def test_no_answer_is_wrong_where_nobody_can_know(name, row):
+    with pytest.raises(GraderError):
+        score(name, **{"reference": None, **row}, answer="0")
+    with pytest.raises(RecordError, match=name):
+        check_gradable(as_questions([{"query": "q", **row}]), name)
 
 
 @given(st.floats(-1e12, 1e12, allow_nan=False).map(lambda x: round(x, 3)))
@@ -87,6 +119,7 @@ def test_json_with_a_schema(tmp_path):
         assert score(grader, None, 'Sure:\n```json\n{"name": "Ann"}\n```', schema=schema) == 1
         assert score(grader, None, '{"age": 3}', schema=schema) == 0
         assert score(grader, None, "not JSON", schema=schema) == 0
+    assert score("json", None, '{"age": 3}', schema=json.dumps(schema)) == 0
 
 
 def test_a_function_by_its_name(tmp_path, monkeypatch):
