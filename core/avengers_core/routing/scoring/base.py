@@ -200,17 +200,19 @@ class ClusterScorer:
                 features[rows] = some
 
     def _make_humble(self, features: Floats, alike: Floats | np.floating) -> None:
-        """Make (n, F) features say less, each as far as an (n, 1) share of it is not, or one."""
-        said, votes = features[:, :-2], features[:, : len(self._size)]
+        """Move (n, F) features to what is said of any query, but for an (n, 1) share, or one."""
+        said, of_any = features[:, :-2], self._said_of_any
+        said -= of_any
         said *= alike
-        votes += self._shares_of_clusters * (1 - alike)
+        said += of_any
 
     @cached_property
-    def _shares_of_clusters(self) -> Floats:
-        """(1, K) share of the records that lie in each."""
+    def _said_of_any(self) -> Floats:
+        """(1, F - 2) the clusters' shares of the records; of a regression nothing."""
         total, k = self._size.sum(), len(self._size)
-        shares = self._size / total if total else np.full(k, 1 / k)
-        return shares[None].astype(self.dtype)
+        said = np.zeros((1, len(self.score_table) - 2), dtype=self.dtype)
+        said[0, :k] = self._size / total if total else 1 / k
+        return said
 
     def _extra_tokens(self, votes: Floats, queries: Queries) -> Floats:
         """(n, 1) tokens of each prompt beyond the usual; 0 where its length is not known."""
@@ -220,10 +222,10 @@ class ClusterScorer:
         return extra[:, None].astype(votes.dtype)
 
     def overall(self, prompt_tokens: int | None = None) -> Floats:
-        votes = self._shares_of_clusters
+        said = self._said_of_any
+        votes = said[:, : len(self._size)]
         extra = self._extra_tokens(votes, Queries(votes, None, prompt_tokens))
-        between = np.zeros((1, len(self.score_table) - votes.shape[1] - 1), dtype=self.dtype)
-        return np.concatenate([votes, between, extra], axis=1)
+        return np.concatenate([said, np.zeros((1, 1), dtype=self.dtype), extra], axis=1)
 
 
 def check_option(name: str, value: Any) -> None:
