@@ -179,11 +179,12 @@ def notes(report: Results) -> list[str]:
         )
     if report.unscored:
         found.append(
-            f"No result is known of {few(report.unscored, _NAMED)}: a row that chooses it is of "
-            f"the other queries, and no metric counts such an alpha."
+            f"No result is known of {few(report.unscored, _NAMED)}: a row that chooses such a "
+            f"model is of the other queries, and no metric counts its alpha. Without these models "
+            f"(models=, --models) all queries count."
         )
-    if report.unpriced:
-        found.append(f"No cost is known of {', '.join(report.unpriced)}.")
+    if unpriced := [model for model in report.unpriced if model not in report.unscored]:
+        found.append(f"No cost is known of {few(unpriced, _NAMED)}.")
     if any(0 < row.priced < report.n_queries - 1e-6 for row in report.rows):
         found.append(
             "Costs are those of the calls with a known cost: where these are not all, the total "
