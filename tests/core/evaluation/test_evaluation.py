@@ -127,6 +127,12 @@ def test_of_equals_the_cheaper_is_the_best_and_the_better_the_cheapest(toy_route
     priced = [{**r, "usages": {"a": {"cost": 1.0}, "b": {"cost": 1.0}}} for r in toy_rows]
     worse_first = [{**r, "records": {"a": 0, "b": 1}} for r in priced]
     assert evaluate(toy_router, worse_first).row("cheapest").shares == {"a": 0, "b": 1}
+    costs = [(0.3, 0.1), (0.2, 0.2), (0.1, 0.3)]  # of which b's sum is the larger in its last bit
+    summed = [
+        {**r, "usages": {"a": {"cost": a}, "b": {"cost": b}}}
+        for r, (a, b) in zip(worse_first, costs, strict=False)
+    ]
+    assert evaluate(toy_router, summed).row("cheapest").shares == {"a": 0, "b": 1}
 
 
 def test_without_costs_there_is_accuracy_and_no_cheapest(toy_router, toy_rows):

@@ -179,6 +179,9 @@ def test_the_best_single_model_is_the_cheaper_of_equals_and_never_an_unknown():
     assert best_single(np.array([0.5, 0.7, 0.7]), np.array([1.0, 3.0, 2.0])) == 2
     assert best_single(np.array([nan, 0.1]), np.array([0.1, 9.0])) == 1
     assert best_single(np.array([0.7, 0.7]), np.array([nan, 9.0])) == 1
+    by_order_of_sums = np.array([0.1 + 0.2 + 0.3, 0.3 + 0.2 + 0.1])
+    assert by_order_of_sums[0] > by_order_of_sums[1]
+    assert best_single(by_order_of_sums, np.array([9.0, 1.0])) == 1
 
 
 def test_a_saving_needs_a_cost_to_save_against():

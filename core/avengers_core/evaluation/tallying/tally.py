@@ -263,10 +263,12 @@ class Tally:
         cost = np.array([s.mean_cost for s in singles])
         yield Way("best single", "baseline"), singles[best_single(accuracy, cost)]
         if not np.isnan(cost).all():
-            yield Way("cheapest", "baseline"), singles[int(np.lexsort((-accuracy, cost))[0])]
+            # Of equals the better, also where the order of a sum tells them apart.
+            amounts = np.array([float(f"{c:.12g}") for c in cost])
+            yield Way("cheapest", "baseline"), singles[int(np.lexsort((-accuracy, amounts))[0])]
         means = np.stack([s.means for s in singles])
         costs = np.stack([ratio(s.cost, s.priced, np.nan) for s in singles])
-        best = np.lexsort((costs, -means), axis=0)[0]
+        best = np.lexsort((costs, -np.round(means, 12)), axis=0)[0]
         each = ([getattr(s, name) for s in singles] for name in _SUMS)
         per_dataset = Sum(*(np.stack(sums)[best, np.arange(len(best))] for sums in each))
         yield Way("best per dataset", "baseline"), per_dataset

@@ -125,13 +125,13 @@ class AlphaCurve:
 
 
 def best_single(score: Floats, cost: Floats) -> int:
-    """The column of the best single model, the cheaper of equals.
+    """The column of the best single model, the cheaper of those that are equal but for rounding.
 
     Args:
         score: (M,) mean scores, NaN where unknown.
         cost: (M,) mean costs, NaN where unknown, which counts as more than any.
     """
-    return int(np.lexsort((cost, -score))[0])
+    return int(np.lexsort((cost, -np.round(score, 12)))[0])
 
 
 def curve(
