@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from avengers_core.common.plain import part_of
-from avengers_core.common.ranges import is_number
+from avengers_core.common.ranges import check_number, is_number
 from avengers_core.records.prices import Price
+from avengers_core.records.record import MOST_AMOUNT
 from avengers_core.serving.backends.endpoints import Endpoint
 from avengers_core.serving.resilience.withheld import broke_off_in
 
@@ -26,12 +27,24 @@ class Answer:
         cost: USD, or None where it is not known.
         prompt_tokens: tokens sent, or None.
         completion_tokens: tokens received, or None.
+
+    Raises:
+        TypeError: a text that is none.
+        ValueError: an amount that no record can have.
     """
 
     text: str
     cost: float | None = None
     prompt_tokens: float | None = None
     completion_tokens: float | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.text, str):
+            raise TypeError(f"the text of an answer must be a text, got {self.text!r:.40}")
+        for name in ("cost", "prompt_tokens", "completion_tokens"):
+            if (amount := getattr(self, name)) is not None:
+                check_number(name, amount, 0, MOST_AMOUNT)
+                object.__setattr__(self, name, float(amount))  # numpy's, too
 
     def priced(self, price: Price | None) -> Answer:
         """With a cost by price, where it has none of its own and its tokens are known."""
@@ -119,7 +132,8 @@ def _answer(text: str | None, told: Any, *usages: Any) -> Answer:
 
     def number(*names: str) -> float | None:
         told = (part_of(usage, name) for usage in usages for name in names)
-        return next((float(n) for n in told if is_number(n)), None)
+        known = (n for n in told if is_number(n) and 0 <= n <= MOST_AMOUNT)
+        return next(map(float, known), None)
 
     return Answer(
         "" if text is None or broke_off_in(told) else str(text),

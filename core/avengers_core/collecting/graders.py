@@ -14,7 +14,9 @@ from avengers_core.collecting import matching
 from avengers_core.collecting.answers import settled
 from avengers_core.collecting.grades import Grade, Graded, GraderError, Row
 from avengers_core.common.files import open_named
+from avengers_core.common.ranges import check_number
 from avengers_core.errors import AvengersError
+from avengers_core.records.record import MOST_AMOUNT
 from avengers_core.redaction import describe, masked_cause, secrets_of
 
 GRADERS: Mapping[str, Grade] = {
@@ -71,7 +73,7 @@ def grade_with(grader: Grade, row: Row, answer: str) -> Graded:
     """What a grader says, checked.
 
     Raises:
-        GraderError: it failed, or gave no score in [0, 1].
+        GraderError: it failed, or gave no score in [0, 1], or a cost that is none.
     """
     try:
         said = settled(grader(row, answer))
@@ -82,10 +84,17 @@ def grade_with(grader: Grade, row: Row, answer: str) -> Graded:
         raise GraderError(f"the grader failed: {describe(error, known)}") from masked_cause(
             error, known
         )
-    graded = said if isinstance(said, Graded) else Graded(None if said is None else _float(said))
-    if graded.score is not None and not 0 <= graded.score <= 1:
-        raise GraderError(f"a score must lie in [0, 1], the grader gave {graded.score}")
-    return graded
+    given, cost = said if isinstance(said, Graded) else (said, 0.0)
+    try:
+        if cost is not None:
+            check_number("cost", cost, 0, MOST_AMOUNT)
+            cost = float(cost)
+    except ValueError as error:
+        raise GraderError(f"the grader says: {error}") from error
+    score = None if given is None else _float(given)
+    if score is not None and not 0 <= score <= 1:
+        raise GraderError(f"a score must lie in [0, 1], the grader gave {score}", cost)
+    return Graded(score, cost)
 
 
 def _named(name: str) -> Grade:

@@ -40,6 +40,8 @@ Missing = Literal["skip", "zero"]
 
 Named = TypeVar("Named", str, dict[str, float | None])
 
+MOST_AMOUNT = 1e12
+"""USD, or tokens, of one answer."""
 UTF_16 = "expected UTF-8, this looks like UTF-16: `iconv -f UTF-16 -t UTF-8 FILE` converts"
 _EXCERPT_CHARS = 80
 _NUMBERS = (bool, int, float, np.integer, np.floating, np.bool_)
@@ -56,7 +58,7 @@ def _score(value: object) -> float | None:
 _Score = Annotated[float | None, PlainValidator(_score)]
 _Chance = Annotated[StrictFloat, Field(gt=0, le=1)]
 # More of one answer is damage, and would be all that a mean shows.
-_Amount = Annotated[StrictFloat, Field(ge=0, le=1e12, allow_inf_nan=False)]
+_Amount = Annotated[StrictFloat, Field(ge=0, le=MOST_AMOUNT, allow_inf_nan=False)]
 
 
 class Usage(BaseModel):

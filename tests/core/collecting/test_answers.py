@@ -99,6 +99,17 @@ def test_a_page_in_place_of_a_reply_is_named(server):
         endpoint_asker(find_endpoint(server.url), "a/b", {})("Hello")
 
 
+@pytest.mark.parametrize(
+    "amounts",
+    [{"cost": float("nan")}, {"cost": -1.0}, {"cost": "1"}, {"prompt_tokens": 1e300}],
+)
+def test_an_answer_that_no_record_can_hold_is_none(amounts):
+    with pytest.raises(ValueError, match=next(iter(amounts))):
+        Answer("x", **amounts)
+    with pytest.raises(TypeError, match="3"):
+        Answer(3)
+
+
 def test_price():
     answer = Answer("x", prompt_tokens=1000, completion_tokens=100)
     assert answer.priced(Price(1e-6, 5e-6)).cost == pytest.approx(0.0015)

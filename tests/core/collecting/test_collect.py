@@ -13,10 +13,11 @@ import threading
 import time
 from collections import Counter
 
+import numpy as np
 import pytest
 
 from avengers_core import RecordError, fit, load_records
-from avengers_core.collecting import Answer, collect, judge
+from avengers_core.collecting import Answer, Graded, collect, judge
 
 QUESTIONS = [{"query": f"What is {i} + {i}?", "reference": str(2 * i)} for i in range(12)]
 
@@ -221,6 +222,21 @@ def test_an_answer_without_a_word_is_a_failed_call_that_is_paid_for(tmp_path):
     again = collect(QUESTIONS, {"m": adds}, "exact", strategy="full", path=path)
     assert len(again) == 12
     assert again.spent == pytest.approx(0.12 + 0.5)
+
+
+def test_what_no_record_can_hold_is_a_failed_call_and_not_noted(tmp_path):
+    path = tmp_path / "r.jsonl"
+
+    def costs_nobody_knows_what(query: str) -> Answer:
+        return Answer("x", cost=float("nan"))
+
+    first = collect(QUESTIONS[:3], {"m": costs_nobody_knows_what}, "exact", path=path)
+    assert (first.calls, len(first.failures)) == (0, 3)
+    grades = iter([Graded(1.0, float("nan")), Graded(np.float32(1), np.float64(0.5)), np.int64(1)])
+    second = collect(QUESTIONS[:3], {"m": adds}, lambda row, answer: next(grades), path=path)
+    assert (len(second), len(second.failures)) == (2, 1)
+    assert second.spent == pytest.approx(0.53)
+    assert len(collect(QUESTIONS[:3], {"m": adds}, "exact", path=path)) == 3
 
 
 def test_what_an_answer_without_a_word_cost_may_be_unknown():
