@@ -65,11 +65,16 @@ def one_thread() -> Any:
 
 
 class _OneThread:
-    """Libraries use one thread each from when this is made until it is left."""
+    """Libraries use one thread each from when this is made until it is left.
+
+    What uses one already is left alone, also at the end: another thread may be in here, and would
+    have its limit taken for what was usual before, for good.
+    """
 
     def __init__(self, libraries: Any) -> None:
         with _setting:
-            self._limit = libraries.limit(limits=1)
+            several = [lib.filepath for lib in libraries.lib_controllers if lib.num_threads != 1]
+            self._limit = libraries.select(filepath=several).limit(limits=1)
 
     def __enter__(self) -> None:
         pass

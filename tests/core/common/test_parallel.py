@@ -10,7 +10,7 @@ import pytest
 from sklearn.cluster import KMeans
 from threadpoolctl import ThreadpoolController, threadpool_info, threadpool_limits
 
-from avengers_core.common.parallel import in_parallel
+from avengers_core.common.parallel import in_parallel, one_thread
 from avengers_core.fitting.clustering import cluster
 
 
@@ -82,6 +82,15 @@ def test_what_the_work_raises_is_raised_and_all_is_released():
     for _ in range(2):
         with pytest.raises(ValueError, match="bad block"):
             in_parallel(work, range(40))
+    assert set(blas_threads()) == {4}
+
+
+def test_limits_that_overlap_end_with_them():
+    """As those of two threads do, of which the first to come is the first to go."""
+    first, second = one_thread(), one_thread()
+    assert set(blas_threads()) == {1}
+    first.__exit__()
+    second.__exit__()
     assert set(blas_threads()) == {4}
 
 
