@@ -22,7 +22,7 @@ import pytest
 
 # Machines that run tests are busy: how long an example takes says nothing. Each run has other
 # examples; `make fuzz` is for many at once.
-hypothesis.settings.register_profile("unhurried", deadline=None, max_examples=25)
+hypothesis.settings.register_profile("unhurried", deadline=None, max_examples=16)
 hypothesis.settings.load_profile("unhurried")
 
 # Tests make and drop thousands of files, for which a disk may take longer than what they test.

@@ -20,7 +20,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import betaln, logsumexp, xlogy
+from scipy.special import betaln, xlogy
 
 from avengers_core.common.arrays import Floats, Ints
 
@@ -84,7 +84,8 @@ def find_change(positions: Ints, scores: Floats, n: int, log_limit: float) -> Ch
     for t in range(1, len(places)):
         if count[t] == count[t - 1]:
             continue
-        evidence = float(logsumexp(_terms(count, total, weight, t))) - _log_best(total[t], count[t])
+        mixed = float(np.logaddexp.reduce(_terms(count, total, weight, t)))
+        evidence = mixed - _log_best(total[t], count[t])
         best = max(best, evidence)
         if seen_at is None and evidence >= log_limit:
             seen_at = int(places[t])

@@ -170,7 +170,6 @@ WHOLE = {
 
 
 @pytest.mark.parametrize("name", WHOLE)
-@settings(max_examples=25)
 @given(changes=st.lists(st.tuples(st.integers(0, 20_000), st.binary(max_size=3)), max_size=3))
 def test_damaged_files(name: str, changes: list[tuple[int, bytes]]) -> None:
     data = bytearray(WHOLE[name])

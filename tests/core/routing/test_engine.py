@@ -98,7 +98,7 @@ limits = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=150)
+@settings(max_examples=60)
 @given(
     st.integers(0, 500),
     st.sampled_from(SCORER_NAMES),

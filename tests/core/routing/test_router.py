@@ -91,7 +91,7 @@ def routers(small):
     return [Router(small.artifact, small.embedder, s) for s in ("calibrated", "reference", "paper")]
 
 
-@settings(max_examples=100)
+@settings(max_examples=40)
 @given(st.integers(0, 2), st.text(max_size=60), policies)
 def test_one_query_is_a_batch_of_one_in_every_field(routers, scorer, query, policy):
     router = routers[scorer]
