@@ -179,10 +179,10 @@ def test_paths_streams_and_iterables(tmp_path):
 
 def test_a_stream_of_the_caller_stays_open(tmp_path):
     packed = gzip.compress(line().encode())
-    for stream in (io.BytesIO(line().encode()), io.BytesIO(packed), io.StringIO(line())):
-        assert len(load_records(stream)) == 1
-        gc.collect()
-        assert not stream.closed
+    streams = io.BytesIO(line().encode()), io.BytesIO(packed), io.StringIO(line())
+    assert [len(load_records(stream)) for stream in streams] == [1, 1, 1]
+    gc.collect()
+    assert not any(stream.closed for stream in streams)
 
 
 def test_what_is_not_utf8_in_a_text_stream_is_one_bad_line(tmp_path):
