@@ -31,7 +31,7 @@ python_use_unqualified_type_names = True
 # Pieces of annotations: names without their module, and what Sphinx cuts at a comma.
 nitpick_ignore_regex = [
     (r"py:class", r"(np|npt)\.\w+|\w+\.Annotated|_\w+|TypeAliasForwardRef"),
-    (r"py:class", r"AllowInfNan|FieldInfo|NoneType|PydanticUndefined|StrictInt|Figure|Path"),
+    (r"py:class", r"AllowInfNan|FieldInfo|NoneType|PydanticUndefined|Figure|Path"),
     (r"py:class", r"G[et]|Le|[\d.]+"),
     (
         r"py:class",

@@ -22,7 +22,6 @@ from typing import Annotated, Any, Literal, NamedTuple, TypeVar, overload
 
 import numpy as np
 from pydantic import (
-    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -98,7 +97,7 @@ class Record(BaseModel):
     scores: dict[str, _Score] = Field(alias="records", min_length=1)
     usages: dict[str, Usage | None] = Field(default_factory=dict)
     dataset: str = "default"
-    index: int | Annotated[str, AfterValidator(encodable)] | None = None
+    index: int | str | None = None
     propensity: _Chance | None = None
 
     @field_validator("scores", "dataset")
@@ -114,7 +113,12 @@ class Record(BaseModel):
     def _not_blank(cls, query: str) -> str:
         if not query.strip():
             raise ValueError("is blank")
-        return encodable(query)
+        return query
+
+    @field_validator("query", "index")
+    @classmethod
+    def _encodable(cls, value: int | str | None) -> int | str | None:
+        return encodable(value) if isinstance(value, str) else value
 
 
 class RecordProblem(NamedTuple):
