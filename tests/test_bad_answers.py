@@ -39,6 +39,16 @@ WHOLE: dict[str, tuple[str, str]] = {
         '"message": {"role": "assistant", "content": "It is"}}]}',
         "application/json",
     ),
+    "an answer that its server had no room for": (
+        '{"choices": [{"index": 0, "finish_reason": "insufficient_system_resource", '
+        '"message": {"role": "assistant", "content": "It is"}}]}',
+        "application/json",
+    ),
+    "nothing but a thought": (
+        '{"choices": [{"index": 0, "finish_reason": "stop", '
+        '"message": {"role": "assistant", "content": " ", "reasoning_content": "Hm."}}]}',
+        "application/json",
+    ),
     "half a message": ('{"choices": [{"index": 0, "mess', "application/json"),
     "an error": ('{"error": {"message": "upstream overloaded", "code": 502}}', "application/json"),
 }
@@ -50,6 +60,7 @@ STREAMED: dict[str, str] = {
     "half a chunk": 'data: {"id": "c1", "choi\n\n',
     "an error": 'data: {"error": {"message": "upstream overloaded", "code": 502}}\n\n',
     "no word": f"{_ROLE}\n\ndata: [DONE]\n\n",
+    "a blank": (_ROLE.replace('"content": ""', '"content": " "') + "\n\ndata: [DONE]\n\n"),
     "an error before a word": f'{_ROLE}\n\ndata: {{"error": {{"message": "overloaded"}}}}\n\n',
 }
 

@@ -12,9 +12,10 @@ from langchain_core.outputs import ChatGenerationChunk, ChatResult
 
 from avengers_core.routing.decision import RoutingDecision
 from avengers_core.serving.answering import Answering
+from avengers_core.serving.history.reasoning import CONTENT, KEPT
 from avengers_core.serving.plan import Plan
 from avengers_core.serving.resilience.failover import Attempt
-from avengers_core.serving.resilience.withheld import BROKE_OFF
+from avengers_core.serving.resilience.withheld import broke_off_in, ended_in
 from avengers_core.serving.voting import text_key
 from avengers_core.serving.watching.outcome import Tokens, charged
 from avengers_langchain.backends import Backends
@@ -24,9 +25,9 @@ from avengers_langchain.calling.targets import Target, as_chunk
 from avengers_langchain.tools import ANSWERED_BY
 
 Method = Literal["generate", "agenerate", "stream", "astream"]
-# What backends call the reason why a stream ended.
-_FINISH = ("finish_reason", "stop_reason", "stopReason", "done_reason", "status")
-_UNFINISHED = (None, "", BROKE_OFF)
+_THOUGHTS = {"thinking", "redacted_thinking", "reasoning", "reasoning_content"}
+# What stands beside the content of an answer, and is no word of it.
+_NO_WORDS = {CONTENT, *KEPT, "citations", "related_questions", "search_results"}
 # A vote is on whole answers.
 _WHOLE: dict[Method, Method] = {"stream": "generate", "astream": "agenerate"}
 
@@ -88,11 +89,10 @@ class ChatAnswering(Answering):
         return result.model_copy(update={"generations": generations, "llm_output": output})
 
     def is_answer(self, result: ChatResult) -> bool:
-        # After the results of tools a model may well have nothing to add.
-        generation = result.generations[0]
-        if (generation.generation_info or {}).get("finish_reason") == BROKE_OFF:
+        if broke_off_in(self.told(result)):
             return False
-        said = _says_anything(generation.message)
+        # After the results of tools a model may well have nothing to add.
+        said = _says_anything(result.generations[0].message)
         return said or isinstance(self._asked.call.messages[-1], ToolMessage)
 
     def told(self, answer: Any) -> Any:
@@ -114,7 +114,7 @@ class ChatAnswering(Answering):
         return tokens_of(answer.message)
 
     def begins(self, chunk: ChatGenerationChunk) -> bool:
-        return _says_anything(chunk.message)
+        return _says_anything(chunk.message) or _shows_thoughts(chunk.message)
 
     def marker(self, facts: dict[str, Any]) -> ChunkMarker:
         return ChunkMarker(facts, self._traced(facts["model"]))
@@ -167,23 +167,41 @@ def tokens_of(message: BaseMessage, told: Mapping[str, Any] | None = None) -> To
 
 
 def _says_anything(message: BaseMessage) -> bool:
-    """Whether there is a word, a tool call or anything else in a message but marks of its end."""
-    if isinstance(message.content, str):
-        if message.content:
-            return True
-    elif any(block not in ("", {}) and _is_said(block) for block in message.content):
+    """Whether there is a word, a tool call or anything else in a message but thoughts, and marks of
+    its end."""
+    content = message.content
+    if any(map(_is_said, [content] if isinstance(content, str) else content)):
         return True
     if isinstance(message, AIMessage) and (message.tool_calls or message.invalid_tool_calls):
         return True
     if isinstance(message, AIMessageChunk) and message.tool_call_chunks:
         return True
-    # Reasoning, a refusal, a function call of old, sound.
-    return any(value for key, value in message.additional_kwargs.items())
+    # A refusal, a function call of old, sound.
+    beside = message.additional_kwargs.items()
+    return any(value for name, value in beside if name not in _NO_WORDS)
 
 
-def _is_said(block: Any) -> bool:
+def _is_said(block: str | dict[str, Any]) -> bool:
     # Of a text only its words count; any other block is something.
-    return not isinstance(block, dict) or block.get("type") != "text" or bool(block.get("text"))
+    if isinstance(block, str):
+        return bool(block.strip())
+    kind = block.get("type")
+    if kind == "text":
+        return bool(str(block.get("text") or "").strip())
+    return bool(block) and kind not in _THOUGHTS
+
+
+def _shows_thoughts(message: BaseMessage) -> bool:
+    """Whether it shows any of the model's thoughts: a stream of them goes out as it comes."""
+    if message.additional_kwargs.get(CONTENT):
+        return True
+    blocks = message.content if isinstance(message.content, list) else ()
+    return any(
+        isinstance(b, dict)
+        and b.get("type") in _THOUGHTS
+        and any(b.get(name) for name in ("thinking", "reasoning", "reasoning_content", "summary"))
+        for b in blocks
+    )
 
 
 class ChunkMarker:
@@ -207,7 +225,7 @@ class ChunkMarker:
         info = {**(chunk.generation_info or {}), **message.response_metadata}
         self._named |= "model_name" in info
         if info and not self._finished:
-            self._finished = any(info.get(name) not in _UNFINISHED for name in _FINISH)
+            self._finished = bool(ended_in(info))
         if getattr(message, "chunk_position", None) == "last" and not self._done:
             extra |= self._final()
         if extra:

@@ -13,6 +13,7 @@ from llama_index.core.base.llms.types import (
     CompletionResponse,
     MessageRole,
     TextBlock,
+    ThinkingBlock,
     ToolCallBlock,
 )
 from llama_index.core.bridge.pydantic import BaseModel
@@ -22,7 +23,7 @@ from avengers_core.routing.decision import RoutingDecision
 from avengers_core.serving.answering import Answering
 from avengers_core.serving.plan import Plan
 from avengers_core.serving.resilience.failover import Attempt
-from avengers_core.serving.resilience.withheld import BROKE_OFF
+from avengers_core.serving.resilience.withheld import broke_off_in, ended_in
 from avengers_core.serving.settings import OF_A_CALL
 from avengers_core.serving.voting import text_key
 from avengers_core.serving.watching.outcome import Tokens
@@ -144,7 +145,7 @@ class LLMAnswering(Answering):
         return answer.model_copy(update=update)
 
     def is_answer(self, answer: Any) -> bool:
-        if BROKE_OFF in _reasons(answer):
+        if broke_off_in(self.told(answer)):
             return False
         if _says_anything(answer):
             return True
@@ -156,7 +157,11 @@ class LLMAnswering(Answering):
         if isinstance(answer, str):  # of which nothing is told
             return {"finish_reason": "stop"} if self._cut else None
         beside = getattr(answer, "additional_kwargs", {})
-        return beside if "finish_reason" in beside else getattr(answer, "raw", None)
+        if "finish_reason" in beside:
+            return beside
+        # Anthropic's class says there in each chunk whether it is the last.
+        message = getattr(getattr(answer, "message", None), "additional_kwargs", {})
+        return message if "stop_reason" in message else getattr(answer, "raw", None)
 
     @property
     def stops(self) -> bool:
@@ -166,7 +171,7 @@ class LLMAnswering(Answering):
         return self._count.tokens if self._count is not None else tokens_of(answer)
 
     def begins(self, chunk: Any) -> bool:
-        return _says_anything(chunk)
+        return _says_anything(chunk) or _shows_thoughts(chunk)
 
     def marker(self, facts: dict[str, Any]) -> _Marker:
         return _Marker(self, facts)
@@ -201,10 +206,8 @@ class _Marker:
     finished: bool | None = None  # None: nothing was said of it
 
     def mark(self, chunk: Any) -> Any:
-        for reason in _reasons(chunk):
-            self.finished = self.finished or reason not in (None, "", BROKE_OFF)
-        if getattr(chunk, "additional_kwargs", {}).get("finish_reason"):  # it was cut here
-            self.finished = True
+        if not self.finished and (ended := ended_in(self.answering.told(chunk))) is not None:
+            self.finished = ended
         return self.answering.tag(chunk, self.facts)
 
     def rest(self) -> Iterable[Any]:
@@ -215,27 +218,35 @@ class _Marker:
         return ()
 
 
-def _reasons(answer: Any) -> list[Any]:
-    """Why an answer ended, or a chunk is the last, as OpenAI's protocol says it."""
-    choices = getattr(getattr(answer, "raw", None), "choices", None) or ()
-    return [getattr(choice, "finish_reason", None) for choice in choices]
-
-
 def _says_anything(answer: Any) -> bool:
-    """Whether there is a word, a tool call or anything else in an answer, or a part of one."""
+    """Whether there is a word, a tool call or anything else but thoughts in an answer, or a part
+    of one."""
     if isinstance(answer, ChatResponse):
         message = answer.message
         for block in message.blocks:
-            if not isinstance(block, TextBlock) or block.text:
+            if _is_word(block.text) if isinstance(block, TextBlock) else _is_no_thought(block):
                 return True
-        return bool(
-            answer.delta
-            or message.additional_kwargs.get("tool_calls")
-            or answer.additional_kwargs.get("thinking_delta")
-        )
+        return _is_word(answer.delta) or bool(message.additional_kwargs.get("tool_calls"))
     if isinstance(answer, CompletionResponse):
-        return bool(answer.text or answer.delta)
-    return bool(answer) if isinstance(answer, str) else True
+        return _is_word(answer.text) or _is_word(answer.delta)
+    return _is_word(answer) if isinstance(answer, str) else True
+
+
+def _is_word(text: str | None) -> bool:
+    return bool(text and text.strip())
+
+
+def _is_no_thought(block: Any) -> bool:
+    return not isinstance(block, ThinkingBlock)
+
+
+def _shows_thoughts(chunk: Any) -> bool:
+    """Whether it shows any of the model's thoughts: a stream of them goes out as it comes."""
+    if not isinstance(chunk, ChatResponse):
+        return False
+    if chunk.additional_kwargs.get("thinking_delta"):
+        return True
+    return any(isinstance(b, ThinkingBlock) and b.content for b in chunk.message.blocks)
 
 
 def _is_of_tool(message: Any) -> bool:

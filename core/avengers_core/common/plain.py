@@ -22,9 +22,11 @@ def plain(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def part_of(whole: Any, name: str) -> Any:
-    """What stands under a name in a mapping or an object; None if nothing does.
+def part_of(whole: Any, name: str, default: Any = None) -> Any:
+    """What stands under a name in a mapping or an object; ``default`` if nothing does.
 
     Clients of providers hand the same answer on as either.
     """
-    return whole.get(name) if isinstance(whole, Mapping) else getattr(whole, name, None)
+    if isinstance(whole, Mapping):
+        return whole.get(name, default)
+    return getattr(whole, name, default)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from contextlib import suppress
-from datetime import datetime, timezone
-from email.utils import parsedate_to_datetime
 from typing import Any, Literal, NamedTuple
 
+from avengers_core.serving.resilience.waiting import seconds_to_wait
+
 _DEEPEST_CAUSE = 4
+_WAITS = ("rate_limit", "server_error", "timeout")  # after which a server is asked again
 _STATUS_KINDS = {
     401: "authentication",
     402: "quota",
@@ -45,21 +46,29 @@ _CLASS_KINDS: dict[str, tuple[str, ...]] = {
         "EmptyResponse",
     ),
 }
-# What those who refuse a request say of it, whatever its status.
-_REQUEST_KINDS = {
-    "quota": re.compile(r"credit balance|insufficient[ _]quota|exceeded your current quota", re.I),
-    "content": re.compile(
-        r"moderation|flagged|content[ _-]?(policy|filter|management)|responsibleai|safety system"
-        r"|terminated early: (safety|blocklist|prohibited_content|spii)",
-        re.I,
-    ),
-    "too_long": re.compile(
-        r"context[ _-]?(length|window|overflow)|maximum context|too many (input )?tokens"
+# What those who refuse a request say of it, where its status says only that they do.
+_SAID: dict[str, re.Pattern[str]] = {
+    kind: re.compile(said, re.I)
+    for kind, said in {
+        "quota": r"credit balance|insufficient[ _](quota|balance|credits)"
+        r"|exceeded your current quota|arrear|billing (hard )?limit|spending limit",
+        "authentication": r"api[ _]key (is )?(not valid|invalid|expired)"
+        r"|(invalid|incorrect)[ _]api[ _]key",
+        "not_found": r"model_(not_found|decommissioned)|not a valid model|(unknown|invalid) model\b"
+        r"|model (id )?['\"`\w./:-]* ?(does not exist|not found|has been (decommissioned|retired))",
+        "content": r"moderation|flagged|content[ _-]?(policy|filter|management|exists risk)"
+        r"|responsibleai|safety system|usage guidelines|high risk|inappropriate content"
+        r"|data_?inspection|terminated early: (safety|blocklist|prohibited_content|spii)",
+        "too_long": r"context[ _-]?(length|window|overflow|size|limit)|token limit|input length"
+        r"|(maximum|max) (context|prompt|model|sequence)\b|too many (total )?(input )?tokens"
         r"|(prompt|input|request|message)s? (is|are)? ?too (long|large)|reduce the length"
-        r"|token count.{0,40}exceeds",
-        re.I,
-    ),
+        r"|token count.{0,40}exceeds|exceeds? (the )?max\w* (allowed|length|input|prompt|number of)"
+        r"|longer than the maximum|tokens? \+ \W?max_new_tokens|must have less than \d+ tokens",
+    }.items()
 }
+_OF_REQUESTS = ("bad_request", "too_long", "content")
+# A model that is there, but not for this request: OpenRouter says so with status 404.
+_CANNOT = re.compile(r"no endpoints found that support|does not support|not supported", re.I)
 # What clients make of an answer that is none: a list, a text, null, nothing.
 _NO_ANSWER = re.compile(
     r"NoneType|object is not (subscriptable|iterable)|object has no attribute|null value"
@@ -111,7 +120,7 @@ def _classified(error: Exception) -> Failure:
         if not isinstance(cause, Exception):
             break
         status = _status(cause)
-        if status is not None and status >= 400:
+        if status is not None and status >= 300:
             return _by_status(status, cause)
         if kind := _kind_by_class(cause):
             return Failure(kind, "backend")
@@ -120,27 +129,31 @@ def _classified(error: Exception) -> Failure:
         return Failure("bad_response", "backend")
     if error.args and isinstance(error.args[0], Mapping):  # an error sent with status 200
         return Failure("server_error", "backend")
-    kind = _kind_of_request(f"{type(error).__name__} {error}") or "refused"
-    return Failure(kind, "backend" if kind == "quota" else "request")
+    kind = _said(error) or "refused"
+    return Failure(kind, "request" if kind in (*_OF_REQUESTS, "refused") else "backend")
 
 
 def _by_status(status: int, error: Exception) -> Failure:
-    said = _kind_of_request(f"{type(error).__name__} {getattr(error, 'code', '')} {error}")
     kind = _STATUS_KINDS.get(status)
     if status == 413:
         kind = "too_long"
-    elif (status == 403 and said == "content") or (kind is None and status < 500):
-        kind = said or "bad_request"
-    kind = kind or "server_error"
-    blame: Blame = "request" if kind in ("bad_request", "too_long", "content") else "backend"
-    return Failure(kind, blame, _retry_after(error))
+    elif status == 403:
+        kind = _said(error, "content", "quota") or kind
+    elif status == 429:  # Gemini says of its rate, too, that a quota is exceeded
+        kind = "quota" if re.search(r"insufficient[ _]quota", str(error), re.I) else kind
+    elif status == 404 and _CANNOT.search(str(error)):
+        kind = "bad_request"
+    elif kind is None and 400 <= status < 500:
+        kind = _said(error) or "bad_request"
+    kind = kind or ("server_error" if status >= 500 else "bad_response")
+    waits = seconds_to_wait(error) if kind in _WAITS else None
+    return Failure(kind, "request" if kind in _OF_REQUESTS else "backend", waits)
 
 
-def _kind_of_request(text: str) -> str | None:
-    for kind, said in _REQUEST_KINDS.items():
-        if said.search(text):
-            return kind
-    return None
+def _said(error: Exception, *kinds: str) -> str | None:
+    """The kind of failure that an error's text tells of: the first of these, or of all."""
+    text = f"{type(error).__name__} {getattr(error, 'code', '')} {error}"
+    return next((kind for kind in kinds or _SAID if _SAID[kind].search(text)), None)
 
 
 def _status(error: Exception) -> int | None:
@@ -170,18 +183,3 @@ def _kind_by_class(error: Exception) -> str | None:
             return kind
     # What openai raises for an error that the server reports inside a stream.
     return "server_error" if names[0] == "APIError" else None
-
-
-def _retry_after(error: Exception) -> float | None:
-    """Seconds, from the response's headers: ``Retry-After`` is a number of them, or a date."""
-    headers: Any = getattr(getattr(error, "response", None), "headers", None)
-    if not hasattr(headers, "get"):
-        return None
-    with suppress(TypeError, ValueError):
-        return float(headers.get("retry-after-ms")) / 1000
-    value = headers.get("retry-after") or headers.get("Retry-After")
-    with suppress(TypeError, ValueError):
-        return float(value)
-    with suppress(TypeError, ValueError):
-        return (parsedate_to_datetime(value) - datetime.now(timezone.utc)).total_seconds()
-    return None

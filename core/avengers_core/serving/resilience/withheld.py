@@ -9,13 +9,30 @@ from typing import Any
 from avengers_core.common.plain import part_of
 
 # What providers call the reason why an answer ended, and a prompt was not answered.
-_NAMES = ("finish_reason", "stop_reason", "block_reason", "stopReason", "done_reason")
-BROKE_OFF = "error"
-"""What OpenRouter says where a model's own server failed half way: the reason of no whole answer
-(https://openrouter.ai/docs/api/reference/errors-and-debugging)."""
+_NAMES = ("finish_reason", "stop_reason", "block_reason", "stopReason", "done_reason", "reason")
+_STATUS = "status"  # of OpenAI's Responses
+# The reasons of no whole answer: OpenRouter, https://openrouter.ai/docs/api/reference/errors-and-debugging,
+# and Mistral; DeepSeek, https://api-docs.deepseek.com/api/create-chat-completion; Zhipu; vLLM and
+# SGLang; OpenAI's Responses; Gemini; Bedrock.
+_BROKE_OFF = frozenset(
+    {
+        "error",
+        "insufficient_system_resource",
+        "network_error",
+        "abort",
+        "failed",
+        "cancelled",
+        "malformed_function_call",
+        "malformed_response",
+        "unexpected_tool_call",
+        "malformed_model_output",
+        "malformed_tool_use",
+    }
+)
+_UNDER_WAY = frozenset({"none", "", "in_progress", "queued"})
 # What they call an end of the answer's own, or at a stop sequence: most do not tell these apart.
 _STOPPED = frozenset({"stop", "stop_sequence"})
-# OpenAI and Azure; Anthropic; Bedrock; Gemini.
+# OpenAI and Azure; Anthropic; Bedrock; Gemini; Zhipu.
 _REFUSED = frozenset(
     {
         "content_filter",
@@ -29,6 +46,7 @@ _REFUSED = frozenset(
         "model_armor",
         "image_safety",
         "image_prohibited_content",
+        "sensitive",
     }
 )
 
@@ -62,23 +80,48 @@ def broke_off_in(told: Any) -> bool:
     Args:
         told: as in :func:`refusal_in`.
     """
-    return any(_reason(place, frozenset({BROKE_OFF})) for place in _places(told))
+    return any(_reason(place, _BROKE_OFF) for place in _places(told))
+
+
+def ended_in(told: Any) -> bool | None:
+    """Whether an answer, or the stream of one, has come to an end; None where nothing is told.
+
+    Args:
+        told: as in :func:`refusal_in`.
+    """
+    found: bool | None = None
+    for place in _places(told):
+        for spelt in _reasons(place):
+            if spelt not in _UNDER_WAY and spelt not in _BROKE_OFF:
+                return True
+            found = False
+    return found
+
+
+_NOTHING = object()
 
 
 def _reason(place: Any, known: Set[str]) -> str | None:
     """The reason that is told in a place, if it is one of the known."""
-    for name in _NAMES:
-        reason = part_of(place, name)
-        spelt = str(getattr(reason, "name", reason)).lower()
-        if spelt in known:
-            return spelt
-    return None
+    return next((spelt for spelt in _reasons(place) if spelt in known), None)
+
+
+def _reasons(place: Any) -> Iterator[str]:
+    """Whatever is told in a place of why an answer ended, be it that it did not."""
+    for name in () if place is None else (*_NAMES, _STATUS):
+        reason = part_of(place, name, _NOTHING)
+        if reason is not _NOTHING:
+            yield str(getattr(reason, "name", reason)).lower()
 
 
 def _places(told: Any) -> Iterator[Any]:
     yield told
     yield part_of(told, "prompt_feedback")
     yield part_of(told, "delta")  # of an event of Anthropic's
+    response = part_of(told, "response")  # of an event of Responses
+    yield response
+    for place in (told, response):
+        yield part_of(place, "incomplete_details")
     for name in ("choices", "candidates"):
         several = part_of(told, name)
         yield from several if isinstance(several, list | tuple) else ()

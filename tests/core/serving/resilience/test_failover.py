@@ -3,7 +3,8 @@ from __future__ import annotations
 import json
 import traceback
 from collections.abc import Mapping
-from email.utils import formatdate
+from datetime import datetime, timezone
+from email.utils import format_datetime
 from types import SimpleNamespace
 from typing import Any
 
@@ -54,6 +55,14 @@ class ServiceUnavailableError(Exception):
         (status_error(408), "timeout"),
         (status_error(500), "server_error"),
         (status_error(529), "server_error"),
+        (status_error(303), "bad_response"),
+        (status_error(429, text="code: insufficient_quota"), "quota"),
+        (status_error(429, text="RESOURCE_EXHAUSTED: exceeded your current quota"), "rate_limit"),
+        (status_error(403, text="Your team has reached its monthly spending limit."), "quota"),
+        (status_error(400, text="Arrearage: account not in good standing"), "quota"),
+        (status_error(400, text="API key not valid. Please pass a valid one."), "authentication"),
+        (status_error(400, text="x/y is not a valid model ID"), "not_found"),
+        (status_error(400, text="The model `x` has been decommissioned"), "not_found"),
         (openai.APITimeoutError(REQUEST), "timeout"),
         (openai.APIConnectionError(request=REQUEST), "connection"),
         (openai.APIError("in a stream", REQUEST, body=None), "server_error"),
@@ -127,22 +136,97 @@ def test_the_cause_decides_where_the_error_says_nothing() -> None:
 
 
 @pytest.mark.parametrize(
+    "said",
+    [
+        "prompt is too long: 210000 tokens > 200000 maximum",
+        "input length and `max_tokens` exceed context limit: 190000 + 20000 > 200000",
+        "The input token count (1200000) exceeds the maximum number of tokens allowed",
+        "Input is too long for requested model.",
+        "This model's maximum prompt length is 131072 but the request contains 537812 tokens.",
+        "the request exceeds the available context size. try increasing it",
+        "The decoder prompt (length 5000) is longer than the maximum model length of 4096.",
+        "`inputs` tokens + `max_new_tokens` must be <= 4097.",
+        "`inputs` must have less than 1024 tokens. Given: 1245",
+        "Your request exceeded model token limit: 131072 (requested: 200000)",
+        "Range of input length should be [1, 30720]",
+        "Prompt exceeds max length",
+        "Please reduce the length of the messages or completion.",
+        "Prompt contains 40000 tokens, too large for model with 32768 maximum context length",
+    ],
+)
+def test_a_prompt_that_is_too_long_is_told_in_many_words(said: str) -> None:
+    assert classify(status_error(400, text=said)).kind == "too_long"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Content Exists Risk",
+        "DataInspectionFailed: Input data may contain inappropriate content.",
+        "The request was rejected because it was considered high risk",
+        "Output blocked by content filtering policy",
+    ],
+)
+def test_a_refusal_is_told_in_many_words(said: str) -> None:
+    assert classify(status_error(400, text=said)).kind == "content"
+
+
+def test_a_model_that_cannot_do_it_is_none_that_is_not_there() -> None:
+    said = "No endpoints found that support image input"
+    failure = classify(status_error(404, text=said))
+    assert (failure.kind, failure.blame) == ("bad_request", "request")
+
+
+@pytest.mark.parametrize(
     ("headers", "seconds"),
     [
         ({"retry-after": "7"}, 7),
         ({"retry-after-ms": "250"}, 0.25),
         ({"retry-after": "soon"}, None),
         ({}, None),
+        ({"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "1m2.5s"}, 62.5),
+        ({"x-ratelimit-remaining-tokens": "0", "x-ratelimit-reset-tokens": "120ms"}, 0.12),
+        ({"x-ratelimit-remaining-tokens": "9", "x-ratelimit-reset-tokens": "6m0s"}, None),
+        ({"ratelimit-remaining": "0", "ratelimit-reset": "4"}, 4),
+        ({"x-ratelimit-remaining": "0", "x-ratelimit-reset": "soon"}, None),
     ],
 )
 def test_retry_after(headers: dict[str, str], seconds: float | None) -> None:
     assert classify(status_error(429, headers)).retry_after == seconds
 
 
-def test_retry_after_may_be_a_date() -> None:
-    seconds = classify(status_error(503, {"retry-after": formatdate(usegmt=True)})).retry_after
+LATER = datetime(2100, 1, 1, tzinfo=timezone.utc)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Retry-After": format_datetime(LATER, usegmt=True)},
+        {
+            "anthropic-ratelimit-tokens-remaining": "0",
+            "anthropic-ratelimit-tokens-reset": "2100-01-01T00:00:00Z",
+        },
+        {"x-ratelimit-remaining": "0", "x-ratelimit-reset": f"{LATER.timestamp():.0f}"},
+        {"x-ratelimit-remaining": "0", "x-ratelimit-reset": f"{LATER.timestamp() * 1000:.0f}"},
+    ],
+)
+def test_retry_after_may_be_a_moment(headers: dict[str, str]) -> None:
+    seconds = classify(status_error(429, headers)).retry_after
     assert seconds is not None
-    assert seconds < 60
+    assert 1e8 < seconds < 4e9
+
+
+@pytest.mark.parametrize(
+    ("said", "seconds"),
+    [
+        ("Rate limit reached. Please try again in 1m7.66s. Visit", 67.66),
+        ("Please retry in 22.5s.", 22.5),
+        ("{'retryDelay': '7s'}", 7),
+        ("Try again in a minute.", None),
+    ],
+)
+def test_how_long_to_wait_may_be_said_in_words(said: str, seconds: float | None) -> None:
+    assert classify(status_error(429, text=said)).retry_after == seconds
 
 
 # -- the loop --
@@ -302,7 +386,7 @@ def test_a_stream_that_is_closed_early_is_a_success() -> None:
 
 def test_odd_errors_do_no_harm() -> None:
     class OddError(Exception):
-        code = "insufficient_quota"
+        code = "odd"
         status = True
         response = SimpleNamespace(status_code="many", headers=3)
         request = None

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from avengers_core.serving.resilience.withheld import refusal_in, stopped_in
+from avengers_core.serving.resilience.withheld import broke_off_in, ended_in, refusal_in, stopped_in
 
 
 class Reason(Enum):
@@ -25,6 +25,15 @@ class Reason(Enum):
         ({"finish_reason": Reason.SAFETY}, "safety"),
         ({"prompt_feedback": {"block_reason": "PROHIBITED_CONTENT"}}, "prohibited_content"),
         ({"candidates": [{"finish_reason": "BLOCKLIST"}]}, "blocklist"),
+        (
+            {"status": "incomplete", "incomplete_details": {"reason": "content_filter"}},
+            "content_filter",
+        ),
+        (
+            {"response": SimpleNamespace(incomplete_details={"reason": "content_filter"})},
+            "content_filter",
+        ),
+        ({"choices": [{"finish_reason": "sensitive"}]}, "sensitive"),
         (
             SimpleNamespace(
                 choices=[SimpleNamespace(finish_reason="stop", message={"refusal": "I cannot."})]
@@ -55,3 +64,30 @@ def test_reasons(told, reason):
 )
 def test_ends_at_a_stop_sequence(told, stopped):
     assert stopped_in(told) is stopped
+
+
+@pytest.mark.parametrize(
+    ("told", "ended"),
+    [
+        ({"choices": [{"finish_reason": None}]}, False),
+        ({"choices": [{"finish_reason": "length"}]}, True),
+        ({"choices": [{"finish_reason": "insufficient_system_resource"}]}, False),
+        ({"stop_reason": None}, False),
+        ({"stop_reason": "end_turn"}, True),
+        (SimpleNamespace(type="response.created", response={"status": "in_progress"}), False),
+        (SimpleNamespace(type="response.completed", response={"status": "completed"}), True),
+        (SimpleNamespace(type="response.failed", response={"status": "failed"}), False),
+        ({"model": "m"}, None),
+        (None, None),
+    ],
+)
+def test_ends(told, ended):
+    assert ended_in(told) is ended
+
+
+@pytest.mark.parametrize(
+    "reason", ["error", "insufficient_system_resource", "network_error", "MALFORMED_FUNCTION_CALL"]
+)
+def test_breaks_off(reason):
+    assert broke_off_in({"finish_reason": reason})
+    assert not broke_off_in({"finish_reason": "stop"})
