@@ -251,3 +251,10 @@ def test_queries_to_ask_a_new_model(run, artifact, records):
     assert not any("records" in row for row in rows)
     Path("q.txt").write_text("alpha beta\nzeta delta\n")
     assert len(run("probe", artifact, "q.txt").stdout.splitlines()) == 2
+
+
+def test_import_of_results_without_a_score_writes_nothing(run, tmp_path):
+    (tmp_path / "own.csv").write_text("q,llm,grade\nWhy?,a,\nWho?,a,nan\n")
+    arguments = ("own.csv", "-o", "out.jsonl", "--map", "query=q,model=llm,score=grade")
+    assert "own.csv" in run("import", *arguments, code=1).stderr
+    assert not (tmp_path / "out.jsonl").exists()

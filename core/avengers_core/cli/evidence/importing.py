@@ -124,8 +124,9 @@ def import_command(
         refuse(_OF_RESULTS, "with records")
     records = load_records(rows)
     show_problems(records.problems, source)
-    if not records:
-        raise click.ClickException(f"{source} holds no result that can be used")
+    if not any(score is not None for r in records for score in r.scores.values()):
+        without = f": none of {len(records):,} queries has a score" if records else ""
+        raise click.ClickException(f"{source} holds no result that can be used{without}")
     write_records(records, output)
     click.echo(f"{output}: {_summary(records)}")
 
@@ -162,8 +163,7 @@ def _summary(records: Records) -> str:
     counts = Counter(dict.fromkeys(records.models, 0))
     counts.update(model for model, _ in known)
     models = ", ".join(f"{model} ({count:,})" for model, count in counts.items())
-    lie = f"{min(scores):g} to {max(scores):g}" if scores else "none"
     return (
         f"{len(records):,} queries, {len(counts):,} models, {len(records.datasets):,} datasets; "
-        f"scores {lie}; {models}"
+        f"scores {min(scores):g} to {max(scores):g}; {models}"
     )
