@@ -124,7 +124,7 @@ _WITHHELD = '"index": 0, "finish_reason": "content_filter", '
 
 @pytest.mark.parametrize("ask", [whole, streamed])
 async def test_an_answer_that_is_withheld_is_a_refusal(
-    llm: Any, server: StubServer, ask: Callable[[Any, bool], Awaitable[str]]
+    llm: Any, server: StubServer, ask: Callable[..., Awaitable[str]]
 ) -> None:
     if ask is whole:
         message = '"message": {"role": "assistant", "content": ""}'
@@ -139,6 +139,8 @@ async def test_an_answer_that_is_withheld_is_a_refusal(
     unconcerned = llm.model_copy(update={"on_refusal": "next"})
     assert await ask(unconcerned, True) == f"{SPARE} says: {QUESTION}"
     assert llm.pool.health.available(HARD)
+    with pytest.raises(ContentRefusedError, match="content_filter"):  # nobody else could
+        await ask(unconcerned, True, models=[HARD])
 
 
 async def test_what_all_say_is_taken_for_an_answer(llm: Any, server: StubServer) -> None:
@@ -191,6 +193,14 @@ async def test_an_answer_that_broke_off_is_the_last_resort_and_says_so(
         said, facts = answer.message.content, answer.additional_kwargs["avengers"]
     assert said == "It is"
     assert facts["truncated"]
+    server.reset()
+    for model in (HARD, SPARE):  # which say nothing at all
+        server.replies[model] = lambda _: ""
+    server.fail(EASY, body=body)
+    if isinstance(llm, AvengersChatModel):
+        assert llm.invoke(QUESTION).text == "It is"
+    else:
+        assert llm.chat([ChatMessage(content=QUESTION)]).message.content == "It is"
     assert len({failed["message"] for failed in facts["tried"]}) == 1
     assert "first word" not in facts["tried"][0]["message"]
 

@@ -23,6 +23,7 @@ from typing import Any
 
 from typing_extensions import Self
 
+from avengers_core.errors import ContentRefusedError
 from avengers_core.routing.decision import RoutingDecision
 from avengers_core.serving.asking import Asking
 from avengers_core.serving.backends.pool import Pool
@@ -124,10 +125,15 @@ class Answering(Asking):
             raise self.failover.exhausted()
 
     def _there(self, answer: Any, attempt: Attempt) -> Any:
-        if not (self.is_answer(answer) or self.stopped([answer])):
-            self._wordless = self._wordless or (answer, attempt.model)
-            raise self.nothing([answer])
-        return answer
+        if self.is_answer(answer) or self.stopped([answer]):
+            return answer
+        error = self.nothing([answer])
+        # What was withheld is none, whatever the others say; of what else there is, a word counts.
+        if not isinstance(error, ContentRefusedError) and (
+            self._wordless is None or (self.says(answer) and not self.says(self._wordless[0]))
+        ):
+            self._wordless = answer, attempt.model
+        raise error
 
     def _last_resort(self) -> Any:
         if self._wordless is None:

@@ -64,6 +64,7 @@ _SAID: dict[str, re.Pattern[str]] = {
         r"|(prompt|input|request|message)s? (is|are)? ?too (long|large)|reduce the length"
         r"|token count.{0,40}exceeds|exceeds? (the )?max\w* (allowed|length|input|prompt|number of)"
         r"|longer than the maximum|tokens? \+ \W?max_new_tokens|must have less than \d+ tokens",
+        "bad_response": r"terminated early: (?!max_tokens)",  # LlamaIndex's class for Gemini
     }.items()
 }
 _OF_REQUESTS = ("bad_request", "too_long", "content")
@@ -72,7 +73,8 @@ _CANNOT = re.compile(r"no endpoints found that support|does not support|not supp
 # What clients make of an answer that is none: a list, a text, null, nothing.
 _NO_ANSWER = re.compile(
     r"NoneType|object is not (subscriptable|iterable)|object has no attribute|null value"
-    r"|No generations? found|no (choices|message|candidates)|(unexpected|malformed) response",
+    r"|No generations? found|no (choices|message|candidates)|(unexpected|malformed) response"
+    r"|validation errors? for AIMessage",
     re.I,
 )
 _NO_ANSWER_CLASSES = (AttributeError, KeyError, IndexError)

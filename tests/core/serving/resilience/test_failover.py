@@ -74,6 +74,8 @@ class ServiceUnavailableError(Exception):
         (GoogleLikeError(), "server_error"),
         (BotoLikeError(), "rate_limit"),
         (ServiceUnavailableError(), "server_error"),
+        (RuntimeError("Response was terminated early: MALFORMED_RESPONSE"), "bad_response"),
+        (ValueError("1 validation error for AIMessage\ntool_calls.0.args"), "bad_response"),
         (ValueError({"message": "upstream", "code": 502}), "server_error"),
     ],
 )
@@ -99,6 +101,7 @@ def test_another_model_may_do_better(error: Exception, kind: str) -> None:
         (type("ContextOverflowError", (Exception,), {})("no"), "too_long"),
         (ContentRefusedError("safety"), "content"),
         (RuntimeError("Response was terminated early: SAFETY"), "content"),
+        (RuntimeError("Response was terminated early: MAX_TOKENS"), "refused"),
     ],
 )
 def test_what_is_refused(error: Exception, kind: str) -> None:
