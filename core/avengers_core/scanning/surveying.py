@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Set
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -203,10 +204,8 @@ def _glance(item: object, row: int) -> tuple[str, Mapping[str, Any], str] | None
     """Query, scores and dataset of a row: unchecked where they lie as usual, else of a record."""
     content = item
     if isinstance(item, bytes):
-        try:
+        with suppress(ValueError, RecursionError):
             content = from_json(item)
-        except (ValueError, RecursionError):
-            return None
     if isinstance(content, Mapping):
         query, scores = content.get("query"), content.get("records")
         dataset = content.get("dataset", "default")

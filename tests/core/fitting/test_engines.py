@@ -113,13 +113,14 @@ def test_rejected_rows_bring_in_no_names(tmp_path):
 
 
 def test_rows_that_are_laid_out_otherwise_count_in_parts_too(tmp_path):
-    """As in memory: scores under the name of the attribute, fields of nothing."""
+    """As in memory: scores under the attribute's name, fields of nothing, half a surrogate pair."""
     rows = [
         {"query": f"q{i}", "scores": {"ab"[i % 2]: 1, "c": 0}, "dataset": f"d{i % 3}"}
         for i in range(10)
     ]
     rows.append({"query": "null", "records": {"a": 1}, "dataset": None})
     rows.append({"query": "both", "records": None, "scores": {"late": 1}})
+    rows.append({"query": "half \ud83d", "records": {"half": 1}})
     rows.append({"query": "neither", "records": [], "scores": {"ghost": 1}})
     (tmp_path / "r.jsonl").write_text("\n".join(map(json.dumps, rows)))
     found = bulk.fit(tmp_path, n_clusters=2, engine="serial", part_bytes=60)
