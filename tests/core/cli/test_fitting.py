@@ -207,7 +207,9 @@ def test_import_names_what_is_missing_and_what_has_no_effect(run, tmp_path, make
     for option in (("--scale", "1", "5"), ("--score-key", "x"), ("--feedback", "a.csv")):
         assert option[0] in run("import", "array.json", "-o", "z", *option, code=2).stderr
     assert "--embedder" in run("import", "a.csv", "-o", "z", "--embedder", "x", code=2).stderr
-    assert "query" in run("import", "a.csv", "-o", "z", "--map", "query", code=2).stderr
+    for fields in (["query"], ["query=a,query=b,score.m=s"], ["query=a,score.m=s", "query=a"]):
+        mapped = [word for given in fields for word in ("--map", given)]
+        assert "query" in run("import", "a.csv", "-o", "z", *mapped, code=2).stderr
 
 
 def test_import_by_the_names_of_columns_says_what_came_of_it(run):

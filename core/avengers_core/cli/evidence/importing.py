@@ -28,19 +28,32 @@ _ROWS = 20  # of which one has to be a record where a file holds records
 _OF_RESULTS = ("mapping", "feedback", "score_key", "scale")
 
 
-class Mapping(click.ParamType):  # type: ignore[type-arg,unused-ignore]
+class Fields(click.ParamType):  # type: ignore[type-arg,unused-ignore]
     """Fields and columns, ``query=question,score=scores``."""
 
     name = "fields"
 
-    def convert(self, value: Any, param: Any, ctx: Any) -> dict[str, str]:
-        if isinstance(value, dict):
+    def convert(self, value: Any, param: Any, ctx: Any) -> list[tuple[str, str]]:
+        if isinstance(value, list):
             return value
         # A comma ends a column's name only where another field follows.
         pairs = [pair.partition("=") for pair in re.split(r",(?=[^,=]+=)", str(value))]
         if not all(sign and field.strip() and column.strip() for field, sign, column in pairs):
             self.fail(f"expected FIELD=COLUMN,FIELD=COLUMN, got {value!r}", param, ctx)
-        return {field.strip(): column.strip() for field, _, column in pairs}
+        return [(field.strip(), column.strip()) for field, _, column in pairs]
+
+
+def _mapping(
+    ctx: click.Context, param: click.Parameter, value: tuple[list[tuple[str, str]], ...]
+) -> dict[str, str] | None:
+    """All of them as one mapping, which names no field twice."""
+    pairs = [pair for fields in value for pair in fields]
+    mapping = dict(pairs)
+    if len(mapping) < len(pairs):
+        twice = next(field for field, n in Counter(field for field, _ in pairs).items() if n > 1)
+        columns = ", ".join(column for field, column in pairs if field == twice)
+        raise click.BadParameter(f"{twice} has several columns: {columns}; name one", ctx, param)
+    return mapping or None
 
 
 @click.command("import", short_help="Convert results, traces or a published export.")
@@ -56,9 +69,9 @@ class Mapping(click.ParamType):  # type: ignore[type-arg,unused-ignore]
 @click.option(
     "--map",
     "mapping",
-    type=Mapping(),
+    type=Fields(),
     multiple=True,
-    callback=lambda _ctx, _param, value: dict(p for m in value for p in m.items()) or None,
+    callback=_mapping,
     help="Columns of a table or JSON of no layout: query=question,score=scores. Fields: query, "
     "score, model, cost, prompt_tokens, completion_tokens, dataset, index, "
     "propensity; score.MODEL=COLUMN for a column of each model. Repeatable.",
