@@ -260,6 +260,16 @@ def test_rows_that_are_none_are_listed_with_their_places(content, good, bad):
     assert [p.line for p in records.problems] == bad
 
 
+@pytest.mark.parametrize("later", ["plain 50,1", 'closing" 50,1', '"in order, 50",1'])
+def test_a_quotation_mark_that_does_not_close_costs_its_line_alone(later):
+    rows = ["query,records.a", *(f"plain {i},1" for i in range(100)), '"two\nlines",1']
+    rows[10], rows[51] = '"never closed 9,1', later
+    records = load_records(io.BytesIO("\n".join(rows).encode()))
+    assert len(records) == 100
+    assert [problem.line for problem in records.problems] == [11]
+    assert records[-1].query == "two\nlines"
+
+
 def test_an_array_is_read_item_by_item_wherever_it_is_cut(monkeypatch):
     content = json.dumps(ROWS, indent=1).encode()
     for size in (1, 2, 3, 7, 1000):

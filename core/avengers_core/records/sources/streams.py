@@ -13,7 +13,7 @@ import itertools
 import json
 import re
 import zlib
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import IO, Any, Literal, cast
@@ -203,37 +203,79 @@ def table_rows(
     # A question may be longer than its 131,072. The limit is the process's; somebody may have set
     # a higher one.
     csv.field_size_limit(max(csv.field_size_limit(), _LONGEST_CELL))
-    unread: list[RecordProblem] = []
-
-    def texts() -> Iterator[str]:
-        for number, line in enumerate(read_lines(data), 1):
-            if isinstance(line, RecordProblem):
-                unread.append(line._replace(line=number))
-                continue
-            text = line.decode("utf-8-sig" if number == 1 else "utf-8", "replace")
-            yield text.replace("\0", "")
-
-    reader = csv.reader(texts(), delimiter=separator)
+    lines = _TableLines(data)
+    reader = csv.reader(lines, delimiter=separator, strict=True)
     columns: list[str] = []
-    following = 1
     while True:
+        lines.begin_row()
+        wrong: csv.Error | None = None
         try:
             cells = next(reader, None)
-        except csv.Error as error:
-            cells = []
-            unread.append(problem(following, f"not a row of a table ({error})", b""))
-        yield from ((bad.line, bad) for bad in unread)
-        unread.clear()
-        number, following = following, reader.line_num + 1
+        except csv.Error:
+            # A quotation mark that opens and does not close takes in the lines behind it.
+            try:
+                cells = next(csv.reader([lines.only_first()], delimiter=separator))
+            except csv.Error as error:
+                cells, wrong = [], error
+        yield from ((bad.line, bad) for bad in lines.unread)
+        lines.unread.clear()
         if cells is None:
             return
-        if not columns:
+        if wrong:
+            yield lines.number, problem(lines.number, f"not a row of a table ({wrong})", b"")
+        elif not columns:
             columns = _distinct(name.strip() for name in cells)
         elif len(cells) == len(columns):
-            yield number, dict(zip(columns, cells, strict=True))
+            yield lines.number, dict(zip(columns, cells, strict=True))
         elif cells:
             reason = f"expected {len(columns)} columns, got {len(cells)}"
-            yield number, problem(number, reason, separator.join(itertools.islice(cells, 8)))
+            excerpt = separator.join(itertools.islice(cells, 8))
+            yield lines.number, problem(lines.number, reason, excerpt)
+
+
+class _TableLines:
+    """The lines of a table, of which some may be read again.
+
+    Attributes:
+        unread: those that cannot be read.
+    """
+
+    def __init__(self, data: IO[bytes]) -> None:
+        self.unread: list[RecordProblem] = []
+        self._new = enumerate(read_lines(data), 1)
+        self._again = deque[tuple[int, str]]()
+        self._of_row: list[tuple[int, str]] = []
+
+    def begin_row(self) -> None:
+        """The next line is the first of a row."""
+        self._of_row.clear()
+
+    @property
+    def number(self) -> int:
+        """Of the row's first line, from 1."""
+        return self._of_row[0][0]
+
+    def only_first(self) -> str:
+        """The row's first line; those behind it are to come again."""
+        self._again.extendleft(reversed(self._of_row[1:]))
+        return self._of_row[0][1]
+
+    def __iter__(self) -> _TableLines:
+        return self
+
+    def __next__(self) -> str:
+        numbered = self._again.popleft() if self._again else self._read()
+        self._of_row.append(numbered)
+        return numbered[1]
+
+    def _read(self) -> tuple[int, str]:
+        for number, line in self._new:
+            if isinstance(line, RecordProblem):
+                self.unread.append(line._replace(line=number))
+                continue
+            text = line.decode("utf-8-sig" if number == 1 else "utf-8", "replace")
+            return number, text.replace("\0", "")
+        raise StopIteration
 
 
 def _distinct(names: Iterable[str]) -> list[str]:
