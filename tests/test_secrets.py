@@ -49,7 +49,7 @@ ECHOES = ("body", "json", "header", "reason", "status line", "stream")
 SECRETS = st.text(string.ascii_letters + string.digits + "-_.~+/=%&:@$!*'\"<>", min_size=8)
 SECRETS = SECRETS.map(lambda text: f"Qz{text[:40]}7")
 SOME = settings(
-    max_examples=6,
+    max_examples=4,
     phases=[Phase.explicit, Phase.generate],  # what fails says enough, and each takes a while
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
