@@ -28,8 +28,8 @@ OF_OTHERS = {
 }
 
 
-def _defined(tree: ast.AST) -> Iterator[str]:
-    for node in ast.walk(tree):
+def _defined(nodes: list[ast.AST]) -> Iterator[str]:
+    for node in nodes:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             yield node.name
         elif isinstance(node, ast.Attribute) and _is(node.value, "self"):
@@ -43,8 +43,8 @@ def _is(node: ast.AST, name: str) -> bool:
     return isinstance(node, ast.Name) and node.id == name
 
 
-def _read(tree: ast.AST) -> Iterator[tuple[int, str]]:
-    for node in ast.walk(tree):
+def _read(nodes: list[ast.AST]) -> Iterator[tuple[int, str]]:
+    for node in nodes:
         if isinstance(node, ast.Attribute):
             yield node.lineno, node.attr
         elif isinstance(node, ast.Import | ast.ImportFrom):
@@ -57,12 +57,12 @@ def _read(tree: ast.AST) -> Iterator[tuple[int, str]]:
 
 
 def _foreign(sources: dict[str, str]) -> list[str]:
-    trees = {name: ast.parse(text) for name, text in sources.items()}
-    known = OF_OTHERS.union(*map(_defined, trees.values()))
+    nodes = {name: list(ast.walk(ast.parse(text))) for name, text in sources.items()}
+    known = OF_OTHERS.union(*map(_defined, nodes.values()))
     return [
         f"{name}:{line}: {read}"
-        for name, tree in trees.items()
-        for line, read in _read(tree)
+        for name, of_file in nodes.items()
+        for line, read in _read(of_file)
         if PRIVATE.fullmatch(read) and read not in known
     ]
 

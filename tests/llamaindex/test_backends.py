@@ -125,6 +125,7 @@ def test_one_after_another_event_loop(
     router: Router, endpoint: StubServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     gc.collect()  # the clients of other tests' backends would complain in the loops of this one
+    gc.freeze()  # and what is left of them is not looked through again
     llm = AvengersLLM(router=router)
 
     async def ask() -> list[str]:
