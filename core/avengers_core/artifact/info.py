@@ -37,8 +37,9 @@ class ArtifactInfo(BaseModel):
         cells: how a model's results in a cluster are read: each model by itself (``"separate"``,
             artifacts of older versions), the models together (``"joint"``, a little newer), these
             topic by topic (``"topics"``), so that expected sums are those of the records, too
-            (``"levelled"``), or with costs that go smoothly from cluster to cluster besides
-            (``"smooth"``), see :mod:`avengers_core.artifact.estimation.cells`.
+            (``"levelled"``), with costs that go smoothly from cluster to cluster besides
+            (``"smooth"``), or with models of few records held back, too (``"held"``), see
+            :mod:`avengers_core.artifact.estimation.cells`.
         alpha: what its scale is: typical ranges of score and cost (``"ranges"``, artifacts of older
             versions), or what is spent (``"costs"``), see
             :class:`avengers_core.routing.scoring.alpha_scale.AlphaScale`.
@@ -63,7 +64,7 @@ class ArtifactInfo(BaseModel):
     fit: dict[str, Any] = Field(default_factory=dict)
     missing: Missing = "skip"
     scorer: _Text = "calibrated"
-    cells: Literal["separate", "joint", "topics", "levelled", "smooth"] = "separate"
+    cells: Literal["separate", "joint", "topics", "levelled", "smooth", "held"] = "separate"
     alpha: Literal["ranges", "costs"] = "ranges"
     trust: float = Field(default=1.0, ge=0, le=1)
     error: float = Field(default=0.0, ge=0, le=1)

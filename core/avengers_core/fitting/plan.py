@@ -163,7 +163,7 @@ class Plan:
             missing=missing,
             scorer=self.scorer,
             scorer_options=dict(self.scorer_options),
-            cells="smooth",
+            cells="held",
             alpha="costs",
             trust=trust.share,
             error=trust.error,

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from avengers_core.artifact.clusters import assign, posterior, ratio, sums_of_cells
-from avengers_core.artifact.estimation.cells import compared, doubted, lacking
+from avengers_core.artifact.estimation.cells import compared, doubted, lacking, told
 from avengers_core.artifact.estimation.inference import Inference, sigmoid
 from avengers_core.artifact.refinement import Refinement
 from avengers_core.common.arrays import Floats
@@ -79,14 +79,15 @@ def choose_trust(
     # By name, so that the order in which records name them does not matter.
     fold = fold[np.ix_(_ranks(outcomes.datasets), _ranks(outcomes.models))]
     weights = posterior(points, r.centroids, size, r.hyperparameters.beta)
-    agreement, strength, told, apart_in = (np.zeros((t, m)) for _ in range(4))
+    agreement, strength, beyond_in, apart_in = (np.zeros((t, m)) for _ in range(4))
     for f in range(_FOLDS):
         hidden = (fold == f)[topic] & ~np.isnan(scores)
         shown = replace(outcomes, scores=np.where(hidden, np.nan, scores))
         groups = compared(r.asked.collect(points, labels, shown), r.centroids)
         if not groups.n.any():
             continue
-        found = Inference.of(groups.total, groups.n, groups.where, roughly=True)
+        worth = told(groups.n, groups.topics, of_groups)
+        found = Inference.of(groups.total, groups.n, groups.where, roughly=True, told=worth)
         inferred = sigmoid(found.logits)
         typical = doubted(inferred, lacking(groups.n, of_groups), 0.0)
         apart = weights @ (groups.shares @ (inferred - typical))
@@ -95,13 +96,13 @@ def choose_trust(
         agreement += sums_of_cells(apart * beyond, topic, t)
         strength += sums_of_cells(apart**2, topic, t)
         apart_in += sums_of_cells(apart, topic, t)
-        told += sums_of_cells(beyond, topic, t)
+        beyond_in += sums_of_cells(beyond, topic, t)
     if not strength.any():
         return Trust()
     share = agreement.sum() / strength.sum()
     pairs = strength.sum() ** 2 / (strength**2).sum()
     share = float(np.clip((pairs * share + _WORTH * TRUST) / (pairs + _WORTH), 0.0, 1.0))
-    return Trust(share, _error(outcomes, told - share * apart_in))
+    return Trust(share, _error(outcomes, beyond_in - share * apart_in))
 
 
 def _error(outcomes: Outcomes, away: Floats) -> float:

@@ -16,6 +16,7 @@ from avengers_core.artifact.estimation.cells import (
     doubted,
     expected_scores_of,
     lacking,
+    told,
 )
 from avengers_core.artifact.estimation.comparing import comparable
 from avengers_core.artifact.estimation.costs import expected_costs
@@ -130,6 +131,32 @@ def test_a_handful_of_right_answers_makes_nothing_certain():
         sigmoid(Inference.of(n, n, CENTROIDS, level=level).logits) for level in (False, True)
     )
     np.testing.assert_allclose(after, before, atol=0.02)
+
+
+@pytest.mark.parametrize("right", [0, 4])
+def test_who_comes_with_a_handful_of_results_is_expected_to_be_like_others(right):
+    known = np.ones((6, 3), dtype=bool)
+    known[:, 2] = False
+    s = seen_by(known)
+    few = np.zeros((6, 3))
+    few[0, 2] = 4
+    s = replace(s, n=s.n + few, squares=s.n + few, score=s.score + few * right / 4)
+    wholly, held = (beliefs(s, CENTROIDS, held=held).scores for held in (False, True))
+    others = SCORES[1:, :2].mean()
+    off = [abs(scores[1:, 2].mean() - others) for scores in (wholly, held)]
+    assert off[1] < 0.6 * off[0]
+    np.testing.assert_allclose(held[:, :2], SCORES[:, :2], atol=0.04)
+
+
+def test_a_level_is_told_by_records_of_what_all_are_asked():
+    # Ten groups of ten topics: the first model was asked all of them, the second one, the third
+    # five, each as often as its others; the last nothing.
+    n = np.zeros((10, 4))
+    n[:, 0], n[0, 1], n[:5, 2] = 100, 1000, 200
+    size = np.full(10, 1000.0)
+    np.testing.assert_allclose(told(n, np.eye(10), size), [1000, 100, 500, 0])
+    # Where there is one topic, all records tell.
+    np.testing.assert_allclose(told(n, np.ones((10, 1)), size), n.sum(axis=0))
 
 
 def test_longer_queries_do_not_make_a_model_dear():

@@ -188,7 +188,7 @@ def test_a_text_without_a_known_word_that_looks_like_all_others():
     """Its vector is zero, and so are its surface features, as they differ from the usual ones."""
     rows = [
         {"query": q, "records": {"a": i % 2, "b": 0}, "usages": {"a": {"cost": 0.1}}}
-        for i, q in enumerate(["red cat", "big dog", "fat pig", "sad cow"])
+        for i, q in enumerate(["red cat", "big dog", "fat pig", "sad cow"] * 20)
     ]
     router = Router(fit(rows, "tfidf", n_clusters=2))
     decision = router.route("wet hen", alpha=1.0)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from avengers_core import Router, RouterArtifact, evaluate, fit, load_records, split_records
 from avengers_core.artifact.artifact import ArtifactInfo
+from avengers_core.artifact.estimation.inference import credible
 from avengers_core.artifact.statistics import Statistics
 from avengers_core.embedders import CachedEmbedder
 from avengers_core.embedders.surface import surface
@@ -387,9 +388,33 @@ def test_refined_expectation_is_the_mean_of_clusters_and_regression(refined, emb
     mix = 0.3
     clusters, both = (make_scorer(refined, mix=m) for m in (0.0, mix))
     by_clusters = clusters.features(points) @ clusters.score_table
-    expected = (1 - mix) * by_clusters + mix * r.linear(space)
+    heard = mix * credible(refined.beliefs.told)
+    expected = (1 - heard) * by_clusters + heard * r.linear(space)
     np.testing.assert_allclose(both.features(points) @ both.score_table, expected, atol=1e-4)
     assert make_scorer(refined).options["mix"] == r.hyperparameters.mix
+
+
+def test_the_regression_of_a_handful_of_records_is_not_heard(make_records, embedder):
+    # What it says of a model that was asked five times is their mean; the artifacts of versions
+    # that heard it all the same still do.
+    rows = make_records(300)
+    for row in rows[5:]:
+        del row["records"]["odd"]
+    rows[:5] = [{**row, "records": {**row["records"], "odd": 1}} for row in rows[:5]]
+    new = fit(rows, embedder, n_clusters=4)
+    old = dataclasses.replace(new, info=new.info.model_copy(update={"cells": "smooth"}))
+    points = Queries(embedder.embed(["zeta delta"]), surface(["zeta delta"]))
+    r = new.refinement
+    line = r.linear(r.augment(points.vectors, points.surface))
+    heard = []
+    for artifact in (old, new):
+        scorers = [make_scorer(artifact, mix=mix) for mix in (0.0, 0.5)]
+        by_clusters, both = (s.features(points) @ s.score_table for s in scorers)
+        heard.append(((both - by_clusters) / (line - by_clusters))[0])
+    odd, good = new.models.index("odd"), new.models.index("good")
+    np.testing.assert_allclose(heard[0], 0.5, atol=1e-3)
+    assert heard[1][odd] < 0.2
+    assert heard[1][good] > 0.45
 
 
 # -- the published decisions ---------------------------------------------------------------------

@@ -39,7 +39,8 @@ class Beliefs:
         scores: (K, M) expected scores.
         groups: in which models were compared; None where nothing was seen, as is
         inference: what was found in them.
-        lacking: (G, M) what :func:`lacking` says of them.
+        lacking: (G, M) what :func:`lacking` says of them, and
+        told: (M,) what :func:`told` says.
         error: by how much what is inferred of a model on a topic that it was kept from is off, root
             mean square; 0 where it is not known.
     """
@@ -48,6 +49,7 @@ class Beliefs:
     groups: Groups | None = None
     inference: Inference | None = None
     lacking: Floats | None = None
+    told: Floats | None = None
     error: float = 0.0
 
     def plausible(self, count: int, seed: int = 0) -> Floats:
@@ -99,6 +101,7 @@ def beliefs(
     *,
     by_topic: bool = True,
     level: bool = True,
+    held: bool = True,
     trust: float = 1.0,
     error: float = 0.0,
     known: Inference | None = None,
@@ -121,6 +124,8 @@ def beliefs(
         by_topic: whether clusters of the same topics are the more alike; not so in artifacts of
             versions that did not know it.
         level: as for :meth:`Inference.of`.
+        held: whether levels of models with few records are held back, see :func:`told`; not so in
+            artifacts of versions that did not.
         trust: how far to believe what is inferred of a model where it was kept from, see
             :func:`doubted`.
         error: as in :class:`Beliefs`.
@@ -131,12 +136,18 @@ def beliefs(
     if not groups.n.any():
         return Beliefs(np.zeros_like(s.n))
     sums = (s.n, s.score, s.topics) if asked is None else asked.sums()
-    source = fingerprint(centroids, *sums, np.array([by_topic, *([level] if level else [])]))
+    source = fingerprint(centroids, *sums, np.array([by_topic] + [True] * (level + held)))
+    size = s.size @ groups.shares
+    worth = told(groups.n, groups.topics, size)
     if known is None or known.source != source or known.logits.shape != groups.n.shape:
-        known = Inference.of(groups.total, groups.n, groups.where, source, level=level)
-    lack = lacking(groups.n, s.size @ groups.shares)
+        known = Inference.of(
+            *(groups.total, groups.n, groups.where, source),
+            level=level,
+            told=worth if held else None,
+        )
+    lack = lacking(groups.n, size)
     scores = doubted(sigmoid(known.logits), lack, trust)
-    return Beliefs(groups.shares @ scores, groups, known, lack, error)
+    return Beliefs(groups.shares @ scores, groups, known, lack, worth, error)
 
 
 def beliefs_of(
@@ -152,8 +163,9 @@ def beliefs_of(
             statistics,
             centroids,
             asked,
-            by_topic=info.cells in ("topics", "levelled", "smooth"),
-            level=info.cells in ("levelled", "smooth"),
+            by_topic=info.cells in ("topics", "levelled", "smooth", "held"),
+            level=info.cells in ("levelled", "smooth", "held"),
+            held=info.cells == "held",
             trust=info.trust,
             error=info.error,
             known=known,
@@ -183,7 +195,9 @@ def expected_scores_of(total: Floats, n: Floats, centroids: Floats) -> Floats:
         n: (K, M) records in each.
         centroids: (K, d).
     """
-    return sigmoid(Inference.of(total, n, centroids).logits) if n.any() else np.zeros_like(n)
+    if not n.any():
+        return np.zeros_like(n)
+    return sigmoid(Inference.of(total, n, centroids, told=n.sum(axis=0)).logits)
 
 
 def doubted(scores: Floats, lacking: Floats, trust: float) -> Floats:
@@ -203,6 +217,23 @@ def doubted(scores: Floats, lacking: Floats, trust: float) -> Floats:
     typical = scores.mean(axis=1, keepdims=True)
     believed: Floats = typical + (1 - (1 - trust) * lacking) * (scores - typical)
     return believed
+
+
+def told(n: Floats, topics: Floats, size: Floats) -> Floats:
+    """(M,) of how many records' worth the level of each model, over all topics, is told.
+
+    Its records, as far as they are of what all records are of: thirty results of one benchmark of
+    many say little more of it than two of each would.
+
+    Args:
+        n: (G, M) records that score each model.
+        topics: (G, T) shares of the topics in G groups of records.
+        size: (G,) records, whichever models they score.
+    """
+    own, usual = topics.T @ n, topics.T @ size
+    overlap = np.minimum(ratio(own, own.sum(axis=0)), ratio(usual, usual.sum())[:, None])
+    worth: Floats = n.sum(axis=0) * overlap.sum(axis=0)
+    return worth
 
 
 def lacking(n: Floats, size: Floats) -> Floats:

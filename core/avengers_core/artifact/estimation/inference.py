@@ -23,6 +23,9 @@ _NEWTON_STEPS, _EM_STEPS = 6, 6
 # And of Newton's method for the one number that all are shifted by.
 # It is seldom more than .3.
 _LEVEL_STEPS, _LEVEL_PENALTY = 5, 1 / 0.3**2
+# Of so many records, what they say of a model's level is half chance: one has a precision of .2 on
+# the logit scale, where levels differ by .25 to .7, which makes 10 to 80.
+_FEW = 10.0
 # Chances beyond these are as good as none and certainty.
 _LARGEST = 1e3
 
@@ -53,6 +56,7 @@ class Inference:
         *,
         roughly: bool = False,
         level: bool = True,
+        told: Floats | None = None,
     ) -> Inference:
         """From (G, M) sums of scores and counts of groups at (G, d) places.
 
@@ -64,6 +68,9 @@ class Inference:
             roughly: to a hundredth, in less time.
             level: whether all logits are shifted so that expected sums are those of the records;
                 not so in artifacts of versions that did not.
+            told: (M,) of how many records' worth the level of each model is told; a level is
+                believed as far as :func:`credible` says. None: wholly, as in artifacts of versions
+                that did so.
         """
         sum_of_scores = total.sum()
         total = np.clip(total, 0.0, n)
@@ -79,8 +86,9 @@ class Inference:
             slope = _slope(p)
             target = logits + np.clip((mean - p) / slope, -4, 4)
             mu, sigma = _fit_prior(target, precision, mu, sigma)
-            logits = CellProcess(mu, sigma, kernel, precision).mean(target, roughly=roughly)
-        return cls(mu, sigma, logits + level * _shift(logits, n, sum_of_scores), source)
+            prior = mu if told is None else _held(mu, credible(told))
+            logits = CellProcess(prior, sigma, kernel, precision).mean(target, roughly=roughly)
+        return cls(prior, sigma, logits + level * _shift(logits, n, sum_of_scores), source)
 
     def process(self, n: Floats, where: Floats) -> CellProcess:
         """The process whose posterior mean the logits are."""
@@ -107,6 +115,15 @@ def sigmoid(logit: Floats) -> Floats:
     """Chances from logits."""
     p: Floats = 1 / (1 + np.exp(-logit))
     return p
+
+
+def credible(told: Floats) -> Floats:
+    """What share to believe of that by which a model stands out, of which so many records tell.
+
+    A model that comes with a handful of records, all of them right, is not the best of all.
+    """
+    share: Floats = told / (told + _FEW)
+    return share
 
 
 def fingerprint(*arrays: Floats) -> bytes:
@@ -176,6 +193,13 @@ def _fit_prior(
         alike = _exchangeable(own)
         sigma = (k * own + _ALIKE * alike) / (k + _ALIKE) + 1e-6 * identity
     return mu, sigma
+
+
+def _held(mu: Floats, share: Floats) -> Floats:
+    """(M,) levels of models, of which a share is believed, and the rest is as usual."""
+    usual = np.average(mu, weights=share if share.any() else None)
+    held: Floats = usual + share * (mu - usual)
+    return held
 
 
 def _exchangeable(sigma: Floats) -> Floats:

@@ -10,6 +10,7 @@ from avengers_core.artifact.artifact import RouterArtifact
 from avengers_core.artifact.clusters import Posterior, ratio, shrunk_means, unit
 from avengers_core.artifact.estimation.cells import Beliefs
 from avengers_core.artifact.estimation.costs import expected_costs
+from avengers_core.artifact.estimation.inference import credible
 from avengers_core.artifact.estimation.process import places
 from avengers_core.artifact.refinement import Hyperparameters
 from avengers_core.common.arrays import Floats
@@ -30,9 +31,9 @@ class CalibratedScorer(ClusterScorer):
     expected score and cost of a model there come from the sums of all clusters and models, see
     :mod:`avengers_core.artifact.estimation.cells`; in artifacts of older versions they are its
     means, shrunk to its overall mean ``g_m``: ``(s + m0 g_m) / (n + m0)``. Where the artifact
-    holds a :class:`Refinement`, the clusters are
-    those of embedding and surface features together, and the expected score is averaged with that
-    of a ridge regression in this space; the cost follows the length of the prompt. With p and c
+    holds a :class:`Refinement`, the clusters are those of embedding and surface features together,
+    and the expected score is averaged with that of a ridge regression in this space, which is heard
+    the less the fewer records a model has; the cost follows the length of the prompt. With p and c
     the expected score and cost, the utility is ``w p / r_p - (1 - w) c / r_c``, where
     ``r_p`` and ``r_c`` are constants of the artifact: the median over clusters, weighted by their
     records, of the range over models of p and of c. The weight w rises with alpha from 0 to 1, see
@@ -79,7 +80,7 @@ class CalibratedScorer(ClusterScorer):
         self._augment = None if r is None else r.augment
         if artifact.info.cells != "separate":
             score = artifact.beliefs.scores
-            smooth = artifact.info.cells == "smooth"
+            smooth = artifact.info.cells in ("smooth", "held")
             where = places(centroids, ratio(s.topics, s.size[:, None])) if smooth else None
             with one_thread():
                 cost = expected_costs(s, m0, where)
@@ -91,10 +92,13 @@ class CalibratedScorer(ClusterScorer):
             self._tables(score, cost)
         else:
             # Votes sum to 1, so the regression's offset can ride on them.
-            score = (1 - mix) * score + mix * r.linear.offset
+            heard = np.full(score.shape[1], mix)
+            if artifact.info.cells == "held" and artifact.beliefs.told is not None:
+                heard *= credible(artifact.beliefs.told)
+            score = (1 - heard) * score + heard * r.linear.offset
             directions = r.linear.directions
             offset = -(r.linear.center @ directions)
-            self._tables(score, cost, mix * r.linear.coefficients)
+            self._tables(score, cost, heard * r.linear.coefficients)
         self._project = Posterior(
             centroids,
             s.size,
