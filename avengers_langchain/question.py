@@ -33,6 +33,7 @@ from avengers_core.serving.question import (
 )
 from avengers_langchain.calling.callbacks import ModelRun, current_run
 from avengers_langchain.history.measuring import measure
+from avengers_langchain.history.reading import results_in
 from avengers_langchain.history.saying import only_text, said
 from avengers_langchain.history.writers import conversation_of, is_paused, writer_of
 
@@ -91,7 +92,7 @@ def _loop_of(messages: Sequence[BaseMessage]) -> str | None:
         if isinstance(message, AIMessage):
             called = message.tool_calls or message.invalid_tool_calls
             return writer_of(message) if called or is_paused(message) else None
-        if not isinstance(message, ToolMessage | SystemMessage):
+        if not isinstance(message, ToolMessage | SystemMessage) and not results_in(message):
             return None
     return None
 

@@ -13,6 +13,7 @@ from langchain_core.messages import (
     BaseMessage,
     ChatMessage,
     FunctionMessage,
+    HumanMessage,
     SystemMessage,
     ToolMessage,
 )
@@ -46,6 +47,7 @@ _THOUGHTS = {
 # Their calls stand in `tool_calls`; where they do not, the first three are read.
 _CALLS = {"tool_use", "tool_call", "function_call", "tool_call_chunk", "custom_tool_call"}
 _REMAINS = {"invalid_tool_call", "input_json_delta", "function_call_signature", "cachePoint"}
+_RESULT = "tool_result"
 _ROLES: dict[str, Role] = {
     "assistant": "assistant",
     "ai": "assistant",
@@ -55,6 +57,32 @@ _ROLES: dict[str, Role] = {
 }
 NOT_IN_NAMES = re.compile(r"[\s<|\\/>]+")
 """What OpenAI does not take in the name of a speaker."""
+
+
+def turns_of(message: BaseMessage, dialect: Dialect, own: bool) -> Iterator[Turn]:
+    """A message as turns: one, but where results of tools stand in the user's, as Anthropic has it.
+
+    Args:
+        message: of any class; and so the rest, as for :func:`turn_of`.
+        dialect: see there.
+        own: see there.
+    """
+    results = results_in(message)
+    for block in results:
+        parts, _ = _given(block.get("content") or "", dialect)
+        failed = bool(block.get("is_error"))
+        yield Turn("tool", parts, call_id=str(block.get("tool_use_id") or ""), failed=failed)
+    if not results:
+        yield turn_of(message, dialect, own)
+    elif rest := [block for block in message.content if block not in results]:
+        yield turn_of(message.model_copy(update={"content": rest}), dialect, own)
+
+
+def results_in(message: BaseMessage) -> list[Mapping[str, Any]]:
+    """The results of tools in a message of the user's."""
+    if not isinstance(message, HumanMessage) or isinstance(message.content, str):
+        return []
+    return [b for b in message.content if isinstance(b, Mapping) and b.get("type") == _RESULT]
 
 
 def turn_of(message: BaseMessage, dialect: Dialect, own: bool) -> Turn:

@@ -12,6 +12,7 @@ from langchain_core.messages import (
     ToolMessage,
 )
 
+from avengers_core.common.plain import plain
 from avengers_core.serving.history import NO_SIGNATURE, Media, Part, Raw, Target, Turn
 from avengers_langchain.history.media import media_of, protocol
 from avengers_langchain.history.reading import NOT_IN_NAMES
@@ -34,7 +35,7 @@ def message_of(turn: Turn, target: Target) -> BaseMessage:
         return AIMessage(_joined(turn.parts), name=_name(turn))
     if turn.role == "assistant":
         calls = [
-            {"type": "tool_call", "id": c.id, "name": c.name, "args": dict(c.arguments)}
+            {"type": "tool_call", "id": c.id, "name": c.name, "args": plain(c.arguments)}
             for c in turn.calls
         ]
         beside = {_SIGNATURES: {calls[0]["id"]: _UNSIGNED}} if target.wants_signatures else {}

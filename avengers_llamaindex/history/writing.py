@@ -14,6 +14,7 @@ from llama_index.core.base.llms.types import (
     ToolCallBlock,
 )
 
+from avengers_core.common.plain import plain
 from avengers_core.serving.history import NO_SIGNATURE, Media, Target, Turn
 from avengers_llamaindex.history.reading import calls_of, reasoning_of
 from avengers_llamaindex.history.writers import ANSWERS
@@ -32,7 +33,7 @@ def message_of(turn: Turn, target: Target) -> ChatMessage:
         return _sent(turn, target)
     blocks = _blocks(turn)
     for call in turn.calls:
-        kwargs = dict(call.arguments)
+        kwargs = plain(call.arguments)
         blocks.append(ToolCallBlock(tool_call_id=call.id, tool_name=call.name, tool_kwargs=kwargs))
     beside: dict[str, Any] = {}
     if turn.role == "tool":

@@ -215,3 +215,23 @@ def test_an_answer_in_blocks_is_no_longer_called_so_where_it_becomes_a_text() ->
     assert "output_version" not in sent.response_metadata
     mistral = type("ChatMistralAI", (FakeListChatModel,), {})(responses=["any"])
     assert portable([HumanMessage("Hi"), own], target_of("it", mistral))[1].name is None
+
+
+def test_results_in_the_users_own_message_are_those_of_its_calls() -> None:
+    called = AIMessage("", tool_calls=[CALL])
+    given = {"type": "tool_result", "tool_use_id": "1", "content": "found", "is_error": True}
+    blocks = [given, {"type": "text", "text": "Well?"}]
+    for name in ("ChatAnthropic", "ChatXAI"):
+        backend = type(name, (FakeListChatModel,), {})(responses=["any"])
+        target = target_of("it", backend, {"tools": [{"name": "search"}]})
+        steps = [HumanMessage("Look."), called, HumanMessage(list(blocks))]
+        _, call, result, asked = portable(steps, target)
+        assert (result.type, result.text, result.status) == ("tool", "found", "error")
+        assert result.tool_call_id == call.tool_calls[0]["id"]
+        assert asked.text == "Well?"
+
+
+def test_numbers_that_json_does_not_have_are_none() -> None:
+    call = {"name": "search", "args": {"n": float("nan"), "m": [float("inf")]}, "id": "1"}
+    sent = looped("ChatXAI", AIMessage("", tool_calls=[call]), content="found")[1]
+    assert sent.tool_calls[0]["args"] == {"n": None, "m": [None]}
