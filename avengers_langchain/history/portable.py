@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 
-from avengers_core.serving.history import ANTHROPIC_THINKING, Role, Target, carried_over
+from avengers_core.serving.history import ANTHROPIC_THINKING, Role, Target, Turn, carried_over
 from avengers_core.serving.history.reasoning import without_a_first_thought
 from avengers_langchain.history.marks import with_fewer_marks
-from avengers_langchain.history.reading import role_of, turns_of
+from avengers_langchain.history.reading import role_of, turn_of, turns_of
 from avengers_langchain.history.writers import is_own, thoughts_of, torn, writer_of
 from avengers_langchain.history.writing import message_of
 
@@ -46,8 +46,12 @@ def portable(
     in_text = dialect.text_lists or all(isinstance(m.content, str) for m in messages)
     if in_text and _alternate(messages, own):
         return list(messages)
-    each = zip(messages, own, strict=True)
-    turns = [turn for m, is_its in each for turn in turns_of(m, dialect, is_its)]
+    turns: list[Turn] = []
+    for message, is_its in zip(messages, own, strict=True):
+        if isinstance(message.content, str) or is_its:
+            turns.append(turn_of(message, dialect, is_its))
+        else:
+            turns += turns_of(message, dialect)
     carried = carried_over(turns, dialect, tell_calls=target.tells_all_calls)
     sent = [message_of(turn, target) for turn in carried]
     if dialect.cache_marks is None:

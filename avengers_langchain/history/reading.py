@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -59,28 +59,30 @@ NOT_IN_NAMES = re.compile(r"[\s<|\\/>]+")
 """What OpenAI does not take in the name of a speaker."""
 
 
-def turns_of(message: BaseMessage, dialect: Dialect, own: bool) -> Iterator[Turn]:
-    """A message as turns: one, but where results of tools stand in the user's, as Anthropic has it.
+def turns_of(message: BaseMessage, dialect: Dialect) -> Sequence[Turn]:
+    """A message in blocks as turns: one, but where results of tools stand in the user's, as
+    Anthropic has it.
 
     Args:
-        message: of any class; and so the rest, as for :func:`turn_of`.
-        dialect: see there.
-        own: see there.
+        message: of any class, and not the target's own.
+        dialect: of the target.
     """
     results = results_in(message)
+    if not results:
+        return (turn_of(message, dialect, own=False),)
+    turns = []
     for block in results:
         parts, _ = _given(block.get("content") or "", dialect)
         failed = bool(block.get("is_error"))
-        yield Turn("tool", parts, call_id=str(block.get("tool_use_id") or ""), failed=failed)
-    if not results:
-        yield turn_of(message, dialect, own)
-    elif rest := [block for block in message.content if block not in results]:
-        yield turn_of(message.model_copy(update={"content": rest}), dialect, own)
+        turns.append(Turn("tool", parts, (), str(block.get("tool_use_id") or ""), None, failed))
+    if rest := [block for block in message.content if block not in results]:
+        turns.append(turn_of(message.model_copy(update={"content": rest}), dialect, own=False))
+    return turns
 
 
 def results_in(message: BaseMessage) -> list[Mapping[str, Any]]:
     """The results of tools in a message of the user's."""
-    if not isinstance(message, HumanMessage) or isinstance(message.content, str):
+    if isinstance(message.content, str) or not isinstance(message, HumanMessage):
         return []
     return [b for b in message.content if isinstance(b, Mapping) and b.get("type") == _RESULT]
 

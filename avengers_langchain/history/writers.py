@@ -66,7 +66,8 @@ def _is_taken_back(message: AIMessage, target: Target) -> bool:
         if target.drops_reasoning if kept else not target.reads_reasoning:
             return False
     tools = [str(call["name"]) for call in calls]
-    return target.takes_back(tools, says=bool(message.text.strip()), broken=bool(broken))
+    says = target.minds_text_with_calls and bool(message.text.strip())
+    return target.takes_back(tools, says=says, broken=bool(broken))
 
 
 def _is_broken_off(message: AIMessage, dialect: Dialect) -> bool:

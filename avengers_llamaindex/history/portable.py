@@ -56,8 +56,12 @@ def portable(
     """
     dialect = target.dialect
     calls = [calls_of(message) if message.role in ANSWERS else () for message in messages]
+    takes = _taken_by(dialect)
     own = [
-        message.role in ANSWERS and _is_own(message, called, writer_of(message), target)
+        message.role in ANSWERS
+        and writer_of(message) == target.model
+        and all(map(takes, message.blocks))
+        and _is_own(message, called, target)
         for message, called in zip(messages, calls, strict=True)
     ]
     if dialect.name == ANTHROPIC_THINKING.name:  # was it told to think by then?
@@ -78,16 +82,13 @@ def _step(message: ChatMessage, calls: Sequence[Call], own: bool) -> tuple[Role,
     return role_of(message), bool(calls), thinks
 
 
-def _is_own(answer: ChatMessage, calls: Sequence[Call], writer: str | None, target: Target) -> bool:
-    """Whether an answer goes to the target as its own words."""
-    if writer != target.model or not all(
-        _is_sent(block, target.dialect) for block in answer.blocks
-    ):
-        return False
+def _is_own(answer: ChatMessage, calls: Sequence[Call], target: Target) -> bool:
+    """Whether an answer of the target's goes back to it as it is."""
     if not calls:  # with nothing but thoughts no server takes it back
         said = any(answer.additional_kwargs.get(name) for name in _SAID_BESIDE)
         return said or any(map(_says, answer.blocks))
-    says, broken = bool((answer.content or "").strip()), any(call.broken for call in calls)
+    says = target.minds_text_with_calls and bool((answer.content or "").strip())
+    broken = any(call.broken for call in calls)
     if not target.takes_back((call.name for call in calls), says=says, broken=broken):
         return False
     # Where its client loses the reasoning that has to come back, its own call is refused, too.
@@ -104,12 +105,20 @@ _SENT: dict[str, tuple[type[Any], ...]] = {
 }
 
 
-def _is_sent(block: Any, dialect: Dialect) -> bool:
-    """Whether the target takes a block of an answer of its own."""
+def _taken_by(dialect: Dialect) -> Callable[[Any], bool]:
+    """Tells which blocks of an answer of its own a kind of backend takes."""
     kind = family(dialect).partition(" ")[0]
-    if kind == "anthropic" and isinstance(block, ThinkingBlock):  # a stream may break off before
-        return not block.content or bool(block.additional_information.get("signature"))
-    return isinstance(block, _SENT.get(kind, object))
+    if kind == "anthropic":
+        return _is_signed
+    sent = _SENT.get(kind, (object,))
+    return lambda block: isinstance(block, sent)
+
+
+def _is_signed(block: Any) -> bool:
+    # A stream may break off before the signature of a thought.
+    if not isinstance(block, ThinkingBlock) or not block.content:
+        return True
+    return bool(block.additional_information.get("signature"))
 
 
 def _says(block: Any) -> bool:

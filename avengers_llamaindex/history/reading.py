@@ -65,7 +65,8 @@ def turn_of(message: ChatMessage, dialect: Dialect, own: bool, calls: tuple[Call
     role = role_of(message)
     if role == "assistant":
         if own:
-            if not dialect.empty_messages and not all(map(_has_words, message.blocks)):
+            blocks = message.blocks if dialect.name.startswith(("anthropic", "bedrock")) else ()
+            if not all(map(_has_words, blocks)):
                 said = [block for block in message.blocks if _has_words(block)]
                 message = message.model_copy(update={"blocks": said})
             return Turn(role, calls=calls, own=True, source=message)

@@ -196,18 +196,23 @@ class Target:
         """Whether it takes no calls at all, not even its own."""
         return not self.dialect.calls or (self.dialect.calls_need_tools and not self.tools)
 
+    @property
+    def minds_text_with_calls(self) -> bool:
+        """Whether it matters to it that there is a text beside a call of tools."""
+        return not self.dialect.text_with_calls or self.dialect.calls_with_text
+
     def takes_back(self, tools: Iterable[str], *, says: bool, broken: bool) -> bool:
         """Whether it takes calls of tools of its own as it gave them.
 
         Args:
             tools: the names of those that are called: a model may make one up.
-            says: there is a text beside the calls.
+            says: there is a text beside the calls; read where :attr:`minds_text_with_calls`.
             broken: arguments are no JSON, such as those of an answer that was too long.
         """
         dialect = self.dialect
         if self.tells_all_calls or not all(map(dialect.takes_name, tools)):
             return False
-        if not (dialect.text_with_calls if says else not dialect.calls_with_text):
+        if self.minds_text_with_calls and says is not dialect.calls_with_text:
             return False
         return dialect.broken_arguments or not broken
 
