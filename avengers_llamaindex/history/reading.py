@@ -6,6 +6,7 @@ import base64
 import binascii
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 from llama_index.core.base.llms.types import (
@@ -213,15 +214,12 @@ def calls_of(message: ChatMessage) -> tuple[Call, ...]:
 
 
 def _call(call_id: Any, name: str, given: Any) -> Call:
-    broken = False
     if isinstance(given, str):
-        try:
+        with suppress(ValueError):
             given = json.loads(given)
-        except ValueError:
-            broken = True
-    if not isinstance(given, Mapping):  # a model has not to keep to what its tools take
-        given, broken = {"arguments": given} if given else {}, given is not None
-    return Call(str(call_id or ""), name, given, broken)
+    broken = not isinstance(given, Mapping)  # or no object: a model may not keep to what it is told
+    arguments = given if not broken else {"arguments": given} if given else {}
+    return Call(str(call_id or ""), name, arguments, broken)
 
 
 def _plain(given: Any) -> Mapping[str, Any]:

@@ -90,4 +90,4 @@ def _with_reasoning(message: ChatMessage) -> ChatMessage:
     ]
     blocks = [b for b in message.blocks if not isinstance(b, ToolCallBlock | ThinkingBlock)]
     beside = {"tool_calls": calls, "reasoning_content": reasoning_of(message)}
-    return ChatMessage(role=message.role, blocks=blocks, additional_kwargs=beside)
+    return ChatMessage(role=MessageRole.ASSISTANT, blocks=blocks, additional_kwargs=beside)

@@ -418,9 +418,10 @@ def test_an_answer_of_its_own_that_its_client_does_not_send_is_written_anew() ->
     assert said.content == "I cannot."
     half = _own(ThinkingBlock(content="hm"), TextBlock(text="So."))  # of a stream
     assert _sent_to("claude", half)[0].blocks == [TextBlock(text="So.")]
-    listed = _own(ToolCallBlock(tool_call_id="1", tool_name="search", tool_kwargs="[1, 2]"))
-    (call,) = _sent_to("compatible, odd identifiers", listed)[0].blocks
-    assert call.tool_kwargs == {"arguments": [1, 2]}
+    for sent, kept in (("[1, 2]", {"arguments": [1, 2]}), ("null", {}), ("{", {"arguments": "{"})):
+        listed = _own(ToolCallBlock(tool_call_id="1", tool_name="search", tool_kwargs=sent))
+        (call,) = _sent_to("compatible, odd identifiers", listed)[0].blocks
+        assert call.tool_kwargs == kept
 
 
 def test_a_blank_text_beside_other_blocks_is_left_out_where_it_is_refused() -> None:
