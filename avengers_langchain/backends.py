@@ -12,7 +12,7 @@ from langchain_core.language_models.model_profile import ModelProfile
 from langchain_core.load import dumps
 from langchain_core.runnables import RunnableBinding
 
-from avengers_core.common.lazy import cached_property
+from avengers_core.common.functions import cached_property
 from avengers_core.errors import needing
 from avengers_core.serving.backends.capabilities import Capabilities
 from avengers_core.serving.backends.endpoints import Endpoint

@@ -14,7 +14,7 @@ from langchain_core.load.serializable import SerializedConstructor, SerializedNo
 from langchain_core.messages import BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 
-from avengers_core.common.lazy import cached_property
+from avengers_core.common.functions import cached_property
 from avengers_core.embedders.tokens import estimate_tokens
 from avengers_core.serving.backends.model_settings import ModelSettings
 from avengers_core.serving.ensemble import answering

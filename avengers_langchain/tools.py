@@ -24,7 +24,7 @@ from langchain_core.runnables import (
 )
 from langchain_core.utils.function_calling import convert_to_json_schema, convert_to_openai_tool
 
-from avengers_core.common.lazy import cached_property
+from avengers_core.common.functions import cached_property
 from avengers_core.embedders.tokens import estimate_tokens
 from avengers_core.serving.backends.capabilities import Needs, needs_of_tools
 from avengers_core.serving.backends.wording import ToolWords, tool_words

@@ -22,7 +22,7 @@ from avengers_core.evaluation.rendering import comparison, metric_rows
 from avengers_core.fitting.vectors import fit_queries
 from avengers_core.records.outcomes import Outcomes
 from avengers_core.records.splitting import split_indices
-from avengers_core.routing.explaining import text_table, usd
+from avengers_core.routing.decision.explaining import text_table, usd
 from avengers_core.routing.queries import Queries
 
 DATA = Path(__file__).parent / "data"

@@ -20,7 +20,7 @@ from llama_index.core.llms.callbacks import llm_completion_callback
 
 from avengers_core import Router
 from avengers_core.errors import BackendConfigError
-from avengers_core.routing.explaining import text_table, usd
+from avengers_core.routing.decision.explaining import text_table, usd
 from avengers_core.serving.backends.endpoints import endpoint_from_env
 from avengers_llamaindex import AvengersEmbedding, AvengersLLM, collect_events, routing_hint
 

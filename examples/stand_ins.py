@@ -13,7 +13,7 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_core.utils.function_calling import convert_to_openai_tool
 
 from avengers_core import Router
-from avengers_core.routing.explaining import usd
+from avengers_core.routing.decision.explaining import usd
 
 KEYS = ("AVENGERS_BASE_URL", "OPENROUTER_API_KEY", "OPENAI_API_KEY")
 

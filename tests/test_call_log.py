@@ -25,7 +25,7 @@ from stub_server import StubServer
 
 from avengers_core import Router
 from avengers_core.errors import AllBackendsFailedError, LogError
-from avengers_core.routing.candidates import Exploration
+from avengers_core.routing.decision.candidates import Exploration
 from avengers_core.serving.settings import serving
 from avengers_langchain import AvengersChatModel
 from avengers_llamaindex import AvengersLLM

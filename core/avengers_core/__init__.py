@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from avengers_core.records.record import Record as Record
     from avengers_core.records.record import Records as Records
     from avengers_core.records.splitting import split_records as split_records
-    from avengers_core.routing.candidates import Candidate as Candidate
-    from avengers_core.routing.candidates import ClusterVote as ClusterVote
+    from avengers_core.routing.decision import Candidate as Candidate
+    from avengers_core.routing.decision import ClusterVote as ClusterVote
     from avengers_core.routing.decision import RoutingDecision as RoutingDecision
     from avengers_core.routing.router import Router as Router
 
@@ -48,8 +48,8 @@ _ERRORS = (
 )
 # Loaded on first use: who routes needs no fitting, who fits no evaluation.
 _HOME = {
-    "Candidate": "routing.candidates",
-    "ClusterVote": "routing.candidates",
+    "Candidate": "routing.decision",
+    "ClusterVote": "routing.decision",
     "Record": "records.record",
     "Records": "records.record",
     "Router": "routing.router",

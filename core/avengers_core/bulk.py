@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from avengers_core.common.signatures import same_arguments
+from avengers_core.common.functions import same_arguments
 from avengers_core.evaluation.evaluate import Evaluated, evaluate_records
 from avengers_core.fitting.fit import Fitted, fit_records
 from avengers_core.jobs.output import Written

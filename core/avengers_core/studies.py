@@ -1,8 +1,8 @@
 """Public names of studies: what they vary, and their experiments."""
 
-from avengers_core.evaluation.experiments import run, summarise
 from avengers_core.evaluation.results import METRICS
-from avengers_core.evaluation.studies import STUDIES, Setting, Study, settings_for
+from avengers_core.evaluation.studies.experiments import run, summarise
+from avengers_core.evaluation.studies.studies import STUDIES, Setting, Study, settings_for
 
 __all__ = [
     "METRICS",

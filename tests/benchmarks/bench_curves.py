@@ -19,7 +19,7 @@ from avengers_core.artifact.sums import Sums
 from avengers_core.embedders.surface import SURFACE_FEATURES
 from avengers_core.fitting.plan import Plan
 from avengers_core.records.outcomes import Outcomes
-from avengers_core.routing.explaining import text_table
+from avengers_core.routing.decision.explaining import text_table
 
 USUAL = {"records": 50_000, "models": 13, "clusters": 60, "dimensions": 256}
 VARIED = {

@@ -26,7 +26,7 @@ from avengers_core.records.record import Records
 from avengers_core.records.splitting import split_indices
 from avengers_core.routing.alpha.curve import curve
 from avengers_core.routing.alpha.path import _envelope
-from avengers_core.routing.explaining import text_table
+from avengers_core.routing.decision.explaining import text_table
 
 _PLURAL = {"query": "queries", "dataset": "datasets"}
 METRICS = ("PerfGain", "Save95", "AIQ")

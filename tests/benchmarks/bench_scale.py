@@ -22,7 +22,7 @@ import numpy as np
 import psutil
 
 from avengers_core import RouterArtifact, bulk
-from avengers_core.routing.explaining import text_table
+from avengers_core.routing.decision.explaining import text_table
 
 MODELS = [f"model-{i:02d}" for i in range(13)]
 PRICES = np.geomspace(1e-7, 1e-5, len(MODELS))

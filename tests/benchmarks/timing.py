@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from avengers_core.routing.explaining import text_table
+from avengers_core.routing.decision.explaining import text_table
 
 # Half a line; as long as questions of public benchmarks are in the middle; a question with options
 # or a paragraph to read.

@@ -27,7 +27,7 @@ from avengers_core.artifact.merging import together
 from avengers_core.artifact.published_export import load_published_export
 from avengers_core.artifact.statistics import Statistics
 from avengers_core.artifact.storage import content, folder
-from avengers_core.common.lazy import cached_property
+from avengers_core.common.functions import cached_property
 from avengers_core.common.ranges import check_number
 from avengers_core.errors import ArtifactError, EmbedderMismatchError
 from avengers_core.records.names import fault_of_name, shown

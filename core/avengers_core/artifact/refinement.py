@@ -20,7 +20,7 @@ from avengers_core.artifact.estimation.asked import Asked
 from avengers_core.artifact.moments import LinearMap, Moments
 from avengers_core.artifact.statistics import Statistics
 from avengers_core.common.arrays import Floats
-from avengers_core.common.lazy import cached_property
+from avengers_core.common.functions import cached_property
 from avengers_core.embedders.surface import SURFACE_FEATURES, Augment
 from avengers_core.records.outcomes import Outcomes
 

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from avengers_core.artifact.arrays import check_arrays
 from avengers_core.artifact.clusters import ratio, select
 from avengers_core.common.arrays import Floats
-from avengers_core.common.lazy import cached_property
+from avengers_core.common.functions import cached_property
 from avengers_core.embedders.tokens import n_bytes
 
 if TYPE_CHECKING:

@@ -29,7 +29,7 @@ from avengers_core.common.files import write_whole
 from avengers_core.outputs import check_outputs
 from avengers_core.records.names import few, one_line
 from avengers_core.records.sources.files import shown
-from avengers_core.routing.explaining import text_table
+from avengers_core.routing.decision.explaining import text_table
 from avengers_core.routing.router import Router
 
 if TYPE_CHECKING:

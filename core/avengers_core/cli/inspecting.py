@@ -15,7 +15,7 @@ from avengers_core.cli.shared import open_router, refuse
 from avengers_core.common.plain import plain
 from avengers_core.common.ranges import check_number
 from avengers_core.records.names import one_line
-from avengers_core.routing.explaining import text_table, usd
+from avengers_core.routing.decision.explaining import text_table, usd
 
 if TYPE_CHECKING:
     from avengers_core.artifact.artifact import RouterArtifact

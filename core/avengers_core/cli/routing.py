@@ -29,7 +29,7 @@ from avengers_core.outputs import check_outputs
 from avengers_core.records.record import RecordProblem
 from avengers_core.records.sources.streams import decompressed, numbered_lines
 from avengers_core.routing.decision import RoutingDecision
-from avengers_core.routing.explaining import usd
+from avengers_core.routing.decision.explaining import usd
 from avengers_core.routing.router import Router
 
 _BATCH = 1024

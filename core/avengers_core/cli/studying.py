@@ -21,7 +21,7 @@ from avengers_core.cli.options import (
 )
 from avengers_core.cli.shared import given, read_records, refuse
 from avengers_core.outputs import check_outputs
-from avengers_core.routing.explaining import text_table
+from avengers_core.routing.decision.explaining import text_table
 
 
 class _Study(click.Choice):  # type: ignore[type-arg,unused-ignore]

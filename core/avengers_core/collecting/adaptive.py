@@ -23,7 +23,7 @@ from avengers_core.artifact.estimation.costs import expected_costs
 from avengers_core.artifact.statistics import Statistics
 from avengers_core.collecting.strategies import Cell, Table
 from avengers_core.common.arrays import Floats, Ints
-from avengers_core.common.lazy import cached_property
+from avengers_core.common.functions import cached_property
 from avengers_core.common.parallel import one_thread
 from avengers_core.embedders.surface import Augment, surface
 from avengers_core.embedders.wordllama import WordLlamaEmbedder

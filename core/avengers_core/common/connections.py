@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from openai import DefaultAsyncHttpxClient, DefaultHttpxClient
 
-from avengers_core.common.lazy import cached_property
+from avengers_core.common.functions import cached_property
 from avengers_core.redaction import mask, without_what_was_sent
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Plain values: as JSON has them, and out of mappings and objects alike."""
+"""Plain values: as JSON and files can hold them, and out of mappings and objects alike."""
 
 from __future__ import annotations
 
@@ -30,3 +30,17 @@ def part_of(whole: Any, name: str, default: Any = None) -> Any:
     if isinstance(whole, Mapping):
         return whole.get(name, default)
     return getattr(whole, name, default)
+
+
+def encodable(text: str) -> str:
+    """A text that can be written as UTF-8.
+
+    Half a surrogate pair, which programs leave that cut texts in UTF-16, becomes U+FFFD.
+    """
+    if text.isascii():
+        return text
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text

@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeAlias, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
-from avengers_core.common.texts import encodable
+from avengers_core.common.plain import encodable
 from avengers_core.embedders.tokens import MAX_CHARS
 from avengers_core.errors import EmbedderError
 from avengers_core.redaction import describe, masked_cause
@@ -79,7 +79,7 @@ EmbedderSpec: TypeAlias = str | Embedder | Callable[[list[str]], Any] | Any
 
 def as_texts(texts: Sequence[str]) -> list[str]:
     """The texts as a list of strings of at most :data:`MAX_CHARS` characters, well-formed as by
-    :func:`avengers_core.common.texts.encodable`.
+    :func:`avengers_core.common.plain.encodable`.
 
     Raises:
         TypeError: a single text was given, or something that is not a text.

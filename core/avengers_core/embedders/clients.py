@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-from avengers_core.common.lazy import cached_property
+from avengers_core.common.functions import cached_property
 from avengers_core.common.ranges import MOST_RETRIES, YEAR, check_number, check_whole
 from avengers_core.errors import EmbedderError
 from avengers_core.redaction import Secrets, describe, secrets_of_url

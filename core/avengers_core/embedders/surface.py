@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from avengers_core.common.arrays import Floats
-from avengers_core.common.lazy import cached_property
+from avengers_core.common.functions import cached_property
 from avengers_core.embedders.tokens import BYTES_PER_TOKEN, MAX_CHARS, n_bytes
 
 SURFACE_FEATURES = (

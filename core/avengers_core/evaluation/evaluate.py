@@ -14,9 +14,9 @@ import numpy as np
 from avengers_core import __version__
 from avengers_core.artifact.artifact import RouterArtifact
 from avengers_core.common.arrays import Floats, Ints
+from avengers_core.common.functions import same_arguments
 from avengers_core.common.plain import plain
 from avengers_core.common.ranges import check_one_of
-from avengers_core.common.signatures import same_arguments
 from avengers_core.errors import RecordError
 from avengers_core.evaluation.estimating import Doubt
 from avengers_core.evaluation.report import Report

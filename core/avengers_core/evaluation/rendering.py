@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from avengers_core.evaluation.results import Results
 from avengers_core.evaluation.rows import Row, router_name
 from avengers_core.records.names import few
-from avengers_core.routing.explaining import usd
+from avengers_core.routing.decision.explaining import usd
 
 Section = tuple[str, str, Sequence[str], Sequence[Sequence[str]]]
 """A title, a note, the heading of a table and its rows."""

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from avengers_core.artifact.artifact import RouterArtifact
 from avengers_core.artifact.estimation.pricing import notice_prices, notice_unpriced
 from avengers_core.artifact.sums import Sums
-from avengers_core.common.signatures import same_arguments
+from avengers_core.common.functions import same_arguments
 from avengers_core.embedders.surface import surface
 from avengers_core.embedders.tokens import MAX_CHARS
 from avengers_core.errors import RecordError

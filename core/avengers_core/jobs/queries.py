@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic_core import from_json
 
-from avengers_core.common.texts import encodable
+from avengers_core.common.plain import encodable
 from avengers_core.records.record import Record, RecordProblem
 from avengers_core.records.sources.parts import Part, read
 from avengers_core.records.sources.streams import Row

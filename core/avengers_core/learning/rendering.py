@@ -10,7 +10,7 @@ import numpy as np
 
 from avengers_core.learning.drift import Alarm
 from avengers_core.records.names import one_line
-from avengers_core.routing.explaining import text_table, usd
+from avengers_core.routing.decision.explaining import text_table, usd
 
 if TYPE_CHECKING:
     from avengers_core.learning.learn import Lesson

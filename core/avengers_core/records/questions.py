@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from avengers_core.common.texts import encodable
+from avengers_core.common.plain import encodable
 from avengers_core.errors import RecordError
 from avengers_core.records.names import fault_of_name
 

@@ -31,7 +31,7 @@ from pydantic import (
     field_validator,
 )
 
-from avengers_core.common.texts import encodable
+from avengers_core.common.plain import encodable
 from avengers_core.records.names import fault_of_name, one_line
 from avengers_core.records.questions import Question
 

@@ -12,10 +12,10 @@ import numpy.typing as npt
 
 from avengers_core.artifact.artifact import RouterArtifact
 from avengers_core.common.arrays import Floats
-from avengers_core.common.lazy import cached_property
+from avengers_core.common.functions import cached_property
 from avengers_core.common.parallel import in_parallel
 from avengers_core.routing.call import RoutingCall
-from avengers_core.routing.candidates import ClusterVote
+from avengers_core.routing.decision.candidates import ClusterVote
 from avengers_core.routing.eligibility import Eligibility
 from avengers_core.routing.policy import Policy
 from avengers_core.routing.queries import Queries

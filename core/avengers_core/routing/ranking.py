@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from avengers_core.common.arrays import Floats
-from avengers_core.common.lazy import cached_property
-from avengers_core.routing.candidates import Candidate, ClusterVote
+from avengers_core.common.functions import cached_property
 from avengers_core.routing.decision import RoutingDecision
+from avengers_core.routing.decision.candidates import Candidate, ClusterVote
 from avengers_core.routing.eligibility import Codes, Eligibility, Fault, nobody
 
 _UTILITY = itemgetter(Candidate._fields.index("utility"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from avengers_core.routing.candidates import as_dicts
+from avengers_core.routing.decision.candidates import as_dicts
 from avengers_core.serving.plan import Plan
 from avengers_core.serving.resilience.failover import Failover
 from avengers_core.serving.watching.watch import Watch

@@ -11,7 +11,7 @@ from avengers_core import Router, bulk, evaluate, fit, load_records
 from avengers_core.collecting import collect
 from avengers_core.common.ranges import check_number, check_whole
 from avengers_core.embedders import CallableEmbedder, OpenAIEmbedder
-from avengers_core.evaluation.studies import Setting, settings_for
+from avengers_core.evaluation.studies.studies import Setting, settings_for
 from avengers_core.fitting.clustering import cluster
 from avengers_core.learning import learn, watch
 from avengers_core.records.splitting import split_records

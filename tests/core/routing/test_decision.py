@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from avengers_core.routing.candidates import Candidate, ClusterVote
 from avengers_core.routing.decision import RoutingDecision
-from avengers_core.routing.explaining import text_table, usd
+from avengers_core.routing.decision.candidates import Candidate, ClusterVote
+from avengers_core.routing.decision.explaining import text_table, usd
 
 BEST = Candidate("lab/best", 1.5, 0.9, 0.02, 1.0)
 SECOND = Candidate("lab/second", 0.5, 0.4, None, 0.75)

@@ -7,8 +7,8 @@ import pytest
 
 from avengers_core import Router
 from avengers_core.routing.call import RoutingCall
-from avengers_core.routing.candidates import Candidate, Exploration
 from avengers_core.routing.decision import RoutingDecision
+from avengers_core.routing.decision.candidates import Candidate, Exploration
 from avengers_core.serving.facts import facts_of
 from avengers_core.serving.plan import Plan
 from avengers_core.serving.question import RoutingText

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from avengers_core.routing.candidates import Candidate
 from avengers_core.routing.decision import RoutingDecision
+from avengers_core.routing.decision.candidates import Candidate
 from avengers_core.serving.voting import answer_key, ballots, elect
 
 

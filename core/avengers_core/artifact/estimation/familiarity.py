@@ -11,7 +11,7 @@ import numpy.typing as npt
 from avengers_core.artifact.arrays import check_arrays
 from avengers_core.artifact.clusters import unit
 from avengers_core.common.arrays import Floats
-from avengers_core.common.lazy import cached_property
+from avengers_core.common.functions import cached_property
 from avengers_core.embedders.surface import BEYOND_ASCII
 
 _Numbers = TypeVar("_Numbers", float, Floats)

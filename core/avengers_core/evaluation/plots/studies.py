@@ -19,7 +19,7 @@ def study_results(summary: Sequence[Mapping[str, Any]], name: str) -> Figure:
     """PerfGain, CostSave at 95 % and AIQ against what a study varied, with standard deviations.
 
     Args:
-        summary: what :func:`avengers_core.evaluation.experiments.summarise` returns.
+        summary: what :func:`avengers_core.evaluation.studies.experiments.summarise` returns.
         name: of what was varied.
     """
     panels = (("perf_gain", "PerfGain"), ("cost_save_95", "CostSave at 95 %"), ("aiq", "AIQ"))

@@ -13,7 +13,7 @@ from typing import Protocol
 import numpy as np
 
 from avengers_core.common.arrays import Floats, Ints
-from avengers_core.common.lazy import cached_property
+from avengers_core.common.functions import cached_property
 from avengers_core.routing.call import RoutingCall
 from avengers_core.routing.engine import Engine
 

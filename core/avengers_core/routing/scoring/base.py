@@ -11,7 +11,7 @@ from avengers_core.artifact.clusters import nearest_cosine, unit
 from avengers_core.artifact.estimation.cells import Beliefs, beliefs_of
 from avengers_core.artifact.statistics import Statistics
 from avengers_core.common.arrays import Floats
-from avengers_core.common.lazy import cached_property
+from avengers_core.common.functions import cached_property
 from avengers_core.common.parallel import one_thread
 from avengers_core.common.ranges import check_number, check_whole
 from avengers_core.embedders.tokens import BYTES_PER_TOKEN

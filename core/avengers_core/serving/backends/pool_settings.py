@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from avengers_core.common.lazy import cached_property
+from avengers_core.common.functions import cached_property
 from avengers_core.serving.backends.model_settings import ModelSettings
 
 OF_ENDPOINT = {"timeout": 60.0, "max_retries": 0}

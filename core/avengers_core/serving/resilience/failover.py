@@ -23,8 +23,8 @@ from typing import Literal, NamedTuple
 from avengers_core.common.ranges import check_whole
 from avengers_core.errors import AllBackendsFailedError
 from avengers_core.redaction import NO_SECRETS, Secrets, describe, mask
-from avengers_core.routing.candidates import Candidate
 from avengers_core.routing.decision import RoutingDecision
+from avengers_core.routing.decision.candidates import Candidate
 from avengers_core.serving.resilience.faults import Failure, classify
 from avengers_core.serving.resilience.health import BackendHealth
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, ConfigDict
 
-from avengers_core.common.lazy import cached_property
+from avengers_core.common.functions import cached_property
 
 CONFIG = ConfigDict(
     arbitrary_types_allowed=True,

@@ -15,7 +15,7 @@ from pydantic import (
 )
 from typing_extensions import Self
 
-from avengers_core.common.lazy import cached_property
+from avengers_core.common.functions import cached_property
 from avengers_core.routing.policy import FIELDS, OnEmpty, Policy, Unavailable
 from avengers_core.routing.resolve import resolve_router
 from avengers_core.routing.router import Router

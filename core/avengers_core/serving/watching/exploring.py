@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from avengers_core.routing.candidates import Exploration
 from avengers_core.routing.decision import RoutingDecision
+from avengers_core.routing.decision.candidates import Exploration
 
 
 def drawn(

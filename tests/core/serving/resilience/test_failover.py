@@ -14,8 +14,8 @@ import pytest
 
 from avengers_core.errors import AllBackendsFailedError, ContentRefusedError, EmptyResponseError
 from avengers_core.redaction import describe
-from avengers_core.routing.candidates import Candidate
 from avengers_core.routing.decision import RoutingDecision
+from avengers_core.routing.decision.candidates import Candidate
 from avengers_core.serving.resilience.failover import Failover
 from avengers_core.serving.resilience.faults import Failure, classify
 from avengers_core.serving.resilience.health import BackendHealth

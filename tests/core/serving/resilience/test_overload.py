@@ -9,8 +9,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from avengers_core.routing.candidates import Candidate
 from avengers_core.routing.decision import RoutingDecision
+from avengers_core.routing.decision.candidates import Candidate
 from avengers_core.serving.resilience.failover import Failover
 from avengers_core.serving.resilience.health import BackendHealth
 

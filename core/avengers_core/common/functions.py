@@ -1,14 +1,18 @@
-"""Values found when first asked for."""
+"""Functions that take what others take, and values found when first asked for."""
 
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Callable
+from inspect import signature
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 if TYPE_CHECKING:
     from functools import cached_property
 else:
-    T = TypeVar("T")
 
     class cached_property(functools.cached_property):  # noqa: N801
         """The standard library's, without the lock that it has before Python 3.12.
@@ -27,4 +31,16 @@ else:
             return known[self.attrname]
 
 
-__all__ = ["cached_property"]
+def same_arguments(other: Callable[P, Any]) -> Callable[[Callable[..., R]], Callable[P, R]]:
+    """Give a function that hands its arguments on the signature of whom it hands them to."""
+
+    def decorate(function: Callable[..., R]) -> Callable[P, R]:
+        returned = signature(function).return_annotation
+        signed: Any = function
+        signed.__signature__ = signature(other).replace(return_annotation=returned)
+        return signed  # type: ignore[no-any-return]
+
+    return decorate
+
+
+__all__ = ["cached_property", "same_arguments"]

@@ -12,9 +12,9 @@ import numpy as np
 
 from avengers_core.common.parallel import one_thread
 from avengers_core.errors import RecordError
-from avengers_core.evaluation.csv_table import CsvTable
 from avengers_core.evaluation.results import METRICS
-from avengers_core.evaluation.studies import Setting
+from avengers_core.evaluation.studies.csv_table import CsvTable
+from avengers_core.evaluation.studies.studies import Setting
 from avengers_core.outputs import check_outputs
 from avengers_core.records.loading import Source, as_records
 from avengers_core.records.record import Records

@@ -9,7 +9,7 @@ import os
 import pytest
 
 from avengers_core import RecordError
-from avengers_core.evaluation.csv_table import CsvTable
+from avengers_core.evaluation.studies.csv_table import CsvTable
 
 
 def test_no_cell_is_a_formula(tmp_path):

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from avengers_core.routing import explaining
-from avengers_core.routing.candidates import Candidate, ClusterVote, Exploration, as_dicts
+from avengers_core.routing.decision import explaining
+from avengers_core.routing.decision.candidates import Candidate, ClusterVote, Exploration, as_dicts
 
 if TYPE_CHECKING:
     from avengers_core.routing.queries import Queries

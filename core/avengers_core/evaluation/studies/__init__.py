@@ -1,0 +1,1 @@
+"""Studies: one setting after the other, each fitted and evaluated."""
