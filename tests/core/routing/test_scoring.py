@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from avengers_core import Router, RouterArtifact, evaluate, fit, load_records, split_records
@@ -56,9 +56,9 @@ def means(artifact):
         return s.score / s.n, s.cost / s.n
 
 
-def min_max(values, flat):
+def min_max(values, flat, rounding=0.0):
     low, high = min(values), max(values)
-    return [flat if high == low else (v - low) / (high - low) for v in values]
+    return [flat if high - low <= rounding * high else (v - low) / (high - low) for v in values]
 
 
 def reference_scores(artifact, x, alpha, top_k, beta):
@@ -87,8 +87,8 @@ def paper_scores(artifact, x, alpha, top_k):
     total = [0.0] * M
     for c in nearest:
         there = [m for m in range(M) if artifact.statistics.n[c, m] > 0]
-        gain = min_max([accuracy[c, m] for m in there], 1.0)
-        loss = min_max([cost[c, m] for m in there], 0.0)
+        gain = min_max([accuracy[c, m] for m in there], 1.0, 1e-9)
+        loss = min_max([cost[c, m] for m in there], 0.0, 1e-9)
         for m, g, q in zip(there, gain, loss, strict=True):
             total[m] += (alpha * g + (1 - alpha) * (1 - q)) / top_k
     return total
@@ -134,6 +134,7 @@ def test_reference_is_the_published_code(seed, alpha, top_k, beta, ties):
 
 
 @given(seeds, alphas, st.integers(1, K))
+@example(535, 0.0, 1)  # two costs that differ by rounding
 def test_paper_is_the_formula(seed, alpha, top_k):
     artifact, x = random_artifact(seed), unit(seed)
     found = utilities(artifact, x, alpha, "paper", top_k=top_k)

@@ -116,8 +116,9 @@ class PaperScorer(_PublishedScorer):
 
     def __init__(self, artifact: RouterArtifact, *, top_k: int = 4) -> None:
         super().__init__(artifact, top_k=top_k)
-        self._gain = _min_max(self._means, self._seen, flat=1.0)
-        self._loss = np.where(self._seen, _min_max(self._costs, self._seen, flat=0.0), 1.0)
+        self._gain = _min_max(self._means, self._seen, flat=1.0, rounding=_ROUNDING)
+        loss = _min_max(self._costs, self._seen, flat=0.0, rounding=_ROUNDING)
+        self._loss = np.where(self._seen, loss, 1.0)
 
     def _shares(self, distance: Floats) -> Floats:
         votes = np.isfinite(distance)
@@ -128,11 +129,17 @@ class PaperScorer(_PublishedScorer):
         return self._with_last_rows(alpha * self._gain + (1 - alpha) * (1 - self._loss))
 
 
-def _min_max(values: Floats, seen: npt.NDArray[np.bool_], flat: float) -> Floats:
-    """Each row to [0, 1] over the models seen in it; ``flat`` where they differ by rounding."""
+def _min_max(
+    values: Floats, seen: npt.NDArray[np.bool_], flat: float, rounding: float = 0.0
+) -> Floats:
+    """Each row to [0, 1] over the models seen in it.
+
+    ``flat`` where they differ by no more than ``rounding``, a share of the highest; the published
+    code knows of none.
+    """
     low = np.where(seen, values, np.inf).min(axis=1, keepdims=True)
     high = np.where(seen, values, -np.inf).max(axis=1, keepdims=True)
     spread = high - low
-    varied = np.isfinite(spread) & (spread > _ROUNDING * np.abs(high))
+    varied = np.isfinite(spread) & (spread > rounding * np.abs(high))
     scaled = (values - np.where(varied, low, 0.0)) / np.where(varied, spread, 1.0)
     return np.where(seen & varied, scaled, flat)

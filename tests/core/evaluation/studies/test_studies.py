@@ -14,7 +14,7 @@ from avengers_core import load_records, studies
 from avengers_core.errors import RecordError
 from avengers_core.studies import Setting, run, settings_for, summarise
 
-SAMPLE = Path(__file__).parents[3] / "examples" / "data" / "sample.jsonl"
+SAMPLE = Path(__file__).parents[4] / "examples" / "data" / "sample.jsonl"
 
 
 @pytest.fixture(scope="module")
