@@ -16,6 +16,7 @@ from avengers_core.errors import AllBackendsFailedError
 from avengers_core.routing.decision import RoutingDecision
 from avengers_core.serving.answering import Answering
 from avengers_core.serving.plan import Plan
+from avengers_core.serving.resilience.failover import FailedAttempt
 from avengers_core.serving.voting import ballots, elect, voted_facts
 from avengers_core.serving.watching.outcome import Outcome
 from avengers_core.serving.watching.watch import Watch
@@ -82,9 +83,12 @@ class Vote:
             with watch.current():
                 yield
         except Exception as error:
-            tried = [failure for ballot in self.ballots for failure in ballot.failover.tried]
-            watch.over(Outcome(None, tried=tried, error=error))
+            watch.over(Outcome(None, tried=self._tried, error=error))
             raise
+
+    @property
+    def _tried(self) -> list[FailedAttempt]:
+        return [failed for ballot in self.ballots for failed in ballot.failover.tried]
 
     def _elected(self, answers: Sequence[Any]) -> Any:
         cast = [
@@ -95,11 +99,11 @@ class Vote:
         if not cast:
             raise AllBackendsFailedError(
                 "\n".join(dict.fromkeys(map(str, answers))),
-                tuple(tried for error in answers for tried in error.tried),
+                tuple(self._tried),
             )
         given = [answer for _, answer in cast]
         election = elect([ballot.says(answer) for ballot, answer in cast])
-        facts = voted_facts([ballot.facts for ballot, _ in cast], election)
+        facts = voted_facts([ballot.facts for ballot, _ in cast], election, self._tried)
         if self.watch is not None:
             facts |= self.watch.facts
             costs = [ballot.cost(ballot.facts["model"]) for ballot, _ in cast]
@@ -109,7 +113,7 @@ class Vote:
                     facts["model"],
                     reduce(add, [ballot.tokens for ballot, _ in cast]),
                     sum(known) if len(known) == len(costs) else None,
-                    tried=[failed for ballot in self.ballots for failed in ballot.failover.tried],
+                    tried=self._tried,
                 )
             )
         return cast[election.winner][0].merged(given, election.winner, facts)

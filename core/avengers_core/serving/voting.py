@@ -15,6 +15,7 @@ from typing import Any, Literal, NamedTuple
 
 from avengers_core.common.ranges import check_one_of, check_whole
 from avengers_core.routing.decision import RoutingDecision
+from avengers_core.serving.resilience.failover import FailedAttempt
 
 VoteOver = Literal["samples", "models"]
 
@@ -108,12 +109,15 @@ def ballots(decision: RoutingDecision, votes: int, over: VoteOver) -> list[Routi
     ]
 
 
-def voted_facts(facts: Sequence[Mapping[str, Any]], election: Election) -> dict[str, Any]:
+def voted_facts(
+    facts: Sequence[Mapping[str, Any]], election: Election, tried: Sequence[FailedAttempt]
+) -> dict[str, Any]:
     """What :func:`~avengers_core.serving.facts.facts_of` says of each answer, as facts of the vote.
 
     Args:
         facts: of the answers, in the order of the election's keys.
         election: how it went.
+        tried: what failed, also of the ballots that came to no answer.
 
     Returns:
         The winner's facts, with the sum of the expected costs (USD; None if one is unknown), all
@@ -123,7 +127,7 @@ def voted_facts(facts: Sequence[Mapping[str, Any]], election: Election) -> dict[
     return {
         **facts[election.winner],
         "expected_cost": None if None in costs else sum(costs),
-        "tried": [failure for each in facts for failure in each["tried"]],
+        "tried": [failed._asdict() for failed in tried],
         "votes": election.votes,
         "ballots": [each["model"] for each in facts],
     }

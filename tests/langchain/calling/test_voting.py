@@ -75,6 +75,7 @@ def test_who_fails_does_not_vote(voting: AvengersChatModel, server: StubServer) 
     server.fail(HARD, status=500)
     message = voting.invoke("Prove", votes=3, vote_over="models")
     assert facts(message)["ballots"] == [SPARE, EASY]
+    assert [failed["model"] for failed in facts(message)["tried"]] == [HARD]
     for model in (SPARE, EASY):
         server.fail(model, status=401)
     with pytest.raises(AllBackendsFailedError) as caught:
