@@ -13,7 +13,7 @@ from avengers_core.serving.watching.watch import Watch
 def facts_of(
     model: str, plan: Plan, failover: Failover, watch: Watch | None = None
 ) -> dict[str, Any]:
-    """Who answered, what was expected of it, and who failed before.
+    """Who answered, what was expected of it, and who failed before or was left alone.
 
     Args:
         model: who answered.
@@ -46,6 +46,8 @@ def facts_of(
         "tried": [failed._asdict() for failed in failover.tried],
         "question_from": plan.question.source,
     }
+    if resting := failover.left_alone(model):
+        facts["resting"] = resting
     if model == plan.keeps:
         facts["kept"] = plan.kept_for
     elif decision.stayed and model == decision.model:

@@ -19,12 +19,20 @@ RANKED = tuple(Candidate(m, 1.0 - i / 10, 0.5 + i / 10, 0.01, 1.0) for i, m in e
 
 
 def facts(
-    router: Router, model: str, *, keeps: str | None = None, **of_decision: Any
+    router: Router,
+    model: str,
+    *,
+    keeps: str | None = None,
+    resting: str = "",
+    **of_decision: Any,
 ) -> dict[str, Any]:
     decision = RoutingDecision(RANKED, {"d": "too dear"}, (), 0.5, "calibrated", **of_decision)
     question = RoutingText("Why?", "variable")
     plan = Plan(router, question, RoutingCall(), keeps=keeps, kept_for="stay")
-    failover = Failover(decision, BackendHealth())
+    health = BackendHealth(threshold=1)
+    for each in resting:
+        health.record_failure(each)
+    failover = Failover(decision, health)
     for attempt in failover:
         with attempt:
             if attempt.model != model:
@@ -69,3 +77,12 @@ def test_what_was_left_to_chance(router: Router) -> None:
 def test_what_was_cut_is_told_only_where_something_was(router: Router) -> None:
     assert facts(router, "a", cut=7)["cut"] == 7
     assert "cut" not in facts(router, "a")
+
+
+@pytest.mark.parametrize(
+    ("model", "resting", "told"), [("b", "a", ["a"]), ("a", "abc", None), ("b", "c", None)]
+)
+def test_better_ones_that_rest(
+    router: Router, model: str, resting: str, told: list[str] | None
+) -> None:
+    assert facts(router, model, resting=resting).get("resting") == told

@@ -164,9 +164,10 @@ def test_a_backend_that_keeps_failing_is_left_alone(
     llm: AvengersChatModel, server: StubServer
 ) -> None:
     server.fail(HARD, status=500)
-    for _ in range(5):
-        llm.invoke(QUESTION)
+    answers = [llm.invoke(QUESTION) for _ in range(5)]
     assert server.asked == [HARD, SPARE] * 3 + [SPARE] * 2
+    facts = [answer.response_metadata["avengers"] for answer in answers]
+    assert [each.get("resting") for each in facts] == [None] * 3 + [[HARD]] * 2
 
 
 def test_retry_after_is_respected(llm: AvengersChatModel, server: StubServer) -> None:

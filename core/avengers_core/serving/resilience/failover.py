@@ -160,6 +160,7 @@ class Failover:
         self._tried: list[FailedAttempt] = []
         self._last: Exception | None = None
         self._refusals: list[tuple[str, str, Exception]] = []
+        self._resting = set[str]()
 
     @property
     def tried(self) -> tuple[FailedAttempt, ...]:
@@ -167,21 +168,21 @@ class Failover:
         return tuple(self._tried)
 
     def __iter__(self) -> Iterator[Attempt]:
-        left, resting = list(self.decision.candidates), set[str]()
+        left = list(self.decision.candidates)
         while left and (self._max_attempts is None or len(self._tried) < self._max_attempts):
-            candidate = self._next(left, resting)
+            candidate = self._next(left)
             if candidate is None:
                 return
             left.remove(candidate)
             yield Attempt(candidate, self)
 
-    def _next(self, left: Sequence[Candidate], resting: set[str]) -> Candidate | None:
+    def _next(self, left: Sequence[Candidate]) -> Candidate | None:
         if self._refusals:
             left = self._after_refusal(left)
         for candidate in left:
-            if candidate.model not in resting and self.health.admit(candidate.model):
+            if candidate.model not in self._resting and self.health.admit(candidate.model):
                 return candidate
-            resting.add(candidate.model)
+            self._resting.add(candidate.model)
         return left[0] if left else None
 
     def _after_refusal(self, left: Sequence[Candidate]) -> Sequence[Candidate]:
@@ -239,6 +240,12 @@ class Failover:
         first = self._refusals[0][2]
         _name(first, *dict.fromkeys(model for model, _, _ in self._refusals))
         return first
+
+    def left_alone(self, model: str) -> list[str]:
+        """Those that rank before the model that answers, and were not asked, for they rest."""
+        ranking = [candidate.model for candidate in self.decision.candidates]
+        spared = self._resting - {attempt.model for attempt in self._tried}
+        return [better for better in ranking[: ranking.index(model)] if better in spared]
 
     def chance(self, model: str) -> float:
         """The chance with which a model was to answer, in (0, 1].
