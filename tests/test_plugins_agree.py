@@ -348,6 +348,8 @@ def test_settings_of_one_call(llm: Any, arguments: dict[str, Any], model: str) -
         {"votes": 0},
         {"votes": 2.5},
         {"vote_over": "all"},
+        {"routing_query": 5},
+        {"no_question_alpha": 7},
         {"max_attempts": 0},
         {"max_attempts": True},
         {"on_refusal": "shrug"},

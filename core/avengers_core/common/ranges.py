@@ -73,7 +73,8 @@ def check_number(
         accepted = f"be a finite number, {'above' if low else 'at least'} {least:g}"
     else:
         accepted = f"lie in {'(' if low else '['}{least:g}, {most:g}{')' if high else ']'}"
-    raise ValueError(f"{name} must {accepted}, got {value!r:.40}")
+    got = f"the text {value!r:.40}: pass a number" if isinstance(value, str) else f"{value!r:.40}"
+    raise ValueError(f"{name} must {accepted}, got {got}")
 
 
 def check_seed(seed: Any) -> None:

@@ -51,7 +51,16 @@ class RoutingCall(NamedTuple):
                 )
             for model, tokens in cached_tokens.items():
                 check_number(f"cached_tokens[{model!r}]", tokens, 0, MOST_TOKENS)
-        return cls(Policy(**kept(policy)), n, prompt_tokens, unavailable, cached_tokens)
+        try:
+            made = Policy(**kept(policy))
+        except TypeError:
+            if unknown := sorted(policy.keys() - set(Policy._fields)):
+                raise TypeError(
+                    f"a call has no {', '.join(unknown)}=; expected some of "
+                    f"{', '.join(Policy._fields)}"
+                ) from None
+            raise
+        return cls(made, n, prompt_tokens, unavailable, cached_tokens)
 
     @classmethod
     def of_any_alpha(cls, **constraints: Any) -> RoutingCall:

@@ -81,6 +81,8 @@ def _check(own: Mapping[str, Any]) -> None:
         raise ValueError(f"stay must be True, False or None, got {stay!r}")
     check_votes(own.get("votes"), own.get("vote_over", "samples"))
     check_number("explore", own.get("explore", 0.0), 0, 1)
+    if (no_question_alpha := own.get("no_question_alpha")) is not None:
+        check_number("no_question_alpha", no_question_alpha, 0, 1)
     on_refusal = own.get("on_refusal", "raise")
     check_one_of("on_refusal", on_refusal, OnRefusal)
 

@@ -185,8 +185,15 @@ def routed_on(found: RoutingText, query: str | None = None) -> RoutingText:
     Args:
         found: in the prompt.
         query: what the call itself names.
+
+    Raises:
+        ValueError: what is named is no text.
     """
     if hint := query or current_hint():
+        if not isinstance(hint, str):
+            raise ValueError(
+                f"routing_query= and routing_hint() take the text to route on, got {hint!r:.40}"
+            )
         return RoutingText(hint, "hint")
     return found if found.text.strip() else RoutingText("", "none")
 

@@ -124,6 +124,11 @@ def test_what_is_no_number_in_the_range(value):
         check_number("x", good, 0, 1)
 
 
+def test_a_number_as_text_is_told_to_be_one():
+    with pytest.raises(ValueError, match=r"text '0\.9'"):
+        check_number("alpha", "0.9", 0, 1)
+
+
 def test_ends_that_are_not_inside():
     inside = {"least": [1], "most": [0], "both": [], "": [0, 1]}
     for which, accepted in inside.items():
