@@ -71,7 +71,7 @@ def test_lines_are_taken_as_whole_files_are(run, artifact, tmp_path, raw):
         (b"\xef\xbb\xbfalpha\r\nbeta\r\n", ["alpha", "beta"]),
         (b'\xef\xbb\xbf{"query": "alpha"}\n', ["alpha"]),
         (b"caf\xe9\n", [None]),
-        (b'{"query": "half \\ud800"}\n', [None]),
+        (b'{"query": "half \\ud800"}\n', ["half \ufffd"]),
         (b'{"query": 7}\n', [None]),
         (b'{"a":' * 30_000 + b"\n", [None]),
         ("a\u2028b\n".encode(), ["a\u2028b"]),
