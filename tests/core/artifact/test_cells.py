@@ -156,7 +156,8 @@ def test_a_level_is_told_by_records_of_what_all_are_asked():
     size = np.full(10, 1000.0)
     np.testing.assert_allclose(told(n, np.eye(10), size), [1000, 100, 500, 0])
     # Where there is one topic, all records tell.
-    np.testing.assert_allclose(told(n, np.ones((10, 1)), size), n.sum(axis=0))
+    for unknown in (np.ones((10, 1)), np.zeros((10, 1))):
+        np.testing.assert_allclose(told(n, unknown, size), n.sum(axis=0))
 
 
 def test_longer_queries_do_not_make_a_model_dear():

@@ -227,12 +227,13 @@ def told(n: Floats, topics: Floats, size: Floats) -> Floats:
 
     Args:
         n: (G, M) records that score each model.
-        topics: (G, T) shares of the topics in G groups of records.
+        topics: (G, T) shares of the topics in G groups of records; zero: not known.
         size: (G,) records, whichever models they score.
     """
     own, usual = topics.T @ n, topics.T @ size
     overlap = np.minimum(ratio(own, own.sum(axis=0)), ratio(usual, usual.sum())[:, None])
-    worth: Floats = n.sum(axis=0) * overlap.sum(axis=0)
+    known = topics.any()
+    worth: Floats = n.sum(axis=0) * (overlap.sum(axis=0) if known else 1.0)
     return worth
 
 

@@ -140,6 +140,7 @@ def _min_max(
     low = np.where(seen, values, np.inf).min(axis=1, keepdims=True)
     high = np.where(seen, values, -np.inf).max(axis=1, keepdims=True)
     spread = high - low
-    varied = np.isfinite(spread) & (spread > rounding * np.abs(high))
+    varied = np.isfinite(spread)
+    varied &= spread > rounding * np.where(varied, np.abs(high), 0.0)
     scaled = (values - np.where(varied, low, 0.0)) / np.where(varied, spread, 1.0)
     return np.where(seen & varied, scaled, flat)
