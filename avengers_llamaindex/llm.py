@@ -14,6 +14,7 @@ from llama_index.core.llms.function_calling import FunctionCallingLLM
 from llama_index.core.llms.llm import default_completion_to_prompt
 from llama_index.core.llms.structured_llm import StructuredLLM
 from llama_index.core.types import PydanticProgramMode
+from typing_extensions import Self
 
 from avengers_core.redaction import refuse_key
 from avengers_core.serving.settings import CONFIG, ServingSettings
@@ -108,6 +109,13 @@ class AvengersLLM(ServingSettings, DelegatingLLM):
                 # The framework sets the callback manager on its one LLM: the backends need it to
                 # be heard.
                 pool.share(**{name: value})
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """:meth:`avengers_core.serving.settings.ServingSettings.model_copy`; a callback manager is
+        set on the LLMs, as by assignment."""
+        copy = super().model_copy(update=update, deep=deep)
+        copy.pool.share(**{name: getattr(copy, name) for name in _OF_ALL if name in (update or ())})
+        return copy
 
     def _make_pool(self, existing: Any) -> Backends:
         said = {k: v for k in _OF_MADE if (v := getattr(self, k, None)) not in _NOT_SAID}

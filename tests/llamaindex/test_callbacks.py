@@ -163,6 +163,13 @@ def test_without_a_callback_manager_the_backends_keep_theirs(
     assert all(backend.callback_manager is given for backend in backends.values())
 
 
+def test_a_copy_with_a_callback_manager_is_heard(llm: AvengersLLM) -> None:
+    counter = TokenCountingHandler()
+    copy = llm.model_copy(update={"callback_manager": CallbackManager([counter])})
+    copy.complete("prove it")
+    assert len(counter.llm_token_counts) == 1
+
+
 def test_the_program_mode_reaches_the_backends(llm: AvengersLLM, backends: dict[str, LLM]) -> None:
     Settings.llm = llm
     Settings.pydantic_program_mode = PydanticProgramMode.LLM
