@@ -182,7 +182,12 @@ def structured_chain(
         parsed=itemgetter("raw") | parser, parsing_error=lambda _: None
     )
     failed = RunnablePassthrough.assign(parsed=lambda _: None)
-    return RunnableMap(raw=llm) | parsed.with_fallbacks([failed], exception_key="parsing_error")
+    # The model comes first, for what is said of one call reaches the first of a chain alone.
+    return (
+        llm
+        | RunnableMap(raw=RunnablePassthrough())
+        | parsed.with_fallbacks([failed], exception_key="parsing_error")
+    )
 
 
 class _Dispatching(RunnableLambda[BaseMessage, Any]):

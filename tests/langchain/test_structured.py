@@ -190,6 +190,24 @@ async def test_include_raw(llm: AvengersChatModel, server: StubServer) -> None:
     assert answer["parsing_error"] is not None
 
 
+@pytest.mark.parametrize("how", ["invoke", "ainvoke", "stream", "astream"])
+async def test_what_is_said_of_a_call_holds_with_include_raw_too(
+    llm: AvengersChatModel, how: str
+) -> None:
+    structured = llm.with_structured_output(Person, method="function_calling", include_raw=True)
+    given = getattr(structured, how)(QUESTION, model=SPARE)
+    if how == "ainvoke":
+        given = await given
+    parts = [given]
+    if how == "stream":
+        parts = list(given)
+    elif how == "astream":
+        parts = [part async for part in given]
+    raw = [part["raw"] for part in parts if "raw" in part]
+    assert raw[-1].response_metadata["avengers"]["model"] == SPARE
+    assert [part["parsed"] for part in parts if "parsed" in part][-1] == Person(**ANN)  # type: ignore[arg-type]
+
+
 def test_the_prompts_question_decides_with_include_raw_too(llm: AvengersChatModel) -> None:
     prompt = ChatPromptTemplate.from_messages([("human", "{context}\n\n'Ann' is 33. {question}")])
     variables = {"context": "prove theorem integral " * 9, "question": "hello, who?"}
