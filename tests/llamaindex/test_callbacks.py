@@ -307,6 +307,22 @@ async def test_a_cancelled_call_is_not_a_failure(llm: AvengersLLM, server: StubS
     assert repr(llm.pool.health) == "<BackendHealth: all well>"
 
 
+async def test_what_a_reader_throws_into_a_stream_is_no_failure(
+    llm: AvengersLLM, server: StubServer
+) -> None:
+    for _ in range(2):
+        stream = llm.stream_chat(MESSAGES)
+        next(stream)
+        with pytest.raises(ConnectionError, match=r"^the reader's$"):
+            stream.throw(ConnectionError("the reader's"))
+        astream = await llm.astream_chat(MESSAGES)
+        await anext(astream)
+        with pytest.raises(ConnectionError, match=r"^the reader's$"):
+            await astream.athrow(ConnectionError("the reader's"))
+    assert server.asked == [HARD] * 4
+    assert repr(llm.pool.health) == "<BackendHealth: all well>"
+
+
 async def test_collectors_see_their_own_calls_only(llm: AvengersLLM) -> None:
     async def ask(i: int) -> None:
         with collect_events() as calls:

@@ -207,38 +207,38 @@ class Answering(Asking):
         raise self.nothing(held)
 
     # Whoever stops reading early must not leave the backend's connection open; and a stream that
-    # breaks is remembered against its backend.
+    # breaks is remembered against its backend: one that its reader breaks, by closing it or by
+    # throwing an error into it, is not.
 
     def _sent(
         self, attempt: Attempt, held: Sequence[Any], chunks: Iterator[Any]
     ) -> Generator[Any, None, None]:
+        read = _read(attempt, held, chunks)
         try:
-            with attempt:
-                marker = self.marker(self._answered(attempt.model))
-                mark = marker.mark if self.plan.watching is None else self._counting(marker.mark)
-                yield from map(mark, held)
-                yield from map(mark, chunks)
-                yield from marker.rest()
+            marker = self.marker(self._answered(attempt.model))
+            mark = marker.mark if self.plan.watching is None else self._counting(marker.mark)
+            yield from map(mark, read)
+            yield from marker.rest()
         finally:
             self._over(attempt.model, sys.exc_info()[1])
+            read.close()
             if isinstance(chunks, Generator):
                 chunks.close()
 
     async def _asent(
         self, attempt: Attempt, held: Sequence[Any], chunks: AsyncIterator[Any]
     ) -> AsyncGenerator[Any, None]:
+        read = _aread(attempt, held, chunks)
         try:
-            with attempt:
-                marker = self.marker(self._answered(attempt.model))
-                mark = marker.mark if self.plan.watching is None else self._counting(marker.mark)
-                for chunk in held:
-                    yield mark(chunk)
-                async for chunk in chunks:
-                    yield mark(chunk)
-                for chunk in marker.rest():
-                    yield chunk
+            marker = self.marker(self._answered(attempt.model))
+            mark = marker.mark if self.plan.watching is None else self._counting(marker.mark)
+            async for chunk in read:
+                yield mark(chunk)
+            for chunk in marker.rest():
+                yield chunk
         finally:
             self._over(attempt.model, sys.exc_info()[1])
+            await read.aclose()
             if isinstance(chunks, AsyncGenerator):
                 await chunks.aclose()
 
@@ -260,3 +260,21 @@ class Answering(Asking):
 
     def _facts_of(self, model: str) -> dict[str, Any]:
         return facts_of(model, self.plan, self.failover, self.watch)
+
+
+def _read(
+    attempt: Attempt, held: Sequence[Any], chunks: Iterator[Any]
+) -> Generator[Any, None, None]:
+    with attempt:
+        yield from held
+        yield from chunks
+
+
+async def _aread(
+    attempt: Attempt, held: Sequence[Any], chunks: AsyncIterator[Any]
+) -> AsyncGenerator[Any, None]:
+    with attempt:
+        for chunk in held:
+            yield chunk
+        async for chunk in chunks:
+            yield chunk
