@@ -73,16 +73,26 @@ def is_plain(messages: Sequence[BaseMessage]) -> bool:
 
 
 def _alternate(messages: Sequence[BaseMessage], own: Sequence[bool]) -> bool:
-    """Whether it is questions in text, each but the last with the target's own answer, in turn,
-    perhaps behind a system message: that every backend takes."""
+    """Whether it is questions in text, each but the last with an answer, in turn, perhaps behind a
+    system message, and the answers are the target's own or bare: that every backend takes."""
     at = 1 if messages and type(messages[0]) is SystemMessage else 0
-    if (len(messages) - at) % 2 == 0 or not all(own[at + 1 :: 2]):
+    if (len(messages) - at) % 2 == 0:
         return False
+    answers = zip(messages[at + 1 :: 2], own[at + 1 :: 2], strict=True)
     return (
         all(map(_is_text, messages[:at]))
         and all(type(m) is HumanMessage and _is_text(m) for m in messages[at::2])
-        and not any(m.name or m.tool_calls for m in messages[at + 1 :: 2])  # type: ignore[attr-defined]
+        and all(_is_bare(m) or (its and not (m.name or m.tool_calls)) for m, its in answers)  # type: ignore[attr-defined]
     )
+
+
+def _is_bare(answer: BaseMessage) -> bool:
+    """Whether an answer is a text and nothing else, as programs keep it that store what was said;
+    one that begins with a tag may begin with thoughts."""
+    if type(answer) is not AIMessage or answer.response_metadata or answer.id is not None:
+        return False
+    called = answer.tool_calls or answer.invalid_tool_calls
+    return _is_text(answer) and not called and answer.text.lstrip()[0] != "<"
 
 
 def _is_text(message: BaseMessage) -> bool:

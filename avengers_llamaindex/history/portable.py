@@ -136,16 +136,28 @@ def is_plain(messages: Sequence[ChatMessage]) -> bool:
 
 
 def _alternate(messages: Sequence[ChatMessage], own: Sequence[bool]) -> bool:
-    """Whether it is questions in text, each but the last with the target's own answer, in turn,
-    perhaps behind a system message: every backend takes that, where no tools are called."""
+    """Whether it is questions in text, each but the last with an answer, in turn, perhaps behind a
+    system message, and the answers are the target's own or bare: every backend takes that, where no
+    tools are called."""
     at = 1 if messages and messages[0].role == MessageRole.SYSTEM else 0
-    if (len(messages) - at) % 2 == 0 or not all(own[at + 1 :: 2]):
+    if (len(messages) - at) % 2 == 0:
         return False
+    answers = zip(messages[at + 1 :: 2], own[at + 1 :: 2], strict=True)
     return (
         all(map(_is_text, messages[:at]))
         and all(m.role == MessageRole.USER and _is_text(m) for m in messages[at::2])
-        and all(m.role == MessageRole.ASSISTANT for m in messages[at + 1 :: 2])
+        and all(m.role == MessageRole.ASSISTANT and (its or _is_bare(m)) for m, its in answers)
     )
+
+
+def _is_bare(answer: ChatMessage) -> bool:
+    """Whether an answer is a text and nothing else, as memories keep it that store what was said;
+    one that begins with a tag may begin with thoughts."""
+    return not answer.additional_kwargs and _is_text(answer) and not _starts_with_tag(answer)
+
+
+def _starts_with_tag(answer: ChatMessage) -> bool:
+    return (answer.content or "").lstrip().startswith("<")
 
 
 def _is_text(message: ChatMessage) -> bool:

@@ -386,6 +386,18 @@ def _failed(call_id: str) -> ChatMessage:
     return ChatMessage(role="tool", content="", additional_kwargs={"tool_call_id": call_id})
 
 
+def test_answers_that_are_a_text_and_nothing_else_go_as_they_are() -> None:
+    bare = ChatMessage("It is so.", role="assistant")
+    assert _sent_to("claude", bare)[0] is bare
+    for odd in (
+        ChatMessage("<think>hm</think>So.", role="assistant"),
+        ChatMessage("So.", role="assistant", additional_kwargs={"avengers": {"model": "another"}}),
+    ):
+        sent = _sent_to("claude", odd)
+        assert sent[0] is not odd
+        assert sent[0].content == "So."
+
+
 def test_a_claude_that_thought_once_goes_on_with_its_loop() -> None:
     target = target_of("it", KINDS["claude, thinking"]("http://any"), tools=True)
     mark = {"avengers": {"model": "it"}}

@@ -108,6 +108,19 @@ def test_thoughts_alone_are_no_answer_whatever_else_is_empty() -> None:
     assert all(message.text for message in sent)
 
 
+def test_answers_that_are_a_text_and_nothing_else_go_as_they_are() -> None:
+    target = target_of("it", type("ChatAnthropic", (FakeListChatModel,), {})(responses=["any"]))
+    asked = HumanMessage("And?")
+    bare = [asked, AIMessage("It is so."), asked, answer(content="So."), asked]
+    assert all(a is b for a, b in zip(portable(bare, target), bare, strict=True))
+    others = {"response_metadata": {"avengers": {"model": "another"}}}
+    for odd in (AIMessage("So.", id="msg_1"), AIMessage("So.", **others), AIMessage(" ")):
+        sent = portable([asked, odd, asked], target)
+        assert all(message is not odd for message in sent)
+    sent = portable([asked, AIMessage("<think>hm</think>So."), asked], target)
+    assert sent[1].text == "So."
+
+
 def test_a_claude_that_thought_once_goes_on_with_its_loop() -> None:
     backend = type("ChatAnthropic", (FakeListChatModel,), {})(responses=["any"])
     target = target_of("it", backend, {"thinking": {"type": "enabled", "budget_tokens": 1024}})

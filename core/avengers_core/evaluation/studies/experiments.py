@@ -40,7 +40,7 @@ def run(
 
     Args:
         records: what :func:`avengers_core.load_records` returns or takes.
-        settings: what to run, see :func:`avengers_core.evaluation.studies.settings_for`.
+        settings: what to run, see :func:`avengers_core.evaluation.studies.studies.settings_for`.
         engine: who does the work: ``"memory"`` or ``"serial"``, this process; ``"processes"`` of
             this machine; or ``"ray"``.
         jobs: how many at a time; default, one for each processor. With 1 this process does them.
