@@ -64,17 +64,14 @@ def _step(message: BaseMessage, own: bool) -> tuple[Role, bool, bool]:
     return role_of(message), calls, own and bool(thoughts_of(message))
 
 
-_PLAIN: list[list[type]] = [[HumanMessage], [SystemMessage, HumanMessage]]
-
-
 def is_plain(messages: Sequence[BaseMessage]) -> bool:
-    """Whether it is one question, perhaps behind a system message: any backend takes that."""
-    return list(map(type, messages)) in _PLAIN and all(map(_is_text, messages))
+    """Whether it is questions in text, each but the last with a bare answer, perhaps behind
+    a system message: any backend takes that."""
+    return _alternate(messages, [False] * len(messages))
 
 
 def _alternate(messages: Sequence[BaseMessage], own: Sequence[bool]) -> bool:
-    """Whether it is questions in text, each but the last with an answer, in turn, perhaps behind a
-    system message, and the answers are the target's own or bare: that every backend takes."""
+    """As :func:`is_plain`, where answers may also be the target's own: that it takes, too."""
     at = 1 if messages and type(messages[0]) is SystemMessage else 0
     if (len(messages) - at) % 2 == 0:
         return False

@@ -91,6 +91,11 @@ class WordLlamaEmbedder:
         does."""
         return self._table.take(tokens, axis=0)
 
+    def token_norms(self) -> list[float]:
+        """The length of the vector of every token."""
+        norms: list[float] = np.sqrt(np.einsum("ij,ij->i", self._table, self._table)).tolist()
+        return norms
+
     def _pool(self, tokens: list[int], out: Vectors) -> None:
         """Write the normalised sum of the rows of some tokens; it points where the mean does."""
         if not tokens:

@@ -59,7 +59,7 @@ def _share_of(turn: str) -> float:
     if features is None:
         return 0.0
     gate = _gate()
-    told = float(gate.buckets[features.buckets].sum()) * features.weight
+    told = sum([gate.buckets[bucket] for bucket in features.buckets]) * features.weight
     evidence = float(features.meaning @ gate.meaning) + told + gate.offset
     chance = 1 / (1 + exp(-min(max(evidence, -50.0), 50.0)))
     return min(max(2 * chance - 0.5, 0.0), 1.0)
@@ -71,17 +71,17 @@ def gate_features(turn: str) -> GateFeatures | None:
     tokens = embedder.token_ids(text)
     if not tokens:
         return None
-    rows, n = embedder.token_vectors(tokens), len(tokens)
-    total = np.add.reduce(rows, axis=0)
+    total, n = np.add.reduce(embedder.token_vectors(tokens), axis=0), len(tokens)
     length = sqrt(total @ total)
-    each = np.sort(np.sqrt(np.einsum("ij,ij->i", rows, rows)))[::-1]
+    norm = _norms()
+    each = sorted([norm[token] for token in tokens], reverse=True)
     sizes = (
         log1p(length),
         log1p(n),
         length / sqrt(n) / 10,
         log1p(each[0]),
-        each.mean() / 10,
-        each[:3].sum() / 50,
+        sum(each) / n / 10,
+        sum(each[:3]) / 50,
     )
     if (lower := text.lower()) != text:
         tokens = embedder.token_ids(lower)
@@ -104,7 +104,7 @@ def _bucket_of_pair(one: int, other: int) -> int:
 
 class _Gate(NamedTuple):
     meaning: Floats
-    buckets: Floats
+    buckets: list[float]
     offset: float
 
 
@@ -127,7 +127,13 @@ def _embedder() -> WordLlamaEmbedder:
 
 
 @lru_cache(maxsize=1)
+def _norms() -> list[float]:
+    return _embedder().token_norms()
+
+
+@lru_cache(maxsize=1)
 def _gate() -> _Gate:
     fitted = json.loads(GATE_FILE.read_text())
     small = np.frombuffer(base64.b64decode(fitted["buckets"]), dtype=np.int8)
-    return _Gate(np.array(fitted["meaning"]), small * fitted["scale"], float(fitted["offset"]))
+    buckets = (small * fitted["scale"]).tolist()
+    return _Gate(np.array(fitted["meaning"]), buckets, float(fitted["offset"]))
