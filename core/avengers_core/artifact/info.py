@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timezone
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 
@@ -11,6 +11,11 @@ from avengers_core.records.prices import Price, as_price
 from avengers_core.records.record import Missing
 
 FORMAT_VERSION = 1
+
+Cells = Literal["separate", "joint", "topics", "levelled", "smooth", "held"]
+"""Ways to read a model's results in a cluster, the oldest first: each does all that those before
+it do, see :class:`ArtifactInfo`."""
+_CELLS: tuple[Cells, ...] = get_args(Cells)
 
 
 def _now() -> str:
@@ -64,7 +69,7 @@ class ArtifactInfo(BaseModel):
     fit: dict[str, Any] = Field(default_factory=dict)
     missing: Missing = "skip"
     scorer: _Text = "calibrated"
-    cells: Literal["separate", "joint", "topics", "levelled", "smooth", "held"] = "separate"
+    cells: Cells = "separate"
     alpha: Literal["ranges", "costs"] = "ranges"
     trust: float = Field(default=1.0, ge=0, le=1)
     error: float = Field(default=0.0, ge=0, le=1)
@@ -79,6 +84,10 @@ class ArtifactInfo(BaseModel):
     created: _Text = Field(default_factory=_now)
     learnt_until: _Text = ""
     version: _Text = ""
+
+    def reads_cells(self, way: Cells) -> bool:
+        """Whether cells are read in this way, or one that came later."""
+        return _CELLS.index(self.cells) >= _CELLS.index(way)
 
     @field_validator("prices", mode="before")
     @classmethod

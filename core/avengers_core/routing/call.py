@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from avengers_core.common.ranges import check_number, check_whole
+from avengers_core.records.record import MOST_AMOUNT
 from avengers_core.routing.policy import Policy, kept
 
-MOST_TOKENS = 10**12
+MOST_TOKENS = int(MOST_AMOUNT)
 """Of a prompt or an answer: far beyond any model, and well inside single precision."""
 
 

@@ -57,7 +57,7 @@ def _at_home(asked: Asked) -> Asked:
 
 
 def _compared(asked: Asked) -> tuple[Floats, Floats, Floats, Floats]:
-    """:meth:`comparable`, of sums that are of the topics of their clusters."""
+    """:func:`comparable`, of sums that are of the topics of their clusters."""
     k, t = asked.size.shape
     weight = asked.size + 1e-9  # where there are no records all topics are alike
     share = weight / weight.sum(axis=1, keepdims=True)

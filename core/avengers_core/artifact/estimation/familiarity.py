@@ -119,8 +119,8 @@ class Familiarity:
         share: float = angles.item(min(int(_steps(cosine)), _DISTANCES))
         if beyond_ascii is None:
             return share
-        last = len(foreign) - 1
-        return min(share, foreign.item(min(int(beyond_ascii * (last + 1)), last)))
+        n = len(foreign)
+        return min(share, foreign.item(min(int(beyond_ascii * n), n - 1)))
 
     def arrays(self) -> dict[str, npt.NDArray[np.float64]]:
         """All arrays by name."""

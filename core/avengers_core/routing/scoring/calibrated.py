@@ -80,7 +80,7 @@ class CalibratedScorer(ClusterScorer):
         self._augment = None if r is None else r.augment
         if artifact.info.cells != "separate":
             score = artifact.beliefs.scores
-            smooth = artifact.info.cells in ("smooth", "held")
+            smooth = artifact.info.reads_cells("smooth")
             where = places(centroids, ratio(s.topics, s.size[:, None])) if smooth else None
             with one_thread():
                 cost = expected_costs(s, m0, where)
@@ -93,7 +93,7 @@ class CalibratedScorer(ClusterScorer):
         else:
             # Votes sum to 1, so the regression's offset can ride on them.
             heard = np.full(score.shape[1], mix)
-            if artifact.info.cells == "held" and artifact.beliefs.told is not None:
+            if artifact.info.reads_cells("held") and artifact.beliefs.told is not None:
                 heard *= credible(artifact.beliefs.told)
             score = (1 - heard) * score + heard * r.linear.offset
             directions = r.linear.directions

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
 from email.utils import parsedate_to_datetime
@@ -61,7 +61,7 @@ _RESETS = [
 
 def _headers(error: Exception) -> Callable[[str], str | None]:
     given: Any = getattr(getattr(error, "response", None), "headers", None)
-    if not isinstance(given, Mapping) and not hasattr(given, "get"):
+    if not hasattr(given, "get"):
         return lambda _: None
     lower = {str(name).lower(): value for name, value in dict(given).items()}
     return lower.get
