@@ -28,13 +28,15 @@ from avengers_core.serving.question import (
     Request,
     RoutingText,
     conversation_named_in,
+    is_observation,
     question_from_variables,
     routed_on,
 )
 from avengers_langchain.calling.callbacks import ModelRun, current_run
 from avengers_langchain.history.measuring import measure
+from avengers_langchain.history.plain import n_system, plain_texts
 from avengers_langchain.history.reading import results_in
-from avengers_langchain.history.saying import only_text, said
+from avengers_langchain.history.saying import said
 from avengers_langchain.history.writers import conversation_of, is_paused, writer_of
 
 
@@ -50,13 +52,16 @@ def read(
         variables: of the prompt template that they were made from, if any.
         routing_query: what the caller wants it to be routed on.
     """
-    if (text := only_text(messages)) is not None:  # all that a conversation may hold is not there
-        tokens = estimate_tokens(text)
+    texts = plain_texts(messages)
+    if texts is not None and not any(map(is_observation, texts)):  # what else may be is not there
+        asked = texts[n_system(messages) :: 2]
+        tokens = sum(map(estimate_tokens, texts))
         return Request(
-            routed_on(_found(text, variables), routing_query),
+            routed_on(_found(asked[-1], variables), routing_query),
             tokens,
             (Needs(tokens=tokens),),
-            opening=text,
+            earlier=tuple(asked[:-1]),
+            opening=asked[0],
             conversation=partial(_conversation_of, (), current_run()),
         )
     human = said(messages)

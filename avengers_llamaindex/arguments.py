@@ -20,7 +20,13 @@ from avengers_core.serving.backends.wording import (
 )
 from avengers_core.serving.history import Target
 from avengers_core.serving.stopping import note_cut, sequences_of
-from avengers_llamaindex.history import is_plain, portable, target_of
+from avengers_llamaindex.history import (
+    is_plain,
+    is_question,
+    portable,
+    target_of,
+    writes_into_messages,
+)
 from avengers_llamaindex.telling import OF_TEXTS
 from avengers_llamaindex.wording import CONFIG, in_words
 
@@ -111,7 +117,8 @@ def _shaped(
         return _of_template(args, kwargs, model, backend)
     if "chat_with_tools" in method:
         return _of_tools(args, kwargs, target_of(model, backend, tools=True), backend)
-    plain = not method.endswith("chat") or is_plain(args[0])
+    plain = not method.endswith("chat")
+    plain = plain or (is_plain(args[0]) and not writes_into_messages(backend))
     if plain and not kwargs:
         return args, kwargs
     target = target_of(model, backend)
@@ -131,7 +138,7 @@ def _of_template(
     if _holds_messages(prompt, kwargs):
         shown = prompt.model_copy(update={"output_parser": None})
         messages = shown.format_messages(llm=backend, **kwargs)
-        if not is_plain(messages):
+        if not is_question(messages):
             messages = portable(messages, target_of(model, backend))
             prompt = _rendered(messages, prompt.output_parser)
     return (*args[:at], prompt, *rest), kwargs
@@ -157,7 +164,7 @@ def _holds_messages(prompt: BasePromptTemplate, variables: Mapping[str, Any]) ->
     given = (*prompt.kwargs.values(), *variables.values())
     if any(isinstance(v, list | tuple) and any(_is_message(m) for m in v) for v in given):
         return True
-    return isinstance(prompt, ChatPromptTemplate) and not is_plain(prompt.message_templates)
+    return isinstance(prompt, ChatPromptTemplate) and not is_question(prompt.message_templates)
 
 
 def _is_message(value: Any) -> bool:

@@ -34,17 +34,6 @@ def said(messages: Sequence[BaseMessage]) -> Said:
     return Said.of(turns)
 
 
-def only_text(messages: Sequence[BaseMessage]) -> str | None:
-    """What the human said, where the messages are that and nothing else."""
-    if len(messages) != 1:
-        return None
-    (message,) = messages
-    if not isinstance(message, HumanMessage) or message.additional_kwargs:
-        return None
-    text = message.content
-    return text if isinstance(text, str) and not is_observation(text) else None
-
-
 def asked(messages: Sequence[BaseMessage]) -> str:
     """What a human asks last; of messages that are all the system's, what the last one says."""
     return said(messages).question or (str(messages[-1].text) if messages else "")

@@ -10,7 +10,6 @@ from llama_index.core.base.llms.types import (
     AudioBlock,
     ChatMessage,
     ImageBlock,
-    MessageRole,
     TextBlock,
     ThinkingBlock,
     ToolCallBlock,
@@ -27,6 +26,7 @@ from avengers_core.serving.history import (
 )
 from avengers_core.serving.history.reasoning import without_a_first_thought
 from avengers_llamaindex.history.marks import with_fewer_marks
+from avengers_llamaindex.history.plain import alternate
 from avengers_llamaindex.history.reading import calls_of, reasoning_of, role_of, turn_of
 from avengers_llamaindex.history.writers import ANSWERS, writer_of
 from avengers_llamaindex.history.writing import message_of
@@ -67,7 +67,7 @@ def portable(
     if dialect.name == ANTHROPIC_THINKING.name:  # was it told to think by then?
         steps = map(_step, messages, calls, own)
         own = [its and not n for its, n in zip(own, without_a_first_thought([*steps]), strict=True)]
-    if not target.copies and not any(calls) and _alternate(messages, own):
+    if not target.copies and not any(calls) and alternate(messages, own):
         return list(messages)
     turns = list(map(turn_of, messages, repeat(dialect), own, calls))
     carried = carried_over(turns, dialect, tell_calls=target.tells_all_calls)
@@ -124,45 +124,3 @@ def _is_signed(block: Any) -> bool:
 def _says(block: Any) -> bool:
     text = isinstance(block, TextBlock)
     return bool(block.text.strip()) if text else not isinstance(block, ThinkingBlock)
-
-
-_PLAIN = ([MessageRole.USER], [MessageRole.SYSTEM, MessageRole.USER])
-
-
-def is_plain(messages: Sequence[ChatMessage]) -> bool:
-    """Whether it is one question, perhaps behind a system message: any backend takes that."""
-    roles = [message.role for message in messages]
-    return roles in _PLAIN and all(map(_is_text, messages))
-
-
-def _alternate(messages: Sequence[ChatMessage], own: Sequence[bool]) -> bool:
-    """Whether it is questions in text, each but the last with an answer, in turn, perhaps behind a
-    system message, and the answers are the target's own or bare: every backend takes that, where no
-    tools are called."""
-    at = 1 if messages and messages[0].role == MessageRole.SYSTEM else 0
-    if (len(messages) - at) % 2 == 0:
-        return False
-    answers = zip(messages[at + 1 :: 2], own[at + 1 :: 2], strict=True)
-    return (
-        all(map(_is_text, messages[:at]))
-        and all(m.role == MessageRole.USER and _is_text(m) for m in messages[at::2])
-        and all(m.role == MessageRole.ASSISTANT and (its or _is_bare(m)) for m, its in answers)
-    )
-
-
-def _is_bare(answer: ChatMessage) -> bool:
-    """Whether an answer is a text and nothing else, as memories keep it that store what was said;
-    one that begins with a tag may begin with thoughts."""
-    return not answer.additional_kwargs and _is_text(answer) and not _starts_with_tag(answer)
-
-
-def _starts_with_tag(answer: ChatMessage) -> bool:
-    return (answer.content or "").lstrip().startswith("<")
-
-
-def _is_text(message: ChatMessage) -> bool:
-    return (
-        len(message.blocks) == 1
-        and isinstance(block := message.blocks[0], TextBlock)
-        and bool(block.text.strip())
-    )

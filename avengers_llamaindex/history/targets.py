@@ -30,6 +30,7 @@ from avengers_core.serving.history import (
 )
 
 _NOTHING: frozenset[Any] = frozenset()
+_GEMINI = {"GoogleGenAI", "Gemini", "Vertex"}
 _BY_CLASS = {"MistralAI": MISTRAL, "Perplexity": PERPLEXITY}
 _COMPATIBLE = {"OpenAILike", "Cohere", "HuggingFaceInferenceAPI", "LiteLLM", "NVIDIA", "ZhipuAI"}
 # What their clients make of a file or a sound, their servers do not take.
@@ -50,10 +51,15 @@ def target_of(model: str, backend: BaseLLM, *, tools: bool = False) -> Target:
     dialect = _dialect(name, backend)
     if not _ONLY_PICTURES.isdisjoint(_classes(backend)):
         dialect = replace(dialect, files=_NOTHING, audio=_NOTHING)
-    # These write into the messages that they are given.
-    writes = dialect.name == "gemini" or getattr(backend, "cache_idx", None) is not None
+    writes = writes_into_messages(backend)
     reads = _KEEPS_REASONING in _classes(backend)
     return Target(model, dialect, name or None, copies=writes, reads_reasoning=reads, tools=tools)
+
+
+def writes_into_messages(backend: BaseLLM) -> bool:
+    """Whether an LLM writes into the messages that it is given."""
+    marks = getattr(backend, "cache_idx", None) is not None
+    return marks or not _GEMINI.isdisjoint(_classes(backend))
 
 
 def _classes(backend: BaseLLM) -> frozenset[str]:
@@ -74,7 +80,7 @@ def _dialect(name: str, backend: Any) -> Dialect:
         told = isinstance(thinking, Mapping) and thinking.get("type") == "enabled"
         # The client fetches and encodes whatever it is given itself, and has no names of uploads.
         return replace(anthropic_dialect(name, told), upload=None)
-    if classes & {"GoogleGenAI", "Gemini", "Vertex"}:
+    if classes & _GEMINI:
         # What its client makes of a picture in a result, older ones refuse:
         # https://ai.google.dev/gemini-api/docs/function-calling#multimodal
         shown: frozenset[MediaKind] = frozenset({"image"})

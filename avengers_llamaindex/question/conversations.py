@@ -12,14 +12,15 @@ from llama_index.core.tools import BaseTool
 from avengers_core.serving.backends.capabilities import Needs, needs_of_tools
 from avengers_core.serving.question import RoutingText
 from avengers_llamaindex.history.measuring import measure
+from avengers_llamaindex.history.plain import n_system, plain_texts
 from avengers_llamaindex.question.answers import of_nobody, read_by, told_by_answers
 from avengers_llamaindex.question.prompt import Prompt, media_needs, schema_text
-from avengers_llamaindex.question.said import only_text, said_in
+from avengers_llamaindex.question.said import is_asked, said_in
 
 
 def from_text(prompt: str) -> Prompt:
     """A call with a bare prompt."""
-    return _alone(prompt, "prompt")
+    return _of_texts([prompt], "prompt", prompt)
 
 
 def from_messages(messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> Prompt:
@@ -28,9 +29,10 @@ def from_messages(messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) ->
     if tools or native:
         needs = needs_of_tools(tools)._replace(structured_output=native)
         return _conversation(messages, [json.dumps(tool, default=str) for tool in tools], needs)
-    if (text := only_text(messages)) is not None:  # all that a conversation may hold is not there
-        return _alone(text, "message")
-    return _conversation(messages, (), Needs())
+    texts = plain_texts(messages)
+    if texts is None or not all(map(is_asked, texts)):
+        return _conversation(messages, (), Needs())
+    return _of_texts(texts[n_system(messages) :: 2], "message", "\n".join(texts))
 
 
 def from_tools(
@@ -46,9 +48,15 @@ def from_tools(
     return _conversation(messages, [_tool_text(tool) for tool in tools], needs_of_tools(tools))
 
 
-def _alone(text: str, source: str) -> Prompt:
-    """A call that is a question and nothing else."""
-    return Prompt.of(RoutingText(text, source), text, opening=text, conversation=of_nobody)
+def _of_texts(asked: Sequence[str], source: str, whole: str) -> Prompt:
+    """A call that is what the human said and bare answers: all else that may be is not there."""
+    return Prompt.of(
+        RoutingText(asked[-1], source),
+        whole,
+        earlier=tuple(asked[:-1]),
+        opening=asked[0],
+        conversation=of_nobody,
+    )
 
 
 def _conversation(messages: Sequence[ChatMessage], tools: Sequence[str], needs: Needs) -> Prompt:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
-from llama_index.core.base.llms.types import ChatMessage, MessageRole, TextBlock
+from llama_index.core.base.llms.types import ChatMessage, MessageRole
 
 from avengers_core.serving.question import Said, is_observation
 from avengers_llamaindex.history.writers import ANSWERS
@@ -35,18 +35,9 @@ def said_in(messages: Iterable[ChatMessage]) -> Said:
     return Said.of(turns)
 
 
-def only_text(messages: Sequence[ChatMessage]) -> str | None:
-    """What the human said, where the messages are that and nothing else."""
-    if len(messages) != 1:
-        return None
-    (message,) = messages
-    blocks = message.blocks
-    if message.role != MessageRole.USER or message.additional_kwargs or len(blocks) != 1:
-        return None
-    if not isinstance(block := blocks[0], TextBlock):
-        return None
-    text = block.text
-    return None if text.startswith(_CONVERSATION) or is_result(text) else text
+def is_asked(text: str) -> bool:
+    """Whether a text in the user's name is just what the human said."""
+    return not text.startswith(_CONVERSATION) and not is_result(text)
 
 
 def is_result(text: str) -> bool:

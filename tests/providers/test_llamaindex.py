@@ -398,6 +398,18 @@ def test_answers_that_are_a_text_and_nothing_else_go_as_they_are() -> None:
         assert sent[0].content == "So."
 
 
+@pytest.mark.parametrize("earlier", [(), ("Hi.", "Hello.")])
+def test_an_llm_that_marks_its_messages_writes_into_none_of_the_callers(
+    strict: StrictServer, earlier: tuple[str, ...]
+) -> None:
+    claude = _claude("claude-sonnet-4-5", cache_idx=0)(strict.url)
+    llm = AvengersLLM(router=router_of(["claude", "b"]), models={"claude": claude})
+    said = zip((*earlier, "So?"), ("user", "assistant", "user"), strict=False)
+    messages = [ChatMessage(text, role=role) for text, role in said]
+    llm.chat(messages)
+    assert not any(message.additional_kwargs for message in messages)
+
+
 def test_a_claude_that_thought_once_goes_on_with_its_loop() -> None:
     target = target_of("it", KINDS["claude, thinking"]("http://any"), tools=True)
     mark = {"avengers": {"model": "it"}}

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -27,9 +28,14 @@ def part_of(whole: Any, name: str, default: Any = None) -> Any:
 
     Clients of providers hand the same answer on as either.
     """
-    if isinstance(whole, Mapping):
-        return whole.get(name, default)
-    return getattr(whole, name, default)
+    return parts_of(whole)(name, default)
+
+
+def parts_of(whole: Any) -> Callable[[str, Any], Any]:
+    """:func:`part_of` of one whole, to be asked by name and default."""
+    # A question to an abstract class takes long, and most are dicts.
+    keyed = isinstance(whole, dict) or isinstance(whole, Mapping)  # noqa: SIM101
+    return whole.get if keyed else partial(getattr, whole)
 
 
 def encodable(text: str) -> str:

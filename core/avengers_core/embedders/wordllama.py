@@ -12,13 +12,14 @@ import re
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from importlib.util import find_spec
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from avengers_core.common.progress import progress
-from avengers_core.embedders.base import Vectors, as_texts, embed_aside, normalise
+from avengers_core.embedders.base import Vectors, as_texts, embed_aside, normalise, well_formed
 from avengers_core.errors import EmbedderError
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ class WordLlamaEmbedder:
 
     def token_ids(self, text: str) -> list[int]:
         """The tokens of a text."""
-        return self._tokens(as_texts([text])[0])
+        return self._tokens(well_formed(text))
 
     def token_vectors(self, tokens: Sequence[int]) -> Vectors:
         """(k, dim) the vectors of k tokens, of any length; their sum points where :meth:`embed`
@@ -139,20 +140,26 @@ def _by_word(tokenizer: Tokenizer) -> Callable[[str], list[int]]:
     whole.
     """
     special = [token.content for token in tokenizer.get_added_tokens_decoder().values()]
-    split = re.compile("▁+[^▁]*").findall
+    names_special = re.compile("|".join(map(re.escape, special))).search
+    spaced = re.compile("▁+[^▁]*").findall
     merge = tokenizer.model.tokenize
+
+    # A word is what is behind a space: others at its front belong to it.
+    def words_of(text: str) -> list[str]:
+        if "  " not in text and "▁" not in text and not text.startswith(" "):
+            return text.split(" ")
+        return [word[1:] for word in spaced("▁" + text.replace(" ", "▁"))]
 
     @lru_cache(maxsize=_WORDS)
     def remembered(word: str) -> tuple[int, ...]:
-        return tuple(token.id for token in merge(word))
+        return tuple(token.id for token in merge("▁" + word))  # what the file's normaliser makes
 
     def tokens(text: str) -> list[int]:
-        # What the normaliser of the file does.
-        words = split("▁" + text.replace(" ", "▁")) if text else []
-        if max(map(len, words), default=0) > _LONG_WORD or any(name in text for name in special):
+        words = words_of(text) if text else []
+        if max(map(len, words), default=0) >= _LONG_WORD or names_special(text):
             whole: list[int] = tokenizer.encode(text, add_special_tokens=False).ids
             return whole
-        return [token for word in words for token in remembered(word)]
+        return [*chain.from_iterable(map(remembered, words))]
 
     return tokens
 

@@ -15,7 +15,17 @@ QUESTION = "What is the capital of Peru?"
 
 @pytest.mark.parametrize(
     ("turn", "share"),
-    [("ok", 0), ("danke", 0), ("続けて", 0), ("", 0), (" ", 0), (QUESTION, 1), (TOPIC * 50, 1)],
+    [
+        ("ok", 0),
+        ("danke", 0),
+        ("続けて", 0),
+        ("ok " * 100, 0),
+        ("", 0),
+        (" ", 0),
+        (QUESTION, 1),
+        (TOPIC * 50, 1),
+        (" ".join([TOPIC, QUESTION, *map(str, range(20))]) * 2, 1),
+    ],
 )
 def test_a_nod_and_a_question(turn: str, share: float) -> None:
     assert own_share(turn) == share

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import base64
 import json
-from functools import lru_cache
+from collections.abc import Sequence
+from functools import cache, lru_cache
 from math import exp, log1p, sqrt
+from operator import mul
 from pathlib import Path
 from typing import NamedTuple
 from zlib import crc32
@@ -23,23 +25,27 @@ from avengers_core.embedders.wordllama import WordLlamaEmbedder
 
 GATE_FILE = Path(__file__).with_name("gate.json")
 BUCKETS = 8_192
+SIZES = 6
 
-_MOST_CHARS = 200  # by then it is clear that something is asked
-_EDGE = -1  # in place of the token before the first and behind the last
+# By then it is clear that something is asked, unless it is the same over and over.
+_MOST_CHARS, _MANY_WORDS = 200, 20
+_EDGE = crc32(b"-1")  # in place of the token before the first; behind the last it is -1, too
 
 
 class GateFeatures(NamedTuple):
     """What the gate looks at in a turn.
 
     Attributes:
-        meaning: (262,) how much its tokens say, and the direction of their sum.
+        sizes: :data:`SIZES` numbers, of how many tokens there are and how much they say.
+        direction: (256,) unit vector of the sum of its tokens' vectors.
         buckets: of :data:`BUCKETS`, into which its tokens and their pairs fall; each counts
             ``weight``.
         weight: so that all of them together have length 2.
     """
 
-    meaning: Floats
-    buckets: list[int]
+    sizes: tuple[float, ...]
+    direction: Floats
+    buckets: set[int]
     weight: float
 
 
@@ -48,9 +54,13 @@ def own_share(turn: str) -> float:
 
     With p the regression's probability, ``2 p - 0.5`` clipped: 0 below a quarter, 1 from three
     quarters on, so that only what is in doubt is decided on both, on the turn and on what was
-    before.
+    before. It is 1 without a look at tokens for 200 characters with 20 different words: of 10,000
+    such questions it is for all, of 19,000 such lists of follow-ups for all but 12.
     """
-    return _share_of(turn[:_MOST_CHARS])
+    seen = turn[:_MOST_CHARS]
+    if len(seen) == _MOST_CHARS and len({*seen.split()}) >= _MANY_WORDS:
+        return 1.0
+    return _share_of(seen)
 
 
 @lru_cache(maxsize=1024)  # a conversation asks of its earlier turns again and again
@@ -59,8 +69,9 @@ def _share_of(turn: str) -> float:
     if features is None:
         return 0.0
     gate = _gate()
-    told = sum([gate.buckets[bucket] for bucket in features.buckets]) * features.weight
-    evidence = float(features.meaning @ gate.meaning) + told + gate.offset
+    evidence = sum(map(mul, features.sizes, gate.sizes)) + gate.offset
+    evidence += float(features.direction @ gate.direction)
+    evidence += sum([gate.buckets[bucket] for bucket in features.buckets]) * features.weight
     chance = 1 / (1 + exp(-min(max(evidence, -50.0), 50.0)))
     return min(max(2 * chance - 0.5, 0.0), 1.0)
 
@@ -85,31 +96,46 @@ def gate_features(turn: str) -> GateFeatures | None:
     )
     if (lower := text.lower()) != text:
         tokens = embedder.token_ids(lower)
-    buckets = {*map(_bucket, tokens), *map(_bucket_of_pair, [_EDGE, *tokens], [*tokens, _EDGE])}
-    return GateFeatures(
-        np.concatenate([sizes, total / (length or 1.0)]), sorted(buckets), 2 / sqrt(len(buckets))
-    )
+    buckets = _buckets(tokens)
+    return GateFeatures(sizes, total / (length or 1.0), buckets, 2 / sqrt(len(buckets)))
 
 
-# Most tokens, and many pairs, come again and again: these take a tenth of the time.
-@lru_cache(maxsize=8_192)
-def _bucket(token: int) -> int:
-    return crc32(b"%d" % token) % BUCKETS
+def _buckets(tokens: Sequence[int]) -> set[int]:
+    """Those into which tokens and their pairs fall, the edges among these.
+
+    The hash of a pair, ``b"12 34"``, goes on from that of its first, ``b"12"``.
+    """
+    found: set[int] = set()
+    before = _EDGE
+    for alone, behind in map(_hashed, tokens):
+        found.add(alone % BUCKETS)
+        found.add(crc32(behind, before) % BUCKETS)
+        before = alone
+    found.add(crc32(b" -1", before) % BUCKETS)
+    return found
 
 
-@lru_cache(maxsize=32_768)
-def _bucket_of_pair(one: int, other: int) -> int:
-    return crc32(b"%d %d" % (one, other)) % BUCKETS
+@cache  # no more than the vocabulary has
+def _hashed(token: int) -> tuple[int, bytes]:
+    """The hash of a token, and what is hashed of it behind another."""
+    return crc32(b"%d" % token), b" %d" % token
 
 
 class _Gate(NamedTuple):
-    meaning: Floats
+    sizes: list[float]
+    direction: Floats
     buckets: list[float]
     offset: float
 
 
 def write_gate(meaning: Floats, buckets: Floats, offset: float) -> None:
-    """Write the weights of a fitted gate: three digits, and one byte a bucket."""
+    """Write the weights of a fitted gate: three digits, and one byte a bucket.
+
+    Args:
+        meaning: of sizes and direction, side by side.
+        buckets: of these.
+        offset: the regression's.
+    """
     scale = float(np.abs(buckets).max()) / 127
     small = np.round(buckets / scale).astype(np.int8)
     fitted = {
@@ -136,4 +162,5 @@ def _gate() -> _Gate:
     fitted = json.loads(GATE_FILE.read_text())
     small = np.frombuffer(base64.b64decode(fitted["buckets"]), dtype=np.int8)
     buckets = (small * fitted["scale"]).tolist()
-    return _Gate(np.array(fitted["meaning"]), buckets, float(fitted["offset"]))
+    sizes, direction = fitted["meaning"][:SIZES], np.array(fitted["meaning"][SIZES:])
+    return _Gate(sizes, direction, buckets, float(fitted["offset"]))

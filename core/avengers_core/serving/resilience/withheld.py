@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Set
 from typing import Any
 
-from avengers_core.common.plain import part_of
+from avengers_core.common.plain import part_of, parts_of
 
 # What providers call the reason why an answer ended, and a prompt was not answered.
 _NAMES = ("finish_reason", "stop_reason", "block_reason", "stopReason", "done_reason", "reason")
@@ -108,20 +108,20 @@ def _reason(place: Any, known: Set[str]) -> str | None:
 
 def _reasons(place: Any) -> Iterator[str]:
     """Whatever is told in a place of why an answer ended, be it that it did not."""
-    for name in () if place is None else (*_NAMES, _STATUS):
-        reason = part_of(place, name, _NOTHING)
+    part = parts_of(place)
+    for name in (*_NAMES, _STATUS):
+        reason = part(name, _NOTHING)
         if reason is not _NOTHING:
             yield str(getattr(reason, "name", reason)).lower()
 
 
-def _places(told: Any) -> Iterator[Any]:
-    yield told
-    yield part_of(told, "prompt_feedback")
-    yield part_of(told, "delta")  # of an event of Anthropic's
-    response = part_of(told, "response")  # of an event of Responses
-    yield response
-    for place in (told, response):
-        yield part_of(place, "incomplete_details")
+def _places(told: Any) -> list[Any]:
+    part = parts_of(told)
+    delta = part("delta", None)  # of an event of Anthropic's
+    response = part("response", None)  # of an event of Responses
+    places = [told, part("prompt_feedback", None), delta, response]
+    places += [part_of(place, "incomplete_details") for place in (told, response)]
     for name in ("choices", "candidates"):
-        several = part_of(told, name)
-        yield from several if isinstance(several, list | tuple) else ()
+        several = part(name, None)
+        places += several if isinstance(several, list | tuple) else ()
+    return [place for place in places if place is not None]
