@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 
+from avengers_core.common.plain import encodable
 from avengers_core.records.prices import Price, as_price
 from avengers_core.records.record import Missing
 
@@ -22,12 +23,7 @@ def _now() -> str:
     return datetime.now(timezone.utc).isoformat("T", "seconds")
 
 
-def _encodable(text: str) -> str:
-    return text.encode("utf-8", "replace").decode()
-
-
-# Half a surrogate pair, which no JSON can hold, becomes a question mark.
-_Text = Annotated[str, AfterValidator(_encodable)]
+_Text = Annotated[str, AfterValidator(encodable)]
 
 
 class ArtifactInfo(BaseModel):

@@ -155,6 +155,12 @@ def evaluate_command(
             excluded_datasets=excluded_datasets,
             dataset_exclusion_mode=dataset_exclusion_mode,
         )
+        if not (split.train or split.test):
+            raise click.ClickException(
+                f"without what --exclude and --excluded-datasets name none of {len(loaded):,} "
+                f"records is left; the models are {few(loaded.models, 10)}, the datasets "
+                f"{few(loaded.datasets, 10)}"
+            )
         if not split.train:
             raise click.ClickException(
                 f"--train-ratio {train_ratio:g} of {len(loaded):,} records leaves none to fit on: "

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import click
 
@@ -27,7 +27,8 @@ from avengers_core.cli.shared import given, in_flags, open_router, refuse, show_
 from avengers_core.common.files import check_ends
 from avengers_core.outputs import check_outputs
 from avengers_core.records.record import RecordProblem
-from avengers_core.records.sources.streams import decompressed, numbered_lines
+from avengers_core.records.sources.parts import rows_of_file
+from avengers_core.records.sources.streams import rows_of
 from avengers_core.routing.decision import RoutingDecision
 from avengers_core.routing.decision.explaining import usd
 from avengers_core.routing.router import Router
@@ -35,21 +36,23 @@ from avengers_core.routing.router import Router
 _BATCH = 1024
 
 
-class _Lines(click.File):
-    """A file of lines; - is standard input."""
+class _Queries(click.Path):
+    """A file of queries; - is standard input."""
 
-    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+    def __init__(self) -> None:
+        super().__init__(exists=True, dir_okay=False, allow_dash=True, path_type=str)
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> str:
+        file = str(super().convert(value, param, ctx))
         try:
-            if value != "-":
-                check_ends(Path(str(value)))
-        except FileNotFoundError:
-            pass  # as click says it
+            if file != _STDIN:
+                check_ends(Path(file))
         except OSError as error:
-            self.fail(f"{value}: {error.strerror}", param, ctx)
-        return super().convert(value, param, ctx)
+            self.fail(f"{file}: {error.strerror}", param, ctx)
+        return file
 
 
-_LINES = _Lines("rb")
+_STDIN = "-"
 
 
 @click.command("route", short_help="Say which model should answer a query.")
@@ -58,10 +61,10 @@ _LINES = _Lines("rb")
     "--file",
     "-f",
     "source",
-    type=_LINES,
+    type=_Queries(),
     help="One query a line. A line that begins with { is JSON and must hold a text `query`, any "
-    "other is the question as it stands; blank lines are skipped. Decisions begin with the number "
-    "of their line. - is standard input.",
+    "other is the question as it stands; blank lines are skipped. Or a JSON array, a table (CSV) "
+    "or Parquet with `query`. Decisions begin with the number of their row. - is standard input.",
 )
 @artifact_option
 @alpha_options("0.5")
@@ -82,7 +85,7 @@ _LINES = _Lines("rb")
 @engine_options("processes")
 def route_command(
     query: tuple[str, ...],
-    source: Any,
+    source: str | None,
     artifact: Path | None,
     balance: dict[str, float],
     scoring: dict[str, Any],
@@ -94,8 +97,7 @@ def route_command(
 ) -> None:
     """Say which model should answer QUERY (or each line of a file, or of standard input).
 
-    With --output, QUERY stands for files, folders or patterns of JSON lines or Parquet, of any
-    size; their lines are taken as those of --file.
+    With --output, QUERY stands for files, folders or patterns, of any size, of what --file takes.
 
     \b
     avengers route "Prove that there are infinitely many primes" --alpha 0.8
@@ -127,7 +129,7 @@ def route_command(
     if query:
         show(None, query[0], router.route_batch(query, **call)[0])
         return
-    rows = _rows(source or _LINES.convert("-", None, None))
+    rows = _rows(source or _STDIN)
     problems: list[RecordProblem] = []
     while batch := list(itertools.islice(rows, _BATCH)):
         texts = [item for _, item in batch if isinstance(item, str)]
@@ -167,13 +169,12 @@ def _route_files(router: Router, inputs: tuple[str, ...], output: Path, **call: 
         click.echo(f"{done.rejected:,} rows without a query; their lines have an `error`", err=True)
 
 
-def _rows(stream: IO[bytes]) -> Iterator[tuple[int, str | RecordProblem]]:
-    """The lines that are not blank, by their number from 1: the query, or what is wrong."""
+def _rows(source: str) -> Iterator[tuple[int, str | RecordProblem]]:
+    """The rows that are not blank, by their number from 1: the query, or what is wrong."""
     from avengers_core.jobs.queries import query_of
 
-    with decompressed(stream) as data:
-        for number, line in numbered_lines(data):
-            yield number, query_of(line, number)
+    for number, row in rows_of(sys.stdin.buffer) if source == _STDIN else rows_of_file(source):
+        yield number, query_of(row, number)
 
 
 @click.command("calibrate", short_help="Find alpha for a cost, score or saving.")
@@ -187,8 +188,8 @@ def _rows(stream: IO[bytes]) -> Iterator[tuple[int, str | RecordProblem]]:
 )
 @click.option(
     "--queries",
-    type=_LINES,
-    help="A sample of your queries, one a line, as `route --file` takes them. Default: the "
+    type=_Queries(),
+    help="A sample of your queries, as `route --file` takes them. Default: the "
     "artifact's own records.",
 )
 @constraint_options
@@ -200,7 +201,7 @@ def calibrate_command(
     cost: float | None,
     score: float | None,
     saving: float | None,
-    queries: Any,
+    queries: str | None,
     scoring: dict[str, Any],
     as_json: bool,
     **limits: Any,

@@ -146,4 +146,5 @@ def _mean_and_spread(line: Mapping[str, Any], metric: str) -> str:
         return "not reached"
     spread = f" ± {line[f'{metric}_std']:.4f}" if known > 1 else ""
     some = "" if known == repetitions else f" ({known} of {repetitions})"
-    return f"{line[metric]:.4f}{spread}{some}"
+    # Rounding first and adding zero takes the sign off a zero.
+    return f"{round(line[metric], 4) + 0.0:.4f}{spread}{some}"

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
 import numpy as np
+from pydantic_core import from_json
 
 
 def plain(value: Any) -> Any:
@@ -36,6 +39,20 @@ def parts_of(whole: Any) -> Callable[[str, Any], Any]:
     # A question to an abstract class takes long, and most are dicts.
     keyed = isinstance(whole, dict) or isinstance(whole, Mapping)  # noqa: SIM101
     return whole.get if keyed else partial(getattr, whole)
+
+
+def of_json(line: bytes) -> Any:
+    """What a line of JSON holds; where it has half a surrogate pair, as Python reads it.
+
+    Raises:
+        ValueError: it is no JSON.
+    """
+    try:
+        return from_json(line)
+    except ValueError as error:
+        with suppress(ValueError, RecursionError):
+            return json.loads(line.decode())
+        raise error from None
 
 
 def encodable(text: str) -> str:

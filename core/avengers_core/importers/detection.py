@@ -12,6 +12,7 @@ from avengers_core.importers.layouts import LAYOUTS
 from avengers_core.importers.mapping import proposal
 from avengers_core.importers.reading.tables import File, Row, rows
 from avengers_core.records.names import few
+from avengers_core.records.record import Record, parse_record
 
 _ROWS = 20  # that are looked at, of each file
 _SHOWN = 30  # keys in a message
@@ -45,6 +46,11 @@ def layout_of(files: Sequence[File], source: object) -> Layout:
             seen = seen or row
     if seen is None:
         raise RecordError(f"{source} holds no row that can be read")
+    if isinstance(parse_record(seen, 1), Record):
+        raise RecordError(
+            f"{source} holds records already, nothing is to be imported: `avengers fit` takes "
+            f"files and folders of them; unpack an archive"
+        )
     names = ", ".join(LAYOUTS)
     raise RecordError(
         f"{source}: the keys {_keys(seen)} fit no layout.\n"

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
-from typing import Any
 
-from pydantic_core import from_json
-
-from avengers_core.common.plain import encodable
+from avengers_core.common.plain import encodable, of_json
 from avengers_core.records.record import Record, RecordProblem
 from avengers_core.records.sources.parts import Part, read
 from avengers_core.records.sources.streams import Row
@@ -44,20 +39,10 @@ def query_of(item: Row | Record, number: int) -> str | RecordProblem:
             except UnicodeDecodeError as error:
                 return RecordProblem(number, f"not UTF-8 ({error.reason})", excerpt)
         try:
-            item = _object(item)
+            item = of_json(item)
         except ValueError as error:
             return RecordProblem(number, f"not JSON ({error})", excerpt)
     query = item.get("query") if isinstance(item, Mapping) else None
     if isinstance(query, str):
         return encodable(query)
     return RecordProblem(number, "expected an object with a text `query`", excerpt)
-
-
-def _object(line: bytes) -> Any:
-    """What a line of JSON holds; where it has half a surrogate pair, as Python reads it."""
-    try:
-        return from_json(line)
-    except ValueError as error:
-        with suppress(ValueError, RecursionError):
-            return json.loads(line.decode())
-        raise error from None

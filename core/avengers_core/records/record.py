@@ -15,7 +15,6 @@ differ from line to line. A line of a log may say with what chance its model was
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Annotated, Any, Literal, NamedTuple, TypeVar, overload
@@ -31,7 +30,7 @@ from pydantic import (
     field_validator,
 )
 
-from avengers_core.common.plain import encodable
+from avengers_core.common.plain import encodable, of_json
 from avengers_core.records.names import fault_of_name, one_line
 from avengers_core.records.questions import Question
 
@@ -41,7 +40,6 @@ Named = TypeVar("Named", str, dict[str, float | None])
 
 MOST_AMOUNT = 1e12
 """USD, or tokens, of one answer."""
-UTF_16 = "expected UTF-8, this looks like UTF-16: `iconv -f UTF-16 -t UTF-8 FILE` converts"
 _EXCERPT_CHARS = 80
 _NUMBERS = (bool, int, float, np.integer, np.floating, np.bool_)
 
@@ -143,7 +141,7 @@ class RecordProblem(NamedTuple):
 
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}" if self.file else f"line {self.line}"
-        return one_line(f"{place}: {self.reason}: {self.excerpt}")
+        return one_line(": ".join(filter(None, (place, self.reason, self.excerpt))))
 
 
 class Records(Sequence[Record]):
@@ -239,38 +237,41 @@ def parse_record(item: object, number: int) -> Record | RecordProblem:
                 raise
             return Record.model_validate(given)
     except ValidationError as error:
-        hint = _file_hint(item) if number == 1 and isinstance(item, bytes) else ""
+        hint = _file_hint(item, error) if number == 1 and isinstance(item, bytes) else ""
         return problem(number, _reason(error) + hint, item)
     except RecursionError:
         return problem(number, "nested too deeply", item)
 
 
 def _given(item: object) -> dict[str, Any] | None:
-    """A row less the fields that are None; of a line, as Python reads it, which takes half a
-    surrogate pair. None where there is no such row.
+    """A row less the fields that are None; of a line also with half a surrogate pair. None where
+    there is no such row.
     """
     with suppress(ValueError):
-        row = json.loads(item.decode()) if isinstance(item, bytes) else item
+        row = of_json(item) if isinstance(item, bytes) else item
         if isinstance(row, Mapping):
             given = {name: value for name, value in row.items() if value is not None}
             return given if isinstance(item, bytes) or len(given) < len(row) else None
     return None
 
 
-def _file_hint(first: bytes) -> str:
-    """What a file may be, by its first line, if it is no JSON lines, and what to do with it."""
-    if b"\0" in first:
-        return f"; {UTF_16}"
+def _file_hint(first: bytes, error: ValidationError) -> str:
+    """What a file may be, by its first line, if it holds no records, and what to do with it."""
     if first.startswith(b"["):
         kind = "a JSON array"
     elif first.startswith(b"{"):
         kind = "JSON over several lines" if first.endswith((b"{", b"[", b",")) else ""
     else:
-        kind = "a table" if b"," in first or b"\t" in first else ""
-    return kind and (
-        f"; expected one object a line, this looks like {kind}: `avengers import FILE -o "
-        f"records.jsonl` converts what it knows"
-    )
+        kind = "a table" if any(mark in first for mark in (b",", b"\t", b";", b"|")) else ""
+    if kind:
+        wanted = f"; expected one object a line, this looks like {kind}"
+    elif not first.startswith(b"{"):
+        return "; expected JSON lines, a JSON array, a table (CSV) or Parquet, of records"
+    elif any(fault["loc"] == ("query",) for fault in error.errors()):
+        wanted = "; if these are results of another layout"
+    else:
+        return ""
+    return f"{wanted}: `avengers import FILE -o records.jsonl` converts what it knows"
 
 
 def _reason(error: ValidationError) -> str:

@@ -258,8 +258,8 @@ def alpha_from_weights(
     cs = 1 - pw if cost_sensitivity is None else cost_sensitivity
     if not (pw >= 0 and cs >= 0 and 0 < pw + cs < np.inf):
         raise ValueError(
-            f"performance_weight and cost_sensitivity must not be negative, nor both zero, "
-            f"got {performance_weight} and {cost_sensitivity}"
+            f"performance_weight and cost_sensitivity must not be negative, infinite, nor both "
+            f"zero, got {performance_weight} and {cost_sensitivity}"
         )
     return pw / (pw + cs)
 

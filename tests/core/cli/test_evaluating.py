@@ -19,6 +19,7 @@ from avengers_core import (
     load_records,
     split_records,
 )
+from avengers_core.cli.studying import _mean_and_spread
 
 
 def results(path):
@@ -212,6 +213,22 @@ def test_sweep_over_some_of_the_records_within_limits(run, records):
 def test_sweep_says_which_scorer_it_takes(run, records):
     once = ("sweep", "-i", records, "--embedder", "tfidf", "--jobs", 1, "--repetitions", 1)
     assert "reference" in words(run(*once, "--study", "top-k", "--values", 2).stdout)
+
+
+@pytest.mark.parametrize(
+    "options", [("--exclude", "good,cheap,odd"), ("--excluded-datasets", "greek,other")]
+)
+def test_what_leaves_nothing_out_of_all_is_named(run, records, options):
+    hard = ("--dataset-exclusion-mode", "hard") if "datasets" in options[0] else ()
+    failed = run("evaluate", "-i", records, *options, *hard, code=1)
+    assert {"--exclude", "--excluded-datasets", "80"} <= words(failed.stderr)
+    assert "--train-ratio" not in failed.stderr
+
+
+def test_no_zero_of_a_sweep_has_a_sign():
+    line = {"aiq": -1e-17, "aiq_std": 0.0, "aiq_known": 2, "repetitions": 2}
+    assert not _mean_and_spread(line, "aiq").startswith("-")
+    assert _mean_and_spread({**line, "aiq": -0.5}, "aiq").startswith("-0.5")
 
 
 @pytest.mark.parametrize("ratio", [0.001, 0.7])

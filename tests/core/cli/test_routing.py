@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from printed import words
 
@@ -86,6 +88,39 @@ def test_any_bytes_are_lines_of_text(run, artifact, tmp_path, raw, expected):
         run("route", "-a", artifact, "--json", text=raw),
     ):
         assert [row.get("query") for row in lines(result.stdout)] == expected
+
+
+ROWS = [{"query": "alpha, beta"}, {"other": 1}, {"query": "zeta\ndelta"}]
+
+
+def written(tmp_path, name):
+    """ROWS in a file."""
+    file = tmp_path / name
+    if name.endswith(".json"):
+        file.write_text(json.dumps(ROWS, indent=1))
+    elif name.endswith(".csv"):
+        file.write_text('query,other\n"alpha, beta",\n,1\n"zeta\ndelta",\n')
+    else:
+        pq.write_table(pa.Table.from_pylist([{"query": r.get("query")} for r in ROWS]), file)
+    return file
+
+
+@pytest.mark.parametrize("name", ["q.json", "q.csv", "q.parquet"])
+def test_what_a_file_holds_is_told_by_its_content(run, artifact, tmp_path, name):
+    file = written(tmp_path, name)
+    route = ("route", "-a", artifact, "--json")
+    results = [run(*route, "-f", name)]
+    if name != "q.parquet":
+        results.append(run(*route, text=file.read_bytes()))
+    for result in results:
+        assert [row.get("query") for row in lines(result.stdout)] == [
+            "alpha, beta",
+            None,
+            "zeta\ndelta",
+        ]
+    calibrate = ("calibrate", "-a", artifact, "--cost", 1, "--json", "--queries")
+    (tmp_path / "plain.jsonl").write_text("\n".join(map(json.dumps, ROWS)))
+    assert run(*calibrate, name).stdout == run(*calibrate, "plain.jsonl").stdout
 
 
 def test_blank_query(run, artifact):

@@ -19,10 +19,12 @@ from avengers_core import (
     fit,
     load_records,
 )
+from avengers_core.common.arrays import to_twelve_digits
 from avengers_core.errors import AvengersError, EmbedderError
 from avengers_core.evaluation.evaluate import evaluate_queries
 from avengers_core.evaluation.tallying.tally import Tally
 from avengers_core.records.outcomes import to_outcomes
+from avengers_core.routing.alpha.curve import best_single
 
 
 def rows_by_name(report):
@@ -133,6 +135,16 @@ def test_of_equals_the_cheaper_is_the_best_and_the_better_the_cheapest(toy_route
         for r, (a, b) in zip(worse_first, costs, strict=False)
     ]
     assert evaluate(toy_router, summed).row("cheapest").shares == {"a": 0, "b": 1}
+
+
+def test_equal_but_for_rounding():
+    tiny = 1e-13 * np.array([[1.0, 2.0], [0.1 + 0.2, 0.3]])
+    assert len(set(to_twelve_digits(tiny)[0])) == 2
+    assert len(set(to_twelve_digits(tiny)[1])) == 1
+    assert np.isnan(to_twelve_digits(np.array([np.nan])))[0]
+    score, cost = np.array([0.1 + 0.2, 0.3]), np.array([0.3, 0.1 + 0.2])
+    assert best_single(score, np.array([2.0, 1.0])) == 1
+    assert best_single(cost, score) == 0, "of equals the first"
 
 
 def test_without_costs_there_is_accuracy_and_no_cheapest(toy_router, toy_rows):

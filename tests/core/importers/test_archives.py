@@ -44,6 +44,16 @@ def test_an_archive_of_any_kind(tmp_path: Path, name: str) -> None:
     assert [r.query for r in load_records(import_records(file))] == ["a", "b"]
 
 
+@pytest.mark.parametrize("name", ["r.tar.gz", "folder/r.jsonl"])
+def test_records_in_an_archive_or_a_folder_are_told(tmp_path: Path, name: str) -> None:
+    record = {"query": "q", "records": {"a": 1}}
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "r.jsonl").write_text(json.dumps(record))
+    file = archive(tmp_path / "r.tar.gz", {"r.json": [record]})
+    with pytest.raises(RecordError, match="records already"):
+        list(import_records(file if name.endswith("gz") else tmp_path / "folder"))
+
+
 def test_all_archives_of_a_folder_are_read_after_its_files_in_order(tmp_path: Path) -> None:
     archive(tmp_path / "two.tar.gz", {"r.json": [result("q3", "b"), result("q4")]})
     archive(tmp_path / "one" / "a.tar.gz", {"r.json": [result("q2"), {"query": "bad"}]})

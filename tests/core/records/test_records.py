@@ -367,6 +367,8 @@ def test_records_say_what_they_are():
     [
         (json.dumps(GOOD, indent=1).encode(), "looks like JSON over several lines"),
         (b"prompt,a,b\nq,1,0\n", "looks like a table"),
+        (b"prompt|a|b\nq|1|0\n", "looks like a table"),
+        (b'{"id": 1, "prompt": "q"}', "avengers import"),
         (json.dumps(GOOD).encode("utf-16"), "looks like UTF-16: `iconv"),
     ],
 )

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import bz2
 import csv
 import gzip
 import io
 import json
+import lzma
 import os
 import re
+import tarfile
 import threading
+import zipfile
 from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
@@ -63,6 +67,72 @@ def test_files_folders_patterns_and_addresses(folder, tmp_path):
     (tmp_path / "bad.parquet").write_bytes(b"PAR1 but no more")
     with pytest.raises(RecordError, match=r"bad\.parquet"):
         plan(tmp_path / "bad.parquet")
+
+
+LINES = b'{"query": "q", "records": {"a": 1}}\n' * 20
+
+
+def tar(content):
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as archive:
+        member = tarfile.TarInfo("r.jsonl")
+        member.size = len(content)
+        archive.addfile(member, io.BytesIO(content))
+    return packed.getvalue()
+
+
+def zipped(content):
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("r.jsonl", content)
+    return packed.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("pack", "named"),
+    [
+        (bz2.compress, "bunzip2"),
+        (lzma.compress, "unxz"),
+        (lambda content: b"\x28\xb5\x2f\xfd" + content, "unzstd"),
+        (zipped, "unzip"),
+        (tar, "tar -xf"),
+        (lambda content: gzip.compress(tar(content)), "tar -xf"),
+        (lambda content: gzip.compress(gzip.compress(content)), "gunzip"),
+        (lambda content: content.decode().encode("utf-16"), "iconv -f UTF-16"),
+        (lambda content: content.decode().encode("utf-16-be"), "iconv -f UTF-16"),
+        (lambda content: content.decode().encode("utf-32"), "iconv -f UTF-32"),
+    ],
+)
+def test_what_is_no_text_is_named_once_and_nothing_is_read_out_of_it(tmp_path, pack, named):
+    file = tmp_path / "f.jsonl"
+    file.write_bytes(pack(LINES))
+    (problem,) = load_records(file).problems
+    assert f"`{named}" in problem.reason
+    assert len(load_records(file)) == 0
+    (part,) = plan(file, 100)
+    ((number, found),) = read(part)
+    assert (number, found.reason) == (1, problem.reason)
+
+
+@pytest.mark.parametrize("start", [b"\0", b"{\0", b"BZh, ", b"ustar ", b" \xff\xfe"])
+def test_a_damaged_first_line_costs_that_line_alone(start):
+    found = load_records(io.BytesIO(start + b"\n" + LINES))
+    assert len(found) == 20
+    assert [problem.line for problem in found.problems] == [1]
+
+
+def test_streams_of_what_is_read_by_its_path(tmp_path):
+    pq.write_table(pa.table({"query": ["q"], "records.a": [1]}), tmp_path / "f.parquet")
+    with (tmp_path / "f.parquet").open("rb") as stream:
+        (problem,) = load_records(stream).problems
+    assert "Parquet" in problem.reason
+
+
+def test_parquet_without_queries_shows_its_columns(tmp_path):
+    pq.write_table(pa.table({"prompt": ["hello"], "score": [1]}), tmp_path / "f.parquet")
+    (problem,) = load_records(tmp_path / "f.parquet").problems
+    assert "prompt" in problem.excerpt
+    assert "hello" in problem.excerpt
 
 
 def test_rows_of_parquet_are_cut_and_gathered(tmp_path):

@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import click
 
@@ -18,7 +18,8 @@ from avengers_core.outputs import check_outputs
 from avengers_core.records.loading import iter_records, load_records
 from avengers_core.records.record import Record, Records, parse_record
 from avengers_core.records.sources.files import open_file
-from avengers_core.records.sources.streams import CHUNK, decompressed, kind_of
+from avengers_core.records.sources.kinds import kind_of
+from avengers_core.records.sources.streams import CHUNK, decompressed
 from avengers_core.records.writing import write_records
 
 _HUB = "hub:"
@@ -154,7 +155,7 @@ def _records_in(path: Path) -> Iterator[Any] | None:
 
     if any(isinstance(item, Record) for item in itertools.islice(iter_records(path), _ROWS)):
         with open_file(str(path)) as file, decompressed(file) as data:
-            if kind_of(data.read(CHUNK)) != "lines":
+            if kind_of(cast("Any", data).peek(CHUNK)) != "lines":
                 return iter_records(path)
         raise click.ClickException(
             f"{path} holds records already, nothing is to be imported: avengers fit {path} -o "

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from avengers_core.artifact.clusters import ratio, sums_of_cells
-from avengers_core.common.arrays import Floats, Ints, Mask
+from avengers_core.common.arrays import Floats, Ints, Mask, to_twelve_digits
 from avengers_core.evaluation.estimating import Adding, Estimate, Guesses
 from avengers_core.evaluation.rows import Average, Row, router_name
 from avengers_core.records.outcomes import Outcomes
@@ -263,12 +263,13 @@ class Tally:
         cost = np.array([s.mean_cost for s in singles])
         yield Way("best single", "baseline"), singles[best_single(accuracy, cost)]
         if not np.isnan(cost).all():
-            # Of equals the better, also where the order of a sum tells them apart.
-            amounts = np.array([float(f"{c:.12g}") for c in cost])
-            yield Way("cheapest", "baseline"), singles[int(np.lexsort((-accuracy, amounts))[0])]
+            cheapest = int(
+                np.lexsort((-to_twelve_digits(accuracy), to_twelve_digits(cost)))[0]
+            )  # of equals the better
+            yield Way("cheapest", "baseline"), singles[cheapest]
         means = np.stack([s.means for s in singles])
         costs = np.stack([ratio(s.cost, s.priced, np.nan) for s in singles])
-        best = np.lexsort((costs, -np.round(means, 12)), axis=0)[0]
+        best = np.lexsort((to_twelve_digits(costs), -to_twelve_digits(means)), axis=0)[0]
         each = ([getattr(s, name) for s in singles] for name in _SUMS)
         per_dataset = Sum(*(np.stack(sums)[best, np.arange(len(best))] for sums in each))
         yield Way("best per dataset", "baseline"), per_dataset

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import gzip
 import json
 import zlib
@@ -15,14 +14,10 @@ from avengers_core.common.files import open_named
 from avengers_core.errors import OptionalDependencyError, RecordError
 from avengers_core.importers.reading.zips import eval_log
 from avengers_core.importers.values import UNFIT
-from avengers_core.records.record import UTF_16, RecordProblem, problem
+from avengers_core.records.record import RecordProblem, problem
+from avengers_core.records.sources.kinds import no_text, separator_of
 from avengers_core.records.sources.parquet import parquet_file
-from avengers_core.records.sources.streams import (
-    CHUNK,
-    decompressed,
-    separator_of,
-    table_rows,
-)
+from avengers_core.records.sources.streams import CHUNK, decompressed, table_rows
 
 Row = Mapping[str, Any]
 
@@ -129,18 +124,18 @@ def _opened(file: File) -> Iterator[IO[bytes]]:
     """The bytes of a file, plain or gzip.
 
     Raises:
-        RecordError: it is damaged, UTF-16, or holds but where its content is kept.
+        RecordError: it is damaged, no text in UTF-8, or holds but where its content is kept.
     """
     try:
         with open_named(file.path) as stream, decompressed(stream) as data:
-            head = cast("Any", data).peek(len(_LFS))[: len(_LFS)]
-            if head == _LFS:
+            head = cast("Any", data).peek(CHUNK)
+            if head.startswith(_LFS):
                 raise RecordError(
                     f"{file.name}: holds no data but where Git LFS keeps it: `git lfs pull` "
                     f"fetches it"
                 )
-            if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-                raise RecordError(f"{file.name}: {UTF_16}")
+            if fault := no_text(head):
+                raise RecordError(f"{file.name}: {fault}")
             yield data
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise RecordError(f"{file.name}: not a readable gzip file ({error})") from error

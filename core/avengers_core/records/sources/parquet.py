@@ -96,7 +96,9 @@ def parquet_rows(file: str, start: int, stop: int, before: int = 0) -> Iterator[
 
 
 def _rows(content: Any, start: int, stop: int) -> Iterator[dict[str, Any]]:
-    names = [name for name in content.schema_arrow.names if is_read(name)]
+    columns = content.schema_arrow.names
+    # Without a query no row is a record, and each is shown as it is.
+    names = [name for name in columns if is_read(name)] if "query" in columns else columns
     groups, first, size, row = [], start, 0, 0
     for g in range(content.num_row_groups):
         group = content.metadata.row_group(g)
@@ -110,13 +112,13 @@ def _rows(content: Any, start: int, stop: int) -> Iterator[dict[str, Any]]:
     for batch in content.iter_batches(n, row_groups=groups, columns=names):
         rows = batch.slice(skip, left)
         skip, left = max(0, skip - len(batch)), left - len(rows)
-        columns = {
+        cells = {
             name: _values(column, nested=name in NESTED)
             for name, column in zip(rows.schema.names, rows.columns, strict=True)
         }
-        found = zip(*columns.values(), strict=True) if columns else [()] * len(rows)
+        found = zip(*cells.values(), strict=True) if cells else [()] * len(rows)
         for values in found:
-            yield unfolded(zip(columns, values, strict=True))
+            yield unfolded(zip(cells, values, strict=True))
         if not left:
             return
 

@@ -16,17 +16,10 @@ from avengers_core.common.ranges import check_whole
 from avengers_core.errors import RecordError
 from avengers_core.records.record import Record
 from avengers_core.records.sources.files import Inputs, expand, open_file, shown
+from avengers_core.records.sources.kinds import GZIP, PARQUET, kind_of, no_text
 from avengers_core.records.sources.logs import MAGIC, log_rows
 from avengers_core.records.sources.parquet import parquet_file, parquet_rows, row_ranges
-from avengers_core.records.sources.streams import (
-    CHUNK,
-    GZIP,
-    Row,
-    buffered,
-    kind_of,
-    numbered_lines,
-    rows_of,
-)
+from avengers_core.records.sources.streams import CHUNK, Row, buffered, numbered_lines, rows_of
 
 PART_BYTES = 8 * 1024 * 1024
 
@@ -171,11 +164,13 @@ def _cut(file: str, part_bytes: int) -> Iterator[Part]:
 
 def _kind(head: bytes) -> Kind:
     """How a file that begins so is read."""
-    if head[:4] == b"PAR1":
+    if head.startswith(PARQUET):
         return "parquet"
     if head.startswith(MAGIC):
         return "log"
-    return "lines" if head[:2] != GZIP and kind_of(head) == "lines" else "whole"
+    if head.startswith(GZIP) or no_text(head):
+        return "whole"
+    return "lines" if kind_of(head) == "lines" else "whole"
 
 
 def _line_ranges(stream: IO[bytes], size: int, part_bytes: int) -> Iterator[tuple[int, int]]:

@@ -16,24 +16,19 @@ import zlib
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import IO, Any, Literal, cast
+from typing import IO, Any, cast
 
 from avengers_core.records.record import RecordProblem, problem
 from avengers_core.records.sources.cells import record_row
+from avengers_core.records.sources.kinds import GZIP, kind_of, no_text
 
 Row = bytes | Mapping[str, Any] | RecordProblem
 """A line of JSON, a row of a table or an item of an array, or why there is none."""
 
-Separator = Literal[",", "\t", ";"]
-"""Of the cells of a table."""
-
 MAX_LINE_BYTES = 64 * 1024 * 1024
 CHUNK = 1 << 20
-GZIP = b"\x1f\x8b"
-"""How a compressed file begins."""
 _LONGEST_CELL = 2**31 - 1  # characters; the most that a C long holds everywhere
 _DAMAGED = (EOFError, zlib.error, gzip.BadGzipFile, UnicodeDecodeError)
-_ARRAY = re.compile(rb"\[\s*(\{|\]|$)")
 _BETWEEN = re.compile(r"[\s,]*")
 
 
@@ -44,7 +39,11 @@ def rows_of(stream: IO[Any]) -> Iterator[tuple[int, Row]]:
         stream: of bytes or text; it stays open.
     """
     with decompressed(stream) as data:
-        kind = kind_of(_head(data))
+        head = _head(data)
+        if fault := no_text(head):
+            yield 1, problem(1, fault, b"")
+            return
+        kind = kind_of(head)
         if kind == "array":
             yield from _items(data)
         elif kind == "lines":
@@ -52,36 +51,6 @@ def rows_of(stream: IO[Any]) -> Iterator[tuple[int, Row]]:
         else:
             for number, row in table_rows(data, kind):
                 yield number, row if isinstance(row, RecordProblem) else record_row(row)
-
-
-def kind_of(head: bytes) -> Literal["lines", "array"] | Separator:
-    """What the first bytes of a text begin: lines, an array, or a table with that separator.
-
-    A table is told by a first line that names a column ``query`` and others.
-    """
-    start = head.removeprefix(codecs.BOM_UTF8).lstrip()
-    if _ARRAY.match(start):
-        return "array"
-    if start.startswith(b"{"):
-        return "lines"
-    return separator_of(start, lambda columns: "query" in columns) or "lines"
-
-
-def separator_of(head: bytes, is_meant: Callable[[list[str]], bool]) -> Separator | None:
-    """The first separator that makes several columns, and those that are meant, of a first line.
-
-    Args:
-        head: how a text begins.
-        is_meant: says so of the names of columns.
-    """
-    line = head.removeprefix(codecs.BOM_UTF8).lstrip().split(b"\n", 1)[0].decode("utf-8", "replace")
-    separator: Separator
-    for separator in (",", "\t", ";"):
-        with suppress(csv.Error, StopIteration):
-            columns = [c.strip() for c in next(csv.reader([line], delimiter=separator))]
-            if len(columns) > 1 and is_meant(columns):
-                return separator
-    return None
 
 
 @contextmanager

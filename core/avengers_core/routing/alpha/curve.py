@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from avengers_core.common.arrays import Floats, Ints
+from avengers_core.common.arrays import Floats, Ints, to_twelve_digits
 from avengers_core.errors import AvengersError
 from avengers_core.routing.alpha.path import AlphaPath, Path, find_path
 from avengers_core.routing.call import RoutingCall
@@ -131,7 +131,7 @@ def best_single(score: Floats, cost: Floats) -> int:
         score: (M,) mean scores, NaN where unknown.
         cost: (M,) mean costs, NaN where unknown, which counts as more than any.
     """
-    return int(np.lexsort((cost, -np.round(score, 12)))[0])
+    return int(np.lexsort((to_twelve_digits(cost), -to_twelve_digits(score)))[0])
 
 
 def curve(
