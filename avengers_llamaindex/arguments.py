@@ -176,9 +176,10 @@ def _of_tools(
 ) -> Arguments:
     """(tools, the user's message, what was said before); and how they are to be called."""
     given = {**dict(zip(_OF_TOOLS, args, strict=False)), **kwargs}
-    if given.get("chat_history"):
-        history = list(given["chat_history"])
-        if asked := given.get("user_msg"):  # the last message, and what is before depends on it
+    history = list(given.get("chat_history") or ())
+    asked = given.get("user_msg")
+    if history or isinstance(asked, ChatMessage):  # which Claude's class loses by itself
+        if asked:  # the last message, and what is before depends on it
             history.append(asked if isinstance(asked, ChatMessage) else ChatMessage(asked))
         given |= {"user_msg": None, "chat_history": portable(history, target)}
     rest = args[len(_OF_TOOLS) :]

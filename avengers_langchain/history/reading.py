@@ -137,8 +137,8 @@ def _text_alone(content: Any) -> str | None:
     texts = []
     for block in content:
         kind = "text" if isinstance(block, str) else block.get("type")
-        if kind == "text":
-            texts.append(block if isinstance(block, str) else str(block.get("text") or ""))
+        if kind in ("text", "refusal"):
+            texts.append(block if isinstance(block, str) else str(block.get(kind) or ""))
         elif kind not in _CALLS and kind not in _THOUGHTS:
             return None
     return "".join(texts)

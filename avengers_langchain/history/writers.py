@@ -71,13 +71,15 @@ def _is_taken_back(message: AIMessage, target: Target) -> bool:
 
 
 def _is_broken_off(message: AIMessage, dialect: Dialect) -> bool:
-    """Whether a stream ended in the middle of its thoughts: a signature, or the item that these
-    belong to, never came."""
-    if dialect.name.startswith("anthropic") and "stop_reason" not in message.response_metadata:
-        return not all(map(_is_signed, thoughts_of(message)))
-    if dialect.name == "openai responses" and not message.tool_calls:
-        return thoughts_of(message)[-1:] == message.content[-1:] != []
-    return False
+    """Whether an answer ended in the middle of its thoughts: a signature, or what these lead to,
+    never came."""
+    claude = dialect.name.startswith("anthropic")
+    stream_broke = claude and "stop_reason" not in message.response_metadata
+    if stream_broke and not all(map(_is_signed, thoughts_of(message))):
+        return True
+    if message.tool_calls or not (claude or dialect.name == "openai responses"):
+        return False
+    return thoughts_of(message)[-1:] == message.content[-1:] != []
 
 
 _USES = {"server_tool_use", "mcp_tool_use", "server_tool_call"}

@@ -72,18 +72,33 @@ def portable(
     turns = list(map(turn_of, messages, repeat(dialect), own, calls))
     carried = carried_over(turns, dialect, tell_calls=target.tells_all_calls)
     sent = [message_of(turn, target) for turn in carried]
+    if dialect.ends_with_assistant and "anthropic" in dialect.providers and sent:
+        sent[-1] = _begun(sent[-1])
     if dialect.cache_marks is None:
         return sent
     return with_fewer_marks(sent, max(dialect.cache_marks - target.marks, 0))
 
 
 def _step(message: ChatMessage, calls: Sequence[Call], own: bool) -> tuple[Role, bool, bool]:
-    thinks = own and any(isinstance(block, ThinkingBlock) for block in message.blocks)
+    # Its client leaves out thoughts that are not shown, signed or not.
+    thinks = own and any(isinstance(b, ThinkingBlock) and b.content for b in message.blocks)
     return role_of(message), bool(calls), thinks
+
+
+def _begun(last: ChatMessage) -> ChatMessage:
+    """The last message, where it is an answer to be gone on with: a Claude takes none that ends in
+    a blank, and its client leaves it there."""
+    end = last.blocks[-1] if last.role in ANSWERS and last.blocks else None
+    if not isinstance(end, TextBlock) or end.text == end.text.rstrip():
+        return last
+    blocks = [*last.blocks[:-1], TextBlock(text=end.text.rstrip())]
+    return last.model_copy(update={"blocks": blocks})
 
 
 def _is_own(answer: ChatMessage, calls: Sequence[Call], target: Target) -> bool:
     """Whether an answer of the target's goes back to it as it is."""
+    if _is_broken_off(answer, calls, target.dialect):
+        return False
     if not calls:  # with nothing but thoughts no server takes it back
         said = any(answer.additional_kwargs.get(name) for name in _SAID_BESIDE)
         return said or any(map(_says, answer.blocks))
@@ -94,6 +109,13 @@ def _is_own(answer: ChatMessage, calls: Sequence[Call], target: Target) -> bool:
     # Where its client loses the reasoning that has to come back, its own call is refused, too.
     loses = target.wants_reasoning and not target.reads_reasoning
     return not loses or (target.dialect.foreign_calls == "told" and bool(reasoning_of(answer)))
+
+
+def _is_broken_off(answer: ChatMessage, calls: Sequence[Call], dialect: Dialect) -> bool:
+    """Whether an answer ended in the middle of its thoughts: what these lead to never came."""
+    needs_more = dialect.name.startswith(("anthropic", "openai responses"))
+    last = answer.blocks[-1:]
+    return needs_more and not calls and any(isinstance(block, ThinkingBlock) for block in last)
 
 
 # What clients send back of an answer beside its blocks: not a refusal, nor sources.

@@ -58,6 +58,9 @@ def check(body: Json, model: str) -> None:
         final_answer = last and message["role"] == "assistant"
         content = message["content"] or final_answer
         require(content, f"messages.{i}: all messages must have non-empty content")
+        # https://github.com/tailcallhq/forgecode/issues/2107
+        ends = [block["type"] for block in message["content"][-1:]]
+        require(ends != ["thinking"], f"messages.{i}: The final block cannot be `thinking`.")
     _check_calls(messages)
     _check_thinking(messages, (body.get("thinking") or {}).get("type"))
     # Models later than Claude 4.5 do not go on with an answer that the caller began.

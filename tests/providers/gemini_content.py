@@ -23,8 +23,9 @@ _PARTS = {
     "codeExecutionResult",
 }
 _BESIDE = {"thought", "thoughtSignature", "videoMetadata", "mediaResolution"}
-# https://ai.google.dev/gemini-api/docs/image-understanding: a GIF is no image for it.
-_REFUSED_MEDIA = {"image/gif", "image/bmp", "image/tiff", "image/svg+xml"}
+# https://ai.google.dev/gemini-api/docs/image-understanding: a GIF is no image for it; and of files
+# only PDFs and texts: https://github.com/googleapis/python-genai/issues/829
+_MEDIA = re.compile(r"image/(png|jpeg|jpg|webp|heic|heif)|application/pdf|(text|audio|video)/.+")
 _BYPASS = "skip_thought_signature_validator"
 
 
@@ -53,7 +54,7 @@ def _check_part(part: Json, where: str, model: str) -> None:
     if "inlineData" in part:
         data = part["inlineData"]
         mime = data.get("mimeType") or data.get("mime_type")
-        require(mime and mime not in _REFUSED_MEDIA, f"Unsupported MIME type: {mime}")
+        require(_MEDIA.fullmatch(mime or ""), f"Unsupported MIME type: {mime}")
     if "functionCall" in part:
         named = re.fullmatch(r"[a-zA-Z_][a-zA-Z0-9_.:-]{0,63}", part["functionCall"]["name"])
         require(named, f"{where}: Invalid function name")

@@ -66,6 +66,9 @@ def check(body: Json, model: str) -> None:
         _check_perplexity(messages)
     if any(name in model for name in ("gemma", "mistral", "reasoner")):
         _check_template(messages)
+    if "gemma" in model:  # https://github.com/huggingface/text-generation-inference/issues/3198
+        calls = any("tool_calls" in message for message in messages)
+        require(body.get("tools") or not calls, "Conversation roles must alternate user/assistant")
     if (
         "ollama" in model
     ):  # https://github.com/ollama/ollama/blob/main/docs/api/openai-compatibility.mdx

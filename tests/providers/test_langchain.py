@@ -23,6 +23,7 @@ from langchain_core.messages import (
 from langchain_core.tools import tool
 from langchain_openai import ChatOpenAI
 from providers_router import ALL_PAIRS, router_of
+from strict_answers import signature
 from strict_server import StrictServer
 
 from avengers_core.common.connections import Connections
@@ -454,6 +455,18 @@ def test_a_loop_goes_on_behind_an_answer_without_a_new_question(
 SERVERS = ["sonar-pro", "deepseek-reasoner", "grok-4", "google/gemini-2.5-pro"]
 
 
+_LETTER = {
+    "type": "file",
+    "base64": "UEsDBAo=",
+    "mime_type": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+    "filename": "letter.docx",
+}
+
+
+def _signed_by(model: str) -> dict[str, Any]:
+    return {"type": "thinking", "thinking": "hm", "signature": signature(model, "hm")}
+
+
 def _of(model: str, **fields: Any) -> AIMessage:
     mark = {"avengers": {"model": model}}
     return AIMessage(response_metadata=mark, **fields)
@@ -513,9 +526,18 @@ def test_what_went_wrong_is_gone_on_with(strict: StrictServer, kind: str) -> Non
             _of(kind, content=[{"type": "thinking", "thinking": "hm", "index": 0}]),
             HumanMessage("Hi"),
         ],
+        "its own answer, cut off while it thought": [
+            HumanMessage("Hi"),
+            _of(kind, content=[{"type": "text", "text": "It is"}, _signed_by("claude-sonnet-4-5")]),
+            HumanMessage("Hi"),
+        ],
+        "a file of an office": [
+            HumanMessage([{"type": "text", "text": "Sum it up."}, _LETTER]),
+        ],
     }
-    if kind.startswith("gemini"):  # whose client fetches it
+    if kind.startswith("gemini"):  # whose client fetches it, and whose thoughts look otherwise
         del histories["a picture elsewhere"]
+        del histories["its own answer, cut off while it thought"]
     named = {**KINDS, **{name: _openai(name) for name in SERVERS}}
     llm = AvengersChatModel(
         router=router_of([*KINDS, *SERVERS]), models={kind: named[kind](strict.url, "v0")}

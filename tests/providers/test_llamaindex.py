@@ -34,6 +34,7 @@ from llama_index.llms.openai import OpenAI, OpenAIResponses
 from llama_index.llms.openai_like import OpenAILike
 from providers_router import ALL_PAIRS, router_of
 from pydantic import BaseModel
+from strict_answers import signature
 from strict_server import StrictServer
 
 from avengers_llamaindex import AvengersLLM
@@ -386,6 +387,18 @@ def _failed(call_id: str) -> ChatMessage:
     return ChatMessage(role="tool", content="", additional_kwargs={"tool_call_id": call_id})
 
 
+def test_a_client_that_writes_marks_writes_them_into_copies(strict: StrictServer) -> None:
+    claude = _claude("claude-sonnet-4-5", cache_idx=-1)(strict.url)
+    llm = AvengersLLM(router=router_of(["it"]), models={"it": claude})
+    asked = ChatMessage("Hi")
+    llm.chat([asked])
+    llm.chat_with_tools([SEARCH], user_msg=asked)
+    llm.chat_with_tools([SEARCH], user_msg=asked, chat_history=[asked])
+    assert asked == ChatMessage("Hi")
+    assert [len(body["messages"]) for _, body in strict.requests] == [1, 1, 1]
+    assert strict.refused == []
+
+
 def test_answers_that_are_a_text_and_nothing_else_go_as_they_are() -> None:
     bare = ChatMessage("It is so.", role="assistant")
     assert _sent_to("claude", bare)[0] is bare
@@ -418,6 +431,9 @@ def test_a_claude_that_thought_once_goes_on_with_its_loop() -> None:
     thoughtful = first.model_copy(update={"blocks": [thought, *first.blocks]})
     loop = [ChatMessage("Look."), thoughtful, _failed("1"), second, _failed("2")]
     assert _calls(portable(loop, target)) == ["1", "2"]
+    unseen = ThinkingBlock(content="", additional_information={"signature": "its"})
+    hidden = first.model_copy(update={"blocks": [unseen, *first.blocks]})  # its client leaves out
+    assert _calls(portable([loop[0], hidden, *loop[2:]], target)) == []
     without = [loop[0], *loop[3:]]  # it was not told to think by then
     assert _calls(portable(without, target)) == []
     assert _calls(portable([*without, ChatMessage("And?")], target)) == ["2"]
@@ -480,6 +496,18 @@ def _calls(messages: Sequence[ChatMessage]) -> list[str | None]:
     return [block.tool_call_id for block in blocks if isinstance(block, ToolCallBlock)]
 
 
+_LETTER = DocumentBlock(
+    data=b"PK",
+    title="letter.docx",
+    document_mimetype="application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+)
+
+
+def _signed_by(model: str) -> ThinkingBlock:
+    signed = {"signature": signature(model, "hm")}
+    return ThinkingBlock(content="hm", additional_information=signed)
+
+
 @pytest.mark.parametrize("kind", [*KINDS, *SERVERS])
 def test_what_went_wrong_is_gone_on_with(strict: StrictServer, kind: str) -> None:
     mark = {"avengers": {"model": kind}}
@@ -502,6 +530,22 @@ def test_what_went_wrong_is_gone_on_with(strict: StrictServer, kind: str) -> Non
             ChatMessage("Hi"),
         ],
         "the answer begun": [ChatMessage("Hi"), ChatMessage("It is ", role="assistant")],
+        "its own answer at the end": [
+            ChatMessage("Hi"),
+            ChatMessage("It is ", role="assistant", additional_kwargs=mark),
+        ],
+        "its own answer, cut off while it thought": [
+            ChatMessage("Hi"),
+            ChatMessage(
+                role="assistant",
+                blocks=[TextBlock(text="It is"), _signed_by("claude-sonnet-4-5")],
+                additional_kwargs=mark,
+            ),
+            ChatMessage("Hi"),
+        ],
+        "a file of an office": [
+            ChatMessage(role="user", blocks=[TextBlock(text="Sum it up."), _LETTER]),
+        ],
         "no question": [ChatMessage("Greet.", role="system")],
     }
     named = {**KINDS, **{name: _like(name) for name in SERVERS}}

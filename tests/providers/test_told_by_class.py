@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from langchain_core.language_models.fake_chat_models import FakeListChatModel
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
+from langchain_openai import ChatOpenAI
 
 from avengers_langchain.history import portable, target_of
 
@@ -60,6 +61,21 @@ def test_perplexity_is_told_of_calls() -> None:
     ]
     (asked,) = portable(loop, target_of("it", backend))
     assert isinstance(asked, HumanMessage)
+
+
+@pytest.mark.parametrize("model", ["gemma-3-27b-it", "llama-2-13b-chat"])
+def test_a_template_without_a_role_for_results_is_told_of_calls_where_there_are_no_tools(
+    model: str,
+) -> None:
+    backend = ChatOpenAI(model=model, base_url="http://any/v1", api_key="any")
+    loop = [
+        HumanMessage("Look."),
+        AIMessage("", tool_calls=[CALL]),
+        ToolMessage("found", tool_call_id="1"),
+    ]
+    (asked,) = portable(loop, target_of("it", backend))
+    assert "found" in asked.text
+    assert portable(loop, target_of("it", backend, {"tools": [{"name": "search"}]})) == loop
     assert "found" in asked.text
 
 
@@ -223,6 +239,9 @@ def test_an_answer_in_blocks_is_no_longer_called_so_where_it_becomes_a_text() ->
     backend = type("ChatOllama", (FakeListChatModel,), {})(responses=["any"])
     own = answer(content=[{"type": "text", "text": "Yes."}], name="My Agent")
     own.response_metadata["output_version"] = "v1"
+    refused = answer(content=[{"type": "refusal", "refusal": "I cannot."}])
+    sent = portable([HumanMessage("Hi"), refused, HumanMessage("?")], target_of("it", backend))
+    assert sent[1].content == "I cannot."
     sent = portable([HumanMessage("Hi"), own, HumanMessage("?")], target_of("it", backend))[1]
     assert sent.content == "Yes."
     assert "output_version" not in sent.response_metadata

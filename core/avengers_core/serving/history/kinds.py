@@ -124,6 +124,7 @@ GEMINI = Dialect(
     frozenset({"google_genai", "google_vertexai", "google-genai"}),
     tool_name=r"[a-zA-Z_][a-zA-Z0-9_.:-]{0,63}",
     images=_GEMINI_PICTURES,
+    files=_PDF,
     by_url=frozenset({"image", "file", "audio", "video"}),
     upload=r"gs://|https://generativelanguage\.googleapis\.com/|files/",
     in_results=frozenset({"image", "file", "audio", "video"}),
@@ -169,6 +170,8 @@ _REASONS = re.compile(
 )
 # By their chat templates, DeepSeek's rule for its first reasoner, and Gemini's own protocol.
 _IN_TURN = re.compile(r"gemma|llama-?2|deepseek-reasoner|gemini", re.IGNORECASE)
+# Their own templates have no role for the results of tools; who serves them with tools has another.
+_NO_TOOLS = re.compile(r"gemma|llama-?2", re.IGNORECASE)
 # Only gateways serve it, or are there: https://openrouter.ai/docs/guides/best-practices/prompt-caching
 _TAKES_MARKS = re.compile(r"claude|openrouter\.ai", re.IGNORECASE)
 _GROK = re.compile(r"grok", re.IGNORECASE)
@@ -219,4 +222,6 @@ def _served(model: str) -> Dialect:
         return PERPLEXITY
     elif _GROK.search(model):
         return XAI
-    return replace(known, alternates=True) if _IN_TURN.search(model) else known
+    if not _IN_TURN.search(model):
+        return known
+    return replace(known, alternates=True, calls_need_tools=bool(_NO_TOOLS.search(model)))
