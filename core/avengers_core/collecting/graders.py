@@ -55,8 +55,9 @@ def as_grader(given: Any) -> Grade:
 def rule_of(given: Any, row: Row) -> str:
     """What tells how an answer is graded from other ways, from run to run.
 
-    The grader, as far as it has a name (a judge has its rubric), and the question's row. Of a
-    function only the name is known: a new one under the same name is not told from the old.
+    The grader, as far as it has a name (a judge has its own, and its rubric), and the question's
+    row. Of a function only the name is known: a new one under the same name is not told from the
+    old.
     """
     named = getattr(given, "__qualname__", type(given).__qualname__)
     name = given if isinstance(given, str) else getattr(given, "rule", named)

@@ -97,10 +97,24 @@ class Journal:
             raise RecordError(f"{records}: another run is collecting into it") from None
         try:
             self._file = path.open("ab+")
-            self._read(self._file, path)
+            self._file.truncate(self._read(self._file, path))
         except BaseException:
             self.close()
             raise
+
+    @classmethod
+    def as_it_stands(cls, records: Path | None) -> Journal:
+        """What is noted beside a file of records, if anything; nobody is kept out meanwhile.
+
+        Raises:
+            RecordError: the journal is damaged.
+            OSError: it cannot be read.
+        """
+        journal = cls(None)
+        if records is not None and (path := journal_of(records)).exists():
+            with path.open("rb") as file:
+                journal._read(file, path)
+        return journal
 
     def answered(self, place: Place, answer: Answer) -> None:
         """Note an answer."""
@@ -172,7 +186,8 @@ class Journal:
                     raise OSError(error.errno, error.strerror, self._file.name) from None
             self._take(line)
 
-    def _read(self, file: IO[bytes], path: Path) -> None:
+    def _read(self, file: IO[bytes], path: Path) -> int:
+        """Take in the whole lines of a journal; how many bytes these are."""
         file.seek(0)
         whole = 0
         for number, line in enumerate(file, 1):
@@ -186,7 +201,7 @@ class Journal:
                     f"{path}, line {number}: not a line of a journal of answers "
                     f"({type(error).__name__}: {error})"
                 ) from None
-        file.truncate(whole)
+        return whole
 
     def _take(self, line: Mapping[str, Any]) -> None:
         place = line["question"], line["model"]

@@ -29,7 +29,7 @@ score as JSON on the last line: {{"score": <a number from 0 to 1>}}"""
 _SCORE = re.compile(r'\{[^{}]*"score"\s*:\s*(?P<score>[-+.\deE]+|true|false)[^{}]*\}')
 
 
-def judge(model: Any, rubric: str = RUBRIC, *, price: Any = None) -> Grade:
+def judge(model: Any, rubric: str = RUBRIC, *, price: Any = None, name: str | None = None) -> Grade:
     """A grader that asks a model for a score in [0, 1].
 
     A model that judges its own answers is kinder to them (self-preference): take one that is not
@@ -40,23 +40,34 @@ def judge(model: Any, rubric: str = RUBRIC, *, price: Any = None) -> Grade:
         rubric: what a score means, in words.
         price: ``(input, output)``, USD a token, for a judge that does not say what a call cost.
             What it costs counts as spent; where it is not known, ``max_usd`` is refused.
+        name: what tells this judge from others, from run to run: answers that another one graded
+            are graded anew. Default: what the model calls itself (``model_name``, ``model``), if
+            it does.
 
     Raises:
         TypeError: the judge is no model.
         ValueError: the price is none.
     """
     known = None if price is None else as_price(price, "the judge")
-    return _Judge(asker("the judge", model), rubric, known)
+    names = (name, getattr(model, "model_name", None), getattr(model, "model", None))
+    called = next((known for known in names if isinstance(known, str)), None)
+    return _Judge(asker("the judge", model), rubric, known, called)
 
 
 @dataclass(frozen=True)
 class _Judge:
     ask: Ask
-    rule: str
+    rubric: str
     price: Price | None
+    name: str | None
+
+    @property
+    def rule(self) -> str:
+        """What tells it from other judges; see :func:`avengers_core.collecting.graders.rule_of`."""
+        return self.rubric if self.name is None else f"{self.name}: {self.rubric}"
 
     def __call__(self, row: Row, answer: str) -> Graded:
-        reply = self.ask(prompt(row, answer, self.rule)).priced(self.price)
+        reply = self.ask(prompt(row, answer, self.rubric)).priced(self.price)
         score = _score(reply.text)
         if score is None:
             raise GraderError(f"the judge gave no score: {reply.text[-80:]!r}", reply.cost)

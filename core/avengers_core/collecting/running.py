@@ -164,6 +164,14 @@ class Budget:
         """
         return min(self._rooms(flying).values(), default=None)
 
+    def has_money(self, flying: int) -> bool:
+        """Whether USD are left for what costs as much as answers do, and asks for none.
+
+        Raises:
+            ValueError: as for :meth:`left`.
+        """
+        return self._rooms(flying).get("max_usd", 1) > 0
+
     @property
     def reached(self) -> Stopped | None:
         """The limit that leaves no room for another answer, or None."""
@@ -209,8 +217,7 @@ def run(worker: Worker, strategy: Strategy, budget: Budget, concurrency: int) ->
     flying: set[Future[None]] = set()
     queue: deque[Cell] = deque()
     try:
-        for _ in pool.map(worker.do, ungraded):
-            pass
+        _grade(worker, ungraded, budget, pool, concurrency)
         with progress_bar("collect", min(budget.max_calls or total, total), "call") as bar:
             bar.update(len(journal.entries))
             while True:
@@ -234,6 +241,31 @@ def run(worker: Worker, strategy: Strategy, budget: Budget, concurrency: int) ->
         # What is in flight is paid for: it is waited for, and noted.
         pool.shutdown(wait=True, cancel_futures=True)
     return "complete" if worker.table().done.all() else budget.reached or "decided"
+
+
+def _grade(
+    worker: Worker,
+    answered: Sequence[Cell],
+    budget: Budget,
+    pool: ThreadPoolExecutor,
+    concurrency: int,
+) -> None:
+    """Grade answers of earlier runs: all, unless that costs, and more than is left."""
+    journal, queue = worker.journal, deque(answered)
+    flying: set[Future[None]] = set()
+    free = True  # as far as has been seen
+    while queue or flying:
+        spent = journal.spent
+        while queue and len(flying) < concurrency:
+            if not budget.has_money(len(flying)) and not (free and not flying):
+                break
+            flying.add(pool.submit(worker.do, queue.popleft()))
+        if not flying:
+            return
+        done, flying = wait(flying, return_when=FIRST_COMPLETED)
+        for future in done:
+            future.result()
+        free = journal.spent == spent
 
 
 def _money(budget: Budget) -> str:

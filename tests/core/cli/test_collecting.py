@@ -110,6 +110,36 @@ def test_a_dry_run_says_how_far_a_budget_reaches(questions, tmp_path, budget, ca
     assert (calls in words(last)) if calls else not {"3", "4", "5"} & words(last)
 
 
+def test_a_dry_run_knows_what_was_answered_before(questions, tmp_path, server, monkeypatch):
+    monkeypatch.setenv("AVENGERS_BASE_URL", server.url)
+    server.replies["judge"] = lambda body: '{"score": 1}'
+    prices = tmp_path / "prices.json"
+    prices.write_text(
+        json.dumps({"a": [0, 2e-6], "b": [0, 2e-6], "judge": [0, 1], "other": [0, 1]})
+    )
+    out = tmp_path / "r.jsonl"
+    priced = ("-o", out, "--prices", prices, "--strategy", "full")
+    arguments = (questions, "--grade", "exact", *priced)
+    run(*arguments, "--models", "a", "--max-calls", 3)
+    journal = out.with_name("r.jsonl.journal")
+    before = journal.read_bytes()
+
+    def dry(*more):
+        return words(run(*(more or arguments), "--models", "a,b,a", "--dry-run"))
+
+    assert {"10", "3", "$0.0056"} <= dry(), "7 calls of .0008 are left of 10"
+    limited = run(*arguments, "--models", "a,b", "--max-calls", 5, "--dry-run").splitlines()[-1]
+    assert "2" in words(limited), "of 5 answers 3 are there"
+    assert journal.read_bytes() == before
+    run(*arguments, "--models", "a,b")
+    assert {"10", "$0.0000"} <= dry()
+    judged = (questions, *priced, "--grade", "judge:judge")
+    assert "$600.0000" in dry(*judged), "the judge's 10 verdicts of 60 tokens are left"
+    run(*judged, "--models", "a,b")
+    assert "$600.0000" not in dry(*judged)
+    assert "$600.0000" in dry(questions, *priced, "--grade", "judge:other")
+
+
 def test_text_files_and_tables(tmp_path, server, monkeypatch):
     monkeypatch.setenv("AVENGERS_BASE_URL", server.url)
     text, table = tmp_path / "q.txt", tmp_path / "q.csv"

@@ -171,6 +171,43 @@ def test_what_a_judge_costs_is_spent(tmp_path):
     assert len(again) == 3
 
 
+def test_another_judge_grades_anew(tmp_path):
+    class Model:
+        def __init__(self, name, score):
+            self.model_name, self.score, self.asked = name, score, 0
+
+        def __call__(self, prompt):
+            self.asked += 1
+            return Answer(json.dumps({"score": self.score}), cost=0.0)
+
+    path = tmp_path / "r.jsonl"
+    for judging, score in ((Model("one", 0.25), 0.25), (Model("two", 0.75), 0.75)):
+        for _ in range(2):
+            records = collect(QUESTIONS, {"right": adds}, judge(judging), path=path)
+            assert {s for r in records for s in r.scores.values()} == {score}
+        assert judging.asked == len(QUESTIONS)
+    named = collect(QUESTIONS, {"right": adds}, judge(Model("one", 0.5), name="two"), path=path)
+    assert {s for r in named for s in r.scores.values()} == {0.75}, "it counts as the same judge"
+
+
+def test_answers_are_graded_anew_within_the_budget(tmp_path):
+    path = tmp_path / "r.jsonl"
+
+    def dear(question):
+        return Answer(adds(question).text, cost=1.0)
+
+    limits = {"path": path, "max_usd": len(QUESTIONS), "concurrency": 2}
+    first = collect(QUESTIONS, {"right": dear}, "number", **limits)
+    assert first.spent == len(first) == len(QUESTIONS)
+    judged = collect(
+        QUESTIONS, {"right": dear}, judge(lambda prompt: Answer('{"score": 1}', cost=1.0)), **limits
+    )
+    assert judged.spent <= len(QUESTIONS) + 2, "it is passed by those in flight at most"
+    assert judged.stopped == "max_usd"
+    free = collect(QUESTIONS, {"right": dear}, "exact", **limits)
+    assert len(free) == len(QUESTIONS), "what costs nothing needs no budget"
+
+
 def test_that_the_cost_of_a_judge_is_unknown_is_said_and_no_limit_can_be_held(tmp_path, caplog):
     unknown = Answer('{"score": 1}')
     records = judged(unknown, path=tmp_path / "r.jsonl")

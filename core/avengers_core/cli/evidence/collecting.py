@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +15,10 @@ from avengers_core.cli.questions import read_questions
 from avengers_core.cli.shared import given, refuse
 from avengers_core.errors import OptionalDependencyError
 from avengers_core.outputs import check_outputs
-from avengers_core.records.prices import Price, find_prices
-from avengers_core.records.questions import Question
+from avengers_core.records.prices import find_prices
 
 _JUDGE = "judge:"
 _SCHEMA = "json:"
-_ANSWER_TOKENS = 400
-_RUBRIC_TOKENS, _VERDICT_TOKENS = 130, 60  # of a judge, for each answer
 _STOPPED = {
     "complete": "nobody is left to ask",
     "decided": "stopped early, as choices stand; --strategy full asks the rest",
@@ -53,7 +50,7 @@ _STOPPED = {
 @click.option("--max-tokens", type=click.IntRange(1), help="Longest answer, tokens.")
 @prices_option("Default: what the endpoint says a call cost, else genai-prices if it is installed.")
 @click.option("--seed", type=SEED, default=0)
-@click.option("--dry-run", is_flag=True, help="Say how many calls it would be, and about how much.")
+@click.option("--dry-run", is_flag=True, help="Say how many calls are left, and about how much.")
 def collect_command(
     questions: Path,
     models: tuple[str, ...],
@@ -77,6 +74,7 @@ def collect_command(
         --grade normalised --max-usd 5 -o records.jsonl
     avengers fit records.jsonl --questions questions.jsonl -o artifact/
     """
+    from avengers_core.cli.evidence.estimating import estimate
     from avengers_core.collecting import collect, judge
     from avengers_core.collecting.answers import endpoint_asker
     from avengers_core.collecting.collect import check_gradable
@@ -84,6 +82,7 @@ def collect_command(
     from avengers_core.records.questions import as_questions
     from avengers_core.serving.backends.endpoints import find_endpoint
 
+    models = tuple(dict.fromkeys(models))
     if not models:
         raise click.UsageError("--models names nobody to ask")
     judge_model = grade.removeprefix(_JUDGE) if grade.startswith(_JUDGE) else None
@@ -96,10 +95,18 @@ def collect_command(
         check_outputs([output, journal_of(output)], [questions, schema, file_of(prices)])
     rows = read_questions(questions)
     priced = _prices(prices, [*models, *([judge_model] if judge_model else [])])
+
+    def grader(ask: Any) -> Any:
+        if judge_model is None:
+            return grade
+        price = (priced or {}).get(judge_model)
+        return judge(ask, **given(rubric=rubric, price=price, name=judge_model))
+
     if dry_run:
         asked = as_questions(rows)
         check_gradable(asked, grade)
-        click.echo(_estimate(asked, models, priced or {}, max_tokens, judge_model, **options))
+        limits = {"judge_model": judge_model, "max_tokens": max_tokens, **options}
+        click.echo(estimate(asked, models, grader(str), output, priced or {}, **limits))
         return
     if output is None:
         raise click.UsageError("give --output, the file of records to write")
@@ -112,16 +119,11 @@ def collect_command(
             raise click.ClickException(f"{model} cannot be reached through the endpoint")
         return endpoint_asker(endpoint, name, arguments)
 
-    grader: Any = grade
-    if judge_model is not None:
-        price = (priced or {}).get(judge_model)
-        grader = judge(reach(judge_model), **given(rubric=rubric, price=price))
-    else:
-        sys.path.append("")  # MODULE:FUNCTION may be of a file in this folder
+    sys.path.append("")  # MODULE:FUNCTION may be of a file in this folder
     records = collect(
         rows,
         {model: reach(model) for model in models},
-        grader,
+        grader(judge_model and reach(judge_model)),
         path=output,
         prices=priced,
         **options,
@@ -143,48 +145,3 @@ def _prices(prices: Any, models: Sequence[str]) -> Any:
         return find_prices(models, "genai-prices")
     except OptionalDependencyError:
         return None
-
-
-def _estimate(
-    questions: Sequence[Question],
-    models: Sequence[str],
-    prices: Mapping[str, Price],
-    max_tokens: int | None,
-    judge_model: str | None,
-    *,
-    strategy: str,
-    max_calls: int | None,
-    max_usd: float | None,
-    **_others: Any,
-) -> str:
-    """How many calls a full table is, about what it costs, and how far the budget reaches."""
-    from avengers_core.embedders.tokens import estimate_tokens
-
-    n, m = len(questions), len(models)
-    prompt = sum(estimate_tokens(question.query) for question in questions)
-    answers = n * min(_ANSWER_TOKENS, max_tokens or _ANSWER_TOKENS)
-    # Who, how often each question, and about how many tokens are read and written in all.
-    work = [(model, model, 1, prompt, answers) for model in models]
-    if judge_model is not None:
-        # Of each answer: the question, the answer and the rubric read, a sentence and a score said.
-        read = prompt + answers + _RUBRIC_TOKENS * n
-        work.append((f"{judge_model} as a judge", judge_model, m, read, _VERDICT_TOKENS * n))
-    lines, total, unknown = [f"{n:,} questions x {m} models: {n * m:,} calls"], 0.0, 0
-    for who, model, times, read, written in work:
-        price = prices.get(model)
-        cost = 0.0 if price is None else times * price.cost(read, written)
-        lines.append(f"  {who}: {'price unknown' if price is None else f'${cost:.4f}'}")
-        total, unknown = total + cost, unknown + (price is None)
-    if any(model in prices for model in models):
-        without = f", without {unknown} of unknown price" if unknown else ""
-        lines.append(f"about ${total:.4f} in all{without}, at {answers // n} tokens an answer")
-    else:
-        lines.append("what it costs is not known: give --prices, or install the extra `prices`")
-    reach = [n * m] if max_calls is None else [n * m, max_calls]
-    if max_usd is not None and not unknown and total > 0:
-        reach.append(int(n * m * max_usd / total))
-    if min(reach) < n * m:
-        lines.append(f"the budget reaches for about {min(reach):,} calls of these")
-    elif strategy == "adaptive" and max_calls is None and max_usd is None:
-        lines.append("adaptive stops earlier where choices stand")
-    return "\n".join(lines)
