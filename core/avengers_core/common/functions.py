@@ -11,7 +11,10 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 if TYPE_CHECKING:
-    from functools import cached_property
+
+    def cached_property(function: Callable[[Any], R]) -> R:
+        """To others it is an attribute, and may take the place of one of a base class."""
+        ...
 else:
 
     class cached_property(functools.cached_property):  # noqa: N801
@@ -24,11 +27,7 @@ else:
         def __get__(self, instance: Any, owner: type | None = None) -> Any:
             if instance is None:
                 return self
-            known = instance.__dict__
-            if self.attrname not in known:
-                value = self.func(instance)
-                known.setdefault(self.attrname, value)
-            return known[self.attrname]
+            return instance.__dict__.setdefault(self.attrname, self.func(instance))
 
 
 def same_arguments(other: Callable[P, Any]) -> Callable[[Callable[..., R]], Callable[P, R]]:

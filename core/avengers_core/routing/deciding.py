@@ -15,6 +15,7 @@ from avengers_core.routing.call import RoutingCall
 from avengers_core.routing.decision import RoutingDecision
 from avengers_core.routing.engine import Engine
 from avengers_core.routing.queries import Queries
+from avengers_core.routing.ranked import decided
 from avengers_core.routing.turns import Turns
 
 
@@ -103,15 +104,7 @@ class Deciding:
 
     def _decide(self, features: Floats, call: RoutingCall) -> list[RoutingDecision]:
         engine, alpha = self._engine, self.alpha(call)
-        decisions = engine.rank(features, alpha, call).decisions(
-            lambda i: engine.votes(features[i]),
-            lambda i: engine.plausible_scores(features[i : i + 1])[0],
-            engine.familiarity(features),
-            alpha=alpha,
-            scorer=engine.scorer.name,
-            n=call.n,
-            prompt_tokens=call.prompt_tokens,
-        )
+        decisions = decided(engine, features, alpha, call)
         if call.cached_tokens:
             unread = engine.choose(features, alpha, call.uncached.relaxed).tolist()
             for decision, other in zip(decisions, unread, strict=True):
@@ -120,7 +113,7 @@ class Deciding:
 
     def chances(self, decision: RoutingDecision) -> dict[str, float]:
         """As :meth:`avengers_core.Router.chances`."""
-        names = [c.model for c in decision.candidates]
+        names = decision.ranking
         utility = np.array([c.utility for c in decision.candidates])[:, None]
         plausible = decision.plausible_scores
         draws = np.array([plausible[name] for name in names])

@@ -114,16 +114,7 @@ class Engine:
             NoEligibleModelError: nobody is eligible for one of them.
             ValueError: a limit out of range.
         """
-        return self._rank(features, alpha, call, self.eligibility(alpha, call))
-
-    def expect(self, features: Floats, call: RoutingCall) -> Ranking:
-        """:meth:`rank`, for what is expected of every model, whatever the limits leave."""
-        return self.rank(features, call.policy.own_alpha, call.relaxed)
-
-    def _rank(
-        self, features: Floats, alpha: float, call: RoutingCall, eligibility: Eligibility
-    ) -> Ranking:
-        policy = call.policy
+        eligibility, policy = self.eligibility(alpha, call), call.policy
         unfamiliar = fallback = None
         if policy.least_familiarity > 0 and self.scorer.knows_familiarity:
             unfamiliar = features[:, FAMILIARITY] < policy.least_familiarity
@@ -135,11 +126,18 @@ class Engine:
         estimate = features.dot(self._tables(alpha))
         if call.cached_tokens:
             estimate += self._saved(alpha, call.cached_tokens)
-        relax = policy.on_empty == "relax"
-        models = self.artifact.models
         return Ranking(
-            models, estimate, eligibility, relax, unfamiliar=unfamiliar, fallback=fallback
+            self.artifact.models,
+            estimate,
+            eligibility,
+            relax=policy.on_empty == "relax",
+            unfamiliar=unfamiliar,
+            fallback=fallback,
         )
+
+    def expect(self, features: Floats, call: RoutingCall) -> Ranking:
+        """:meth:`rank`, for what is expected of every model, whatever the limits leave."""
+        return self.rank(features, call.policy.own_alpha, call.relaxed)
 
     def _saved(self, alpha: float, cached_tokens: Mapping[str, int]) -> Floats:
         """(4M,) what changes for the models that have read tokens before.
@@ -153,17 +151,12 @@ class Engine:
 
     def choose(self, features: Floats, alpha: float, call: RoutingCall) -> npt.NDArray[np.intp]:
         """(n,) the columns of the models that :meth:`rank` finds best; raises as it does."""
-        return self._choose(features, alpha, call, self.eligibility(alpha, call))
-
-    def _choose(
-        self, features: Floats, alpha: float, call: RoutingCall, eligibility: Eligibility
-    ) -> npt.NDArray[np.intp]:
         plain = not (call.cached_tokens or call.policy.least_familiarity)
-        if eligibility.admits_all and plain:
+        if plain and self.eligibility(alpha, call).admits_all:
             table = self._tables(alpha)[:, : len(self.artifact.models)]
             best: npt.NDArray[np.intp] = np.argmax(features @ table, axis=1)
             return best
-        return self._rank(features, alpha, call, eligibility).best
+        return self.rank(features, alpha, call).best
 
     def choose_many(
         self, queries: Queries, alpha: float, call: RoutingCall
@@ -176,7 +169,7 @@ class Engine:
         """
         chosen = np.empty(len(queries), dtype=np.int64)
         width = self.scorer.width
-        eligibility = self.eligibility(alpha, call)
+        self.eligibility(alpha, call)  # which checks the limits, also where there is no query
 
         def choose_blocks(starts: Iterator[int]) -> None:
             # New memory for each block would take longer to get than to fill.
@@ -188,7 +181,7 @@ class Engine:
                 if not np.isfinite(features.sum()):
                     bad = at + int(np.flatnonzero(~np.isfinite(features).all(axis=1))[0])
                     raise ValueError(f"the vector in row {bad} holds NaN or infinite values")
-                chosen[at : at + _BLOCK] = self._choose(features, alpha, call, eligibility)
+                chosen[at : at + _BLOCK] = self.choose(features, alpha, call)
 
         in_parallel(choose_blocks, range(0, len(chosen), _BLOCK))
         return chosen

@@ -25,8 +25,6 @@ class Queries:
         beyond_ascii: (n,) share of the texts' bytes beyond ASCII, or None where only vectors are
             known; default, what the surface features say.
 
-    Raises:
-        ValueError: the shapes do not fit each other.
     """
 
     vectors: Floats
@@ -35,16 +33,20 @@ class Queries:
     beyond_ascii: Floats | None = None
 
     def __post_init__(self) -> None:
-        n = len(self.vectors)
-        if self.vectors.ndim != 2:
-            raise ValueError(f"expected vectors of shape (n, d), got {self.vectors.shape}")
         if self.surface is not None:
-            if self.surface.shape != (n, len(SURFACE_FEATURES)):
-                raise ValueError(
-                    f"expected surface features of shape {(n, len(SURFACE_FEATURES))}, got "
-                    f"{self.surface.shape}"
-                )
             self.beyond_ascii = self.surface[:, BEYOND_ASCII]
+
+    def check(self, dim: int) -> None:
+        """Raise ValueError unless these are vectors of this length, and features of as many."""
+        vectors, surface = self.vectors.shape, self.surface
+        if len(vectors) != 2 or vectors[1] != dim:
+            raise ValueError(
+                f"expected vectors of shape (n, {dim}), or what Router.embed() returns, got "
+                f"{vectors}"
+            )
+        expected = (vectors[0], len(SURFACE_FEATURES))
+        if surface is not None and surface.shape != expected:
+            raise ValueError(f"expected surface features of shape {expected}, got {surface.shape}")
 
     def __len__(self) -> int:
         return len(self.vectors)

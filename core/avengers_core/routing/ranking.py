@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import lru_cache, partial
-from operator import itemgetter
 
 import numpy as np
 import numpy.typing as npt
 
 from avengers_core.common.arrays import Floats
 from avengers_core.common.functions import cached_property
-from avengers_core.routing.decision import RoutingDecision
-from avengers_core.routing.decision.candidates import Candidate, ClusterVote
+from avengers_core.routing.decision.candidates import Candidate
 from avengers_core.routing.eligibility import Codes, Eligibility, Fault, nobody
 
-_UTILITY = itemgetter(Candidate._fields.index("utility"))
 # Thirteen calls of Candidate itself would take longer than all else that a decision needs.
 _as_candidate = partial(tuple.__new__, Candidate)
 
@@ -137,6 +133,14 @@ class Ranking:
         relaxed[list(self._nearest)] = True
         return relaxed
 
+    def is_relaxed(self, i: int) -> bool:
+        """Whether the limits left nobody for query i, and the nearest model was taken."""
+        return i in self._nearest
+
+    def is_unfamiliar(self, i: int) -> bool:
+        """Whether query i was too little like the records to go by."""
+        return self._unfamiliar is not None and bool(self._unfamiliar[i])
+
     @property
     def settled(self) -> npt.NDArray[np.bool_]:
         """(n,) whether something else than utility chose: the nearest model, or a fallback."""
@@ -144,65 +148,26 @@ class Ranking:
             return self.relaxed
         return self.relaxed | self._unfamiliar
 
-    def decisions(
-        self,
-        votes: Callable[[int], tuple[ClusterVote, ...]],
-        plausible_scores: Callable[[int], Floats],
-        familiarity: Floats | None = None,
-        *,
-        alpha: float,
-        scorer: str,
-        n: int = 1,
-        prompt_tokens: int | None = None,
-    ) -> list[RoutingDecision]:
-        """The decision for each query.
-
-        Args:
-            votes: gives the clusters that voted on a row.
-            plausible_scores: gives (S, M) scores that the records allow for on a row.
-            familiarity: (n,) of the queries, or None where it is not known.
-            alpha: as :class:`RoutingDecision` takes it, the same for all; likewise the rest.
-            scorer: its name.
-            n: how many models were asked for.
-            prompt_tokens: length of the whole prompt.
-        """
-        models, decisions = self.models, []
-        shares = None if familiarity is None else familiarity.tolist()
-        for i, best in enumerate(self.best.tolist()):
-            row = _Row(self, i, votes, plausible_scores)
-            decision = RoutingDecision(
-                row.candidates,
-                row.ineligible,
-                row.clusters,
-                alpha,
-                scorer,
-                n=n,
-                prompt_tokens=prompt_tokens,
-                model=models[best],
-                familiarity=None if shares is None else shares[i],
-                plausible_scores=row.plausible_scores,
-            )
-            decisions.append(decision)
-        for i in self._nearest:
-            decisions[i].relaxed = True
-        if self._unfamiliar is not None:
-            for i in np.flatnonzero(self._unfamiliar).tolist():
-                decisions[i].basis = "unfamiliar"
-        return decisions
-
-    def candidates(self, i: int) -> tuple[Candidate, ...]:
-        """The eligible models for query i, best first, ties in the models' order."""
-        ranked = self._row(i)
+    def order(self, i: int) -> list[int]:
+        """The columns of the eligible models for query i, best first, ties in the models' order."""
         if i in self._nearest:
-            return tuple(ranked[j] for j in self._nearest[i])
+            return list(map(int, self._nearest[i]))
+        order: list[int] = (-self.utility[i]).argsort(kind="stable").tolist()
         if self.codes is not None:
             codes = self.codes[i].tolist()
-            ranked = [c for c, code in zip(ranked, codes, strict=True) if code == Fault.NONE]
-        ranked.sort(key=_UTILITY, reverse=True)
-        if self._fallback is not None and self._unfamiliar is not None and self._unfamiliar[i]:
-            best = self.models[self._fallback]
-            ranked.sort(key=lambda c: c.model != best)
-        return tuple(ranked)
+            order = [j for j in order if codes[j] == Fault.NONE]
+        if self._fallback is not None and self.is_unfamiliar(i):
+            order.sort(key=lambda j: j != self._fallback)
+        return order
+
+    def candidates(self, i: int) -> tuple[Candidate, ...]:
+        """The eligible models for query i, in that order."""
+        expected = self._expected(i, slice(None))
+        return tuple([expected[j] for j in self.order(i)])
+
+    def candidate(self, i: int, j: int) -> Candidate:
+        """The model in column j for query i, in a fraction of the time that all take."""
+        return self._expected(i, slice(j, j + 1))[0]
 
     def ineligible(self, i: int) -> dict[str, str]:
         """model -> reason, for the models that are not eligible for query i."""
@@ -213,45 +178,20 @@ class Ranking:
             c.model: self._eligibility.explain(
                 c.model, code, c.expected_score, c.expected_cost, c.support
             )
-            for j, (c, code) in enumerate(zip(self._row(i), self.codes[i].tolist(), strict=True))
+            for j, (c, code) in enumerate(
+                zip(self._expected(i, slice(None)), self.codes[i].tolist(), strict=True)
+            )
             if code != Fault.NONE and j not in taken
         }
 
-    def _row(self, i: int) -> list[Candidate]:
-        """All models for query i, in their order."""
-        utility, score, cost, support = self._estimate[i].reshape(4, -1).tolist()
+    def _expected(self, i: int, columns: slice) -> list[Candidate]:
+        """What is expected of the models in some columns for query i, in their order."""
+        least, most = _bounds(len(self.models))
+        row = np.minimum(np.maximum(self._unbounded[i], least), most)
+        utility, score, cost, support = row.reshape(4, -1)[:, columns].tolist()
         cost = [None if c != c else c for c in cost]  # noqa: PLR0124 -- NaN
-        columns = zip(self.models, utility, score, cost, support, strict=True)
-        return list(map(_as_candidate, columns))
-
-
-class _Row:
-    """What a decision is a view of, worked out when it is looked at."""
-
-    __slots__ = ("_i", "_plausible_scores", "_ranking", "_votes")
-
-    def __init__(
-        self,
-        ranking: Ranking,
-        i: int,
-        votes: Callable[[int], tuple[ClusterVote, ...]],
-        plausible_scores: Callable[[int], Floats],
-    ) -> None:
-        self._ranking, self._i = ranking, i
-        self._votes, self._plausible_scores = votes, plausible_scores
-
-    def candidates(self) -> tuple[Candidate, ...]:
-        return self._ranking.candidates(self._i)
-
-    def ineligible(self) -> dict[str, str]:
-        return self._ranking.ineligible(self._i)
-
-    def clusters(self) -> tuple[ClusterVote, ...]:
-        return self._votes(self._i)
-
-    def plausible_scores(self) -> dict[str, Floats]:
-        draws = self._plausible_scores(self._i)
-        return dict(zip(self._ranking.models, draws.T, strict=True))
+        rows = zip(self.models[columns], utility, score, cost, support, strict=True)
+        return list(map(_as_candidate, rows))
 
 
 @lru_cache(maxsize=32)

@@ -262,11 +262,7 @@ class Router(Closing):
     def queries(self, vectors: Queries | npt.NDArray[np.floating], call: RoutingCall) -> Queries:
         """Queries as :meth:`route_vectors` takes them, checked, in prompts as the call says."""
         given = vectors if isinstance(vectors, Queries) else Queries(np.asarray(vectors))
-        if given.vectors.shape[1] != self.artifact.dim:
-            raise ValueError(
-                f"expected vectors of shape (n, {self.artifact.dim}), or what Router.embed() "
-                f"returns, got {given.vectors.shape}"
-            )
+        given.check(self.artifact.dim)
         return given.with_prompt_tokens(call.prompt_tokens)
 
     def _vectors(

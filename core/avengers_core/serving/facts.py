@@ -26,9 +26,7 @@ def facts_of(
         only has the order.
     """
     decision = failover.decision
-    candidates = decision.candidates
-    ranking = [c.model for c in candidates]
-    answered = candidates[ranking.index(model)]
+    answered = decision.candidate(model)
     facts = {
         "model": model,
         "alpha": decision.alpha,
@@ -40,7 +38,7 @@ def facts_of(
         "prompt_tokens": decision.prompt_tokens,
         "question_share": decision.question_share,
         **({"cut": decision.cut} if decision.cut else {}),
-        "ranking": ranking,
+        "ranking": list(decision.ranking),
         "ineligible": dict(decision.ineligible),
         "clusters": as_dicts(decision.clusters),
         "tried": [failed._asdict() for failed in failover.tried],

@@ -108,7 +108,7 @@ class Plan(NamedTuple):
                 best = _led_by(first, best, best)
             best.exploration = exploration
             return best
-        if best is not None and self.keeps in [c.model for c in best.candidates]:
+        if best is not None and self.keeps in best.ranking:
             return _led_by(self.keeps, best, best)
         return None if self._in_a_loop else best
 
@@ -129,11 +129,10 @@ def _led_by(model: str, own: RoutingDecision, others: RoutingDecision | None) ->
         others: the decision that gives the other candidates, if there are any.
     """
     ranked = (others or own).candidates
-    first = next(c for c in own.candidates if c.model == model)
     reasons = dict((others or own).ineligible)
     reasons.pop(model, None)
     return RoutingDecision(
-        (first, *(c for c in ranked if c.model != model)),
+        (own.candidate(model), *(c for c in ranked if c.model != model)),
         reasons,
         own.clusters,
         own.alpha,
@@ -145,5 +144,5 @@ def _led_by(model: str, own: RoutingDecision, others: RoutingDecision | None) ->
         question_share=own.question_share,
         query=own.query,
         cut=own.cut,
-        plausible_scores=lambda: own.plausible_scores,
+        plausible=lambda: own.plausible_scores,
     )

@@ -103,7 +103,7 @@ def ballots(decision: RoutingDecision, votes: int, over: VoteOver) -> list[Routi
             prompt_tokens=decision.prompt_tokens,
             relaxed=decision.relaxed,
             cut=decision.cut,
-            plausible_scores=lambda: decision.plausible_scores,
+            plausible=lambda: decision.plausible_scores,
         )
         for candidate in decision.candidates[:votes]
     ]

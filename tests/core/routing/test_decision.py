@@ -6,6 +6,7 @@ import copy
 import json
 import pickle
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -36,6 +37,13 @@ def test_the_best_comes_first():
     assert (d.expected_score, d.expected_cost) == (0.9, 0.02)
     assert decision().models == ("lab/best",)
     assert decision(n=9).models == ("lab/best", "lab/second")
+
+
+def test_a_candidate_is_known_by_its_name():
+    assert decision().ranking == ("lab/best", "lab/second")
+    assert decision().candidate("lab/second") == SECOND
+    with pytest.raises(ValueError, match="lab/dear"):
+        decision().candidate("lab/dear")
 
 
 def test_one_readable_line():
@@ -129,28 +137,15 @@ def test_plain_types():
     assert list(content["ineligible"]) == ["lab/dear"]
 
 
-def test_what_nobody_asks_for_is_not_computed():
-    calls = []
-
-    def ranking():
-        calls.append("ranking")
-        return BEST, SECOND
-
-    d = decision(candidates=ranking, clusters=lambda: pytest.fail("computed"), model="lab/best")
-    assert d.model == "lab/best"
-    assert calls == []
-    assert d.candidates == d.candidates == (BEST, SECOND)
-    assert calls == ["ranking"]
-
-
 def test_equality_copies_and_pickles():
-    lazy = decision(candidates=lambda: (BEST, SECOND), clusters=lambda: VOTES, model="lab/best")
-    assert lazy == decision()
-    assert lazy != decision(alpha=0.5)
-    assert lazy != "lab/best"
-    for twin in (copy.copy(lazy), copy.deepcopy(lazy), pickle.loads(pickle.dumps(lazy))):
-        assert twin == lazy
-        assert str(twin) == str(lazy)
+    whole = decision(n=2, plausible=lambda: {"lab/best": np.array([0.8, 1.0])})
+    assert whole == decision(n=2)
+    assert whole != decision(alpha=0.5)
+    assert whole != "lab/best"
+    for twin in (copy.copy(whole), copy.deepcopy(whole), pickle.loads(pickle.dumps(whole))):
+        assert twin == whole
+        assert str(twin) == str(whole)
+        assert twin.standard_errors == whole.standard_errors == {"lab/best": pytest.approx(0.1)}
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from avengers_core.embedders.surface import SURFACE_FEATURES
 from avengers_core.routing.call import RoutingCall
 from avengers_core.routing.engine import Engine
 from avengers_core.routing.queries import Queries
+from avengers_core.routing.ranked import decided
 from avengers_core.routing.scoring import SCORERS, make_scorer
 
 MODELS = ("a", "b", "c", "d")
@@ -45,10 +46,7 @@ def random_engine(seed, name="calibrated", k=4, d=5, unpriced=False):
 
 
 def decide(engine, features, alpha=0.5, call=None):
-    ranking = engine.rank(features, alpha, call or RoutingCall())
-    return ranking.decisions(
-        lambda i: engine.votes(features[i]), lambda i: None, alpha=alpha, scorer="any"
-    )
+    return decided(engine, features, alpha, call or RoutingCall())
 
 
 def unit(seed, n=12, d=5):

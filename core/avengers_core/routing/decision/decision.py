@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass
 from functools import partial
 from itertools import chain
 from operator import attrgetter
@@ -20,13 +21,11 @@ if TYPE_CHECKING:
 Basis = Literal["query", "overall", "unfamiliar"]
 
 
+@dataclass(eq=False, repr=False)
 class RoutingDecision:
     """The eligible models for one query, best first, and why the others are not.
 
-    Most callers only want :attr:`model`, so the rest may be given as functions, which are called
-    when it is first asked for.
-
-    Args:
+    Attributes:
         candidates: every eligible model, best first; at least one.
         ineligible: model -> reason, for every other model of the artifact.
         clusters: the clusters with the largest votes, largest first.
@@ -38,7 +37,6 @@ class RoutingDecision:
             ``min_familiarity``, and the ``fallback`` answers, or overall means decided.
         prompt_tokens: length of the whole prompt that costs were scaled to, or None.
         relaxed: the constraints left nobody, and the nearest model was taken.
-        model: the best model, where it is known without the candidates.
         familiarity: share of the records, in [0, 1], that are no more like the rest of them than
             the query is; None where the artifact does not know. Of the least familiar 2 % the
             estimates go towards the overall means by themselves.
@@ -49,75 +47,51 @@ class RoutingDecision:
         query: what was decided on, one row of numbers; None for a blank text, and where many were
             decided at once.
         exploration: how the first candidate was drawn, or None where nothing was left to chance.
-        plausible_scores: as the property of that name; default, nothing is known.
+        plausible: gives :attr:`plausible_scores`; default, nothing is known.
         cut: characters of what was decided on that were left out, because only the first 100,000
             of a text are embedded.
     """
 
-    def __init__(
-        self,
-        candidates: tuple[Candidate, ...] | Callable[[], tuple[Candidate, ...]],
-        ineligible: Mapping[str, str] | Callable[[], Mapping[str, str]],
-        clusters: tuple[ClusterVote, ...] | Callable[[], tuple[ClusterVote, ...]],
-        alpha: float,
-        scorer: str,
-        *,
-        n: int = 1,
-        basis: Basis = "query",
-        prompt_tokens: int | None = None,
-        relaxed: bool = False,
-        model: str | None = None,
-        familiarity: float | None = None,
-        question_share: float = 1.0,
-        stayed: bool = False,
-        query: Queries | None = None,
-        exploration: Exploration | None = None,
-        plausible_scores: Callable[[], Mapping[str, npt.NDArray[np.floating]]] | None = None,
-        cut: int = 0,
-    ) -> None:
-        self._candidates = candidates
-        self._clusters = clusters
-        self._ineligible = ineligible
-        self.alpha = alpha
-        self.scorer = scorer
-        self.n = n
-        self.basis = basis
-        self.prompt_tokens = prompt_tokens
-        self.relaxed = relaxed
-        self._model = model
-        self.familiarity = familiarity
-        self.question_share = question_share
-        self.stayed = stayed
-        self.query = query
-        self.exploration = exploration
-        self._plausible_scores = plausible_scores
-        self.cut = cut
+    candidates: tuple[Candidate, ...]
+    ineligible: Mapping[str, str]
+    clusters: tuple[ClusterVote, ...]
+    alpha: float
+    scorer: str
+    _: KW_ONLY
+    n: int = 1
+    basis: Basis = "query"
+    prompt_tokens: int | None = None
+    relaxed: bool = False
+    familiarity: float | None = None
+    question_share: float = 1.0
+    stayed: bool = False
+    query: Queries | None = None
+    exploration: Exploration | None = None
+    plausible: Callable[[], Mapping[str, npt.NDArray[np.floating]]] | None = None
+    cut: int = 0
 
     @property
-    def candidates(self) -> tuple[Candidate, ...]:
-        """Every eligible model, best first."""
-        if callable(self._candidates):
-            self._candidates = self._candidates()
-        return self._candidates
+    def ranking(self) -> tuple[str, ...]:
+        """The ids of the eligible models, best first."""
+        return tuple([c.model for c in self.candidates])
 
-    @property
-    def ineligible(self) -> Mapping[str, str]:
-        """model -> reason, for every other model of the artifact."""
-        if callable(self._ineligible):
-            self._ineligible = self._ineligible()
-        return self._ineligible
+    def candidate(self, model: str) -> Candidate:
+        """What is expected of one of them.
 
-    @property
-    def clusters(self) -> tuple[ClusterVote, ...]:
-        """The clusters with the largest votes, largest first."""
-        if callable(self._clusters):
-            self._clusters = self._clusters()
-        return self._clusters
+        Raises:
+            ValueError: the model is not eligible.
+        """
+        if model not in self.ranking:
+            raise ValueError(f"{model!r} is no candidate; there are {', '.join(self.ranking)}")
+        return self._candidate(model)
+
+    def _candidate(self, model: str) -> Candidate:
+        return self.candidates[self.ranking.index(model)]
 
     @property
     def model(self) -> str:
         """The best model."""
-        return self._model or self.candidates[0].model
+        return self.candidates[0].model
 
     @property
     def explored(self) -> bool:
@@ -127,17 +101,17 @@ class RoutingDecision:
     @property
     def models(self) -> tuple[str, ...]:
         """The ``n`` best models, best first; fewer if fewer are eligible."""
-        return tuple(c.model for c in self.candidates[: self.n])
+        return self.ranking[: self.n]
 
     @property
     def expected_score(self) -> float:
         """Of the best model, in [0, 1]."""
-        return self.candidates[0].expected_score
+        return self.candidate(self.model).expected_score
 
     @property
     def expected_cost(self) -> float | None:
         """Of the best model, USD a call, or None where unknown."""
-        return self.candidates[0].expected_cost
+        return self.candidate(self.model).expected_cost
 
     @property
     def plausible_scores(self) -> Mapping[str, npt.NDArray[np.floating]]:
@@ -147,7 +121,7 @@ class RoutingDecision:
         uncertain of all of them alike cancels in a comparison. Worked out when asked for; the
         first time, for a router, takes 0.1 to 3 seconds.
         """
-        return self._plausible_scores() if self._plausible_scores else {}
+        return self.plausible() if self.plausible else {}
 
     @property
     def standard_errors(self) -> dict[str, float]:
@@ -163,14 +137,9 @@ class RoutingDecision:
     def __hash__(self) -> int:
         return hash((self.model, self.alpha, self.scorer))
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {
-            **self.__dict__,
-            "_candidates": self.candidates,
-            "_ineligible": self.ineligible,
-            "_clusters": self.clusters,
-            "_plausible_scores": partial(dict, self.plausible_scores),
-        }
+    def __reduce__(self) -> tuple[Callable[..., RoutingDecision], tuple[Any, ...]]:
+        scores = partial(dict[str, Any], self.plausible_scores)
+        return RoutingDecision.of_flat, (self.flat(), self.query, scores)
 
     def __repr__(self) -> str:
         return f"<RoutingDecision: {self}>"
@@ -222,23 +191,26 @@ class RoutingDecision:
         )
 
     @classmethod
-    def of_flat(cls, flat: Sequence[Any]) -> RoutingDecision:
-        """The inverse of :meth:`flat`."""
+    def of_flat(
+        cls,
+        flat: Sequence[Any],
+        query: Queries | None = None,
+        plausible: Callable[[], Mapping[str, npt.NDArray[np.floating]]] | None = None,
+    ) -> RoutingDecision:
+        """The inverse of :meth:`flat`, with what is not part of it."""
         candidates, clusters, ineligible, *facts = flat
-        decision = cls.__new__(cls)
-        decision.__dict__ = {
-            "_candidates": _filled(Candidate, candidates),
-            "_clusters": _filled(ClusterVote, clusters),
-            "_ineligible": ineligible,
+        return cls(
+            _filled(Candidate, candidates),
+            ineligible,
+            _filled(ClusterVote, clusters),
             **dict(zip(_FACTS, facts, strict=True)),
-            "query": None,
-            "_plausible_scores": None,
-        }
-        return decision
+            query=query,
+            plausible=plausible,
+        )
 
 
 _FACTS = (
-    *("alpha", "scorer", "n", "basis", "prompt_tokens", "relaxed", "_model", "familiarity"),
+    *("alpha", "scorer", "n", "basis", "prompt_tokens", "relaxed", "familiarity"),
     *("question_share", "stayed", "exploration", "cut"),
 )
 _facts = attrgetter(*_FACTS)

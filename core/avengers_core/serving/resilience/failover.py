@@ -24,7 +24,6 @@ from avengers_core.common.ranges import check_whole
 from avengers_core.errors import AllBackendsFailedError
 from avengers_core.redaction import NO_SECRETS, Secrets, describe, mask
 from avengers_core.routing.decision import RoutingDecision
-from avengers_core.routing.decision.candidates import Candidate
 from avengers_core.serving.resilience.faults import Failure, classify
 from avengers_core.serving.resilience.health import BackendHealth
 
@@ -48,13 +47,11 @@ class Attempt:
     names the model.
 
     Attributes:
-        candidate: whose turn it is.
-        model: its id.
+        model: whose turn it is.
     """
 
-    def __init__(self, candidate: Candidate, failover: Failover) -> None:
-        self.candidate = candidate
-        self.model = candidate.model
+    def __init__(self, model: str, failover: Failover) -> None:
+        self.model = model
         self._failover = failover
         self._begun = failover.health.now()
         self._committed = False
@@ -168,33 +165,33 @@ class Failover:
         return tuple(self._tried)
 
     def __iter__(self) -> Iterator[Attempt]:
-        left = list(self.decision.candidates)
+        left = list(self.decision.ranking)
         while left and (self._max_attempts is None or len(self._tried) < self._max_attempts):
-            candidate = self._next(left)
-            if candidate is None:
+            model = self._next(left)
+            if model is None:
                 return
-            left.remove(candidate)
-            yield Attempt(candidate, self)
+            left.remove(model)
+            yield Attempt(model, self)
 
-    def _next(self, left: Sequence[Candidate]) -> Candidate | None:
+    def _next(self, left: Sequence[str]) -> str | None:
         if self._refusals:
             left = self._after_refusal(left)
-        for candidate in left:
-            if candidate.model not in self._resting and self.health.admit(candidate.model):
-                return candidate
-            self._resting.add(candidate.model)
+        for model in left:
+            if model not in self._resting and self.health.admit(model):
+                return model
+            self._resting.add(model)
         return left[0] if left else None
 
-    def _after_refusal(self, left: Sequence[Candidate]) -> Sequence[Candidate]:
+    def _after_refusal(self, left: Sequence[str]) -> Sequence[str]:
         """Those that may see a request differently than those who refused it, best first."""
-        model, kind, _ = self._refusals[-1]
+        refuser, kind, _ = self._refusals[-1]
         if kind == "too_long":
             refused = [self._window_of(m) or 0 for m, k, _ in self._refusals if k == kind]
-            windows = {c.model: self._window_of(c.model) for c in left}
-            larger = [c for c in left if (windows[c.model] or 0) > max(refused)]
-            return larger + [c for c in left if windows[c.model] is None]
-        same = self._kind_of(model)
-        return sorted(left, key=lambda c: self._kind_of(c.model) == same)
+            windows = {model: self._window_of(model) for model in left}
+            larger = [model for model in left if (windows[model] or 0) > max(refused)]
+            return larger + [model for model in left if windows[model] is None]
+        same = self._kind_of(refuser)
+        return sorted(left, key=lambda model: self._kind_of(model) == same)
 
     def note(self, model: str, failure: Failure, error: Exception) -> Exception:
         """Remember that an attempt failed.
@@ -243,7 +240,7 @@ class Failover:
 
     def left_alone(self, model: str) -> list[str]:
         """Those that rank before the model that answers, and were not asked, for they rest."""
-        ranking = [candidate.model for candidate in self.decision.candidates]
+        ranking = self.decision.ranking
         spared = self._resting - {attempt.model for attempt in self._tried}
         return [better for better in ranking[: ranking.index(model)] if better in spared]
 
@@ -269,7 +266,7 @@ class Failover:
         if self._refusals and len(self._refusals) == len(self._tried):
             return self._refused()
         each = "".join(f"\n- {t.model}: {t.kind}: {t.message}" for t in self._tried)
-        untried = len(self.decision.candidates) - len(self._tried)
+        untried = len(self.decision.ranking) - len(self._tried)
         rest = f"\n{untried} more were not tried" if untried > 0 else ""
         message = f"every model that was tried failed:{each}{rest}"
         error = AllBackendsFailedError(message, self.tried)

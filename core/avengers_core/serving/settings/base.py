@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, ConfigDict
-
-from avengers_core.common.functions import cached_property
 
 CONFIG = ConfigDict(
     arbitrary_types_allowed=True,

@@ -18,10 +18,9 @@ def drawn(
         share: the chance, in (0, 1], that it is another than the best, each of them as likely.
         draw: gives a number in [0, 1), at random.
     """
-    candidates = decision.candidates
-    if len(candidates) < 2:
+    ranking = decision.ranking
+    if len(ranking) < 2:
         return None
-    ranking = tuple(candidate.model for candidate in candidates)
     number = draw()  # one for both, so that threads need no lock between them
     others = ranking[1:]
     first = others[min(int(number / share * len(others)), len(others) - 1)]

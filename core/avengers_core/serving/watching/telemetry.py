@@ -80,21 +80,20 @@ class CallSpan:
         self, telemetry: Telemetry, id: str, decision: RoutingDecision, conversation: str | None
     ) -> None:
         self._telemetry = telemetry
-        best = decision.candidates[0]
         attributes: dict[str, Any] = {
             "gen_ai.operation.name": "chat",
             "gen_ai.provider.name": "avengers",
-            "gen_ai.request.model": best.model,
+            "gen_ai.request.model": decision.model,
             "gen_ai.conversation.id": conversation,
             "avengers.call.id": id,
             "avengers.alpha": decision.alpha,
-            "avengers.expected_score": best.expected_score,
-            "avengers.expected_cost": best.expected_cost,
+            "avengers.expected_score": decision.expected_score,
+            "avengers.expected_cost": decision.expected_cost,
             "avengers.explored": decision.explored,
-            "avengers.candidates": [c.model for c in decision.candidates],
+            "avengers.candidates": list(decision.ranking),
         }
         self._span = telemetry.tracer.start_span(
-            f"chat {best.model}",
+            f"chat {decision.model}",
             kind=telemetry.trace.SpanKind.CLIENT,
             attributes={name: value for name, value in attributes.items() if value is not None},
         )
