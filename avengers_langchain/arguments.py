@@ -7,7 +7,13 @@ from typing import Any
 
 from langchain_core.language_models import BaseChatModel
 
-from avengers_core.serving.backends.wording import canonical, family, word_of, worded
+from avengers_core.serving.backends.wording import (
+    canonical,
+    family,
+    note_left_out,
+    word_of,
+    worded,
+)
 from avengers_core.serving.history import Target
 from avengers_core.serving.stopping import note_cut, sequences_of
 from avengers_langchain.history import target_of
@@ -47,18 +53,26 @@ def in_words(layers: Iterable[Mapping[str, Any]], kind: str) -> dict[str, Any]:
     return said
 
 
-def without_stop(
+def without_refused(
     layers: Iterable[Mapping[str, Any]], target: Target
 ) -> tuple[list[Mapping[str, Any]], tuple[str, ...]]:
-    """Arguments as :func:`in_words` takes them, and stop sequences that have to be cut at here.
+    """Arguments as :func:`in_words` takes them, without what the model that is asked refuses to be
+    told; and stop sequences that have to be cut at here.
 
     Args:
         layers: arguments by name.
-        target: whose they are; the layers stay as they are where it stops by itself.
+        target: whose they are.
     """
-    said = list(layers)
-    stop = next((s for layer in reversed(said) if (s := canonical(layer).get("stop"))), None)
-    if stop is None or target.takes_stop:
+    said: list[Mapping[str, Any]] = [canonical(layer) for layer in layers]
+    refused = target.refused({name for layer in said for name in layer})
+    if not refused:
         return said, ()
-    note_cut(target.dialect.name)
-    return [*said, {"stop": None}], sequences_of(stop)
+    for name in refused - {"stop"}:
+        note_left_out(name, target.remote_name or target.model)
+    stops = [layer["stop"] for layer in said if "stop" in refused and layer.get("stop")]
+    if stops:
+        note_cut(target.dialect.name)
+    left: list[Mapping[str, Any]] = [
+        {k: v for k, v in layer.items() if k not in refused} for layer in said
+    ]
+    return left, sequences_of(stops[-1] if stops else None)

@@ -96,7 +96,7 @@ def stop_here(
     if kwargs.keys().isdisjoint(STOP):
         return own
     target = target_of(model, backend)
-    if target.takes_stop:
+    if not target.refused({"stop"}):
         return ()
     note_cut(target.dialect.name)
     said = [sequences_of(kwargs.pop(name, None)) for name in STOP]
@@ -259,7 +259,8 @@ def with_settings(
     said: dict[str, Any] = {}
     if CONFIG in signature(kind).parameters:  # what else it is made with plays no part later
         said = in_words(settings, target_of(model, backend))
-    words = dict(settings)
+    refused = target_of(model, backend).refused(settings)
+    words = {name: value for name, value in settings.items() if name not in refused}
     if "max_tokens" in words and "max_tokens" not in fields and "max_output_tokens" in fields:
         words["max_output_tokens"] = words.pop("max_tokens")
     own = {name: value for name, value in words.items() if name in fields}

@@ -18,7 +18,7 @@ from avengers_core.serving.backends.endpoints import Endpoint
 from avengers_core.serving.backends.model_settings import refuse_unknown
 from avengers_core.serving.backends.pool import Pool
 from avengers_core.serving.backends.pool_settings import OF_ENDPOINT, PoolSettings
-from avengers_core.serving.backends.wording import OF_ANSWERS
+from avengers_core.serving.backends.wording import OF_ANSWERS, note_left_out
 from avengers_core.serving.settings import given
 from avengers_core.serving.stopping import note_cut, sequences_of
 from avengers_llamaindex.arguments import OF_ALL, bound, with_settings
@@ -95,7 +95,7 @@ class Backends(Pool[LLM]):
             async_http_client=self.clients.asynchronous,
             **{**client, **self._shared},
         )
-        options = self._without_stop(model, made, options)
+        options = self._without_refused(model, made, options)
         made.additional_kwargs = {_OF_OPENAI.get(name, name): v for name, v in options.items()}
         return made
 
@@ -116,17 +116,19 @@ class Backends(Pool[LLM]):
         refuse_unknown(model, made, own, fields, protocol)
         if headers := given(default_headers=own.pop("default_headers", None)):
             made = kind(model=name, **known, **headers)
-        made, self._said[model] = bound(model, made, self._without_stop(model, made, own))
+        made, self._said[model] = bound(model, made, self._without_refused(model, made, own))
         return made
 
-    def _without_stop(self, model: str, llm: LLM, settings: Mapping[str, Any]) -> dict[str, Any]:
-        """Settings, less stop sequences that an LLM refuses: its answers are cut at them."""
+    def _without_refused(self, model: str, llm: LLM, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """Settings, less what an LLM refuses to be told; at stop sequences its answers are cut."""
         target = target_of(model, llm)
-        if "stop" not in settings or target.takes_stop:
-            return dict(settings)
-        note_cut(target.dialect.name)
-        self.stops[model] = sequences_of(settings["stop"])
-        return {name: value for name, value in settings.items() if name != "stop"}
+        refused = target.refused(settings)
+        for name in refused - {"stop"}:
+            note_left_out(name, target.remote_name or model)
+        if "stop" in refused:
+            note_cut(target.dialect.name)
+            self.stops[model] = sequences_of(settings["stop"])
+        return {name: value for name, value in settings.items() if name not in refused}
 
     def said(self, model: str) -> Mapping[str, Any]:
         """Settings of a model that its class takes as arguments of each call only."""

@@ -43,10 +43,13 @@ def in_words(arguments: Mapping[str, Any], target: Target) -> dict[str, Any]:
     said = canonical(arguments)
     if choice := said.get("tool_choice"):
         said["tool_choice"] = tool_words(choice, None, (), kind).choice
-    if "stop" in said and not target.takes_stop:
-        said.pop("stop")
-        note_left_out("stop", target.dialect.name)
     name = target.remote_name or ""
+    told = (
+        {*said, "temperature"} if kind == "anthropic" else {*said}
+    )  # whose class sends one always
+    for refused in target.refused(told) & said.keys():
+        said.pop(refused)
+        note_left_out(refused, name or target.dialect.name)
     effort = said.pop("reasoning_effort", None) if kind in _ITS_OWN else None
     words = worded(said, kind)
     if target.dialect.name == "openai" and _COUNTS_THOUGHTS.match(name):

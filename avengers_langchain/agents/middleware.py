@@ -22,11 +22,12 @@ from avengers_core import RoutingDecision
 from avengers_core.errors import needing
 from avengers_core.serving.answering import Answering
 from avengers_core.serving.backends.capabilities import Needs
+from avengers_core.serving.backends.wording import family
 from avengers_core.serving.plan import Plan
 from avengers_core.serving.resilience.failover import Attempt
 from avengers_core.serving.settings import OF_A_CALL, given
 from avengers_core.serving.watching.outcome import Tokens
-from avengers_langchain.arguments import in_words, kind_of, without_stop
+from avengers_langchain.arguments import in_words, without_refused
 from avengers_langchain.backends import Backends
 from avengers_langchain.calling.answers import tokens_of
 from avengers_langchain.calling.callbacks import ROUTING_QUERY
@@ -166,10 +167,11 @@ def _handed_over(
     said = {k: v for k, v in request.model_settings.items() if k not in OF_A_CALL}
     tools = BoundTools(request.tools, {})
     backend = in_its_protocol(backend, {**bound, **said, "tools": tools})
-    kind = kind_of(model, backend, {**bound, **said})
+    target = target_of(model, backend, {**bound, **said})
+    kind = family(target.dialect)
     parallel = said.pop("parallel_tool_calls", None)
     words = tools.words(kind, request.tool_choice, parallel)
-    layers, cut = without_stop([bound, said], target_of(model, backend, {**bound, **said}))
+    layers, cut = without_refused([bound, said], target)
     settings = in_words([*layers, given(parallel_tool_calls=words.parallel)], kind)
     messages = list(request.messages)
     if not is_plain(messages):

@@ -10,10 +10,10 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import BaseMessage
 
 from avengers_core.serving.backends.capabilities import Needs
-from avengers_core.serving.backends.wording import canonical, tool_words
+from avengers_core.serving.backends.wording import family, tool_words
 from avengers_core.serving.question import Request
 from avengers_core.serving.settings import given
-from avengers_langchain.arguments import in_words, kind_of, without_stop
+from avengers_langchain.arguments import in_words, without_refused
 from avengers_langchain.backends import Backends
 from avengers_langchain.calling.targets import Target
 from avengers_langchain.history import in_its_protocol, is_plain, portable, target_of
@@ -117,7 +117,8 @@ class Call:
         layers = [self.defaults, bound]
         # Whose words are to be spoken is not asked where nothing is said.
         said = not self.is_bare or self.defaults or bound
-        kind = kind_of(model, backend, {**bound, **self.arguments}) if said else "other"
+        target = target_of(model, backend, {**bound, **self.arguments}) if said else None
+        kind = "other" if target is None else family(target.dialect)
         if self.tools is not None:
             choice = self.tool_choice, self.parallel
             layers.append(self.tools.arguments_for(model, backend, kind, *choice))
@@ -129,10 +130,8 @@ class Call:
             layers.append(self.structured.arguments_for(model, backend, no_native))
         layers += [self.arguments, given(stop=self.stop or None)]
         cut: Sequence[str] = ()
-        if any("stop" in canonical(layer) for layer in layers):
-            layers, cut = without_stop(
-                layers, target_of(model, backend, {**bound, **self.arguments})
-            )
+        if target is not None:
+            layers, cut = without_refused(layers, target)
         return in_words(layers, kind), cut
 
 

@@ -53,7 +53,9 @@ def check_chat(body: Json, model: str) -> None:
     _only(body, _CHAT)
     # https://github.com/BerriAI/litellm/pull/15244, https://docs.x.ai/docs/models
     refuses = re.match(r"o\d|gpt-5|grok-4", model) is not None
-    require(not (refuses and "stop" in body), "Unsupported parameter: 'stop'")
+    unknown = {"stop", "frequency_penalty", "presence_penalty"} & set(body)
+    require(not (refuses and unknown), f"Unsupported parameter: {unknown}")
+    _check_sampling(body, {"temperature", "top_p"} if re.match(r"o\d|gpt-5", model) else set())
     both = "max_tokens" in body and "max_completion_tokens" in body
     require(not both, "max_tokens and max_completion_tokens cannot both be set")
     _check_openai_choice(body, {"type", "function"})
@@ -62,7 +64,15 @@ def check_chat(body: Json, model: str) -> None:
 def check_responses(body: Json, model: str) -> None:
     """OpenAI's Responses."""
     _only(body, _RESPONSES)
+    _check_sampling(body, {"temperature", "top_p"} if re.match(r"o\d|gpt-5", model) else set())
     _check_openai_choice(body, {"type", "name"})
+
+
+def _check_sampling(body: Json, refused: set[str]) -> None:
+    """https://community.openai.com/t/gpt-5-nano-accepted-parameters/1355086, and
+    https://platform.claude.com/docs/en/about-claude/models/whats-new-claude-4-7."""
+    for name in refused:
+        require(body.get(name) in (None, 1), f"Unsupported value: '{name}'")
 
 
 def _check_openai_choice(body: Json, keys: set[str]) -> None:
@@ -82,6 +92,11 @@ def _check_openai_choice(body: Json, keys: set[str]) -> None:
 def check_anthropic(body: Json, model: str) -> None:
     """Anthropic's messages."""
     _only(body, _ANTHROPIC)
+    alone = re.search(r"-4-[789]", model) or (body.get("thinking") or {}).get("type") == "enabled"
+    _check_sampling(body, {"temperature", "top_p", "top_k"} if alone else set())
+    # https://github.com/open-webui/functions/pull/9
+    both = body.get("temperature") is not None and body.get("top_p") is not None
+    require(not both, "`temperature` and `top_p` cannot both be specified for this model.")
     if (choice := body.get("tool_choice")) is None:
         return
     require(isinstance(choice, dict), "tool_choice: Input should be an object")

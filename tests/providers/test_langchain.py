@@ -408,6 +408,29 @@ def test_what_is_said_of_an_answer_reaches_each_kind_in_its_own_words(strict: St
     assert claude["stop_sequences"] == ["end"]
 
 
+REFUSES_SAMPLING: dict[str, Callable[[str, str], BaseChatModel]] = {
+    "o4-mini": _openai("o4-mini"),
+    "gpt-5-mini": _openai("gpt-5-mini"),
+    "gpt-5, responses": _openai("gpt-5", use_responses_api=True),
+    "grok-4": _openai("grok-4"),
+    "claude-opus-4-7": _claude("claude-opus-4-7"),
+    "claude, thinking": _claude("claude-opus-4-5", thinking=BUDGET),
+}
+
+
+def test_what_a_model_refuses_to_be_told_is_left_out(strict: StrictServer) -> None:
+    makes = {**REFUSES_SAMPLING, **{kind: KINDS[kind] for kind in ("openai", "claude", "gemini")}}
+    models = {name: make(strict.url, "v0") for name, make in makes.items()}
+    llm = AvengersChatModel(router=router_of([*models]), models=models, temperature=0.2)
+    for name in models:
+        llm.invoke("Hi", model=name)
+        llm.invoke("Hi", model=name, top_p=0.9, top_k=40, presence_penalty=0.1)
+    assert strict.refused == []
+    told = [body.get("generationConfig", body).get("temperature") for _, body in strict.requests]
+    refuses = [name in REFUSES_SAMPLING and name != "grok-4" for name in models for _ in range(2)]
+    assert [temperature != 0.2 for temperature in told] == refuses
+
+
 def test_a_claude_gets_no_more_cache_marks_than_it_takes(strict: StrictServer) -> None:
     mark = {"cache_control": {"type": "ephemeral"}}
 

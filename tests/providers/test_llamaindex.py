@@ -340,6 +340,24 @@ def test_what_is_said_of_an_answer_reaches_each_kind_in_its_own_words(
     assert strict.refused == []
 
 
+@pytest.mark.parametrize("made", ["given", "of the endpoint"])
+def test_what_a_model_refuses_to_be_told_is_left_out(strict: StrictServer, made: str) -> None:
+    names = ["o4-mini", "gpt-5-mini", "grok-4", "gpt-4o"]
+    options: dict[str, Any] = {"base_url": f"{strict.url}/v1", "api_key": "any"}
+    if made == "given":
+        makes = {name: _like(name) for name in names}
+        makes |= {"claude-opus-4-7": _claude("claude-opus-4-7")}
+        makes |= {"claude, thinking": KINDS["claude, thinking"]}
+        names = [*makes]
+        options = {"models": {name: make(strict.url) for name, make in makes.items()}}
+    llm = AvengersLLM(router=router_of(names), temperature=0.2, **options)
+    for name in names:
+        llm.chat([ChatMessage("Hi")], model=name)
+        llm.chat([ChatMessage("Hi")], model=name, top_p=0.9, presence_penalty=0.1)
+    assert strict.refused == []
+    assert strict.requests[6][1]["temperature"] == 0.2
+
+
 def test_a_claude_gets_no_more_cache_marks_than_it_takes(strict: StrictServer) -> None:
     llm = router_over("claude", strict.url)
     messages: list[ChatMessage] = []

@@ -156,10 +156,21 @@ class Dialect:
 
 
 # OpenAI's and xAI's models that reason: "Unsupported parameter: 'stop'".
-_REFUSES_STOP = re.compile(
+_REASONS = re.compile(
     r"(?:^|[/.])(?:o[1-9]|gpt-[5-9]|grok-(?:[4-9]|3-mini|code))(?!.*-(?:chat|non-reasoning))",
     re.IGNORECASE,
 )
+_OF_NO_REASONER = frozenset({"stop", "frequency_penalty", "presence_penalty"})
+# OpenAI's, but those that do not reason unless told to, and Claude from Opus 4.7 on:
+# https://platform.claude.com/docs/en/about-claude/models/whats-new-claude-4-7
+_SAMPLES_ALONE = re.compile(
+    r"(?:^|[/.])(?:o[1-9]|gpt-(?:5(?!\.[1-4])|[6-9]))(?!.*-chat)"
+    r"|claude-(?:opus-4[.-][7-9]|[a-z]+-[5-9])",
+    re.IGNORECASE,
+)
+_SAMPLING = frozenset({"temperature", "top_p", "top_k"})
+# "`temperature` and `top_p` cannot both be specified for this model."
+_SAMPLES_BY_ONE = re.compile(r"claude-[a-z]+-4", re.IGNORECASE)
 
 NO_SIGNATURE = "skip_thought_signature_validator"
 """What a Gemini takes in place of a signature of its own, for calls that others made:
@@ -223,13 +234,24 @@ class Target:
         compatible = self.dialect.name.startswith("openai compatible")
         return compatible and self.dialect.foreign_calls != "kept"
 
-    @property
-    def takes_stop(self) -> bool:
-        """Whether it ends an answer at a stop sequence by itself."""
-        if not self.dialect.name.startswith("openai"):
-            return True
-        refuses = _REFUSES_STOP.search(self.remote_name or self.model) is not None
-        return self.dialect.name != "openai responses" and not refuses
+    def refused(self, said: Iterable[str]) -> frozenset[str]:
+        """Which of what a call says of its answer it refuses to be told.
+
+        Args:
+            said: names of settings, OpenAI chat's.
+        """
+        said = frozenset(said)
+        if self.dialect.name in ("other", "text only"):
+            return frozenset()
+        name = self.remote_name or self.model
+        refused: Set[str] = frozenset({"stop"} if self.dialect.name == "openai responses" else ())
+        if self.dialect.name.startswith("openai") and _REASONS.search(name):
+            refused |= _OF_NO_REASONER
+        if self.dialect.name == "anthropic, thinking" or _SAMPLES_ALONE.search(name):
+            refused |= _SAMPLING
+        elif "temperature" in said and _SAMPLES_BY_ONE.search(name):
+            refused |= {"top_p"}
+        return said & refused
 
     @property
     def wants_signatures(self) -> bool:
