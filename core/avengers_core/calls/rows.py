@@ -65,7 +65,7 @@ class Feedback(NamedTuple):
     Attributes:
         id: of the call.
         score: in [0, 1].
-        time: when it was given, seconds since 1970 UTC.
+        time: when it was given, seconds since 1970 UTC; in a file behind those that were there.
         source: who says so, such as ``"thumb"`` or ``"judge"``, or None.
     """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sqlite3
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from avengers_core.records.sources.logs import APPLICATION_ID, is_log
 
 _VERSION = 1
 _HEADER = 100
+_BEHIND = 1e-5  # seconds: more than the microsecond up to which learning knows what it has learnt
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS calls (
   id TEXT PRIMARY KEY, time REAL NOT NULL, conversation TEXT, question TEXT, embedder TEXT,
@@ -76,16 +78,28 @@ def open_log(path: str | os.PathLike[str], wait: float = 1.0) -> sqlite3.Connect
 
 
 def write(log: sqlite3.Connection, rows: Sequence[Row]) -> None:
-    """Write all rows, or none of them; raises sqlite3.Error."""
+    """Write all rows, or none of them; raises sqlite3.Error.
+
+    A score that has waited in a queue may be older than those that other programs have written
+    meanwhile, and that somebody has learnt: it is dated behind them.
+    """
     log.execute("BEGIN IMMEDIATE")
     try:
-        for kind, insert in _INSERT.items():
-            log.executemany(insert, [row for row in rows if isinstance(row, kind)])
+        log.executemany(_INSERT[Call], [row for row in rows if isinstance(row, Call)])
+        log.executemany(_INSERT[Feedback], _dated(log, rows))
         log.execute("COMMIT")
     except BaseException:
         if log.in_transaction:
             log.execute("ROLLBACK")
         raise
+
+
+def _dated(log: sqlite3.Connection, rows: Sequence[Row]) -> list[Feedback]:
+    """The scores among some rows, the oldest first, none older than those in the log."""
+    scores = sorted((row for row in rows if isinstance(row, Feedback)), key=lambda row: row.time)
+    newest = log.execute("SELECT time FROM feedback ORDER BY rowid DESC LIMIT 1").fetchone()
+    earliest = -math.inf if newest is None else newest[0] + _BEHIND
+    return [row._replace(time=max(row.time, earliest)) for row in scores]
 
 
 def read_log(path: str | os.PathLike[str]) -> Records:

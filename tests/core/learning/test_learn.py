@@ -43,6 +43,22 @@ def test_sums_grow_as_by_update(
         np.testing.assert_allclose(lesson.artifact.statistics.arrays()[name], array, rtol=1e-6)
 
 
+def test_a_score_that_waited_while_a_newer_one_was_learnt_is_learnt(
+    artifact: RouterArtifact,
+    topics: CallableEmbedder,
+    month: Month,
+    write_log: Callable[[Iterable[LoggedCall]], Path],
+) -> None:
+    calls = month(artifact, 0, [0])[:3]
+    path = write_log([calls[0]._replace(score=None), calls[1]._replace(score=None), calls[2]])
+    first = learn(path, Router(artifact, topics))
+    with closing(open_log(path)) as log:
+        write(log, [Feedback("1", 1.0, calls[1].time), Feedback("0", 0.0, calls[0].time)])
+    second = learn(path, Router(first.artifact, topics))
+    assert (first.learnt, second.learnt) == (1, 2)
+    assert learn(path, Router(second.artifact, topics)).learnt == 0
+
+
 def test_chances_count_as_they_do_in_records(
     artifact: RouterArtifact, topics: CallableEmbedder, month: Month
 ) -> None:
