@@ -36,7 +36,7 @@ def read_turns() -> list[tuple[str, bool, str]]:
 def matrix_of(texts: Sequence[str]) -> csr_matrix:
     """(n, 262 + BUCKETS) what the gate looks at."""
     each = [features for text in texts if (features := gate_features(text)) is not None]
-    meaning = csr_matrix(np.array([[*f.sizes, *f.direction] for f in each]))
+    meaning = csr_matrix(np.array([[*f.sizes, *(f.total / f.length)] for f in each]))
     ends = np.cumsum([0, *(len(features.buckets) for features in each)])
     weights = np.concatenate([[f.weight] * len(f.buckets) for f in each])
     columns = np.concatenate([sorted(features.buckets) for features in each])

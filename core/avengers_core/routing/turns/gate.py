@@ -37,14 +37,16 @@ class GateFeatures(NamedTuple):
 
     Attributes:
         sizes: :data:`SIZES` numbers, of how many tokens there are and how much they say.
-        direction: (256,) unit vector of the sum of its tokens' vectors.
+        total: (256,) the sum of its tokens' vectors, of which the direction counts.
+        length: of that; 1 where it is zero.
         buckets: of :data:`BUCKETS`, into which its tokens and their pairs fall; each counts
             ``weight``.
         weight: so that all of them together have length 2.
     """
 
     sizes: tuple[float, ...]
-    direction: Floats
+    total: Floats
+    length: float
     buckets: set[int]
     weight: float
 
@@ -70,7 +72,7 @@ def _share_of(turn: str) -> float:
         return 0.0
     gate = _gate()
     evidence = sum(map(mul, features.sizes, gate.sizes)) + gate.offset
-    evidence += float(features.direction @ gate.direction)
+    evidence += float(features.total @ gate.direction) / features.length
     evidence += sum([gate.buckets[bucket] for bucket in features.buckets]) * features.weight
     chance = 1 / (1 + exp(-min(max(evidence, -50.0), 50.0)))
     return min(max(2 * chance - 0.5, 0.0), 1.0)
@@ -79,12 +81,10 @@ def _share_of(turn: str) -> float:
 def gate_features(turn: str) -> GateFeatures | None:
     """What the gate looks at in a turn, or None if it has no token."""
     embedder, text = _embedder(), turn[:_MOST_CHARS]
-    tokens = embedder.token_ids(text)
+    tokens, total, length = embedder.summed(text)
     if not tokens:
         return None
-    total, n = np.add.reduce(embedder.token_vectors(tokens), axis=0), len(tokens)
-    length = sqrt(total @ total)
-    norm = _norms()
+    norm, n = _norms(), len(tokens)
     each = sorted([norm[token] for token in tokens], reverse=True)
     sizes = (
         log1p(length),
@@ -97,7 +97,7 @@ def gate_features(turn: str) -> GateFeatures | None:
     if (lower := text.lower()) != text:
         tokens = embedder.token_ids(lower)
     buckets = _buckets(tokens)
-    return GateFeatures(sizes, total / (length or 1.0), buckets, 2 / sqrt(len(buckets)))
+    return GateFeatures(sizes, total, length or 1.0, buckets, 2 / sqrt(len(buckets)))
 
 
 def _buckets(tokens: Sequence[int]) -> set[int]:
