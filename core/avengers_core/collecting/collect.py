@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -106,9 +107,11 @@ def collect(
         RecordError: no questions, or one without what the grader needs; or a journal that is
             damaged or in use.
         ValueError: an argument out of range; or ``max_usd`` with a model whose cost is unknown.
-        TypeError: a model or a grader that is none.
+        TypeError: questions, models or a grader that are none.
         OSError: the files cannot be written.
     """
+    if not isinstance(models, Mapping):
+        raise TypeError(f"models= maps ids to whom to ask, got {type(models).__name__}")
     if not models:
         raise ValueError("models= names nobody to ask")
     if max_calls is not None:
@@ -127,6 +130,8 @@ def collect(
     grader = as_grader(grade)
     plan = _strategy(strategy, [row.query for row in rows], seed)
     file = None if path is None else Path(path)
+    if file is not None and (not file.name or file.is_dir()):
+        raise ValueError(f"path= is a folder; expected the path of a file, got {os.fspath(file)!r}")
     check_gradable(rows, grade)
     rules = {row.key: rule_of(grade, row.row) for row in rows}
     with Journal(file) as journal:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import IO, Any, TypeGuard, cast
 
 from avengers_core.common.ranges import check_one_of
 from avengers_core.errors import RecordError
+from avengers_core.records.names import check_rows
 from avengers_core.records.record import Missing, Record, RecordProblem, Records, parse_record
 from avengers_core.records.sources.files import Inputs, expand, shown
 from avengers_core.records.sources.parts import rows_of_file
@@ -57,8 +58,6 @@ def load_records(source: Source, *, strict: bool = False, missing: Missing = "sk
 
 def iter_records(source: Source) -> Iterator[Record | RecordProblem]:
     """Like :func:`load_records`, one at a time in constant memory, problems in their place."""
-    if isinstance(source, Mapping):
-        raise TypeError("expected a path, a stream or an iterable of records, got one mapping")
     if are_files(source):
         for file in expand(source):
             for number, row in rows_of_file(file):
@@ -68,6 +67,7 @@ def iter_records(source: Source) -> Iterator[Record | RecordProblem]:
         for number, row in rows_of(cast("IO[Any]", source)):
             yield parse_record(row, number)
     else:
+        check_rows("a path, a stream or an iterable of records", source)
         for number, item in enumerate(cast("Iterable[Any]", source), 1):
             if isinstance(item, str | os.PathLike):
                 raise TypeError(

@@ -7,7 +7,7 @@ no output could show is refused where it comes in; what is special to one format
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 MAX_NAME = 256
 _SHOWN = 80
@@ -45,6 +45,27 @@ def few(texts: Sequence[str], most: int, n: int | None = None) -> str:
     """The first of some texts, and how many more there are: of n, if these are not all."""
     more = (len(texts) if n is None else n) - most
     return ", ".join(texts[:most]) + (f" and {more:,} more" if more > 0 else "")
+
+
+def check_rows(expected: str, given: object) -> None:
+    """Raise TypeError for one row in place of several, for a table, and for what holds none.
+
+    A table of pandas or of another library would give the names of its columns.
+
+    Args:
+        expected: what it should be, in words.
+        given: what is to give row after row.
+    """
+    got = f"expected {expected}, got {type(given).__name__}"
+    if isinstance(given, str | bytes | Mapping):
+        raise TypeError(f"{got}, which is one alone: pass a list")
+    if not callable(getattr(given, "columns", print)):  # rows of SQLAlchemy have a method
+        raise TypeError(
+            f"{got}: pass its rows, such as table.to_dict('records'), or write it as Parquet and "
+            f"pass the path"
+        )
+    if not isinstance(given, Iterable):
+        raise TypeError(got)
 
 
 def check_list(name: str, value: object) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from avengers_core.common.plain import encodable
 from avengers_core.errors import RecordError
-from avengers_core.records.names import fault_of_name
+from avengers_core.records.names import check_rows, fault_of_name
 
 
 @dataclass(frozen=True)
@@ -48,10 +48,9 @@ def as_questions(given: Iterable[str | Mapping[str, Any]]) -> list[Question]:
     Raises:
         RecordError: one that is neither, or blank, or whose dataset or index no record can have;
             the message says which.
-        TypeError: one text in place of several.
+        TypeError: one text in place of several, a table, or what holds no questions.
     """
-    if isinstance(given, str | Mapping):
-        raise TypeError("questions must be several: pass a list of texts or of rows")
+    check_rows("questions, which are texts or rows", given)
     questions: dict[str, Question] = {}
     for number, item in enumerate(given, 1):
         row: Mapping[str, Any] = {"query": item} if isinstance(item, str) else item

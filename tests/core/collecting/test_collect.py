@@ -171,6 +171,14 @@ def test_what_a_judge_costs_is_spent(tmp_path):
     assert len(again) == 3
 
 
+def test_whom_to_ask_and_where_to_write_are_checked(tmp_path):
+    with pytest.raises(TypeError, match=r"models=.*list"):
+        collect(QUESTIONS, ["right"], "exact")
+    for path in (tmp_path, "."):
+        with pytest.raises(ValueError, match="path="):
+            collect(QUESTIONS, {"right": adds}, "exact", path=path)
+
+
 def test_another_judge_grades_anew(tmp_path):
     class Model:
         def __init__(self, name, score):

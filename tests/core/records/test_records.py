@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from avengers_core import Record, RecordError, Records, load_records, split_records
 from avengers_core.records.outcomes import to_outcomes
+from avengers_core.records.questions import as_questions
 from avengers_core.records.sources.streams import MAX_LINE_BYTES
 from avengers_core.records.splitting import split_indices
 
@@ -384,6 +385,25 @@ def test_a_file_of_another_kind_is_named_in_its_first_line(content, hint):
 )
 def test_a_bad_first_line_is_no_other_kind_of_file(line):
     assert "looks like" not in load_records(io.BytesIO(line)).problems[0].reason
+
+
+class Table:
+    """As tables of pandas are: of columns, whose names it gives."""
+
+    columns = ("query", "records")
+
+    def __iter__(self):
+        return iter(self.columns)
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [(GOOD, "dict"), (None, "NoneType"), (5, "int"), (Table(), "Table.*Parquet")],
+)
+def test_what_gives_no_rows_is_refused(given, named):
+    for read_it in (load_records, as_questions):
+        with pytest.raises(TypeError, match=named):
+            read_it(given)
 
 
 def test_paths_among_records_are_refused(tmp_path):
