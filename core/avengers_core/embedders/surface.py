@@ -48,9 +48,8 @@ _RETURN = re.compile(rb"\breturn\b")
 
 def surface(texts: Sequence[str]) -> npt.NDArray[np.float32]:
     """The :data:`SURFACE_FEATURES` of n texts: (n, S) float32; 3 to 12 µs a query."""
-    if not texts:
-        return np.empty((0, len(SURFACE_FEATURES)), dtype=np.float32)
-    return np.array([_features_of(text) for text in texts], dtype=np.float32)
+    rows = np.array(list(map(_features_of, texts)), dtype=np.float32)
+    return rows.reshape(-1, len(SURFACE_FEATURES))
 
 
 def beyond_ascii(texts: Sequence[str]) -> npt.NDArray[np.float32]:

@@ -40,18 +40,18 @@ class Deciding:
         return self._targets.alpha({target[0]: target[1]}, call.uncached)
 
     def conversation(
-        self, turns: Turns, vectors: npt.NDArray[np.float32] | None, call: RoutingCall
+        self, turns: Turns, vectors: npt.NDArray[np.float32], call: RoutingCall
     ) -> RoutingDecision:
         """The decision for one query.
 
         Args:
             turns: what it is about, of n texts.
-            vectors: (n, d) of those; None if there are none.
+            vectors: (n, d) of those.
             call: what is asked.
         """
         texts = turns.texts
-        if vectors is None:
-            decision = self.many(("",), None, call)[0]
+        if not texts:
+            decision = self.many(("",), vectors, call)[0]
         else:
             if len(texts) == 1:
                 query = self._seen(texts, vectors, call)
@@ -65,25 +65,21 @@ class Deciding:
         return decision
 
     def many(
-        self, texts: Sequence[str], vectors: npt.NDArray[np.float32] | None, call: RoutingCall
+        self, texts: Sequence[str], vectors: npt.NDArray[np.float32], call: RoutingCall
     ) -> list[RoutingDecision]:
         """The decisions for n queries.
 
         Args:
             texts: n of them.
-            vectors: of those that are not blank, in their order; None if all are.
+            vectors: of those that are not blank, in their order.
             call: what is asked.
         """
         scorer = self._engine.scorer
         known = [bool(text.strip()) for text in texts]
-        if vectors is not None:
+        features = np.repeat(scorer.overall(call.prompt_tokens), len(texts), axis=0)
+        if any(known):
             some = [text for text, is_known in zip(texts, known, strict=True) if is_known]
-            features = scorer.features(self._seen(some, vectors, call))
-        if vectors is None or len(vectors) < len(texts):
-            every = np.repeat(scorer.overall(call.prompt_tokens), len(texts), axis=0)
-            if vectors is not None:
-                every[known] = features
-            features = every
+            features[known] = scorer.features(self._seen(some, vectors, call))
         decisions = self._decide(features, call)
         for decision, text, is_known in zip(decisions, texts, known, strict=True):
             if is_known:

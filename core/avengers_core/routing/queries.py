@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -76,3 +76,19 @@ class Queries:
     def with_prompt_tokens(self, prompt_tokens: int | None) -> Queries:
         """The same queries in prompts of this length; None leaves them as they are."""
         return self if prompt_tokens is None else replace(self, prompt_tokens=prompt_tokens)
+
+
+def texts_of(queries: Iterable[str]) -> Sequence[str]:
+    """Several texts as a sequence; raises TypeError for one."""
+    if isinstance(queries, str):
+        raise TypeError("expected a list of queries, got one text; use route() for one")
+    return queries if isinstance(queries, Sequence) else list(queries)
+
+
+def with_text(queries: Iterable[str]) -> list[str]:
+    """Those that are not blank; raises TypeError for what is no text."""
+    try:
+        return [query for query in queries if query.strip()]
+    except AttributeError:
+        odd = next(query for query in queries if not isinstance(query, str))
+        raise TypeError(f"expected a text to route, got {type(odd).__name__}") from None

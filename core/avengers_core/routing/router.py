@@ -13,7 +13,6 @@ from typing_extensions import Unpack
 
 from avengers_core.artifact.artifact import RouterArtifact
 from avengers_core.common.closing import Closing
-from avengers_core.embedders.base import aclose, close
 from avengers_core.embedders.surface import surface
 from avengers_core.errors import ArtifactError
 from avengers_core.routing.alpha.curve import AlphaCurve
@@ -21,11 +20,12 @@ from avengers_core.routing.alpha.targets import Targets
 from avengers_core.routing.call import RoutingCall
 from avengers_core.routing.deciding import Deciding
 from avengers_core.routing.decision import RoutingDecision
+from avengers_core.routing.embedding import Embedding
 from avengers_core.routing.engine import Engine
 from avengers_core.routing.policy import PolicyArguments
-from avengers_core.routing.queries import Queries
+from avengers_core.routing.queries import Queries, texts_of, with_text
 from avengers_core.routing.scoring import Scorer, make_scorer
-from avengers_core.routing.turns import RecentVectors, Turns
+from avengers_core.routing.turns import Turns
 
 if TYPE_CHECKING:
     from avengers_core.embedders import Embedder, EmbedderSpec
@@ -62,8 +62,7 @@ class Router(Closing):
             raise TypeError(
                 f"expected a RouterArtifact, got {artifact!r:.60}; Router.load() takes a path"
             )
-        self._embedder = None if embedder is None else _embedder_of(artifact, embedder)
-        self._recent = RecentVectors()
+        self._embedding = Embedding(artifact, embedder)
         self.engine = Engine(artifact, make_scorer(artifact, scorer, **scorer_options))
         self._targets = Targets(self.engine)
         self._deciding = Deciding(self.engine, self._targets)
@@ -85,7 +84,7 @@ class Router(Closing):
                 raise
             raise ArtifactError(f"{os.fspath(path)}: its scorer: {error!s:.200}") from None
         if embedder is not None:
-            router._embedder = _embedder_of(artifact, embedder)
+            router._embedding = Embedding(artifact, embedder)
         return router
 
     @classmethod
@@ -118,20 +117,15 @@ class Router(Closing):
         Raises:
             EmbedderError: the artifact names one that cannot be made from its name.
         """
-        if self._embedder is None:
-            # Without a lock, which a forked child might find taken; two threads may each make one.
-            self._embedder = _embedder_of(self.engine.artifact)
-        return self._embedder
+        return self._embedding.embedder
 
     def close(self) -> None:
         """Close the connections of the embedder, if it has any; a later use opens new ones."""
-        if self._embedder is not None:
-            close(self._embedder)
+        self._embedding.close()
 
     async def aclose(self) -> None:
         """:meth:`close`, from inside an event loop, whose connections are closed at the end."""
-        if self._embedder is not None:
-            await aclose(self._embedder)
+        await self._embedding.aclose()
 
     def __repr__(self) -> str:
         return f"<Router: {self.engine.scorer.name}, {self.engine.artifact!r}>"
@@ -189,9 +183,7 @@ class Router(Closing):
     def decide(self, query: str, call: RoutingCall, earlier: Sequence[str] = ()) -> RoutingDecision:
         """:meth:`route`, with what it takes by name as one object, made and checked before."""
         turns = Turns.of(query, earlier)
-        missing = self._recent.missing(turns.texts)
-        vectors = self.embedder.embed(missing) if missing else None
-        return self._deciding.conversation(turns, self._vectors(turns, missing, vectors), call)
+        return self._deciding.conversation(turns, self._embedding.of_turns(turns.texts), call)
 
     def route_batch(self, queries: Iterable[str], **arguments: Any) -> list[RoutingDecision]:
         """:meth:`route` for many queries: one embedding pass, one matrix product.
@@ -200,9 +192,8 @@ class Router(Closing):
             queries: n texts.
             arguments: as for :meth:`route`, the same for all.
         """
-        call, texts = RoutingCall.of(**arguments), _texts(queries)
-        known = _with_text(texts)
-        vectors = self._checked(self.embedder.embed(known)) if known else None
+        call, texts = RoutingCall.of(**arguments), texts_of(queries)
+        vectors = self._embedding.of_batch(with_text(texts))
         return self._deciding.many(texts, vectors, call)
 
     async def aroute(
@@ -216,15 +207,13 @@ class Router(Closing):
     ) -> RoutingDecision:
         """:meth:`decide`, embedding asynchronously."""
         turns = Turns.of(query, earlier)
-        missing = self._recent.missing(turns.texts)
-        vectors = await self.embedder.aembed(missing) if missing else None
-        return self._deciding.conversation(turns, self._vectors(turns, missing, vectors), call)
+        vectors = await self._embedding.aof_turns(turns.texts)
+        return self._deciding.conversation(turns, vectors, call)
 
     async def aroute_batch(self, queries: Iterable[str], **arguments: Any) -> list[RoutingDecision]:
         """:meth:`route_batch`, embedding asynchronously."""
-        call, texts = RoutingCall.of(**arguments), _texts(queries)
-        known = _with_text(texts)
-        vectors = self._checked(await self.embedder.aembed(known)) if known else None
+        call, texts = RoutingCall.of(**arguments), texts_of(queries)
+        vectors = await self._embedding.aof_batch(with_text(texts))
         return self._deciding.many(texts, vectors, call)
 
     def route_vectors(
@@ -256,34 +245,14 @@ class Router(Closing):
         Args:
             queries: n texts, none of them blank.
         """
-        texts = _texts(queries)
-        return Queries(self._checked(self.embedder.embed(texts)), surface(texts))
+        texts = texts_of(queries)
+        return Queries(self._embedding.of_batch(texts), surface(texts))
 
     def queries(self, vectors: Queries | npt.NDArray[np.floating], call: RoutingCall) -> Queries:
         """Queries as :meth:`route_vectors` takes them, checked, in prompts as the call says."""
         given = vectors if isinstance(vectors, Queries) else Queries(np.asarray(vectors))
         given.check(self.artifact.dim)
         return given.with_prompt_tokens(call.prompt_tokens)
-
-    def _vectors(
-        self, turns: Turns, missing: Sequence[str], embedded: npt.NDArray[np.float32] | None
-    ) -> npt.NDArray[np.float32] | None:
-        """(n, d) vectors of n turns, from those of the missing ones and those that are known."""
-        texts = turns.texts
-        if embedded is not None:
-            self.engine.artifact.check_dimension(embedded)
-        elif not texts:
-            return None
-        else:
-            embedded = np.empty((0, self.artifact.dim), dtype=np.float32)
-        try:
-            return self._recent.joined(texts, missing, embedded)
-        except KeyError:  # in the meantime others asked so much that one is gone
-            return self._checked(self.embedder.embed(texts))
-
-    def _checked(self, vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        self.engine.artifact.check_dimension(vectors)
-        return vectors
 
     def chances(self, decision: RoutingDecision) -> dict[str, float]:
         """How likely each candidate of a decision is the best, as far as the records tell.
@@ -350,24 +319,3 @@ class Router(Closing):
         if queries is not None:
             return self.alpha_path(queries, **constraints).alpha_for(**targets)
         return self._targets.alpha(targets, RoutingCall.of_any_alpha(**constraints))
-
-
-def _texts(queries: Iterable[str]) -> Sequence[str]:
-    if isinstance(queries, str):
-        raise TypeError("expected a list of queries, got one text; use route() for one")
-    return queries if isinstance(queries, Sequence) else list(queries)
-
-
-def _with_text(queries: Iterable[str]) -> list[str]:
-    """Those that are not blank."""
-    try:
-        return [query for query in queries if query.strip()]
-    except AttributeError:
-        odd = next(query for query in queries if not isinstance(query, str))
-        raise TypeError(f"expected a text to route, got {type(odd).__name__}") from None
-
-
-def _embedder_of(artifact: RouterArtifact, spec: EmbedderSpec | None = None) -> Embedder:
-    from avengers_core.artifact.embedder import embedder_of  # which imports every embedder
-
-    return embedder_of(artifact, spec)

@@ -191,7 +191,7 @@ class ClusterScorer:
             share = None if foreign is None else foreign.item()
             features[0, -2] = one = self._familiarity.of_one(cosine, share)
             if self._humble and one < UNLIKE:
-                self._make_humble(features, self.dtype(one / UNLIKE))
+                self._make_humble(features, one / UNLIKE)
         else:
             features[:, -2] = familiarity = self._familiarity(cosine, foreign)
             if self._humble and len(rows := (familiarity < UNLIKE).nonzero()[0]):
@@ -199,7 +199,7 @@ class ClusterScorer:
                 self._make_humble(some, alike[:, None].astype(self.dtype))
                 features[rows] = some
 
-    def _make_humble(self, features: Floats, alike: Floats | np.floating) -> None:
+    def _make_humble(self, features: Floats, alike: Floats | float) -> None:
         """Move (n, F) features to what is said of any query, but for an (n, 1) share, or one."""
         said, of_any = features[:, :-2], self._said_of_any
         said -= of_any
