@@ -2,12 +2,66 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from avengers_core.common.arrays import Floats, Ints, Mask
+from avengers_core.common.ranges import check_seed, check_whole
+from avengers_core.evaluation.estimating import Guesses, completed, doubted_means
 
+if TYPE_CHECKING:
+    from avengers_core.evaluation.results import Results
+
+_MOST_RESAMPLES = 100_000
 # Drawn rows held at a time: bounds memory.
 _AT_ONCE = 4_000_000
+
+
+def intervals(
+    results: Results, level: float, resamples: int, seed: int
+) -> dict[float, dict[str, tuple[float, float]]]:
+    """See :meth:`avengers_core.evaluation.results.Results.intervals`."""
+    check_whole("resamples", resamples, 1, _MOST_RESAMPLES)
+    check_seed(seed)
+    if not 0 < level < 1:
+        raise ValueError(f"level must lie between 0 and 1, got {level}")
+    outcomes, alphas = results.outcomes, list(results.choices)
+    if outcomes is None or not alphas:
+        return {}
+    known = outcomes.scores, outcomes.costs
+    guesses = results.guesses or Guesses(*known)
+
+    def values(which: int, choice: Ints) -> Floats:
+        return completed(outcomes, choice, known[which], guesses[which])
+
+    score = [values(0, results.choices[a]) for a in alphas]
+    cost = [values(1, results.choices[a]) for a in alphas]
+    single = outcomes.models.index(results.best_single.name)
+    best = values(0, np.full(len(outcomes), single))
+    n = len(alphas)
+    means = resampled_means(
+        np.stack([*score, best, *cost], axis=1),
+        outcomes.dataset,
+        np.arange(2 * n + 1) <= (n if results.average == "dataset" else -1),
+        resamples,
+        seed,
+    )
+    rows: list[float | str] = [*alphas, results.best_single.name]
+    for i, name in enumerate(rows):
+        if name in results.doubts:
+            doubt = doubted_means(results.doubts[name], outcomes.dataset, results.average)
+            means[:, i] += np.resize(doubt, resamples)
+    if len(outcomes) < 2:
+        means[:] = np.nan
+    return {
+        alpha: {
+            "accuracy": interval(means[:, i], level),
+            "mean_cost": interval(means[:, n + 1 + i], level),
+            "lead": interval(means[:, i] - means[:, n], level),
+        }
+        for i, alpha in enumerate(alphas)
+    }
 
 
 def resampled_means(

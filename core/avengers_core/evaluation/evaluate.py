@@ -7,20 +7,19 @@ import os
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from avengers_core import __version__
 from avengers_core.artifact.artifact import RouterArtifact
 from avengers_core.common.arrays import Floats, Ints
 from avengers_core.common.functions import same_arguments
-from avengers_core.common.plain import plain
 from avengers_core.common.ranges import check_one_of
 from avengers_core.errors import RecordError
 from avengers_core.evaluation.estimating import Doubt
 from avengers_core.evaluation.report import Report
 from avengers_core.evaluation.rows import Average
+from avengers_core.evaluation.setup import setup_of
 from avengers_core.evaluation.tallying.choosing import HeldOut, TallyJob
 from avengers_core.evaluation.tallying.grid import GRID_ALPHAS, grid_curve
 from avengers_core.evaluation.tallying.tally import Tally
@@ -33,7 +32,6 @@ from avengers_core.records.sources.parts import PART_BYTES
 from avengers_core.routing.alpha.curve import AlphaCurve, curve
 from avengers_core.routing.alpha.path import find_path
 from avengers_core.routing.call import RoutingCall
-from avengers_core.routing.policy import NUMBERS
 from avengers_core.routing.queries import Queries
 from avengers_core.routing.resolve import resolve_router
 from avengers_core.routing.router import Router
@@ -268,35 +266,3 @@ class _Work:
         every: dict[float | str, Ints] = dict(choices.items())
         every |= {model: np.full(len(outcomes), j) for j, model in enumerate(outcomes.models)}
         return {name: doubt.of(choice) for name, choice in every.items()}
-
-
-def setup_of(router: Router, call: RoutingCall) -> dict[str, Any]:
-    """How an evaluation is made, as plain JSON types.
-
-    Args:
-        router: the router, whose artifact says how it was fitted.
-        call: what is asked of it; its own alpha does not matter.
-    """
-    artifact, info, policy = router.artifact, router.artifact.info, call.policy
-    limits = {
-        "models": policy.models and sorted(policy.models),
-        "exclude": sorted(policy.exclude) or None,
-        "unavailable": call.unavailable or None,
-        **{name: getattr(policy, name) for name in NUMBERS},
-        "prompt_tokens": call.prompt_tokens,
-    }
-    made: dict[str, Any] = {
-        "version": __version__,
-        "embedder": info.embedder,
-        "clusters": artifact.n_clusters,
-        "fit_records": artifact.n_records,
-        "fit_source": info.source,
-        "fit_options": info.fit,
-        "fit_version": info.version,
-        "scorer": router.scorer.name,
-        "scorer_options": router.scorer.options,
-        "limits": {k: v for k, v in limits.items() if v is not None},
-        "on_empty": policy.on_empty,
-        "models_a_query": call.n,
-    }
-    return cast("dict[str, Any]", plain(made))

@@ -10,10 +10,9 @@ import numpy as np
 
 from avengers_core.common.arrays import Floats, Ints
 from avengers_core.common.plain import plain
-from avengers_core.common.ranges import check_seed, check_whole
 from avengers_core.evaluation import metrics
-from avengers_core.evaluation.bootstrap import interval, resampled_means
-from avengers_core.evaluation.estimating import Guesses, completed, doubted_means
+from avengers_core.evaluation.bootstrap import intervals
+from avengers_core.evaluation.estimating import Guesses
 from avengers_core.evaluation.rows import Average, Row, router_name
 from avengers_core.records.outcomes import Outcomes
 from avengers_core.routing.alpha.curve import AlphaCurve, best_single
@@ -22,7 +21,6 @@ METRICS = (
     *("perf_gain", "cost_save", "cost_save_95", "aiq"),
     *("gain_over_random", "gap_to_oracle", "pareto_dist"),
 )
-_MOST_RESAMPLES = 100_000
 # Of a row, before and behind its accuracy by dataset.
 _FIRST = ("name", "kind", "alpha")
 _LAST = ("dataset_mean", "query_mean", "mean_cost", "total_cost", "priced")
@@ -216,46 +214,7 @@ class Results:
         self, level: float = 0.95, resamples: int = 1000, seed: int = 0
     ) -> dict[float, dict[str, tuple[float, float]]]:
         """:meth:`confidence` of every alpha, on the same resamples; empty where it has none."""
-        check_whole("resamples", resamples, 1, _MOST_RESAMPLES)
-        check_seed(seed)
-        if not 0 < level < 1:
-            raise ValueError(f"level must lie between 0 and 1, got {level}")
-        outcomes, alphas = self.outcomes, list(self.choices)
-        if outcomes is None or not alphas:
-            return {}
-        known = outcomes.scores, outcomes.costs
-        guesses = self.guesses or Guesses(*known)
-
-        def values(which: int, choice: Ints) -> Floats:
-            return completed(outcomes, choice, known[which], guesses[which])
-
-        score = [values(0, self.choices[a]) for a in alphas]
-        cost = [values(1, self.choices[a]) for a in alphas]
-        single = outcomes.models.index(self.best_single.name)
-        best = values(0, np.full(len(outcomes), single))
-        n = len(alphas)
-        means = resampled_means(
-            np.stack([*score, best, *cost], axis=1),
-            outcomes.dataset,
-            np.arange(2 * n + 1) <= (n if self.average == "dataset" else -1),
-            resamples,
-            seed,
-        )
-        rows: list[float | str] = [*alphas, self.best_single.name]
-        for i, name in enumerate(rows):
-            if name in self.doubts:
-                doubt = doubted_means(self.doubts[name], outcomes.dataset, self.average)
-                means[:, i] += np.resize(doubt, resamples)
-        if len(outcomes) < 2:
-            means[:] = np.nan
-        return {
-            alpha: {
-                "accuracy": interval(means[:, i], level),
-                "mean_cost": interval(means[:, n + 1 + i], level),
-                "lead": interval(means[:, i] - means[:, n], level),
-            }
-            for i, alpha in enumerate(alphas)
-        }
+        return intervals(self, level, resamples, seed)
 
     @property
     def complete(self) -> bool:
