@@ -243,12 +243,19 @@ constraint_options = together(
 )
 
 
-def engine_options(default: str, *aliases: str) -> Callable[[F], F]:
+_ENGINES = (
+    "memory: this process, with all at once. In parts, files of any size in constant memory: "
+    "serial (this process), processes (of this machine), ray (a cluster; $RAY_ADDRESS)."
+)
+
+
+def engine_options(default: str, *aliases: str, engines: str = _ENGINES) -> Callable[[F], F]:
     """``--engine`` and ``--workers``.
 
     Args:
         default: the engine.
         aliases: what ``--workers`` is called before all.
+        engines: what the engines are.
     """
 
     return together(
@@ -257,9 +264,7 @@ def engine_options(default: str, *aliases: str) -> Callable[[F], F]:
             type=click.Choice(["memory", "serial", "processes", "ray"]),
             default=default,
             is_eager=True,
-            help="Who does the work. memory: this process, with all at once. In parts, files "
-            "of any size in constant memory: serial (this process), processes (of this "
-            "machine), ray (a cluster; $RAY_ADDRESS).",
+            help=f"Who does the work. {engines}",
         ),
         click.option(
             *aliases,

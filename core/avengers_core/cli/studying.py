@@ -49,14 +49,20 @@ class _Study(click.Choice):  # type: ignore[type-arg,unused-ignore]
 @names("--values", help="What to try instead of the study's own list.")
 @click.option("--repetitions", type=click.IntRange(1), default=5)
 @click.option("--seed", type=SEED, default=0, help="Of the first repetition.")
-@engine_options("processes", "--jobs", "-j")
+@engine_options(
+    "processes",
+    "--jobs",
+    "-j",
+    engines="memory or serial: this process, one experiment after the other; processes of this "
+    "machine; ray (a cluster; $RAY_ADDRESS). All records are held in memory.",
+)
 @cluster_options
 @record_options
 @train_ratio_option
 @constraint_options
 @names("--excluded-datasets", help="Datasets to leave out.")
 @scorer_options
-@click.option("--output", "-o", type=NewFile(), help="Tidy CSV, row by row.")
+@click.option("--output", "-o", type=NewFile(), help="Tidy CSV, made anew, row by row.")
 @click.option("--picture", type=NewFile(".png", ".svg"), help="A picture, .png or .svg.")
 def sweep_command(
     records: tuple[Path | str, ...],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import pickle
 import signal
@@ -193,6 +194,7 @@ _sending = threading.Lock()
 
 def _begin(parent: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's, which ends this one
+    logging.basicConfig(format="%(levelname)s: %(message)s")  # as the command line has it
     _sending.acquire()
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     limit_threads()

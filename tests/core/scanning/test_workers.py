@@ -35,7 +35,7 @@ def run_script(at, script, *arguments):
 
 NEEDS_SIGKILL = pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
 JOBS = """
-import os, signal, time
+import logging, os, signal, time
 from pathlib import Path
 
 class Dies:
@@ -62,6 +62,7 @@ class Times:
         return os.getpid(), self.factor * part
 
 def fail(number, part):
+    logging.getLogger("avengers_core").warning("part %d fails", part)
     raise ValueError(part)
 
 def sleep(number, part):
@@ -137,7 +138,7 @@ def found(tmp_path_factory):
     (at / "jobs_of_workers.py").write_text(REFUSES + JOBS)
     done = run_script(at, SCRIPT)
     assert done.returncode == 0, done.stderr
-    return json.loads((at / "found.json").read_text())
+    return json.loads((at / "found.json").read_text()) | {"stderr": done.stderr}
 
 
 @NEEDS_SIGKILL
@@ -162,6 +163,11 @@ def test_the_same_processes_serve_all_that_is_run_until_they_are_closed(found):
     assert [result for _, result in third] == [5], "after an error, by others"
     assert {pid for pid, _ in third}.isdisjoint({pid for pid, _ in first})
     assert left == []
+
+
+@NEEDS_SIGKILL
+def test_what_processes_log_looks_like_what_the_command_line_does(found):
+    assert "WARNING: part 1 fails" in found["stderr"].splitlines()
 
 
 @NEEDS_SIGKILL
