@@ -51,10 +51,12 @@ class Measured(NamedTuple):
 def measure(message: ChatMessage) -> Measured:
     """How long a message is, and what is in it."""
     blocks = message.blocks
-    if len(blocks) == 1 and isinstance(blocks[0], TextBlock) and not message.additional_kwargs:
-        return Measured(blocks[0].text)
+    text = blocks[0] if len(blocks) == 1 and isinstance(blocks[0], TextBlock) else None
+    called = calls_of(message) if message.additional_kwargs or text is None else ()
+    if text is not None and not called:
+        return Measured(text.text)
     each = list(_blocks(blocks))
-    calls = [json.dumps([c.name, c.arguments], default=str) for c in calls_of(message)]
+    calls = [json.dumps([c.name, c.arguments], default=str) for c in called]
     answer = message.role in ANSWERS
     return Measured(
         "\n".join([*(part.text for part in each if part.text), *calls]),

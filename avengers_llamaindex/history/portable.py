@@ -100,8 +100,8 @@ def _is_own(answer: ChatMessage, calls: Sequence[Call], target: Target) -> bool:
     if _is_broken_off(answer, calls, target.dialect):
         return False
     if not calls:  # with nothing but thoughts no server takes it back
-        said = any(answer.additional_kwargs.get(name) for name in _SAID_BESIDE)
-        return said or any(map(_says, answer.blocks))
+        beside = answer.additional_kwargs
+        return any(map(_says, answer.blocks)) or any(beside.get(name) for name in _SAID_BESIDE)
     says = target.minds_text_with_calls and bool((answer.content or "").strip())
     broken = any(call.broken for call in calls)
     if not target.takes_back((call.name for call in calls), says=says, broken=broken):

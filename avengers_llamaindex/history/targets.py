@@ -58,7 +58,7 @@ def target_of(model: str, backend: BaseLLM, *, tools: bool = False) -> Target:
 
 def writes_into_messages(backend: BaseLLM) -> bool:
     """Whether an LLM writes into the messages that it is given."""
-    marks = getattr(backend, "cache_idx", None) is not None
+    marks = vars(backend).get("cache_idx") is not None  # a field of few classes
     return marks or not _GEMINI.isdisjoint(_classes(backend))
 
 
