@@ -14,7 +14,7 @@ from typing import Any
 
 from langchain_core.callbacks import CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from llama_index.core.llms import (
     ChatMessage,
@@ -31,6 +31,7 @@ from avengers_langchain import AvengersChatModel
 from avengers_llamaindex import AvengersLLM
 
 GOAL = "3"
+OF_CONVERSATIONS = "1.2"
 
 
 class InstantChatModel(BaseChatModel):
@@ -143,4 +144,42 @@ def _added(framework: str, text: str, ways: dict[str, tuple[Call, Call]]) -> Ite
         yield Row(what, through - alone, embedded, GOAL)
 
 
-MEASURES = (langchain, llamaindex)
+def conversations() -> Iterator[Row]:
+    """What is added to a call with five earlier questions and their answers, in bare texts."""
+    router, chat_model, llm = Router.default(), InstantChatModel(), InstantLLM()
+    chat_models, llms = (dict.fromkeys(router.models, one) for one in (chat_model, llm))
+    routed_model = AvengersChatModel(alpha=0.4, router=router, models=chat_models)
+    routed_llm = AvengersLLM(alpha=0.4, router=router, models=llms)
+    said = [
+        (f"What is known of trains, part {k}?", "It is so, for these reasons.") for k in range(5)
+    ]
+    before = [m for q, a in said for m in (HumanMessage(q), AIMessage(a))]
+    earlier = [m for q, a in said for m in (ChatMessage(q), ChatMessage(a, role="assistant"))]
+    for text in (USUAL, SHORT):
+        yield _behind(
+            "LangChain invoke",
+            text,
+            lambda t: chat_model.invoke([*before, HumanMessage(t)]),
+            lambda t: routed_model.invoke([*before, HumanMessage(t)]),
+            lambda t: chat_model.invoke([HumanMessage(t)]),
+            lambda t: routed_model.invoke([HumanMessage(t)]),
+        )
+        yield _behind(
+            "LlamaIndex chat",
+            text,
+            lambda t: llm.chat([*earlier, ChatMessage(t)]),
+            lambda t: routed_llm.chat([*earlier, ChatMessage(t)]),
+            lambda t: llm.chat([ChatMessage(t)]),
+            lambda t: routed_llm.chat([ChatMessage(t)]),
+        )
+
+
+def _behind(way: str, text: str, *calls: Call) -> Row:
+    direct, routed, direct_alone, routed_alone = in_turn(
+        *[lambda call=call: call(fresh(text)) for call in calls], rounds=1000
+    )
+    what = f"added to {way} behind ten messages, {len(text)} characters / behind none"
+    return Row(what, routed - direct, routed_alone - direct_alone, OF_CONVERSATIONS)
+
+
+MEASURES = (langchain, llamaindex, conversations)
