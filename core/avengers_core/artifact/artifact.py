@@ -202,9 +202,11 @@ class RouterArtifact:
 
     # -- storage ---------------------------------------------------------------------------
 
-    def save(self, path: str | os.PathLike[str]) -> None:
+    def save(
+        self, path: str | os.PathLike[str], *, replacing: RouterArtifact | None = None
+    ) -> None:
         """Write it as a folder; see :func:`avengers_core.artifact.storage.folder.save`."""
-        folder.save(self, path)
+        folder.save(self, path, replacing=replacing)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> RouterArtifact:

@@ -210,7 +210,7 @@ def update_command(
         raise click.UsageError("Missing argument 'RECORDS...'.")
     if not records:
         refuse(("strict", "engine", "workers"), "without RECORDS, of which they are")
-    new = RouterArtifact.load(artifact)
+    old = new = RouterArtifact.load(artifact)
     if model and like:
         new = take_after(new, model, like)
     if records:
@@ -225,7 +225,7 @@ def update_command(
         new = with_model(new, model, found.artifact) if model else new.merge(found.artifact)
     if model and price:
         new = at_price(new, model, price)
-    save(new, output or artifact)
+    save(new, output or artifact, read={artifact: old})
 
 
 @click.command("merge", short_help="Add up artifacts with the same clusters.")

@@ -83,5 +83,6 @@ def reprice_command(artifact: Path, output: Path | None, prices: Any) -> None:
     avengers reprice artifact/ --prices prices.json
     """
     check_outputs([output], [file_of(prices)])
-    new = RouterArtifact.load(artifact).reprice(prices)
-    save(new, output or artifact, f", {len(new.info.prices)} prices")
+    old = RouterArtifact.load(artifact)
+    new = old.reprice(prices)
+    save(new, output or artifact, f", {len(new.info.prices)} prices", read={artifact: old})

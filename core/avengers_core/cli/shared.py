@@ -6,7 +6,7 @@ import errno
 import os
 import re
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -135,9 +135,26 @@ def show_problems(problems: Problems | Sequence[object], where: str) -> None:
         click.echo(f"  ... and {count - _SHOWN_PROBLEMS:,} more", err=True)
 
 
-def save(artifact: RouterArtifact, output: Path, more: str = "") -> None:
-    """Write an artifact, and say what it is."""
-    artifact.save(output)
+def save(
+    artifact: RouterArtifact,
+    output: Path,
+    more: str = "",
+    *,
+    read: Mapping[Path, RouterArtifact] | None = None,
+) -> None:
+    """Write an artifact, and say what it is.
+
+    Args:
+        artifact: what to write.
+        output: where.
+        more: to be said of it.
+        read: what it was made of, by where that was read: in its own place nothing is written
+            where another program has written meanwhile.
+    """
+    before = [
+        a for path, a in (read or {}).items() if os.path.realpath(path) == os.path.realpath(output)
+    ]
+    artifact.save(output, replacing=before[0] if before else None)
     click.echo(f"{output}: {artifact!r}{more}")
 
 

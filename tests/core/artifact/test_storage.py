@@ -59,6 +59,16 @@ def edit(folder: Path, **changes):
     file.write_text(json.dumps({**json.loads(file.read_text()), **changes}))
 
 
+def test_it_takes_the_place_of_what_was_read_alone(artifact, folder):
+    grown = artifact.merge(artifact)
+    grown.save(folder, replacing=artifact)
+    with pytest.raises(ArtifactError, match="changed"):
+        artifact.save(folder, replacing=artifact)
+    assert RouterArtifact.load(folder) == grown
+    with pytest.raises(ArtifactError):
+        grown.save(folder.parent / "gone", replacing=artifact)
+
+
 def test_round_trip(artifact, folder, embedder):
     loaded = RouterArtifact.load(folder)
     assert loaded == artifact

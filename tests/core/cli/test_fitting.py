@@ -166,6 +166,37 @@ def test_update_with_files_without_a_line_changes_nothing(run, artifact, tmp_pat
     assert "nowhere.jsonl" in failed.stderr
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        "update artifact records.jsonl",
+        "update other/../artifact records.jsonl -o artifact",
+        "update artifact --model new --like good",
+        "reprice artifact --prices prices.json",
+    ],
+)
+@pytest.mark.usefixtures("records")
+def test_what_another_program_wrote_meanwhile_is_not_lost(
+    run, artifact, tmp_path, monkeypatch, command
+):
+    (tmp_path / "prices.json").write_text(json.dumps({"good": [1e-6, 2e-6]}))
+    (tmp_path / "other").mkdir()
+    read = RouterArtifact.load
+    others = read(artifact).drop_models(["odd"])
+
+    def read_before_another_writes(path):
+        found = read(path)
+        others.save(artifact)
+        return found
+
+    monkeypatch.setattr(RouterArtifact, "load", read_before_another_writes)
+    assert "artifact" in words(run(*command.split(), code=1).stderr)
+    assert read(artifact) == others
+    monkeypatch.setattr(RouterArtifact, "load", read)
+    run(*command.split())
+    assert read(artifact) != others
+
+
 def test_addresses_are_left_as_they_are(run, records):
     address = f"file://{records.resolve()}"
     for engine in ("memory", "serial"):

@@ -38,18 +38,26 @@ if TYPE_CHECKING:
 _READS = 20
 
 
-def save(artifact: RouterArtifact, path: str | os.PathLike[str]) -> None:
+def save(
+    artifact: RouterArtifact,
+    path: str | os.PathLike[str],
+    *,
+    replacing: RouterArtifact | None = None,
+) -> None:
     """Write an artifact folder; the old content stays valid until the very last step.
 
     Threads and processes that save to the same folder wait for each other (not on Windows); the
-    last one wins.
+    last one wins, unless it says what it replaces.
 
     Args:
         artifact: what to write.
         path: the folder; made if it is not there.
+        replacing: what was read from there, and the new one is made of. Default: whatever is there
+            is replaced.
 
     Raises:
-        ArtifactError: the path is a file, or a folder that holds other things.
+        ArtifactError: the path is a file, or a folder that holds other things; or something else
+            is there than what is to be replaced.
         OSError: the system's own, such as a full disk; the old content is still valid.
     """
     folder = Path(path)
@@ -69,6 +77,11 @@ def save(artifact: RouterArtifact, path: str | os.PathLike[str]) -> None:
     )
     folder.mkdir(parents=True, exist_ok=True)
     with _alone(folder):
+        if replacing is not None and _loaded(folder, type(replacing)) != replacing:
+            raise ArtifactError(
+                f"{folder} has changed since it was read: another program has written to it "
+                f"meanwhile, which would be lost; expected what was read: do the same again"
+            )
         replace_file(folder / manifest.arrays, payload)
         replace_file(folder / MANIFEST, (manifest.model_dump_json(indent=1) + "\n").encode())
         for file in folder.iterdir():
@@ -95,7 +108,12 @@ def load(path: str | os.PathLike[str], make: type[RouterArtifact]) -> RouterArti
         ArtifactError: not an artifact, an unknown format version, a wrong checksum, wrong shapes,
             NaN; the message says which.
     """
-    folder = Path(path)
+    artifact = _loaded(Path(path), make)
+    notice_unpriced(artifact.statistics, artifact.models, artifact.info.prices)
+    return artifact
+
+
+def _loaded(folder: Path, make: type[RouterArtifact]) -> RouterArtifact:
     manifest, payload = _read(folder)
     sha256 = hashlib.sha256(payload).hexdigest()
     if sha256 != manifest.sha256:
@@ -105,15 +123,13 @@ def load(path: str | os.PathLike[str], make: type[RouterArtifact]) -> RouterArti
         )
     arrays = tensors.deserialize(payload, folder / manifest.arrays)
     try:
-        artifact = assemble(manifest, arrays, make)
+        return assemble(manifest, arrays, make)
     except (ArtifactError, EmbedderError) as error:
         raise ArtifactError(f"{folder / manifest.arrays}: {error}") from None
     except (KeyError, TypeError, ValueError) as error:
         raise ArtifactError(
             f"{folder / manifest.arrays}: arrays are missing or unknown ({error})"
         ) from None
-    notice_unpriced(artifact.statistics, artifact.models, artifact.info.prices)
-    return artifact
 
 
 def _check_ours(folder: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from avengers_core.cli.options import FILE, PATH, NewArtifact, NewFile, artifact_option, together
-from avengers_core.cli.shared import save
+from avengers_core.cli.shared import open_router, save
 from avengers_core.outputs import check_outputs
 
 log_options = together(
@@ -72,8 +72,9 @@ def learn_command(
 
     check_outputs([output, html], [log])
     check_outputs([html], [artifact])
-    lesson = learn(log, artifact, half_life=half_life, false_alarm=false_alarm)
-    save(lesson.artifact, output)
+    router = open_router(artifact)
+    lesson = learn(log, router, half_life=half_life, false_alarm=false_alarm)
+    save(lesson.artifact, output, read={} if artifact is None else {artifact: router.artifact})
     click.echo(str(lesson))
     _save_page(html, lesson.watch)
 
