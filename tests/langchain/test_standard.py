@@ -116,8 +116,9 @@ class TestIntegration(ChatModelIntegrationTests):
     def supports_pdf_tool_message(self) -> bool:
         return True
 
-    # What is skipped: test_stream_time, which replays a recording of a real provider; these tests
-    # have none, and do not time things.
+    @pytest.fixture
+    def vcr(self) -> None:
+        """Nothing to replay: test_stream_time, which does, skips itself."""
 
 
 class TestIntegrationFromEnvironment(TestIntegration):

@@ -169,36 +169,23 @@ def _called(message: ChatMessage) -> bool:
 
 
 def _readers(writer: str) -> Iterator[tuple[bool, list[str]]]:
-    """Who reads what a kind wrote, plain and streamed: half of the kinds.
+    """Who reads what a kind wrote, plain and streamed: half of the kinds, from itself on.
 
     What it leaves depends on whether it streams, and not on who else reads it; with `make matrix`
-    each pair meets in both. Itself has the last word of every conversation.
+    each pair meets in both.
     """
-    kinds = list(KINDS)
-    for i, streamed in enumerate((False, True), kinds.index(writer)):
-        yield streamed, [k for j, k in enumerate(kinds) if ALL_PAIRS or (i + j) % 2 == 0]
+    kinds, own = list(enumerate(KINDS)), list(KINDS).index(writer)
+    for i, streamed in enumerate((False, True), own):
+        readers = [*kinds[own:], *kinds[:own]]
+        yield streamed, [kind for j, kind in readers if ALL_PAIRS or (i + j) % 2 == 0]
 
 
 @pytest.mark.parametrize("writer", KINDS)
-def test_text_that_one_wrote_is_read_by_all(strict: StrictServer, writer: str) -> None:
+def test_what_one_wrote_is_gone_on_with_by_all(strict: StrictServer, writer: str) -> None:
     for streamed, readers in _readers(writer):
         first = Conversation(strict.url, streamed)
         first.say("Who are you? Then look it up.")
-        first.answer(writer)
-        for reader in readers:
-            conversation = Conversation(strict.url, streamed)
-            conversation.messages = [*first.messages]
-            conversation.say("And you?")
-            assert "I am " in str(conversation.answer(reader).content)
-        conversation.say("And you again?")
-        conversation.answer(writer)
-    assert strict.refused == []
-
-
-@pytest.mark.parametrize("writer", KINDS)
-def test_a_loop_that_one_began_is_gone_on_with_by_all(strict: StrictServer, writer: str) -> None:
-    for streamed, readers in _readers(writer):
-        first = Conversation(strict.url, streamed)
+        assert "I am " in str(first.answer(writer).content)
         first.say("Search, please.")
         assert _called(first.answer(writer))
         first.give_result()
@@ -208,8 +195,9 @@ def test_a_loop_that_one_began_is_gone_on_with_by_all(strict: StrictServer, writ
             assert "I am " in str(conversation.answer(reader).content)
             conversation.say("Search again, please.")
             assert _called(conversation.answer(reader))
-            conversation.give_result()
-            assert "I am " in str(conversation.answer(writer).content)
+            if ALL_PAIRS or reader == readers[-1]:  # what others leave, after its own
+                conversation.give_result()
+                assert "I am " in str(conversation.answer(writer).content)
     assert strict.refused == []
 
 
@@ -770,17 +758,15 @@ _MESSAGES = st.one_of(
 )
 
 
-@pytest.mark.parametrize("reader", KINDS)
 @settings(
     max_examples=15, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(history=st.lists(_MESSAGES, max_size=8))
-def test_no_kind_refuses_what_others_left(
-    strict: StrictServer, reader: str, history: list[ChatMessage]
-) -> None:
-    strict.refused.clear()
+def test_no_kind_refuses_what_others_left(strict: StrictServer, history: list[ChatMessage]) -> None:
     messages = [*history, ChatMessage("Go on.")]
     before = [message.model_copy(deep=True) for message in messages]
-    router_over(reader, strict.url).chat(messages)
-    assert messages == before
-    assert strict.refused == []
+    for reader in KINDS:
+        strict.refused.clear()
+        router_over(reader, strict.url).chat(messages)
+        assert messages == before, reader
+        assert strict.refused == [], reader
