@@ -103,6 +103,14 @@ def server(_server: StubServer) -> Iterator[StubServer]:
 
 
 @pytest.fixture
+def unlaid(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The parts of pictures lie where they fall: finding room for each takes as long as drawing."""
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    monkeypatch.setattr(ConstrainedLayoutEngine, "execute", lambda *_: None)
+
+
+@pytest.fixture
 def exported(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Any, Any]]:
     """Spans and metrics that OpenTelemetry's SDK exports; the process's own providers stay."""
     from opentelemetry import metrics, trace

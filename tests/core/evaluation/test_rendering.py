@@ -18,6 +18,9 @@ from avengers_core.evaluation.html_page import to_html
 from avengers_core.evaluation.plots import plots
 from avengers_core.evaluation.plots.saving import to_svg
 
+# What is written in pictures is the same wherever it lies.
+pytestmark = pytest.mark.usefixtures("unlaid")
+
 VILE = ("<b>bold</b>", "pipe|d & $x^2$")
 
 
