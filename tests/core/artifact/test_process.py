@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
+from avengers_core.artifact.estimation import process as module
 from avengers_core.artifact.estimation.process import CellProcess, kernel_of
 
 
@@ -17,7 +19,9 @@ def process():
     return CellProcess(mu, half @ half.T, kernel, precision), target
 
 
-def test_mean_and_spread_are_those_of_dense_algebra():
+@pytest.mark.parametrize("few", [0, module._FEW_CELLS])
+def test_mean_and_spread_are_those_of_dense_algebra(monkeypatch, few):
+    monkeypatch.setattr(module, "_FEW_CELLS", few)
     p, target = process()
     covariance, root = np.kron(p.kernel, p.sigma), np.sqrt(p.precision).ravel()
     gain = covariance * root @ np.linalg.inv(np.eye(15) + root[:, None] * covariance * root)

@@ -112,8 +112,8 @@ class Inference:
 
 
 def sigmoid(logit: Floats) -> Floats:
-    """Chances from logits."""
-    p: Floats = 1 / (1 + np.exp(-logit))
+    """Chances from logits; of the smallest, none below 1e-35."""
+    p: Floats = 1 / (1 + np.exp(np.minimum(-logit, 80.0)))
     return p
 
 
