@@ -63,10 +63,11 @@ def without_refused(
         layers: arguments by name.
         target: whose they are.
     """
-    said: list[Mapping[str, Any]] = [canonical(layer) for layer in layers]
+    given = list(layers)
+    said = [canonical(layer) for layer in given]
     refused = target.refused({name for layer in said for name in layer})
     if not refused:
-        return said, ()
+        return given, ()
     for name in refused - {"stop"}:
         note_left_out(name, target.remote_name or target.model)
     stops = [layer["stop"] for layer in said if "stop" in refused and layer.get("stop")]

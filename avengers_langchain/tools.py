@@ -89,10 +89,12 @@ class BoundTools(list[dict[str, Any]]):
         own = arguments.pop("parallel_tool_calls", None)
         words = self.words(kind, choice, own if parallel is None else parallel)
         tools = self.among(words)
-        if not tools and self._originals:
+        if tools:
+            arguments |= given(tool_choice=words.choice, parallel_tool_calls=words.parallel)
+        elif self._originals or not self.wants_schema:
             return {}
-        arguments |= given(tool_choice=words.choice, parallel_tool_calls=words.parallel)
-        return bound_arguments(backend.bind_tools(tools, **arguments))
+        said = bound_arguments(backend.bind_tools(tools, **arguments))
+        return said if tools else {k: v for k, v in said.items() if k != "tools"}
 
     def words(self, kind: str, choice: Any, parallel: bool | None) -> ToolWords:
         """What a kind of backend is told about them; see :meth:`arguments_for`."""

@@ -22,7 +22,7 @@ from avengers_core.serving.backends.wording import OF_ANSWERS, note_left_out
 from avengers_core.serving.settings import given
 from avengers_core.serving.stopping import note_cut, sequences_of
 from avengers_llamaindex.arguments import OF_ALL, bound, with_settings
-from avengers_llamaindex.history import target_of
+from avengers_llamaindex.history import metadata_of, target_of
 from avengers_llamaindex.wording import kind_of
 
 # Context window, in tokens, of a model that nobody told more about: less than what current models
@@ -226,7 +226,7 @@ def _class_of(text: str) -> tuple[type[LLM], str]:
 
 def _metadata(llm: LLM) -> LLMMetadata:
     """What an LLM says of itself; only a ``FunctionCallingLLM`` has the methods to call tools."""
-    own = llm.metadata
+    own = metadata_of(llm)
     if not own.is_function_calling_model or isinstance(llm, FunctionCallingLLM):
         return own
     plain: LLMMetadata = own.model_copy(update={"is_function_calling_model": False})

@@ -22,7 +22,7 @@ from avengers_core import RoutingDecision
 from avengers_core.errors import needing
 from avengers_core.serving.answering import Answering
 from avengers_core.serving.backends.capabilities import Needs
-from avengers_core.serving.backends.wording import family
+from avengers_core.serving.backends.wording import ToolWords, family
 from avengers_core.serving.plan import Plan
 from avengers_core.serving.resilience.failover import Attempt
 from avengers_core.serving.settings import OF_A_CALL, given
@@ -170,7 +170,9 @@ def _handed_over(
     target = target_of(model, backend, {**bound, **said})
     kind = family(target.dialect)
     parallel = said.pop("parallel_tool_calls", None)
-    words = tools.words(kind, request.tool_choice, parallel)
+    words = ToolWords()  # without any, many refuse to be told what to do with them
+    if request.tools or request.response_format is not None:
+        words = tools.words(kind, request.tool_choice, parallel)
     layers, cut = without_refused([bound, said], target)
     settings = in_words([*layers, given(parallel_tool_calls=words.parallel)], kind)
     messages = list(request.messages)

@@ -122,7 +122,7 @@ class Call:
         if self.tools is not None:
             choice = self.tool_choice, self.parallel
             layers.append(self.tools.arguments_for(model, backend, kind, *choice))
-        elif self.tool_choice is not None or self.parallel is not None:
+        elif bound.get("tools"):  # without any, many refuse to be told what to do with them
             words = tool_words(self.tool_choice, self.parallel, (), kind)
             layers.append(given(tool_choice=words.choice, parallel_tool_calls=words.parallel))
         if self.structured is not None:

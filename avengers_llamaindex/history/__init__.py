@@ -2,12 +2,13 @@
 
 from avengers_llamaindex.history.plain import is_plain, is_question
 from avengers_llamaindex.history.portable import portable
-from avengers_llamaindex.history.targets import target_of, writes_into_messages
+from avengers_llamaindex.history.targets import metadata_of, target_of, writes_into_messages
 from avengers_llamaindex.history.writers import writer_of
 
 __all__ = [
     "is_plain",
     "is_question",
+    "metadata_of",
     "portable",
     "target_of",
     "writer_of",

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from llama_index.core.base.llms.base import BaseLLM
+from llama_index.core.base.llms.types import LLMMetadata
 from llama_index.core.llms.custom import CustomLLM
 
 from avengers_core.serving.history import (
@@ -62,6 +63,15 @@ def writes_into_messages(backend: BaseLLM) -> bool:
     return marks or not _GEMINI.isdisjoint(_classes(backend))
 
 
+def metadata_of(backend: BaseLLM) -> LLMMetadata:
+    """What an LLM says of itself; the framework's default where its class does not know its model,
+    such as one that came out later: asked, it says so, and the next is asked in its place."""
+    try:
+        return backend.metadata
+    except ValueError:
+        return LLMMetadata(is_chat_model=True, is_function_calling_model=True)
+
+
 def _classes(backend: BaseLLM) -> frozenset[str]:
     return _names(type(backend))
 
@@ -92,7 +102,7 @@ def _dialect(name: str, backend: Any) -> Dialect:
             return dialect
     if "OpenAIResponses" in classes:
         return OPENAI_RESPONSES
-    if not backend.metadata.is_chat_model or type(backend).chat is CustomLLM.chat:
+    if not metadata_of(backend).is_chat_model or type(backend).chat is CustomLLM.chat:
         return TEXT_ONLY
     if "Ollama" in classes:
         return compatible_dialect(name, OLLAMA)

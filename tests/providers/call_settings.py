@@ -76,6 +76,10 @@ def _check_sampling(body: Json, refused: set[str]) -> None:
 
 
 def _check_openai_choice(body: Json, keys: set[str]) -> None:
+    # https://platform.openai.com/docs/api-reference/chat/create: at least one tool
+    require(body.get("tools") != [] or "input" in body, "[] is too short - 'tools'")
+    alone = "parallel_tool_calls" in body and "input" not in body and not body.get("tools")
+    require(not alone, "'parallel_tool_calls' is only allowed when 'tools' are specified")
     choice = body.get("tool_choice")
     if choice is None or (choice == "none" and "input" in body):
         return

@@ -416,6 +416,15 @@ def test_what_a_model_refuses_to_be_told_is_left_out(strict: StrictServer) -> No
     assert [temperature != 0.2 for temperature in told] == refuses
 
 
+def test_without_tools_nothing_is_said_of_them(strict: StrictServer) -> None:
+    llm = router_over(strict.url, "v0")
+    for kind in KINDS:
+        llm.bind_tools([], parallel_tool_calls=False).invoke("Hi", model=kind)
+        llm.invoke("Hi", model=kind, tool_choice="auto", parallel_tool_calls=False)
+    assert strict.refused == []
+    assert not any("tool_choice" in body or body.get("tools") for _, body in strict.requests)
+
+
 def test_a_claude_gets_no_more_cache_marks_than_it_takes(strict: StrictServer) -> None:
     mark = {"cache_control": {"type": "ephemeral"}}
 

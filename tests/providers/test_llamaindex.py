@@ -405,6 +405,14 @@ def test_a_client_that_writes_marks_writes_them_into_copies(strict: StrictServer
     assert strict.refused == []
 
 
+def test_where_a_class_does_not_know_its_model_the_next_is_asked(strict: StrictServer) -> None:
+    models = {"new": _claude("claude-to-come")(strict.url), "known": KINDS["gemini"](strict.url)}
+    llm = AvengersLLM(router=router_of([*models]), models=models)
+    for _ in range(2):
+        answer = llm.chat([ChatMessage("Hi")], models=[*models])
+        assert answer.additional_kwargs["avengers"]["model"] == "known"
+
+
 def test_answers_that_are_a_text_and_nothing_else_go_as_they_are() -> None:
     bare = ChatMessage("It is so.", role="assistant")
     assert _sent_to("claude", bare)[0] is bare
