@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from avengers_core.common.arrays import Floats
+from avengers_core.common.functions import cached_property
 from avengers_core.errors import NoEligibleModelError
 from avengers_core.routing.call import RoutingCall
 
@@ -46,7 +47,9 @@ class Eligibility:
 
     Attributes:
         min_support: lowest support that is demanded.
-        limited: whether anything but want of support can rule a model out.
+        fixed: (M,) a :class:`Fault` for each model that is out whatever the query, or None where
+            none is.
+        by_estimate: whether what is expected of a model, its score or its cost, can rule it out.
         admits_all: whether nothing can, for any query.
 
     Raises:
@@ -71,18 +74,18 @@ class Eligibility:
         self._min_score = policy.min_score
         self.min_support = min_support if policy.min_support is None else policy.min_support
         self._needs_cost = needs_cost or policy.max_cost is not None
-        self._fixed: Codes | None = None
+        self.fixed: Codes | None = None
         if policy.models is not None or policy.exclude or self._unavailable:
-            self._fixed = np.array(
+            self.fixed = np.array(
                 [self._fixed_fault(m, policy.models, policy.exclude) for m in models], dtype=np.int8
             )
-        self.limited = not (
-            self._fixed is None
-            and self._max_cost is None
-            and self._min_score is None
-            and (all_priced or not self._needs_cost)
+        self.by_estimate = (
+            self._max_cost is not None
+            or self._min_score is not None
+            or (self._needs_cost and not all_priced)
         )
-        self.admits_all = not self.limited and least_support >= self.min_support
+        supported = least_support >= self.min_support
+        self.admits_all = self.fixed is None and not self.by_estimate and supported
 
     def _fixed_fault(
         self, model: str, allowed: Collection[str] | None, excluded: Collection[str]
@@ -96,9 +99,17 @@ class Eligibility:
     @property
     def ruled_out(self) -> npt.NDArray[np.bool_]:
         """(M,) the models that are out whatever the query."""
-        if self._fixed is None:
+        if self.fixed is None:
             return np.zeros(len(self._models), dtype=np.bool_)
-        return self._fixed > 0
+        return self.fixed > 0
+
+    @cached_property
+    def fixed_reasons(self) -> dict[str, str]:
+        """model -> reason, in words, for the models that are out whatever the query."""
+        if self.fixed is None:
+            return {}
+        named = zip(self._models, self.fixed.tolist(), strict=True)
+        return {m: self.explain(m, code, 0.0, None, 0.0) for m, code in named if code}
 
     def codes(self, score: Floats, cost: Floats, support: Floats) -> Codes:
         """(n, M) a :class:`Fault` for each query and model.
@@ -120,8 +131,8 @@ class Eligibility:
             codes[np.isnan(cost)] = unknown
         if self.min_support > 0:
             codes[support < self.min_support] = Fault.LITTLE_SUPPORT
-        if self._fixed is not None:
-            np.copyto(codes, self._fixed, where=self._fixed > 0)
+        if self.fixed is not None:
+            np.copyto(codes, self.fixed, where=self.fixed > 0)
         return codes
 
     def nearest_first(

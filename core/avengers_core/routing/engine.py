@@ -60,7 +60,7 @@ class Engine:
             [scorer.score_table, scorer.cost_table, scorer.evidence_table], axis=1
         )
         self._tables = lru_cache(maxsize=32)(self._make_tables)
-        self._unlimited = lru_cache(maxsize=2)(partial(self._make_eligibility, call=_ANY))
+        self._eligibility = lru_cache(maxsize=64)(self._make_eligibility)
         self._noticed: tuple[str, ...] = ()  # limits that do nothing, which the log has been told
 
     def __reduce__(self) -> tuple[type[Engine], tuple[RouterArtifact, Scorer], dict[str, Any]]:
@@ -72,9 +72,11 @@ class Engine:
         narrow: Floats = np.clip(tables, -_LARGEST, _LARGEST).astype(self.scorer.dtype)
         return narrow
 
-    def _make_eligibility(self, needs_cost: bool, call: RoutingCall) -> Eligibility:
+    def _make_eligibility(
+        self, needs_cost: bool, policy: Policy, unavailable: tuple[tuple[str, str], ...]
+    ) -> Eligibility:
         return Eligibility(
-            call,
+            RoutingCall(policy, unavailable=dict(unavailable)),
             self.artifact.models,
             needs_cost=needs_cost,
             all_priced=self._all_priced,
@@ -88,10 +90,15 @@ class Engine:
         Raises:
             ValueError: a limit out of range, or a model that the artifact does not have.
         """
+        policy, unavailable = _NO_LIMITS, tuple((call.unavailable or {}).items())
+        if not call.policy.limits_nothing:
+            policy = call.policy
+            policy.check(self.artifact.models)  # True is 1 to whoever remembers
         needs_cost = self._any_cost and alpha < 1
-        if not call.unavailable and call.policy.limits_nothing:
-            return self._unlimited(needs_cost)
-        eligibility = self._make_eligibility(needs_cost, call)
+        try:
+            eligibility = self._eligibility(needs_cost, policy, unavailable)
+        except TypeError:  # a list of models cannot be looked up
+            eligibility = self._make_eligibility(needs_cost, policy, unavailable)
         if call.policy.needs_familiarity and not self.scorer.knows_familiarity:
             self._notice(call.policy)
         return eligibility
@@ -242,4 +249,4 @@ def _cache_savings(artifact: RouterArtifact) -> Floats:
 
 # As fast as a tuple: it is made for each call that a plugin answers.
 _as_vote = partial(tuple.__new__, ClusterVote)
-_ANY = RoutingCall()
+_NO_LIMITS = Policy()

@@ -64,16 +64,20 @@ class Ranking:
             self._unfamiliar = unfamiliar
 
     def _choose(self, relax: bool) -> None:
-        eligibility = self._eligibility
-        if eligibility.admits_all or (
-            not eligibility.limited and self._least_support >= eligibility.min_support
-        ):
+        limits = self._eligibility
+        self._as_fixed = limits.admits_all or (
+            not limits.by_estimate and self._least_support >= limits.min_support
+        )
+        if not self._as_fixed:
+            self.codes = limits.codes(self.score, self.cost, self.support)
+        elif limits.fixed is not None:
+            self.codes = limits.fixed[None].repeat(len(self.utility), axis=0)
+        if self.codes is None:
             self.best: npt.NDArray[np.intp] = self.utility.argmax(axis=1)
             return
-        self.codes = eligibility.codes(self.score, self.cost, self.support)
         masked = self.eligible_utility
         self.best = masked.argmax(axis=1)
-        empty = np.flatnonzero(np.isneginf(masked[np.arange(len(masked)), self.best]))
+        (empty,) = (masked.max(axis=1) == -np.inf).nonzero()
         if len(empty):
             self._take_nearest(empty, relax)
 
@@ -173,8 +177,8 @@ class Ranking:
 
     def ineligible(self, i: int) -> dict[str, str]:
         """model -> reason, for the models that are not eligible for query i."""
-        if self.codes is None:
-            return {}
+        if self._as_fixed or self.codes is None:
+            return dict(self._eligibility.fixed_reasons)
         taken = set(self._nearest[i].tolist()) if i in self._nearest else set()
         return {
             c.model: self._eligibility.explain(

@@ -98,10 +98,14 @@ def test_limits_that_rule_nobody_out_are_known_to():
     assert of().admits_all
     assert of(min_support=0.6).admits_all
     assert not of(min_support=0.7).admits_all
-    assert not of(min_support=0.7).limited
-    for policy in ({"max_cost": 1}, {"min_score": 0.1}, {"exclude": ["a"]}, {"models": ["a"]}):
-        assert of(**policy).limited
+    assert not of(min_support=0.7).by_estimate
+    for policy in ({"max_cost": 1}, {"min_score": 0.1}):
+        assert of(**policy).by_estimate
         assert not of(**policy).admits_all
+    for policy in ({"exclude": ["a"]}, {"models": ["b", "c"]}):
+        assert not of(**policy).by_estimate
+        assert not of(**policy).admits_all
+        assert list(of(**policy).fixed_reasons) == ["a"]
 
 
 def order(eligibility, *models):

@@ -189,6 +189,19 @@ def test_blocks_make_no_difference():
     assert len(np.unique(whole)) > 1
 
 
+def test_limits_that_came_before_are_told_from_others_that_equal_them():
+    engine = random_engine(0)
+    for reason in ("no key", "resting", "no key"):
+        call = RoutingCall.of(unavailable={"a": reason})
+        assert engine.eligibility(0.5, call).fixed_reasons == {"a": reason}
+    for models in (("a",), ["a"], {"a"}):
+        call = RoutingCall.of(models=models)
+        assert engine.eligibility(0.5, call).fixed_reasons.keys() == {"b", "c", "d"}
+    engine.eligibility(0.5, RoutingCall.of(max_cost=1))
+    with pytest.raises(ValueError, match="max_cost"):
+        engine.eligibility(0.5, RoutingCall.of(max_cost=True))
+
+
 def test_copies_and_pickles_choose_alike():
     engine, queries = random_engine(7), Queries(unit(7))
     expected = engine.choose_many(queries, 0.5, RoutingCall.of()).tolist()
