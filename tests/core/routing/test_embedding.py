@@ -10,7 +10,6 @@ import pytest
 from avengers_core import EmbedderMismatchError, fit
 from avengers_core.embedders import CallableEmbedder
 from avengers_core.routing.embedding import Embedding
-from avengers_core.routing.turns import RecentVectors
 
 TEXTS = ("alpha beta", "zeta delta")
 
@@ -50,13 +49,12 @@ def test_of_no_text_nothing_is_embedded(counted, artifact):
     assert asked == []
 
 
-def test_what_was_forgotten_in_the_meantime_is_embedded_again(counted, embedder, monkeypatch):
+def test_the_oldest_are_forgotten(counted):
     embedding, asked = counted
-    embedding.of_turns(TEXTS)
-    monkeypatch.setattr(RecentVectors, "missing", lambda recent, texts: [])
-    embedding._recent = RecentVectors()
-    np.testing.assert_allclose(embedding.of_turns(TEXTS), embedder.embed(TEXTS), atol=1e-6)
-    assert asked == [list(TEXTS)] * 2
+    for i in range(2_000):
+        embedding.of_turns((f"alpha {i}",))
+    embedding.of_turns(("alpha 1999", "alpha 0"))
+    assert asked[2_000:] == [["alpha 0"]]
 
 
 def test_another_dimension_is_refused(artifact, embedder):

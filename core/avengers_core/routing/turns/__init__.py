@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from avengers_core.routing.turns.recent import RecentVectors
 from avengers_core.routing.turns.turns import Turns
 
-__all__ = ["RecentVectors", "Turns"]
+__all__ = ["Turns"]

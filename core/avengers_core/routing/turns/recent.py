@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+Vector = npt.NDArray[np.float32]
 Vectors = npt.NDArray[np.float32]
 
 _MOST_TEXTS = 512
@@ -22,44 +23,26 @@ class RecentVectors:
     """
 
     def __init__(self) -> None:
-        self._young: dict[str, npt.NDArray[np.float32]] = {}
-        self._old: dict[str, npt.NDArray[np.float32]] = {}
+        self._young: dict[str, Vector] = {}
+        self._old: dict[str, Vector] = {}
 
-    def missing(self, texts: Sequence[str]) -> list[str]:
-        """The texts, each once, whose vectors are not known."""
+    def known(self, texts: Sequence[str]) -> dict[str, Vector]:
+        """text -> (d,) vector, of those that were asked lately."""
         young, old = self._young, self._old
-        if len(texts) == 1:
-            return [] if texts[0] in young or texts[0] in old else [texts[0]]
-        return [text for text in dict.fromkeys(texts) if text not in young and text not in old]
+        return {
+            text: (young if text in young else old)[text]
+            for text in texts
+            if text in young or text in old
+        }
 
-    def joined(self, texts: Sequence[str], missing: Sequence[str], vectors: Vectors) -> Vectors:
-        """(n, d) vectors of n texts, those of which are then known.
-
-        Args:
-            texts: n of them.
-            missing: what :meth:`missing` said of them.
-            vectors: of those.
-
-        Raises:
-            KeyError: one that was known is not any more; all have to be embedded.
-        """
-        new: Sequence[str] = missing
-        if len(missing) < len(texts):
-            found = dict(zip(missing, vectors, strict=True))
-            young, old = self._young, self._old
-            for text in texts:
-                if text not in found:
-                    vector = young.get(text)
-                    found[text] = old[text] if vector is None else vector
-            # A fourth of the time that np.stack takes.
-            new, vectors = texts, np.array([found[text] for text in texts])
+    def remember(self, texts: Sequence[str], vectors: Vectors) -> None:
+        """From now on n texts and their (n, d) vectors are known."""
         if len(self._young) > _MOST_TEXTS:
             self._young, self._old = {}, self._young
         young = self._young
-        for i, text in enumerate(new):  # an iterator over rows takes longer than all else here
+        for i, text in enumerate(texts):  # an iterator over rows takes longer than all else here
             if len(text) <= _MOST_CHARS and text not in young:
                 young[text] = vectors[i].copy()  # not a row that keeps all of its batch
-        return vectors
 
     def __reduce__(self) -> tuple[type[RecentVectors], tuple[()]]:
         return RecentVectors, ()
