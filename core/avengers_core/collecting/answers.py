@@ -17,6 +17,10 @@ from avengers_core.serving.resilience.withheld import broke_off_in
 
 Ask = Callable[[str], "Answer"]
 
+# A run of many calls meets limits of rates, and can wait: with pauses that double, a quarter of a
+# minute, longer where the server says so.
+_RETRIES = 5
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -94,6 +98,7 @@ def endpoint_asker(endpoint: Endpoint, name: str, arguments: Mapping[str, Any]) 
         base_url=endpoint.base_url,
         api_key=endpoint.api_key.get_secret_value(),
         http_client=Connections().blocking,
+        max_retries=_RETRIES,
     )
 
     def ask(text: str) -> Answer:

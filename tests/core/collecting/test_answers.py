@@ -93,6 +93,12 @@ def test_a_reply_that_is_no_answer_has_no_text_but_a_cost(server, content, reaso
         assert (answer.prompt_tokens, answer.completion_tokens) == (9, 4)
 
 
+def test_limits_of_rates_are_waited_for(server):
+    server.fail("a/b", status=429, retry_after=0.01, times=5)
+    assert endpoint_asker(find_endpoint(server.url), "a/b", {})("Hello").text
+    assert len(server.requests) == 6
+
+
 def test_a_page_in_place_of_a_reply_is_named(server):
     server.fail("a/b", body="<html>Sign in</html>", kind="text/html", times=None)
     with pytest.raises(ValueError, match="Sign in"):
