@@ -83,8 +83,7 @@ class RankedDecision(RoutingDecision):
             return None
         return self._features.item(self._row, FAMILIARITY)
 
-    @property
-    def plausible_scores(self) -> Mapping[str, npt.NDArray[np.floating]]:
+    def plausible(self) -> Mapping[str, npt.NDArray[np.floating]]:
         draws = self._engine.plausible_scores(self._features[self._row : self._row + 1])[0]
         return dict(zip(self._rows.models, draws.T, strict=True))
 

@@ -131,18 +131,5 @@ def _led_by(model: str, own: RoutingDecision, others: RoutingDecision | None) ->
     ranked = (others or own).candidates
     reasons = dict((others or own).ineligible)
     reasons.pop(model, None)
-    return RoutingDecision(
-        (own.candidate(model), *(c for c in ranked if c.model != model)),
-        reasons,
-        own.clusters,
-        own.alpha,
-        own.scorer,
-        n=own.n,
-        basis=own.basis,
-        prompt_tokens=own.prompt_tokens,
-        relaxed=own.relaxed,
-        question_share=own.question_share,
-        query=own.query,
-        cut=own.cut,
-        plausible=lambda: own.plausible_scores,
-    )
+    first = own.candidate(model)
+    return own.among((first, *(c for c in ranked if c.model != model)), reasons)

@@ -92,21 +92,7 @@ def ballots(decision: RoutingDecision, votes: int, over: VoteOver) -> list[Routi
     check_votes(votes, over)
     if over == "samples":
         return [decision] * votes
-    return [
-        RoutingDecision(
-            (candidate,),
-            decision.ineligible,
-            decision.clusters,
-            decision.alpha,
-            decision.scorer,
-            basis=decision.basis,
-            prompt_tokens=decision.prompt_tokens,
-            relaxed=decision.relaxed,
-            cut=decision.cut,
-            plausible=lambda: decision.plausible_scores,
-        )
-        for candidate in decision.candidates[:votes]
-    ]
+    return [decision.among((c,), decision.ineligible) for c in decision.candidates[:votes]]
 
 
 def voted_facts(

@@ -46,6 +46,16 @@ def test_a_candidate_is_known_by_its_name():
         decision().candidate("lab/dear")
 
 
+def test_among_other_candidates_it_says_as_much_of_the_query():
+    told = {"n": 2, "basis": "unfamiliar", "prompt_tokens": 5, "relaxed": True, "cut": 3}
+    told |= {"familiarity": 0.01, "question_share": 0.5}
+    scores = {"lab/best": np.array([0.8, 1.0])}
+    one = decision(**told, stayed=True, plausible=lambda: scores)
+    other = one.among((SECOND,), {})
+    assert other == decision(candidates=(SECOND,), ineligible={}, **told)
+    assert other.plausible_scores == scores
+
+
 def test_one_readable_line():
     expected = "lab/best  (score 0.900, cost $0.02, alpha 0.4, near math, logic)"
     assert str(decision()) == expected

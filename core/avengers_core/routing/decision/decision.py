@@ -131,6 +131,27 @@ class RoutingDecision:
         """
         return {model: float(draws.std()) for model, draws in self.plausible_scores.items()}
 
+    def among(
+        self, candidates: tuple[Candidate, ...], ineligible: Mapping[str, str]
+    ) -> RoutingDecision:
+        """The same decision among other candidates, the first of which it is for."""
+        return RoutingDecision(
+            candidates,
+            ineligible,
+            self.clusters,
+            self.alpha,
+            self.scorer,
+            n=self.n,
+            basis=self.basis,
+            prompt_tokens=self.prompt_tokens,
+            relaxed=self.relaxed,
+            familiarity=self.familiarity,
+            question_share=self.question_share,
+            query=self.query,
+            plausible=lambda: self.plausible_scores,
+            cut=self.cut,
+        )
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, RoutingDecision) and self.to_dict() == other.to_dict()
 
