@@ -13,6 +13,7 @@ from avengers_core.artifact.artifact import RouterArtifact
 from avengers_core.cli.fitting import fit_options, make_embedder
 from avengers_core.cli.options import (
     PATH,
+    APath,
     NewArtifact,
     NewFile,
     alpha_options,
@@ -51,7 +52,7 @@ _OF_FITTING = (
 )
 @click.option(
     "--pictures",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=APath(path_type=Path, file_okay=False),
     help="Folder for PNG and SVG pictures.",
 )
 @click.option(

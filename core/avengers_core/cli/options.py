@@ -17,10 +17,24 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 SEED = click.IntRange(0, MOST_SEED)
 SHARE = click.FloatRange(0, 1)
-PATH = click.Path(path_type=Path)
-FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 # Endings of files with pictures in them.
 _DRAWN = (".html", ".png", ".svg")
+
+
+class APath(click.Path):
+    """A path that is not empty, as it is of a variable that is not set.
+
+    An empty one would be the folder that the command runs in.
+    """
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        if not str(value):
+            self.fail("expected a path, got an empty one", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+PATH = APath(path_type=Path)
+FILE = APath(path_type=Path, exists=True, dir_okay=False)
 
 
 class NameList(click.ParamType):  # type: ignore[type-arg,unused-ignore]
@@ -48,7 +62,7 @@ def names(*declarations: str, help: str) -> Callable[[F], F]:
     )
 
 
-class NewFile(click.Path):
+class NewFile(APath):
     """A file to be written; what stands against it is found before the work, not after it.
 
     Args:
@@ -73,7 +87,7 @@ class NewFile(click.Path):
         return file
 
 
-class NewArtifact(click.Path):
+class NewArtifact(APath):
     """A folder that an artifact can be written to, which is found before the work, too."""
 
     def __init__(self) -> None:
@@ -93,7 +107,7 @@ class InputPath(click.ParamType):  # type: ignore[type-arg]  # in newer releases
     name = "path"
 
     def convert(self, value: Any, param: Any, ctx: Any) -> Path | str:
-        return value if "://" in str(value) else Path(value)
+        return value if "://" in str(value) else cast("Path", PATH.convert(value, param, ctx))
 
 
 def together(*options: Callable[[F], F], into: str = "") -> Callable[[F], F]:

@@ -15,6 +15,7 @@ import click
 from avengers_core.cli.options import (
     PATH,
     SHARE,
+    APath,
     alpha_options,
     artifact_option,
     constraint_options,
@@ -36,7 +37,7 @@ from avengers_core.routing.router import Router
 _BATCH = 1024
 
 
-class _Queries(click.Path):
+class _Queries(APath):
     """A file of queries; - is standard input."""
 
     def __init__(self) -> None:

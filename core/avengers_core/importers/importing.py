@@ -51,9 +51,9 @@ def import_records(
         OptionalDependencyError: Parquet without pyarrow.
     """
     path = Path(source)
-    for place in (path, Path(feedback or path)):
-        if not place.exists():
-            raise RecordError(f"there is no file or folder {str(place)!r}")
+    for place in (source, feedback):
+        if place is not None and not (os.fspath(place) and Path(place).exists()):
+            raise RecordError(f"there is no file or folder {os.fspath(place)!r}")
     if layout is not None and layout not in LAYOUTS:
         raise RecordError(f"no layout {layout!r}; there are {', '.join(LAYOUTS)}")
     if layout is not None and mapping is not None:

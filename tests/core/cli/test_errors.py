@@ -87,6 +87,30 @@ def test_one_line_and_an_exit_code(run, records, command, code, named):
         assert name in error
 
 
+@pytest.mark.parametrize(
+    ("arguments", "option"),
+    [
+        (("fit", "", "-o", "x"), "RECORDS"),
+        (("fit", "records.jsonl", "-o", ""), "--output"),
+        (("fit", "records.jsonl", "-o", "x", "--cache", ""), "--cache"),
+        (("import", "", "-o", "x"), "SOURCE"),
+        (("import", "records.jsonl", "-o", ""), "--output"),
+        (("route", "q", "-a", ""), "--artifact"),
+        (("route", "-f", ""), "--file"),
+        (("route", "", "-o", "x"), "path"),
+        (("evaluate", "-i", ""), "--input"),
+        (("evaluate", "-i", "records.jsonl", "--pictures", ""), "--pictures"),
+        (("collect", "", "--models", "m", "--grade", "exact"), "QUESTIONS"),
+        (("watch", ""), "LOG"),
+    ],
+)
+def test_an_empty_path_is_no_folder(run, tmp_path, records, arguments, option):
+    before = sorted(tmp_path.iterdir())
+    code = 1 if arguments[0] == "route" and "-o" in arguments else 2
+    assert option in error_of(run(*arguments, code=code))
+    assert sorted(tmp_path.iterdir()) == before
+
+
 FIT, EVALUATE = "fit records.jsonl -o out", "evaluate -i records.jsonl"
 SWEEP = "sweep -i records.jsonl -o out"
 ARTIFACT = f"{EVALUATE} -a artifact"

@@ -64,6 +64,8 @@ def test_files_folders_patterns_and_addresses(folder, tmp_path):
         plan(f"{folder}/*.xls")
     with pytest.raises(RecordError, match=tmp_path.name):
         plan(tmp_path)
+    with pytest.raises(RecordError, match="empty"):
+        plan([folder / "1.jsonl", ""])
     (tmp_path / "bad.parquet").write_bytes(b"PAR1 but no more")
     with pytest.raises(RecordError, match=r"bad\.parquet"):
         plan(tmp_path / "bad.parquet")

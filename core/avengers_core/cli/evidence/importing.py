@@ -110,6 +110,8 @@ def import_command(
     """
     from avengers_core.importers import import_records
 
+    if not source:
+        raise click.UsageError("SOURCE is empty; expected a path, or hub:NAME")
     if source.startswith(_HUB):
         from avengers_core.importers.hub import download
 

@@ -35,12 +35,14 @@ def expand(inputs: Inputs) -> list[str]:
             addresses of files that pyarrow can open (``s3://bucket/file.parquet``).
 
     Raises:
-        RecordError: a pattern or folder without files.
+        RecordError: a pattern or folder without files, or an empty path.
         FileNotFoundError: there is no such file.
     """
     files: dict[str, str] = {}
     for path in listed(inputs):
         item = os.fspath(path)
+        if not item:  # which would be the folder that the program runs in
+            raise RecordError("a path is empty; expected a file, a folder, a pattern or an address")
         if "://" in item or (Path(item).exists() and not Path(item).is_dir()):
             found = [item]
         elif Path(item).is_dir():

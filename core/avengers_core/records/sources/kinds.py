@@ -34,8 +34,8 @@ _NO_TEXTS = (
     (0, b"\x28\xb5\x2f\xfd", "Zstandard: `unzstd` unpacks it"),
     (0, b"PK\x03\x04", "a zip archive: `unzip` unpacks it"),
     (257, b"ustar", "a tar archive: `tar -xf` unpacks it"),
-    (0, PARQUET, "Parquet, which is read by its path"),
-    (0, MAGIC, "SQLite, which is read by its path if it is a log of calls"),
+    (0, PARQUET, "Parquet, which is read from a path (.parquet)"),
+    (0, MAGIC, "SQLite, of which logs of calls are read, from a path, where records are expected"),
 )
 
 
