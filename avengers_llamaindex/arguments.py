@@ -12,6 +12,7 @@ from llama_index.core.llms.function_calling import FunctionCallingLLM
 from llama_index.core.llms.llm import LLM
 from llama_index.core.prompts import BasePromptTemplate, ChatPromptTemplate
 
+from avengers_core.common.plain import sendable
 from avengers_core.serving.backends.wording import (
     OF_CALLS,
     ToolChoice,
@@ -114,11 +115,13 @@ def _shaped(
     method: str, args: tuple[Any, ...], kwargs: dict[str, Any], model: str, backend: LLM
 ) -> Arguments:
     if method in OF_TEMPLATES:
-        return _of_template(args, kwargs, model, backend)
+        return _of_template(args, sendable(kwargs), model, backend)
     if "chat_with_tools" in method:
         return _of_tools(args, kwargs, target_of(model, backend, tools=True), backend)
-    plain = not method.endswith("chat")
-    plain = plain or (is_plain(args[0]) and not writes_into_messages(backend))
+    if method.endswith("chat"):
+        plain = is_plain(args[0]) and not writes_into_messages(backend)
+    else:
+        plain, args = True, sendable(args)
     if plain and not kwargs:
         return args, kwargs
     target = target_of(model, backend)
@@ -177,7 +180,7 @@ def _of_tools(
     """(tools, the user's message, what was said before); and how they are to be called."""
     given = {**dict(zip(_OF_TOOLS, args, strict=False)), **kwargs}
     history = list(given.get("chat_history") or ())
-    asked = given.get("user_msg")
+    given["user_msg"] = asked = sendable(given.get("user_msg"))
     if history or isinstance(asked, ChatMessage):  # which Claude's class loses by itself
         if asked:  # the last message, and what is before depends on it
             history.append(asked if isinstance(asked, ChatMessage) else ChatMessage(asked))

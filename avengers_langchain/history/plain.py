@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 
+from avengers_core.common.plain import encodable
+
 
 def plain_texts(messages: Sequence[BaseMessage]) -> list[str] | None:
     """The texts of messages that are questions in text, each but the last with a bare answer,
@@ -46,6 +48,8 @@ def _is_bare(message: BaseMessage) -> bool:
     what was said; one that begins with a tag may begin with thoughts."""
     content = message.content
     if not isinstance(content, str) or message.name is not None or message.additional_kwargs:
+        return False
+    if encodable(content) is not content:
         return False
     text = content.lstrip()
     if type(message) is not AIMessage:

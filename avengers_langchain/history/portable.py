@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from langchain_core.messages import AIMessage, BaseMessage
 
+from avengers_core.common.plain import is_sendable, sendable
 from avengers_core.serving.history import ANTHROPIC_THINKING, Role, Target, Turn, carried_over
 from avengers_core.serving.history.reasoning import without_a_first_thought
 from avengers_langchain.history.marks import with_fewer_marks
@@ -38,6 +39,7 @@ def portable(
         The messages to send.
     """
     dialect = target.dialect
+    messages = list(map(_sendable, messages))
     own = [isinstance(m, AIMessage) and is_own(m, writer_of(m), target) for m in messages]
     if "anthropic" in dialect.providers:
         own = [its and not n for its, n in zip(own, torn(messages, own), strict=True)]
@@ -58,6 +60,16 @@ def portable(
     if dialect.cache_marks is None:
         return sent
     return with_fewer_marks(sent, max(dialect.cache_marks - target.marks, 0))
+
+
+def _sendable(message: BaseMessage) -> BaseMessage:
+    """A message with texts that clients can send: none takes half a surrogate pair."""
+    content = message.content
+    calls = message.tool_calls if isinstance(message, AIMessage) else None
+    if is_sendable(content) and (not calls or is_sendable(calls)):
+        return message
+    update = {"content": sendable(content), **({"tool_calls": sendable(calls)} if calls else {})}
+    return message.model_copy(update=update)
 
 
 def _step(message: BaseMessage, own: bool) -> tuple[Role, bool, bool]:

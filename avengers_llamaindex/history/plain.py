@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 from llama_index.core.base.llms.types import ChatMessage, MessageRole, TextBlock
 
+from avengers_core.common.plain import encodable
+
 _SYSTEM, _USER, _ASSISTANT = MessageRole.SYSTEM, MessageRole.USER, MessageRole.ASSISTANT
 
 
@@ -50,6 +52,8 @@ def _is_bare(message: ChatMessage) -> bool:
     was said; one that begins with a tag may begin with thoughts."""
     blocks = message.blocks
     if len(blocks) != 1 or not isinstance(block := blocks[0], TextBlock):
+        return False
+    if encodable(block.text) is not block.text:
         return False
     text = block.text.lstrip()
     if message.role == _ASSISTANT:

@@ -15,6 +15,7 @@ from llama_index.core.base.llms.types import (
     ToolCallBlock,
 )
 
+from avengers_core.common.plain import is_sendable, sendable
 from avengers_core.serving.backends.wording import family
 from avengers_core.serving.history import (
     ANTHROPIC_THINKING,
@@ -55,6 +56,7 @@ def portable(
         The messages to send.
     """
     dialect = target.dialect
+    messages = list(map(_sendable, messages))
     calls = [calls_of(message) if message.role in ANSWERS else () for message in messages]
     takes = _taken_by(dialect)
     own = [
@@ -77,6 +79,33 @@ def portable(
     if dialect.cache_marks is None:
         return sent
     return with_fewer_marks(sent, max(dialect.cache_marks - target.marks, 0))
+
+
+# Where a block has texts of its own.
+_TEXTS: dict[type[Any], str] = {
+    TextBlock: "text",
+    ThinkingBlock: "content",
+    ToolCallBlock: "tool_kwargs",
+}
+
+
+def _sendable(message: ChatMessage) -> ChatMessage:
+    """A message with texts that clients can send: none takes half a surrogate pair."""
+    if all(map(_is_sendable, message.blocks)):
+        return message
+    return message.model_copy(update={"blocks": list(map(_with_sendable, message.blocks))})
+
+
+def _is_sendable(block: Any) -> bool:
+    name = _TEXTS.get(type(block))
+    return name is None or is_sendable(getattr(block, name))
+
+
+def _with_sendable(block: Any) -> Any:
+    if _is_sendable(block):
+        return block
+    name = _TEXTS[type(block)]
+    return block.model_copy(update={name: sendable(getattr(block, name))})
 
 
 def _step(message: ChatMessage, calls: Sequence[Call], own: bool) -> tuple[Role, bool, bool]:

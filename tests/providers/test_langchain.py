@@ -548,6 +548,14 @@ def test_what_went_wrong_is_gone_on_with(strict: StrictServer, kind: str) -> Non
             _of(kind, content=[{"type": "text", "text": "It is"}, _signed_by("claude-sonnet-4-5")]),
             HumanMessage("Hi"),
         ],
+        "half a surrogate pair": [
+            HumanMessage("Look \ud83d"),
+            _of(kind, content="Let me see \ude00.", tool_calls=[{**call, "args": {"q": "\ud83d"}}]),
+            ToolMessage("found \ud83d\ude00 \ud83d", tool_call_id=call["id"]),
+            _of(kind, content=[{"type": "text", "text": "So \ude00."}]),
+            HumanMessage([{"type": "text", "text": "And \ud83d?"}]),
+        ],
+        "half a pair in a question": [HumanMessage("Look \ud83d")],
         "a file of an office": [
             HumanMessage([{"type": "text", "text": "Sum it up."}, _LETTER]),
         ],

@@ -557,6 +557,18 @@ def test_what_went_wrong_is_gone_on_with(strict: StrictServer, kind: str) -> Non
             ),
             ChatMessage("Hi"),
         ],
+        "half a surrogate pair": [
+            ChatMessage("Look \ud83d"),
+            _calling({"query": "\ud83d"}, "call_2", **mark),
+            ChatMessage(
+                role="tool",
+                content="found \ud83d\ude00 \ud83d",
+                additional_kwargs={"tool_call_id": "call_2"},
+            ),
+            ChatMessage("So \ude00.", role="assistant", additional_kwargs=mark),
+            ChatMessage("And \ud83d?"),
+        ],
+        "half a pair in a question": [ChatMessage("Look \ud83d")],
         "a file of an office": [
             ChatMessage(role="user", blocks=[TextBlock(text="Sum it up."), _LETTER]),
         ],
@@ -564,6 +576,8 @@ def test_what_went_wrong_is_gone_on_with(strict: StrictServer, kind: str) -> Non
     }
     named = {**KINDS, **{name: _like(name) for name in SERVERS}}
     llm = AvengersLLM(router=router_of([*KINDS, *SERVERS]), models={kind: named[kind](strict.url)})
+    llm.complete("Look \ud83d")
+    llm.predict(PromptTemplate("{context}"), context="Look \ud83d")
     for name, history in histories.items():
         before = [message.model_copy(deep=True) for message in history]
         said = llm.chat_with_tools([SEARCH], chat_history=history) if kind in KINDS else None

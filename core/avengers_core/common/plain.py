@@ -67,3 +67,32 @@ def encodable(text: str) -> str:
     except UnicodeEncodeError:
         return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return text
+
+
+def is_sendable(value: Any) -> bool:
+    """Whether all texts in a value can be written as UTF-8."""
+    if type(value) is str:
+        return encodable(value) is value
+    if type(value) is dict:
+        value = value.values()
+    elif type(value) not in (list, tuple):
+        return True
+    for item in value:  # asked of every message, and much faster than a call for each text
+        if type(item) is str:
+            if not item.isascii() and encodable(item) is not item:
+                return False
+        elif type(item) in (dict, list, tuple) and not is_sendable(item):
+            return False
+    return True
+
+
+def sendable(value: Any) -> Any:
+    """A value with texts that can be written as UTF-8, as :func:`encodable` has them; itself, where
+    it has no others."""
+    if is_sendable(value):
+        return value
+    if type(value) is str:
+        return encodable(value)
+    if type(value) is dict:
+        return {key: sendable(item) for key, item in value.items()}
+    return type(value)(map(sendable, value))
