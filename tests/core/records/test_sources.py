@@ -123,6 +123,42 @@ def test_a_damaged_first_line_costs_that_line_alone(start):
     assert [problem.line for problem in found.problems] == [1]
 
 
+ESCAPED = r"""query,records.a,dataset
+"He said \"hi\", and
+went",1,d
+plain,0,d
+"a ""doubled"" one",1,d
+"C:\",0,d
+"unclosed \",1,d
+"\frac{1}{2} is \"half\"",1,d
+"""
+
+
+@pytest.mark.parametrize("engine", ["memory", "serial"])
+def test_quotation_marks_behind_a_backslash(tmp_path, engine):
+    (tmp_path / "spark.csv").write_text(ESCAPED)
+    found = load_records(tmp_path / "spark.csv")
+    if engine == "serial":
+        (part,) = plan(tmp_path / "spark.csv")
+        found = [parse_record(row, number) for number, row in read(part)]
+    assert [(r.query, r.scores["a"]) for r in found] == [
+        ('He said "hi", and\nwent', 1),
+        ("plain", 0),
+        ('a "doubled" one', 1),
+        ("C:\\", 0),
+        ("unclosed \\", 1),
+        (r'\frac{1}{2} is "half"', 1),
+    ]
+
+
+def test_a_row_that_is_none_either_way_costs_itself_alone(tmp_path):
+    text = 'query,records.a\n"open \\" and, never closed,1\ngood,1\n"of \\"three\\"",1,2\nlast,0\n'
+    (tmp_path / "t.csv").write_text(text)
+    found = load_records(tmp_path / "t.csv")
+    assert [r.query for r in found] == ["good", "last"]
+    assert [problem.line for problem in found.problems] == [2, 4]
+
+
 def test_streams_of_what_is_read_by_its_path(tmp_path):
     pq.write_table(pa.table({"query": ["q"], "records.a": [1]}), tmp_path / "f.parquet")
     with (tmp_path / "f.parquet").open("rb") as stream:

@@ -181,11 +181,13 @@ def table_rows(
         try:
             cells = next(reader, None)
         except csv.Error:
-            # A quotation mark that opens and does not close takes in the lines behind it.
-            try:
-                cells = next(csv.reader([lines.only_first()], delimiter=separator))
-            except csv.Error as error:
-                cells, wrong = [], error
+            cells = _of_escaped(lines, separator, len(columns))
+            if not cells:
+                # A quotation mark that opens and does not close takes in the lines behind it.
+                try:
+                    cells = next(csv.reader([lines.only_first()], delimiter=separator))
+                except csv.Error as error:
+                    cells, wrong = [], error
         yield from ((bad.line, bad) for bad in lines.unread)
         lines.unread.clear()
         if cells is None:
@@ -200,6 +202,20 @@ def table_rows(
             reason = f"expected {len(columns)} columns, got {len(cells)}"
             excerpt = separator.join(itertools.islice(cells, 8))
             yield lines.number, problem(lines.number, reason, excerpt)
+
+
+def _of_escaped(lines: _TableLines, separator: str, columns: int) -> list[str]:
+    """The cells of a row that is none as it stands, but one with ``\\"`` for ``""``.
+
+    So Spark and databases write quotation marks in cells. None where it is no such row either.
+    """
+    if lines.read_again('\\"'):
+        doubled = (line.replace('\\"', '""') for line in lines)
+        with suppress(csv.Error, StopIteration):
+            cells = next(csv.reader(doubled, delimiter=separator, strict=True))
+            if len(cells) == columns:
+                return cells
+    return []
 
 
 class _TableLines:
@@ -223,6 +239,14 @@ class _TableLines:
     def number(self) -> int:
         """Of the row's first line, from 1."""
         return self._of_row[0][0]
+
+    def read_again(self, mark: str) -> bool:
+        """Let the row's lines come again if one of them has a mark; whether it has."""
+        marked = any(mark in line for _, line in self._of_row)
+        if marked:
+            self._again.extendleft(reversed(self._of_row))
+            self._of_row.clear()
+        return marked
 
     def only_first(self) -> str:
         """The row's first line; those behind it are to come again."""
