@@ -30,6 +30,8 @@ ID_PREFIX = "wordllama/l2_supercat-"
 # The lengths that the table was trained to be cut to (Matryoshka), among those in the package.
 DIMS = (64, 128, 256)
 
+# So many take half the time one by one: turns of a conversation, which are asked for together.
+_FEW_TEXTS = 4
 _BATCH_TEXTS = 256
 _BATCH_CHARS = 250_000
 # Beyond this many tokens, counting them and one product with the table is faster, and needs no
@@ -87,10 +89,10 @@ class WordLlamaEmbedder:
     def embed(self, texts: Sequence[str]) -> Vectors:
         """See :meth:`avengers_core.embedders.Embedder.embed`."""
         texts = as_texts(texts)
-        if len(texts) == 1:
+        if 0 < len(texts) <= _FEW_TEXTS:
             # Not the batch call, which starts a pool of threads.
-            _, total, length = self._summed(texts[0])
-            return (total / (length or 1.0))[None]
+            rows = [total / (length or 1.0) for _, total, length in map(self._summed, texts)]
+            return rows[0][None] if len(rows) == 1 else np.stack(rows)
         vectors = np.zeros((len(texts), self.dim), dtype=np.float32)
         for start, stop in progress(_batches(texts), desc="embedding", unit="batch"):
             encodings = self._encode_batch(texts[start:stop], add_special_tokens=False)

@@ -32,7 +32,7 @@ def test_embedding_many_texts_shows_one(monkeypatch: pytest.MonkeyPatch) -> None
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
     monkeypatch.setattr(module, "_DELAY_SECONDS", 0)
-    assert len(WordLlamaEmbedder().embed(["alpha", "beta"])) == 2
+    assert len(WordLlamaEmbedder().embed(["alpha", "beta"] * 100)) == 200
     assert "embedding" in terminal.getvalue()
 
 

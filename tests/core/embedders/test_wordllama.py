@@ -79,6 +79,7 @@ def test_a_text_without_a_token_is_zero(embedder: WordLlamaEmbedder) -> None:
 def test_same_vector_alone_and_in_company(embedder: WordLlamaEmbedder) -> None:
     alone = np.concatenate([embedder.embed([text]) for text in TEXTS])
     assert alone.tobytes() == embedder.embed(TEXTS).tobytes()
+    assert alone[:3].tobytes() == embedder.embed(TEXTS[:3]).tobytes()
     assert alone.tobytes() == embedder.embed(TEXTS * 60)[-len(TEXTS) :].tobytes()
 
 
