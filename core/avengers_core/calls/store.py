@@ -12,7 +12,7 @@ from avengers_core.calls.rows import Call, Feedback, Row
 from avengers_core.errors import LogError
 from avengers_core.records.loading import load_records
 from avengers_core.records.record import Records
-from avengers_core.records.sources.logs import APPLICATION_ID, is_log
+from avengers_core.records.sources.logs import APPLICATION_ID, LAST, is_log
 
 _VERSION = 1
 _HEADER = 100
@@ -97,7 +97,8 @@ def write(log: sqlite3.Connection, rows: Sequence[Row]) -> None:
 def _dated(log: sqlite3.Connection, rows: Sequence[Row]) -> list[Feedback]:
     """The scores among some rows, the oldest first, none older than those in the log."""
     scores = sorted((row for row in rows if isinstance(row, Feedback)), key=lambda row: row.time)
-    newest = log.execute("SELECT time FROM feedback ORDER BY rowid DESC LIMIT 1").fetchone()
+    known = "SELECT time FROM feedback WHERE time < ? ORDER BY rowid DESC LIMIT 1"
+    newest = log.execute(known, (LAST,)).fetchone()
     earliest = -math.inf if newest is None else newest[0] + _BEHIND
     return [row._replace(time=max(row.time, earliest)) for row in scores]
 

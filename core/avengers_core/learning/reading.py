@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
 import sqlite3
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from os import PathLike
@@ -13,15 +15,29 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from avengers_core.common.ranges import check_number
 from avengers_core.embedders.surface import SURFACE_FEATURES, surface
 from avengers_core.errors import RecordError
 from avengers_core.learning.calls import Calls, Floats
 from avengers_core.learning.fading import made
-from avengers_core.records.sources.logs import answered_calls
+from avengers_core.records.names import one_line
+from avengers_core.records.record import MOST_AMOUNT
+from avengers_core.records.sources.logs import LAST, answered_calls
 from avengers_core.routing.call import RoutingCall
 from avengers_core.routing.policy import DEFAULT_ALPHA
 from avengers_core.routing.queries import Queries
 from avengers_core.routing.router import Router
+
+logger = logging.getLogger(__name__)
+
+_RANGES = {
+    **dict.fromkeys(("time", "graded"), (0.0, LAST)),
+    **dict.fromkeys(("score", "alpha", "familiarity"), (0.0, 1.0)),
+    "propensity": (sys.float_info.min, 1.0),
+    **dict.fromkeys(("cost", "prompt_tokens", "completion_tokens"), (0.0, MOST_AMOUNT)),
+    **dict.fromkeys(("promised_score", "promised_cost"), (-MOST_AMOUNT, MOST_AMOUNT)),
+}
+"""In what the numbers of a call lie, where they are known."""
 
 
 class LoggedCall(NamedTuple):
@@ -71,13 +87,27 @@ CallSource = str | PathLike[str] | Iterable[LoggedCall]
 def logged_calls(path: str | PathLike[str]) -> Iterator[LoggedCall]:
     """The answered calls of a log, each with its last score.
 
+    Rows that hold what the plugins do not write are left out, and told in the log.
+
     Raises:
         RecordError: the file is no log.
     """
     file = Path(path)
     if not file.is_file():
         raise RecordError(f"{file}: no such log of calls")
-    yield from map(_call, answered_calls(str(file)))
+    damaged: list[str] = []
+    for row in answered_calls(str(file)):
+        try:
+            yield _call(row)
+        except (ValueError, TypeError, LookupError, AttributeError) as error:
+            damaged.append(f"{row['id']!r:.60}: {error}")
+    if damaged:
+        logger.warning(
+            "%s: %d calls cannot be read, and are left out; the first, %s",
+            file,
+            len(damaged),
+            one_line(damaged[0]),
+        )
 
 
 def _call(row: sqlite3.Row) -> LoggedCall:
@@ -94,11 +124,19 @@ def _call(row: sqlite3.Row) -> LoggedCall:
         "promised_cost": promise.get("expected_cost"),
         "familiarity": decision.get("familiarity"),
     }
+    for name, (low, high) in _RANGES.items():
+        if told[name] is not None or name == "time":
+            check_number(name, told[name], low, high)
     return LoggedCall(**told)
 
 
 def _array(blob: bytes | None) -> npt.NDArray[np.float32] | None:
-    return None if blob is None else np.frombuffer(blob, dtype="<f4")
+    if blob is None:
+        return None
+    array = np.frombuffer(blob, dtype="<f4")
+    if not np.isfinite(array).all():
+        raise ValueError("a vector holds NaN or infinity")
+    return array
 
 
 def read_calls(source: CallSource, router: Router) -> Calls:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from avengers_core import RecordError, Router, RouterArtifact
+from avengers_core import RecordError, Router, RouterArtifact, load_records
 from avengers_core.calls import Feedback
 from avengers_core.calls.store import open_log, write
 from avengers_core.embedders import CallableEmbedder
@@ -57,6 +57,41 @@ def test_a_score_that_waited_while_a_newer_one_was_learnt_is_learnt(
     second = learn(path, Router(first.artifact, topics))
     assert (first.learnt, second.learnt) == (1, 2)
     assert learn(path, Router(second.artifact, topics)).learnt == 0
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE calls SET time = 'today' WHERE id = '1'",
+        "UPDATE calls SET time = 1e300 WHERE id = '1'",
+        "UPDATE calls SET decision = '{broken' WHERE id = '1'",
+        "UPDATE calls SET decision = '[]' WHERE id = '1'",
+        "UPDATE calls SET vector = x'00', features = x'00' WHERE id = '1'",
+        "UPDATE calls SET vector = x'0000c07f', features = x'0000c07f' WHERE id = '1'",
+        "UPDATE calls SET propensity = 0 WHERE id = '1'",
+        "UPDATE calls SET prompt_tokens = 'many' WHERE id = '1'",
+        "UPDATE calls SET cost = -1 WHERE id = '1'",
+        "UPDATE feedback SET score = 5 WHERE id = '1'",
+        "UPDATE feedback SET score = 'good' WHERE id = '1'",
+        "UPDATE feedback SET time = 'today' WHERE id = '1'",
+    ],
+)
+def test_a_damaged_row_is_left_out_and_told(
+    artifact: RouterArtifact,
+    topics: CallableEmbedder,
+    month: Month,
+    write_log: Callable[[Iterable[LoggedCall]], Path],
+    caplog: pytest.LogCaptureFixture,
+    *,
+    damage: str,
+) -> None:
+    path = write_log(month(artifact, 0, [0])[:3])
+    with closing(open_log(path)) as log:
+        log.execute(damage)
+        write(log, [Feedback("0", 0.5, 1.0)])  # behind a row that is damaged
+    assert learn(path, Router(artifact, topics)).learnt == 2
+    assert "'1'" in caplog.text
+    assert len(load_records(path)) >= 2
 
 
 def test_chances_count_as_they_do_in_records(

@@ -15,6 +15,8 @@ APPLICATION_ID = 0x41764C67
 """By which a log is told from other SQLite files ("AvLg")."""
 
 MAGIC = b"SQLite format 3\0"
+LAST = 253_402_300_799.0
+"""Seconds since 1970 UTC: the last of the year 9999, behind which no call is."""
 _AT = slice(68, 72)  # of the header, where the application's id is
 
 _NO_TEXT = "the log keeps no text of it; expected one that log_text=True writes"
@@ -83,7 +85,7 @@ def _record(call: sqlite3.Row) -> dict[str, Any]:
     return {
         "query": call["question"],
         "records": {model: call["score"]},
-        "usages": {model: {name: None if n is None else float(n) for name, n in usage.items()}},
+        "usages": {model: usage},
         "dataset": "calls",
         "index": call["id"],
         "propensity": call["propensity"],
