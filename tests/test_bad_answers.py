@@ -143,6 +143,18 @@ async def test_an_answer_that_is_withheld_is_a_refusal(
         await ask(unconcerned, True, models=[HARD])
 
 
+async def test_a_models_own_refusal_goes_to_the_next_where_that_is_wanted(
+    llm: Any, server: StubServer
+) -> None:
+    message = '{"role": "assistant", "content": null, "refusal": "I cannot."}'
+    choice = f'{{"index": 0, "finish_reason": "stop", "message": {message}}}'
+    server.fail(HARD, body=f'{{"choices": [{choice}]}}')
+    unconcerned = llm.model_copy(update={"on_refusal": "next"})
+    for blocking in (True, False):
+        assert await whole(unconcerned, blocking) == f"{SPARE} says: {QUESTION}"
+    assert llm.pool.health.available(HARD)
+
+
 async def test_what_all_say_is_taken_for_an_answer(llm: Any, server: StubServer) -> None:
     for model in (EASY, HARD, SPARE):
         server.replies[model] = lambda _: ""

@@ -22,10 +22,10 @@ from avengers_langchain.backends import Backends
 from avengers_langchain.calling.calls import Call
 from avengers_langchain.calling.runs import tag_run
 from avengers_langchain.calling.targets import Target, as_chunk
+from avengers_langchain.history.writers import THOUGHTS, says
 from avengers_langchain.tools import ANSWERED_BY
 
 Method = Literal["generate", "agenerate", "stream", "astream"]
-_THOUGHTS = {"thinking", "redacted_thinking", "reasoning", "reasoning_content"}
 # What stands beside the content of an answer, and is no word of it.
 _NO_WORDS = {CONTENT, *KEPT, "citations", "related_questions", "search_results"}
 # A vote is on whole answers.
@@ -92,14 +92,17 @@ class ChatAnswering(Answering):
         if broke_off_in(self.told(result)):
             return False
         # After the results of tools a model may well have nothing to add.
-        said = _says_anything(result.generations[0].message)
+        said = self._says_anything(result.generations[0].message)
         return said or isinstance(self._asked.call.messages[-1], ToolMessage)
 
     def told(self, answer: Any) -> Any:
         whole = isinstance(answer, ChatResult)
         said = answer.generations[0] if whole else answer
         output = answer.llm_output if whole else None
-        return {**(output or {}), **(said.generation_info or {}), **said.message.response_metadata}
+        message = said.message
+        refusal = {"message": {"refusal": told}} if (told := _refusal_in(message)) else {}
+        info = said.generation_info or {}
+        return {**(output or {}), **info, **message.response_metadata, **refusal}
 
     @property
     def stops(self) -> bool:
@@ -114,7 +117,12 @@ class ChatAnswering(Answering):
         return tokens_of(answer.message)
 
     def begins(self, chunk: ChatGenerationChunk) -> bool:
-        return _says_anything(chunk.message) or _shows_thoughts(chunk.message)
+        return self._says_anything(chunk.message) or _shows_thoughts(chunk.message)
+
+    def _says_anything(self, message: BaseMessage) -> bool:
+        # A refusal says something, unless somebody else is to be asked then.
+        unheard = self.plan.on_refusal == "next" and _refusal_in(message)
+        return not unheard and _says_anything(message)
 
     def marker(self, facts: dict[str, Any]) -> ChunkMarker:
         return ChunkMarker(facts, self._traced(facts["model"]))
@@ -170,7 +178,7 @@ def _says_anything(message: BaseMessage) -> bool:
     """Whether there is a word, a tool call or anything else in a message but thoughts, and marks of
     its end."""
     content = message.content
-    if any(map(_is_said, [content] if isinstance(content, str) else content)):
+    if any(map(says, [content] if isinstance(content, str) else content)):
         return True
     if isinstance(message, AIMessage) and (message.tool_calls or message.invalid_tool_calls):
         return True
@@ -181,14 +189,11 @@ def _says_anything(message: BaseMessage) -> bool:
     return any(value for name, value in beside if name not in _NO_WORDS)
 
 
-def _is_said(block: str | dict[str, Any]) -> bool:
-    # Of a text only its words count; any other block is something.
-    if isinstance(block, str):
-        return bool(block.strip())
-    kind = block.get("type")
-    if kind == "text":
-        return bool(str(block.get("text") or "").strip())
-    return bool(block) and kind not in _THOUGHTS
+def _refusal_in(message: BaseMessage) -> Any:
+    """What a model says in the place that its provider has for refusals."""
+    blocks = message.content if isinstance(message.content, list) else ()
+    told = next((b for b in blocks if isinstance(b, dict) and b.get("type") == "refusal"), {})
+    return message.additional_kwargs.get("refusal") or told.get("refusal")
 
 
 def _shows_thoughts(message: BaseMessage) -> bool:
@@ -198,7 +203,7 @@ def _shows_thoughts(message: BaseMessage) -> bool:
     blocks = message.content if isinstance(message.content, list) else ()
     return any(
         isinstance(b, dict)
-        and b.get("type") in _THOUGHTS
+        and b.get("type") in THOUGHTS
         and any(b.get(name) for name in ("thinking", "reasoning", "reasoning_content", "summary"))
         for b in blocks
     )

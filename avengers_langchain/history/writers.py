@@ -121,23 +121,26 @@ def is_paused(message: BaseMessage) -> bool:
 def thoughts_of(message: BaseMessage) -> list[dict[str, Any]]:
     """The blocks of an answer that show its thoughts."""
     content = message.content if isinstance(message.content, list) else ()
-    return [b for b in content if isinstance(b, dict) and b.get("type") in _THOUGHTS]
+    return [b for b in content if isinstance(b, dict) and b.get("type") in THOUGHTS]
 
 
 def _says_nothing(message: AIMessage) -> bool:
     """Whether there is nothing in an answer but thoughts, with which no server takes it back."""
     content = message.content
     blocks = [content] if isinstance(content, str) else content
-    if not all(map(_is_no_word, blocks)):
+    if any(map(says, blocks)):
         return False
     return not any(message.additional_kwargs.get(name) for name in _SAID_BESIDE)
 
 
-def _is_no_word(block: str | dict[str, Any]) -> bool:
+def says(block: str | dict[str, Any]) -> bool:
+    """Whether there is anything in a block: of a text only its words count, of thoughts nothing."""
     if isinstance(block, str):
-        return not block.strip()
+        return bool(block.strip())
     kind = block.get("type")
-    return kind in _THOUGHTS or (kind == "text" and not str(block.get("text") or "").strip())
+    if kind == "text":
+        return bool(str(block.get("text") or "").strip())
+    return bool(block) and kind not in THOUGHTS
 
 
 def _is_signed(thought: Mapping[str, Any]) -> bool:
@@ -147,4 +150,5 @@ def _is_signed(thought: Mapping[str, Any]) -> bool:
 
 # What clients send back of it: not a refusal, nor sources.
 _SAID_BESIDE = ("audio", "function_call", "tool_outputs")
-_THOUGHTS = ("thinking", "redacted_thinking", "reasoning")
+THOUGHTS = ("thinking", "redacted_thinking", "reasoning", "reasoning_content")
+"""The kinds of blocks that show or keep a model's thoughts."""

@@ -60,8 +60,9 @@ def refusal_in(told: Any) -> str | None:
     for place in _places(told):
         if spelt := _reason(place, _REFUSED):
             return spelt
-        if part_of(part_of(place, "message"), "refusal"):
-            return "refusal"
+        for message in (part_of(place, "message"), *_parts(place)):
+            if part_of(message, "refusal"):
+                return "refusal"
     return None
 
 
@@ -113,6 +114,14 @@ def _reasons(place: Any) -> Iterator[str]:
         reason = part(name, _NOTHING)
         if reason is not _NOTHING:
             yield str(getattr(reason, "name", reason)).lower()
+
+
+def _parts(response: Any) -> Iterator[Any]:
+    """The parts of the messages in a response of OpenAI's Responses."""
+    output = part_of(response, "output")
+    for item in output if isinstance(output, list) else ():
+        content = part_of(item, "content")
+        yield from content if isinstance(content, list) else ()
 
 
 def _places(told: Any) -> list[Any]:

@@ -36,6 +36,15 @@ class Reason(Enum):
         ({"choices": [{"finish_reason": "sensitive"}]}, "sensitive"),
         (
             SimpleNamespace(
+                output=[
+                    {"type": "reasoning", "content": None},
+                    SimpleNamespace(content=[{"type": "refusal", "refusal": "I cannot."}]),
+                ]
+            ),
+            "refusal",
+        ),
+        (
+            SimpleNamespace(
                 choices=[SimpleNamespace(finish_reason="stop", message={"refusal": "I cannot."})]
             ),
             "refusal",
