@@ -10,6 +10,7 @@ import numpy as np
 from avengers_core.common.arrays import Floats, Ints
 
 _INK, _GREY = "#1a1a1a", "#777777"
+_RADIUS, _OF_NAMELESS = 4.0, 7.0  # of marks, in points of type
 # Rings of eight places around a point; in the outer ones, a line leads to the name.
 _RINGS, _NEAR = 5, 2
 # Characters that a name may have in a picture, if it can be told from the others with so many.
@@ -49,6 +50,7 @@ def label_points(
     *,
     radius: Floats | None = None,
     around: Iterable[Floats] = (),
+    nameless: Floats | None = None,
     sparse: bool = False,
 ) -> None:
     """Write names beside points, where they hide neither points nor each other.
@@ -62,6 +64,7 @@ def label_points(
         names: n texts.
         radius: (n,) of the points' marks, in points of type; default 4.
         around: lines to keep free, (m, 2) corners each.
+        nameless: (k, 2) further marks, of a radius of 7, which have no names.
         sparse: leave out a name that would hide something; else the place that hides least is
             taken.
     """
@@ -69,9 +72,13 @@ def label_points(
         return
     ax.figure.get_layout_engine().execute(ax.figure)
     scale = ax.figure.dpi / 72
-    marks = (np.full(len(names), 4.0) if radius is None else radius) * scale
+    marks = (np.full(len(names), _RADIUS) if radius is None else radius) * scale
     at = ax.transData.transform(np.stack([x, y], axis=1))
     circles = np.concatenate([at - marks[:, None], at + marks[:, None]], axis=1)
+    if nameless is not None:
+        others, space = ax.transData.transform(nameless), _OF_NAMELESS * scale
+        boxes = np.concatenate([others - space, others + space], axis=1)
+        circles = np.concatenate([circles, boxes])
     written = np.empty((0, 4))
     lines = [np.tile(_dots(ax.transData.transform(line), scale), 2) for line in around]
     dots = np.concatenate(lines) if lines else np.empty((0, 4))

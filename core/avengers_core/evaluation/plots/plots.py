@@ -117,7 +117,8 @@ def tradeoff(report: Results) -> Figure:
     ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, frameon=False)
     corners = np.stack([cost[best][steps].repeat(2)[1:], score[best][steps].repeat(2)[:-1]], axis=1)
     lines = (np.stack([routed_cost, routed], axis=1), corners)
-    label_points(ax, cost, score, names, around=lines)
+    diamond = np.stack([routed_cost[front], routed[front]], axis=1)[-1:]
+    label_points(ax, cost, score, names, around=lines, nameless=diamond)
     return figure
 
 

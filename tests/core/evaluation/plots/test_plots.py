@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 from matplotlib.image import imread
+from matplotlib.transforms import Bbox
 
 from avengers_core import Router, evaluate, fit, studies
-from avengers_core.evaluation.plots import plots
+from avengers_core.evaluation.plots import labels, plots
 from avengers_core.evaluation.plots.labels import shortened
 from avengers_core.evaluation.plots.saving import to_svg
 from avengers_core.evaluation.plots.studies import study_results
@@ -101,6 +102,18 @@ def test_tradeoff_names_every_model_and_no_name_hides_another(report):
     for box in boxes(figure):
         assert frame.x0 - 1 <= box.x0 <= box.x1 <= frame.x1 + 1
         assert frame.y0 - 1 <= box.y0 <= box.y1 <= frame.y1 + 1
+
+
+@pytest.mark.parametrize("place", [(0.9, 0.1), (-0.9, 0.1), (0.9, -0.1), (-0.9, -0.1)])
+def test_a_name_does_not_hide_a_mark_without_one(place):
+    figure, ax = plots.new_figure(6, 4)
+    ax.set(xlim=(-5, 5), ylim=(-2, 2))
+    point = np.zeros(1)
+    labels.label_points(ax, point, point, ["a name"], nameless=np.array([place]))
+    (box,) = boxes(figure)
+    x, y = ax.transData.transform(place)
+    space = 6 * figure.dpi / 72
+    assert not box.overlaps(Bbox([[x - space, y - space], [x + space, y + space]]))
 
 
 def test_tradeoff_shows_the_best_that_can_be_reached(report):
