@@ -9,7 +9,6 @@ import json
 import os
 import pickle
 import signal
-import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import safetensors.numpy
+from children import child, needs_sigkill, save_without_end
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -325,30 +325,15 @@ def test_a_save_that_fails_leaves_the_old_artifact_whole(artifact, folder, monke
     assert not list(folder.glob(".tmp-*"))
 
 
-KILLED = """
-import sys
-from avengers_core import RouterArtifact
-one = RouterArtifact.load(sys.argv[1])
-other = one.drop_models(["odd"])
-print("ready", flush=True)
-while True:
-    other.save(sys.argv[1])
-    one.save(sys.argv[1])
-"""
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
+@needs_sigkill
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
 def test_a_killed_save_leaves_an_artifact_whole(artifact, folder):
     whole = {artifact.checksum, artifact.drop_models(["odd"]).checksum}
     for moment in (0.005, 0.02):
-        process = subprocess.Popen(
-            [sys.executable, "-c", KILLED, str(folder)], stdout=subprocess.PIPE
-        )
-        assert process.stdout.readline() == b"ready\n"
-        time.sleep(moment)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        process.stdout.close()
+        with child(save_without_end, folder) as (process, pipe):
+            assert pipe.recv() == "ready"
+            time.sleep(moment)
+        assert process.exitcode == -signal.SIGKILL
         loaded = RouterArtifact.load(folder)
         assert loaded.checksum in whole
         artifact.save(folder)  # leftovers do not get in the way

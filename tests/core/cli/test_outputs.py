@@ -6,9 +6,9 @@ import errno
 import json
 import os
 import re
-from contextlib import contextmanager
 
 import pytest
+from limits import file_size_limit
 
 from avengers_core import AvengersError, bulk, studies
 from avengers_core.calls.rows import Call
@@ -140,18 +140,6 @@ def test_functions_refuse_alike(records, in_memory, tmp_path):
         with pytest.raises(AvengersError, match=re.escape(str(tmp_path))):
             work()
     assert copy.read_text() == records.read_text()
-
-
-@contextmanager
-def file_size_limit(size):
-    """As on a full disk, no file can grow beyond so many bytes."""
-    resource = pytest.importorskip("resource")
-    _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, most))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
 
 
 def test_addresses_devices_and_values_are_no_files():

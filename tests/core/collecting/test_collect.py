@@ -7,14 +7,12 @@ import gzip
 import json
 import os
 import signal
-import subprocess
-import sys
 import threading
-import time
 from collections import Counter
 
 import numpy as np
 import pytest
+from children import child, collect_and_tell, collect_at_ease, needs_sigkill
 
 from avengers_core import RecordError, fit, load_records
 from avengers_core.collecting import Answer, Graded, collect, judge
@@ -468,47 +466,18 @@ def test_nobody_is_asked_what_cannot_be_graded(grade, column):
     assert len(collect([without], {"m": counted}, lambda row, answer: 1.0)) == 1
 
 
-KILLED = """
-import sys, time
-from pathlib import Path
-from avengers_core.collecting import Answer, collect, judge
-
-asked = open(sys.argv[2], "a", buffering=1)
-
-def ask(name):
-    def answer(query):
-        time.sleep(0.002)
-        if hash((name, query)) % 20 == 0 and not Path(sys.argv[3]).exists():
-            raise ConnectionError("flaky")
-        asked.write(f"{name} {query}\\n")
-        return Answer("42", cost=0.001)
-    return answer
-
-questions = [{"query": f"q{i}", "reference": "42"} for i in range(60)]
-print("ready", flush=True)
-records = collect(questions, {m: ask(m) for m in "abc"}, "exact", strategy="full", path=sys.argv[1])
-print(records.calls, round(records.spent, 6), flush=True)
-"""
-
-
+@needs_sigkill
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
 def test_killed_runs_lose_and_double_nothing(tmp_path):
     path, asked, mended = tmp_path / "r.jsonl", tmp_path / "asked", tmp_path / "mended"
-    command = [sys.executable, "-c", KILLED, str(path), str(asked), str(mended)]
-    environment = {**os.environ, "PYTHONHASHSEED": "1"}
-    killed = 0
     for least in (20, 90):
-        run = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
-        assert run.stdout.readline() == "ready\n"
-        while (asked.read_text().count("\n") if asked.exists() else 0) < least:
-            assert run.poll() is None, "it ended before it could be killed"
-            time.sleep(0.001)
-        run.send_signal(signal.SIGKILL)
-        killed += run.wait() == -signal.SIGKILL
-        run.stdout.close()
-    assert killed == 2
+        with child(collect_and_tell, path, asked, mended) as (run, pipe):
+            while (asked.read_text().count("\n") if asked.exists() else 0) < least:
+                assert not pipe.poll(0.001), "it ended before it could be killed"
+        assert run.exitcode == -signal.SIGKILL
     mended.touch()
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
-    assert done.stdout.split()[1:] == ["180", "0.18"]
+    done = collect_at_ease(path, asked, mended)
+    assert (done.calls, done.spent) == (180, pytest.approx(0.18))
     records = load_records(path)
     assert len(records) == 60
     assert all(r.scores == dict.fromkeys("abc", 1.0) for r in records)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import threading
 import time
@@ -12,15 +11,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from children import hash_vectors
 
 DIM = 32
-
-
-def hash_vectors(texts: list[str], dim: int = DIM) -> np.ndarray:
-    """Unit vectors that depend on nothing but the text."""
-    digests = [hashlib.sha256(text.encode()).digest()[:dim] for text in texts]
-    rows = np.array([list(d) for d in digests], dtype=np.float64).reshape(-1, dim) - 127.5
-    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
 
 
 class Server(ThreadingHTTPServer):

@@ -6,30 +6,20 @@ import pickle
 import re
 import signal
 import sqlite3
-import subprocess
-import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from children import child, embed_when_told, embed_without_end, needs_sigkill
 
 from avengers_core.embedders import CachedEmbedder, CallableEmbedder
 from avengers_core.errors import EmbedderError
 
-# What other processes run; `vectors` is the `vectors_of` of conftest.
-PREAMBLE = """
-import hashlib, sys
-import numpy as np
-from avengers_core.embedders import CachedEmbedder, CallableEmbedder
-
-def vectors(texts):
-    rows = np.array([list(hashlib.sha256(t.encode()).digest()) for t in texts]) - 127.5
-    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
-"""
+FORKS = pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
 
 
 class Counting:
@@ -357,7 +347,7 @@ async def test_tasks_side_by_side(path: Path, counting: Counting, vectors_of: An
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
-@pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
+@FORKS
 def test_forked_children(path: Path, counting: Counting, vectors_of: Any) -> None:
     cached = CachedEmbedder(counting.embedder, path, chunk_size=5)
     cached.embed(["shared"])
@@ -375,44 +365,30 @@ def test_forked_children(path: Path, counting: Counting, vectors_of: Any) -> Non
     assert rows(path) == 1 + 4 * 20
 
 
+@FORKS
 def test_processes_create_and_fill_one_file(tmp_path: Path) -> None:
-    files = 15  # each is a race of its own to make it
-    code = PREAMBLE + (
-        "texts = [f'text {i}' for i in range(40)][:: int(sys.argv[1])]\n"
-        "sys.stdin.readline()\n"
-        f"for n in range({files}):\n"
-        f"    path = {str(tmp_path)!r} + f'/{{n}}.sqlite'\n"
-        "    cached = CachedEmbedder(CallableEmbedder(vectors, id='p'), path, chunk_size=9)\n"
-        "    assert np.allclose(cached.embed(texts), vectors(texts), atol=1e-6)\n"
-    )
-    processes = [
-        subprocess.Popen([sys.executable, "-c", code, step], stdin=subprocess.PIPE)
-        for step in ("1", "-1", "2")
-    ]
-    for process in processes:
-        assert process.stdin is not None
-        process.stdin.close()  # they start together
-    assert [process.wait(60) for process in processes] == [0] * 3
-    assert [rows(tmp_path / f"{n}.sqlite") for n in range(files)] == [40] * files
+    paths = [tmp_path / f"{n}.sqlite" for n in range(15)]  # each is a race of its own to make it
+    texts = [f"text {i}" for i in range(40)]
+    with ExitStack() as stack:
+        pipes = [
+            stack.enter_context(child(embed_when_told, paths, texts[::step]))[1]
+            for step in (1, -1, 2)
+        ]
+        for pipe in pipes:
+            pipe.send("go")
+        assert [pipe.poll(60) and pipe.recv() for pipe in pipes] == ["done"] * 3
+    assert [rows(path) for path in paths] == [40] * 15
 
 
-@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL here")
+@needs_sigkill
+@FORKS
 def test_survives_a_killed_writer(path: Path, vectors_of: Any) -> None:
-    code = PREAMBLE + (
-        "def told(texts):\n"
-        "    print(texts[0].split()[1], flush=True)\n"
-        "    return vectors(texts)\n"
-        f"cached = CachedEmbedder(CallableEmbedder(told, id='k'), {str(path)!r}, chunk_size=4)\n"
-        "cached.embed([f'text {i}' for i in range(10**4)])\n"
-    )
     begun = 0
     for kills in (5, 80):
-        with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as writer:
-            assert writer.stdout is not None
+        with child(embed_without_end, path) as (writer, pipe):
             for _ in range(kills):
-                begun = int(writer.stdout.readline())
-            writer.send_signal(signal.SIGKILL)
-        assert writer.returncode == -signal.SIGKILL
+                begun = pipe.recv()
+        assert writer.exitcode == -signal.SIGKILL
         # A chunk is begun when all before it are stored.
         stored = rows(path)
         assert stored >= begun

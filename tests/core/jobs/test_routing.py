@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
+from children import child, needs_sigkill, route_and_tell
 
 from avengers_core import AvengersError, Router, bulk
 
@@ -81,22 +79,21 @@ def test_a_job_goes_on_where_it_was(folder, in_memory, tmp_path):
         bulk.route(in_memory, folder, tmp_path / "mine", engine="serial")
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
+@needs_sigkill
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
 def test_a_killed_job_leaves_whole_files_only(in_memory, tmp_path):
     in_memory.save(tmp_path / "artifact")
-    (tmp_path / "q.jsonl").write_text('{"query": "alpha beta"}\n' * 12_000)
-    command = [sys.executable, "-m", "avengers_core.cli", "route", "q.jsonl", "-a", "artifact"]
-    command += ["--output", "out", "--engine", "serial"]
-    process = subprocess.Popen(command, cwd=tmp_path)
-    deadline = time.monotonic() + 60
-    while not list((tmp_path / "out").glob(".tmp-*")) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL  # and not because it was done
-    finished = [f.read_text().count("\n") for f in (tmp_path / "out").glob("part-*")]
+    questions, out = tmp_path / "q.jsonl", tmp_path / "out"
+    questions.write_text('{"query": "alpha beta"}\n' * 12_000)
+    job = (tmp_path / "artifact", questions, out)
+    with child(route_and_tell, *job) as (process, pipe):
+        while not list(out.glob(".tmp-*")):
+            assert not pipe.poll(0.002), "it ended before it could be killed"
+    assert process.exitcode == -signal.SIGKILL
+    finished = [f.read_text().count("\n") for f in out.glob("part-*")]
     assert all(n == 12_000 for n in finished)
-    subprocess.run(command, cwd=tmp_path, check=True)
-    (file,) = (tmp_path / "out").glob("part-*")
+    bulk.route(*job, engine="serial")
+    (file,) = out.glob("part-*")
     assert file.read_text().count("\n") == 12_000
 
 
