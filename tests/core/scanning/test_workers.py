@@ -84,7 +84,8 @@ from jobs_of_workers import Dies, Times, fail, kill, refuse, send, sleep
 def killed():
     with Workers("processes", 2) as team:
         survived, done = list(team.run(Dies("mark"), range(6), "test")), []
-        pool.MOST_CRASHES = 2  # each is the start of a process
+    pool.MOST_CRASHES = 2  # each is the start of a process
+    with Workers("processes", 1) as team:
         try:
             for number in team.run(kill, range(4), "test"):
                 done.append(number)
@@ -120,7 +121,7 @@ def read(results):  # which the error's traceback holds
 
 def broken_off(job, parts):
     try:
-        with Workers("processes", 2) as team:
+        with Workers("processes", 1) as team:
             read(team.run(job, parts, "test"))
     except KeyboardInterrupt:
         return True
