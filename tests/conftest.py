@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 def pytest_collection_finish() -> None:
     """What is imported stays: later collections need not look through it, nor come so often."""
     gc.freeze()
-    gc.set_threshold(20_000, 20, 50)
+    gc.set_threshold(100_000, 20, 100)
     gc.enable()
 
 

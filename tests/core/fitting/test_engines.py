@@ -30,8 +30,12 @@ def assert_same(one, other):
 
 
 @pytest.mark.parametrize("how", [{"engine": "serial"}, {"engine": "processes", "workers": 2}])
-def test_every_engine_gives_what_memory_gives(folder, in_memory, how):
-    found = bulk.fit(folder, n_clusters=6, part_bytes=SMALL, **how)
+def test_every_engine_gives_what_memory_gives_and_a_cache_serves_it(
+    folder, in_memory, tmp_path, how
+):
+    cached = CachedEmbedder("wordllama", tmp_path / "cache.sqlite")
+    found = bulk.fit(folder, cached, n_clusters=6, part_bytes=SMALL, **how)
+    assert (tmp_path / "cache.sqlite").stat().st_size > 100_000
     assert found.records == 240
     assert_same(found.artifact, in_memory)
     assert found.problems.count == 2
@@ -176,14 +180,6 @@ def test_every_engine_is_strict_where_it_is_told_to(folder, in_memory, engine):
         fit(folder, n_clusters=6, engine=engine, strict=True)
     with pytest.raises(RecordError, match=r"1\.jsonl:61: "):
         in_memory.update(folder, engine=engine, strict=True)
-
-
-@pytest.mark.parametrize("engine", ["serial", "processes"])
-def test_a_cache_serves_every_engine_of_this_machine(folder, in_memory, tmp_path, engine):
-    cached = CachedEmbedder("wordllama", tmp_path / "cache.sqlite")
-    workers = {"workers": 1} if engine == "processes" else {}
-    assert_same(fit(folder, cached, n_clusters=6, engine=engine, **workers), in_memory)
-    assert (tmp_path / "cache.sqlite").stat().st_size > 100_000
 
 
 def test_what_was_rejected_is_in_the_log(folder, caplog):
