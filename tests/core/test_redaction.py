@@ -229,7 +229,7 @@ def test_odd_errors_do_no_harm() -> None:
     "piece", ["a:", "sk-", "eyJ-", "api_key", "\\", "'a'='", "%20", 'x=\\"', "://a", "(['a',"]
 )
 def test_long_texts_take_no_time(piece: str) -> None:
-    text = f'password=\\"{piece * 100_000}'
+    text = f'password=\\"{piece * 50_000}'
     # A pattern that is tried anew at each character would not come to an end.
     assert len(describe(ValueError(text))) <= 320
 

@@ -195,13 +195,29 @@ def test_pickle_and_copies(router: Router, monkeypatch: pytest.MonkeyPatch) -> N
     assert copy.copy(llm).pool is llm.pool
 
 
-def test_a_pickle_works_in_another_process(tmp_path: Path) -> None:
+# Without the package langchain, and with an older core.
+ELSEWHERE = """
+import pickle, sys
+sys.modules.update({"langchain": None, "langchain_core.decisions": None})
+print(pickle.load(open(sys.argv[1], "rb")).alpha)
+import avengers_langchain
+for name in ("AvengersMiddleware", "AvengersDecisionModel"):
+    try:
+        getattr(avengers_langchain, name)
+    except ImportError as error:
+        print(error)
+"""
+
+
+def test_a_pickle_works_in_another_process_that_has_not_all_packages(tmp_path: Path) -> None:
     llm = AvengersChatModel(alpha=0.3, models={"openai/gpt-5": "openai:gpt-5"})
     (tmp_path / "llm.pickle").write_bytes(pickle.dumps(llm))
-    code = "import pickle, sys; print(pickle.load(open(sys.argv[1], 'rb')).alpha)"
-    arguments = [sys.executable, "-c", code, str(tmp_path / "llm.pickle")]
+    arguments = [sys.executable, "-c", ELSEWHERE, str(tmp_path / "llm.pickle")]
     done = subprocess.run(arguments, capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "0.3"
+    alpha, middleware, decisions = done.stdout.splitlines()
+    assert alpha == "0.3"
+    assert "pip install 'avengers-router[langchain]'" in middleware
+    assert "langchain-core>=1.8" in decisions
 
 
 def test_backends_that_can_not_be_pickled_safely_are_refused(router: Router) -> None:
