@@ -176,9 +176,10 @@ def _check_thinking(messages: list[Json], mode: str | None) -> None:
 
 
 def _speaks(message: Json) -> bool:
-    """Whether it is the user's own, and not all results of tools."""
+    """Whether it is the user's own, without results of tools: what is said beside these is of the
+    loop that they are of ("preceding the lastmost set of `tool_use` and `tool_result` blocks")."""
     blocks = _blocks(message["content"])
-    return message["role"] == "user" and any(b["type"] != "tool_result" for b in blocks)
+    return message["role"] == "user" and all(b["type"] != "tool_result" for b in blocks)
 
 
 def wants_call(body: Json) -> str | None:

@@ -450,7 +450,10 @@ def test_a_claude_that_thought_once_goes_on_with_its_loop() -> None:
     assert _calls(portable([loop[0], hidden, *loop[2:]], target)) == []
     without = [loop[0], *loop[3:]]  # it was not told to think by then
     assert _calls(portable(without, target)) == []
-    assert _calls(portable([*without, ChatMessage("And?")], target)) == ["2"]
+    asked = ChatMessage("And?")  # behind a result it goes in one message with it
+    assert _calls(portable([*without, asked], target)) == []
+    said = ChatMessage("So.", role="assistant")
+    assert _calls(portable([*without, said, asked], target)) == ["2"]
 
 
 def _own(*blocks: Any, role: str = "assistant", **beside: Any) -> ChatMessage:

@@ -151,7 +151,10 @@ def test_a_claude_that_thought_once_goes_on_with_its_loop() -> None:
     assert portable(steps, target) == steps
     without = [steps[0], *steps[3:]]  # it was not told to think by then
     assert all(message.type == "human" for message in portable(without, target))
-    assert portable([*without, HumanMessage("And?")], target)[1] is steps[3]
+    asked = HumanMessage("And?")
+    sent = portable([*without, asked], target)  # which goes in one message with the result
+    assert all(message.type == "human" for message in sent)
+    assert portable([*without, AIMessage("So."), asked], target)[1] is steps[3]
 
 
 def looped(name: str, call: AIMessage, **result: Any) -> list[Any]:

@@ -149,14 +149,17 @@ def in_turns_with_calls(messages: Sequence[tuple[Role, bool]]) -> list[bool]:
 def without_a_first_thought(messages: Sequence[tuple[Role, bool, bool]]) -> list[bool]:
     """Which calls stand in a loop that is under way, and was begun without a thought.
 
-    A Claude that is told to think refuses them. It thinks once, when the user has spoken: what it
+    A Claude that is told to think refuses them. It thinks once, at the beginning: what it
     calls after the result of a tool needs no thought of its own
     (https://docs.claude.com/en/docs/build-with-claude/extended-thinking#extended-thinking-with-tool-use).
 
     Args:
         messages: who speaks, whether tools are called, and whether thoughts come first.
     """
-    begun = max((i for i, (role, _, _) in enumerate(messages) if role == "user"), default=-1)
+    asked = (i for i, (role, _, _) in enumerate(messages) if role == "user")
+    answered = (i for i, said in enumerate(messages) if said[:2] == ("assistant", False))
+    # What the user says directly behind results goes in one message with these: it is no new turn.
+    begun = min(max(asked, default=-1), max(answered, default=-1))
     thought = next((i for i, said in enumerate(messages) if i > begun and said[2]), len(messages))
     return [calls and begun < i < thought for i, (_, calls, _) in enumerate(messages)]
 
