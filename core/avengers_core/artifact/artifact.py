@@ -125,20 +125,26 @@ class RouterArtifact:
         refinement = self.refinement.nbytes if self.refinement else 0
         return int(self.centroids.nbytes + statistics + embedder + refinement)
 
-    def token_prices(self, statistics: Statistics | None = None) -> npt.NDArray[np.float64]:
+    def token_prices(
+        self, statistics: Statistics | None = None, highest: npt.NDArray[np.floating] | None = None
+    ) -> npt.NDArray[np.float64]:
         """(M,) USD per prompt token, given to fit() or estimated; NaN where unknown.
 
         Args:
             statistics: to estimate from, see
                 :func:`avengers_core.artifact.estimation.pricing.estimated_input_prices`; default,
                 the artifact's own.
+            highest: (M,) what an estimate may be at most, see
+                :func:`avengers_core.artifact.estimation.pricing.highest_input_prices`; default,
+                anything.
         """
         prices = {m: price.input for m, price in self.info.prices.items()}
         known = {**self.info.input_prices, **prices}
         given = np.array([known.get(m, np.nan) for m in self.models])
-        return np.where(
-            np.isnan(given), estimated_input_prices(statistics or self.statistics), given
-        )
+        estimated = estimated_input_prices(statistics or self.statistics)
+        if highest is not None:
+            estimated = np.minimum(estimated, highest)
+        return np.where(np.isnan(given), estimated, given)
 
     def priced(self, statistics: Statistics) -> Statistics:
         """Sums over these models, with costs at the artifact's prices where it has some."""

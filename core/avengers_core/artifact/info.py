@@ -13,7 +13,7 @@ from avengers_core.records.record import Missing
 
 FORMAT_VERSION = 1
 
-Cells = Literal["separate", "joint", "topics", "levelled", "smooth", "held"]
+Cells = Literal["separate", "joint", "topics", "levelled", "smooth", "held", "bounded"]
 """Ways to read a model's results in a cluster, the oldest first: each does all that those before
 it do, see :class:`ArtifactInfo`."""
 _CELLS: tuple[Cells, ...] = get_args(Cells)
@@ -39,8 +39,10 @@ class ArtifactInfo(BaseModel):
             artifacts of older versions), the models together (``"joint"``, a little newer), these
             topic by topic (``"topics"``), so that expected sums are those of the records, too
             (``"levelled"``), with costs that go smoothly from cluster to cluster besides
-            (``"smooth"``), or with models of few records held back, too (``"held"``), see
-            :mod:`avengers_core.artifact.estimation.cells`.
+            (``"smooth"``), with models of few records held back, too (``"held"``), or with prices
+            that are estimated bounded by what calls cost (``"bounded"``), see
+            :mod:`avengers_core.artifact.estimation.cells` and
+            :func:`avengers_core.artifact.estimation.pricing.highest_input_prices`.
         alpha: what its scale is: typical ranges of score and cost (``"ranges"``, artifacts of older
             versions), or what is spent (``"costs"``), see
             :class:`avengers_core.routing.scoring.alpha_scale.AlphaScale`.

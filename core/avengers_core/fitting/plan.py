@@ -163,7 +163,7 @@ class Plan:
             missing=missing,
             scorer=self.scorer,
             scorer_options=dict(self.scorer_options),
-            cells="held",
+            cells="bounded",
             alpha="costs",
             trust=trust.share,
             error=trust.error,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -37,9 +38,10 @@ KEEPS = {
 }
 
 
-def costs(artifact, **arguments):
+def costs(artifact, prompt_tokens=None, **arguments):
     router = Router(artifact, **arguments)
-    return router.scorer.features(router.embed(["alpha beta"])) @ router.scorer.cost_table
+    query = router.embed(["alpha beta"]).with_prompt_tokens(prompt_tokens)
+    return router.scorer.features(query) @ router.scorer.cost_table
 
 
 @pytest.fixture(scope="module")
@@ -182,3 +184,24 @@ def test_sums_without_tokens_of_older_versions_are_made_up_for(fitted):
     np.testing.assert_allclose(made.prompt_length, s.prompt_length, rtol=0.3)
     with pytest.raises(TypeError):
         Statistics.from_arrays({**old, "token_length": s.token_length})
+
+
+def test_a_prompt_costs_no_more_than_the_call_that_it_is_part_of(make_records, embedder):
+    # A model has four records, all on long texts, and the two longest cost ten times as much: a
+    # line along length would have a short one cost less than nothing.
+    rows = make_records(80)
+    for i, row in enumerate(rows):
+        row["query"] += " alpha" * (i % 20)
+    longest = sorted(rows, key=lambda row: len(row["query"]))[-4:]
+    for row, cost in zip(longest, (1, 1, 10, 10), strict=True):
+        row["records"]["steep"], row["usages"]["steep"] = 1, {"cost": cost}
+    artifact = fit(rows, embedder, n_clusters=2)
+    steep = artifact.models.index("steep")
+    info = artifact.info
+    older = replace(artifact, info=info.model_copy(update={"cells": "held"}))
+    priced = replace(artifact, info=info.model_copy(update={"input_prices": {"steep": 3.0}}))
+    new, old, given = (costs(a, embedder=embedder)[0, steep] for a in (artifact, older, priced))
+    assert old < 0 < new
+    # A price that is given is no estimate.
+    longer = costs(priced, 9, embedder=embedder)[0, steep]
+    assert longer - given == pytest.approx(3.0 * (9 - len("alpha beta") / 4), rel=1e-3)

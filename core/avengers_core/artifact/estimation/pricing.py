@@ -75,6 +75,22 @@ def estimated_input_prices(s: Statistics) -> Floats:
     return np.where(np.isnan(by_tokens), _price_by_length(s), by_tokens)
 
 
+def highest_input_prices(costs: Floats, tokens: Floats) -> Floats:
+    """(M,) what a prompt token costs at most, in USD: nowhere does a usual prompt cost more than
+    the call that it is a part of.
+
+    What a few records let estimate may be many times that, and a short query would then be
+    expected to cost less than nothing.
+
+    Args:
+        costs: (K, M) expected costs of usual calls in each cluster.
+        tokens: (K,) tokens of their prompts.
+    """
+    asked = tokens > 0
+    highest: Floats = (costs[asked] / tokens[asked, None]).min(axis=0, initial=np.inf)
+    return highest
+
+
 def unpriced(s: Statistics, models: Sequence[str], prices: Mapping[str, Price]) -> list[str]:
     """Those of M models whose cost nobody knows, at these prices."""
     known = np.asarray(at_prices(s, models, prices).n_cost.any(axis=0))

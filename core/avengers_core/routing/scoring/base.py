@@ -130,7 +130,6 @@ class ClusterScorer:
         self._usual_tokens = usual.astype(self.dtype)
         # A model without a known cost has no cost; where no model has one, cost plays no part.
         self._priced = s.n_cost.any(axis=0)
-        self._token_prices = np.nan_to_num(artifact.token_prices(s))
         # Who needs support to be eligible takes what another has lent for some.
         own = s.n if self.min_support > 0 else np.maximum(s.n - s.inferred, 0.0)
         self.evidence_table = _evidence(own, s.size)
@@ -140,13 +139,18 @@ class ClusterScorer:
     def _tables(self, score: Floats, cost: Floats, linear: Floats | None = None) -> None:
         """Set the tables from (K, M) scores and costs, and (r, M) scores along directions."""
         m = score.shape[1]
+        prices = self._artifact.token_prices(self.statistics, self._highest_prices(cost))
         between = np.zeros((0, m)) if linear is None else linear
         none = np.zeros((len(between) + 2, m))
         self.score_table: Floats = np.concatenate([score, between, none[:2]])
-        self._cost: Floats = np.concatenate([cost, none[1:], self._token_prices[None, :]])
+        self._cost: Floats = np.concatenate([cost, none[1:], np.nan_to_num(prices)[None, :]])
         self.cost_table: Floats = np.where(self._priced, self._cost, np.nan)
         self.evidence_table = np.concatenate([self.evidence_table, none])
         self.width = len(self.score_table)
+
+    def _highest_prices(self, cost: Floats) -> Floats | None:
+        """(M,) what a prompt token is estimated to cost at most, where (K, M) costs bound it."""
+        return None
 
     @cached_property
     def _near(self) -> Floats:

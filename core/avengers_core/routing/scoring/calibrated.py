@@ -11,6 +11,7 @@ from avengers_core.artifact.clusters import Posterior, ratio, shrunk_means, unit
 from avengers_core.artifact.estimation.cells import Beliefs
 from avengers_core.artifact.estimation.costs import expected_costs
 from avengers_core.artifact.estimation.inference import credible
+from avengers_core.artifact.estimation.pricing import highest_input_prices
 from avengers_core.artifact.estimation.process import places
 from avengers_core.artifact.refinement import Hyperparameters
 from avengers_core.common.arrays import Floats
@@ -116,6 +117,10 @@ class CalibratedScorer(ClusterScorer):
             center, priced = self.center_features(), self._priced
             gain, loss = center @ self._gain[:, priced], center @ self._loss[:, priced]
             self.scale = AlphaScale.of_costs(gain, loss, s.size)
+
+    def _highest_prices(self, cost: Floats) -> Floats | None:
+        bounded = self._artifact.info.reads_cells("bounded")
+        return highest_input_prices(cost, self._usual_tokens) if bounded else None
 
     @property
     def _beliefs(self) -> Beliefs:
