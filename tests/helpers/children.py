@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
+import warnings
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,7 +25,14 @@ from avengers_core.embedders import CachedEmbedder, CallableEmbedder
 
 # A child of this process has imported everything; elsewhere system libraries do not survive it.
 _CONTEXT: Any = get_context("fork" if sys.platform == "linux" else "spawn")
+_MANY_THREADS = ".*multi-threaded, use of fork"  # says Python 3.12; servers of the tests are some
 needs_sigkill = pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
+
+
+def forks(test: Callable[..., Any]) -> Any:
+    """A test that forks this process; skipped where there is no fork."""
+    test = pytest.mark.filterwarnings(f"ignore:{_MANY_THREADS}:DeprecationWarning")(test)
+    return pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")(test)
 
 
 @contextmanager
@@ -31,7 +40,9 @@ def child(work: Callable[..., None], *arguments: Any) -> Iterator[tuple[BaseProc
     """A process that does ``work(there, *arguments)``, and this end of its pipe; killed after."""
     here, there = _CONTEXT.Pipe()
     process = _CONTEXT.Process(target=work, args=(there, *arguments), daemon=True)
-    process.start()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", _MANY_THREADS, DeprecationWarning)
+        process.start()
     there.close()
     try:
         yield process, here

@@ -326,7 +326,6 @@ def test_a_save_that_fails_leaves_the_old_artifact_whole(artifact, folder, monke
 
 
 @needs_sigkill
-@pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
 def test_a_killed_save_leaves_an_artifact_whole(artifact, folder):
     whole = {artifact.checksum, artifact.drop_models(["odd"]).checksum}
     for moment in (0.005, 0.02):

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from children import forks
 from limits import file_size_limit
 
 from avengers_core.calls import Call, Feedback, feedback, read_log
@@ -160,8 +161,7 @@ raise SystemExit(1)
     assert rows(path) == ["last"]
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
-@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+@forks
 def test_a_forked_child_writes_its_own_rows_and_not_the_parents(log: CallLog, path: Path) -> None:
     log.put(lambda: a_call("before"))
     child = os.fork()

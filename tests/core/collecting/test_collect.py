@@ -467,7 +467,6 @@ def test_nobody_is_asked_what_cannot_be_graded(grade, column):
 
 
 @needs_sigkill
-@pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
 def test_killed_runs_lose_and_double_nothing(tmp_path):
     path, asked, mended = tmp_path / "r.jsonl", tmp_path / "asked", tmp_path / "mended"
     for least in (20, 90):

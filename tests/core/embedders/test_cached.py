@@ -14,12 +14,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from children import child, embed_when_told, embed_without_end, needs_sigkill
+from children import child, embed_when_told, embed_without_end, forks, needs_sigkill
 
 from avengers_core.embedders import CachedEmbedder, CallableEmbedder
 from avengers_core.errors import EmbedderError
-
-FORKS = pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
 
 
 class Counting:
@@ -346,8 +344,7 @@ async def test_tasks_side_by_side(path: Path, counting: Counting, vectors_of: An
         np.testing.assert_allclose(vectors, vectors_of(batch), atol=1e-6)
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
-@FORKS
+@forks
 def test_forked_children(path: Path, counting: Counting, vectors_of: Any) -> None:
     cached = CachedEmbedder(counting.embedder, path, chunk_size=5)
     cached.embed(["shared"])
@@ -365,7 +362,6 @@ def test_forked_children(path: Path, counting: Counting, vectors_of: Any) -> Non
     assert rows(path) == 1 + 4 * 20
 
 
-@FORKS
 def test_processes_create_and_fill_one_file(tmp_path: Path) -> None:
     paths = [tmp_path / f"{n}.sqlite" for n in range(15)]  # each is a race of its own to make it
     texts = [f"text {i}" for i in range(40)]
@@ -381,7 +377,6 @@ def test_processes_create_and_fill_one_file(tmp_path: Path) -> None:
 
 
 @needs_sigkill
-@FORKS
 def test_survives_a_killed_writer(path: Path, vectors_of: Any) -> None:
     begun = 0
     for kills in (5, 80):

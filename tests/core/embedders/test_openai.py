@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from children import forks
 
 from avengers_core.embedders import CachedEmbedder, OpenAIEmbedder, resolve_embedder
 from avengers_core.embedders.openai import _truncate
@@ -381,8 +382,7 @@ class TestConnections:
             rows = list(pool.map(lambda text: embedder.embed([text])[0], texts))
         np.testing.assert_allclose(rows, vectors_of(texts), atol=1e-6)
 
-    @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
-    @pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
+    @forks
     def test_a_forked_child_opens_its_own_connection(self, make: Any) -> None:
         embedder = make()
         embedder.embed(["before"])

@@ -80,7 +80,6 @@ def test_a_job_goes_on_where_it_was(folder, in_memory, tmp_path):
 
 
 @needs_sigkill
-@pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
 def test_a_killed_job_leaves_whole_files_only(in_memory, tmp_path):
     in_memory.save(tmp_path / "artifact")
     questions, out = tmp_path / "q.jsonl", tmp_path / "out"

@@ -11,6 +11,7 @@ import time
 
 import psutil
 import pytest
+from children import needs_sigkill
 from jobs import REFUSES
 from printed import words
 
@@ -33,7 +34,6 @@ def run_script(at, script, *arguments):
     )
 
 
-NEEDS_SIGKILL = pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
 JOBS = """
 import logging, os, signal, time
 from pathlib import Path
@@ -142,20 +142,20 @@ def found(tmp_path_factory):
     return json.loads((at / "found.json").read_text()) | {"stderr": done.stderr}
 
 
-@NEEDS_SIGKILL
+@needs_sigkill
 def test_a_worker_that_is_killed_is_replaced(found):
     survived, _, _ = found["killed"]
     assert survived == [0, 10, 20, 30, 40, 50]
 
 
-@NEEDS_SIGKILL
+@needs_sigkill
 def test_the_part_that_kills_its_worker_is_named(found):
     _, done, error = found["killed"]
     assert done == [0]
     assert {"2", "1"} <= words(error)
 
 
-@NEEDS_SIGKILL
+@needs_sigkill
 def test_the_same_processes_serve_all_that_is_run_until_they_are_closed(found):
     (first, second, third), left, _, _ = found["kept"]
     assert [result for _, result in first] == [1, 2, 3, 4]
@@ -166,32 +166,32 @@ def test_the_same_processes_serve_all_that_is_run_until_they_are_closed(found):
     assert left == []
 
 
-@NEEDS_SIGKILL
+@needs_sigkill
 def test_what_processes_log_looks_like_what_the_command_line_does(found):
     assert "WARNING: part 1 fails" in found["stderr"].splitlines()
 
 
-@NEEDS_SIGKILL
+@needs_sigkill
 def test_one_job_at_a_time_is_given_to_the_processes(found):
     _, _, nested, _ = found["kept"]
     assert nested == [[2, 4, 6], ["RuntimeError"] * 3, [10, 20, 30]]
 
 
-@NEEDS_SIGKILL
+@needs_sigkill
 def test_an_error_that_no_other_process_can_read_is_told(found):
     *_, (name, message) = found["kept"]
     assert name == "AvengersError"
     assert {"slow", "down"} <= words(message)
 
 
-@NEEDS_SIGKILL
+@needs_sigkill
 def test_nobody_waits_for_what_others_are_at_when_who_reads_their_results_breaks_off(found):
     while_they_sleep, while_one_sends = found["broken off"]
     assert while_they_sleep
     assert while_one_sends
 
 
-@NEEDS_SIGKILL
+@needs_sigkill
 @pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGINT])
 def test_worker_processes_end_with_their_parent(folder, tmp_path, sent):
     (tmp_path / "sleeping_jobs.py").write_text(SLEEPS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from concurrent.futures import ThreadPoolExecutor
 
-import pytest
+from children import forks
 
 from avengers_core.serving.watching.ids import new_id
 
@@ -17,8 +17,7 @@ def test_no_two_threads_have_the_same() -> None:
     assert all(len(digits) == 32 and int(digits, 16) >= 0 for digits in ids)
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
-@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+@forks
 def test_a_forked_child_has_others() -> None:
     new_id()  # more are at hand now
     reading, writing = os.pipe()
