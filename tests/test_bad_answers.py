@@ -49,6 +49,16 @@ WHOLE: dict[str, tuple[str, str]] = {
         '"message": {"role": "assistant", "content": " ", "reasoning_content": "Hm."}}]}',
         "application/json",
     ),
+    "nothing but a thought in tags": (
+        '{"choices": [{"index": 0, "finish_reason": "stop", '
+        '"message": {"role": "assistant", "content": "<think>Hm.</think>\\n"}}]}',
+        "application/json",
+    ),
+    "a thought in tags that was cut off": (
+        '{"choices": [{"index": 0, "finish_reason": "length", '
+        '"message": {"role": "assistant", "content": "<think>Hm."}}]}',
+        "application/json",
+    ),
     "half a message": ('{"choices": [{"index": 0, "mess', "application/json"),
     "an error": ('{"error": {"message": "upstream overloaded", "code": 502}}', "application/json"),
 }

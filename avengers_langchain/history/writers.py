@@ -7,7 +7,7 @@ from typing import Any
 
 from langchain_core.messages import AIMessage, BaseMessage
 
-from avengers_core.serving.history import Dialect, Target
+from avengers_core.serving.history import Dialect, Target, has_words
 from avengers_core.serving.history.reasoning import CONTENT, KEPT
 
 
@@ -57,7 +57,7 @@ def _is_taken_back(message: AIMessage, target: Target) -> bool:
     if isinstance(message.content, list):
         if _is_broken_off(message, dialect):
             return False
-    elif not calls and message.content.strip():
+    elif not calls and has_words(message.content):
         return True  # as most are
     if not calls:
         return not _says_nothing(message)
@@ -136,10 +136,10 @@ def _says_nothing(message: AIMessage) -> bool:
 def says(block: str | dict[str, Any]) -> bool:
     """Whether there is anything in a block: of a text only its words count, of thoughts nothing."""
     if isinstance(block, str):
-        return bool(block.strip())
+        return has_words(block)
     kind = block.get("type")
     if kind == "text":
-        return bool(str(block.get("text") or "").strip())
+        return has_words(str(block.get("text") or ""))
     return bool(block) and kind not in THOUGHTS
 
 

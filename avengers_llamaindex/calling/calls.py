@@ -21,6 +21,7 @@ from llama_index.core.llms.llm import LLM
 
 from avengers_core.routing.decision import RoutingDecision
 from avengers_core.serving.answering import Answering
+from avengers_core.serving.history import has_words
 from avengers_core.serving.plan import Plan
 from avengers_core.serving.resilience.failover import Attempt
 from avengers_core.serving.resilience.withheld import broke_off_in, ended_in
@@ -233,7 +234,7 @@ def _says_anything(answer: Any) -> bool:
 
 
 def _is_word(text: str | None) -> bool:
-    return bool(text and text.strip())
+    return bool(text) and has_words(str(text))
 
 
 def _is_no_thought(block: Any) -> bool:

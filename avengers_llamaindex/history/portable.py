@@ -24,6 +24,7 @@ from avengers_core.serving.history import (
     Role,
     Target,
     carried_over,
+    has_words,
 )
 from avengers_core.serving.history.reasoning import without_a_first_thought
 from avengers_llamaindex.history.marks import with_fewer_marks
@@ -174,4 +175,4 @@ def _is_signed(block: Any) -> bool:
 
 def _says(block: Any) -> bool:
     text = isinstance(block, TextBlock)
-    return bool(block.text.strip()) if text else not isinstance(block, ThinkingBlock)
+    return has_words(block.text) if text else not isinstance(block, ThinkingBlock)

@@ -210,6 +210,7 @@ def test_an_answer_of_its_own_that_says_nothing_to_it_is_written_anew() -> None:
     for empty, kept in (
         (answer(content="", additional_kwargs={"refusal": "I cannot."}), True),
         (answer(content=" "), False),
+        (answer(content="<think>Hm."), False),
         (answer(content="", additional_kwargs={"search_results": [{"url": "u"}]}), False),
     ):
         sent = portable([HumanMessage("Hi"), empty, HumanMessage("?")], target_of("it", backend))

@@ -28,7 +28,7 @@ from avengers_core.serving.history.kinds import (
     anthropic_dialect,
     compatible_dialect,
 )
-from avengers_core.serving.history.leavings import readable, sources, without_thoughts
+from avengers_core.serving.history.leavings import has_words, readable, sources, without_thoughts
 from avengers_core.serving.history.rules import carried_over
 from avengers_core.serving.history.turns import Call, Media, MediaKind, Part, Raw, Role, Turn
 
@@ -63,6 +63,7 @@ __all__ = [
     "anthropic_dialect",
     "carried_over",
     "compatible_dialect",
+    "has_words",
     "is_gemini_3_or_later",
     "readable",
     "sources",

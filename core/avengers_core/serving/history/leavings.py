@@ -13,7 +13,7 @@ _OPAQUE = re.compile(
     r"|.*_id|encrypted_.*|.*signature|block_type|outcome|media_type|mime_type"
     r"|cache_control|prompt_cache_breakpoint|annotations|citations|acknowledged_.*)$"
 )
-_THOUGHTS = re.compile(r"\A\s*<(think|thinking|thought|reasoning)>.*?</\1>\s*", re.DOTALL)
+_THOUGHTS = re.compile(r"\A\s*<(think|thinking|thought|reasoning)>.*?(?:</\1>\s*|\Z)", re.DOTALL)
 _LONGEST_WORD = 512
 
 
@@ -57,8 +57,15 @@ def sources(citations: Iterable[Mapping[str, Any]]) -> str:
 
 
 def without_thoughts(text: str) -> str:
-    """A text without the thoughts that open models begin it with, ``<think>...</think>``."""
+    """A text without the thoughts that open models begin it with, ``<think>...</think>``; of one
+    that was cut off in the middle of them nothing is left."""
     return _THOUGHTS.sub("", text, count=1)
+
+
+def has_words(text: str) -> bool:
+    """Whether a text says anything beside such thoughts."""
+    said = text.lstrip()
+    return bool(said) and (said[0] != "<" or bool(without_thoughts(said).strip()))
 
 
 def _told(value: Any) -> Any:

@@ -24,6 +24,7 @@ from avengers_core.serving.history import (
     anthropic_dialect,
     carried_over,
     compatible_dialect,
+    has_words,
     readable,
     sources,
     without_thoughts,
@@ -240,3 +241,6 @@ def test_leavings_say_what_a_reader_can_use() -> None:
         sources([{"url": "u", "title": "T"}, {"web": {"uri": "u", "title": "T"}}]).count("T") == 1
     )
     assert without_thoughts("<think>\nhm\n</think>\n\nYes <think>") == "Yes <think>"
+    assert without_thoughts("<think>hm") == ""
+    assert not any(map(has_words, ("<think>hm", "<think>hm</think> ", " ")))
+    assert has_words("<b>Yes</b>")
