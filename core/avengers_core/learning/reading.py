@@ -127,6 +127,11 @@ def _call(row: sqlite3.Row) -> LoggedCall:
     for name, (low, high) in _RANGES.items():
         if told[name] is not None or name == "time":
             check_number(name, told[name], low, high)
+    text, features = told["question"], told["surface"]
+    if not (text is None or isinstance(text, str)):
+        raise TypeError(f"expected a text as question, got {type(text).__name__}")
+    if not text and features is not None and len(features) != len(SURFACE_FEATURES):
+        raise ValueError(f"expected {len(SURFACE_FEATURES)} features, got {len(features)}")
     return LoggedCall(**told)
 
 

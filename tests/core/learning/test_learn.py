@@ -68,6 +68,8 @@ def test_a_score_that_waited_while_a_newer_one_was_learnt_is_learnt(
         "UPDATE calls SET decision = '[]' WHERE id = '1'",
         "UPDATE calls SET vector = x'00', features = x'00' WHERE id = '1'",
         "UPDATE calls SET vector = x'0000c07f', features = x'0000c07f' WHERE id = '1'",
+        "UPDATE calls SET question = x'ff' WHERE id = '1'",
+        "UPDATE calls SET question = NULL, features = x'00000000' WHERE id = '1'",
         "UPDATE calls SET propensity = 0 WHERE id = '1'",
         "UPDATE calls SET prompt_tokens = 'many' WHERE id = '1'",
         "UPDATE calls SET cost = -1 WHERE id = '1'",
