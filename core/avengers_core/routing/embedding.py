@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -66,19 +66,19 @@ class Embedding(Closing):
     def of_turns(self, texts: Sequence[str]) -> Vectors:
         """Of texts that may have been asked lately, and are known from then on."""
         known = self._recent.known(texts)
-        missing = [text for text in texts if text not in known]
+        missing = _missing(texts, known)
         return self._joined(texts, known, missing, self.of_batch(missing))
 
     async def aof_turns(self, texts: Sequence[str]) -> Vectors:
         """:meth:`of_turns`, embedding asynchronously."""
         known = self._recent.known(texts)
-        missing = [text for text in texts if text not in known]
+        missing = _missing(texts, known)
         return self._joined(texts, known, missing, await self.aof_batch(missing))
 
     def _joined(
         self, texts: Sequence[str], known: dict[str, Vector], missing: list[str], vectors: Vectors
     ) -> Vectors:
-        if known:
+        if len(missing) < len(texts):
             known.update(zip(missing, vectors, strict=True))
             vectors = np.array([known[text] for text in texts])  # np.stack takes four times as long
         self._recent.remember(texts, vectors)
@@ -91,6 +91,11 @@ class Embedding(Closing):
     @property
     def _none(self) -> Vectors:
         return np.empty((0, self._artifact.dim), dtype=np.float32)
+
+
+def _missing(texts: Sequence[str], known: Mapping[str, Vector]) -> list[str]:
+    """Those that have to be embedded, each once: a human may ask the same again."""
+    return [text for text in dict.fromkeys(texts) if text not in known]
 
 
 def _embedder_of(artifact: RouterArtifact, spec: EmbedderSpec | None = None) -> Embedder:

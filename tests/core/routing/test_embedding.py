@@ -43,6 +43,13 @@ def test_turns_are_embedded_once_batches_each_time(counted, embedder):
     assert asked[2:] == [list(TEXTS)] * 2
 
 
+def test_what_is_asked_twice_is_embedded_once(counted, embedder):
+    embedding, asked = counted
+    again = (*TEXTS, TEXTS[0])
+    np.testing.assert_allclose(embedding.of_turns(again), embedder.embed(again), atol=1e-6)
+    assert asked == [list(TEXTS)]
+
+
 def test_of_no_text_nothing_is_embedded(counted, artifact):
     embedding, asked = counted
     assert embedding.of_batch([]).shape == embedding.of_turns(()).shape == (0, artifact.dim)
