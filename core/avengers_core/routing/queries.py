@@ -25,6 +25,8 @@ class Queries:
         beyond_ascii: (n,) share of the texts' bytes beyond ASCII, or None where only vectors are
             known; default, what the surface features say.
 
+    Raises:
+        ValueError: the surface features are not those of n texts.
     """
 
     vectors: Floats
@@ -33,20 +35,21 @@ class Queries:
     beyond_ascii: Floats | None = None
 
     def __post_init__(self) -> None:
-        if self.surface is not None:
-            self.beyond_ascii = self.surface[:, BEYOND_ASCII]
+        if (surface := self.surface) is not None:
+            expected = (len(self.vectors), len(SURFACE_FEATURES))
+            if surface.shape != expected:
+                raise ValueError(
+                    f"expected surface features of shape {expected}, got {surface.shape}"
+                )
+            self.beyond_ascii = surface[:, BEYOND_ASCII]
 
     def check(self, dim: int) -> None:
-        """Raise ValueError unless these are vectors of this length, and features of as many."""
-        vectors, surface = self.vectors.shape, self.surface
-        if len(vectors) != 2 or vectors[1] != dim:
+        """Raise ValueError unless these are vectors of this length."""
+        shape = self.vectors.shape
+        if len(shape) != 2 or shape[1] != dim:
             raise ValueError(
-                f"expected vectors of shape (n, {dim}), or what Router.embed() returns, got "
-                f"{vectors}"
+                f"expected vectors of shape (n, {dim}), or what Router.embed() returns, got {shape}"
             )
-        expected = (vectors[0], len(SURFACE_FEATURES))
-        if surface is not None and surface.shape != expected:
-            raise ValueError(f"expected surface features of shape {expected}, got {surface.shape}")
 
     def __len__(self) -> int:
         return len(self.vectors)

@@ -6,6 +6,7 @@ import asyncio
 import copy
 import json
 import pickle
+import re
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -22,7 +23,9 @@ from avengers_core import (
     fit,
 )
 from avengers_core.embedders import CallableEmbedder
+from avengers_core.embedders.surface import SURFACE_FEATURES
 from avengers_core.routing.alpha import targets
+from avengers_core.routing.queries import Queries
 from avengers_core.routing.resolve import resolve_router
 
 QUERIES = ["alpha beta gamma", "zeta delta", "gamma", "epsilon epsilon", "nothing known"]
@@ -493,6 +496,12 @@ def test_vectors_that_hold_nan_are_refused(each):
     vectors.vectors[3, 0] = np.nan
     with pytest.raises(ValueError, match=r"row 3\b"):
         each.route_vectors(vectors)
+
+
+@pytest.mark.parametrize("shape", [(4,), (4, 3), (3, len(SURFACE_FEATURES))])
+def test_surface_features_of_others_are_refused(shape):
+    with pytest.raises(ValueError, match=re.escape(f"{shape}")):
+        Queries(np.zeros((4, 8)), np.zeros(shape))
 
 
 def test_a_cluster_scorer_can_be_set_by_name_and_options(small, embedder):
