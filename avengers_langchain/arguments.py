@@ -65,7 +65,8 @@ def without_refused(
     """
     given = list(layers)
     said = [canonical(layer) for layer in given]
-    refused = target.refused({name for layer in said for name in layer})
+    merged = {name: value for layer in said for name, value in layer.items()}
+    refused = target.refused(name for name, value in merged.items() if value is not None)
     if not refused:
         return given, ()
     for name in refused - {"stop"}:

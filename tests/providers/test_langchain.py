@@ -414,6 +414,8 @@ def test_what_a_model_refuses_to_be_told_is_left_out(strict: StrictServer) -> No
     told = [body.get("generationConfig", body).get("temperature") for _, body in strict.requests]
     refuses = [name in REFUSES_SAMPLING and name != "grok-4" for name in models for _ in range(2)]
     assert [temperature != 0.2 for temperature in told] == refuses
+    llm.invoke("Hi", model="claude", temperature=None, top_p=0.9)
+    assert strict.requests[-1][1]["top_p"] == 0.9, "what is not said keeps nothing out"
 
 
 def test_without_tools_nothing_is_said_of_them(strict: StrictServer) -> None:
