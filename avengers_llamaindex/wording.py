@@ -44,10 +44,8 @@ def in_words(arguments: Mapping[str, Any], target: Target) -> dict[str, Any]:
     if choice := said.get("tool_choice"):
         said["tool_choice"] = tool_words(choice, None, (), kind).choice
     name = target.remote_name or ""
-    told = (
-        {*said, "temperature"} if kind == "anthropic" else {*said}
-    )  # whose class sends one always
-    for refused in target.refused(told) & said.keys():
+    always = {"temperature"} if kind == "anthropic" else set()  # what its class sends in any case
+    for refused in target.refused(said.keys() | always) & said.keys():
         said.pop(refused)
         note_left_out(refused, name or target.dialect.name)
     effort = said.pop("reasoning_effort", None) if kind in _ITS_OWN else None

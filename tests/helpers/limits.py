@@ -12,9 +12,9 @@ import pytest
 def file_size_limit(size: int) -> Iterator[None]:
     """As on a full disk, no file can grow beyond so many bytes."""
     resource = pytest.importorskip("resource")
-    _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before, most = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, most))
     try:
         yield
     finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (before, most))

@@ -263,10 +263,9 @@ class Tally:
         cost = np.array([s.mean_cost for s in singles])
         yield Way("best single", "baseline"), singles[best_single(accuracy, cost)]
         if not np.isnan(cost).all():
-            cheapest = int(
-                np.lexsort((-to_twelve_digits(accuracy), to_twelve_digits(cost)))[0]
-            )  # of equals the better
-            yield Way("cheapest", "baseline"), singles[cheapest]
+            # Of equals the better.
+            ranked = np.lexsort((-to_twelve_digits(accuracy), to_twelve_digits(cost)))
+            yield Way("cheapest", "baseline"), singles[int(ranked[0])]
         means = np.stack([s.means for s in singles])
         costs = np.stack([ratio(s.cost, s.priced, np.nan) for s in singles])
         best = np.lexsort((to_twelve_digits(costs), -to_twelve_digits(means)), axis=0)[0]

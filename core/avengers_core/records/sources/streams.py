@@ -207,7 +207,7 @@ def table_rows(
 def _of_escaped(lines: _TableLines, separator: str, columns: int) -> list[str]:
     """The cells of a row that is none as it stands, but one with ``\\"`` for ``""``.
 
-    So Spark and databases write quotation marks in cells. None where it is no such row either.
+    So Spark and databases write quotation marks in cells. Empty where it is no such row either.
     """
     if lines.read_again('\\"'):
         doubled = (line.replace('\\"', '""') for line in lines)
