@@ -74,7 +74,8 @@ class Queries:
         vector = by @ self.vectors
         norm = float(np.linalg.norm(vector))
         surface = None if self.surface is None else (by @ self.surface)[None, :]
-        return Queries((vector / (norm or 1.0))[None, :], surface, self.prompt_tokens)
+        foreign = None if self.beyond_ascii is None else (by @ self.beyond_ascii)[None]
+        return Queries((vector / (norm or 1.0))[None, :], surface, self.prompt_tokens, foreign)
 
     def with_prompt_tokens(self, prompt_tokens: int | None) -> Queries:
         """The same queries in prompts of this length; None leaves them as they are."""

@@ -504,6 +504,11 @@ def test_surface_features_of_others_are_refused(shape):
         Queries(np.zeros((4, 8)), np.zeros(shape))
 
 
+def test_a_mix_of_queries_is_as_foreign_as_its_parts():
+    parts = Queries(np.eye(2), beyond_ascii=np.array([0.0, 1.0]))
+    assert parts.mixed([0.25, 0.75]).beyond_ascii == pytest.approx([0.75])
+
+
 def test_a_cluster_scorer_can_be_set_by_name_and_options(small, embedder):
     router = Router(small.artifact, embedder, scorer="reference", top_k=1, beta=2.0)
     assert router.scorer.options == {"top_k": 1, "beta": 2.0}
