@@ -132,9 +132,11 @@ def route_command(
         return
     rows = _rows(source or _STDIN)
     problems: list[RecordProblem] = []
+    decided = 0
     while batch := list(itertools.islice(rows, _BATCH)):
         texts = [item for _, item in batch if isinstance(item, str)]
         decisions = iter(router.route_batch(texts, **call))
+        decided += len(texts)
         for number, item in batch:
             if isinstance(item, str):
                 show(number, item, next(decisions))
@@ -143,6 +145,7 @@ def route_command(
             if as_json:
                 click.echo(json.dumps({"row": number, "error": item.reason}, ensure_ascii=False))
     show_problems(problems, "input")
+    _fail_without(decided, len(problems))
 
 
 def _show(
@@ -168,6 +171,13 @@ def _route_files(router: Router, inputs: tuple[str, ...], output: Path, **call: 
     click.echo(f"{output}: {done.rows:,} decisions in {len(done.files)} files{again}")
     if done.rejected:
         click.echo(f"{done.rejected:,} rows without a query; their lines have an `error`", err=True)
+    _fail_without(done.rows, done.rejected)
+
+
+def _fail_without(decided: int, rejected: int) -> None:
+    """Let the command fail where there were rows, and not one was routed."""
+    if rejected and not decided:
+        raise click.ClickException("none of the rows holds a query")
 
 
 def _rows(source: str) -> Iterator[tuple[int, str | RecordProblem]]:

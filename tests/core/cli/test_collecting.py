@@ -53,6 +53,14 @@ def test_it_says_why_it_stopped(questions, tmp_path, server, monkeypatch):
     assert "--max-" not in run(*arguments)
 
 
+def test_a_run_without_a_score_fails(questions, tmp_path, server, monkeypatch):
+    monkeypatch.setenv("AVENGERS_BASE_URL", server.url)
+    server.fail("m", status=401)
+    out = tmp_path / "r.jsonl"
+    run(questions, "--models", "m", "--grade", "exact", "-o", out, code=1)
+    run(questions, "--models", "m,other", "--grade", "exact", "-o", out)
+
+
 def test_a_judge_grades(questions, tmp_path, server, monkeypatch):
     monkeypatch.setenv("AVENGERS_BASE_URL", server.url)
     server.replies["judge"] = lambda body: 'Fine.\n{"score": 0.5}'

@@ -84,10 +84,17 @@ def test_lines_are_taken_as_whole_files_are(run, artifact, tmp_path, raw):
 def test_any_bytes_are_lines_of_text(run, artifact, tmp_path, raw, expected):
     (tmp_path / "q.txt").write_bytes(raw)
     for result in (
-        run("route", "-a", artifact, "--json", "-f", "q.txt"),
-        run("route", "-a", artifact, "--json", text=raw),
+        run("route", "-a", artifact, "--json", "-f", "q.txt", code=int(expected == [None])),
+        run("route", "-a", artifact, "--json", text=raw, code=int(expected == [None])),
     ):
         assert [row.get("query") for row in lines(result.stdout)] == expected
+
+
+def test_files_without_a_query_fail(run, artifact, tmp_path):
+    (tmp_path / "bad.jsonl").write_text('{"query": 7}\n')
+    run("route", "-a", artifact, "bad.jsonl", "--output", "bad", code=1)
+    (tmp_path / "good.jsonl").write_text('{"query": "alpha"}\n')
+    run("route", "-a", artifact, "bad.jsonl", "good.jsonl", "--output", "both")
 
 
 ROWS = [{"query": "alpha, beta"}, {"other": 1}, {"query": "zeta\ndelta"}]

@@ -136,6 +136,8 @@ def collect_command(
     click.echo(_STOPPED[records.stopped])
     for model in records.given_up:
         click.echo(f"{model} was not asked on: too many of its calls failed in a row")
+    if records.failures and not any(answered.values()):
+        raise click.ClickException("no call brought a score, and there is nothing to fit")
 
 
 def _prices(prices: Any, models: Sequence[str]) -> Any:
