@@ -7,9 +7,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from asking import facts_of
 from keyword_router import EASY, HARD, SPARE
 from langchain_core.language_models.fake_chat_models import FakeListChatModel
 from langchain_openai import ChatOpenAI
+from llama_index.core.base.llms.types import ChatMessage
 from llama_index.core.llms.mock import MockLLM
 from llama_index.llms.openai_like import OpenAILike
 from pydantic import SecretStr, ValidationError
@@ -457,6 +459,21 @@ async def test_what_was_made_here_is_closed(llm: Any) -> None:
             await awaited.acomplete("Prove it")
         (own,) = awaited.pool.clients.asynchronous._by_loop.values()
     assert own.is_closed
+
+
+async def test_what_was_closed_is_opened_again_by_a_later_call(
+    llm: Any, server: StubServer
+) -> None:
+    said: Any = "Prove it" if isinstance(llm, AvengersChatModel) else [ChatMessage("Prove it")]
+    for _ in range(2):
+        for how in ("whole", "streamed", "awaited"):
+            asked = await facts_of(llm, said, how)
+            assert (asked["model"], asked["tried"]) == (HARD, [])
+            client = llm.pool.clients.blocking
+            llm.close()
+            assert client.is_closed
+        await llm.aclose()
+    assert server.asked == [HARD] * 6
 
 
 def test_what_is_unlike_the_records_goes_to_the_fallback(llm: Any) -> None:

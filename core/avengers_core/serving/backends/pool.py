@@ -224,16 +224,25 @@ class Pool(ABC, Generic[B]):
     # -- the end --
 
     def close(self) -> None:
-        """Close the connections of the router's embedder and of the backends that are made here."""
+        """Close the connections of the router's embedder and of the backends that are made here;
+        a later call opens new ones."""
         self.router.close()
-        if "clients" in vars(self):
-            self.clients.close()
+        if (clients := self._let_go()) is not None:
+            clients.close()
 
     async def aclose(self) -> None:
         """:meth:`close`, from inside an event loop."""
         await self.router.aclose()
-        if "clients" in vars(self):
-            await self.clients.aclose()
+        if (clients := self._let_go()) is not None:
+            await clients.aclose()
+
+    def _let_go(self) -> Connections | None:
+        """The HTTP clients, if there are any, without the backends that were made with them."""
+        with self._lock:
+            clients: Connections | None = vars(self).pop("clients", None)
+            if clients is not None:
+                self._ready = dict(self.given)
+            return clients
 
     # -- details --
 
