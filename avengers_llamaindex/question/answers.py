@@ -17,6 +17,9 @@ from avengers_llamaindex.history.measuring import Measured
 from avengers_llamaindex.history.writers import ANSWERS, conversation_of, writer_of
 from avengers_llamaindex.question.said import is_result
 
+# An agent that has gone on for too long is told so by its system.
+_OF_LOOPS = (MessageRole.TOOL, MessageRole.FUNCTION, MessageRole.SYSTEM, MessageRole.DEVELOPER)
+
 
 def told_by_answers(messages: Sequence[ChatMessage]) -> dict[str, Any]:
     """What answers say of a call; of its conversation the caller's tags count before."""
@@ -49,9 +52,7 @@ def _loop_of(messages: Sequence[ChatMessage]) -> str | None:
     for message in reversed(messages):
         if message.role in ANSWERS:
             return writer_of(message)
-        if message.role not in (MessageRole.TOOL, MessageRole.FUNCTION) and not is_result(
-            message.content or ""
-        ):
+        if message.role not in _OF_LOOPS and not is_result(message.content or ""):
             return None
     return None
 

@@ -19,13 +19,14 @@ from llama_index.core.base.llms.types import (
 )
 from llama_index.core.llms import MockLLM
 from llama_index.core.llms.llm import LLM
+from llama_index.core.memory import InsertMethod, Memory, StaticMemoryBlock
 from llama_index.core.tools import FunctionTool
 from pydantic import BaseModel
 from stub_server import StubServer
 
 from avengers_llamaindex import AvengersLLM, Capabilities, collect_events
 
-EASY, HARD = "test/easy", "test/hard"
+EASY, HARD, SPARE = "test/easy", "test/hard", "test/spare"
 TASKS = [("Add 4 to the number of the capital", EASY), ("Add 4 and prove it", HARD)]
 
 
@@ -70,6 +71,17 @@ async def test_react_agent(
     response = await agent.run(task)
     assert str(response) == f"{model} found 8"
     assert server.answered_by == [model, model]
+
+
+async def test_a_react_agent_that_asks_again_keeps_its_model(
+    llm: AvengersLLM, server: StubServer
+) -> None:
+    server.fail(EASY, status=500, times=1)
+    answers = iter(["Thought: x\nAction: prove\nAction Input: {", "Thought: x\nAnswer: done"])
+    server.replies["*"] = lambda _: next(answers)
+    agent = ReActAgent(llm=llm, tools=[TOOL])
+    assert str(await agent.run(TASKS[0][0])) == "done"
+    assert server.asked == [EASY, SPARE, SPARE]
 
 
 def code(body: dict[str, Any]) -> str:
@@ -117,6 +129,23 @@ async def test_agent_workflow_routes_each_task(llm: AvengersLLM, server: StubSer
     for task, model in TASKS:
         assert model in str(await workflow.run(task))
     assert server.answered_by == [EASY, EASY, HARD, HARD]
+
+
+async def test_the_state_of_a_workflow_and_what_a_memory_knows_do_not_decide(
+    llm: AvengersLLM, server: StubServer
+) -> None:
+    notes = "theorem, integral, prove " * 9
+    for task, model in TASKS:
+        workflow = AgentWorkflow.from_tools_or_functions(
+            [TOOL], llm=llm, initial_state={"notes": notes + "capital, colour, hello " * 9}
+        )
+        block = StaticMemoryBlock(static_content=notes)
+        memory = Memory.from_defaults(memory_blocks=[block], insert_method=InsertMethod.USER)
+        assert model in str(await workflow.run(task, memory=memory))
+    assert server.answered_by == [EASY, EASY, HARD, HARD]
+    prompt = str(server.requests[0].body)
+    assert "<memory>" in prompt
+    assert "Current state" in prompt
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import base64
 
 import pytest
 from llama_index.core.agent.utils import messages_to_xml_format
+from llama_index.core.agent.workflow.prompts import DEFAULT_STATE_PROMPT
 from llama_index.core.base.llms.types import (
     ChatMessage,
     CitableBlock,
@@ -17,6 +18,15 @@ from llama_index.core.base.llms.types import (
 from avengers_llamaindex.question import from_messages, from_tools
 
 USER, ASSISTANT, TOOL = MessageRole.USER, MessageRole.ASSISTANT, MessageRole.TOOL
+UNREADABLE = (
+    "Error while parsing the output: Could not extract tool use from input text: x\n\n"
+    "The output should be in one of the following formats:\n1. To call a tool:\n"
+)
+EMPTY = (
+    "FAILURE: Your previous response was empty.\nYou must output a thought and an action/answer."
+)
+MEMORY = "\n<memory>\n<info>\nb\n</info>\n</memory>\n"
+STATE = DEFAULT_STATE_PROMPT.replace("{state}", "{{'notes': 'b'}}")
 
 
 def messages(*pairs: tuple[MessageRole, str]) -> list[ChatMessage]:
@@ -33,6 +43,14 @@ def messages(*pairs: tuple[MessageRole, str]) -> list[ChatMessage]:
         ([(USER, "a"), (ASSISTANT, "call"), (TOOL, "result")], "a"),
         ([(USER, "a"), (ASSISTANT, "Thought"), (USER, "Observation: 3")], "a"),
         ([(USER, "a"), (USER, "Result of executing the code given:\n\n3")], "a"),
+        ([(USER, "a"), (ASSISTANT, "b"), (USER, UNREADABLE)], "a"),
+        ([(USER, "a"), (ASSISTANT, ""), (USER, EMPTY)], "a"),
+        ([(USER, "Error while parsing the output: why?")], "Error while parsing the output: why?"),
+        ([(USER, f"{MEMORY}a")], "a"),
+        ([(USER, STATE.format(msg="a"))], "a"),
+        ([(USER, f"{MEMORY}{STATE.format(msg='a')}")], "a"),
+        ([(USER, f"{MEMORY}{STATE.format(msg='Observation: 3')}")], ""),
+        ([(USER, "Current state: of the art?")], "Current state: of the art?"),
         ([(USER, "a"), (USER, "  ")], "a"),
         ([(MessageRole.SYSTEM, "a")], ""),
         ([], ""),
@@ -44,7 +62,10 @@ def test_conversations(conversation: list[tuple[MessageRole, str]], text: str) -
     assert from_tools([], None, messages(*conversation)).question.text == text
 
 
-@pytest.mark.parametrize("text", ["a question", "Observation: 3", " ", ""])
+@pytest.mark.parametrize(
+    "text",
+    ["a question", "Observation: 3", UNREADABLE, f"{MEMORY}a", STATE.format(msg="a"), " ", ""],
+)
 def test_a_question_alone_is_what_it_is_in_a_conversation(text: str) -> None:
     alone = from_messages([ChatMessage(text)], {})
     noted = from_messages([ChatMessage(text, additional_kwargs={"note": "x"})], {})
@@ -58,6 +79,13 @@ def test_a_conversation_that_an_agent_wrote_down() -> None:
     (quoted,) = messages_to_xml_format(told)
     assert from_messages([quoted], {}).question.text == "a\nb"
     assert from_messages(messages_to_xml_format(told[1:]), {}).question.source == "none"
+
+
+@pytest.mark.parametrize("told", [(USER, UNREADABLE), (USER, EMPTY), (MessageRole.SYSTEM, "end")])
+def test_a_loop_keeps_its_model_whatever_the_agent_says(told: tuple[MessageRole, str]) -> None:
+    asked, answer, said = messages((USER, "a"), (ASSISTANT, "b"), told)
+    answer.additional_kwargs["avengers"] = {"model": "test/hard"}
+    assert from_messages([asked, answer, said], {}).keeps == "test/hard"
 
 
 def test_the_new_message_comes_last() -> None:
