@@ -54,10 +54,12 @@ class AvengersMiddleware(AgentMiddleware[Any, Any, Any]):
         create_agent(ChatOpenAI(...), tools, middleware=[AvengersMiddleware(alpha=0.4)])
 
     The last human message decides, so that a whole tool loop keeps one model. If a model fails,
-    the next candidate answers, in a stream until its first token has gone out; a
-    ``ModelFallbackMiddleware`` beside it has nothing left to do, and should go. The decision on the
-    latest call is in the agent's state under ``model_route``, so that checkpoints hold it; it is
-    what the message carries as ``response_metadata["avengers"]``.
+    the next candidate answers, in a stream until its first token has gone out. A
+    ``ModelFallbackMiddleware`` before it is not heard, and one behind it answers in the name of the
+    model that was picked: it belongs beside :class:`avengers_langchain.AvengersChatModel` as the
+    agent's own model, where it is asked when all have failed. The decision on the latest call is in
+    the agent's state under ``model_route``, so that checkpoints hold it; it is what the message
+    carries as ``response_metadata["avengers"]``.
 
     Args:
         models: as for :class:`avengers_langchain.AvengersChatModel`; default, all of the

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+from inspect import isawaitable
 from typing import Any
 
 import pytest
 from asking import BROKEN
 from keyword_router import EASY, HARD, MODELS, SPARE
 from langchain.agents import create_agent
+from langchain.agents.middleware import ModelFallbackMiddleware, ModelRetryMiddleware
 from langchain.agents.structured_output import ProviderStrategy, ToolStrategy
 from langchain_core.caches import InMemoryCache
 from langchain_core.language_models.fake_chat_models import FakeListChatModel
@@ -69,6 +71,17 @@ async def test_a_stream_of_messages_names_who_answered(llm: AvengersChatModel) -
             if isinstance(message, AIMessage):
                 assert (metadata["ls_provider"], metadata["ls_model_name"]) == ("openai", model)
                 assert metadata["langgraph_node"] == "model"
+
+
+async def test_a_fallback_of_the_agent_is_asked_when_all_have_failed(
+    llm: AvengersChatModel, backend: Any, server: StubServer
+) -> None:
+    for model in MODELS:
+        server.fail(model, status=429)
+    agent = create_agent(llm, [], middleware=[ModelFallbackMiddleware(backend("test/other"))])
+    for result in await both(agent, "Prove it"):
+        assert result["messages"][-1].content == "test/other says: Prove it"
+    assert set(server.asked) == {*MODELS, "test/other"}
 
 
 async def test_a_langgraph_loop(llm: AvengersChatModel) -> None:
@@ -167,6 +180,21 @@ async def test_middleware_fails_over(
         server.fail(model, status=500)
     with pytest.raises(AllBackendsFailedError):
         agent.invoke({"messages": [HumanMessage("Prove it")]})
+
+
+async def test_middleware_behind_a_retry_asks_all_again(
+    router: Router, backends: dict[str, Any], server: StubServer
+) -> None:
+    retry = ModelRetryMiddleware(max_retries=1, initial_delay=0, jitter=False)
+    routed = AvengersMiddleware(backends, router=router)
+    agent = create_agent(backends[HARD], [], middleware=[retry, routed])
+    for ask in (agent.invoke, agent.ainvoke):
+        for model in MODELS:
+            server.fail(model, status=500, times=1)
+        question: Any = {"messages": [HumanMessage("Prove it")]}
+        result: Any = ask(question)
+        assert models_of(await result if isawaitable(result) else result) == [HARD]
+    assert server.asked == [HARD, SPARE, EASY, HARD] * 2
 
 
 def test_middleware_settings_and_capabilities(
