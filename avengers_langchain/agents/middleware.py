@@ -19,6 +19,7 @@ from langchain_core.tracers.context import register_configure_hook
 from typing_extensions import NotRequired
 
 from avengers_core import RoutingDecision
+from avengers_core.common.closing import Closing
 from avengers_core.errors import needing
 from avengers_core.serving.answering import Answering
 from avengers_core.serving.backends.capabilities import Needs
@@ -48,7 +49,7 @@ class _RoutedState(AgentState[Any]):
     model_route: NotRequired[dict[str, Any]]
 
 
-class AvengersMiddleware(AgentMiddleware[Any, Any, Any]):
+class AvengersMiddleware(Closing, AgentMiddleware[Any, Any, Any]):
     """Picks the model of each call of an agent. ::
 
         create_agent(ChatOpenAI(...), tools, middleware=[AvengersMiddleware(alpha=0.4)])
@@ -83,6 +84,14 @@ class AvengersMiddleware(AgentMiddleware[Any, Any, Any]):
     def feedback(self, id: str, score: float, source: str | None = None) -> None:
         """:meth:`avengers_langchain.AvengersChatModel.feedback`."""
         self._settings.feedback(id, score, source)
+
+    def close(self) -> None:
+        """:meth:`avengers_langchain.AvengersChatModel.close`."""
+        self._settings.close()
+
+    async def aclose(self) -> None:
+        """:meth:`close`, from inside an event loop."""
+        await self._settings.aclose()
 
     def wrap_model_call(
         self, request: ModelRequest[Any], handler: Callable[[ModelRequest[Any]], ModelResponse[Any]]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
 import sys
+from contextlib import closing
 from inspect import isawaitable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -246,6 +249,26 @@ def test_middleware_leaves_the_answer_that_a_cache_holds_as_it_was(router: Route
         result = create_agent(backend, [], middleware=[middleware]).invoke(question)
         alphas.append(result["messages"][-1].response_metadata["avengers"])
     assert [facts["alpha"] for facts in alphas] == [0.4, 0.9]
+
+
+async def test_middleware_is_closed_as_a_chat_model_is(
+    router: Router, llm: AvengersChatModel, server: StubServer, tmp_path: Path, monkeypatch: Any
+) -> None:
+    monkeypatch.setenv("AVENGERS_BASE_URL", server.url)
+    log = tmp_path / "calls.sqlite"
+    question: Any = {"messages": [HumanMessage("hello")]}
+    with AvengersMiddleware(router=router, log=log) as middleware:
+        agent = create_agent(llm, [], middleware=[middleware])
+        agent.invoke(question)
+        client = middleware._settings.pool.clients.blocking
+    assert client.is_closed
+    async with middleware:
+        await agent.ainvoke(question)
+        client = middleware._settings.pool.clients.asynchronous
+        (own,) = client._by_loop.values()
+    assert own.is_closed
+    with closing(sqlite3.connect(log)) as written:
+        assert written.execute("SELECT answered_by FROM calls").fetchall() == [(EASY,)] * 2
 
 
 def test_middleware_counts_the_whole_prompt(router: Router, backends: dict[str, Any]) -> None:
