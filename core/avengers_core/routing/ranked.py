@@ -61,6 +61,9 @@ class RankedDecision(RoutingDecision):
     def candidates(self) -> tuple[Candidate, ...]:
         return self._rows.candidates(self._row)
 
+    def _expected(self) -> tuple[tuple[str, ...], Floats]:
+        return self._rows.models, self._rows.expected(self._row).copy()
+
     @cached_property
     def ineligible(self) -> Mapping[str, str]:
         return self._rows.ineligible(self._row)

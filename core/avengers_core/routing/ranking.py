@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from functools import lru_cache, partial
-from math import isnan
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 
 from avengers_core.common.arrays import Floats
 from avengers_core.common.functions import cached_property
-from avengers_core.routing.decision.candidates import Candidate
+from avengers_core.routing.decision.candidates import Candidate, candidates_of
 from avengers_core.routing.eligibility import Codes, Eligibility, Fault, nobody
-
-# Thirteen calls of Candidate itself would take longer than all else that a decision needs.
-_as_candidate = partial(tuple.__new__, Candidate)
 
 
 class Ranking:
@@ -167,38 +163,31 @@ class Ranking:
 
     def candidates(self, i: int) -> tuple[Candidate, ...]:
         """The eligible models for query i, in that order."""
-        expected = self._expected(i)
-        return tuple([expected[j] for j in self.order(i)])
+        each = candidates_of(self.models, self.expected(i))
+        return tuple([each[j] for j in self.order(i)])
 
     def candidate(self, i: int, j: int) -> Candidate:
         """The model in column j for query i, in a fraction of the time that all take."""
-        utility, score, cost, support = self._estimate[i, j :: len(self.models)].tolist()
-        return Candidate(self.models[j], utility, score, _if_known(cost), support)
+        return candidates_of([self.models[j]], self.expected(i)[:, j : j + 1])[0]
 
     def ineligible(self, i: int) -> dict[str, str]:
         """model -> reason, for the models that are not eligible for query i."""
         if self._as_fixed or self.codes is None:
             return dict(self._eligibility.fixed_reasons)
         taken = set(self._nearest[i].tolist()) if i in self._nearest else set()
+        each = candidates_of(self.models, self.expected(i))
         return {
             c.model: self._eligibility.explain(
                 c.model, code, c.expected_score, c.expected_cost, c.support
             )
-            for j, (c, code) in enumerate(
-                zip(self._expected(i), self.codes[i].tolist(), strict=True)
-            )
+            for j, (c, code) in enumerate(zip(each, self.codes[i].tolist(), strict=True))
             if code != Fault.NONE and j not in taken
         }
 
-    def _expected(self, i: int) -> list[Candidate]:
-        """All models for query i, in their order."""
-        utility, score, cost, support = self._estimate[i].reshape(4, -1).tolist()
-        columns = zip(self.models, utility, score, map(_if_known, cost), support, strict=True)
-        return list(map(_as_candidate, columns))
-
-
-def _if_known(cost: float) -> float | None:
-    return None if isnan(cost) else cost
+    def expected(self, i: int) -> Floats:
+        """(4, M) utility, expected score, expected cost and support of all models for query i."""
+        row: Floats = self._estimate[i].reshape(4, -1)
+        return row
 
 
 @lru_cache(maxsize=32)

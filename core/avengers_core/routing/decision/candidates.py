@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
+from functools import partial
+from math import isnan
 from typing import Any, NamedTuple
+
+from avengers_core.common.arrays import Floats
 
 
 class Candidate(NamedTuple):
@@ -26,6 +30,22 @@ class Candidate(NamedTuple):
     def to_dict(self) -> dict[str, Any]:
         """The candidate as plain JSON types."""
         return self._asdict()
+
+
+# Thirteen calls of Candidate itself would take longer than all else that a decision needs.
+_as_candidate = partial(tuple.__new__, Candidate)
+
+
+def candidates_of(models: Sequence[str], expected: Floats) -> list[Candidate]:
+    """Candidates.
+
+    Args:
+        models: M ids.
+        expected: (4, M) utility, expected score, expected cost (NaN where unknown) and support.
+    """
+    utility, score, cost, support = expected.tolist()
+    known = [None if isnan(c) else c for c in cost]
+    return list(map(_as_candidate, zip(models, utility, score, known, support, strict=True)))
 
 
 class ClusterVote(NamedTuple):

@@ -7,13 +7,20 @@ from dataclasses import KW_ONLY, dataclass
 from functools import partial
 from itertools import chain
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from avengers_core.common.arrays import Floats
 from avengers_core.routing.decision import explaining
-from avengers_core.routing.decision.candidates import Candidate, ClusterVote, Exploration, as_dicts
+from avengers_core.routing.decision.candidates import (
+    Candidate,
+    ClusterVote,
+    Exploration,
+    as_dicts,
+    candidates_of,
+)
 
 if TYPE_CHECKING:
     from avengers_core.routing.queries import Queries
@@ -198,18 +205,24 @@ class RoutingDecision:
         }
 
     def flat(self) -> tuple[Any, ...]:
-        """All of it but the query and the plausible scores, in a few plain tuples.
+        """All of it but the query and the plausible scores, in a few plain tuples and an array.
 
         What waits for a log is to be few objects: the garbage collector would look at them, and at
         all else that is there, again and again. A plain tuple of numbers and texts is none of its
-        business.
+        business, nor is an array.
         """
         return (
-            tuple(chain.from_iterable(self.candidates)),
+            self.ranking,
+            *self._expected(),
             tuple(chain.from_iterable(self.clusters)),
             self.ineligible,
             *_facts(self),
         )
+
+    def _expected(self) -> tuple[tuple[str, ...], Floats]:
+        """Models, the candidates among them, and (4, M) what is expected of each."""
+        of_each = [[np.nan if x is None else x for x in c[1:]] for c in self.candidates]
+        return self.ranking, np.array(of_each).T
 
     @classmethod
     def of_flat(
@@ -219,11 +232,12 @@ class RoutingDecision:
         plausible: Callable[[], Mapping[str, npt.NDArray[np.floating]]] | None = None,
     ) -> RoutingDecision:
         """The inverse of :meth:`flat`, with what is not part of it."""
-        candidates, clusters, ineligible, *facts = flat
+        ranking, models, expected, clusters, ineligible, *facts = flat
+        candidates = dict(zip(models, candidates_of(models, expected), strict=True))
         return cls(
-            _filled(Candidate, candidates),
+            tuple([candidates[model] for model in ranking]),
             ineligible,
-            _filled(ClusterVote, clusters),
+            _votes(clusters),
             **dict(zip(_FACTS, facts, strict=True)),
             query=query,
             plausible=plausible,
@@ -235,9 +249,8 @@ _FACTS = (
     *("question_share", "stayed", "exploration", "cut"),
 )
 _facts = attrgetter(*_FACTS)
-_Row = TypeVar("_Row", Candidate, ClusterVote)
 
 
-def _filled(kind: type[_Row], flat: Sequence[Any]) -> tuple[_Row, ...]:
-    fields = [iter(flat)] * len(kind._fields)
-    return tuple(map(kind._make, zip(*fields, strict=True)))
+def _votes(flat: Sequence[Any]) -> tuple[ClusterVote, ...]:
+    fields = [iter(flat)] * len(ClusterVote._fields)
+    return tuple(map(ClusterVote._make, zip(*fields, strict=True)))
