@@ -8,7 +8,7 @@ the answer.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import closing
 from typing import Any
 
@@ -155,31 +155,24 @@ def conversations() -> Iterator[Row]:
     ]
     before = [m for q, a in said for m in (HumanMessage(q), AIMessage(a))]
     earlier = [m for q, a in said for m in (ChatMessage(q), ChatMessage(a, role="assistant"))]
+    ways: dict[str, tuple[Any, Any, Any, Sequence[Any]]] = {
+        "LangChain invoke": (chat_model.invoke, routed_model.invoke, HumanMessage, before),
+        "LlamaIndex chat": (llm.chat, routed_llm.chat, ChatMessage, earlier),
+    }
     for text in (USUAL, SHORT):
-        yield _behind(
-            "LangChain invoke",
-            text,
-            lambda t: chat_model.invoke([*before, HumanMessage(t)]),
-            lambda t: routed_model.invoke([*before, HumanMessage(t)]),
-            lambda t: chat_model.invoke([HumanMessage(t)]),
-            lambda t: routed_model.invoke([HumanMessage(t)]),
-        )
-        yield _behind(
-            "LlamaIndex chat",
-            text,
-            lambda t: llm.chat([*earlier, ChatMessage(t)]),
-            lambda t: routed_llm.chat([*earlier, ChatMessage(t)]),
-            lambda t: llm.chat([ChatMessage(t)]),
-            lambda t: routed_llm.chat([ChatMessage(t)]),
-        )
+        for way, (direct, routed, message, behind) in ways.items():
+            asking = [
+                _asking(call, opening, message, text)
+                for opening in (behind, ())
+                for call in (direct, routed)
+            ]
+            alone, through, alone_first, through_first = in_turn(*asking, rounds=1000)
+            what = f"added to {way} behind ten messages, {len(text)} characters / behind none"
+            yield Row(what, through - alone, through_first - alone_first, OF_CONVERSATIONS)
 
 
-def _behind(way: str, text: str, *calls: Call) -> Row:
-    direct, routed, direct_alone, routed_alone = in_turn(
-        *[lambda call=call: call(fresh(text)) for call in calls], rounds=1000
-    )
-    what = f"added to {way} behind ten messages, {len(text)} characters / behind none"
-    return Row(what, routed - direct, routed_alone - direct_alone, OF_CONVERSATIONS)
+def _asking(call: Any, said: Sequence[Any], message: Any, text: str) -> Callable[[], object]:
+    return lambda: call([*said, message(fresh(text))])
 
 
 MEASURES = (langchain, llamaindex, conversations)
