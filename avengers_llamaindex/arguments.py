@@ -259,10 +259,11 @@ def with_settings(
     """
     kind = type(backend)
     fields = kind.model_fields
+    target = target_of(model, backend)
     said: dict[str, Any] = {}
     if CONFIG in signature(kind).parameters:  # what else it is made with plays no part later
-        said = in_words(settings, target_of(model, backend))
-    refused = target_of(model, backend).refused(settings)
+        said = in_words(settings, target)
+    refused = target.refused(settings)
     words = {name: value for name, value in settings.items() if name not in refused}
     if "max_tokens" in words and "max_tokens" not in fields and "max_output_tokens" in fields:
         words["max_output_tokens"] = words.pop("max_tokens")

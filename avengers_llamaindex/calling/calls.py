@@ -234,7 +234,7 @@ def _says_anything(answer: Any) -> bool:
 
 
 def _is_word(text: str | None) -> bool:
-    return bool(text) and has_words(str(text))
+    return has_words(text or "")
 
 
 def _is_no_thought(block: Any) -> bool:

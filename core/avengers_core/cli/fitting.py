@@ -225,7 +225,7 @@ def update_command(
         new = with_model(new, model, found.artifact) if model else new.merge(found.artifact)
     if model and price:
         new = at_price(new, model, price)
-    save(new, output or artifact, read={artifact: old})
+    save(new, output or artifact, read=(artifact, old))
 
 
 @click.command("merge", short_help="Add up artifacts with the same clusters.")

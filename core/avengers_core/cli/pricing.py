@@ -85,4 +85,4 @@ def reprice_command(artifact: Path, output: Path | None, prices: Any) -> None:
     check_outputs([output], [file_of(prices)])
     old = RouterArtifact.load(artifact)
     new = old.reprice(prices)
-    save(new, output or artifact, f", {len(new.info.prices)} prices", read={artifact: old})
+    save(new, output or artifact, f", {len(new.info.prices)} prices", read=(artifact, old))

@@ -6,7 +6,7 @@ import errno
 import os
 import re
 import sys
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -140,7 +140,7 @@ def save(
     output: Path,
     more: str = "",
     *,
-    read: Mapping[Path, RouterArtifact] | None = None,
+    read: tuple[Path | None, RouterArtifact] | None = None,
 ) -> None:
     """Write an artifact, and say what it is.
 
@@ -148,13 +148,12 @@ def save(
         artifact: what to write.
         output: where.
         more: to be said of it.
-        read: what it was made of, by where that was read: in its own place nothing is written
-            where another program has written meanwhile.
+        read: where what it was made of was read (None: it is the shipped one), and that: in its
+            own place nothing is written where another program has written meanwhile.
     """
-    before = [
-        a for path, a in (read or {}).items() if os.path.realpath(path) == os.path.realpath(output)
-    ]
-    artifact.save(output, replacing=before[0] if before else None)
+    path, before = read or (None, None)
+    in_place = path is not None and os.path.realpath(path) == os.path.realpath(output)
+    artifact.save(output, replacing=before if in_place else None)
     click.echo(f"{output}: {artifact!r}{more}")
 
 

@@ -9,8 +9,8 @@ import numpy as np
 
 from avengers_core.artifact.artifact import RouterArtifact
 from avengers_core.common.closing import Closing
-from avengers_core.embedders.base import aclose, close
-from avengers_core.routing.turns.recent import RecentVectors, Vector, Vectors
+from avengers_core.embedders.base import Vectors, aclose, close
+from avengers_core.routing.turns.recent import RecentVectors, Vector
 
 if TYPE_CHECKING:
     from avengers_core.embedders import Embedder, EmbedderSpec

@@ -74,7 +74,7 @@ def learn_command(
     check_outputs([html], [artifact])
     router = open_router(artifact)
     lesson = learn(log, router, half_life=half_life, false_alarm=false_alarm)
-    save(lesson.artifact, output, read={} if artifact is None else {artifact: router.artifact})
+    save(lesson.artifact, output, read=(artifact, router.artifact))
     click.echo(str(lesson))
     _save_page(html, lesson.watch)
 

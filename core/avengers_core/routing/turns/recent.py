@@ -8,8 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from avengers_core.embedders.base import Vectors
+
 Vector = npt.NDArray[np.float32]
-Vectors = npt.NDArray[np.float32]
 
 _MOST_TEXTS = 512
 _MOST_CHARS = 4_000  # of longer texts the memory that they take counts, too
