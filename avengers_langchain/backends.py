@@ -20,7 +20,6 @@ from avengers_core.serving.backends.model_settings import refuse_unknown, split
 from avengers_core.serving.backends.pool import Pool
 from avengers_core.serving.backends.pool_settings import OF_ENDPOINT, PoolSettings
 from avengers_core.serving.history import Dialect
-from avengers_langchain.arguments import kind_of
 from avengers_langchain.history import target_of
 
 logger = logging.getLogger(__name__)
@@ -98,7 +97,7 @@ class Backends(Pool[Backend]):
             backend,
             [*said, *options],
             type(backend).model_fields,
-            kind_of(model, backend, {}),
+            target_of(model, backend).dialect.protocol,
         )
         if options:
             backend, bound = unwrapped(text, init_chat_model(text, **usual, **options))
@@ -220,7 +219,7 @@ def given_in(profile: Mapping[str, Any]) -> dict[str, bool]:
 
 def _provider(backend: BaseChatModel, dialect: Dialect) -> str | None:
     """Whose tools a backend can be given."""
-    if dialect.name.startswith("openai compatible") and _is_of_openai(backend):
+    if dialect.protocol == "openai compatible" and _is_of_openai(backend):
         return None  # it says that it is OpenAI's, and asks another
     try:
         name = str(backend._get_ls_params().get("ls_provider") or "")

@@ -27,7 +27,8 @@ from langchain_core.utils.function_calling import convert_to_json_schema, conver
 from avengers_core.common.functions import cached_property
 from avengers_core.embedders.tokens import estimate_tokens
 from avengers_core.serving.backends.capabilities import Needs, needs_of_tools
-from avengers_core.serving.backends.wording import ToolWords, tool_words
+from avengers_core.serving.backends.tool_choice import ToolWords, tool_words
+from avengers_core.serving.history import Protocol
 from avengers_core.serving.settings import given
 
 TRACING = ("ls_structured_output_format", "structured_output_format")
@@ -66,28 +67,33 @@ class BoundTools(list[dict[str, Any]]):
         return [tool.get("function", tool).get("name") for tool in self]
 
     def arguments_for(
-        self, model: str, backend: BaseChatModel, kind: str, choice: Any, parallel: bool | None
+        self,
+        model: str,
+        backend: BaseChatModel,
+        protocol: Protocol,
+        choice: Any,
+        parallel: bool | None,
     ) -> dict[str, Any]:
         """What a backend is to be called with.
 
         Args:
             model: whose.
             backend: turns the tools into its own format.
-            kind: of backend, as :func:`avengers_core.serving.backends.wording.family` gives it.
+            protocol: that it speaks.
             choice: which of them it has to call, in the form of any provider, or None.
             parallel: whether it may call several at once, or None.
         """
-        key = (model, type(backend), kind, repr(choice), parallel)
+        key = (model, type(backend), protocol, repr(choice), parallel)
         if key not in self._made:
-            self._made[key] = self._bound_to(backend, kind, choice, parallel)
+            self._made[key] = self._bound_to(backend, protocol, choice, parallel)
         return self._made[key]
 
     def _bound_to(
-        self, backend: BaseChatModel, kind: str, choice: Any, parallel: bool | None
+        self, backend: BaseChatModel, protocol: Protocol, choice: Any, parallel: bool | None
     ) -> dict[str, Any]:
         arguments = dict(self._arguments)
         own = arguments.pop("parallel_tool_calls", None)
-        words = self.words(kind, choice, own if parallel is None else parallel)
+        words = self.words(protocol, choice, own if parallel is None else parallel)
         tools = self.among(words)
         if tools:
             arguments |= given(tool_choice=words.choice, parallel_tool_calls=words.parallel)
@@ -96,9 +102,9 @@ class BoundTools(list[dict[str, Any]]):
         said = bound_arguments(backend.bind_tools(tools, **arguments))
         return said if tools else {k: v for k, v in said.items() if k != "tools"}
 
-    def words(self, kind: str, choice: Any, parallel: bool | None) -> ToolWords:
-        """What a kind of backend is told about them; see :meth:`arguments_for`."""
-        return tool_words(choice, parallel, list(filter(None, self.names)), kind)
+    def words(self, protocol: Protocol, choice: Any, parallel: bool | None) -> ToolWords:
+        """What a backend is told about them; see :meth:`arguments_for`."""
+        return tool_words(choice, parallel, list(filter(None, self.names)), protocol)
 
     def among(self, words: ToolWords) -> list[Any]:
         """The tools that are handed over."""

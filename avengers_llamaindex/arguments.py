@@ -13,14 +13,9 @@ from llama_index.core.llms.llm import LLM
 from llama_index.core.prompts import BasePromptTemplate, ChatPromptTemplate
 
 from avengers_core.common.plain import sendable
-from avengers_core.serving.backends.wording import (
-    OF_CALLS,
-    ToolChoice,
-    family,
-    tool_words,
-)
-from avengers_core.serving.history import Target
-from avengers_core.serving.stopping import note_cut, sequences_of
+from avengers_core.serving.backends.tool_choice import ToolChoice, tool_words
+from avengers_core.serving.backends.wording import OF_CALLS, refused
+from avengers_core.serving.history import Protocol, Target
 from avengers_llamaindex.history import (
     is_plain,
     is_question,
@@ -48,7 +43,8 @@ _PARALLEL = ("allow_parallel_tool_calls", "parallel_tool_calls")
 STOP = ("stop", "stop_sequences")
 """What stop sequences are called."""
 
-Arguments = tuple[tuple[Any, ...], dict[str, Any]]
+Arguments = tuple[tuple[Any, ...], dict[str, Any], Sequence[str]]
+"""By position and by name, and stop sequences to cut the answer at."""
 
 
 def accepted(
@@ -60,7 +56,8 @@ def accepted(
     *,
     said: Mapping[str, Any],
 ) -> Arguments:
-    """The arguments of a method, by position and by name, as a backend accepts them.
+    """The arguments of a method, by position and by name, as a backend accepts them; and stop
+    sequences of the call that it does not take, at which its answer has to be cut.
 
     Args:
         method: of an LLM.
@@ -71,37 +68,13 @@ def accepted(
         said: to it with each call, unless the call says otherwise; the methods of
             :data:`avengers_llamaindex.telling.OF_TEXTS` have no room for it.
     """
-    args, kwargs = _shaped(method, args, kwargs, model, backend)
+    args, kwargs, cut = _shaped(method, args, kwargs, model, backend)
     if not said or method in OF_TEXTS or method.startswith("_"):
-        return args, kwargs
+        return args, kwargs, cut
     if method in OF_TEMPLATES:
         output, prompt, own = args
-        return (output, prompt, _beside(said, own or {})), kwargs
-    return args, _beside(said, kwargs)
-
-
-def stop_here(
-    method: str, kwargs: dict[str, Any], model: str, backend: LLM, own: Sequence[str]
-) -> Sequence[str]:
-    """Stop sequences of a call, taken out of its arguments where its answer has to be cut here.
-
-    Args:
-        method: as in :func:`accepted`, and so the rest.
-        kwargs: the dict may be changed.
-        model: who is asked, and its ``backend``.
-        backend: see there.
-        own: those that were set of the backend, for calls that say none.
-    """
-    if method in OF_TEMPLATES:
-        return own if method in OF_TEXTS else ()
-    if kwargs.keys().isdisjoint(STOP):
-        return own
-    target = target_of(model, backend)
-    if not target.refused({"stop"}):
-        return ()
-    note_cut(target.dialect.name)
-    said = [sequences_of(kwargs.pop(name, None)) for name in STOP]
-    return next(filter(None, said), own)
+        return (output, prompt, _beside(said, own or {})), kwargs, cut
+    return args, _beside(said, kwargs), cut
 
 
 def _beside(said: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
@@ -123,11 +96,11 @@ def _shaped(
     else:
         plain, args = True, sendable(args)
     if plain and not kwargs:
-        return args, kwargs
+        return args, kwargs, ()
     target = target_of(model, backend)
     if not plain:
         args = (portable(args[0], target), *args[1:])
-    return args, in_words(kwargs, target)
+    return args, *in_words(kwargs, target)
 
 
 def _of_template(
@@ -136,15 +109,16 @@ def _of_template(
     """(prompt,) or (class, prompt, arguments of the LLM); and the variables."""
     at = next(i for i, arg in enumerate(args) if isinstance(arg, BasePromptTemplate))
     prompt, rest = args[at], list(args[at + 1 :])
+    cut: Sequence[str] = ()
     if rest and rest[0]:
-        rest[0] = in_words(rest[0], target_of(model, backend))
+        rest[0], cut = in_words(rest[0], target_of(model, backend))
     if _holds_messages(prompt, kwargs):
         shown = prompt.model_copy(update={"output_parser": None})
         messages = shown.format_messages(llm=backend, **kwargs)
         if not is_question(messages):
             messages = portable(messages, target_of(model, backend))
             prompt = _rendered(messages, prompt.output_parser)
-    return (*args[:at], prompt, *rest), kwargs
+    return (*args[:at], prompt, *rest), kwargs, cut
 
 
 class _Rendered(ChatPromptTemplate):  # type: ignore[no-redef]
@@ -187,15 +161,15 @@ def _of_tools(
         given |= {"user_msg": None, "chat_history": portable(history, target)}
     rest = args[len(_OF_TOOLS) :]
     said = {name: given.pop(name) for name in ("tool_choice", *_PARALLEL) if name in given}
-    chosen = _chosen(said, given, family(target.dialect), backend) if said else {}
-    named = {name: given.pop(name) for name in [*given] if name in OF_CALLS}
-    given |= {**in_words(named, target), **chosen}
+    chosen = _chosen(said, given, target.dialect.protocol, backend) if said else {}
+    words, cut = in_words({name: given.pop(name) for name in [*given] if name in OF_CALLS}, target)
+    given |= {**words, **chosen}
     first = [given.pop(name, None) for name in (_OF_TOOLS if rest else _OF_TOOLS[:1])]
-    return (*first, *rest), given
+    return (*first, *rest), given, cut
 
 
 def _chosen(
-    said: Mapping[str, Any], given: dict[str, Any], kind: str, backend: LLM
+    said: Mapping[str, Any], given: dict[str, Any], protocol: Protocol, backend: LLM
 ) -> dict[str, Any]:
     """Which tools have to be called, as arguments of a backend's ``chat_with_tools``."""
     choice = said.get("tool_choice")
@@ -208,17 +182,17 @@ def _chosen(
     read = ToolChoice.read(choice, names)
     if read is not None and read.parallel is not None and parallel is None:
         allowed = {"allow_parallel_tool_calls": read.parallel}
-    if kind == "other" and read is not None and not _takes_choice(backend):
+    if protocol == "other" and read is not None and not _takes_choice(backend):
         # The framework's own words: a tool has to be called, one of these.
         some = read.mode != "none" and (read.names or names)
         handed = [tool for tool in tools if some and tool.metadata.name in some]
         return {**allowed, "tools": handed, "tool_required": read.mode == "any"}
-    if kind == "anthropic" and read is not None:
+    if protocol == "anthropic" and read is not None:
         parallel = bool(allowed.get("allow_parallel_tool_calls"))  # as its class has it
         thinks = (getattr(backend, "thinking_dict", None) or {}).get("type")
         if thinks in ("enabled", "adaptive") and read.mode == "any":
             choice = "auto"  # who thinks cannot be forced
-    words = tool_words(choice, parallel, names, kind)
+    words = tool_words(choice, parallel, names, protocol)
     if words.only is not None:
         tools = [tool for tool in tools if tool.metadata.name in words.only]
     told = {} if words.choice is None else {"tool_choice": words.choice}
@@ -232,15 +206,17 @@ def _takes_choice(backend: LLM) -> bool:
     )
 
 
-def bound(model: str, backend: LLM, settings: Mapping[str, Any]) -> tuple[LLM, dict[str, Any]]:
-    """A copy of an LLM that sends settings, in its own words, with each call; and the arguments by
-    name that calls of it have to have besides."""
-    words = in_words(settings, target_of(model, backend))
+def bound(
+    model: str, backend: LLM, settings: Mapping[str, Any]
+) -> tuple[LLM, dict[str, Any], Sequence[str]]:
+    """A copy of an LLM that sends settings, in its own words, with each call; the arguments by name
+    that calls of it have to have besides; and stop sequences to cut its answers at."""
+    words, cut = in_words(settings, target_of(model, backend))
     said = {CONFIG: words.pop(CONFIG)} if CONFIG in words else {}
     copy: Any = backend.model_copy()
     if words:
         copy.additional_kwargs = {**copy.additional_kwargs, **words}
-    return copy, said
+    return copy, said, cut
 
 
 def with_settings(
@@ -262,9 +238,9 @@ def with_settings(
     target = target_of(model, backend)
     said: dict[str, Any] = {}
     if CONFIG in signature(kind).parameters:  # what else it is made with plays no part later
-        said = in_words(settings, target)
-    refused = target.refused(settings)
-    words = {name: value for name, value in settings.items() if name not in refused}
+        said, _ = in_words(settings, target)
+    unheard = refused(settings, target)
+    words = {name: value for name, value in settings.items() if name not in unheard}
     if "max_tokens" in words and "max_tokens" not in fields and "max_output_tokens" in fields:
         words["max_output_tokens"] = words.pop("max_tokens")
     own = {name: value for name, value in words.items() if name in fields}

@@ -18,12 +18,11 @@ from avengers_core.serving.backends.endpoints import Endpoint
 from avengers_core.serving.backends.model_settings import refuse_unknown
 from avengers_core.serving.backends.pool import Pool
 from avengers_core.serving.backends.pool_settings import OF_ENDPOINT, PoolSettings
-from avengers_core.serving.backends.wording import OF_ANSWERS, note_left_out
+from avengers_core.serving.backends.wording import OF_ANSWERS
 from avengers_core.serving.settings import given
-from avengers_core.serving.stopping import note_cut, sequences_of
 from avengers_llamaindex.arguments import OF_ALL, bound, with_settings
 from avengers_llamaindex.history import metadata_of, target_of
-from avengers_llamaindex.wording import kind_of
+from avengers_llamaindex.wording import in_words
 
 # Context window, in tokens, of a model that nobody told more about: less than what current models
 # have, so the framework's prompt packing fits all of them. `capabilities=` says the true one.
@@ -95,7 +94,7 @@ class Backends(Pool[LLM]):
             async_http_client=self.clients.asynchronous,
             **{**client, **self._shared},
         )
-        options = self._without_refused(model, made, options)
+        options, self.stops[model] = in_words(options, target_of(model, made))
         made.additional_kwargs = {_OF_OPENAI.get(name, name): v for name, v in options.items()}
         return made
 
@@ -108,7 +107,7 @@ class Backends(Pool[LLM]):
         made = kind(model=name, **known)
         if not own:
             return made
-        protocol = kind_of(model, made)
+        protocol = target_of(model, made).dialect.protocol
         fields = {
             *signature(kind).parameters,
             *(_OF_OPENAI if protocol.startswith("openai") else ()),
@@ -116,19 +115,8 @@ class Backends(Pool[LLM]):
         refuse_unknown(model, made, own, fields, protocol)
         if headers := given(default_headers=own.pop("default_headers", None)):
             made = kind(model=name, **known, **headers)
-        made, self._said[model] = bound(model, made, self._without_refused(model, made, own))
+        made, self._said[model], self.stops[model] = bound(model, made, own)
         return made
-
-    def _without_refused(self, model: str, llm: LLM, settings: Mapping[str, Any]) -> dict[str, Any]:
-        """Settings, less what an LLM refuses to be told; at stop sequences its answers are cut."""
-        target = target_of(model, llm)
-        refused = target.refused(settings)
-        for name in refused - {"stop"}:
-            note_left_out(name, target.remote_name or model)
-        if "stop" in refused:
-            note_cut(target.dialect.name)
-            self.stops[model] = sequences_of(settings["stop"])
-        return {name: value for name, value in settings.items() if name not in refused}
 
     def said(self, model: str) -> Mapping[str, Any]:
         """Settings of a model that its class takes as arguments of each call only."""
@@ -146,7 +134,7 @@ class Backends(Pool[LLM]):
         return Capabilities(
             tools=metadata.is_function_calling_model,
             context_window=room,
-            provider=_PROVIDERS.get(dialect.name.partition(",")[0]),
+            provider=_PROVIDERS.get(dialect.protocol),
         )
 
     def _takes(self, backend: LLM) -> Mapping[str, bool | None]:

@@ -3,20 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from llama_index.core.llms.llm import LLM
-
-from avengers_core.serving.backends.wording import (
-    canonical,
-    family,
-    note_left_out,
-    tool_words,
-    worded,
-)
+from avengers_core.serving.backends.tool_choice import tool_words
+from avengers_core.serving.backends.wording import note_left_out, told
 from avengers_core.serving.history import Target, is_gemini_3_or_later
-from avengers_llamaindex.history import target_of
 
 _COUNTS_THOUGHTS = re.compile(r"o\d|gpt-[5-9]")  # so OpenAI has another name for their length
 # https://platform.claude.com/docs/en/build-with-claude/effort
@@ -35,25 +27,18 @@ CONFIG = "generation_config"
 """Under which Gemini's class takes settings, made or in a call."""
 
 
-def in_words(arguments: Mapping[str, Any], target: Target) -> dict[str, Any]:
-    """What is said of an answer, as a backend's client takes it by name."""
-    kind = family(target.dialect)
-    if not arguments or kind == "other":
-        return dict(arguments)
-    said = canonical(arguments)
-    if choice := said.get("tool_choice"):
-        said["tool_choice"] = tool_words(choice, None, (), kind).choice
-    name = target.remote_name or ""
-    always = {"temperature"} if kind == "anthropic" else set()  # what its class sends in any case
-    for refused in target.refused(said.keys() | always) & said.keys():
-        said.pop(refused)
-        note_left_out(refused, name or target.dialect.name)
-    effort = said.pop("reasoning_effort", None) if kind in _ITS_OWN else None
-    words = worded(said, kind)
-    if target.dialect.name == "openai" and _COUNTS_THOUGHTS.match(name):
-        length = words.pop("max_tokens", None)
-        return words if length is None else {**words, "max_completion_tokens": length}
-    return _ITS_OWN[kind](words, effort, name) if kind in _ITS_OWN else words
+def in_words(arguments: Mapping[str, Any], target: Target) -> tuple[dict[str, Any], Sequence[str]]:
+    """What :func:`avengers_core.serving.backends.wording.told` gives, as a backend's client takes
+    it by name."""
+    words, cut = told([arguments], target)
+    protocol, name = target.dialect.protocol, target.remote_name or ""
+    if protocol != "other" and (choice := words.get("tool_choice")):
+        words["tool_choice"] = tool_words(choice, None, (), protocol).choice
+    if protocol in _ITS_OWN:
+        words = _ITS_OWN[protocol](words, words.pop("reasoning_effort", None), name)
+    elif protocol == "openai" and _COUNTS_THOUGHTS.match(name) and "max_tokens" in words:
+        words["max_completion_tokens"] = words.pop("max_tokens")
+    return words, cut
 
 
 def _of_responses(words: dict[str, Any], effort: Any, _: str) -> dict[str, Any]:
@@ -97,8 +82,3 @@ _ITS_OWN: dict[str, Callable[[dict[str, Any], Any, str], dict[str, Any]]] = {
     "anthropic": _of_claude,
     "bedrock": _of_bedrock,
 }
-
-
-def kind_of(model: str, backend: LLM) -> str:
-    """Whose words an LLM understands (:func:`avengers_core.serving.backends.wording.family`)."""
-    return family(target_of(model, backend).dialect)

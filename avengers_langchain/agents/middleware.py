@@ -23,12 +23,12 @@ from avengers_core.common.closing import Closing
 from avengers_core.errors import needing
 from avengers_core.serving.answering import Answering
 from avengers_core.serving.backends.capabilities import Needs
-from avengers_core.serving.backends.wording import ToolWords, family
+from avengers_core.serving.backends.tool_choice import ToolWords
 from avengers_core.serving.plan import Plan
 from avengers_core.serving.resilience.failover import Attempt
 from avengers_core.serving.settings import OF_A_CALL, given
 from avengers_core.serving.watching.outcome import Tokens
-from avengers_langchain.arguments import in_words, without_refused
+from avengers_langchain.arguments import in_words
 from avengers_langchain.backends import Backends
 from avengers_langchain.calling.answers import tokens_of
 from avengers_langchain.calling.callbacks import ROUTING_QUERY
@@ -179,13 +179,11 @@ def _handed_over(
     tools = BoundTools(request.tools, {})
     backend = in_its_protocol(backend, {**bound, **said, "tools": tools})
     target = target_of(model, backend, {**bound, **said})
-    kind = family(target.dialect)
     parallel = said.pop("parallel_tool_calls", None)
     words = ToolWords()  # without any, many refuse to be told what to do with them
     if request.tools or request.response_format is not None:
-        words = tools.words(kind, request.tool_choice, parallel)
-    layers, cut = without_refused([bound, said], target)
-    settings = in_words([*layers, given(parallel_tool_calls=words.parallel)], kind)
+        words = tools.words(target.dialect.protocol, request.tool_choice, parallel)
+    settings, cut = in_words([bound, said, given(parallel_tool_calls=words.parallel)], target)
     messages = list(request.messages)
     if not is_plain(messages):
         messages = cast("Any", portable(messages, target_of(model, backend, settings)))

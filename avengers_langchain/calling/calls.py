@@ -10,10 +10,10 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import BaseMessage
 
 from avengers_core.serving.backends.capabilities import Needs
-from avengers_core.serving.backends.wording import family, tool_words
+from avengers_core.serving.backends.tool_choice import tool_words
 from avengers_core.serving.question import Request
 from avengers_core.serving.settings import given
-from avengers_langchain.arguments import in_words, without_refused
+from avengers_langchain.arguments import in_words
 from avengers_langchain.backends import Backends
 from avengers_langchain.calling.targets import Target
 from avengers_langchain.history import in_its_protocol, is_plain, portable, target_of
@@ -115,24 +115,20 @@ class Call:
         """What is said beside the messages, in a backend's own words; and stop sequences, where it
         has no words for them."""
         layers = [self.defaults, bound]
-        # Whose words are to be spoken is not asked where nothing is said.
-        said = not self.is_bare or self.defaults or bound
-        target = target_of(model, backend, {**bound, **self.arguments}) if said else None
-        kind = "other" if target is None else family(target.dialect)
+        if self.is_bare and not any(layers):
+            return {}, ()
+        target = target_of(model, backend, {**bound, **self.arguments})
+        protocol = target.dialect.protocol
         if self.tools is not None:
             choice = self.tool_choice, self.parallel
-            layers.append(self.tools.arguments_for(model, backend, kind, *choice))
+            layers.append(self.tools.arguments_for(model, backend, protocol, *choice))
         elif bound.get("tools"):  # without any, many refuse to be told what to do with them
-            words = tool_words(self.tool_choice, self.parallel, (), kind)
+            words = tool_words(self.tool_choice, self.parallel, (), protocol)
             layers.append(given(tool_choice=words.choice, parallel_tool_calls=words.parallel))
         if self.structured is not None:
             no_native = backends.capabilities(model).structured_output is False
             layers.append(self.structured.arguments_for(model, backend, no_native))
-        layers += [self.arguments, given(stop=self.stop or None)]
-        cut: Sequence[str] = ()
-        if target is not None:
-            layers, cut = without_refused(layers, target)
-        return in_words(layers, kind), cut
+        return in_words([*layers, self.arguments, given(stop=self.stop or None)], target)
 
 
 def tools_of(tools: Sequence[Any] | None) -> BoundTools | None:

@@ -37,29 +37,23 @@ _NATIVE: dict[str, set[str]] = {
 _STANDARD = {"type", "base64", "url", "file_id", "mime_type", "filename", "extras", "id", "index"}
 
 
-def protocol(dialect: Dialect) -> str:
-    """In whose form its client takes media: the name of a dialect, without what is special."""
-    family = dialect.name.partition(",")[0]
-    return "openai compatible" if family == "mistral" else family
-
-
 def goes_as_it_is(block: Mapping[str, Any], dialect: Dialect) -> bool:
     """Whether the client of a kind of backend takes a block of the caller's in this form."""
-    if dialect.name in ("other", "text only"):
+    protocol = dialect.protocol
+    if protocol == "other":
         return True
-    family = protocol(dialect)
     kind = block.get("type")
     if kind == "text":
         return block.keys() <= {"type", "text", *dialect.beside_texts}
     if kind == "image" and "source" in block:
-        return family in ("anthropic", "bedrock")
+        return protocol in ("anthropic", "bedrock")
     if kind in ("file", "document") and ("file" in block or "source" in block):
-        return kind in _NATIVE.get(family, ())
-    if kind in _NATIVE.get(family, ()) and kind not in ("image", "file"):
+        return kind in _NATIVE.get(protocol, ())
+    if kind in _NATIVE.get(protocol, ()) and kind not in ("image", "file"):
         return True
     if kind not in ("image", "file", "audio", "video") or not _is_standard(block):
         return False
-    if family != "openai compatible":
+    if protocol != "openai compatible":
         return True
     # Some clients hand on what they are given, or leave it out; and servers want a name.
     return kind != "image" and not (kind == "file" and "base64" in block and not _name(block))

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from langchain_core.messages import AIMessage, BaseMessage
 
 from avengers_core.common.plain import is_sendable, sendable
-from avengers_core.serving.history import ANTHROPIC_THINKING, Role, Target, Turn, carried_over
+from avengers_core.serving.history import Role, Target, Turn, carried_over
 from avengers_core.serving.history.reasoning import without_a_first_thought
 from avengers_langchain.history.marks import with_fewer_marks
 from avengers_langchain.history.plain import alternate
@@ -41,9 +41,9 @@ def portable(
     dialect = target.dialect
     messages = list(map(_sendable, messages))
     own = [isinstance(m, AIMessage) and is_own(m, writer_of(m), target) for m in messages]
-    if "anthropic" in dialect.providers:
+    if dialect.protocol == "anthropic":
         own = [its and not n for its, n in zip(own, torn(messages, own), strict=True)]
-    if dialect.name == ANTHROPIC_THINKING.name:  # was it told to think by then?
+    if dialect.thinks_first:  # was it told to think by then?
         steps = map(_step, messages, own)
         own = [its and not n for its, n in zip(own, without_a_first_thought([*steps]), strict=True)]
     in_text = dialect.text_lists or all(isinstance(m.content, str) for m in messages)

@@ -19,8 +19,6 @@ from langchain_core.messages import (
 )
 
 from avengers_core.serving.history import (
-    OTHER,
-    TEXT_ONLY,
     Call,
     Dialect,
     Media,
@@ -101,7 +99,7 @@ def turn_of(message: BaseMessage, dialect: Dialect, own: bool) -> Turn:
                 message = message.model_copy(update=update)
             calls, paused = _calls(message), is_paused(message)
             return Turn("assistant", calls=calls, own=True, paused=paused, source=message)
-        name = message.name if dialect.name == "openai" else None
+        name = message.name if dialect.protocol == "openai" else None
         return Turn("assistant", tuple(_answer(message)), _calls(message), name=name)
     role = role_of(message)
     parts, exact = _given(message.content, dialect)
@@ -109,7 +107,7 @@ def turn_of(message: BaseMessage, dialect: Dialect, own: bool) -> Turn:
     exact &= name == message.name and not (name and NOT_IN_NAMES.search(name))
     exact &= not isinstance(message, ChatMessage)
     if role == "system" and message.additional_kwargs:  # the role of "developer" is OpenAI's own
-        exact &= dialect.name.startswith("openai") and "compatible" not in dialect.name
+        exact &= dialect.protocol in ("openai", "openai responses")
     source = message if exact else None
     if isinstance(message, ToolMessage):
         failed = message.status == "error"
@@ -122,7 +120,7 @@ def _as_taken(message: AIMessage, dialect: Dialect) -> dict[str, Any]:
     update: dict[str, Any] = {}
     if message.name and not dialect.speakers:  # it is the caller's, such as an agent's
         update["name"] = None
-    elif message.name and "openai" in dialect.name and NOT_IN_NAMES.search(message.name):
+    elif message.name and dialect.speaks_openai and NOT_IN_NAMES.search(message.name):
         update["name"] = NOT_IN_NAMES.sub("_", message.name)
     if not dialect.text_lists and (text := _text_alone(message.content)) is not None:
         told = {k: v for k, v in message.response_metadata.items() if k != "output_version"}
@@ -164,7 +162,7 @@ def _given(content: Any, dialect: Dialect) -> tuple[tuple[Part, ...], bool]:
     told: Part | None
     for block in content:
         if isinstance(block, str):
-            told, as_it_is = block, dialect.name in (OTHER.name, TEXT_ONLY.name)
+            told, as_it_is = block, dialect.protocol == "other"
         else:
             told, as_it_is = _part(block, dialect)
         blank = isinstance(told, str) and not told.strip()

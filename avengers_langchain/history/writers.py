@@ -73,11 +73,11 @@ def _is_taken_back(message: AIMessage, target: Target) -> bool:
 def _is_broken_off(message: AIMessage, dialect: Dialect) -> bool:
     """Whether an answer ended in the middle of its thoughts: a signature, or what these lead to,
     never came."""
-    claude = dialect.name.startswith("anthropic")
+    claude = dialect.protocol == "anthropic"
     stream_broke = claude and "stop_reason" not in message.response_metadata
     if stream_broke and not all(map(_is_signed, thoughts_of(message))):
         return True
-    if message.tool_calls or not (claude or dialect.name == "openai responses"):
+    if message.tool_calls or not (claude or dialect.protocol == "openai responses"):
         return False
     return thoughts_of(message)[-1:] == message.content[-1:] != []
 

@@ -14,7 +14,7 @@ from langchain_core.messages import (
 
 from avengers_core.common.plain import plain
 from avengers_core.serving.history import NO_SIGNATURE, Media, Part, Raw, Target, Turn
-from avengers_langchain.history.media import media_of, protocol
+from avengers_langchain.history.media import media_of
 from avengers_langchain.history.reading import NOT_IN_NAMES
 
 # Where Gemini's client looks for the signatures of calls, by identifier, and how it spells them. By
@@ -55,7 +55,7 @@ def _content(parts: tuple[Part, ...], target: Target) -> str | list[Any]:
     parts = tuple(part for part in parts if not isinstance(part, str) or part.strip())
     if all(isinstance(part, str) for part in parts):
         return _joined(parts)
-    made = _image_url if protocol(target.dialect) == "openai compatible" else _block
+    made = _image_url if target.dialect.protocol == "openai compatible" else _block
     return [{"type": "text", "text": p} if isinstance(p, str) else made(p) for p in parts]
 
 

@@ -17,7 +17,6 @@ from llama_index.core.base.llms.types import (
     ToolCallBlock,
 )
 from llama_index.core.bridge.pydantic import BaseModel
-from llama_index.core.llms.llm import LLM
 
 from avengers_core.routing.decision import RoutingDecision
 from avengers_core.serving.answering import Answering
@@ -28,7 +27,7 @@ from avengers_core.serving.resilience.withheld import broke_off_in, ended_in
 from avengers_core.serving.settings import OF_A_CALL
 from avengers_core.serving.voting import text_key
 from avengers_core.serving.watching.outcome import Tokens
-from avengers_llamaindex.arguments import OF_TEMPLATES, STOP, accepted, stop_here
+from avengers_llamaindex.arguments import OF_TEMPLATES, STOP, accepted
 from avengers_llamaindex.backends import Backends
 from avengers_llamaindex.calling.counting import Count
 from avengers_llamaindex.calling.masking import mask_errors_of
@@ -104,28 +103,18 @@ class LLMAnswering(Answering):
         for key, value in kwargs.items():
             kwargs[key] = _copied(value)
         args = tuple(map(_copied, asked.args))
-        backend = asked.backends.get(attempt.model)
+        model, backends = attempt.model, asked.backends
+        backend, said = backends.get(model), backends.said(model)
         mask_errors_of(backend)
-        said = asked.backends.said(attempt.model)
-        stop = asked.backends.stops.get(attempt.model, ())
-        self._stops = bool(stop) or not kwargs.keys().isdisjoint(STOP)
-        if kwargs or stop:
-            stop = stop_here(self._method, kwargs, attempt.model, backend, stop)
-        self._cut = stop
-        answer = self._ask(backend, args, kwargs, said, attempt.model)
-        return cut_at(answer, stop) if stop else answer
-
-    def _ask(
-        self,
-        backend: LLM,
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-        said: Mapping[str, Any],
-        model: str,
-    ) -> Any:
-        args, kwargs = accepted(self._method, args, kwargs, model, backend, said=said)
+        called = not kwargs.keys().isdisjoint(STOP)
+        args, kwargs, cut = accepted(self._method, args, kwargs, model, backend, said=said)
+        self._cut = cut or backends.stops.get(model, ())
+        self._stops = called or bool(self._cut)
         asks = TellingLLM(backend, said) if said and self._method in OF_TEXTS else backend
-        method = getattr(asks, self._method)
+        answer = self._answer(getattr(asks, self._method), args, kwargs)
+        return cut_at(answer, self._cut) if self._cut else answer
+
+    def _answer(self, method: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if self._asked.plan.watching is None or self._method not in OF_TEMPLATES:
             return method(*args, **kwargs)
         self._count = Count()  # of the model that is asked now

@@ -16,9 +16,7 @@ from llama_index.core.base.llms.types import (
 )
 
 from avengers_core.common.plain import is_sendable, sendable
-from avengers_core.serving.backends.wording import family
 from avengers_core.serving.history import (
-    ANTHROPIC_THINKING,
     Call,
     Dialect,
     Role,
@@ -67,7 +65,7 @@ def portable(
         and _is_own(message, called, target)
         for message, called in zip(messages, calls, strict=True)
     ]
-    if dialect.name == ANTHROPIC_THINKING.name:  # was it told to think by then?
+    if dialect.thinks_first:  # was it told to think by then?
         steps = map(_step, messages, calls, own)
         own = [its and not n for its, n in zip(own, without_a_first_thought([*steps]), strict=True)]
     if not target.copies and not any(calls) and alternate(messages, own):
@@ -75,7 +73,7 @@ def portable(
     turns = list(map(turn_of, messages, repeat(dialect), own, calls))
     carried = carried_over(turns, dialect, tell_calls=target.tells_all_calls)
     sent = [message_of(turn, target) for turn in carried]
-    if dialect.ends_with_assistant and "anthropic" in dialect.providers and sent:
+    if dialect.ends_with_assistant and dialect.protocol == "anthropic" and sent:
         sent[-1] = _begun(sent[-1])
     if dialect.cache_marks is None:
         return sent
@@ -143,7 +141,7 @@ def _is_own(answer: ChatMessage, calls: Sequence[Call], target: Target) -> bool:
 
 def _is_broken_off(answer: ChatMessage, calls: Sequence[Call], dialect: Dialect) -> bool:
     """Whether an answer ended in the middle of its thoughts: what these lead to never came."""
-    needs_more = dialect.name.startswith(("anthropic", "openai responses"))
+    needs_more = dialect.protocol in ("anthropic", "openai responses")
     last = answer.blocks[-1:]
     return needs_more and not calls and any(isinstance(block, ThinkingBlock) for block in last)
 
@@ -159,10 +157,9 @@ _SENT: dict[str, tuple[type[Any], ...]] = {
 
 def _taken_by(dialect: Dialect) -> Callable[[Any], bool]:
     """Tells which blocks of an answer of its own a kind of backend takes."""
-    kind = family(dialect).partition(" ")[0]
-    if kind == "anthropic":
+    if dialect.protocol == "anthropic":
         return _is_signed
-    sent = _SENT.get(kind, (object,))
+    sent = _SENT.get("openai" if dialect.speaks_openai else dialect.protocol, (object,))
     return lambda block: isinstance(block, sent)
 
 

@@ -66,7 +66,7 @@ def turn_of(message: ChatMessage, dialect: Dialect, own: bool, calls: tuple[Call
     role = role_of(message)
     if role == "assistant":
         if own:
-            blocks = message.blocks if dialect.name.startswith(("anthropic", "bedrock")) else ()
+            blocks = message.blocks if dialect.protocol in ("anthropic", "bedrock") else ()
             if not all(map(_has_words, blocks)):
                 said = [block for block in message.blocks if _has_words(block)]
                 message = message.model_copy(update={"blocks": said})
@@ -113,7 +113,7 @@ def kept_of(message: ChatMessage) -> dict[str, Any]:
 
 def _part(block: Any, dialect: Dialect) -> tuple[list[Part], bool]:
     """What the caller wrote in a block, and whether it can be sent just so."""
-    claude = dialect.name.startswith("anthropic")
+    claude = dialect.protocol == "anthropic"
     if isinstance(block, TextBlock):
         return [block.text], dialect.empty_messages or bool(block.text.strip())
     if (media := _media(block)) is not None:

@@ -54,7 +54,15 @@ def target_of(model: str, backend: BaseLLM, *, tools: bool = False) -> Target:
         dialect = replace(dialect, files=_NOTHING, audio=_NOTHING)
     writes = writes_into_messages(backend)
     reads = _KEEPS_REASONING in _classes(backend)
-    return Target(model, dialect, name or None, copies=writes, reads_reasoning=reads, tools=tools)
+    return Target(
+        model,
+        dialect,
+        name or None,
+        copies=writes,
+        reads_reasoning=reads,
+        tools=tools,
+        samples=dialect.protocol == "anthropic",
+    )
 
 
 def writes_into_messages(backend: BaseLLM) -> bool:

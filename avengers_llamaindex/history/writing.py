@@ -67,7 +67,7 @@ def _sent(turn: Turn, target: Target) -> ChatMessage:
     if turn.own and turn.calls and target.wants_reasoning and not target.reads_reasoning:
         return _with_reasoning(message)
     role = message.role
-    if role in ANSWERS and (role == MessageRole.CHATBOT or target.dialect.name != "gemini"):
+    if role in ANSWERS and (role == MessageRole.CHATBOT or target.dialect.protocol != "gemini"):
         role = MessageRole.ASSISTANT  # as all clients call it, whatever another one did
     if "avengers" in beside and "tool_calls" in beside:  # it may be sent with all that is there
         beside = {key: value for key, value in beside.items() if key != "avengers"}

@@ -98,7 +98,7 @@ def split(settings: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def refuse_unknown(
-    model: str, backend: object, settings: Collection[str], fields: Collection[str], kind: str
+    model: str, backend: object, settings: Collection[str], fields: Collection[str], protocol: str
 ) -> None:
     """Raise where a backend that is made here has no word for a setting.
 
@@ -107,14 +107,14 @@ def refuse_unknown(
         backend: whose class the error names.
         settings: the names of what is to be set.
         fields: what clients of the class are made with.
-        kind: of backend, as :func:`avengers_core.serving.backends.wording.family` gives it.
+        protocol: that it speaks.
 
     Raises:
         BackendConfigError: there is one that it does not know.
     """
     for name in settings:
         (said,) = canonical({name: 0})
-        known = word_of(said, kind) is not None if name in OF_ANSWERS else name in fields
+        known = word_of(said, protocol) is not None if name in OF_ANSWERS else name in fields
         if not known:
             raise BackendConfigError(
                 f"{type(backend).__name__}, the backend of {model!r}, has no setting {name!r}; say "

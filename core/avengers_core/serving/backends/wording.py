@@ -1,32 +1,23 @@
-"""What a caller says of a call in the words of one provider, in the words of whoever answers.
+"""What a caller says of an answer in the words of one provider, in the words of whoever gives it.
 
-Callers do not know who will answer. So the choice of a tool, the length of the answer and the like
-are understood in every form that providers and frameworks have, and said to each kind of backend
-in its own. A setting for which a kind of backend has no word is left out there, and the log says so
-once.
+Callers do not know who will answer. So its length and the like are understood by every name that
+providers and frameworks have, and said to each backend by its own. What it has no word for, or what
+its model refuses, is left out there, and the log says so once.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterable, Mapping, Set
-from dataclasses import dataclass, replace
+import re
+from collections.abc import Iterable, Mapping, Set
 from functools import cache
-from typing import Any, Literal
+from typing import Any
 
-from avengers_core.serving.history import Dialect
+from avengers_core.serving.history import Target
+from avengers_core.serving.stopping import note_cut, sequences_of
 
 logger = logging.getLogger(__name__)
 
-Mode = Literal["auto", "any", "none"]
-
-_MODES: dict[str, Mode] = {
-    "auto": "auto",
-    "any": "any",
-    "required": "any",
-    "validated": "auto",  # Gemini's
-    "none": "none",
-}
 _CANONICAL = {
     **dict.fromkeys(("max_completion_tokens", "max_output_tokens", "max_new_tokens"), "max_tokens"),
     "stop_sequences": "stop",
@@ -42,9 +33,10 @@ OF_ANSWERS = frozenset(
 OF_CALLS = OF_ANSWERS | {_TIER}
 """These, and what a call may say besides that not all of them take."""
 
-# What a kind of backend has no word for, and what it calls what OpenAI's chat calls otherwise.
+# What a protocol has no word for, and what it calls what OpenAI's chat calls otherwise.
 _WORDS: dict[str, dict[str, str | None]] = {
-    "openai": {"top_k": None},  # servers that have it read it in `extra_body`
+    "openai": {"top_k": None},
+    "openai compatible": {"top_k": None},  # servers that have it read it in `extra_body`
     "openai responses": dict.fromkeys(("stop", "top_k", "logit_bias", *_OF_CHAT)),
     "anthropic": {"stop": "stop_sequences", **dict.fromkeys((*_OF_OPENAI, *_OF_CHAT, _TIER))},
     "bedrock": {"stop": "stop_sequences", **dict.fromkeys((*_OF_OPENAI, *_OF_CHAT, _TIER))},
@@ -54,18 +46,22 @@ _WORDS: dict[str, dict[str, str | None]] = {
         **dict.fromkeys((*_OF_OPENAI, _TIER)),
     },
 }
-
-
-def family(dialect: Dialect) -> str:
-    """The protocol of a kind of backend, by which its words are told.
-
-    ``"openai"``, ``"openai responses"``, ``"anthropic"``, ``"bedrock"``, ``"gemini"``, or
-    ``"other"`` where nothing is known.
-    """
-    name = dialect.name.partition(",")[0]
-    if name in ("openai compatible", "mistral"):
-        return "openai"
-    return name if name in _WORDS else "other"
+# OpenAI's and xAI's models that reason: "Unsupported parameter: 'stop'".
+_REASONS = re.compile(
+    r"(?:^|[/.])(?:o[1-9]|gpt-[5-9]|grok-(?:[4-9]|3-mini|code))(?!.*-(?:chat|non-reasoning))",
+    re.IGNORECASE,
+)
+_OF_NO_REASONER = frozenset({"stop", "frequency_penalty", "presence_penalty"})
+# OpenAI's, but those that do not reason unless told to, and Claude from Opus 4.7 on:
+# https://platform.claude.com/docs/en/about-claude/models/whats-new-claude-4-7
+_SAMPLES_ALONE = re.compile(
+    r"(?:^|[/.])(?:o[1-9]|gpt-(?:5(?!\.[1-4])|[6-9]))(?!.*-chat)"
+    r"|claude-(?:opus-4[.-][7-9]|[a-z]+-[5-9])",
+    re.IGNORECASE,
+)
+_SAMPLING = frozenset({"temperature", "top_p", "top_k"})
+# "`temperature` and `top_p` cannot both be specified for this model."
+_SAMPLES_BY_ONE = re.compile(r"claude-[a-z]+-4", re.IGNORECASE)
 
 
 def canonical(arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -73,28 +69,66 @@ def canonical(arguments: Mapping[str, Any]) -> dict[str, Any]:
     return {_CANONICAL.get(name, name): value for name, value in arguments.items()}
 
 
-def worded(arguments: Mapping[str, Any], kind: str) -> dict[str, Any]:
-    """A call's arguments in the words of a kind of backend.
+def told(
+    layers: Iterable[Mapping[str, Any]], target: Target
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """What is said of an answer, as it can be told whoever gives it.
 
     Args:
-        arguments: as :func:`canonical` gives them; those that it does not know stay.
-        kind: what :func:`family` gives.
+        layers: settings by name; where they overlap the later go before the earlier, in whichever
+            words they are said.
+        target: who is asked; where nothing is known of its words, it is told all as it was said.
 
     Returns:
-        The same values; without those for which there is no word.
+        The settings in its words, without those that it has none for or that it refuses; and the
+        stop sequences, where these are among them, at which its answer has to be cut.
     """
-    said = {}
-    for name, value in arguments.items():
-        if (word := word_of(name, kind)) is None:
-            note_left_out(name, kind)
-        else:
-            said[word] = value
-    return said
+    protocol = target.dialect.protocol
+    said: dict[str, Any] = {}
+    for layer in layers:
+        said |= layer if protocol == "other" else canonical(layer)
+    if protocol == "other":
+        return said, ()
+    words: dict[str, Any] = {}
+    cut: tuple[str, ...] = ()
+    unheard = refused(said, target)
+    for name, value in said.items():
+        word = None if name in unheard else word_of(name, protocol)
+        if word is not None:
+            words[word] = value
+        elif name == "stop":
+            cut = sequences_of(value)
+        elif value is not None:
+            note_left_out(name, target.called if name in unheard else protocol)
+    if cut:
+        note_cut(target.dialect.name)
+    return words, cut
 
 
-def word_of(name: str, kind: str) -> str | None:
-    """What a kind of backend calls an argument; None where it has no word for it."""
-    return _WORDS.get(kind, {}).get(name, name)
+def refused(said: Mapping[str, Any], target: Target) -> Set[str]:
+    """What of an answer a model refuses to be told, whether it is said or not.
+
+    Args:
+        said: what is, by OpenAI chat's names.
+        target: the model.
+    """
+    dialect = target.dialect
+    if dialect.protocol == "other":
+        return frozenset()
+    unheard = set[str]()
+    if dialect.speaks_openai and _REASONS.search(target.called):
+        unheard |= _OF_NO_REASONER
+    samples = target.samples or said.get("temperature") is not None
+    if dialect.thinks_first or _SAMPLES_ALONE.search(target.called):
+        unheard |= _SAMPLING
+    elif samples and _SAMPLES_BY_ONE.search(target.called):
+        unheard.add("top_p")
+    return unheard
+
+
+def word_of(name: str, protocol: str) -> str | None:
+    """What a protocol calls a setting; None where it has no word for it."""
+    return _WORDS.get(protocol, {}).get(name, name)
 
 
 @cache
@@ -105,142 +139,3 @@ def note_left_out(name: str, kind: str) -> None:
         name,
         kind,
     )
-
-
-@dataclass(frozen=True)
-class ToolWords:
-    """How a kind of backend is told what to do with its tools.
-
-    Attributes:
-        choice: its ``tool_choice``, or None.
-        parallel: its ``parallel_tool_calls``, where it has one, or None.
-        only: the names of the tools to hand over; None: all of them.
-    """
-
-    choice: Any = None
-    parallel: bool | None = None
-    only: Set[str] | None = None
-
-
-def tool_words(choice: Any, parallel: bool | None, tools: Collection[str], kind: str) -> ToolWords:
-    """What to tell a kind of backend.
-
-    Args:
-        choice: what the caller says, in the form of any provider (:meth:`ToolChoice.read`); what is
-            not understood goes on as it is.
-        parallel: whether several tools may be called at once, or None.
-        tools: the names of all of them.
-        kind: what :func:`family` gives.
-    """
-    read = ToolChoice.read(choice, tools)
-    if read is None:
-        if choice or parallel is None or kind != "anthropic":
-            return ToolWords(choice or None, None if kind in _SERIAL else parallel)
-        read = ToolChoice("auto")
-    if parallel is None:
-        parallel = read.parallel
-    only = frozenset(read.names) if len(read.names) > 1 or read.mode == "auto" else None
-    if kind == "bedrock" and read.mode == "none":
-        return ToolWords(only=frozenset())
-    said = replace(read, parallel=parallel).said_to(kind)
-    return ToolWords(said, None if kind in _SERIAL else parallel, only or None)
-
-
-# These are not told by an argument of its own whether several tools may be called at once.
-_SERIAL = ("anthropic", "bedrock", "gemini")
-
-
-@dataclass(frozen=True)
-class ToolChoice:
-    """Whether a tool has to be called, and which.
-
-    Attributes:
-        mode: ``"auto"``: the model may call one; ``"any"``: it has to; ``"none"``: it must not.
-        names: the only tools that it may call; none: all of them.
-        parallel: whether it may call several at once; None: nothing was said of it.
-    """
-
-    mode: Mode
-    names: tuple[str, ...] = ()
-    parallel: bool | None = None
-
-    @classmethod
-    def read(cls, given: Any, tools: Iterable[str] = ()) -> ToolChoice | None:
-        """What a caller says in the form of any provider.
-
-        Args:
-            given: a mode or the name of a tool, True for ``"any"``, a list of names, or what OpenAI
-                (chat and Responses), Anthropic, Gemini or Bedrock take.
-            tools: names of the tools; one of them goes before a mode that is called alike.
-
-        Returns:
-            None, where nothing is said or it is not understood.
-        """
-        if isinstance(given, str):
-            mode = None if given in tools else _MODES.get(given.lower())
-            return cls("any", (given,)) if mode is None else cls(mode)
-        if given is True:
-            return cls("any")
-        if isinstance(given, list | tuple) and given and all(isinstance(n, str) for n in given):
-            return cls("any", tuple(given))
-        return cls._of_mapping(given) if isinstance(given, Mapping) else None
-
-    @classmethod
-    def _of_mapping(cls, given: Mapping[str, Any]) -> ToolChoice | None:
-        for inner in ("function_calling_config", "functionCallingConfig", "allowed_tools"):
-            if isinstance(of_it := given.get(inner), Mapping):
-                return cls._of_mapping(of_it)
-        if isinstance(mode := given.get("mode"), str):
-            allowed = given.get("allowed_function_names") or given.get("allowedFunctionNames")
-            names = tuple(allowed or filter(None, map(_name_of, given.get("tools") or ())))
-            known = _MODES.get(mode.lower())
-            return None if known is None else cls(known, names)
-        disabled = given.get("disable_parallel_tool_use")
-        parallel = None if disabled is None else not disabled
-        if name := _name_of(given):
-            return cls("any", (name,), parallel)
-        keys = [given["type"]] if "type" in given else list(given)
-        known = _MODES.get(str(keys[0])) if len(keys) == 1 else None
-        return None if known is None else cls(known, (), parallel)
-
-    def said_to(self, kind: str) -> Any:
-        """The same, as a kind of backend takes it in its requests.
-
-        Only one name can be said; where there are several, hand over those tools alone.
-
-        Args:
-            kind: what :func:`family` gives.
-        """
-        name = self.names[0] if len(self.names) == 1 and self.mode == "any" else None
-        if kind == "anthropic":
-            said: dict[str, Any] = {"type": self.mode} if name is None else _of(name, "tool")
-            if self.parallel is not None and self.mode != "none":
-                said["disable_parallel_tool_use"] = not self.parallel
-            return said
-        if kind == "bedrock":
-            return {self.mode: {}} if name is None else {"tool": {"name": name}}
-        if kind in ("openai", "openai responses"):
-            if name is None:
-                return "required" if self.mode == "any" else self.mode
-            responses = kind == "openai responses"
-            return _of(name, "function") if responses else _function(name)
-        return name or self.mode  # frameworks' own words, which Gemini's clients take
-
-
-def _name_of(given: Any) -> str | None:
-    """The name of the tool that a mapping of whichever provider names."""
-    if not isinstance(given, Mapping):
-        return given if isinstance(given, str) else None
-    for inner in ("function", "tool", "custom"):
-        if isinstance(of_it := given.get(inner), Mapping):
-            return _name_of(of_it)
-    name = given.get("name")
-    return name if isinstance(name, str) else None
-
-
-def _of(name: str, kind: str) -> dict[str, Any]:
-    return {"type": kind, "name": name}
-
-
-def _function(name: str) -> dict[str, Any]:
-    return {"type": "function", "function": {"name": name}}

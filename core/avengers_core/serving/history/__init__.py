@@ -4,6 +4,7 @@ history that another one wrote is carried over to it. The plugins read and write
 from avengers_core.serving.history.dialects import (
     NO_SIGNATURE,
     Dialect,
+    Protocol,
     Target,
     is_gemini_3_or_later,
 )
@@ -56,6 +57,7 @@ __all__ = [
     "Media",
     "MediaKind",
     "Part",
+    "Protocol",
     "Raw",
     "Role",
     "Target",

@@ -15,6 +15,9 @@ _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 SystemInMiddle = Literal["anywhere", "before answers", "never"]
 ForeignCalls = Literal["kept", "told in the loop", "told"]
+Protocol = Literal[
+    "openai", "openai responses", "openai compatible", "anthropic", "bedrock", "gemini", "other"
+]
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,8 @@ class Dialect:
 
     Attributes:
         name: of the kind.
+        protocol: that its clients speak, whose words and blocks they take; ``"other"``, where
+            nothing is known.
         providers: what frameworks call those who write it.
         call_id: pattern of the identifiers of tool calls.
         tool_name: pattern of the names of tools.
@@ -57,6 +62,7 @@ class Dialect:
     """
 
     name: str
+    protocol: Protocol = "other"
     providers: frozenset[str] = frozenset()
     call_id: str = r".+"
     tool_name: str = r"[a-zA-Z0-9_-]{1,64}"
@@ -88,6 +94,16 @@ class Dialect:
     calls_with_text: bool = False
     cache_marks: int | None = None
     foreign_calls: ForeignCalls = "kept"
+
+    @property
+    def speaks_openai(self) -> bool:
+        """Whether its protocol is one of OpenAI's."""
+        return self.protocol.startswith("openai")
+
+    @property
+    def thinks_first(self) -> bool:
+        """Whether it is a Claude that has to begin each loop of tool calls with its thoughts."""
+        return self.protocol == "anthropic" and self.foreign_calls != "kept"
 
     @property
     def media(self) -> dict[str, bool | None]:
@@ -155,23 +171,6 @@ class Dialect:
         return name if name not in taken else next(n for n in numbered if n not in taken)
 
 
-# OpenAI's and xAI's models that reason: "Unsupported parameter: 'stop'".
-_REASONS = re.compile(
-    r"(?:^|[/.])(?:o[1-9]|gpt-[5-9]|grok-(?:[4-9]|3-mini|code))(?!.*-(?:chat|non-reasoning))",
-    re.IGNORECASE,
-)
-_OF_NO_REASONER = frozenset({"stop", "frequency_penalty", "presence_penalty"})
-# OpenAI's, but those that do not reason unless told to, and Claude from Opus 4.7 on:
-# https://platform.claude.com/docs/en/about-claude/models/whats-new-claude-4-7
-_SAMPLES_ALONE = re.compile(
-    r"(?:^|[/.])(?:o[1-9]|gpt-(?:5(?!\.[1-4])|[6-9]))(?!.*-chat)"
-    r"|claude-(?:opus-4[.-][7-9]|[a-z]+-[5-9])",
-    re.IGNORECASE,
-)
-_SAMPLING = frozenset({"temperature", "top_p", "top_k"})
-# "`temperature` and `top_p` cannot both be specified for this model."
-_SAMPLES_BY_ONE = re.compile(r"claude-[a-z]+-4", re.IGNORECASE)
-
 NO_SIGNATURE = "skip_thought_signature_validator"
 """What a Gemini takes in place of a signature of its own, for calls that others made:
 https://ai.google.dev/gemini-api/docs/thought-signatures"""
@@ -188,6 +187,7 @@ class Target:
         copies: its client writes into the messages that it is given.
         tools: whether the call defines tools.
         marks: how many marks of where to cache the call has beside its history.
+        samples: its client sends a temperature in any case.
         reads_reasoning: its client keeps the reasoning of an answer, so that a call without any had
             none.
         drops_reasoning: its client keeps it, but never sends it back.
@@ -201,6 +201,12 @@ class Target:
     drops_reasoning: bool = False
     tools: bool = True
     marks: int = 0
+    samples: bool = False
+
+    @property
+    def called(self) -> str:
+        """What its provider calls the model, as far as that is known."""
+        return self.remote_name or self.model
 
     @property
     def tells_all_calls(self) -> bool:
@@ -231,33 +237,14 @@ class Target:
     def wants_reasoning(self) -> bool:
         """Whether its own calls have to come back with the reasoning that they came with, for
         which its client has to keep it."""
-        compatible = self.dialect.name.startswith("openai compatible")
+        compatible = self.dialect.protocol == "openai compatible"
         return compatible and self.dialect.foreign_calls != "kept"
-
-    def refused(self, said: Iterable[str]) -> frozenset[str]:
-        """Which of what a call says of its answer it refuses to be told.
-
-        Args:
-            said: names of settings, OpenAI chat's.
-        """
-        said = frozenset(said)
-        if self.dialect.name in ("other", "text only"):
-            return frozenset()
-        name = self.remote_name or self.model
-        refused: Set[str] = frozenset({"stop"} if self.dialect.name == "openai responses" else ())
-        if self.dialect.name.startswith("openai") and _REASONS.search(name):
-            refused |= _OF_NO_REASONER
-        if self.dialect.name == "anthropic, thinking" or _SAMPLES_ALONE.search(name):
-            refused |= _SAMPLING
-        elif "temperature" in said and _SAMPLES_BY_ONE.search(name):
-            refused |= {"top_p"}
-        return said & refused
 
     @property
     def wants_signatures(self) -> bool:
         """Whether the first call of each answer has to be signed; by others, with
         :data:`NO_SIGNATURE`."""
-        return self.dialect.name == "gemini" and is_gemini_3_or_later(self.remote_name or "")
+        return self.dialect.protocol == "gemini" and is_gemini_3_or_later(self.remote_name or "")
 
 
 def is_gemini_3_or_later(model: str) -> bool:

@@ -20,6 +20,7 @@ _SOUNDS = frozenset({"audio/wav", "audio/x-wav", "audio/wave", "audio/mp3", "aud
 
 OPENAI = Dialect(
     "openai",
+    "openai",
     frozenset({"openai", "azure", "azure_openai"}),
     call_id=r"[^\s]{1,40}",
     beside_texts=frozenset({"prompt_cache_breakpoint"}),
@@ -32,6 +33,7 @@ OPENAI = Dialect(
 OPENAI_RESPONSES = replace(
     OPENAI,
     name="openai responses",
+    protocol="openai responses",
     call_id=r"[^\s]{1,64}",
     files=None,
     audio=frozenset(),
@@ -41,6 +43,7 @@ OPENAI_RESPONSES = replace(
 OPENAI_COMPATIBLE = Dialect(
     # What most servers behind OpenAI's protocol take: chat templates want one system message, at
     # the beginning, and their parsers know less than OpenAI's.
+    "openai compatible",
     "openai compatible",
     call_id=r"[a-zA-Z0-9_-]{1,40}",
     images=_PICTURES,
@@ -82,6 +85,7 @@ PERPLEXITY = replace(
 )
 ANTHROPIC = Dialect(
     "anthropic",
+    "anthropic",
     frozenset({"anthropic", "anthropic_vertex", "google_anthropic_vertex"}),
     call_id=r"[a-zA-Z0-9_-]{1,128}",
     tool_name=r"[a-zA-Z0-9_-]{1,128}",
@@ -107,6 +111,7 @@ ANTHROPIC_THINKING = replace(
 BEDROCK = replace(
     ANTHROPIC,
     name="bedrock",
+    protocol="bedrock",
     providers=frozenset({"bedrock", "bedrock_converse", "amazon_bedrock"}),
     call_id=r"[a-zA-Z0-9_-]{1,64}",
     tool_name=r"[a-zA-Z0-9_-]{1,64}",
@@ -120,6 +125,7 @@ BEDROCK = replace(
     calls_need_tools=True,
 )
 GEMINI = Dialect(
+    "gemini",
     "gemini",
     frozenset({"google_genai", "google_vertexai", "google-genai"}),
     tool_name=r"[a-zA-Z_][a-zA-Z0-9_.:-]{0,63}",
