@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
-from avengers_core.artifact.clusters import select
+from avengers_core.artifact.additive import SumsOfModels
 from avengers_core.common.arrays import Floats
-
-if TYPE_CHECKING:
-    from avengers_core.records.record import Missing
-
 
 # Directions kept where there are more models than this: they share few kinds of difficulty.
 MAX_RANK = 16
@@ -43,7 +39,7 @@ class LinearMap(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Moments:
+class Moments(SumsOfModels):
     """Sums over records with vectors in D dimensions and the scores of M models.
 
     What is summed by model may be weighted.
@@ -65,6 +61,8 @@ class Moments:
     score: Floats
     seen: Floats
     cross: Floats
+
+    SHARED = ("count", "vector", "gram")
 
     @classmethod
     def collect(cls, vectors: Floats, scores: Floats, weights: Floats | None = None) -> Moments:
@@ -89,35 +87,19 @@ class Moments:
         """Moments of no records."""
         return cls.collect(np.zeros((0, d)), np.zeros((0, m)))
 
-    def __add__(self, other: Moments) -> Moments:
-        return Moments(**{k: v + getattr(other, k) for k, v in self.arrays().items()})
+    def of_failing(self) -> Mapping[str, Floats]:
+        return {"n": self.count, "seen": self.vector[:, None]}
 
     def __sub__(self, other: Moments) -> Moments:
         return Moments(**{k: v - getattr(other, k) for k, v in self.arrays().items()})
 
-    def faded(self, factor: float, models: Floats) -> Moments:
-        """All sums times factors in [0, 1].
-
-        Args:
-            factor: of what is shared by all models.
-            models: (M,) of the models' own sums.
-        """
-        shared = ("count", "vector", "gram")
-        return replace(
-            self.scaled(models), **{name: getattr(self, name) * factor for name in shared}
-        )
-
-    def arrays(self) -> dict[str, Floats]:
-        """The sums by name."""
-        return {f.name: getattr(self, f.name) for f in fields(self)}
-
-    def packed(self) -> dict[str, Floats]:
+    def stored(self) -> dict[str, Floats]:
         """The sums by name; of the symmetric Gram matrix, the upper triangle."""
         return {**self.arrays(), "gram": self.gram[np.triu_indices(len(self.gram))]}
 
     @classmethod
-    def unpack(cls, arrays: Mapping[str, Floats]) -> Moments:
-        """The inverse of :meth:`packed`."""
+    def from_arrays(cls, arrays: Mapping[str, Floats]) -> Moments:
+        """The inverse of :meth:`stored`."""
         d = len(arrays["vector"])
         if arrays["gram"].shape != (d * (d + 1) // 2,):
             raise ValueError(f"gram has shape {arrays['gram'].shape}, vector has length {d}")
@@ -126,27 +108,6 @@ class Moments:
         gram[upper] = arrays["gram"]
         gram.T[upper] = arrays["gram"]
         return cls(**{**arrays, "gram": gram})
-
-    def select_models(self, columns: Sequence[int | None], missing: Missing = "skip") -> Moments:
-        """As :meth:`avengers_core.artifact.statistics.Statistics.select_models`."""
-        taken = {name: select(getattr(self, name), columns) for name in _PER_MODEL}
-        if missing == "zero":
-            taken["n"] = select(self.n, columns, self.count)
-            taken["seen"] = select(self.seen, columns, self.vector[:, None])
-        return replace(self, **taken)
-
-    def without_records(self) -> Moments:
-        """The models' own sums, leaving out what is shared by all of them."""
-        return replace(
-            self,
-            count=np.zeros_like(self.count),
-            vector=np.zeros_like(self.vector),
-            gram=np.zeros_like(self.gram),
-        )
-
-    def scaled(self, worth: Floats) -> Moments:
-        """The same means by model, of (M,) times as many records."""
-        return replace(self, **{name: getattr(self, name) * worth for name in _PER_MODEL})
 
     def spectrum(self) -> Spectrum:
         """What is the same for every penalty of the regression."""
@@ -164,9 +125,6 @@ class Moments:
             center[:, None] - own_center,
             self.score / n,
         )
-
-
-_PER_MODEL = ("n", "score", "seen", "cross")
 
 
 class Spectrum(NamedTuple):

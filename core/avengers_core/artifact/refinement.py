@@ -135,12 +135,10 @@ class Refinement:
 
     def without_records(self) -> Refinement:
         """The models' own sums, leaving out those that count records and queries."""
-        return replace(
-            self,
-            statistics=self.statistics.without_records(),
-            moments=self.moments.without_records(),
-            asked=self.asked and self.asked.without_records(),
-            solved=None,
+        return self.with_records(
+            self.statistics.without_records(),
+            self.moments.without_records(),
+            self.asked and self.asked.without_records(),
         )
 
     def __add__(self, other: Refinement) -> Refinement:
@@ -157,18 +155,16 @@ class Refinement:
         models = ratio(s.n.sum(axis=0), self.statistics.n.sum(axis=0), factor)
         return self.with_records(
             s,
-            self.moments.faded(factor, models),
-            self.asked and self.asked.faded(factor, cells),
+            self.moments.scaled(models, factor),
+            self.asked and self.asked.scaled(cells, factor),
         )
 
     def lent(self, column: int, share: float) -> Refinement:
         """As :meth:`avengers_core.artifact.statistics.Statistics.lent`."""
-        m = len(self.moments.n)
-        columns, factors = [*range(m), column], np.append(np.ones(m), share)
         return self.with_records(
             self.statistics.lent(column, share),
-            self.moments.select_models(columns).scaled(factors),
-            self.asked and self.asked.select_models(columns).scaled(factors),
+            self.moments.lent(column, share),
+            self.asked and self.asked.lent(column, share),
         )
 
     @property
@@ -187,8 +183,8 @@ class Refinement:
             "spread": self.augment.spread,
             "settings": np.array([self.augment.weight, *self.hyperparameters]),
             **prefixed("statistics", self.statistics.stored()),
-            **prefixed("moments", self.moments.packed()),
-            **prefixed("asked", self.asked.arrays() if self.asked else {}),
+            **prefixed("moments", self.moments.stored()),
+            **prefixed("asked", self.asked.stored() if self.asked else {}),
         }
 
     @classmethod
@@ -205,7 +201,7 @@ class Refinement:
             Augment(arrays["mean"], arrays["spread"], weight),
             arrays["centroids"],
             statistics,
-            Moments.unpack(of_prefix("moments", arrays)),
+            Moments.from_arrays(of_prefix("moments", arrays)),
             Hyperparameters(beta, m0, ridge, mix),
             asked,
             LinearMap(**of_prefix("linear", arrays)),

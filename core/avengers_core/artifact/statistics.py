@@ -7,12 +7,13 @@ model is added by adding a column, and the weight of cost against score is appli
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
+from avengers_core.artifact.additive import SumsOfModels
 from avengers_core.artifact.arrays import check_arrays
 from avengers_core.artifact.clusters import ratio, select
 from avengers_core.common.arrays import Floats
@@ -21,17 +22,21 @@ from avengers_core.embedders.tokens import n_bytes
 
 if TYPE_CHECKING:
     from avengers_core.records.outcomes import Outcomes
-    from avengers_core.records.record import Missing
 
 _ROUNDING = 1e-9
 _LEAST_COUNT = 1e-3
 KEPT = 50.0
 """Records' worth of a model in a cluster that do not fade before there are as many newer ones."""
+# In the artifacts of this version and later.
+_OF_TOKENS = (
+    *("n_token_cost", "token_length", "token_length_squared"),
+    *("prompt_length", "completion_length"),
+)
 _COUNTS = ("topics", "n", "squares", "n_cost", "n_tokens", "n_token_cost")
 
 
 @dataclass(frozen=True, eq=False)
-class Statistics:
+class Statistics(SumsOfModels):
     """Additive sums over the records of K clusters, M models and D datasets.
 
     What is summed by model is weighted by the queries that a record stands for, see
@@ -81,6 +86,8 @@ class Statistics:
     token_length_squared: Floats
     prompt_length: Floats
     completion_length: Floats
+
+    SHARED = ("topics", "query_length")
 
     @classmethod
     def collect(cls, outcomes: Outcomes, labels: npt.NDArray[np.integer], k: int) -> Statistics:
@@ -169,11 +176,10 @@ class Statistics:
     @classmethod
     def zeros(cls, k: int, m: int, d: int) -> Statistics:
         """Statistics of no records."""
-        shapes = {"topics": (k, d), "query_length": (k,)}
-        return cls(**{f.name: np.zeros(shapes.get(f.name, (k, m))) for f in fields(cls)})
+        return cls(**{name: np.zeros(shape) for name, shape in _shapes(k, m, d).items()})
 
-    def __add__(self, other: Statistics) -> Statistics:
-        return Statistics(**{f: a + getattr(other, f) for f, a in self.arrays().items()})
+    def of_failing(self) -> Mapping[str, Floats]:
+        return dict.fromkeys(("n", "squares"), self.size[:, None])
 
     def faded(self, factor: float, newer: Statistics | None = None) -> Statistics:
         """All sums times a factor; what is left of less than a thousandth of a record is none.
@@ -187,7 +193,7 @@ class Statistics:
         if newer is not None:
             least = np.minimum(self.n, KEPT) - newer.n
             cells = np.maximum(factor, ratio(least, self.n))
-        kept = {f: a * (cells if f in _PER_MODEL else factor) for f, a in self.arrays().items()}
+        kept = self.scaled(cells, factor).arrays()
         for name in _COUNTS:
             kept[name] = np.where(kept[name] < _LEAST_COUNT, 0.0, kept[name])
         for name in ("score", "inferred"):
@@ -213,13 +219,8 @@ class Statistics:
         """The same means, of as many records as the weights are worth."""
         if np.array_equal(self.squares, self.n):
             return self
-        worth = self.worth
-        scaled = {name: getattr(self, name) * worth for name in _PER_MODEL}
-        return replace(self, **{**scaled, "squares": scaled["n"]})
-
-    def arrays(self) -> dict[str, Floats]:
-        """The sums by name."""
-        return {f.name: getattr(self, f.name) for f in fields(self)}
+        scaled = self.scaled(self.worth)
+        return replace(scaled, squares=scaled.n)
 
     def stored(self) -> dict[str, Floats]:
         """The sums by name; without those that say nothing: where all weights are 1, or all is
@@ -232,28 +233,13 @@ class Statistics:
             del arrays["squares"]
         return arrays
 
-    def select_models(self, columns: Sequence[int | None], missing: Missing = "skip") -> Statistics:
-        """The columns asked for, in that order; None gives a model without results.
-
-        Args:
-            columns: indices into the M models.
-            missing: what such a model has scored: nothing, or (``"zero"``) 0 on every record.
-        """
-        taken = {f: select(getattr(self, f), columns) for f in _PER_MODEL}
-        if missing == "zero":
-            for name in ("n", "squares"):
-                taken[name] = select(getattr(self, name), columns, self.size[:, None])
-        return replace(self, **taken)
-
     def select_datasets(self, columns: Sequence[int | None]) -> Statistics:
         """The topic columns asked for, in that order; None gives a column of zeros."""
         return replace(self, topics=select(self.topics, columns))
 
     def check(self, k: int, m: int, d: int) -> str | None:
         """What is wrong with the arrays, or None: shapes, NaN, negative, scores above 1."""
-        expected = {"topics": (k, d), "query_length": (k,)}
-        shapes = {f: expected.get(f, (k, m)) for f in self.arrays()}
-        if fault := check_arrays(self.arrays(), shapes):
+        if fault := check_arrays(self.arrays(), _shapes(k, m, d)):
             return fault
         for name in _COUNTS:
             counts = getattr(self, name)
@@ -264,21 +250,8 @@ class Statistics:
         return None
 
     def lent(self, column: int, share: float) -> Statistics:
-        """One column more: the sums of a model times ``share``, as inference for another."""
-        m = self.n.shape[1]
-        wide = self.select_models([*range(m), column])
-        factors = np.append(np.ones(m), share)
-        sums = {name: getattr(wide, name) * factors for name in _PER_MODEL}
-        sums["inferred"][:, m] = sums["n"][:, m]
-        return replace(wide, **sums)
-
-    def without_records(self) -> Statistics:
-        """The models' own sums, leaving out those that count records and queries."""
-        return replace(
-            self,
-            topics=np.zeros_like(self.topics),
-            query_length=np.zeros_like(self.query_length),
-        )
+        wide = super().lent(column, share)
+        return replace(wide, inferred=np.append(self.inferred, wide.n[:, -1:], axis=1))
 
     def most_frequent(
         self, cluster: int, datasets: Sequence[str], most: int = 3
@@ -289,12 +262,7 @@ class Statistics:
         return tuple(datasets[i] for i in order if counts[i] > 0)
 
 
-# In the artifacts of this version and later.
-_OF_TOKENS = (
-    "n_token_cost",
-    "token_length",
-    "token_length_squared",
-    "prompt_length",
-    "completion_length",
-)
-_PER_MODEL = tuple(f.name for f in fields(Statistics) if f.name not in ("topics", "query_length"))
+def _shapes(k: int, m: int, d: int) -> dict[str, tuple[int, ...]]:
+    """Of the sums over K clusters, M models and D datasets."""
+    of_models = dict.fromkeys(Statistics.PER_MODEL, (k, m))
+    return {"topics": (k, d), "query_length": (k,), **of_models}

@@ -263,7 +263,7 @@ def test_what_was_asked_adds_up(seed, cut, topics):
     sums = "size", "easy", "n", "score", "easier"
     for name in sums:
         np.testing.assert_allclose(getattr(a + b, name), getattr(whole, name), atol=1e-9)
-    back = Asked.from_arrays(whole.arrays())
+    back = Asked.from_arrays(whole.stored())
     assert back.same_space(whole)
     assert all(np.array_equal(getattr(back, name), getattr(whole, name)) for name in sums)
     zero = whole.select_models([2, None], "zero")

@@ -155,7 +155,7 @@ def test_moments_add_up_and_pack(seed, cut):
         np.testing.assert_allclose(values, whole.arrays()[name], atol=1e-9)
     for name, values in (whole - two).arrays().items():
         np.testing.assert_allclose(values, one.arrays()[name], atol=1e-9)
-    for name, values in Moments.unpack(whole.packed()).arrays().items():
+    for name, values in Moments.from_arrays(whole.stored()).arrays().items():
         np.testing.assert_array_equal(values, whole.arrays()[name])
 
 

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from avengers_core.artifact.additive import SumsOfModels
 from avengers_core.artifact.arrays import check_arrays, out_of_range
-from avengers_core.artifact.clusters import ratio, select, sums_of_cells
+from avengers_core.artifact.clusters import ratio, sums_of_cells
 from avengers_core.artifact.statistics import Statistics
 from avengers_core.common.arrays import Floats, Ints
 from avengers_core.records.names import fault_of_name
 
 if TYPE_CHECKING:
     from avengers_core.records.outcomes import Outcomes
-    from avengers_core.records.record import Missing
 
 
 # Penalty of the regression, in records' worth of unit vectors.
@@ -27,7 +27,7 @@ _MOST_TOPICS = 64
 
 
 @dataclass(frozen=True, eq=False)
-class Asked:
+class Asked(SumsOfModels):
     """Sums over the records of each of K clusters and T topics, the datasets that they come from.
 
     Who was asked the easy topics of a cluster, or the easy questions of a topic, is no better for
@@ -52,6 +52,8 @@ class Asked:
     n: Floats
     score: Floats
     easier: Floats
+
+    SHARED = ("size", "easy")
 
     @classmethod
     def of(cls, points: Floats, outcomes: Outcomes, k: int) -> Asked:
@@ -121,47 +123,18 @@ class Asked:
             easier=sums(known * easier[:, None]),
         )
 
-    def scaled(self, worth: Floats) -> Asked:
-        """The same means by model, of (K, M) or (M,) times as many records."""
-        worth = np.atleast_2d(worth)[:, None, :]
-        return replace(self, **{name: getattr(self, name) * worth for name in _PER_MODEL})
+    def scaled(self, worth: Floats, shared: float = 1.0) -> Asked:
+        return super().scaled(np.atleast_2d(worth)[:, None, :], shared)
 
-    def __add__(self, other: Asked) -> Asked:
-        return replace(self, **{name: getattr(self, name) + getattr(other, name) for name in SUMS})
-
-    def faded(self, factor: float, cells: Floats) -> Asked:
-        """The same direction and topics with all sums times factors in [0, 1].
-
-        Args:
-            factor: of what is shared by all models.
-            cells: (K, M) of the models' own.
-        """
-        return replace(self.scaled(cells), size=self.size * factor, easy=self.easy * factor)
-
-    def select_models(self, columns: Sequence[int | None], missing: Missing = "skip") -> Asked:
-        """As :meth:`avengers_core.artifact.statistics.Statistics.select_models`."""
-        absent: dict[str, Floats] = dict.fromkeys(_PER_MODEL, np.zeros(1))
-        if missing == "zero":
-            absent |= {"n": self.size[..., None], "easier": self.easy[..., None]}
-        taken: dict[str, Any] = {
-            name: select(getattr(self, name), columns, absent[name]) for name in _PER_MODEL
-        }
-        return replace(self, **taken)
-
-    def without_records(self) -> Asked:
-        """The models' own sums, leaving out those that count all records."""
-        return replace(self, size=np.zeros_like(self.size), easy=np.zeros_like(self.easy))
-
-    def sums(self) -> tuple[Floats, ...]:
-        """All sums."""
-        return tuple(getattr(self, name) for name in SUMS)
+    def of_failing(self) -> Mapping[str, Floats]:
+        return {"n": self.size[..., None], "easier": self.easy[..., None]}
 
     def there(self) -> npt.NDArray[np.bool_]:
         """(K, T) whether there are records of a topic in a cluster."""
         there: npt.NDArray[np.bool_] = (self.size > 0) | self.n.any(axis=-1)
         return there
 
-    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+    def stored(self) -> dict[str, npt.NDArray[Any]]:
         """All arrays by name: numbers alone, the names as their bytes in UTF-8.
 
         Of the sums, those of the groups that have any; which these are, by (K, T) ones and zeros.
@@ -172,12 +145,12 @@ class Asked:
             "direction": self.direction,
             "topics": np.frombuffer(names, np.uint8).astype(np.float32),
             "groups": there.astype(np.float32),
-            **{name: getattr(self, name)[there] for name in SUMS},
+            **{name: sums[there] for name, sums in self.arrays().items()},
         }
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> Asked:
-        """The inverse of :meth:`arrays`; raises KeyError, TypeError or ValueError."""
+        """The inverse of :meth:`stored`; raises KeyError, TypeError or ValueError."""
         for name in ("topics", "groups"):
             if fault := out_of_range(arrays[name], 255):
                 raise ValueError(f"{name} {fault}")
@@ -187,10 +160,10 @@ class Asked:
         if rest or any(map(fault_of_name, topics)):
             raise ValueError("the topics are no names of datasets")
         sums = {}
-        for name in SUMS:
+        for name in (*cls.SHARED, *cls.PER_MODEL):
             sums[name] = np.zeros((*there.shape, *arrays[name].shape[1:]))
             sums[name][there] = arrays[name]
-        if extra := sorted(set(arrays) - {"direction", "topics", "groups", *SUMS}):
+        if extra := sorted(set(arrays) - {"direction", "topics", "groups", *sums}):
             raise ValueError(f"unknown arrays {extra}")
         return cls(arrays["direction"], tuple(topics), **sums)
 
@@ -222,7 +195,7 @@ class Asked:
         """What is wrong with the arrays, or None."""
         t = len(self.topics) + 1
         shapes: dict[str, tuple[int, ...]] = {
-            **dict.fromkeys(_PER_MODEL, (k, t, m)),
+            **dict.fromkeys(self.PER_MODEL, (k, t, m)),
             "size": (k, t),
             "easy": (k, t),
             "direction": (d,),
@@ -235,9 +208,6 @@ class Asked:
         return self.topics == other.topics and np.array_equal(self.direction, other.direction)
 
 
-_PER_MODEL = ("n", "score", "easier")
-SUMS = ("size", "easy", *_PER_MODEL)
-
-
 def _zeros(k: int, t: int, m: int) -> dict[str, Any]:
-    return {name: np.zeros((k, t, m) if name in _PER_MODEL else (k, t)) for name in SUMS}
+    shapes = {**dict.fromkeys(Asked.SHARED, (k, t)), **dict.fromkeys(Asked.PER_MODEL, (k, t, m))}
+    return {name: np.zeros(shape) for name, shape in shapes.items()}

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from avengers_core.artifact.clusters import ratio
-from avengers_core.artifact.estimation.asked import SUMS, Asked
+from avengers_core.artifact.estimation.asked import Asked
 from avengers_core.common.arrays import Floats
 
 # Share of a cluster below which a topic is no group of its own.
@@ -52,7 +52,7 @@ def _at_home(asked: Asked) -> Asked:
         home: Floats = sums - away + share[over_models] * away.sum(axis=1, keepdims=True)
         return home
 
-    sums: dict[str, Any] = {name: moved(getattr(asked, name)) for name in SUMS}
+    sums: dict[str, Any] = {name: moved(of_all) for name, of_all in asked.arrays().items()}
     return replace(asked, **sums)
 
 

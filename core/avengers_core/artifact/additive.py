@@ -1,0 +1,85 @@
+"""Sums over records: some of each model, others that all models share; both add up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from typing_extensions import Self
+
+from avengers_core.artifact.clusters import select
+from avengers_core.common.arrays import Floats
+
+if TYPE_CHECKING:
+    from avengers_core.records.record import Missing
+
+
+class SumsOfModels:
+    """A dataclass of sums over records, and of what is settled before there are any.
+
+    Attributes:
+        SHARED: names of the sums that all models share.
+        PER_MODEL: names of the fields behind those, which each model has of its own; models are the
+            last axis.
+    """
+
+    SHARED: ClassVar[tuple[str, ...]]
+    PER_MODEL: ClassVar[tuple[str, ...]]
+    n: Floats
+
+    def __init_subclass__(cls) -> None:
+        names = [*cls.__annotations__]
+        cls.PER_MODEL = tuple(names[names.index(cls.SHARED[-1]) + 1 :])
+
+    def arrays(self) -> dict[str, Floats]:
+        """The sums by name."""
+        return {name: getattr(self, name) for name in (*self.SHARED, *self.PER_MODEL)}
+
+    def of_failing(self) -> Mapping[str, Floats]:
+        """The sums of a model that has scored 0 on every record, but those that are 0."""
+        raise NotImplementedError
+
+    def __add__(self, other: Self) -> Self:
+        return self._with({name: a + getattr(other, name) for name, a in self.arrays().items()})
+
+    def scaled(self, worth: Floats, shared: float = 1.0) -> Self:
+        """Sums as of other numbers of records.
+
+        Args:
+            worth: factors of the models' own, (M,), or (K, M) by cluster.
+            shared: factor of those that all models share.
+        """
+        factors = {**dict.fromkeys(self.SHARED, shared), **dict.fromkeys(self.PER_MODEL, worth)}
+        return self._with({name: getattr(self, name) * by for name, by in factors.items()})
+
+    def select_models(self, columns: Sequence[int | None], missing: Missing = "skip") -> Self:
+        """The columns asked for, in that order; None gives a model without results.
+
+        Args:
+            columns: indices into the M models.
+            missing: what such a model has scored: nothing, or (``"zero"``) 0 on every record.
+        """
+        absent = self.of_failing() if missing == "zero" else {}
+        return self._with(
+            {
+                name: select(getattr(self, name), columns, absent.get(name, 0.0))
+                for name in self.PER_MODEL
+            }
+        )
+
+    def lent(self, column: int, share: float) -> Self:
+        """One column more: the sums of a model times ``share``, as inference for another."""
+        m = self.n.shape[-1]
+        wide = self.select_models([*range(m), column])
+        return wide.scaled(np.append(np.ones(m), share))
+
+    def without_records(self) -> Self:
+        """The models' own sums, leaving out those that count records and queries."""
+        return self._with({name: np.zeros_like(getattr(self, name)) for name in self.SHARED})
+
+    def _with(self, sums: Mapping[str, Floats]) -> Self:
+        changed: Any = self
+        same: Self = replace(changed, **sums)
+        return same
