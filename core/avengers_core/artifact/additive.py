@@ -1,9 +1,9 @@
-"""Sums over records: some of each model, others that all models share; both add up."""
+"""Sums that add up: of any kind, and over records, some of each model and some that all share."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -14,6 +14,15 @@ from avengers_core.common.arrays import Floats
 
 if TYPE_CHECKING:
     from avengers_core.records.record import Missing
+
+
+class Adding:
+    """Dataclasses that add up field by field; a sum has None where one of both has."""
+
+    def __add__(self, other: Self) -> Self:
+        this: Any = self
+        pairs = [(getattr(self, f.name), getattr(other, f.name)) for f in fields(this)]
+        return type(self)(*(None if a is None or b is None else a + b for a, b in pairs))
 
 
 class SumsOfModels:

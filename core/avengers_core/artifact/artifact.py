@@ -27,6 +27,7 @@ from avengers_core.artifact.merging import together
 from avengers_core.artifact.published_export import load_published_export
 from avengers_core.artifact.statistics import Statistics
 from avengers_core.artifact.storage import content, folder
+from avengers_core.artifact.sums import Sums
 from avengers_core.common.functions import cached_property
 from avengers_core.common.ranges import check_number
 from avengers_core.errors import ArtifactError, EmbedderMismatchError
@@ -328,28 +329,18 @@ class RouterArtifact:
 
         return probe(self, records, n, embedder)
 
+    @property
+    def sums(self) -> Sums:
+        """All that records have added up to."""
+        return Sums.of(self)
+
     def emptied(self, models: Sequence[str], datasets: Sequence[str]) -> RouterArtifact:
         """The same clusters without records, for these models and datasets."""
-        r = self.refinement
-        return replace(
-            self,
-            models=tuple(models),
-            datasets=tuple(datasets),
-            statistics=Statistics.zeros(self.n_clusters, len(models), len(datasets)),
-            refinement=r and r.emptied(len(models), len(datasets)),
-            familiarity=self.familiarity and self.familiarity.emptied(),
-            info=self.info.model_copy(update={"unanswered": 0.0}),
-        )
+        return self.sums.emptied(len(models), len(datasets)).put_into(self, models, datasets)
 
     def without_records(self) -> RouterArtifact:
         """The models' own sums, leaving out those that count records and queries."""
-        return replace(
-            self,
-            statistics=self.statistics.without_records(),
-            refinement=self.refinement and self.refinement.without_records(),
-            familiarity=self.familiarity and self.familiarity.emptied(),
-            info=self.info.model_copy(update={"unanswered": 0.0}),
-        )
+        return self.sums.without_records().put_into(self)
 
     def faded(self, factor: float, *, in_favour_of: RouterArtifact | None = None) -> RouterArtifact:
         """The same artifact with all evidence counting ``factor`` times as much.
@@ -365,15 +356,8 @@ class RouterArtifact:
             ValueError: the factor is out of range.
         """
         check_number("factor", factor, 0, 1)
-        newer, r = in_favour_of, self.refinement
-        statistics = newer.statistics if newer else None
-        return replace(
-            self,
-            statistics=self.statistics.faded(factor, statistics),
-            refinement=r and r.faded(factor, newer.refinement if newer else None),
-            familiarity=self.familiarity and self.familiarity.faded(factor),
-            info=self.info.model_copy(update={"unanswered": factor * self.info.unanswered}),
-        )
+        newer = in_favour_of.sums if in_favour_of else None
+        return self.sums.faded(factor, newer).put_into(self)
 
     def drop_models(self, models: Iterable[str]) -> RouterArtifact:
         """The artifact without some models.
@@ -392,13 +376,7 @@ class RouterArtifact:
             name: {m: price for m, price in getattr(self.info, name).items() if m in models}
             for name in ("input_prices", "prices")
         }
-        return replace(
-            self,
-            models=tuple(models),
-            statistics=self.statistics.select_models(columns),
-            refinement=self.refinement and self.refinement.select_models(columns),
-            info=self.info.model_copy(update=prices),
-        )
+        return self.sums.select_models(columns).put_into(self, models, told=prices)
 
     def merge(self, *others: RouterArtifact) -> RouterArtifact:
         """Add the statistics of artifacts with the same centroids (shards, days, machines).

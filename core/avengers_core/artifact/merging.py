@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +11,7 @@ from avengers_core.errors import ArtifactError
 
 if TYPE_CHECKING:
     from avengers_core.artifact.artifact import RouterArtifact
+    from avengers_core.artifact.sums import Sums
     from avengers_core.records.record import Missing
 
 
@@ -31,20 +31,11 @@ def together(one: RouterArtifact, other: RouterArtifact, missing: Missing) -> Ro
     models = tuple(dict.fromkeys((*one.models, *other.models)))
     datasets = tuple(dict.fromkeys((*one.datasets, *other.datasets)))
     a, b = (_widened(artifact, models, datasets, missing) for artifact in (one, other))
-    info = {
-        **{
-            name: {**getattr(one.info, name), **getattr(other.info, name)}
-            for name in ("input_prices", "prices")
-        },
-        "unanswered": one.info.unanswered + other.info.unanswered,
+    prices = {
+        name: {**getattr(one.info, name), **getattr(other.info, name)}
+        for name in ("input_prices", "prices")
     }
-    return replace(
-        a,
-        statistics=a.statistics + b.statistics,
-        refinement=a.refinement and b.refinement and a.refinement + b.refinement,
-        familiarity=a.familiarity and b.familiarity and a.familiarity + b.familiarity,
-        info=one.info.model_copy(update=info),
-    )
+    return (a + b).put_into(one, models, datasets, prices)
 
 
 def _check(one: RouterArtifact, other: RouterArtifact) -> None:
@@ -81,18 +72,11 @@ def _check(one: RouterArtifact, other: RouterArtifact) -> None:
 
 
 def _widened(
-    artifact: RouterArtifact, models: tuple[str, ...], datasets: tuple[str, ...], missing: Missing
-) -> RouterArtifact:
-    """The same sums with other columns, for models and datasets that it has not seen."""
+    artifact: RouterArtifact, models: Sequence[str], datasets: Sequence[str], missing: Missing
+) -> Sums:
+    """An artifact's sums with other columns, for models and datasets that it has not seen."""
     at, topics = _places(models, artifact.models), _places(datasets, artifact.datasets)
-    r = artifact.refinement
-    return replace(
-        artifact,
-        models=models,
-        datasets=datasets,
-        statistics=artifact.statistics.select_models(at, missing).select_datasets(topics),
-        refinement=r and r.select_models(at, missing).select_datasets(topics),
-    )
+    return artifact.sums.select_models(at, missing).select_datasets(topics)
 
 
 def _places(wanted: Sequence[str], known: Sequence[str]) -> list[int | None]:

@@ -12,12 +12,12 @@ that sum to the queries they stand for (self-normalised), Swaminathan and Joachi
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
-from typing_extensions import Self
 
+from avengers_core.artifact.additive import Adding
 from avengers_core.artifact.clusters import ratio, sums_of_cells
 from avengers_core.artifact.estimation.cells import fewer, lacking, unseen
 from avengers_core.common.arrays import Floats, Ints, Mask
@@ -87,15 +87,6 @@ def doubted_means(doubt: Floats, dataset: Ints, average: str) -> Floats:
     if average == "query":
         return np.asarray(doubt.sum(axis=1) / n.sum())
     return np.asarray((doubt[:, n > 0] / n[n > 0]).mean(axis=1))
-
-
-class Adding:
-    """Dataclasses that add up field by field; a sum has None where one of both has."""
-
-    def __add__(self, other: Self) -> Self:
-        this: Any = self
-        pairs = [(getattr(self, f.name), getattr(other, f.name)) for f in fields(this)]
-        return type(self)(*(None if a is None or b is None else a + b for a, b in pairs))
 
 
 @dataclass(frozen=True, eq=False)

@@ -84,12 +84,8 @@ def take_after(artifact: RouterArtifact, model: str, like: str) -> RouterArtifac
         name: {**own, **({model: own[like]} if like in own else {})}
         for name, own in (("input_prices", info.input_prices), ("prices", info.prices))
     }
-    return replace(
-        artifact,
-        models=(*artifact.models, model),
-        statistics=artifact.statistics.lent(column, share),
-        refinement=artifact.refinement and artifact.refinement.lent(column, share),
-        info=info.model_copy(update=prices),
+    return artifact.sums.lent(column, share).put_into(
+        artifact, (*artifact.models, model), told=prices
     )
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from datetime import datetime, timedelta, timezone
+from functools import reduce
+from operator import add
 
 import numpy as np
 
 from avengers_core.artifact.artifact import RouterArtifact
-from avengers_core.artifact.merging import together
 from avengers_core.artifact.sums import Sums
 from avengers_core.learning.calls import Calls
 
@@ -43,6 +44,11 @@ def seconds(half_life: HalfLife) -> float:
     return size
 
 
+def left(since: float, until: float, half_life: float | None) -> float:
+    """What evidence of a moment counts at a later one; all of it where nothing ages."""
+    return 1.0 if half_life is None else float(0.5 ** (max(0.0, until - since) / half_life))
+
+
 def as_of(artifact: RouterArtifact) -> float:
     """When the artifact's sums are of, in seconds since 1970: learnt until, else when it was made.
 
@@ -75,23 +81,20 @@ def with_calls(
         until: the time, seconds since 1970.
         half_life: seconds; None: nothing ages.
     """
+    empty = artifact.emptied(artifact.models, artifact.datasets)
+
+    def sums(calls: Calls) -> Sums:
+        surface = calls.queries.surface if artifact.refinement else None
+        return Sums.collect(empty, calls.queries.vectors, surface, calls.outcomes(artifact))
+
     if half_life is None:
-        return together(artifact, _evidence(artifact, calls), "skip")
+        return (artifact.sums + sums(calls)).put_into(artifact)
     step = half_life / _STEPS
     period = np.floor(calls.time / step)
-    parts = []
-    for number in np.unique(period):
-        age = max(0.0, until - (number + 0.5) * step) / half_life
-        parts.append(_evidence(artifact, calls.take(period == number)).faded(0.5**age))
-    new = parts[0].merge(*parts[1:])
-    age = max(0.0, until - as_of(artifact)) / half_life
-    # A call says nothing of the models that were not asked.
-    return together(artifact.faded(0.5**age, in_favour_of=new), new, "skip")
-
-
-def _evidence(artifact: RouterArtifact, calls: Calls) -> RouterArtifact:
-    """The calls' sums alone."""
-    empty = artifact.emptied(artifact.models, artifact.datasets)
-    surface = calls.queries.surface if empty.refinement else None
-    outcomes = calls.outcomes(artifact)
-    return Sums.collect(empty, calls.queries.vectors, surface, outcomes).put_into(empty)
+    parts = (
+        sums(calls.take(period == number)).faded(left((number + 0.5) * step, until, half_life))
+        for number in np.unique(period)
+    )
+    new = reduce(add, parts)
+    kept = artifact.sums.faded(left(as_of(artifact), until, half_life), new)
+    return (kept + new).put_into(artifact)

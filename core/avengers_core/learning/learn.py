@@ -11,7 +11,7 @@ import numpy as np
 from avengers_core.artifact.artifact import RouterArtifact
 from avengers_core.common.ranges import check_number
 from avengers_core.learning.changes import Moved, Turned, moved, turned
-from avengers_core.learning.fading import HalfLife, as_of, seconds, with_calls
+from avengers_core.learning.fading import HalfLife, as_of, left, seconds, with_calls
 from avengers_core.learning.reading import CallSource, read_calls
 from avengers_core.learning.watch import Watch, watch_calls
 from avengers_core.routing.resolve import resolve_router
@@ -95,13 +95,12 @@ def learn(
     after = with_calls(before, new, until, period)
     info = after.info.model_copy(update={"learnt_until": _text(until)})
     after = replace(after, info=info)
-    faded = 1.0 if period is None else 0.5 ** (max(0.0, until - as_of(before)) / period)
     routers = Router(before), Router(after)
     chosen = [r.route_vectors(calls.queries, alpha=alpha) for r in routers]
     return Lesson(
         artifact=after,
         learnt=len(new),
-        faded=faded,
+        faded=left(as_of(before), until, period),
         moved=moved(*routers),
         turned=turned(*routers, alpha),
         redirected=float((chosen[0] != chosen[1]).mean()),

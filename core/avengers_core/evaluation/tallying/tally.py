@@ -8,9 +8,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from avengers_core.artifact.additive import Adding
 from avengers_core.artifact.clusters import ratio, sums_of_cells
 from avengers_core.common.arrays import Floats, Ints, Mask, to_twelve_digits
-from avengers_core.evaluation.estimating import Adding, Estimate, Guesses
+from avengers_core.evaluation.estimating import Estimate, Guesses
 from avengers_core.evaluation.rows import Average, Row, router_name
 from avengers_core.records.outcomes import Outcomes
 from avengers_core.routing.alpha.curve import best_single
