@@ -17,12 +17,11 @@ from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from avengers_core.common.functions import cached_property
 from avengers_core.embedders.tokens import estimate_tokens
 from avengers_core.serving.backends.model_settings import ModelSettings
-from avengers_core.serving.ensemble import answering
 from avengers_core.serving.question import current_hint, question_from_variables
 from avengers_core.serving.settings import CONFIG, OF_A_CALL, ServingSettings, given
 from avengers_langchain.backends import Backends
 from avengers_langchain.binding import BindsConfig
-from avengers_langchain.calling.answers import Asked, ChatAnswering, Method
+from avengers_langchain.calling.answers import Asked, Method
 from avengers_langchain.calling.callbacks import ROUTING_QUERY, current_run, prompt_variables
 from avengers_langchain.calling.calls import Call
 from avengers_langchain.calling.runs import KnowsItsRun, streamed_run
@@ -135,7 +134,7 @@ class AvengersChatModel(ServingSettings, BindsConfig, KnowsItsRun):  # type: ign
         **kwargs: Any,
     ) -> ChatResult:
         asked = self._asked("generate", messages, stop, run_manager, kwargs)
-        return cast("ChatResult", answering(ChatAnswering, asked, asked.plan.decide()).run())
+        return cast("ChatResult", asked.run())
 
     async def _agenerate(
         self,
@@ -145,9 +144,7 @@ class AvengersChatModel(ServingSettings, BindsConfig, KnowsItsRun):  # type: ign
         **kwargs: Any,
     ) -> ChatResult:
         asked = self._asked("agenerate", messages, stop, run_manager, kwargs)
-        return cast(
-            "ChatResult", await answering(ChatAnswering, asked, await asked.plan.adecide()).arun()
-        )
+        return cast("ChatResult", await asked.arun())
 
     def _stream(
         self,
@@ -156,8 +153,7 @@ class AvengersChatModel(ServingSettings, BindsConfig, KnowsItsRun):  # type: ign
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
-        asked = self._asked("stream", messages, stop, run_manager, kwargs)
-        yield from answering(ChatAnswering, asked, asked.plan.decide()).stream()
+        yield from self._asked("stream", messages, stop, run_manager, kwargs).stream()
 
     async def _astream(
         self,
@@ -167,7 +163,7 @@ class AvengersChatModel(ServingSettings, BindsConfig, KnowsItsRun):  # type: ign
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
         asked = self._asked("astream", messages, stop, run_manager, kwargs)
-        chunks = await answering(ChatAnswering, asked, await asked.plan.adecide()).astream()
+        chunks = await asked.astream()
         try:
             async for chunk in chunks:
                 yield chunk

@@ -26,8 +26,7 @@ from llama_index.core.prompts import BasePromptTemplate, PromptTemplate
 from llama_index.core.tools import BaseTool
 from llama_index.core.types import Model, TokenAsyncGen, TokenGen
 
-from avengers_core.serving.ensemble import answering
-from avengers_llamaindex.calling.calls import Asked, LLMAnswering
+from avengers_llamaindex.calling.calls import Asked
 from avengers_llamaindex.events import span_if_heard
 from avengers_llamaindex.question import (
     Prompt,
@@ -46,7 +45,7 @@ class DelegatingLLM(FunctionCallingLLM):
     """
 
     # The framework would open a span for each implementation of an abstract method, which takes
-    # half as long as routing: so these three are plain.
+    # half as long as routing: so these two are plain.
 
     def _asked(
         self, method: str, request: Prompt, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -61,22 +60,6 @@ class DelegatingLLM(FunctionCallingLLM):
         """
         raise NotImplementedError
 
-    def _run(self, method: str, request: Prompt, /, *args: Any, **kwargs: Any) -> Any:
-        asked = self._asked(method, request, args, kwargs)
-        return answering(LLMAnswering, asked, asked.plan.decide()).run()
-
-    async def _arun(self, method: str, request: Prompt, /, *args: Any, **kwargs: Any) -> Any:
-        asked = self._asked(method, request, args, kwargs)
-        return await answering(LLMAnswering, asked, await asked.plan.adecide()).arun()
-
-    def _stream(self, method: str, request: Prompt, /, *args: Any, **kwargs: Any) -> Any:
-        asked = self._asked(method, request, args, kwargs)
-        return answering(LLMAnswering, asked, asked.plan.decide()).stream()
-
-    async def _astream(self, method: str, request: Prompt, /, *args: Any, **kwargs: Any) -> Any:
-        asked = self._asked(method, request, args, kwargs)
-        return await answering(LLMAnswering, asked, await asked.plan.adecide()).astream()
-
     def _backend_of(self, response: ChatResponse) -> FunctionCallingLLM | None:
         """Who gave a response, if that is known and it can call tools."""
         raise NotImplementedError
@@ -84,62 +67,67 @@ class DelegatingLLM(FunctionCallingLLM):
     # -- messages --
 
     def chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
-        return self._run("chat", from_messages(messages, kwargs), messages, **kwargs)
+        return self._of_messages("chat", messages, kwargs).run()
 
     def stream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseGen:
-        return self._stream("stream_chat", from_messages(messages, kwargs), messages, **kwargs)
+        return self._of_messages("stream_chat", messages, kwargs).stream()
 
     async def achat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
-        return await self._arun("achat", from_messages(messages, kwargs), messages, **kwargs)
+        return await self._of_messages("achat", messages, kwargs).arun()
 
     async def astream_chat(
         self, messages: Sequence[ChatMessage], **kwargs: Any
     ) -> ChatResponseAsyncGen:
-        return await self._astream(
-            "astream_chat", from_messages(messages, kwargs), messages, **kwargs
-        )
+        return await self._of_messages("astream_chat", messages, kwargs).astream()
+
+    def _of_messages(
+        self, method: str, messages: Sequence[ChatMessage], kwargs: dict[str, Any]
+    ) -> Asked:
+        return self._asked(method, from_messages(messages, kwargs), (messages,), kwargs)
 
     # -- a bare prompt --
 
     def complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:
-        return self._run("complete", from_text(prompt), prompt, formatted, **kwargs)
+        return self._of_text("complete", prompt, formatted, kwargs).run()
 
     def stream_complete(
         self, prompt: str, formatted: bool = False, **kwargs: Any
     ) -> CompletionResponseGen:
-        return self._stream("stream_complete", from_text(prompt), prompt, formatted, **kwargs)
+        return self._of_text("stream_complete", prompt, formatted, kwargs).stream()
 
     async def acomplete(
         self, prompt: str, formatted: bool = False, **kwargs: Any
     ) -> CompletionResponse:
-        return await self._arun("acomplete", from_text(prompt), prompt, formatted, **kwargs)
+        return await self._of_text("acomplete", prompt, formatted, kwargs).arun()
 
     async def astream_complete(
         self, prompt: str, formatted: bool = False, **kwargs: Any
     ) -> CompletionResponseAsyncGen:
-        return await self._astream(
-            "astream_complete", from_text(prompt), prompt, formatted, **kwargs
-        )
+        return await self._of_text("astream_complete", prompt, formatted, kwargs).astream()
+
+    def _of_text(self, method: str, prompt: str, formatted: bool, kwargs: dict[str, Any]) -> Asked:
+        return self._asked(method, from_text(prompt), (prompt, formatted), kwargs)
 
     # -- a prompt template --
 
     def predict(self, prompt: BasePromptTemplate, **prompt_args: Any) -> str:
-        return self._run("predict", from_template(prompt, prompt_args), prompt, **prompt_args)
+        return self._of_template("predict", prompt, prompt_args).run()
 
     def stream(self, prompt: BasePromptTemplate, **prompt_args: Any) -> TokenGen:
-        return self._stream("stream", from_template(prompt, prompt_args), prompt, **prompt_args)
+        return self._of_template("stream", prompt, prompt_args).stream()
 
     async def apredict(self, prompt: BasePromptTemplate, **prompt_args: Any) -> str:
-        return await self._arun(
-            "apredict", from_template(prompt, prompt_args), prompt, **prompt_args
-        )
+        return await self._of_template("apredict", prompt, prompt_args).arun()
 
     async def astream(self, prompt: BasePromptTemplate, **prompt_args: Any) -> TokenAsyncGen:
-        return await self._astream(
-            "astream", from_template(prompt, prompt_args), prompt, **prompt_args
-        )
+        return await self._of_template("astream", prompt, prompt_args).astream()
 
-    # -- a prompt template and a class to fill --
+    def _of_template(
+        self, method: str, prompt: BasePromptTemplate, prompt_args: dict[str, Any]
+    ) -> Asked:
+        return self._asked(method, from_template(prompt, prompt_args), (prompt,), prompt_args)
+
+    # -- a class to fill, a prompt template, arguments of the LLM --
 
     def structured_predict(
         self,
@@ -148,14 +136,8 @@ class DelegatingLLM(FunctionCallingLLM):
         llm_kwargs: dict[str, Any] | None = None,
         **prompt_args: Any,
     ) -> Model:
-        return self._run(
-            "structured_predict",
-            from_template(prompt, prompt_args, output_cls),
-            output_cls,
-            prompt,
-            llm_kwargs,
-            **prompt_args,
-        )
+        given = output_cls, prompt, llm_kwargs
+        return self._of_class("structured_predict", given, prompt_args).run()
 
     def stream_structured_predict(
         self,
@@ -164,14 +146,8 @@ class DelegatingLLM(FunctionCallingLLM):
         llm_kwargs: dict[str, Any] | None = None,
         **prompt_args: Any,
     ) -> Generator[Model | FlexibleModel, None, None]:
-        return self._stream(
-            "stream_structured_predict",
-            from_template(prompt, prompt_args, output_cls),
-            output_cls,
-            prompt,
-            llm_kwargs,
-            **prompt_args,
-        )
+        given = output_cls, prompt, llm_kwargs
+        return self._of_class("stream_structured_predict", given, prompt_args).stream()
 
     async def astructured_predict(
         self,
@@ -180,14 +156,8 @@ class DelegatingLLM(FunctionCallingLLM):
         llm_kwargs: dict[str, Any] | None = None,
         **prompt_args: Any,
     ) -> Model:
-        return await self._arun(
-            "astructured_predict",
-            from_template(prompt, prompt_args, output_cls),
-            output_cls,
-            prompt,
-            llm_kwargs,
-            **prompt_args,
-        )
+        given = output_cls, prompt, llm_kwargs
+        return await self._of_class("astructured_predict", given, prompt_args).arun()
 
     async def astream_structured_predict(
         self,
@@ -196,30 +166,36 @@ class DelegatingLLM(FunctionCallingLLM):
         llm_kwargs: dict[str, Any] | None = None,
         **prompt_args: Any,
     ) -> AsyncGenerator[Model | FlexibleModel, None]:
-        return await self._astream(
-            "astream_structured_predict",
-            from_template(prompt, prompt_args, output_cls),
-            output_cls,
-            prompt,
-            llm_kwargs,
-            **prompt_args,
+        given = output_cls, prompt, llm_kwargs
+        return await self._of_class("astream_structured_predict", given, prompt_args).astream()
+
+    def _of_class(
+        self,
+        method: str,
+        given: tuple[type, PromptTemplate, dict[str, Any] | None],
+        prompt_args: dict[str, Any],
+    ) -> Asked:
+        output_cls, prompt, _ = given
+        return self._asked(
+            method, from_template(prompt, prompt_args, output_cls), given, prompt_args
         )
 
     # -- tools: (tools, user_msg=None, chat_history=None, ...), see FunctionCallingLLM --
 
     def chat_with_tools(self, *args: Any, **kwargs: Any) -> ChatResponse:
-        return self._run("chat_with_tools", from_tools(*args, **kwargs), *args, **kwargs)
+        return self._of_tools("chat_with_tools", args, kwargs).run()
 
     def stream_chat_with_tools(self, *args: Any, **kwargs: Any) -> ChatResponseGen:
-        return self._stream("stream_chat_with_tools", from_tools(*args, **kwargs), *args, **kwargs)
+        return self._of_tools("stream_chat_with_tools", args, kwargs).stream()
 
     async def achat_with_tools(self, *args: Any, **kwargs: Any) -> ChatResponse:
-        return await self._arun("achat_with_tools", from_tools(*args, **kwargs), *args, **kwargs)
+        return await self._of_tools("achat_with_tools", args, kwargs).arun()
 
     async def astream_chat_with_tools(self, *args: Any, **kwargs: Any) -> ChatResponseAsyncGen:
-        return await self._astream(
-            "astream_chat_with_tools", from_tools(*args, **kwargs), *args, **kwargs
-        )
+        return await self._of_tools("astream_chat_with_tools", args, kwargs).astream()
+
+    def _of_tools(self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Asked:
+        return self._asked(method, from_tools(*args, **kwargs), args, kwargs)
 
     def _prepare_chat_with_tools(  # noqa: PLR0917 (the framework's signature)
         self,
@@ -240,9 +216,7 @@ class DelegatingLLM(FunctionCallingLLM):
             "tool_required": tool_required,
             **kwargs,
         }
-        return self._run(
-            "_prepare_chat_with_tools_compat", from_tools(tools, **options), tools, **options
-        )
+        return self._of_tools("_prepare_chat_with_tools_compat", (tools,), options).run()
 
     def get_tool_calls_from_response(
         self, response: ChatResponse, error_on_no_tool_call: bool = True, **kwargs: Any

@@ -12,10 +12,11 @@ from langchain_core.outputs import ChatGenerationChunk, ChatResult
 
 from avengers_core.routing.decision import RoutingDecision
 from avengers_core.serving.answering import Answering
+from avengers_core.serving.ensemble import AskedCall
 from avengers_core.serving.history.reasoning import CONTENT, KEPT
 from avengers_core.serving.plan import Plan
 from avengers_core.serving.resilience.failover import Attempt
-from avengers_core.serving.resilience.withheld import broke_off_in, ended_in
+from avengers_core.serving.resilience.withheld import ended_in
 from avengers_core.serving.voting import text_key
 from avengers_core.serving.watching.outcome import Tokens, charged
 from avengers_langchain.backends import Backends
@@ -33,7 +34,7 @@ _WHOLE: dict[Method, Method] = {"stream": "generate", "astream": "agenerate"}
 
 
 @dataclass(eq=False)
-class Asked:
+class Asked(AskedCall):
     """A call under way, to be decided and answered.
 
     Attributes:
@@ -42,7 +43,7 @@ class Asked:
         backends: who can answer.
         method: of :class:`avengers_langchain.calling.targets.Target`, and of what answers.
         run_manager: of the router's run, for the backend.
-        run: the same to :func:`tag_run`, also of a stream.
+        run_of_call: the same to :func:`tag_run`, also of a stream.
     """
 
     call: Call
@@ -50,7 +51,10 @@ class Asked:
     backends: Backends
     method: Method
     run_manager: Any
-    run: Any
+    run_of_call: Any
+
+    def answering(self, decision: RoutingDecision, one_of_several: bool) -> ChatAnswering:
+        return ChatAnswering(self, decision, one_of_several)
 
 
 class ChatAnswering(Answering):
@@ -68,7 +72,7 @@ class ChatAnswering(Answering):
         self._streamed = asked.method in _WHOLE
         self._method = _WHOLE.get(asked.method, asked.method) if one_of_several else asked.method
         self._run_manager = None if one_of_several else asked.run_manager
-        self._run = None if one_of_several else asked.run
+        self._run = None if one_of_several else asked.run_of_call
         self._traced = asked.backends.traced
         self._target: Target | None = None
 
@@ -88,12 +92,18 @@ class ChatAnswering(Answering):
         output["avengers"] = facts
         return result.model_copy(update={"generations": generations, "llm_output": output})
 
-    def is_answer(self, result: ChatResult) -> bool:
-        if broke_off_in(self.told(result)):
-            return False
-        # After the results of tools a model may well have nothing to add.
-        said = self._says_anything(result.generations[0].message)
-        return said or isinstance(self._asked.call.messages[-1], ToolMessage)
+    def has_word(self, answer: ChatResult | ChatGenerationChunk) -> bool:
+        message = _message_of(answer)
+        # A refusal says something, unless somebody else is to be asked then.
+        unheard = self.plan.on_refusal == "next" and _refusal_in(message)
+        return not unheard and _says_anything(message)
+
+    def shows_thoughts(self, chunk: ChatGenerationChunk) -> bool:
+        return _shows_thoughts(chunk.message)
+
+    @property
+    def follows_results(self) -> bool:
+        return isinstance(self._asked.call.messages[-1], ToolMessage)
 
     def told(self, answer: Any) -> Any:
         whole = isinstance(answer, ChatResult)
@@ -115,14 +125,6 @@ class ChatAnswering(Answering):
         if isinstance(answer, ChatResult):
             return tokens_of(answer.generations[0].message, self.told(answer))
         return tokens_of(answer.message)
-
-    def begins(self, chunk: ChatGenerationChunk) -> bool:
-        return self._says_anything(chunk.message) or _shows_thoughts(chunk.message)
-
-    def _says_anything(self, message: BaseMessage) -> bool:
-        # A refusal says something, unless somebody else is to be asked then.
-        unheard = self.plan.on_refusal == "next" and _refusal_in(message)
-        return not unheard and _says_anything(message)
 
     def marker(self, facts: dict[str, Any]) -> ChunkMarker:
         return ChunkMarker(facts, self._traced(facts["model"]))
@@ -149,7 +151,7 @@ class ChatAnswering(Answering):
         if usage is not None:
             update["usage_metadata"] = usage
         generation = generation.model_copy(update={"message": message.model_copy(update=update)})
-        tag_run(self._asked.run, facts["model"], self._traced(facts["model"]))
+        tag_run(self._asked.run_of_call, facts["model"], self._traced(facts["model"]))
         output = {"model_name": metadata["model_name"], "avengers": facts}
         elected = ChatResult(generations=[generation], llm_output=output)
         return as_chunk(elected) if self._streamed else elected
@@ -172,6 +174,10 @@ def tokens_of(message: BaseMessage, told: Mapping[str, Any] | None = None) -> To
         upstream = (own.get("cost_details") or {}).get("upstream_inference_cost")
         paid = charged(own.get("cost"), own.get("is_byok"), upstream)
     return Tokens.of(usage.get("input_tokens"), usage.get("output_tokens"), cached, paid)
+
+
+def _message_of(answer: ChatResult | ChatGenerationChunk) -> BaseMessage:
+    return (answer.generations[0] if isinstance(answer, ChatResult) else answer).message
 
 
 def _says_anything(message: BaseMessage) -> bool:

@@ -20,10 +20,11 @@ from llama_index.core.bridge.pydantic import BaseModel
 
 from avengers_core.routing.decision import RoutingDecision
 from avengers_core.serving.answering import Answering
+from avengers_core.serving.ensemble import AskedCall
 from avengers_core.serving.history import has_words
 from avengers_core.serving.plan import Plan
 from avengers_core.serving.resilience.failover import Attempt
-from avengers_core.serving.resilience.withheld import broke_off_in, ended_in
+from avengers_core.serving.resilience.withheld import ended_in
 from avengers_core.serving.settings import OF_A_CALL
 from avengers_core.serving.voting import text_key
 from avengers_core.serving.watching.outcome import Tokens
@@ -59,7 +60,7 @@ def own_settings(method: str, arguments: dict[str, Any]) -> dict[str, Any]:
 
 
 @dataclass(eq=False)
-class Asked:
+class Asked(AskedCall):
     """A call under way, to be decided and answered.
 
     Attributes:
@@ -75,6 +76,9 @@ class Asked:
     kwargs: Mapping[str, Any]
     plan: Plan
     backends: Backends
+
+    def answering(self, decision: RoutingDecision, one_of_several: bool) -> LLMAnswering:
+        return LLMAnswering(self, decision, one_of_several)
 
 
 class LLMAnswering(Answering):
@@ -134,12 +138,14 @@ class LLMAnswering(Answering):
             update["message"] = message.model_copy(update={"additional_kwargs": marked})
         return answer.model_copy(update=update)
 
-    def is_answer(self, answer: Any) -> bool:
-        if broke_off_in(self.told(answer)):
-            return False
-        if _says_anything(answer):
-            return True
-        # After the results of tools a model may well have nothing to add.
+    def has_word(self, answer: Any) -> bool:
+        return _says_anything(answer)
+
+    def shows_thoughts(self, chunk: Any) -> bool:
+        return _shows_thoughts(chunk)
+
+    @property
+    def follows_results(self) -> bool:
         messages = self._asked.args[0] if self._asked.args else None
         return isinstance(messages, Sequence) and bool(messages) and _is_of_tool(messages[-1])
 
@@ -159,9 +165,6 @@ class LLMAnswering(Answering):
 
     def spent(self, answer: Any) -> Tokens | None:
         return self._count.tokens if self._count is not None else tokens_of(answer)
-
-    def begins(self, chunk: Any) -> bool:
-        return _says_anything(chunk) or _shows_thoughts(chunk)
 
     def marker(self, facts: dict[str, Any]) -> _Marker:
         return _Marker(self, facts)

@@ -47,16 +47,20 @@ class Asking(ABC):
         """The winner of several answers, with the facts of the vote, and all their tokens."""
         raise NotImplementedError
 
-    def begins(self, chunk: Any) -> bool:
-        """Whether a chunk is the first that the caller has to see: from then on nobody takes over.
-
-        Any chunk is, unless the plugin knows better.
-        """
+    def has_word(self, answer: Any) -> bool:
+        """Whether there is a word, a tool call or anything else but thoughts in an answer or a
+        chunk; there is, unless the plugin knows better."""
         return True
 
-    def is_answer(self, answer: Any) -> bool:
-        """Whether an answer says anything; what says nothing is only taken if nobody says more."""
-        return True
+    def shows_thoughts(self, chunk: Any) -> bool:
+        """Whether a chunk shows any of the model's thoughts: a stream of them goes out as it
+        comes."""
+        return False
+
+    @property
+    def follows_results(self) -> bool:
+        """Whether the last that is said in the prompt is the result of a tool."""
+        return False
 
     def told(self, answer: Any) -> Any:
         """What the provider said of an answer or a chunk: why it ended."""
@@ -75,6 +79,18 @@ class Asking(ABC):
         """Tell observers who answers, or that nobody could."""
 
     # What follows from that.
+
+    def begins(self, chunk: Any) -> bool:
+        """Whether a chunk is the first that the caller has to see: from then on nobody takes
+        over."""
+        return self.has_word(chunk) or self.shows_thoughts(chunk)
+
+    def is_answer(self, answer: Any) -> bool:
+        """Whether an answer says anything; what says nothing is only taken if nobody says more."""
+        if broke_off_in(self.told(answer)):
+            return False
+        # After the results of tools a model may well have nothing to add.
+        return self.has_word(answer) or self.follows_results
 
     def stopped(self, said: Iterable[Any]) -> bool:
         """Whether what has no word in it was cut to nothing, as the caller wanted it."""

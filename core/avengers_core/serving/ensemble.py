@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import copy_context
 from dataclasses import dataclass
 from functools import reduce
 from operator import add
-from typing import Any, Protocol
+from typing import Any
 
 from avengers_core.errors import AllBackendsFailedError
 from avengers_core.routing.decision import RoutingDecision
@@ -119,29 +120,41 @@ class Vote:
         return cast[election.winner][0].merged(given, election.winner, facts)
 
 
-class Asked(Protocol):
-    """A call under way, as a plugin puts it: with the plan of it."""
+class AskedCall(ABC):
+    """A call under way: decided, and answered by one, or by majority.
 
-    @property
-    def plan(self) -> Plan:
-        """How it is to be decided."""
-
-
-def answering(
-    kind: Callable[[Any, RoutingDecision, bool], Answering], asked: Asked, decision: RoutingDecision
-) -> Answering | Vote:
-    """Who answers a call: one, or by majority.
-
-    Args:
-        kind: the class that answers a call by a decision; told whether it is one of several.
-        asked: the call.
-        decision: the ranking.
+    Attributes:
+        plan: how it is to be decided.
     """
-    plan = asked.plan
-    if plan.votes is None or plan.votes == 1:
-        return kind(asked, decision, False)
-    each = ballots(decision, plan.votes, plan.vote_over)
-    return Vote([kind(asked, ballot, True) for ballot in each], plan.watch(decision))
+
+    plan: Plan
+
+    @abstractmethod
+    def answering(self, decision: RoutingDecision, one_of_several: bool) -> Answering:
+        """What answers it by a decision, alone or as a ballot."""
+
+    def run(self) -> Any:
+        """The answer; raises what :meth:`Plan.decide` and :meth:`Answering.run` raise."""
+        return self._by(self.plan.decide()).run()
+
+    async def arun(self) -> Any:
+        """:meth:`run`, asynchronously."""
+        return await self._by(await self.plan.adecide()).arun()
+
+    def stream(self) -> Any:
+        """An iterator of its chunks; the first is awaited here."""
+        return self._by(self.plan.decide()).stream()
+
+    async def astream(self) -> AsyncGenerator[Any, None]:
+        """:meth:`stream`, asynchronously."""
+        return await self._by(await self.plan.adecide()).astream()
+
+    def _by(self, decision: RoutingDecision) -> Answering | Vote:
+        plan = self.plan
+        if plan.votes is None or plan.votes == 1:
+            return self.answering(decision, False)
+        each = ballots(decision, plan.votes, plan.vote_over)
+        return Vote([self.answering(ballot, True) for ballot in each], plan.watch(decision))
 
 
 def _cast(ballot: Answering) -> Any:
