@@ -16,7 +16,6 @@ from langchain_core.outputs import ChatGenerationChunk, ChatResult
 
 from avengers_core.common.functions import cached_property
 from avengers_core.embedders.tokens import estimate_tokens
-from avengers_core.serving.backends.model_settings import ModelSettings
 from avengers_core.serving.question import current_hint, question_from_variables
 from avengers_core.serving.settings import CONFIG, OF_A_CALL, ServingSettings, given
 from avengers_langchain.backends import Backends
@@ -267,7 +266,7 @@ class AvengersChatModel(ServingSettings, BindsConfig, KnowsItsRun):  # type: ign
             if "models" in kwargs:
                 kwargs["models"] = without_secrets(kwargs["models"])
             if "model_settings" in kwargs:
-                kwargs["model_settings"] = ModelSettings(kwargs["model_settings"]).shown()
+                kwargs["model_settings"] = self.model_settings.shown()
         return form
 
     def _dump_models(self) -> Any:

@@ -21,7 +21,7 @@ from llama_index.core.callbacks.schema import EventPayload
 from llama_index.core.instrumentation import Dispatcher, get_dispatcher  # type: ignore[attr-defined]
 from llama_index.core.instrumentation.event_handlers import BaseEventHandler
 from llama_index.core.instrumentation.events import BaseEvent
-from llama_index.core.instrumentation.span_handlers import BaseSpanHandler
+from llama_index.core.instrumentation.span_handlers import NullSpanHandler
 
 from avengers_core.common.forks import lock_over_forks
 from avengers_core.redaction import NO_SECRETS, Secrets, mask, redacted
@@ -87,7 +87,7 @@ class _MaskingEvents(Overhearing, BaseEventHandler):
             mask(error, _secrets())
 
 
-class _MaskingSpans(Overhearing, BaseSpanHandler[Any]):
+class _MaskingSpans(Overhearing, NullSpanHandler):
     """Masks the errors that end spans; it keeps none."""
 
     @classmethod
@@ -99,21 +99,6 @@ class _MaskingSpans(Overhearing, BaseSpanHandler[Any]):
         """Mask the error."""
         if err is not None:
             mask(err, _secrets())
-
-    def span_enter(self, *_: Any, **__: Any) -> None:
-        """Nothing is said then."""
-
-    def span_exit(self, *_: Any, **__: Any) -> None:
-        """Nor then."""
-
-    def new_span(self, *_: Any, **__: Any) -> None:
-        """There is none."""
-
-    def prepare_to_exit_span(self, *_: Any, **__: Any) -> None:
-        """So it cannot end."""
-
-    def prepare_to_drop_span(self, *_: Any, **__: Any) -> None:
-        """Nor break off."""
 
 
 _masking = _Masking()

@@ -7,13 +7,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from avengers_core.calls.registry import call_log
-from avengers_core.common.ranges import check_number, check_one_of
 from avengers_core.routing.call import RoutingCall
 from avengers_core.serving.backends.capabilities import Needs
 from avengers_core.serving.plan import FORCED, Plan
 from avengers_core.serving.question import Request, routed_on
-from avengers_core.serving.resilience.failover import OnRefusal
-from avengers_core.serving.voting import check_votes
 from avengers_core.serving.watching.telemetry import find_telemetry
 from avengers_core.serving.watching.watch import Watching
 
@@ -26,19 +23,20 @@ _LEAST_CACHED = 1_024  # tokens: the shortest beginning of a prompt that provide
 def plan_call(settings: ServingSettings, request: Request, own: Mapping[str, Any]) -> Plan:
     """How one call is to be decided: see :meth:`ServingSettings.plan`."""
     pool = settings.pool
-    if own:
-        _check(own)
-        if query := own.get("routing_query"):
-            request = replace(request, question=routed_on(request.question, query))
+    answering = settings.overlaid(own)
+    if query := own.get("routing_query"):
+        request = replace(request, question=routed_on(request.question, query))
     question = request.question
     policy = settings.policy_for(question, own, lambda: pool.unable((Needs(),)))
     forced: str | None = own.get("model")
+    if not isinstance(forced, str | None):
+        raise ValueError(f"model= names one model, got {forced!r}; models= takes several")
     if forced is None:
         unavailable = pool.unable(request.needs)
     else:
         unavailable = pool.absent()
         policy = policy._replace(**FORCED, models=(forced,))
-    stay = own.get("stay", settings.stay)
+    stay, votes = answering.stay, answering.votes
     keeps, reason = request.keeps, "tool_loop"
     if keeps is None and stay:
         keeps, reason = request.answered_by, "stay"
@@ -53,38 +51,21 @@ def plan_call(settings: ServingSettings, request: Request, own: Mapping[str, Any
     cached = None
     if request.cached_tokens and stay is not False:
         cached = _large_enough(request.cached_tokens, pool.router.models)
-    votes = own.get("votes", settings.votes)
     return Plan(
         pool.router,
         question,
         RoutingCall(policy, 1, request.prompt_tokens, unavailable, cached),
         () if stay is False or question.source == "hint" else request.earlier,
         votes=votes,
-        vote_over=own.get("vote_over", settings.vote_over),
-        max_attempts=own.get("max_attempts", settings.max_attempts),
-        on_refusal=own.get("on_refusal", settings.on_refusal),
+        vote_over=answering.vote_over,
+        max_attempts=answering.max_attempts,
+        on_refusal=answering.on_refusal,
         keeps=keeps,
         kept_for=reason,
         watching=_watching(settings, request),
-        explore=0.0 if votes is not None and votes > 1 else own.get("explore", settings.explore),
+        explore=0.0 if votes is not None and votes > 1 else answering.explore,
         draw=pool.draw,
     )
-
-
-def _check(own: Mapping[str, Any]) -> None:
-    """Raise ValueError for what a call says of its own that cannot be; of its policy the router
-    does."""
-    forced, stay = own.get("model"), own.get("stay")
-    if not isinstance(forced, str | None):
-        raise ValueError(f"model= names one model, got {forced!r}; models= takes several")
-    if not isinstance(stay, bool | None):
-        raise ValueError(f"stay must be True, False or None, got {stay!r}")
-    check_votes(own.get("votes"), own.get("vote_over", "samples"))
-    check_number("explore", own.get("explore", 0.0), 0, 1)
-    if (no_question_alpha := own.get("no_question_alpha")) is not None:
-        check_number("no_question_alpha", no_question_alpha, 0, 1)
-    on_refusal = own.get("on_refusal", "raise")
-    check_one_of("on_refusal", on_refusal, OnRefusal)
 
 
 def _watching(settings: ServingSettings, request: Request) -> Watching | None:

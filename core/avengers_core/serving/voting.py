@@ -70,13 +70,6 @@ def elect(keys: Sequence[str]) -> Election:
     return Election(keys.index(best), votes, len(keys))
 
 
-def check_votes(votes: int | None, over: VoteOver) -> None:
-    """Raise ValueError for a vote that cannot be."""
-    if votes is not None:
-        check_whole("votes", votes, 1, MOST_VOTES, "each vote is an answer")
-    check_one_of("vote_over", over, VoteOver)
-
-
 def ballots(decision: RoutingDecision, votes: int, over: VoteOver) -> list[RoutingDecision]:
     """One decision for each answer that is wanted.
 
@@ -89,7 +82,8 @@ def ballots(decision: RoutingDecision, votes: int, over: VoteOver) -> list[Routi
     Raises:
         ValueError: an argument out of range.
     """
-    check_votes(votes, over)
+    check_whole("votes", votes, 1, MOST_VOTES, "each vote is an answer")
+    check_one_of("vote_over", over, VoteOver)
     if over == "samples":
         return [decision] * votes
     return [decision.among((c,), decision.ineligible) for c in decision.candidates[:votes]]

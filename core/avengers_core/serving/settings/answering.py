@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, Field
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, Field, StrictBool, ValidationError
 
 from avengers_core.serving.resilience.failover import OnRefusal
 from avengers_core.serving.settings.base import CONFIG, Number, WholeNumber
@@ -37,7 +40,7 @@ class AnsweringSettings(BaseModel):
         description='what to do if a backend refuses a call for its content: "raise" its error, or '
         'ask the "next" candidate',
     )
-    stay: bool | None = Field(
+    stay: StrictBool | None = Field(
         default=None,
         description="who answers the next turn of a conversation: None, whoever is best for what "
         "it is about by now; True, whoever answered before, within the limits; False, whoever is "
@@ -54,3 +57,20 @@ class AnsweringSettings(BaseModel):
     explore_seed: WholeNumber | None = Field(
         default=None, description="the same draws for the same seed; default, different every time"
     )
+
+    def overlaid(self, own: Mapping[str, Any]) -> AnsweringSettings:
+        """These for one call, with the call's own in their place.
+
+        Args:
+            own: any; others than :data:`OF_ANSWERING` are ignored.
+
+        Raises:
+            ValueError: one of them is out of range.
+        """
+        if own.keys().isdisjoint(OF_ANSWERING):
+            return self
+        try:
+            return AnsweringSettings(**{n: own.get(n, getattr(self, n)) for n in OF_ANSWERING})
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            raise ValueError(f"{first['loc'][0]}: {first['msg']}, got {first['input']!r}") from None

@@ -79,8 +79,9 @@ class BackendSettings(BaseModel):
         description="how often backends that are made here try again before the next candidate "
         "does; default 0",
     )
-    model_settings: dict[str, Any] = Field(
+    model_settings: ModelSettings = Field(
         default_factory=dict,
+        validate_default=True,
         repr=False,
         description="further settings of backends that are made here: top_p, seed, stop, "
         "reasoning_effort, frequency_penalty, presence_penalty, service_tier, verbosity, "
@@ -103,10 +104,10 @@ class BackendSettings(BaseModel):
             )
         return url
 
-    @field_validator("model_settings", mode="wrap")
+    @field_validator("model_settings", mode="before")
     @classmethod
-    def _known_settings(cls, given: Any, _: Any) -> ModelSettings:
-        return ModelSettings(given or {})
+    def _known_settings(cls, given: Any) -> ModelSettings:
+        return given if isinstance(given, ModelSettings) else ModelSettings(given or {})
 
     @field_serializer("models")
     def _model_names(self, models: Any) -> list[str] | None:
@@ -114,7 +115,7 @@ class BackendSettings(BaseModel):
 
     @field_serializer("model_settings")
     def _shown_settings(self, settings: ModelSettings) -> dict[str, Any]:
-        return ModelSettings(settings).shown()
+        return settings.shown()
 
     @field_serializer("api_key")
     def _no_key(self, key: SecretStr | None) -> None:

@@ -11,7 +11,6 @@ from typing_extensions import Self
 
 from avengers_core.redaction import refuse_unpicklable
 from avengers_core.routing.router import Router
-from avengers_core.serving.backends.model_settings import ModelSettings
 from avengers_core.serving.settings.backends import BackendSettings
 from avengers_core.serving.settings.routing import RoutingSettings
 
@@ -62,7 +61,7 @@ class CopiedSettings(BackendSettings, RoutingSettings):
                 "api_key= would be written in clear. Let the key come from AVENGERS_API_KEY, or "
                 "make the model on the other side."
             )
-        if ModelSettings(self.model_settings).holds_secrets:
+        if self.model_settings.holds_secrets:
             raise TypeError(
                 "the headers, query and body of model_settings= would be written in clear. Make "
                 "the model on the other side."

@@ -16,6 +16,7 @@ from pydantic import (
 from typing_extensions import Self
 
 from avengers_core.common.functions import cached_property
+from avengers_core.common.ranges import check_number
 from avengers_core.routing.policy import FIELDS, OnEmpty, Policy, Unavailable
 from avengers_core.routing.resolve import resolve_router
 from avengers_core.routing.router import Router
@@ -141,6 +142,8 @@ class RoutingSettings(BaseModel):
         if own or policy.target is not None:
             policy = policy.settled(self._resolved_router(), unavailable)
         no_question_alpha = own.get("no_question_alpha", self.no_question_alpha)
+        if own and no_question_alpha is not None:
+            check_number("no_question_alpha", no_question_alpha, 0, 1)
         if no_question_alpha is not None and not question.text.strip():
             return policy.overlaid({"alpha": no_question_alpha})
         return policy

@@ -16,7 +16,6 @@ from avengers_core.calls.registry import call_log
 from avengers_core.common.closing import Closing
 from avengers_core.routing.resolve import resolve_router
 from avengers_core.routing.router import Router
-from avengers_core.serving.backends.model_settings import ModelSettings
 from avengers_core.serving.backends.pool import Pool
 from avengers_core.serving.backends.pool_settings import PoolSettings
 from avengers_core.serving.plan import Plan
@@ -80,7 +79,7 @@ class ServingSettings(WatchingSettings, AnsweringSettings, CopiedSettings, Closi
             capabilities=self.capabilities,
             base_url=self.base_url,
             api_key=self.api_key,
-            model_settings=ModelSettings(self.model_settings),
+            model_settings=self.model_settings,
             options=given(**options),
             explore_seed=self.explore_seed,
             health=given(
