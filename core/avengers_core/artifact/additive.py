@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from typing_extensions import Self
 
-from avengers_core.artifact.clusters import select
+from avengers_core.artifact.clusters import ratio, select
 from avengers_core.common.arrays import Floats
 
 if TYPE_CHECKING:
@@ -34,13 +34,14 @@ class SumsOfModels:
             last axis.
     """
 
-    SHARED: ClassVar[tuple[str, ...]]
+    SHARED: ClassVar[tuple[str, ...]] = ()
     PER_MODEL: ClassVar[tuple[str, ...]]
     n: Floats
 
     def __init_subclass__(cls) -> None:
-        names = [*cls.__annotations__]
-        cls.PER_MODEL = tuple(names[names.index(cls.SHARED[-1]) + 1 :])
+        if cls.SHARED:
+            names = [*cls.__annotations__]
+            cls.PER_MODEL = tuple(names[names.index(cls.SHARED[-1]) + 1 :])
 
     def arrays(self) -> dict[str, Floats]:
         """The sums by name."""
@@ -92,3 +93,32 @@ class SumsOfModels:
         changed: Any = self
         same: Self = replace(changed, **sums)
         return same
+
+
+class WeightedSums(SumsOfModels):
+    """Sums over records that have weights, with those of the weights' squares."""
+
+    squares: Floats
+
+    @property
+    def worth(self) -> Floats:
+        """(..., M) records that a weighted one is worth in each sum; 1 where all weights are 1.
+
+        Source: Kish's effective sample size, (sum w)^2 / sum w^2.
+        """
+        worth: Floats = ratio(self.n, self.squares, empty=1.0)
+        return worth
+
+    def effective(self) -> Self:
+        """The same means, of as many records as the weights are worth."""
+        if np.array_equal(self.squares, self.n):
+            return self
+        own = {name: getattr(self, name) * self.worth for name in self.PER_MODEL}
+        return self._with({**own, "squares": own["n"]})
+
+    def telling(self) -> dict[str, Floats]:
+        """The sums by name, without the squares where all weights are 1."""
+        arrays = self.arrays()
+        if np.array_equal(self.squares, self.n):
+            del arrays["squares"]
+        return arrays

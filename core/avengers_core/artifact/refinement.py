@@ -87,7 +87,7 @@ class Refinement:
         s = self.statistics.effective()
         if s is self.statistics:
             return self
-        asked = self.asked and self.asked.scaled(self.statistics.worth)
+        asked = self.asked and self.asked.effective()
         return replace(self, statistics=s, asked=asked, solved=self.linear)
 
     def with_records(
@@ -195,6 +195,8 @@ class Refinement:
         asked = None
         if new := of_prefix("asked", arrays):
             asked = Asked.from_arrays(new)
+            if "squares" not in new:  # artifacts of versions that knew them by cluster alone
+                asked = replace(asked, squares=ratio(asked.n, statistics.worth[:, None]))
         elif old := of_prefix("difficulty", arrays):
             asked = Asked.of_one_topic(statistics, **old)
         return cls(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from avengers_core.artifact.additive import SumsOfModels
+from avengers_core.artifact.additive import WeightedSums
 from avengers_core.artifact.arrays import check_arrays
 from avengers_core.artifact.clusters import ratio, select
 from avengers_core.common.arrays import Floats
@@ -36,7 +36,7 @@ _COUNTS = ("topics", "n", "squares", "n_cost", "n_tokens", "n_token_cost")
 
 
 @dataclass(frozen=True, eq=False)
-class Statistics(SumsOfModels):
+class Statistics(WeightedSums):
     """Additive sums over the records of K clusters, M models and D datasets.
 
     What is summed by model is weighted by the queries that a record stands for, see
@@ -206,31 +206,13 @@ class Statistics(SumsOfModels):
         total: Floats = self.topics.sum(axis=1)
         return total
 
-    @property
-    def worth(self) -> Floats:
-        """(K, M) records that a weighted one is worth; 1 where all weights are alike.
-
-        Source: Kish's effective sample size, (sum w)^2 / sum w^2.
-        """
-        worth: Floats = np.where(self.squares > 0, self.n / np.maximum(self.squares, 1e-30), 1.0)
-        return worth
-
-    def effective(self) -> Statistics:
-        """The same means, of as many records as the weights are worth."""
-        if np.array_equal(self.squares, self.n):
-            return self
-        scaled = self.scaled(self.worth)
-        return replace(scaled, squares=scaled.n)
-
     def stored(self) -> dict[str, Floats]:
         """The sums by name; without those that say nothing: where all weights are 1, or all is
         known from records.
         """
-        arrays = self.arrays()
+        arrays = self.telling()
         if not self.inferred.any():
             del arrays["inferred"]
-        if np.array_equal(self.squares, self.n):
-            del arrays["squares"]
         return arrays
 
     def select_datasets(self, columns: Sequence[int | None]) -> Statistics:

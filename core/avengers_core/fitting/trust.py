@@ -68,7 +68,7 @@ def choose_trust(
         return Trust()
     points = r.augment(vectors, features)
     labels = assign(points, r.centroids)
-    groups = compared(r.asked.collect(points, labels, outcomes), r.centroids)
+    groups = compared(r.asked.collect(points, labels, outcomes).effective(), r.centroids)
     size = np.bincount(labels, minlength=len(r.centroids)).astype(np.float64)
     of_groups = size @ groups.shares
     if (of_groups @ lacking(groups.n, of_groups)).mean() < _BY_CHANCE * len(labels):
@@ -83,7 +83,7 @@ def choose_trust(
     for f in range(_FOLDS):
         hidden = (fold == f)[topic] & ~np.isnan(scores)
         shown = replace(outcomes, scores=np.where(hidden, np.nan, scores))
-        groups = compared(r.asked.collect(points, labels, shown), r.centroids)
+        groups = compared(r.asked.collect(points, labels, shown).effective(), r.centroids)
         if not groups.n.any():
             continue
         worth = told(groups.n, groups.topics, of_groups)

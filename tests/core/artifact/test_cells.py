@@ -288,7 +288,7 @@ def test_topics_that_are_not_told_apart_are_one():
 
 def test_where_no_topic_has_records_nothing_is_expected():
     none, no_model = np.zeros((6, 2)), np.zeros((6, 2, 3))
-    asked = Asked(np.zeros(6), ("easy",), none, none, no_model, no_model, no_model)
+    asked = Asked(np.zeros(6), ("easy",), none, none, *[no_model] * 4)
     assert not beliefs(seen_by(np.ones((6, 3), dtype=bool)), CENTROIDS, asked).scores.any()
 
 

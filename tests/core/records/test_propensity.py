@@ -72,14 +72,48 @@ def test_chances_that_are_all_alike_change_nothing(make_records, embedder, refin
             assert c[1:] == pytest.approx(d[1:], rel=1e-4)
 
 
-def test_sums_with_chances_add_up_and_are_kept(embedder, tmp_path):
+def test_chances_that_are_alike_in_each_topic_change_nothing(embedder):
+    rng = np.random.default_rng(1)
+    rows, usual = [], {"easy": "a", "hard": "b"}
+    for i in range(600):
+        dataset = ("easy", "hard")[i % 2]
+        follows = bool(rng.random() < 0.9)
+        model = "a" if (usual[dataset] == "a") == follows else "b"
+        chance = 0.9 if follows else 0.1
+        right = rng.random() < {"easy": 0.9, "hard": 0.3}[dataset]
+        rows.append(row(right, model, f"alpha {i}", dataset=dataset, propensity=chance))
+    plain = [{k: v for k, v in r.items() if k != "propensity"} for r in rows]
+    with_chances, without = (fit(r, embedder, n_clusters=1) for r in (rows, plain))
+    assert with_chances.statistics.worth.max() < 0.5
+    np.testing.assert_allclose(with_chances.beliefs.scores, without.beliefs.scores, atol=1e-9)
+    assert with_chances.info.trust == without.info.trust
+
+
+@pytest.fixture(scope="module")
+def weighted(embedder):
+    return fit(logged(chances=True), embedder, n_clusters=3)
+
+
+def test_sums_with_chances_add_up_and_are_kept(weighted, embedder, tmp_path):
     rows = logged(chances=True)
-    whole = fit(rows, embedder, n_clusters=3)
-    parts = [fit(part, embedder, centroids=whole) for part in (rows[:150], rows[150:])]
+    parts = [fit(part, embedder, centroids=weighted) for part in (rows[:150], rows[150:])]
     merged = parts[0].merge(parts[1])
-    np.testing.assert_allclose(merged.statistics.squares, whole.statistics.squares)
-    whole.save(tmp_path / "a")
-    assert type(whole).load(tmp_path / "a") == whole
+    np.testing.assert_allclose(merged.statistics.squares, weighted.statistics.squares)
+    asked = weighted.refinement.asked
+    np.testing.assert_allclose(merged.refinement.asked.squares, asked.squares)
+    weighted.save(tmp_path / "a")
+    loaded = type(weighted).load(tmp_path / "a")
+    assert loaded == weighted
+    np.testing.assert_allclose(loaded.refinement.asked.squares, asked.squares)
+    np.testing.assert_allclose(loaded.beliefs.scores, weighted.beliefs.scores)
+
+
+def test_where_weights_are_known_by_cluster_alone_they_are_as_before(weighted):
+    arrays = weighted.refinement.arrays()
+    del arrays["asked.squares"]
+    r = type(weighted.refinement).from_arrays(arrays)
+    found, before = r.effective().asked.n, weighted.refinement.asked.n
+    np.testing.assert_allclose(found, before * r.statistics.worth[:, None])
 
 
 def test_imported_results_with_a_chance_are_rows_of_their_own(tmp_path):

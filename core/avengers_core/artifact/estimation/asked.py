@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from avengers_core.artifact.additive import SumsOfModels
+from avengers_core.artifact.additive import WeightedSums
 from avengers_core.artifact.arrays import check_arrays, out_of_range
 from avengers_core.artifact.clusters import ratio, sums_of_cells
 from avengers_core.artifact.statistics import Statistics
@@ -27,7 +27,7 @@ _MOST_TOPICS = 64
 
 
 @dataclass(frozen=True, eq=False)
-class Asked(SumsOfModels):
+class Asked(WeightedSums):
     """Sums over the records of each of K clusters and T topics, the datasets that they come from.
 
     Who was asked the easy topics of a cluster, or the easy questions of a topic, is no better for
@@ -40,7 +40,8 @@ class Asked(SumsOfModels):
         topics: T - 1 names of datasets; all others together are the last topic.
         size: (K, T) records.
         easy: (K, T) sum over them of the score by which they are easier.
-        n: (K, T, M) records that score each model.
+        n: (K, T, M) records that score each model, each as many as its weight.
+        squares: (K, T, M) sum of the squares of their weights.
         score: (K, T, M) sum of its scores.
         easier: (K, T, M) sum over them of the score by which they are easier.
     """
@@ -50,6 +51,7 @@ class Asked(SumsOfModels):
     size: Floats
     easy: Floats
     n: Floats
+    squares: Floats
     score: Floats
     easier: Floats
 
@@ -108,7 +110,8 @@ class Asked(SumsOfModels):
         topic = np.array([place.get(name, t - 1) for name in outcomes.datasets], dtype=np.int64)
         group = labels * t + topic[outcomes.dataset]
         easier = np.asarray(points @ self.direction, dtype=np.float64)
-        known = ~np.isnan(outcomes.scores) * outcomes.weights[:, None]
+        weight = outcomes.weights[:, None]
+        known = ~np.isnan(outcomes.scores) * weight
         values = known * np.nan_to_num(outcomes.scores)
 
         def sums(of_records: Floats) -> Floats:
@@ -119,6 +122,7 @@ class Asked(SumsOfModels):
             size=sums(np.ones((len(group), 1)))[..., 0],
             easy=sums(easier[:, None])[..., 0],
             n=sums(known),
+            squares=sums(known * weight),
             score=sums(values),
             easier=sums(known * easier[:, None]),
         )
@@ -127,7 +131,8 @@ class Asked(SumsOfModels):
         return super().scaled(np.atleast_2d(worth)[:, None, :], shared)
 
     def of_failing(self) -> Mapping[str, Floats]:
-        return {"n": self.size[..., None], "easier": self.easy[..., None]}
+        every = self.size[..., None]
+        return {"n": every, "squares": every, "easier": self.easy[..., None]}
 
     def there(self) -> npt.NDArray[np.bool_]:
         """(K, T) whether there are records of a topic in a cluster."""
@@ -145,7 +150,7 @@ class Asked(SumsOfModels):
             "direction": self.direction,
             "topics": np.frombuffer(names, np.uint8).astype(np.float32),
             "groups": there.astype(np.float32),
-            **{name: sums[there] for name, sums in self.arrays().items()},
+            **{name: sums[there] for name, sums in self.telling().items()},
         }
 
     @classmethod
@@ -159,6 +164,7 @@ class Asked(SumsOfModels):
         *topics, rest = names.decode().split("\0")
         if rest or any(map(fault_of_name, topics)):
             raise ValueError("the topics are no names of datasets")
+        arrays = {"squares": arrays["n"], **arrays}
         sums = {}
         for name in (*cls.SHARED, *cls.PER_MODEL):
             sums[name] = np.zeros((*there.shape, *arrays[name].shape[1:]))
@@ -187,6 +193,7 @@ class Asked(SumsOfModels):
             size=s.size[:, None],
             easy=every[:, None],
             n=s.n[:, None],
+            squares=s.squares[:, None],
             score=s.score[:, None],
             easier=asked[:, None],
         )

@@ -135,7 +135,7 @@ def beliefs(
     groups = _groups(s, centroids, asked, by_topic)
     if not groups.n.any():
         return Beliefs(np.zeros_like(s.n))
-    sums = (s.n, s.score, s.topics) if asked is None else asked.arrays().values()
+    sums = (s.n, s.score, s.topics) if asked is None else asked.telling().values()
     source = fingerprint(centroids, *sums, np.array([by_topic] + [True] * (level + held)))
     size = s.size @ groups.shares
     worth = told(groups.n, groups.topics, size)
