@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from avengers_core.artifact.arrays import out_of_range
 from avengers_core.artifact.clusters import assign
-from avengers_core.artifact.estimation.cells import Beliefs, beliefs_of
+from avengers_core.artifact.estimation.cells import Beliefs, beliefs
 from avengers_core.artifact.estimation.familiarity import Familiarity
 from avengers_core.artifact.estimation.inference import Inference
 from avengers_core.artifact.estimation.pricing import (
@@ -179,11 +179,11 @@ class RouterArtifact:
     @cached_property
     def beliefs(self) -> Beliefs:
         """What the calibrated scorer believes of the models in each of its clusters."""
+        how: Any = {"info": self.info, "known": self.inference}
         if self.refinement is None:
-            of = self.statistics.effective(), self.centroids
-            return beliefs_of(self.info, *of, known=self.inference)
+            return beliefs(self.statistics.effective(), self.centroids, **how)
         r = self.refinement.effective()
-        return beliefs_of(self.info, r.statistics, r.centroids, r.asked, self.inference)
+        return beliefs(r.statistics, r.centroids, r.asked, **how)
 
     @cached_property
     def checksum(self) -> str:

@@ -93,3 +93,7 @@ class ArtifactInfo(BaseModel):
         if not isinstance(given, dict):
             return given
         return {model: as_price(price, str(model)) for model, price in given.items()}
+
+
+NEWEST = ArtifactInfo(embedder="", cells=_CELLS[-1], alpha="costs", created="")
+"""How artifacts of this version are read."""

@@ -15,7 +15,7 @@ from avengers_core import __version__
 from avengers_core.artifact.artifact import RouterArtifact
 from avengers_core.artifact.clusters import assign
 from avengers_core.artifact.estimation.familiarity import Familiarity
-from avengers_core.artifact.info import ArtifactInfo
+from avengers_core.artifact.info import NEWEST, ArtifactInfo
 from avengers_core.artifact.refinement import Refinement
 from avengers_core.artifact.statistics import Statistics
 from avengers_core.common.parallel import one_thread
@@ -163,8 +163,8 @@ class Plan:
             missing=missing,
             scorer=self.scorer,
             scorer_options=dict(self.scorer_options),
-            cells="bounded",
-            alpha="costs",
+            cells=NEWEST.cells,
+            alpha=NEWEST.alpha,
             trust=trust.share,
             error=trust.error,
             input_prices={m: p for m, p in self.input_prices.items() if m in sample.models},

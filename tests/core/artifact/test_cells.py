@@ -21,6 +21,7 @@ from avengers_core.artifact.estimation.cells import (
 from avengers_core.artifact.estimation.comparing import comparable
 from avengers_core.artifact.estimation.costs import expected_costs
 from avengers_core.artifact.estimation.inference import Inference, sigmoid
+from avengers_core.artifact.info import NEWEST
 from avengers_core.artifact.statistics import Statistics
 from avengers_core.records.loading import as_records
 from avengers_core.records.outcomes import Outcomes, to_outcomes
@@ -49,6 +50,11 @@ def seen_by(known):
         length_squared=n * 100,
         length_cost=n * 10 * LENGTHS * PRICES,
     )
+
+
+def reading(**settings):
+    """How an artifact says that it is read, but for some settings as the newest do."""
+    return NEWEST.model_copy(update=settings)
 
 
 def test_means_stand_where_there_are_many_records():
@@ -82,7 +88,7 @@ def test_who_was_kept_from_a_place_stands_out_less_there():
     known = np.ones((6, 3), dtype=bool)
     known[3:, 2] = False
     s = seen_by(known)
-    wholly, half = (beliefs(s, CENTROIDS, trust=trust).scores for trust in (1.0, 0.5))
+    wholly, half = (beliefs(s, CENTROIDS, info=reading(trust=trust)).scores for trust in (1.0, 0.5))
     assert (half[3:, 2] < wholly[3:, 2] - 0.02).all()
     assert (np.diff(half[3:], axis=1) > 0).all()
     np.testing.assert_allclose(half[:3], wholly[:3])  # where all were asked, nothing is doubted
@@ -101,7 +107,8 @@ def test_scores_may_differ_by_as_much_as_inference_is_off_where_a_model_was_kept
     known[3:, 2] = False
     s = seen_by(known)
     blind, aware = (
-        beliefs(s, CENTROIDS, error=error).plausible(400).std(axis=0) for error in (0.0, 0.3)
+        beliefs(s, CENTROIDS, info=reading(error=error)).plausible(400).std(axis=0)
+        for error in (0.0, 0.3)
     )
     np.testing.assert_allclose(aware[:, :2], blind[:, :2])
     np.testing.assert_allclose(aware[:3], blind[:3])
@@ -141,7 +148,9 @@ def test_who_comes_with_a_handful_of_results_is_expected_to_be_like_others(right
     few = np.zeros((6, 3))
     few[0, 2] = 4
     s = replace(s, n=s.n + few, squares=s.n + few, score=s.score + few * right / 4)
-    wholly, held = (beliefs(s, CENTROIDS, held=held).scores for held in (False, True))
+    wholly, held = (
+        beliefs(s, CENTROIDS, info=reading(cells=way)).scores for way in ("smooth", "held")
+    )
     others = SCORES[1:, :2].mean()
     off = [abs(scores[1:, 2].mean() - others) for scores in (wholly, held)]
     assert off[1] < 0.6 * off[0]

@@ -20,7 +20,7 @@ from avengers_core.artifact.estimation.asked import Asked
 from avengers_core.artifact.estimation.comparing import comparable
 from avengers_core.artifact.estimation.inference import Inference, fingerprint, sigmoid
 from avengers_core.artifact.estimation.process import places
-from avengers_core.artifact.info import ArtifactInfo
+from avengers_core.artifact.info import NEWEST, ArtifactInfo
 from avengers_core.artifact.statistics import Statistics
 from avengers_core.common.arrays import Floats
 from avengers_core.common.parallel import one_thread
@@ -99,11 +99,7 @@ def beliefs(
     centroids: Floats,
     asked: Asked | None = None,
     *,
-    by_topic: bool = True,
-    level: bool = True,
-    held: bool = True,
-    trust: float = 1.0,
-    error: float = 0.0,
+    info: ArtifactInfo = NEWEST,
     known: Inference | None = None,
 ) -> Beliefs:
     """What the sums of the cells seen say of all.
@@ -121,55 +117,30 @@ def beliefs(
         centroids: (K, d).
         asked: of which topics, and how hard, what was asked was; each topic of a cluster is then a
             cell of its own, and their expected scores are averaged.
-        by_topic: whether clusters of the same topics are the more alike; not so in artifacts of
-            versions that did not know it.
-        level: as for :meth:`Inference.of`.
-        held: whether levels of models with few records are held back, see :func:`told`; not so in
-            artifacts of versions that did not.
-        trust: how far to believe what is inferred of a model where it was kept from, see
-            :func:`doubted`.
-        error: as in :class:`Beliefs`.
+        info: of an artifact, which says how its cells are read and how far to believe what is
+            inferred of a model where it was kept from, see :func:`doubted`.
         known: what was found before; of no use where it is of other sums.
     """
     s = statistics
-    groups = _groups(s, centroids, asked, by_topic)
-    if not groups.n.any():
-        return Beliefs(np.zeros_like(s.n))
-    sums = (s.n, s.score, s.topics) if asked is None else asked.telling().values()
-    source = fingerprint(centroids, *sums, np.array([by_topic] + [True] * (level + held)))
-    size = s.size @ groups.shares
-    worth = told(groups.n, groups.topics, size)
-    if known is None or known.source != source or known.logits.shape != groups.n.shape:
-        known = Inference.of(
-            *(groups.total, groups.n, groups.where, source),
-            level=level,
-            told=worth if held else None,
-        )
-    lack = lacking(groups.n, size)
-    scores = doubted(sigmoid(known.logits), lack, trust)
-    return Beliefs(groups.shares @ scores, groups, known, lack, worth, error)
-
-
-def beliefs_of(
-    info: ArtifactInfo,
-    statistics: Statistics,
-    centroids: Floats,
-    asked: Asked | None = None,
-    known: Inference | None = None,
-) -> Beliefs:
-    """:func:`beliefs` as an artifact has them, whose ``info`` says how; the rest is as there."""
+    by_topic, level = info.reads_cells("topics"), info.reads_cells("levelled")
+    held = info.reads_cells("held")
     with one_thread():  # many small products: threads would wait for each other
-        return beliefs(
-            statistics,
-            centroids,
-            asked,
-            by_topic=info.reads_cells("topics"),
-            level=info.reads_cells("levelled"),
-            held=info.reads_cells("held"),
-            trust=info.trust,
-            error=info.error,
-            known=known,
-        )
+        groups = _groups(s, centroids, asked, by_topic)
+        if not groups.n.any():
+            return Beliefs(np.zeros_like(s.n))
+        sums = (s.n, s.score, s.topics) if asked is None else asked.telling().values()
+        source = fingerprint(centroids, *sums, np.array([by_topic] + [True] * (level + held)))
+        size = s.size @ groups.shares
+        worth = told(groups.n, groups.topics, size)
+        if known is None or known.source != source or known.logits.shape != groups.n.shape:
+            known = Inference.of(
+                *(groups.total, groups.n, groups.where, source),
+                level=level,
+                told=worth if held else None,
+            )
+        lack = lacking(groups.n, size)
+        scores = doubted(sigmoid(known.logits), lack, info.trust)
+        return Beliefs(groups.shares @ scores, groups, known, lack, worth, info.error)
 
 
 def _groups(s: Statistics, centroids: Floats, asked: Asked | None, by_topic: bool) -> Groups:

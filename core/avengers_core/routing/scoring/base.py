@@ -8,7 +8,7 @@ import numpy as np
 
 from avengers_core.artifact.artifact import RouterArtifact
 from avengers_core.artifact.clusters import nearest_cosine, unit
-from avengers_core.artifact.estimation.cells import Beliefs, beliefs_of
+from avengers_core.artifact.estimation.cells import Beliefs, beliefs
 from avengers_core.artifact.statistics import Statistics
 from avengers_core.common.arrays import Floats
 from avengers_core.common.functions import cached_property
@@ -159,7 +159,7 @@ class ClusterScorer:
 
     @cached_property
     def _beliefs(self) -> Beliefs:
-        return beliefs_of(self._artifact.info, self.statistics, self._centroids)
+        return beliefs(self.statistics, self._centroids, info=self._artifact.info)
 
     @cached_property
     def plausible_scores(self) -> Floats:
