@@ -26,6 +26,8 @@ _LEVEL_STEPS, _LEVEL_PENALTY = 5, 1 / 0.3**2
 # Of so many records, what they say of a model's level is half chance: one has a precision of .2 on
 # the logit scale, where levels differ by .25 to .7, which makes 10 to 80.
 _FEW = 10.0
+# Numbers in the matrices of clusters that are inverted at once; of many models, one cluster's.
+_AT_ONCE = 65_536
 # Chances beyond these are as good as none and certainty.
 _LARGEST = 1e3
 
@@ -176,19 +178,29 @@ def _main_effects(total: Floats, n: Floats, steps: int = 30) -> Floats:
 def _fit_prior(
     target: Floats, precision: Floats, mu: Floats, sigma: Floats
 ) -> tuple[Floats, Floats]:
-    """Mean and covariance between models of clusters as independent draws, by EM."""
+    """Mean and covariance between models of clusters as independent draws, by EM.
+
+    The posterior covariance of a cluster, ``(Sigma^-1 + diag(precision))^-1``, is ``Sigma - Sigma B
+    Sigma``, with a B that is zero but between models seen there: the inverse of what covariance and
+    noise come to. All that is needed are the sum of these B, and their products with what was seen.
+    """
     k, m = target.shape
-    weighted = precision * target
-    identity = np.eye(m)
+    root, identity = np.sqrt(precision), np.eye(m)
+    step = max(1, _AT_ONCE // m**2)
+    blocks = [slice(start, start + step) for start in range(0, k, step)]
+    seen = [np.flatnonzero(precision[block].any(axis=0)) for block in blocks]
     for _ in range(_EM_STEPS):
-        # Posterior of each cluster: (Sigma^-1 + diag(precision))^-1, without inverting Sigma.
-        inner = identity + precision[:, :, None] * sigma
-        covariance = np.linalg.solve(inner.transpose(0, 2, 1), np.broadcast_to(sigma, inner.shape))
-        shift = np.einsum("kij,kj->ki", covariance, weighted - precision * mu)
-        mean = mu + shift
+        told, pull = np.zeros((m, m)), np.zeros((k, m))
+        for block, models in zip(blocks, seen, strict=True):
+            r, among = root[block][:, models], np.ix_(models, models)
+            noisy = r[:, :, None] * sigma[among] * r[:, None, :] + np.eye(len(models))
+            b = r[:, :, None] * np.linalg.inv(noisy) * r[:, None, :]
+            told[among] += b.sum(axis=0)
+            pull[block, models] = np.einsum("kij,kj->ki", b, (target - mu)[block, models])
+        mean = mu + pull @ sigma
         mu = mean.mean(axis=0)
         away = mean - mu
-        own = (away.T @ away + covariance.sum(axis=0)) / k
+        own = (away.T @ away + k * sigma - sigma @ told @ sigma) / k
         own = (own + own.T) / 2
         alike = _exchangeable(own)
         sigma = (k * own + _ALIKE * alike) / (k + _ALIKE) + 1e-6 * identity
