@@ -113,7 +113,8 @@ class WeightedSums(SumsOfModels):
         """The same means, of as many records as the weights are worth."""
         if np.array_equal(self.squares, self.n):
             return self
-        own = {name: getattr(self, name) * self.worth for name in self.PER_MODEL}
+        worth = self.worth
+        own = {name: getattr(self, name) * worth for name in self.PER_MODEL}
         return self._with({**own, "squares": own["n"]})
 
     def telling(self) -> dict[str, Floats]:
