@@ -88,7 +88,7 @@ def evaluate_records(
         strict=strict,
     ) as scan:
         found = survey(scan)
-        found.notice_cut()
+        found.notice()
         if found.kept.known(scan.chosen.missing).isdisjoint(router.models):
             raise RecordError(
                 f"there are no records that score any of the router's models "

@@ -118,7 +118,7 @@ def fit_records(
 
 def _fitted(plan: Plan, scan: Scan, models: Sequence[str] | None) -> Fitted:
     found = _surveyed(scan, plan.seed)
-    found.notice_cut()
+    found.notice()
     chosen = scan.chosen
     sample = to_outcomes(
         Records([record for _, _, record in found.sample], missing=chosen.missing),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from typing import IO, Any, TypeGuard, cast
@@ -14,8 +13,7 @@ from avengers_core.records.record import Missing, Record, RecordProblem, Records
 from avengers_core.records.sources.files import Inputs, expand, shown
 from avengers_core.records.sources.parts import rows_of_file
 from avengers_core.records.sources.streams import rows_of
-
-logger = logging.getLogger(__name__)
+from avengers_core.records.usage_names import UsageNames
 
 Source = Inputs | IO[bytes] | IO[str] | Iterable[Any]
 """Paths, patterns, folders, addresses, a stream, or an iterable of mappings and records."""
@@ -45,15 +43,18 @@ def load_records(source: Source, *, strict: bool = False, missing: Missing = "sk
     check_one_of("missing", missing, Missing)
     records: list[Record] = []
     problems: list[RecordProblem] = []
+    names = UsageNames()
     for item in iter_records(source):
         if isinstance(item, Record):
             records.append(item)
+            names.add(item.scores, item.usages)
         elif strict:
             raise RecordError(str(item))
         else:
             problems.append(item)
-    _notice_other_names(records)
-    return Records(records, problems, missing)
+    loaded = Records(records, problems, missing)
+    names.notice(loaded.models)
+    return loaded
 
 
 def iter_records(source: Source) -> Iterator[Record | RecordProblem]:
@@ -91,18 +92,3 @@ def are_files(source: Any) -> TypeGuard[Inputs]:
         and len(source) > 0
         and all(isinstance(item, str | os.PathLike) for item in source)
     )
-
-
-def _notice_other_names(records: Sequence[Record]) -> None:
-    """Say where usages have names that no score has: those costs count for nobody."""
-    scored = dict.fromkeys(model for record in records for model in record.scores)
-    used = dict.fromkeys(model for record in records for model in record.usages)
-    others = [model for model in used if model not in scored]
-    without = [model for model in scored if model not in used]
-    if others and without:
-        logger.warning(
-            "the usages of %s count for no model, as no score has these names; the scores of %s "
-            "have no usage",
-            ", ".join(map(repr, others)),
-            ", ".join(map(repr, without)),
-        )

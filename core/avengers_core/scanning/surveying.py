@@ -15,6 +15,7 @@ from avengers_core.errors import NoRecordsError, RecordError
 from avengers_core.records.record import Missing, Record, RecordProblem, parse_record
 from avengers_core.records.sources.parts import Items, Part, read
 from avengers_core.records.splitting import known_names
+from avengers_core.records.usage_names import UsageNames
 from avengers_core.scanning.batches import RecordFilter
 from avengers_core.scanning.sampling import Lowest, rank
 from avengers_core.scanning.scan import Scan
@@ -88,12 +89,14 @@ class Survey:
         kept: those that are left without what is left out.
         sample: rank, place and content of the records of lowest rank.
         cut: how many of those that are left have queries that are cut to be embedded.
+        usages: names of their usages that the scores beside them have not.
     """
 
     there: Names = field(default_factory=Names)
     kept: Names = field(default_factory=Names)
     sample: list[tuple[int, tuple[int, int], Record]] = field(default_factory=list)
     cut: int = 0
+    usages: UsageNames = field(default_factory=UsageNames)
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -105,8 +108,9 @@ class Survey:
         """The datasets that are left, in order of first appearance."""
         return tuple(self.kept.datasets)
 
-    def notice_cut(self) -> None:
-        """Say in the log how many queries are cut."""
+    def notice(self) -> None:
+        """Say in the log how many queries are cut, and which usages count for nobody."""
+        self.usages.notice(self.there.models)
         if self.cut:
             logger.warning(
                 "%d records have queries of more than %d characters; what comes after these is not "
@@ -137,7 +141,7 @@ class SurveyJob:
             content = _glance(item, row)
             if content is None:
                 continue
-            query, scores, dataset = content
+            query, scores, usages, dataset = content
             left = self.chosen.of(dataset, scores)
             if found.there.lacks(dataset, scores) or (left and found.kept.lacks(dataset, left)):
                 # A row that would be rejected must not bring in names: check those that bring any.
@@ -147,6 +151,8 @@ class SurveyJob:
                 if left:
                     found.kept.add(dataset, left)
             found.cut += bool(left and n_cut(query))
+            if left and isinstance(part, Part):  # what is in memory was noticed when it was loaded
+                found.usages.add(scores, usages)
             if draw is None or not left:
                 continue
             place = rank(query, dataset, draw.seed)
@@ -176,6 +182,7 @@ def survey(scan: Scan, draw: Draw | None = None) -> Survey:
         total.there |= found.there
         total.kept |= found.kept
         total.cut += found.cut
+        total.usages |= found.usages
         for kept in found.sample:
             lowest.add(*kept)
     total.sample = lowest.items()
@@ -200,8 +207,17 @@ def _no_records(scan: Scan) -> RecordError:
     return NoRecordsError(f"there are no records{scan.where}: not a single row")
 
 
-def _glance(item: object, row: int) -> tuple[str, Mapping[str, Any], str] | None:
-    """Query, scores and dataset of a row: unchecked where they lie as usual, else of a record."""
+class _Glance(NamedTuple):
+    """What a row says, unchecked where it lies as usual."""
+
+    query: str
+    scores: Mapping[str, Any]
+    usages: Mapping[str, Any]
+    dataset: str
+
+
+def _glance(item: object, row: int) -> _Glance | None:
+    """A row at a glance: unchecked where its parts lie as usual, else of a record."""
     content = item
     if isinstance(item, bytes):
         with suppress(ValueError, RecursionError):
@@ -210,6 +226,9 @@ def _glance(item: object, row: int) -> tuple[str, Mapping[str, Any], str] | None
         query, scores = content.get("query"), content.get("records")
         dataset = content.get("dataset", "default")
         if isinstance(query, str) and isinstance(scores, Mapping) and isinstance(dataset, str):
-            return query, scores, dataset
+            usages = content.get("usages")
+            return _Glance(query, scores, usages if isinstance(usages, Mapping) else {}, dataset)
     record = parse_record(item, row)
-    return (record.query, record.scores, record.dataset) if isinstance(record, Record) else None
+    if not isinstance(record, Record):
+        return None
+    return _Glance(record.query, record.scores, record.usages, record.dataset)

@@ -18,6 +18,8 @@ from avengers_core.records.outcomes import to_outcomes
 from avengers_core.records.questions import as_questions
 from avengers_core.records.sources.streams import MAX_LINE_BYTES
 from avengers_core.records.splitting import split_indices
+from avengers_core.scanning.scan import open_records
+from avengers_core.scanning.surveying import survey
 
 GOOD = {"query": "q", "records": {"a": 1, "b": 0.5}, "dataset": "d", "index": 3}
 
@@ -433,8 +435,27 @@ def test_names_that_can_be_printed_are_taken(name):
 
 @pytest.mark.parametrize(
     ("usages", "noticed"),
-    [({"openai/gpt-5": {"cost": 1}}, True), ({"gpt-5": {"cost": 1}, "x": {"cost": 1}}, False)],
+    [
+        ({"openai/gpt-5": {"cost": 1}}, True),
+        ({"openai/gpt-5": {"cost": 1}, "gpt-5": None}, True),
+        ({"gpt-5": {"cost": 1}, "judge": {"cost": 1}}, False),
+        ({"other": {"cost": 1}}, False),
+    ],
 )
-def test_costs_under_other_names_than_scores_are_noticed(caplog, usages, noticed):
-    load_records([{"query": "q", "records": {"gpt-5": 1}, "usages": usages}])
-    assert ("'openai/gpt-5'" in caplog.text and "'gpt-5'" in caplog.text) is noticed
+def test_costs_under_other_names_than_scores_are_noticed(caplog, tmp_path, usages, noticed):
+    # That it has a cost in one record does not give it one in another.
+    own = {"gpt-5": {"cost": 1}, "other": {"cost": 1}}
+    rows = [{"query": "q", "records": {"gpt-5": 1, "other": 1}, "usages": own}]
+    rows.append({"query": "r", "records": {"gpt-5": 1}, "usages": usages})
+
+    def named():
+        return "'openai/gpt-5'" in caplog.text and "'gpt-5'" in caplog.text
+
+    load_records(rows)
+    assert named() is noticed
+    caplog.clear()
+    file = tmp_path / "records.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with open_records(str(file), "serial") as scan:
+        survey(scan).notice()
+    assert named() is noticed
