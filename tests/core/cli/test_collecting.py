@@ -172,6 +172,15 @@ def test_lines_of_a_text_end_where_lines_of_files_do(tmp_path, server, monkeypat
     assert "latin.txt" in run(tmp_path / "latin.txt", *arguments, code=1)
 
 
+def test_questions_that_break_off_are_not_asked(tmp_path, server, monkeypatch):
+    monkeypatch.setenv("AVENGERS_BASE_URL", server.url)
+    (tmp_path / "q.json").write_text('[{"query": "one"},\n {"query": "tw')
+    out = tmp_path / "r.jsonl"
+    said = run(tmp_path / "q.json", "--models", "m", "--grade", "regex:.", "-o", out, code=1)
+    assert "line 2" in said
+    assert not out.exists()
+
+
 def test_a_function_of_a_file_in_the_folder_grades(questions, tmp_path, server, monkeypatch):
     monkeypatch.setenv("AVENGERS_BASE_URL", server.url)
     monkeypatch.chdir(tmp_path)

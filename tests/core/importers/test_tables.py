@@ -27,6 +27,13 @@ def test_rows_under_data_that_are_no_objects_are_reported(tmp_path: Path) -> Non
     ]
 
 
+def test_an_array_that_breaks_off_is_refused_and_it_says_where(tmp_path: Path) -> None:
+    whole = json.dumps([ROW, ROW], indent=1)
+    (tmp_path / "r.json").write_text(whole[: whole.index("model_name", 40)])
+    with pytest.raises(RecordError, match=r"r\.json.*line 9"):
+        list(import_records(tmp_path / "r.json"))
+
+
 def test_long_cells_are_read_where_a_c_long_has_32_bits(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

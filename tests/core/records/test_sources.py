@@ -350,6 +350,8 @@ def test_parquet_may_be_flat(tmp_path):
         (b'[{"query": "q", "records": {"a": 1}}, 7, {"query": "r", "records": {"a": 1}}]', 2, [2]),
         (b'[{"query": "q", "records": {"a": 1}}, {"query": ', 1, [2]),
         (b'[{"query": "q", "records": {"a": 1}}', 1, [2]),
+        (b'[{"query": "q", "records": {"a": 1}}]\n[{"query": "r", "records": {"a": 1}}]', 1, [2]),
+        (b'[{"query": "q", "records": {"a": 1}}]\n\n', 1, []),
         (b'[{"query": "q", "records": {"a": 1}}, nonsense, {"query": "r"}]', 1, [2]),
         (b'[{"query": "q\xff", "records": {"a": 1}}, {"query": "r", "records": {"a": 1}}]', 2, []),
         (b'[{"query": "q", "records": {"a": NaN}}]', 0, [1]),

@@ -15,7 +15,7 @@ from avengers_core.errors import OptionalDependencyError, RecordError
 from avengers_core.importers.reading.zips import eval_log
 from avengers_core.importers.values import UNFIT
 from avengers_core.records.record import RecordProblem, problem
-from avengers_core.records.sources.kinds import no_text, separator_of
+from avengers_core.records.sources.kinds import kind_of, no_text, separator_of
 from avengers_core.records.sources.parquet import parquet_file
 from avengers_core.records.sources.streams import CHUNK, decompressed, table_rows
 
@@ -150,10 +150,15 @@ def _table(file: File, tabs: bool) -> Iterator[tuple[int, Row | RecordProblem]]:
 
 def _json(file: File) -> Iterator[tuple[int, Any]]:
     with _opened(file) as data:
+        is_array = kind_of(cast("Any", data).peek(CHUNK)) == "array"
         text = data.read().decode("utf-8-sig", "replace")
     try:
         content = json.loads(text)
-    except (RecursionError, ValueError):
+    except RecursionError:
+        content = None
+    except ValueError as error:
+        if is_array:
+            raise RecordError(f"{file.name}: not a whole JSON array ({error})") from None
         content = None
     if isinstance(content, Mapping):
         content = _rows_of(content)

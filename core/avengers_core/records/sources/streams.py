@@ -131,14 +131,19 @@ def _items(data: IO[bytes]) -> Iterator[tuple[int, Row]]:
                 opened, at = True, at + 1
                 continue
             if text[at] == "]":
-                break
+                with suppress(*_DAMAGED):  # behind all that is read
+                    text = text[at + 1 :] + decode(data.read(CHUNK))
+                    if behind := text.strip():
+                        reason = "expected nothing behind the array"
+                        yield number + 1, problem(number + 1, reason, behind)
+                return
             try:
                 item, end = decoder.raw_decode(text, at)
             except RecursionError:
                 yield number + 1, problem(number + 1, "nested too deeply", text[at : at + 400])
                 return
             except ValueError as error:
-                wrong = error
+                wrong = getattr(error, "msg", error)  # which counts from what was read last
             else:
                 if end < len(text) or ended:  # else a number might go on
                     number, at = number + 1, end
