@@ -31,7 +31,7 @@ from avengers_core.artifact.sums import Sums
 from avengers_core.common.functions import cached_property
 from avengers_core.common.ranges import check_number
 from avengers_core.errors import ArtifactError, EmbedderMismatchError
-from avengers_core.records.names import fault_of_name, shown
+from avengers_core.records.names import counted, fault_of_name, shown
 from avengers_core.records.prices import Prices, find_prices
 
 if TYPE_CHECKING:
@@ -192,14 +192,15 @@ class RouterArtifact:
 
     def __repr__(self) -> str:
         return (
-            f"<RouterArtifact: {self.n_records:,} records, {self._asked}{len(self.models)} models, "
-            f"{self.n_clusters} clusters, {self.dim} dims, embedder {self.info.embedder!r}>"
+            f"<RouterArtifact: {counted(self.n_records, 'record')}, {self._asked}"
+            f"{counted(len(self.models), 'model')}, {counted(self.n_clusters, 'cluster')}, "
+            f"{self.dim} dims, embedder {self.info.embedder!r}>"
         )
 
     @property
     def _asked(self) -> str:
         n = self.n_unanswered
-        return f"{n:,} questions that nobody has answered, " if n else ""
+        return f"{counted(n, 'question')} that nobody has answered, " if n else ""
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, RouterArtifact) and self.checksum == other.checksum

@@ -28,7 +28,7 @@ from avengers_core.cli.options import (
 from avengers_core.cli.shared import file_names, given, read_records, refuse, show_problems
 from avengers_core.common.files import write_whole
 from avengers_core.outputs import check_outputs
-from avengers_core.records.names import few, one_line
+from avengers_core.records.names import counted, few, one_line
 from avengers_core.records.sources.files import shown
 from avengers_core.routing.decision.explaining import text_table
 from avengers_core.routing.router import Router
@@ -158,20 +158,20 @@ def evaluate_command(
         )
         if not (split.train or split.test):
             raise click.ClickException(
-                f"without what --exclude and --excluded-datasets name none of {len(loaded):,} "
-                f"records is left; the models are {few(loaded.models, 10)}, the datasets "
-                f"{few(loaded.datasets, 10)}"
+                f"without what --exclude and --excluded-datasets name none of "
+                f"{counted(len(loaded), 'record')} is left; the models are "
+                f"{few(loaded.models, 10)}, the datasets {few(loaded.datasets, 10)}"
             )
         if not split.train:
             raise click.ClickException(
-                f"--train-ratio {train_ratio:g} of {len(loaded):,} records leaves none to fit on: "
-                f"of each dataset it is rounded down. Give more records, a larger ratio, or "
-                f"--artifact to evaluate one on all of them"
+                f"--train-ratio {train_ratio:g} of {counted(len(loaded), 'record')} leaves none to "
+                f"fit on: of each dataset it is rounded down. Give more records, a larger ratio, "
+                f"or --artifact to evaluate one on all of them"
             )
         if not split.test:
             raise click.ClickException(
-                f"--excluded-datasets leaves none of {len(loaded):,} records to evaluate on; the "
-                f"datasets are {few(loaded.datasets, 10)}"
+                f"--excluded-datasets leaves none of {counted(len(loaded), 'record')} to evaluate "
+                f"on; the datasets are {few(loaded.datasets, 10)}"
             )
         encoder = make_embedder(embedder, cache)
         fitted = fit_records(
@@ -221,7 +221,7 @@ def _show(
         paths = save_all(result, pictures, artifact=router.artifact)
         written += [f"picture: {path}" for path in paths]
     heading, rows = comparison(result, datasets=False)
-    click.echo(f"{result.n_queries:,} held-out queries, {router!r}\n")
+    click.echo(f"{counted(result.n_queries, 'held-out query')}, {router!r}\n")
     if result.relaxed:
         click.echo(
             f"no model meets the limits for {result.relaxed:,} of them; they go to the nearest\n",

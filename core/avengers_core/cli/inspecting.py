@@ -14,7 +14,7 @@ from avengers_core.cli.options import PATH, SHARE, artifact_option
 from avengers_core.cli.shared import open_router, refuse
 from avengers_core.common.plain import plain
 from avengers_core.common.ranges import check_number
-from avengers_core.records.names import one_line
+from avengers_core.records.names import counted, one_line
 from avengers_core.routing.decision.explaining import text_table, usd
 
 if TYPE_CHECKING:
@@ -102,10 +102,12 @@ def _clusters(router: Router, alpha: float, top: int) -> list[dict[str, Any]]:
 
 def _heading(router: Router) -> str:
     a = router.artifact
-    asked = f", {a.n_unanswered:,} questions that nobody has answered" if a.n_unanswered else ""
+    n = a.n_unanswered
+    asked = f", {counted(n, 'question')} that nobody has answered" if n else ""
     lines = [
-        f"{a.n_records:,} records{asked}, {len(router.models)} models, {len(a.datasets)} datasets, "
-        f"{a.n_clusters} clusters, {a.dim} dimensions, {a.nbytes / 1024:,.0f} KiB",
+        f"{counted(a.n_records, 'record')}{asked}, {counted(len(router.models), 'model')}, "
+        f"{counted(len(a.datasets), 'dataset')}, {counted(a.n_clusters, 'cluster')}, "
+        f"{a.dim} dimensions, {a.nbytes / 1024:,.0f} KiB",
         f"embedder {a.info.embedder}, scorer {router.scorer.name}, made {a.info.created}",
     ]
     for label, text in (("source", a.info.source), ("note", a.info.note)):

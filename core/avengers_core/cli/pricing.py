@@ -13,6 +13,7 @@ from avengers_core.artifact.artifact import RouterArtifact
 from avengers_core.cli.options import PATH, in_place_option
 from avengers_core.cli.shared import save
 from avengers_core.outputs import check_outputs
+from avengers_core.records.names import counted
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -85,4 +86,6 @@ def reprice_command(artifact: Path, output: Path | None, prices: Any) -> None:
     check_outputs([output], [file_of(prices)])
     old = RouterArtifact.load(artifact)
     new = old.reprice(prices)
-    save(new, output or artifact, f", {len(new.info.prices)} prices", read=(artifact, old))
+    save(
+        new, output or artifact, f", {counted(len(new.info.prices), 'price')}", read=(artifact, old)
+    )

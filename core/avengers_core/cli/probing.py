@@ -12,6 +12,7 @@ from avengers_core.cli.options import FILE, PATH, NewFile
 from avengers_core.cli.questions import read_questions
 from avengers_core.common.files import write_whole
 from avengers_core.outputs import check_outputs
+from avengers_core.records.names import counted
 
 
 @click.command("probe", short_help="Which of your queries teach most about a new model.")
@@ -48,4 +49,4 @@ def probe_command(artifact: Path, queries: Path, n: int, output: Path | None) ->
         click.echo("\n".join(lines))
         return
     write_whole(output, "\n".join(lines) + "\n")
-    click.echo(f"{output}: {len(lines)} of {len(asked):,} queries")
+    click.echo(f"{output}: {len(lines)} of {counted(len(asked), 'query')}")

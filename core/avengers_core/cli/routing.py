@@ -27,6 +27,7 @@ from avengers_core.cli.options import (
 from avengers_core.cli.shared import given, in_flags, open_router, refuse, show_problems
 from avengers_core.common.files import check_ends
 from avengers_core.outputs import check_outputs
+from avengers_core.records.names import counted
 from avengers_core.records.record import RecordProblem
 from avengers_core.records.sources.parts import rows_of_file
 from avengers_core.records.sources.streams import rows_of
@@ -168,9 +169,14 @@ def _route_files(router: Router, inputs: tuple[str, ...], output: Path, **call: 
 
     done = route(router, inputs, output, **call)
     again = f", {done.skipped} of them there already" if done.skipped else ""
-    click.echo(f"{output}: {done.rows:,} decisions in {len(done.files)} files{again}")
+    click.echo(
+        f"{output}: {counted(done.rows, 'decision')} in {counted(len(done.files), 'file')}{again}"
+    )
     if done.rejected:
-        click.echo(f"{done.rejected:,} rows without a query; their lines have an `error`", err=True)
+        click.echo(
+            f"{counted(done.rejected, 'row')} without a query; each has a line with `error`",
+            err=True,
+        )
     _fail_without(done.rows, done.rejected)
 
 

@@ -15,7 +15,7 @@ from click.core import ParameterSource
 
 from avengers_core.errors import AvengersError
 from avengers_core.records.loading import load_records
-from avengers_core.records.names import one_line
+from avengers_core.records.names import counted, one_line
 from avengers_core.records.record import Records
 from avengers_core.records.sources.files import shown
 from avengers_core.redaction import secrets_of_environment
@@ -128,7 +128,7 @@ def show_problems(problems: Problems | Sequence[object], where: str) -> None:
     first = problems.first if isinstance(problems, Problems) else problems
     if not count:
         return
-    click.echo(one_line(f"{where}: {count:,} rows rejected"), err=True)
+    click.echo(one_line(f"{where}: {counted(count, 'row')} rejected"), err=True)
     for problem in first[:_SHOWN_PROBLEMS]:
         click.echo(one_line(f"  {problem}"), err=True)
     if count > _SHOWN_PROBLEMS:

@@ -21,6 +21,7 @@ from avengers_core.cli.options import (
 )
 from avengers_core.cli.shared import given, read_records, refuse
 from avengers_core.outputs import check_outputs
+from avengers_core.records.names import counted
 from avengers_core.routing.decision.explaining import text_table
 
 
@@ -141,8 +142,10 @@ def sweep_command(
         from avengers_core.evaluation.plots.studies import study_results
 
         save(study_results(summary, study), picture)
-    scorers = ", ".join(dict.fromkeys(s.scorer for s in settings))
-    click.echo(f"{len(loaded):,} records, {repetitions} repetitions, scorer {scorers}\n")
+    scorers = f"scorer {', '.join(dict.fromkeys(s.scorer for s in settings))}"
+    click.echo(
+        f"{counted(len(loaded), 'record')}, {counted(repetitions, 'repetition')}, {scorers}\n"
+    )
     click.echo(text_table([study, "PerfGain", "CostSave at 95 %", "AIQ"], rows))
 
 

@@ -21,7 +21,7 @@ from avengers_core.collecting.running import Budget, FailedCall, Stopped, Worker
 from avengers_core.collecting.strategies import Strategy, StrategyName, full, random_picks
 from avengers_core.common.ranges import check_number, check_one_of, check_seed, check_whole
 from avengers_core.errors import RecordError
-from avengers_core.records.names import fault_of_name
+from avengers_core.records.names import counted, fault_of_name
 from avengers_core.records.prices import Prices, find_prices
 from avengers_core.records.questions import Question, as_questions
 from avengers_core.records.record import Records
@@ -155,8 +155,8 @@ def collect(
     if worker.failures:
         reasons = Counter(f"{failed.model}: {failed.reason}" for failed in worker.failures)
         logger.warning(
-            "%d calls brought no score, and a further run tries them again: %s",
-            len(worker.failures),
+            "%s brought no score, and a further run tries again: %s",
+            counted(len(worker.failures), "call"),
             "; ".join(f"{times} x {reason}" for reason, times in reasons.most_common(_SHOWN)),
         )
     return Collected(records, worker, stopped)
@@ -180,8 +180,8 @@ def check_gradable(questions: Sequence[Question], grade: Any) -> None:
     if faults:
         first, fault = faults[0]
         raise RecordError(
-            f"{len(faults):,} of {len(questions):,} questions cannot be graded by {grade!r}; the "
-            f"first, {first.query!r:.60}: {fault}"
+            f"{len(faults):,} of {counted(len(questions), 'question')} cannot be graded by "
+            f"{grade!r}; the first, {first.query!r:.60}: {fault}"
         )
 
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from avengers_core.evaluation.results import Results
 from avengers_core.evaluation.rows import Row, router_name
-from avengers_core.records.names import few
+from avengers_core.records.names import counted, few
 from avengers_core.routing.decision.explaining import usd
 
 Section = tuple[str, str, Sequence[str], Sequence[Sequence[str]]]
@@ -77,7 +77,8 @@ def sections(report: Results) -> list[Section]:
 def one_line(report: Results) -> str:
     """What a terminal shows of a report: its size, and the metrics that say most."""
     values = ", ".join(f"{name} {value}" for name, value, _ in metric_rows(report)[:4])
-    return f"<Report: {report.n_queries:,} queries, scorer {report.scorer}, {values}>"
+    n = counted(report.n_queries, "query")
+    return f"<Report: {n}, scorer {report.scorer}, {values}>"
 
 
 def summary(report: Results) -> str:
@@ -90,9 +91,10 @@ def summary(report: Results) -> str:
         else ""
     )
     return (
-        f"{n:,} held-out queries of {d} datasets, {len(report.curve.models)} models, scorer "
-        f"{report.scorer}. Accuracy in the metrics is the mean over {average}. The best single "
-        f"model is {report.best_single.name}.{relaxed}"
+        f"{counted(n, 'held-out query')} of {counted(d, 'dataset')}, "
+        f"{counted(len(report.curve.models), 'model')}, scorer {report.scorer}. Accuracy "
+        f"in the metrics is the mean over {average}. The best single model is "
+        f"{report.best_single.name}.{relaxed}"
     )
 
 

@@ -11,7 +11,7 @@ from avengers_core.errors import RecordError
 from avengers_core.importers.layout import Call, Feedback, Found, Read, Result, Take, by_row
 from avengers_core.importers.reading.tables import Place, Row
 from avengers_core.importers.values import at, known_number, number, one, shown
-from avengers_core.records.names import few
+from avengers_core.records.names import counted, few
 from avengers_core.records.record import RecordProblem
 
 logger = logging.getLogger(__name__)
@@ -120,13 +120,13 @@ def graded(found: Sequence[Found], source: object) -> list[Result | RecordProble
             )
         rejected = f"; rejected: {len(problems):,}, the first {problems[0]}" if problems else ""
         raise RecordError(
-            f"{source}: none of the {asked:,} calls of a model has a score; {said}{rejected}"
+            f"{source}: of {counted(asked, 'call')} of a model none has a score; {said}{rejected}"
         )
     if strange:
         logger.warning(
-            "%s: the scores of %d steps that are not there are left out: %s",
+            "%s: the scores of %s are left out: %s",
             source,
-            len(strange),
+            counted(len(strange), "step that is not there", "steps that are not there"),
             few(list(map(repr, strange)), _SHOWN),
         )
     return results

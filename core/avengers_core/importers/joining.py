@@ -9,6 +9,7 @@ from typing import Any
 
 from avengers_core.errors import RecordError
 from avengers_core.importers.layout import Result, Scale
+from avengers_core.records.names import counted
 from avengers_core.records.record import RecordProblem
 
 logger = logging.getLogger(__name__)
@@ -60,9 +61,9 @@ def joined(
                 yield item.place.problem(error, item.query)
     if without:
         logger.warning(
-            "%d of %d results have no score%s and are left out",
+            "%d of %s without a score%s: left out",
             without,
-            len(results),
+            counted(len(results), "result"),
             f" {' or '.join(map(repr, score_key))}" if score_key else "",
         )
     yield from itertools.chain.from_iterable(rows.values())
@@ -108,7 +109,7 @@ def _choice(
             f"{sorted(names)}"
         )
     if results and not names:
-        raise RecordError(f"{source}: none of the {len(results):,} results has a score")
+        raise RecordError(f"{source}: of {counted(len(results), 'result')} none has a score")
     if not score_key and not ranked and len(names) > 1:
         raise RecordError(
             f"{source}: there are the scores {sorted(names)}; pick one with score_key= "

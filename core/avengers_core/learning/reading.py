@@ -20,7 +20,7 @@ from avengers_core.embedders.surface import SURFACE_FEATURES, surface
 from avengers_core.errors import RecordError
 from avengers_core.learning.calls import Calls, Floats
 from avengers_core.learning.fading import made
-from avengers_core.records.names import one_line
+from avengers_core.records.names import counted, one_line
 from avengers_core.records.record import MOST_AMOUNT
 from avengers_core.records.sources.logs import LAST, answered_calls
 from avengers_core.routing.call import RoutingCall
@@ -103,9 +103,9 @@ def logged_calls(path: str | PathLike[str]) -> Iterator[LoggedCall]:
             damaged.append(f"{row['id']!r:.60}: {error}")
     if damaged:
         logger.warning(
-            "%s: %d calls cannot be read, and are left out; the first, %s",
+            "%s: %s cannot be read, so left out; the first, %s",
             file,
-            len(damaged),
+            counted(len(damaged), "call"),
             one_line(damaged[0]),
         )
 

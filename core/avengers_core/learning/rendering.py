@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from avengers_core.learning.drift import Alarm
-from avengers_core.records.names import one_line
+from avengers_core.records.names import counted, one_line
 from avengers_core.routing.decision.explaining import text_table, usd
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def lesson_text(lesson: Lesson) -> str:
     if not lesson.learnt:
         return "\n".join(["no graded call that is new: nothing learnt", "", to_text(lesson.watch)])
     kept = "" if lesson.faded == 1 else f"; what was known before counts {lesson.faded:.0%}"
-    lines = [f"learnt from {lesson.learnt:,} graded calls{kept}"]
+    lines = [f"learnt from {counted(lesson.learnt, 'graded call')}{kept}"]
     lines.append(
         f"at alpha {lesson.alpha:g}, {lesson.redirected:.1%} of the log's calls would go to "
         f"another model now"
@@ -50,14 +50,14 @@ def lesson_text(lesson: Lesson) -> str:
             f"  cluster {t.cluster} ({topics}; {t.share:.1%} of all): {t.before} -> {t.now}"
         )
     if (more := len(lesson.turned) - _MOST_LINES) > 0:
-        lines.append(f"  ... and {more:,} more clusters")
+        lines.append(f"  ... and {counted(more, 'more cluster')}")
     return "\n".join([*map(one_line, lines), "", to_text(lesson.watch)])
 
 
 def summary(watch: Watch) -> str:
     """One line: how many calls, and when."""
     return (
-        f"{watch.calls:,} calls from {moment(watch.first)} to {moment(watch.last)}, "
+        f"{counted(watch.calls, 'call')} from {moment(watch.first)} to {moment(watch.last)}, "
         f"{watch.graded:,} of them graded"
     )
 
@@ -90,7 +90,8 @@ def notes(watch: Watch) -> list[str]:
     lines = []
     if watch.left_out:
         lines.append(
-            f"left out: {watch.left_out:,} calls without texts, with vectors of another embedder"
+            f"left out: {counted(watch.left_out, 'call')} without texts, with vectors of another "
+            f"embedder"
         )
     if not _knows_costs(watch):
         lines.append(
@@ -123,7 +124,7 @@ def _knows_costs(watch: Watch) -> bool:
 def alarm_text(alarm: Alarm) -> str:
     """One alarm in a line."""
     return (
-        f"{alarm.model} {alarm.where}, {alarm.before:.2f} ({alarm.n_before:,} scores) -> "
+        f"{alarm.model} {alarm.where}, {alarm.before:.2f} ({counted(alarm.n_before, 'score')}) -> "
         f"{alarm.after:.2f} ({alarm.n_after:,}) since about {moment(alarm.since)}, seen at "
         f"graded call {alarm.seen_call:,}"
     )

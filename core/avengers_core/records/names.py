@@ -47,6 +47,12 @@ def few(texts: Sequence[str], most: int, n: int | None = None) -> str:
     return ", ".join(texts[:most]) + (f" and {more:,} more" if more > 0 else "")
 
 
+def counted(n: int, one: str, many: str = "") -> str:
+    """So many things, as ``1 row`` or ``2,000 rows``; ``many``: if that is no usual plural."""
+    usual = f"{one[:-1]}ies" if one.endswith("y") else f"{one}s"
+    return f"{n:,} {one if n == 1 else many or usual}"
+
+
 def check_rows(expected: str, given: object) -> None:
     """Raise TypeError for one row in place of several, for a table, and for what holds none.
 

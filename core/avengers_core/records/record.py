@@ -31,7 +31,7 @@ from pydantic import (
 )
 
 from avengers_core.common.plain import encodable, of_json
-from avengers_core.records.names import fault_of_name, one_line
+from avengers_core.records.names import counted, fault_of_name, one_line
 from avengers_core.records.questions import Question
 
 Missing = Literal["skip", "zero"]
@@ -215,8 +215,9 @@ class Records(Sequence[Record]):
 
     def __repr__(self) -> str:
         return (
-            f"<Records: {len(self):,} queries, {len(self.models)} models, "
-            f"{len(self.datasets)} datasets, {len(self.problems)} problems>"
+            f"<Records: {counted(len(self), 'query')}, "
+            f"{counted(len(self.models), 'model')}, {counted(len(self.datasets), 'dataset')}, "
+            f"{counted(len(self.problems), 'problem')}>"
         )
 
 

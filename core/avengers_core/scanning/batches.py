@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeVar
 
 from avengers_core.errors import RecordError
+from avengers_core.records.names import counted
 from avengers_core.records.record import Missing, Record, RecordProblem, Records, parse_record
 from avengers_core.records.sources.parquet import BATCH_BYTES
 from avengers_core.records.sources.parts import Items, Part, read
@@ -44,7 +45,7 @@ class Problems:
 
     def __str__(self) -> str:
         first = f", the first: {self.first[0]}" if self.first else ""
-        return f"{self.count:,} rows were rejected{first}"
+        return f"{counted(self.count, 'row was', 'rows were')} rejected{first}"
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from pydantic_core import from_json
 
 from avengers_core.embedders.tokens import MAX_CHARS, n_cut
 from avengers_core.errors import NoRecordsError, RecordError
+from avengers_core.records.names import counted
 from avengers_core.records.record import Missing, Record, RecordProblem, parse_record
 from avengers_core.records.sources.parts import Items, Part, read
 from avengers_core.records.splitting import known_names
@@ -113,9 +114,8 @@ class Survey:
         self.usages.notice(self.there.models)
         if self.cut:
             logger.warning(
-                "%d records have queries of more than %d characters; what comes after these is not "
-                "embedded",
-                self.cut,
+                "%s of more than %d characters; what comes after these is not embedded",
+                counted(self.cut, "record has a query", "records have queries"),
                 MAX_CHARS,
             )
 
@@ -201,7 +201,7 @@ def _no_records(scan: Scan) -> RecordError:
         for number, item in read(part):
             if isinstance(problem := parse_record(item, number), RecordProblem):
                 return RecordError(
-                    f"none of the {scan.rows:,} rows is a record that can be used; the first: "
+                    f"of {counted(scan.rows, 'row')} none is a record that can be used; the first: "
                     f"{problem._replace(file=part.file)}"
                 )
     return NoRecordsError(f"there are no records{scan.where}: not a single row")

@@ -151,7 +151,7 @@ def test_an_empty_cluster_does_not_vote(make_records, embedder):
     ("rows", "options", "expected"),
     [
         ([], {}, (RecordError, "records")),
-        ([{"query": "q"}], {}, (RecordError, r"\b1 rows")),
+        ([{"query": "q"}], {}, (RecordError, r"\b1 row ")),
         ([{"query": "q", "records": {"a": None}}], {}, (RecordError, r"\['a'\]")),
         (
             None,

@@ -361,7 +361,7 @@ def test_the_published_split(shared):
 
 
 def test_records_say_what_they_are():
-    assert repr(read(line() + "\nx")) == ("<Records: 1 queries, 2 models, 1 datasets, 1 problems>")
+    assert repr(read(line() + "\nx")) == ("<Records: 1 query, 2 models, 1 dataset, 1 problem>")
     assert isinstance(read(line())[:1], Records)
 
 

@@ -15,6 +15,7 @@ from avengers_core.cli.questions import read_questions
 from avengers_core.cli.shared import given, refuse
 from avengers_core.errors import OptionalDependencyError
 from avengers_core.outputs import check_outputs
+from avengers_core.records.names import counted
 from avengers_core.records.prices import find_prices
 
 _JUDGE = "judge:"
@@ -130,7 +131,7 @@ def collect_command(
     )
     answered = {m: sum(m in record.scores for record in records) for m in models}
     each = ", ".join(f"{model} {n:,}" for model, n in answered.items())
-    click.echo(f"{output}: {len(records):,} records, ${records.spent:.4f} spent ({each})")
+    click.echo(f"{output}: {counted(len(records), 'record')}, ${records.spent:.4f} spent ({each})")
     if records.unpriced:
         click.echo(f"beside what calls of {', '.join(records.unpriced)} cost; --prices says it")
     click.echo(_STOPPED[records.stopped])

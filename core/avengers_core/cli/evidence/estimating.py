@@ -9,6 +9,7 @@ from typing import Any
 from avengers_core.collecting.graders import rule_of
 from avengers_core.collecting.journal import Journal
 from avengers_core.embedders.tokens import estimate_tokens
+from avengers_core.records.names import counted
 from avengers_core.records.prices import Price
 from avengers_core.records.questions import Question
 
@@ -64,7 +65,8 @@ def estimate(
         work.append((name, judge_model, read, _VERDICT_TOKENS * len(graded)))
     table = len(questions) * len(models)
     there = f", {table - calls:,} of them answered before" if calls < table else ""
-    lines = [f"{len(questions):,} questions x {len(models)} models: {table:,} calls{there}"]
+    each = f"{counted(len(questions), 'question')} x {counted(len(models), 'model')}"
+    lines = [f"{each}: {counted(table, 'call')}{there}"]
     total, unknown = 0.0, 0
     for who, model, read, written in work:
         price = prices.get(model)
@@ -83,7 +85,7 @@ def estimate(
     if max_usd is not None and not unknown and total > 0:
         reach.append(int(calls * (max_usd - journal.spent) / total))
     if min(reach) < calls:
-        lines.append(f"the budget reaches for about {max(min(reach), 0):,} calls of these")
+        lines.append(f"the budget reaches for about {counted(max(min(reach), 0), 'call')} of these")
     elif calls and strategy == "adaptive" and max_calls is None and max_usd is None:
         lines.append("adaptive stops earlier where choices stand")
     return "\n".join(lines)

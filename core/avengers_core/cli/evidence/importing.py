@@ -16,6 +16,7 @@ from avengers_core.cli.options import PATH
 from avengers_core.cli.shared import given, refuse, save, show_problems
 from avengers_core.outputs import check_outputs
 from avengers_core.records.loading import iter_records, load_records
+from avengers_core.records.names import counted
 from avengers_core.records.record import Record, Records, parse_record
 from avengers_core.records.sources.files import open_file
 from avengers_core.records.sources.kinds import kind_of
@@ -141,7 +142,7 @@ def import_command(
     records = load_records(rows)
     show_problems(records.problems, source)
     if not any(score is not None for r in records for score in r.scores.values()):
-        without = f": none of {len(records):,} queries has a score" if records else ""
+        without = f": none of {counted(len(records), 'query')} has a score" if records else ""
         raise click.ClickException(f"{source} holds no result that can be used{without}")
     write_records(records, output)
     click.echo(f"{output}: {_summary(records)}")
@@ -180,6 +181,7 @@ def _summary(records: Records) -> str:
     counts.update(model for model, _ in known)
     models = ", ".join(f"{model} ({count:,})" for model, count in counts.items())
     return (
-        f"{len(records):,} queries, {len(counts):,} models, {len(records.datasets):,} datasets; "
+        f"{counted(len(records), 'query')}, {counted(len(counts), 'model')}, "
+        f"{counted(len(records.datasets), 'dataset')}; "
         f"scores {min(scores):g} to {max(scores):g}; {models}"
     )

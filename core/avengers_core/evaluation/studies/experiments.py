@@ -17,6 +17,7 @@ from avengers_core.evaluation.studies.csv_table import CsvTable
 from avengers_core.evaluation.studies.studies import Setting
 from avengers_core.outputs import check_outputs
 from avengers_core.records.loading import Source, as_records
+from avengers_core.records.names import counted
 from avengers_core.records.record import Records
 from avengers_core.records.splitting import split_records
 from avengers_core.routing.policy import NUMBERS
@@ -138,7 +139,9 @@ class _Experiments:
             split = f"train_ratio={setting.train_ratio:g}"
             if setting.held_out is not None:
                 split = f"the dataset {setting.held_out!r} held out"
-            raise RecordError(f"{len(records):,} records with {split} leave none to fit on")
+            raise RecordError(
+                f"{counted(len(records), 'record')} with {split}: none is left to fit on"
+            )
         embedder: Any = self.vectors.get(setting.embedder, setting.embedder)
         with one_thread():  # whoever does it, so that the sums are the same
             artifact = fit(train, embedder, setting.n_clusters, setting.seed)
