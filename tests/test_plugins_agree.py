@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import pickle
 from collections.abc import Callable
 from typing import Any
@@ -474,6 +475,21 @@ async def test_what_was_closed_is_opened_again_by_a_later_call(
             assert client.is_closed
         await llm.aclose()
     assert server.asked == [HARD] * 6
+
+
+async def test_calls_that_are_under_way_while_it_is_closed_say_nothing_of_a_backend(
+    llm: Any, server: StubServer
+) -> None:
+    server.fail(HARD, delay=0.5)
+    said: Any = "Prove it" if isinstance(llm, AvengersChatModel) else [ChatMessage("Prove it")]
+    for _ in range(3):  # as many failures let a backend rest
+        calls = asyncio.gather(*(facts_of(llm, said, "awaited") for _ in range(3)))
+        while not server.asked:
+            await asyncio.sleep(0.01)
+        await llm.aclose()
+        await calls
+        server.requests.clear()
+    assert llm.pool.health.available(HARD)
 
 
 def test_what_is_unlike_the_records_goes_to_the_fallback(llm: Any) -> None:

@@ -552,7 +552,11 @@ def test_what_went_wrong_is_gone_on_with(strict: StrictServer, kind: str) -> Non
         ],
         "half a surrogate pair": [
             HumanMessage("Look \ud83d"),
-            _of(kind, content="Let me see \ude00.", tool_calls=[{**call, "args": {"q": "\ud83d"}}]),
+            _of(
+                kind,
+                content="Let me see \ude00.",
+                tool_calls=[{**call, "args": {"q\ud83d": "\ud83d"}}],
+            ),
             ToolMessage("found \ud83d\ude00 \ud83d", tool_call_id=call["id"]),
             _of(kind, content=[{"type": "text", "text": "So \ude00."}]),
             HumanMessage([{"type": "text", "text": "And \ud83d?"}]),

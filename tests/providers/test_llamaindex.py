@@ -562,7 +562,7 @@ def test_what_went_wrong_is_gone_on_with(strict: StrictServer, kind: str) -> Non
         ],
         "half a surrogate pair": [
             ChatMessage("Look \ud83d"),
-            _calling({"query": "\ud83d"}, "call_2", **mark),
+            _calling({"query\ud83d": "\ud83d"}, "call_2", **mark),
             ChatMessage(
                 role="tool",
                 content="found \ud83d\ude00 \ud83d",

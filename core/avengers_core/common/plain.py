@@ -74,7 +74,7 @@ def is_sendable(value: Any) -> bool:
     if type(value) is str:
         return encodable(value) is value
     if type(value) is dict:
-        value = value.values()
+        value = (*value, *value.values())
     elif type(value) not in (list, tuple):
         return True
     for item in value:  # asked of every message, and much faster than a call for each text
@@ -94,5 +94,5 @@ def sendable(value: Any) -> Any:
     if type(value) is str:
         return encodable(value)
     if type(value) is dict:
-        return {key: sendable(item) for key, item in value.items()}
+        return {sendable(key): sendable(item) for key, item in value.items()}
     return type(value)(map(sendable, value))

@@ -242,6 +242,7 @@ class Pool(ABC, Generic[B]):
             clients: Connections | None = vars(self).pop("clients", None)
             if clients is not None:
                 self._ready = dict(self.given)
+                self.health.renew()
             return clients
 
     # -- details --

@@ -56,7 +56,10 @@ _SAID: dict[str, re.Pattern[str]] = {
         r"|(invalid|incorrect)[ _]api[ _]key",
         "not_found": r"model_(not_found|decommissioned)|not a valid model|(unknown|invalid) model\b"
         r"|model (id )?['\"`\w./:-]* ?(does not exist|not found|has been (decommissioned|retired))",
-        "content": r"moderation|flagged|content[ _-]?(policy|filter|management|exists risk)"
+        # A prompt that Gemini blocks has no candidates, and LlamaIndex's class for it says no more:
+        # https://ai.google.dev/api/generate-content#PromptFeedback
+        "content": r"response has no candidates|moderation|flagged"
+        r"|content[ _-]?(policy|filter|management|exists risk)"
         r"|responsibleai|safety system|usage guidelines|high risk|inappropriate content"
         r"|data_?inspection|terminated early: (safety|blocklist|prohibited_content|spii)",
         "too_long": r"context[ _-]?(length|window|overflow|size|limit)|token limit|input length"
@@ -73,7 +76,7 @@ _CANNOT = re.compile(r"no endpoints found that support|does not support|not supp
 # What clients make of an answer that is none: a list, a text, null, nothing.
 _NO_ANSWER = re.compile(
     r"NoneType|object is not (subscriptable|iterable)|object has no attribute|null value"
-    r"|No generations? found|no (choices|message|candidates)|(unexpected|malformed) response"
+    r"|No generations? found|no (choices|message)|(unexpected|malformed) response"
     r"|validation errors? for AIMessage",
     re.I,
 )

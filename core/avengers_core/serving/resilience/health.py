@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -71,6 +72,7 @@ class BackendHealth:
         self.now = self._clock = clock
         self._lock = threading.Lock()
         self._states: dict[str, _State] = {}
+        self._renewed = -math.inf
 
     def available(self, model: str) -> bool:
         """Whether a model may be tried now; asking changes nothing."""
@@ -164,9 +166,15 @@ class BackendHealth:
                 if (state := self._states.get(model)) is not None:
                     state.inside = max(state.inside - 1, 0)
 
-    @staticmethod
-    def _is_old(state: _State, begun: float | None) -> bool:
-        return begun is not None and state.length > 0 and begun < state.since
+    def renew(self) -> None:
+        """The connections are closed, and later calls open new ones: how those fare that are under
+        way says nothing of any model."""
+        self._renewed = self._clock()
+
+    def _is_old(self, state: _State, begun: float | None) -> bool:
+        if begun is None:
+            return False
+        return begun <= self._renewed or (state.length > 0 and begun < state.since)
 
     def _rest(self, rests: int) -> float:
         return min(self._cooldown * 2.0 ** min(rests - 1, 30), self._max_cooldown)

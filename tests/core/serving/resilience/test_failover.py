@@ -102,6 +102,7 @@ def test_another_model_may_do_better(error: Exception, kind: str) -> None:
         (ContentRefusedError("safety"), "content"),
         (RuntimeError("Response was terminated early: SAFETY"), "content"),
         (RuntimeError("Response was terminated early: MAX_TOKENS"), "refused"),
+        (ValueError("Response has no candidates"), "content"),
     ],
 )
 def test_what_is_refused(error: Exception, kind: str) -> None:

@@ -196,3 +196,19 @@ def test_a_pickle_remembers_settings_only(health: BackendHealth) -> None:
     copy.record_failure("m")
     assert not copy.available("m")
     assert "resting ['m']" in repr(health)
+
+
+def test_calls_whose_connections_were_closed_say_nothing(
+    health: BackendHealth, clock: Clock
+) -> None:
+    fail(health, 2)
+    clock.now = 1
+    begun = health.now()
+    health.renew()
+    for _ in range(3):
+        health.record_failure("m", begun=begun)
+    health.record_success("m", begun=begun)
+    assert health.admit("m")
+    clock.now = 2
+    health.record_failure("m", begun=health.now())
+    assert not health.admit("m")
