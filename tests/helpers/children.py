@@ -52,6 +52,13 @@ def child(work: Callable[..., None], *arguments: Any) -> Iterator[tuple[BaseProc
         here.close()
 
 
+def forget(*packages: str) -> None:
+    """In a child: what is imported from now on is imported as if it were for the first time."""
+    for name in list(sys.modules):
+        if any(f"{name}.".startswith(f"{package}.") for package in packages):
+            del sys.modules[name]
+
+
 def hash_vectors(texts: list[str], dim: int = 32) -> np.ndarray:
     """(n, dim) unit vectors that depend on nothing but the text."""
     digests = [sha256(text.encode()).digest()[:dim] for text in texts]

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import copy
+import importlib
 import json
 import pickle
-import subprocess
 import sys
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 import openai
 import pytest
+from children import child, forget, forks
 from keyword_router import EASY, HARD, MODELS, SPARE, keyword_embedder
 from langchain_core.caches import InMemoryCache
 from langchain_core.globals import set_llm_cache
@@ -195,29 +197,27 @@ def test_pickle_and_copies(router: Router, monkeypatch: pytest.MonkeyPatch) -> N
     assert copy.copy(llm).pool is llm.pool
 
 
-# Without the package langchain, and with an older core.
-ELSEWHERE = """
-import pickle, sys
-sys.modules.update({"langchain": None, "langchain_core.decisions": None})
-print(pickle.load(open(sys.argv[1], "rb")).alpha)
-import avengers_langchain
-for name in ("AvengersMiddleware", "AvengersDecisionModel"):
-    try:
-        getattr(avengers_langchain, name)
-    except ImportError as error:
-        print(error)
-"""
+def read_elsewhere(there: Connection, file: Path) -> None:
+    """Without the package langchain, and with an older core."""
+    forget("avengers_core", "avengers_langchain", "langchain")
+    sys.modules.update({"langchain": None, "langchain_core.decisions": None})  # type: ignore[dict-item]
+    there.send(pickle.loads(file.read_bytes()).alpha)
+    plugin = importlib.import_module("avengers_langchain")
+    for name in ("AvengersMiddleware", "AvengersDecisionModel"):
+        try:
+            getattr(plugin, name)
+        except ImportError as error:
+            there.send(str(error))
 
 
+@forks
 def test_a_pickle_works_in_another_process_that_has_not_all_packages(tmp_path: Path) -> None:
     llm = AvengersChatModel(alpha=0.3, models={"openai/gpt-5": "openai:gpt-5"})
     (tmp_path / "llm.pickle").write_bytes(pickle.dumps(llm))
-    arguments = [sys.executable, "-c", ELSEWHERE, str(tmp_path / "llm.pickle")]
-    done = subprocess.run(arguments, capture_output=True, text=True, check=True)
-    alpha, middleware, decisions = done.stdout.splitlines()
-    assert alpha == "0.3"
-    assert "pip install 'avengers-router[langchain]'" in middleware
-    assert "langchain-core>=1.8" in decisions
+    with child(read_elsewhere, tmp_path / "llm.pickle") as (_, here):
+        assert here.recv() == 0.3
+        assert "pip install 'avengers-router[langchain]'" in here.recv()
+        assert "langchain-core>=1.8" in here.recv()
 
 
 def test_backends_that_can_not_be_pickled_safely_are_refused(router: Router) -> None:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import importlib
 import pickle
-import subprocess
 import sys
 import threading
+import warnings
+from multiprocessing.connection import Connection
 from typing import Any
 
 import pytest
+from children import child, forget, forks
 from llama_index.core import VectorStoreIndex
 from llama_index.core.base.llms.types import ChatMessage, ChatResponse
 from llama_index.core.callbacks import CallbackManager, TokenCountingHandler
@@ -220,17 +223,20 @@ def test_no_key_is_shown(router: Router, endpoint: StubServer) -> None:
     assert KEY not in str(caught.value)
 
 
-def test_the_import_is_light_and_quiet() -> None:
-    code = (
-        "import sys, warnings; warnings.simplefilter('error', DeprecationWarning)\n"
-        "import llama_index.core; before = set(sys.modules)\n"
-        "import avengers_llamaindex\n"
-        "heavy = {'openai', 'sklearn', 'matplotlib', 'llama_index.llms.openai'}\n"
-        "print(sorted(heavy & (set(sys.modules) - before)))"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.stdout.strip() == "[]", done.stderr
-    assert done.stderr == ""
+def import_the_plugin(there: Connection) -> None:
+    """Which of the heavy packages come along."""
+    heavy = "openai", "sklearn", "matplotlib", "llama_index.llms"
+    forget("avengers_core", "avengers_llamaindex", *heavy)
+    warnings.simplefilter("error", DeprecationWarning)
+    importlib.import_module("avengers_llamaindex")
+    there.send([name for name in heavy if name in sys.modules])
+
+
+@forks
+def test_the_import_is_light_and_quiet(capfd: pytest.CaptureFixture[str]) -> None:
+    with child(import_the_plugin) as (_, here):
+        assert here.recv() == []
+    assert capfd.readouterr() == ("", "")
 
 
 def test_a_stored_answers_tool_calls_before_any_call(

@@ -6,6 +6,7 @@ import base64
 import functools
 import os
 import re
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from inspect import ismethod
@@ -19,7 +20,7 @@ from avengers_core.redaction.known import EVERYTHING, Secrets
 from avengers_core.redaction.names import is_address, is_sent_along, names_key
 
 _DEEPEST = 4  # objects in objects: a backend has a client, which has its headers
-_MOST = 3000  # values that are looked at
+_MOST = 10_000  # values that are looked at
 _SHORTEST_OF_ENVIRONMENT = 8  # characters: a shorter value of a variable may be any word
 # What clients send by themselves, and what says nothing but a version.
 _PLAIN_HEADERS = re.compile(
@@ -40,7 +41,7 @@ def secrets_of(*things: Any) -> Secrets:
             and passwords of addresses. If that cannot be found out, everything counts as secret.
     """
     try:
-        return Secrets(value for thing in things for value in found("", thing))
+        return Secrets(found(*(("", thing) for thing in things)))
     except Exception:  # what a user's class does may be anything
         return EVERYTHING
 
@@ -56,10 +57,10 @@ def secrets_of_environment() -> Secrets:
     Other libraries read their keys from there; whoever reads one, its value is known.
     """
     values: list[str] = []
-    for name, value in os.environ.items():
+    for name in os.environ:
         if names_key(name) and name not in ("PWD", "OLDPWD"):
-            values.append(value)
-        elif "@" in value and "://" in value and is_address(name):
+            values.append(os.environ.get(name, ""))
+        elif is_address(name) and "@" in (value := os.environ.get(name, "")) and "://" in value:
             values += of_url(value)
     return Secrets(value for value in values if len(value) >= _SHORTEST_OF_ENVIRONMENT)
 
@@ -91,23 +92,23 @@ def attribute(thing: Any, name: str) -> Any:
     return None
 
 
-def found(name: str, value: Any, depth: int = 0, seen: set[int] | None = None) -> Iterator[str]:
-    """What is secret in a value that has a name."""
-    seen = set() if seen is None else seen
-    if value is None or isinstance(value, _OPAQUE) or len(seen) > _MOST:
-        return
-    if isinstance(value, SecretStr | SecretBytes):
-        value, name = value.get_secret_value(), "secret"
-    if isinstance(value, bytes):
-        value = value.decode("utf-8", "replace")
-    if isinstance(value, str):
-        yield from _of_text(name, value)
-        return
-    if id(value) in seen or depth > _DEEPEST:
-        return
-    seen.add(id(value))
-    for inner, one, further in _inside(name, value):
-        yield from found(inner, one, depth + further, seen)
+def found(*named: tuple[str, Any]) -> Iterator[str]:
+    """What is secret in values that have names; what is nearer is looked at first."""
+    waiting = deque((name, value, 0) for name, value in named)
+    seen = set[int]()
+    while waiting and len(seen) <= _MOST:
+        name, value, depth = waiting.popleft()
+        if value is None or isinstance(value, _OPAQUE):
+            continue
+        if isinstance(value, SecretStr | SecretBytes):
+            value, name = value.get_secret_value(), "secret"
+        if isinstance(value, bytes):
+            value = value.decode("utf-8", "replace")
+        if isinstance(value, str):
+            yield from _of_text(name, value)
+        elif id(value) not in seen and depth <= _DEEPEST:
+            seen.add(id(value))
+            waiting += ((each, one, depth + further) for each, one, further in _inside(name, value))
 
 
 def _inside(name: str, value: Any) -> Iterator[tuple[str, Any, int]]:

@@ -7,6 +7,7 @@ import html
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator
+from itertools import pairwise
 from typing import NoReturn
 from urllib.parse import quote, quote_plus
 
@@ -127,8 +128,10 @@ class Secrets:
                     yield places[start][0], places[stop - 1][1]
 
     def __or__(self, other: Secrets) -> Secrets:
-        if self._everything or (other._values <= self._values and not other._everything):
-            return self
+        # What is known of one that holds all stays known.
+        for whole, part in ((self, other), (other, self)):
+            if whole._everything or (part._values <= whole._values and not part._everything):
+                return whole
         return Secrets(self._values | other._values, everything=other._everything)
 
     def __bool__(self) -> bool:
@@ -191,14 +194,18 @@ def _places(text: str) -> Iterator[Span]:
     """For each character of :func:`_spell`, where in the text it is."""
     end = 0
     for match in _ESCAPE.finditer(text):
-        yield from _seen((text[i], i, i + 1) for i in range(end, match.start()))
-        yield from _seen(_resolved(match))
+        yield from _plain(text, end, match.start())
+        yield from ((a, b) for c, a, b in _resolved(match) if not _INVISIBLE.match(c))
         end = match.end()
-    yield from _seen((text[i], i, i + 1) for i in range(end, len(text)))
+    yield from _plain(text, end, len(text))
 
 
-def _seen(characters: Iterable[tuple[str, int, int]]) -> Iterator[Span]:
-    return ((start, stop) for c, start, stop in characters if not _INVISIBLE.match(c))
+def _plain(text: str, start: int, stop: int) -> Iterator[Span]:
+    """Of a part without escapes: each character but those that are not seen."""
+    for unseen in _INVISIBLE.finditer(text, start, stop):
+        yield from pairwise(range(start, unseen.start() + 1))
+        start = unseen.end()
+    yield from pairwise(range(start, stop + 1))
 
 
 def _resolved(match: re.Match[str]) -> Iterator[tuple[str, int, int]]:

@@ -36,6 +36,7 @@ def names_key(name: str) -> bool:
     return last in _KEY_WORDS or (last == "key" and before not in _OF_MAPPINGS)
 
 
+@lru_cache(maxsize=2048)
 def is_sent_along(name: str) -> bool:
     """Whether what has this name goes along with each request: headers, cookies, parameters.
 
@@ -44,6 +45,7 @@ def is_sent_along(name: str) -> bool:
     return _SENT_ALONG.search("_".join(_words(name))) is not None
 
 
+@lru_cache(maxsize=2048)
 def is_address(name: str) -> bool:
     """Whether what has this name is an address, which may hold a user and a password."""
     return _ADDRESS.search(name.lower()) is not None

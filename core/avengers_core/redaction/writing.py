@@ -13,6 +13,8 @@ from avengers_core.redaction.known import Secrets
 from avengers_core.redaction.names import is_sent_along
 from avengers_core.redaction.shapes import redacted
 
+_PLAIN = (str, Mapping, list, tuple)
+
 
 def field_that_shows(fields: Mapping[str, Any], written: str | bytes | None = None) -> str | None:
     """The field of an object that would show what is secret, or None.
@@ -21,17 +23,21 @@ def field_that_shows(fields: Mapping[str, Any], written: str | bytes | None = No
         fields: name -> value.
         written: what would be written, a text or a pickle, where not all fields are; default, all.
     """
+    objects = [field for field in fields.items() if not isinstance(field[1], _PLAIN)]
+    if not _are_in(written, Secrets(found(*objects))):
+        # Clients share most of what they hold: one look at all of them is enough, then.
+        fields = {name: value for name, value in fields.items() if isinstance(value, _PLAIN)}
     for name, value in fields.items():
-        secrets = Secrets(found(name, value))
-        if not secrets:
-            shows = _shows(name, value)
-        elif isinstance(written, bytes):
-            shows = secrets.are_in_pickle(written)
-        else:
-            shows = written is None or secrets.are_in(written)
-        if shows:
+        secrets = Secrets(found((name, value)))
+        if _are_in(written, secrets) if secrets else _shows(name, value):
             return name
     return None
+
+
+def _are_in(written: str | bytes | None, secrets: Secrets) -> bool:
+    if isinstance(written, bytes):
+        return secrets.are_in_pickle(written)
+    return bool(secrets) if written is None else secrets.are_in(written)
 
 
 def _shows(name: str, value: Any) -> bool:

@@ -29,11 +29,16 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result
     return call
 
 
+@pytest.fixture(scope="session")
+def _lines(make_records: Callable[..., list[dict[str, Any]]]) -> str:
+    return "\n".join(map(json.dumps, make_records(80))) + "\nbroken\n"
+
+
 @pytest.fixture
-def records(tmp_path: Path, make_records: Callable[..., list[dict[str, Any]]]) -> Path:
+def records(tmp_path: Path, _lines: str) -> Path:
     """Eighty good lines and a bad one."""
     path = tmp_path / "records.jsonl"
-    path.write_text("\n".join(map(json.dumps, make_records(80))) + "\nbroken\n")
+    path.write_text(_lines)
     return path
 
 

@@ -92,9 +92,10 @@ def test_any_bytes_are_lines_of_text(run, artifact, tmp_path, raw, expected):
 
 def test_files_without_a_query_fail(run, artifact, tmp_path):
     (tmp_path / "bad.jsonl").write_text('{"query": 7}\n')
-    run("route", "-a", artifact, "bad.jsonl", "--output", "bad", code=1)
+    route = ("route", "-a", artifact, "--engine", "serial")
+    run(*route, "bad.jsonl", "--output", "bad", code=1)
     (tmp_path / "good.jsonl").write_text('{"query": "alpha"}\n')
-    run("route", "-a", artifact, "bad.jsonl", "good.jsonl", "--output", "both")
+    run(*route, "bad.jsonl", "good.jsonl", "--output", "both")
 
 
 ROWS = [{"query": "alpha, beta"}, {"other": 1}, {"query": "zeta\ndelta"}]

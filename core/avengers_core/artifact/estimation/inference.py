@@ -166,11 +166,11 @@ def _main_effects(total: Floats, n: Floats, steps: int = 30) -> Floats:
     """(K, M) a level for each cluster plus one for each model, by alternating ridge regression."""
     mean = total.sum() / n.sum()
     row, column = np.zeros((len(n), 1)), np.zeros((1, n.shape[1]))
+    in_row, in_column = n.sum(axis=1, keepdims=True) + 1, n.sum(axis=0, keepdims=True) + 1
+    left = total - n * mean
     for _ in range(steps):
-        left = total - n * (mean + column)
-        row = left.sum(axis=1, keepdims=True) / (n.sum(axis=1, keepdims=True) + 1)
-        left = total - n * (mean + row)
-        column = left.sum(axis=0, keepdims=True) / (n.sum(axis=0, keepdims=True) + 1)
+        row = (left - n * column).sum(axis=1, keepdims=True) / in_row
+        column = (left - n * row).sum(axis=0, keepdims=True) / in_column
     effects: Floats = mean + row + column
     return effects
 

@@ -81,7 +81,8 @@ class CellProcess:
             return image
 
         if root.size <= _FEW_CELLS:
-            whole = np.kron(self.kernel, self.sigma) * np.outer(root, root) + np.eye(root.size)
+            cells = self.kernel[:, None, :, None] * self.sigma[:, None]
+            whole = cells.reshape(root.size, -1) * np.outer(root, root) + np.eye(root.size)
             x = np.linalg.solve(whole, b.reshape(-1, root.size).T).T.reshape(b.shape)
             return covaried(x.astype(b.dtype))
 
