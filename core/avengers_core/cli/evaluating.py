@@ -12,10 +12,6 @@ import click
 from avengers_core.artifact.artifact import RouterArtifact
 from avengers_core.cli.fitting import fit_options, make_embedder
 from avengers_core.cli.options import (
-    PATH,
-    APath,
-    NewArtifact,
-    NewFile,
     alpha_options,
     constraint_options,
     engine_options,
@@ -26,6 +22,7 @@ from avengers_core.cli.options import (
     train_ratio_option,
 )
 from avengers_core.cli.shared import file_names, given, read_records, refuse, show_problems
+from avengers_core.cli.values import PATH, APath, NewArtifact, NewFile
 from avengers_core.common.files import write_whole
 from avengers_core.outputs import check_outputs
 from avengers_core.records.names import counted, few, one_line
@@ -137,11 +134,9 @@ def evaluate_command(
         require_matplotlib()
     if artifact is not None:
         refuse(_OF_FITTING, "with --artifact, for which nothing is fitted")
-    if work["engine"] == "ray":
-        refuse(["cache"], "with --engine ray, whose workers may not see the file")
     held_out: Source = list(records)
     known: dict[str, Any] = {"input": [shown(str(path)) for path in records]}
-    encoder: Any = None
+    encoder = None if artifact else make_embedder(embedder, cache, work["engine"])
     asked = given(**options)
     if artifact is not None:
         fitted = RouterArtifact.load(artifact)
@@ -173,7 +168,6 @@ def evaluate_command(
                 f"--excluded-datasets leaves none of {counted(len(loaded), 'record')} to evaluate "
                 f"on; the datasets are {few(loaded.datasets, 10)}"
             )
-        encoder = make_embedder(embedder, cache)
         fitted = fit_records(
             split.train,
             encoder,

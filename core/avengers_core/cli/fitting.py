@@ -8,19 +8,10 @@ from typing import Any
 import click
 
 from avengers_core.artifact.artifact import RouterArtifact
-from avengers_core.cli.options import (
-    FILE,
-    PATH,
-    SEED,
-    InputPath,
-    NewArtifact,
-    engine_options,
-    in_place_option,
-    names,
-    together,
-)
+from avengers_core.cli.options import engine_options, in_place_option, names, together
 from avengers_core.cli.pricing import file_of, prices_option
 from avengers_core.cli.shared import file_names, given, refuse, save, show_problems
+from avengers_core.cli.values import FILE, PATH, SEED, InputPath, NewArtifact
 from avengers_core.errors import NoRecordsError
 from avengers_core.outputs import check_outputs
 
@@ -69,14 +60,16 @@ def no_cache_of(embedder: Any) -> None:
         refuse(["cache"], "with --embedder tfidf, which is fitted anew")
 
 
-def make_embedder(name: Any, cache: Path | None) -> Any:
+def make_embedder(name: Any, cache: Path | None, engine: str) -> Any:
     """The embedder of ``--embedder`` (or an embedder), behind the cache of ``--cache``."""
-    from avengers_core.embedders import CachedEmbedder, resolve_embedder
+    from avengers_core.embedders import CachedEmbedder
 
     if cache is None:
         return name
+    if engine == "ray":
+        refuse(["cache"], "with --engine ray, whose workers may not see the file")
     no_cache_of(name)
-    return CachedEmbedder(resolve_embedder(name), cache)
+    return CachedEmbedder(name, cache)
 
 
 @click.command("fit", short_help="Make an artifact from records.")
@@ -139,8 +132,6 @@ def fit_command(
     from avengers_core.fitting.fit import fit_records
 
     check_outputs([output, cache], [records, centroids, file_of(prices), questions])
-    if work["engine"] == "ray":
-        refuse(["cache"], "with --engine ray, whose workers may not see the file")
     if work["engine"] != "memory":
         refuse(["questions"], "with --engine other than memory: all records are compared with them")
     if reading["missing"] == "zero":
@@ -151,7 +142,7 @@ def fit_command(
     base = RouterArtifact.load(centroids) if centroids else None
     artifact, _, problems = fit_records(
         list(records),
-        make_embedder(embedder_of(base) if base else embedder, cache),
+        make_embedder(embedder_of(base) if base else embedder, cache, work["engine"]),
         clusters,
         seed,
         refine=not no_refine,

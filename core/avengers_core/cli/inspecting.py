@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import click
 import numpy as np
 
-from avengers_core.cli.options import PATH, SHARE, artifact_option
+from avengers_core.cli.options import artifact_option
 from avengers_core.cli.shared import open_router, refuse
+from avengers_core.cli.values import PATH, SHARE
 from avengers_core.common.plain import plain
 from avengers_core.common.ranges import check_number
 from avengers_core.records.names import counted, one_line

@@ -10,8 +10,9 @@ from typing import Any, TypeVar
 import click
 
 from avengers_core.artifact.artifact import RouterArtifact
-from avengers_core.cli.options import PATH, in_place_option
+from avengers_core.cli.options import in_place_option
 from avengers_core.cli.shared import save
+from avengers_core.cli.values import PATH
 from avengers_core.outputs import check_outputs
 from avengers_core.records.names import counted
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import click
 
 from avengers_core.artifact.artifact import RouterArtifact
-from avengers_core.cli.options import FILE, PATH, NewFile
 from avengers_core.cli.questions import read_questions
+from avengers_core.cli.values import FILE, PATH, NewFile
 from avengers_core.common.files import write_whole
 from avengers_core.outputs import check_outputs
 from avengers_core.records.names import counted

@@ -13,9 +13,6 @@ from typing import Any
 import click
 
 from avengers_core.cli.options import (
-    PATH,
-    SHARE,
-    APath,
     alpha_options,
     artifact_option,
     constraint_options,
@@ -25,6 +22,7 @@ from avengers_core.cli.options import (
     scorer_options,
 )
 from avengers_core.cli.shared import given, in_flags, open_router, refuse, show_problems
+from avengers_core.cli.values import PATH, SHARE, APath
 from avengers_core.common.files import check_ends
 from avengers_core.outputs import check_outputs
 from avengers_core.records.names import counted

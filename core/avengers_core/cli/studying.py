@@ -10,8 +10,6 @@ import click
 
 from avengers_core.cli.fitting import cluster_options, no_cache_of, record_options
 from avengers_core.cli.options import (
-    SEED,
-    NewFile,
     constraint_options,
     engine_options,
     names,
@@ -20,6 +18,7 @@ from avengers_core.cli.options import (
     train_ratio_option,
 )
 from avengers_core.cli.shared import given, read_records, refuse
+from avengers_core.cli.values import SEED, NewFile
 from avengers_core.outputs import check_outputs
 from avengers_core.records.names import counted
 from avengers_core.routing.decision.explaining import text_table

@@ -9,10 +9,11 @@ from typing import Any
 
 import click
 
-from avengers_core.cli.options import FILE, SEED, NewFile, names
+from avengers_core.cli.options import names
 from avengers_core.cli.pricing import file_of, prices_option
 from avengers_core.cli.questions import read_questions
 from avengers_core.cli.shared import given, refuse
+from avengers_core.cli.values import FILE, SEED, NewFile
 from avengers_core.errors import OptionalDependencyError
 from avengers_core.outputs import check_outputs
 from avengers_core.records.names import counted

@@ -12,8 +12,8 @@ from typing import Any, cast
 import click
 
 from avengers_core.artifact.artifact import RouterArtifact
-from avengers_core.cli.options import PATH
 from avengers_core.cli.shared import given, refuse, save, show_problems
+from avengers_core.cli.values import PATH
 from avengers_core.outputs import check_outputs
 from avengers_core.records.loading import iter_records, load_records
 from avengers_core.records.names import counted

@@ -7,8 +7,9 @@ from typing import Any
 
 import click
 
-from avengers_core.cli.options import FILE, PATH, NewArtifact, NewFile, artifact_option, together
+from avengers_core.cli.options import artifact_option, together
 from avengers_core.cli.shared import open_router, save
+from avengers_core.cli.values import FILE, PATH, NewArtifact, NewFile
 from avengers_core.outputs import check_outputs
 
 log_options = together(
