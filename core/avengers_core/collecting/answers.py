@@ -58,7 +58,7 @@ class Answer:
         return Answer(self.text, price.cost(sent, received), sent, received)
 
 
-def asker(name: str, model: Any) -> Ask:
+def asker(name: str, model: Any, price: Price | None = None) -> Ask:
     """How to ask a model.
 
     Args:
@@ -66,16 +66,17 @@ def asker(name: str, model: Any) -> Ask:
         model: a chat model of LangChain, an LLM of LlamaIndex, or a function, plain or
             asynchronous, from a text to a text or an :class:`Answer`. The frameworks are told by
             their methods, so that neither is needed for the other.
+        price: what its tokens cost, where it does not say what an answer does.
 
     Raises:
         TypeError: something else.
     """
     if hasattr(model, "invoke") and hasattr(model, "ainvoke"):
-        return lambda text: _of_message(model.invoke(text))
+        return lambda text: _of_message(model.invoke(text)).priced(price)
     if hasattr(model, "complete") and hasattr(model, "acomplete"):
-        return lambda text: _of_completion(model.complete(text))
+        return lambda text: _of_completion(model.complete(text)).priced(price)
     if callable(model):
-        return lambda text: _of_function(name, settled(model(text)))
+        return lambda text: _of_function(name, settled(model(text))).priced(price)
     raise TypeError(
         f"{name} must be a LangChain chat model, a LlamaIndex LLM or a function from a text to an "
         f"answer, got {type(model).__name__}"

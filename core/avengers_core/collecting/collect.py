@@ -14,7 +14,7 @@ from typing import Any
 
 from avengers_core.collecting.adaptive import Adaptive
 from avengers_core.collecting.answers import asker
-from avengers_core.collecting.graders import as_grader, compares, grade_with, rule_of
+from avengers_core.collecting.graders import as_grader, compares, grade_with, rules_of
 from avengers_core.collecting.grades import GraderError
 from avengers_core.collecting.journal import Journal
 from avengers_core.collecting.running import Budget, FailedCall, Stopped, Worker, run
@@ -93,7 +93,7 @@ def collect(
         path: file of records (JSON lines; ``.gz``: compressed), written as it goes. Beside it, in
             ``<path>.journal``, stands each answer and grade; a run that finds them there goes on
             where the other stopped, and asks for nothing twice; where a question's row, or the
-            grader's name or rubric, is another, answers are graded anew. Default: nothing is
+            grader's name, rubric or text, is another, answers are graded anew. Default: nothing is
             written.
         seed: of the order in which questions are asked.
         prices: what a token costs, for models that do not say what a call cost; see
@@ -125,18 +125,17 @@ def collect(
     for name in names:
         if fault := fault_of_name(name) if isinstance(name, str) else f"{name!r} is no text":
             raise ValueError(f"models= needs ids that records can have: {fault}")
-    askers = [asker(f"models[{name!r}]", model) for name, model in models.items()]
     price = find_prices(names, prices)
+    askers = [asker(f"models[{name!r}]", m, price.get(name)) for name, m in models.items()]
     grader = as_grader(grade)
     plan = _strategy(strategy, [row.query for row in rows], seed)
     file = None if path is None else Path(path)
     if file is not None and (not file.name or file.is_dir()):
         raise ValueError(f"path= is a folder; expected the path of a file, got {os.fspath(file)!r}")
     check_gradable(rows, grade)
-    rules = {row.key: rule_of(grade, row.row) for row in rows}
+    rules = rules_of(grade, rows)
     with Journal(file) as journal:
-        prices_of = [price.get(name) for name in names]
-        worker = Worker(rows, names, askers, prices_of, grader, rules, journal)
+        worker = Worker(rows, names, askers, grader, rules, journal)
         budget = Budget(max_calls, max_usd, journal)
         try:
             stopped = run(worker, plan, budget, concurrency)

@@ -6,7 +6,8 @@ import hashlib
 import importlib
 import inspect
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from avengers_core.collecting.grades import Grade, Graded, GraderError, Row
 from avengers_core.common.files import open_named
 from avengers_core.common.ranges import check_number
 from avengers_core.errors import AvengersError
+from avengers_core.records.questions import Question
 from avengers_core.records.record import MOST_AMOUNT
 from avengers_core.redaction import describe, masked_cause, secrets_of
 
@@ -52,17 +54,20 @@ def as_grader(given: Any) -> Grade:
     return grader
 
 
-def rule_of(given: Any, row: Row) -> str:
-    """What tells how an answer is graded from other ways, from run to run.
+def rules_of(given: Any, questions: Iterable[Question]) -> dict[str, str]:
+    """What tells how answers are graded from other ways, from run to run, by the questions' keys.
 
-    The grader, as far as it has a name (a judge has its own, and its rubric), and the question's
-    row. Of a function only the name is known: a new one under the same name is not told from the
-    old.
+    The grader, as far as it is known (its name, a judge's name and rubric, the text of a function,
+    or what it has as ``rule``), and the question's row.
     """
-    named = getattr(given, "__qualname__", type(given).__qualname__)
-    name = given if isinstance(given, str) else getattr(given, "rule", named)
-    told = json.dumps([name, sorted(row.items(), key=str)], default=lambda value: str(type(value)))
-    return hashlib.blake2b(told.encode(), digest_size=12).hexdigest()
+    grader = _known(given)
+
+    def rule(row: Row) -> str:
+        told = [grader, sorted(row.items(), key=str)]
+        written = json.dumps(told, default=lambda value: str(type(value)))
+        return hashlib.blake2b(written.encode(), digest_size=12).hexdigest()
+
+    return {question.key: rule(question.row) for question in questions}
 
 
 def compares(given: Any) -> bool:
@@ -98,6 +103,18 @@ def grade_with(grader: Grade, row: Row, answer: str) -> Graded:
     return Graded(score, cost)
 
 
+def _known(given: Any) -> str:
+    """What is known of a grader, whatever it is given as."""
+    if isinstance(given, str):
+        return given if compares(given) else f"{given}: {_known(_imported(given))}"
+    named = getattr(given, "__qualname__", type(given).__qualname__)
+    known = str(getattr(given, "rule", named))
+    if known == named and as_grader(given) is given:  # no evaluator of a library that may be newer
+        with suppress(OSError, TypeError):  # its text cannot be read
+            return f"{named}: {inspect.getsource(given)}"
+    return known
+
+
 def _named(name: str) -> Grade:
     kind, _, rest = name.partition(":")
     if name in GRADERS:
@@ -112,7 +129,7 @@ def _named(name: str) -> Grade:
             f"avengers_core.collecting.judge(model, rubric)"
         )
     if kind and rest:
-        return as_grader(_imported(kind, rest))
+        return as_grader(_imported(name))
     known = ", ".join((*GRADERS, "regex[:PATTERN]", "json[:FILE]", "judge:MODEL"))
     raise ValueError(f"no grader is called {name!r}; there are {known}, and MODULE:FUNCTION")
 
@@ -125,11 +142,13 @@ def _json_of(file: Path) -> Any:
         raise ValueError(f"{file}: expected one JSON Schema: {error}") from error
 
 
-def _imported(module: str, name: str) -> Any:
+def _imported(place: str) -> Any:
+    """What ``MODULE:NAME`` names."""
+    module, _, name = place.partition(":")
     try:
         return getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError) as error:
-        raise ValueError(f"the grader {module}:{name} cannot be imported: {error}") from error
+        raise ValueError(f"the grader {place} cannot be imported: {error}") from error
 
 
 def _of_openevals(evaluator: Any) -> Grade:

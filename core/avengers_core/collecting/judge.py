@@ -9,7 +9,7 @@ from typing import Any
 
 from avengers_core.collecting.answers import Ask, asker
 from avengers_core.collecting.grades import Grade, Graded, GraderError, Row
-from avengers_core.records.prices import Price, as_price
+from avengers_core.records.prices import as_price
 
 RUBRIC = "1 if the answer is right and complete, 0 if it is wrong; in between if it is partly right"
 
@@ -51,23 +51,22 @@ def judge(model: Any, rubric: str = RUBRIC, *, price: Any = None, name: str | No
     known = None if price is None else as_price(price, "the judge")
     names = (name, getattr(model, "model_name", None), getattr(model, "model", None))
     called = next((known for known in names if isinstance(known, str)), None)
-    return _Judge(asker("the judge", model), rubric, known, called)
+    return _Judge(asker("the judge", model, known), rubric, called)
 
 
 @dataclass(frozen=True)
 class _Judge:
     ask: Ask
     rubric: str
-    price: Price | None
     name: str | None
 
     @property
     def rule(self) -> str:
-        """What tells it from other judges; see :func:`avengers_core.collecting.graders.rule_of`."""
+        """What tells it from others, for :func:`avengers_core.collecting.graders.rules_of`."""
         return self.rubric if self.name is None else f"{self.name}: {self.rubric}"
 
     def __call__(self, row: Row, answer: str) -> Graded:
-        reply = self.ask(prompt(row, answer, self.rubric)).priced(self.price)
+        reply = self.ask(prompt(row, answer, self.rubric))
         score = _score(reply.text)
         if score is None:
             raise GraderError(f"the judge gave no score: {reply.text[-80:]!r}", reply.cost)

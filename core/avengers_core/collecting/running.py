@@ -18,7 +18,6 @@ from avengers_core.collecting.journal import Journal
 from avengers_core.collecting.strategies import Cell, Strategy, Table
 from avengers_core.common.progress import progress_bar
 from avengers_core.errors import EmptyResponseError
-from avengers_core.records.prices import Price
 from avengers_core.records.questions import Question
 from avengers_core.redaction import describe, secrets_of
 
@@ -55,7 +54,6 @@ class Worker:
         questions: n questions.
         models: M ids.
         askers: how to ask each model.
-        prices: and its price, or None.
         grader: the grader.
         rules: what tells how each question's answers are graded from other ways, by its key.
         journal: where answers and grades are noted.
@@ -66,7 +64,6 @@ class Worker:
     questions: Sequence[Question]
     models: Sequence[str]
     askers: Sequence[Ask]
-    prices: Sequence[Price | None]
     grader: Grade
     rules: Mapping[str, str]
     journal: Journal
@@ -90,7 +87,7 @@ class Worker:
             answer = entry.answer
         else:
             try:
-                answer = self.askers[column](question.query).priced(self.prices[column])
+                answer = self.askers[column](question.query)
             except Exception as error:
                 self._failed(cell, error)
                 return

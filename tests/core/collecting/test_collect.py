@@ -196,6 +196,35 @@ def test_another_judge_grades_anew(tmp_path):
     assert {s for r in named for s in r.scores.values()} == {0.75}, "it counts as the same judge"
 
 
+def test_a_function_that_has_another_text_grades_anew(tmp_path):
+    path, graded = tmp_path / "r.jsonl", []
+
+    def of(score):
+        if score < 1:
+
+            def grade(row, answer):
+                graded.append(row)
+                return score
+        else:
+
+            def grade(row, answer):
+                graded.append(answer)
+                return score
+
+        return grade
+
+    for score, times in ((0.5, 1), (0.5, 1), (1, 2), (1, 2)):
+        records = collect(QUESTIONS, {"right": adds}, of(score), path=path)
+        assert {s for r in records for s in r.scores.values()} == {score}
+        assert len(graded) == times * len(QUESTIONS)
+    told = of(0.5)
+    told.rule = "2"
+    assert collect(QUESTIONS, {"right": adds}, told, path=path)[0].scores == {"right": 0.5}
+    other = of(1)
+    other.rule = "2"
+    assert collect(QUESTIONS, {"right": adds}, other, path=path)[0].scores == {"right": 0.5}
+
+
 def test_answers_are_graded_anew_within_the_budget(tmp_path):
     path = tmp_path / "r.jsonl"
 

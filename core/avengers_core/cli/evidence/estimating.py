@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from avengers_core.collecting.graders import rule_of
+from avengers_core.collecting.graders import rules_of
 from avengers_core.collecting.journal import Journal
 from avengers_core.embedders.tokens import estimate_tokens
 from avengers_core.records.names import counted
@@ -57,7 +57,7 @@ def estimate(
     if judge_model is not None:
         # Of each answer: the question, the answer and the rubric read, a sentence and a score said.
         by_key = {question.key: question for question in questions}
-        rules = {key: rule_of(grader, question.row) for key, question in by_key.items()}
+        rules = rules_of(grader, questions)
         graded = [question for asked in left.values() for question in asked]
         graded += [by_key[key] for key, _ in journal.ungraded(rules, models)]
         read = sum(estimate_tokens(q.query) + answered + _RUBRIC_TOKENS for q in graded)
