@@ -33,7 +33,7 @@ def folder(tmp_path: Path, server: StubServer, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("OPENAI_API_BASE", server.url)  # what LlamaIndex reads
     monkeypatch.chdir(tmp_path)
     # A few of each kind of question, and no processes: what is shown is that the commands work.
-    lines = SAMPLE.read_text(encoding="utf-8").splitlines()[::20]
+    lines = SAMPLE.read_text(encoding="utf-8").splitlines()[::30]
     stay_in_process(monkeypatch)
     for name in ("records.jsonl", "today.jsonl", "examples/data/sample.jsonl"):
         write(tmp_path / name, "\n".join(lines))

@@ -47,14 +47,15 @@ async def call(llm: BaseChatModel, how: str, question: str = QUESTION) -> Any:
 HOW = ["invoke", "ainvoke", "stream", "astream"]
 
 
-@pytest.mark.parametrize("how", HOW)
+# A status is an error of the client before there is an answer in any form: all forms take turns.
 @pytest.mark.parametrize(
-    ("fault", "kind"),
+    ("how", "fault", "kind"),
     [
-        ({"status": 429, "retry_after": 7}, "rate_limit"),
-        ({"status": 500}, "server_error"),
-        ({"status": 503}, "server_error"),
-        ({"status": 401}, "authentication"),
+        *((how, {"status": 429, "retry_after": 7}, "rate_limit") for how in HOW),
+        ("invoke", {"status": 500}, "server_error"),
+        ("ainvoke", {"status": 503}, "server_error"),
+        ("stream", {"status": 401}, "authentication"),
+        ("astream", {"status": 404}, "not_found"),
     ],
 )
 async def test_the_next_candidate_answers(

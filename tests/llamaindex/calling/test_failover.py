@@ -75,7 +75,9 @@ async def finished(result: Any) -> Any:
 
 
 @pytest.mark.parametrize("method", ALL)
-async def test_every_method_fails_over(method: str, llm: AvengersLLM, server: StubServer) -> None:
+async def test_every_method_fails_over_and_raises_one_error_when_all_fail(
+    method: str, llm: AvengersLLM, server: StubServer
+) -> None:
     server.fail(HARD, status=503)
     args, kwargs = ALL[method]
     with collect_events() as calls:
@@ -85,6 +87,15 @@ async def test_every_method_fails_over(method: str, llm: AvengersLLM, server: St
     (call,) = calls
     assert (call.method, call.model) == (method, SPARE)
     assert [t["model"] for t in call.decision["tried"]] == [HARD]
+    server.fail(EASY, status=401)
+    server.fail(SPARE, status=429)
+    with collect_events() as calls, pytest.raises(AllBackendsFailedError) as caught:
+        await finished(getattr(llm, method)(*args, **kwargs))
+    message = str(caught.value)
+    for expected in ("test/easy: authentication", "test/hard: server", "test/spare: rate_limit"):
+        assert expected in message
+    assert KEY not in message
+    assert [(c.model, len(c.decision["tried"])) for c in calls] == [(None, 3)]
 
 
 async def test_stop_sequences_of_who_failed_are_not_those_of_the_next(
@@ -97,8 +108,23 @@ async def test_stop_sequences_of_who_failed_are_not_those_of_the_next(
     assert server.asked == [HARD, SPARE, EASY]
 
 
-@pytest.mark.parametrize("name", FAULTS)
-@pytest.mark.parametrize("method", ["chat", "achat", "stream_chat", "astream_chat"])
+METHODS = ["chat", "achat", "stream_chat", "astream_chat"]
+
+
+# A status is an error of the client before there is an answer in any form, so that the methods take
+# turns at those; what is wrong with an answer each form finds out for itself.
+@pytest.mark.parametrize(
+    ("name", "method"),
+    [
+        *(("broken JSON", method) for method in METHODS),
+        *(("slow", method) for method in METHODS),
+        *(("rate limit", method) for method in METHODS),
+        ("server error", "chat"),
+        ("overloaded", "achat"),
+        ("wrong key", "stream_chat"),
+        ("unknown model", "astream_chat"),
+    ],
+)
 async def test_every_fault(
     name: str, method: str, make_llm: Any, backends: dict[str, LLM], server: StubServer
 ) -> None:
@@ -115,7 +141,7 @@ async def test_every_fault(
     assert KEY not in str(decision)
 
 
-@pytest.mark.parametrize("method", ["chat", "achat", "stream_chat", "astream_chat"])
+@pytest.mark.parametrize("method", METHODS)
 async def test_a_bad_request_is_the_callers_if_two_say_so(
     method: str, llm: AvengersLLM, server: StubServer
 ) -> None:
@@ -132,7 +158,7 @@ async def test_a_bad_request_is_the_callers_if_two_say_so(
     assert [t["model"] for t in calls[0].decision["tried"]] == [HARD, SPARE]
 
 
-@pytest.mark.parametrize("method", ["chat", "achat", "stream_chat", "astream_chat"])
+@pytest.mark.parametrize("method", METHODS)
 async def test_a_content_refusal_is_a_setting(
     method: str, llm: AvengersLLM, server: StubServer
 ) -> None:
@@ -164,21 +190,6 @@ async def test_a_stream_that_breaks_is_not_continued_elsewhere(
         await read(getattr(llm, method)(HARD_MESSAGE))
     assert chunks
     assert server.asked == [HARD]
-
-
-@pytest.mark.parametrize("method", ALL)
-async def test_one_error_when_all_fail(method: str, llm: AvengersLLM, server: StubServer) -> None:
-    server.fail("test/easy", status=401)
-    server.fail("test/hard", status=503)
-    server.fail("test/spare", status=429)
-    args, kwargs = ALL[method]
-    with collect_events() as calls, pytest.raises(AllBackendsFailedError) as caught:
-        await finished(getattr(llm, method)(*args, **kwargs))
-    message = str(caught.value)
-    for expected in ("test/easy: authentication", "test/hard: server", "test/spare: rate_limit"):
-        assert expected in message
-    assert KEY not in message
-    assert [(c.model, len(c.decision["tried"])) for c in calls] == [(None, 3)]
 
 
 def test_max_attempts(make_llm: Any, server: StubServer) -> None:
