@@ -37,12 +37,15 @@ _ORDINARY = (
 _AUTHORIZATION = re.compile(rf"({_START}{_SCHEME}){_ORDINARY}{_CHARACTERS}{{6,}}", re.IGNORECASE)
 # User and password of an address that is none of ours, such as a database's or a proxy's.
 _USER = re.compile(r"(://)[^\s/?#\"'<>]+(?=@)")
-# A name and what follows it, as clients show their settings: for all names; which of them hold
-# keys is asked afterwards.
+# A name of something, as clients show their settings, and its value: which names hold keys is asked
+# in between, so that of all others no value is looked for.
 _NAMED = re.compile(
     rf"(?P<before>{_ESCAPE}|(?<![\w.-]))"
     r"(?P<name>(?:access|api|secret)\s+key|[\w.-]{1,200})"
-    r"(?=(?:\s+provided)?\\*[\"']?\]?\s*(?:=>|[:=]|%3[ad])\s*"
+    r"(?=(?P<sign>(?:\s+provided)?\\*[\"']?\]?\s*(?:=>|[:=]|%3[ad])\s*))",
+    re.IGNORECASE,
+)
+_VALUE = re.compile(
     r"(?:[\w.]{0,40}[\[(]\s*|[bu](?=[\\\"']))?"  # SecretStr('...'), ['...'], b'...'
     r"(?:"
     r"\\+[\"'](?P<escaped>(?:(?!\\{1,16}[\"']).)*)"
@@ -50,7 +53,7 @@ _NAMED = re.compile(
     r"|'(?P<single>(?:\\.|[^'\\])*)"
     r"|(?P<bare>(?:(?:apikey|basic|bearer|digest|key|negotiate|token)(?:[\s+]|%20)+)?"
     r"[^\s\"',;&}<]+)"
-    r"))",
+    r")",
     re.IGNORECASE,
 )
 # ("authorization", "Bearer ..."), as lists of headers are shown.
@@ -96,9 +99,9 @@ def _named_values(text: str) -> Iterator[tuple[int, int]]:
             before = match["before"].lower() or text[start - 1 : start]
             if before not in ("?", "&", "%3f", "%26"):
                 continue
-        value = next(v for v in ("escaped", "double", "single", "bare") if match[v] is not None)
-        if match[value].lower() not in _NOTHING:
-            yield match.span(value)
+        value = _VALUE.match(text, match.end("sign"))
+        if value and value.lastgroup and value[value.lastgroup].lower() not in _NOTHING:
+            yield value.span(value.lastgroup)
     for match in _PAIR.finditer(text):
         if names_key(match["name"]) and match["value"].lower() not in _NOTHING:
             yield match.span("value")
