@@ -20,6 +20,7 @@ from avengers_core.serving.backends.model_settings import refuse_unknown, split
 from avengers_core.serving.backends.pool import Pool
 from avengers_core.serving.backends.pool_settings import OF_ENDPOINT, PoolSettings
 from avengers_core.serving.history import Dialect
+from avengers_core.serving.history.clients import class_names
 from avengers_langchain.history import target_of
 
 logger = logging.getLogger(__name__)
@@ -219,17 +220,13 @@ def given_in(profile: Mapping[str, Any]) -> dict[str, bool]:
 
 def _provider(backend: BaseChatModel, dialect: Dialect) -> str | None:
     """Whose tools a backend can be given."""
-    if dialect.protocol == "openai compatible" and _is_of_openai(backend):
+    if dialect.protocol == "openai compatible" and "ChatOpenAI" in class_names(type(backend)):
         return None  # it says that it is OpenAI's, and asks another
     try:
         name = str(backend._get_ls_params().get("ls_provider") or "")
     except Exception:  # what a user's class does there may be anything
         return None
     return _FAMILIES.get(name, name) or None
-
-
-def _is_of_openai(backend: BaseChatModel) -> bool:
-    return any(parent.__name__ == "ChatOpenAI" for parent in type(backend).__mro__)
 
 
 def _has_own_structured_output(backend: BaseChatModel) -> bool | None:

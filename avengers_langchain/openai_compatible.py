@@ -25,8 +25,8 @@ from avengers_core.serving.history.reasoning import (
     CONTENT,
     KEPT,
     Reasoning,
-    in_turns_with_calls,
-    written_back,
+    Thought,
+    write_back,
 )
 
 _SENT = "sent"
@@ -90,22 +90,19 @@ class ChatOpenAICompatible(ChatOpenAI):
         payload: dict[str, Any] = super()._get_request_payload(input_, stop=stop, **kwargs)
         messages = convert_to_messages([input_] if isinstance(input_, str) else input_)
         told = compatible_dialect(self.model_name).foreign_calls == "told"
-        if told or any(name in m.additional_kwargs for m in messages for name in KEPT):
-            called = in_turns_with_calls([_spoken(message) for message in messages])
-            for message, sent, in_loop in zip(
-                messages, payload.get("messages", ()), called, strict=False
-            ):
-                if isinstance(message, AIMessage):
-                    kept = message.additional_kwargs
-                    text = str(kept.get(CONTENT) or "")
-                    wanted = told and in_loop and bool(text or message.tool_calls)
-                    written_back(sent, text, kept, wants_text=wanted)
+        thoughts = list(map(_thought, messages))
+        if told or any(thought.kept for thought in thoughts):
+            write_back(thoughts, payload.get("messages", ()), wants_text=told)
         return payload
 
 
-def _spoken(message: BaseMessage) -> tuple[Any, bool]:
-    role = "user" if isinstance(message, HumanMessage) else "assistant"
-    return role, isinstance(message, AIMessage) and bool(message.tool_calls)
+def _thought(message: BaseMessage) -> Thought:
+    if not isinstance(message, AIMessage):
+        return Thought("user" if isinstance(message, HumanMessage) else "tool")
+    beside = message.additional_kwargs
+    kept = {name: beside[name] for name in KEPT if name in beside}
+    text = str(beside.get(CONTENT) or "")
+    return Thought("assistant", bool(message.tool_calls), text, kept)
 
 
 def _show(message: BaseMessage, reasoning: Reasoning) -> None:

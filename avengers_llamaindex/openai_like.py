@@ -21,8 +21,8 @@ from avengers_core.serving.history import compatible_dialect
 from avengers_core.serving.history.reasoning import (
     SIGNED,
     Reasoning,
-    in_turns_with_calls,
-    written_back,
+    Thought,
+    write_back,
 )
 from avengers_llamaindex.history.reading import calls_of, kept_of, reasoning_of
 from avengers_llamaindex.history.writers import ANSWERS
@@ -86,27 +86,21 @@ class KeylessOpenAILike(OpenAILike):  # type: ignore[misc]
         """A call's arguments, with the messages in them where reasoning has to go back: OpenAI's
         client has no place for it in the messages themselves."""
         told = compatible_dialect(self.model).foreign_calls == "told"
-        kept = [kept_of(m) if m.role in ANSWERS else {} for m in messages]
-        if not told and not any(kept):
+        thoughts = list(map(_thought, messages))
+        if not told and not any(thought.kept for thought in thoughts):
             return arguments
         written: Any = to_openai_message_dicts(messages, model=self.model)
-        called = in_turns_with_calls([_spoken(message) for message in messages])
-        changed = False
-        for message, sent, own, in_loop in zip(messages, written, kept, called, strict=True):
-            if message.role in ANSWERS:
-                text = reasoning_of(message)
-                wanted = told and in_loop and bool(text or calls_of(message))
-                written_back(sent, text, own, wants_text=wanted)
-                changed |= wanted or bool(own)
-        if not changed:
+        if not write_back(thoughts, written, wants_text=told):
             return arguments
         body = {**self.additional_kwargs.get("extra_body", {}), **arguments.get("extra_body", {})}
         return {**arguments, "extra_body": {**body, "messages": written}}
 
 
-def _spoken(message: ChatMessage) -> tuple[Any, bool]:
-    user = message.role == MessageRole.USER
-    return "user" if user else "assistant", message.role in ANSWERS and bool(calls_of(message))
+def _thought(message: ChatMessage) -> Thought:
+    if message.role not in ANSWERS:
+        return Thought("user" if message.role == MessageRole.USER else "tool")
+    calls = bool(calls_of(message))
+    return Thought("assistant", calls, reasoning_of(message), kept_of(message))
 
 
 def _shown(response: ChatResponse, whole: Reasoning | None = None) -> ChatResponse:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, TypeVar
 
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, merge_content
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 
-from avengers_core.serving.stopping import Cut, acut_stream, cut_stream
+from avengers_core.serving.stopping import Cut
 
 Message = TypeVar("Message", bound=BaseMessage)
 
@@ -34,22 +34,8 @@ def cut_message(message: Message, stop: Sequence[str]) -> Message:
     return _ended(message, content) if cut.over else message
 
 
-def cut_chunks(
-    chunks: Iterator[ChatGenerationChunk], stop: Sequence[str]
-) -> Iterator[ChatGenerationChunk]:
-    """The chunks of a stream up to the first stop sequence, where the stream is closed."""
-    return cut_stream(chunks, _Cutting(stop))
-
-
-def acut_chunks(
-    chunks: AsyncIterator[ChatGenerationChunk], stop: Sequence[str]
-) -> AsyncIterator[ChatGenerationChunk]:
-    """:func:`cut_chunks`, asynchronously."""
-    return acut_stream(chunks, _Cutting(stop))
-
-
-class _Cutting:
-    """One stream."""
+class Cutting:
+    """One stream, for :func:`avengers_core.serving.stopping.cut_stream`."""
 
     def __init__(self, stop: Sequence[str]) -> None:
         self._cut = Cut(stop)

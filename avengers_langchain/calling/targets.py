@@ -16,7 +16,8 @@ from langchain_core.language_models.chat_models import (
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 
-from avengers_langchain.calling.stopping import acut_chunks, cut_chunks, cut_result
+from avengers_core.serving.stopping import acut_stream, cut_stream
+from avengers_langchain.calling.stopping import Cutting, cut_result
 
 
 @dataclass
@@ -105,7 +106,7 @@ class Target:
         chunks = self.backend._stream(
             self.messages, **self._arguments(type(self.backend)._stream, run_manager)
         )
-        return cut_chunks(chunks, self.cut) if self.cut else chunks
+        return cut_stream(chunks, Cutting(self.cut)) if self.cut else chunks
 
     async def astream(self, run_manager: Any) -> AsyncIterator[ChatGenerationChunk]:
         """:meth:`stream`, asynchronously; whoever reads the chunks closes them."""
@@ -116,7 +117,7 @@ class Target:
         chunks = self.backend._astream(
             self.messages, **self._arguments(type(self.backend)._astream, run_manager)
         )
-        return acut_chunks(chunks, self.cut) if self.cut else chunks
+        return acut_stream(chunks, Cutting(self.cut)) if self.cut else chunks
 
     def _arguments(self, method: Callable[..., Any], run_manager: Any) -> dict[str, Any]:
         # As the framework does: not every chat model's methods take a run manager.

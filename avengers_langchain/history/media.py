@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import re
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from avengers_core.serving.history import Dialect, Media
+from avengers_core.serving.history import Dialect, Media, decoded
 
 _Kind = Literal["image", "file", "audio", "video"]
 _KINDS: dict[str, _Kind] = {
@@ -164,10 +163,7 @@ def _as_text(media: Media) -> Media | str:
         return media
     if not mime.startswith("text/") and mime not in ("application/json", "application/xml"):
         return media
-    try:
-        return _text(base64.b64decode(media.data).decode(), media.name) or media
-    except (binascii.Error, UnicodeDecodeError):
-        return media
+    return _text(decoded(media.data), media.name) or media
 
 
 def _text(text: Any, name: Any) -> str | None:

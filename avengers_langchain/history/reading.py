@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -252,31 +251,15 @@ def _said(block: Any, cited: list[Mapping[str, Any]]) -> str | Media | None:
 
 def _calls(message: AIMessage) -> tuple[Call, ...]:
     calls = [Call(c["id"] or "", c["name"], c["args"]) for c in message.tool_calls]
-    for invalid in message.invalid_tool_calls:
-        if invalid.get("name"):
-            raw = invalid.get("args") or ""
-            arguments = {"arguments": raw} if raw else {}
-            calls.append(Call(invalid.get("id") or "", invalid["name"] or "", arguments))
-    if calls:
-        return tuple(calls)
-    if isinstance(message.content, list):
+    invalid = [call for call in message.invalid_tool_calls if call.get("name")]
+    calls += [Call.of(call["id"], str(call["name"]), call["args"]) for call in invalid]
+    if not calls and isinstance(message.content, list):
         for block in message.content:
             if isinstance(block, Mapping) and block.get("type") in _CALLS and block.get("name"):
                 given = block.get("input") or block.get("args") or block.get("arguments")
-                call_id = block.get("call_id") or block.get("id") or ""
-                calls.append(Call(call_id, block["name"], _arguments(given)))
+                call_id = block.get("call_id") or block.get("id")
+                calls.append(Call.of(call_id, block["name"], given))
     legacy = message.additional_kwargs.get("function_call")
     if not calls and isinstance(legacy, Mapping) and legacy.get("name"):
-        calls.append(Call("", legacy["name"], _arguments(legacy.get("arguments"))))
+        calls.append(Call.of("", legacy["name"], legacy.get("arguments")))
     return tuple(calls)
-
-
-def _arguments(given: Any) -> Mapping[str, Any]:
-    if isinstance(given, str):
-        try:
-            given = json.loads(given)
-        except ValueError:
-            return {"arguments": given}
-    if given and not isinstance(given, Mapping):
-        return {"arguments": given}
-    return given or {}

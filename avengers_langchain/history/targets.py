@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import lru_cache
 from typing import Any
-from urllib.parse import urlsplit
 
 from langchain_core.language_models import BaseChatModel
 
@@ -27,6 +25,7 @@ from avengers_core.serving.history import (
     anthropic_dialect,
     compatible_dialect,
 )
+from avengers_core.serving.history.clients import class_names, is_openai
 from avengers_langchain.history.marks import marks_in
 
 _COMPATIBLE = {
@@ -88,14 +87,15 @@ def target_of(
         arguments: what the call passes to it, such as ``thinking``.
     """
     name = _remote_name(backend)
+    classes = class_names(type(backend))
     dialect = _dialect(name, backend, arguments or {})
-    if not _ONLY_PICTURES.isdisjoint(_classes(backend)):
+    if classes & _ONLY_PICTURES:
         dialect = replace(dialect, files=frozenset(), audio=frozenset())
-    if not _GATEWAYS.isdisjoint(_classes(backend)):
+    if classes & _GATEWAYS:
         dialect = replace(dialect, beside_texts=CACHE_MARKS)
     if (backend.profile or {}).get("mid_conversation_system_messages"):
         dialect = replace(dialect, system_in_middle="before answers")
-    reads = bool(_classes(backend) & _READ_REASONING)
+    reads = bool(classes & _READ_REASONING)
     drops = type(backend).__name__ == _DROPS_REASONING
     tools = bool((arguments or {}).get("tools"))
     marks = 0 if dialect.cache_marks is None else marks_in(arguments or {})
@@ -118,7 +118,7 @@ def _remote_name(backend: BaseChatModel) -> str:
 
 
 def _dialect(name: str, backend: BaseChatModel, arguments: Mapping[str, Any]) -> Dialect:
-    classes = _classes(backend)
+    classes = class_names(type(backend))
     if classes & {"ChatBedrock", "ChatBedrockConverse", "ChatAnthropicBedrock"}:
         return BEDROCK
     if classes & {"ChatAnthropic", "ChatAnthropicVertex"}:
@@ -130,35 +130,19 @@ def _dialect(name: str, backend: BaseChatModel, arguments: Mapping[str, Any]) ->
     for known, dialect in _BY_CLASS.items():
         if known in classes:
             return dialect
-    for known, address in _ADDRESSES.items():
+    for known, place in _ADDRESSES.items():
         if known in classes:
-            return compatible_dialect(name, address)
+            return compatible_dialect(name, place)
     if classes & _COMPATIBLE:
         return compatible_dialect(name)
     if "BaseChatOpenAI" in classes:
         if _asks_responses(backend, arguments):
             return OPENAI_RESPONSES
-        if _is_openai(backend):
+        address = getattr(backend, "openai_api_base", None)
+        if getattr(backend, "azure_endpoint", None) or is_openai(address):
             return OPENAI
-        return compatible_dialect(name, getattr(backend, "openai_api_base", None))
+        return compatible_dialect(name, address)
     return OTHER
-
-
-def _classes(backend: BaseChatModel) -> frozenset[str]:
-    return _names(type(backend))
-
-
-@lru_cache(maxsize=256)
-def _names(kind: type) -> frozenset[str]:
-    return frozenset(parent.__name__ for parent in kind.__mro__)
-
-
-def _is_openai(backend: Any) -> bool:
-    """Whether a client for OpenAI's protocol asks OpenAI itself, or Azure."""
-    if getattr(backend, "azure_endpoint", None):
-        return True
-    host = urlsplit(getattr(backend, "openai_api_base", None) or "").hostname
-    return host is None or host.endswith((".openai.com", ".azure.com"))
 
 
 def _asks_responses(backend: Any, arguments: Mapping[str, Any]) -> bool:

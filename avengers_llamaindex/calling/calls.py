@@ -12,7 +12,6 @@ from llama_index.core.base.llms.types import (
     ChatResponse,
     CompletionResponse,
     MessageRole,
-    TextBlock,
     ThinkingBlock,
     ToolCallBlock,
 )
@@ -35,7 +34,7 @@ from avengers_llamaindex.calling.masking import mask_errors_of
 from avengers_llamaindex.calling.stopping import cut_at
 from avengers_llamaindex.calling.usage import tokens_of
 from avengers_llamaindex.events import announce
-from avengers_llamaindex.history.writers import mark
+from avengers_llamaindex.history.writers import mark, says
 from avengers_llamaindex.telling import OF_TEXTS, TellingLLM
 
 # A vote is on whole answers.
@@ -216,9 +215,8 @@ def _says_anything(answer: Any) -> bool:
     of one."""
     if isinstance(answer, ChatResponse):
         message = answer.message
-        for block in message.blocks:
-            if _is_word(block.text) if isinstance(block, TextBlock) else _is_no_thought(block):
-                return True
+        if any(map(says, message.blocks)):
+            return True
         return _is_word(answer.delta) or bool(message.additional_kwargs.get("tool_calls"))
     if isinstance(answer, CompletionResponse):
         return _is_word(answer.text) or _is_word(answer.delta)
@@ -227,10 +225,6 @@ def _says_anything(answer: Any) -> bool:
 
 def _is_word(text: str | None) -> bool:
     return has_words(text or "")
-
-
-def _is_no_thought(block: Any) -> bool:
-    return not isinstance(block, ThinkingBlock)
 
 
 def _shows_thoughts(chunk: Any) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import Iterable
 from contextlib import suppress
@@ -21,7 +20,7 @@ from llama_index.core.base.llms.types import (
 
 from avengers_core.serving.history import MediaKind
 from avengers_core.serving.history.length import bytes_of_base64, media_tokens
-from avengers_llamaindex.history.reading import calls_of
+from avengers_llamaindex.history.reading import calls_of, text_in
 from avengers_llamaindex.history.writers import ANSWERS
 
 # class -> kind, what the need is called, and the field of its bytes
@@ -81,10 +80,8 @@ def _blocks(blocks: Iterable[Any]) -> Iterable[Measured]:
 
 def _media(block: Any, kind: MediaKind, name: str, field: str) -> Measured:
     data, path = getattr(block, field), getattr(block, "path", None)
-    mime = str(getattr(block, "document_mimetype", None) or "")
-    if isinstance(data, bytes) and mime.startswith("text/"):
-        with suppress(ValueError):  # what is no text after all
-            return Measured(base64.b64decode(data).decode())
+    if isinstance(block, DocumentBlock) and (text := text_in(block)) is not None:
+        return Measured(text)
     size = bytes_of_base64(data) if isinstance(data, bytes | str) else None
     if not size and path is not None:
         with suppress(OSError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import repeat
+from operator import is_
 from typing import Any
 
 from llama_index.core.base.llms.types import (
@@ -15,20 +16,19 @@ from llama_index.core.base.llms.types import (
     ToolCallBlock,
 )
 
-from avengers_core.common.plain import is_sendable, sendable
+from avengers_core.common.plain import sendable
 from avengers_core.serving.history import (
     Call,
     Dialect,
     Role,
     Target,
     carried_over,
-    has_words,
 )
 from avengers_core.serving.history.reasoning import without_a_first_thought
 from avengers_llamaindex.history.marks import with_fewer_marks
 from avengers_llamaindex.history.plain import alternate
 from avengers_llamaindex.history.reading import calls_of, reasoning_of, role_of, turn_of
-from avengers_llamaindex.history.writers import ANSWERS, writer_of
+from avengers_llamaindex.history.writers import ANSWERS, says, writer_of
 from avengers_llamaindex.history.writing import message_of
 
 
@@ -90,21 +90,17 @@ _TEXTS: dict[type[Any], str] = {
 
 def _sendable(message: ChatMessage) -> ChatMessage:
     """A message with texts that clients can send: none takes half a surrogate pair."""
-    if all(map(_is_sendable, message.blocks)):
+    blocks = list(map(_with_sendable, message.blocks))
+    if all(map(is_, blocks, message.blocks)):
         return message
-    return message.model_copy(update={"blocks": list(map(_with_sendable, message.blocks))})
-
-
-def _is_sendable(block: Any) -> bool:
-    name = _TEXTS.get(type(block))
-    return name is None or is_sendable(getattr(block, name))
+    return message.model_copy(update={"blocks": blocks})
 
 
 def _with_sendable(block: Any) -> Any:
-    if _is_sendable(block):
-        return block
-    name = _TEXTS[type(block)]
-    return block.model_copy(update={name: sendable(getattr(block, name))})
+    name = _TEXTS.get(type(block))
+    given = None if name is None else getattr(block, name)
+    made = sendable(given)
+    return block if made is given else block.model_copy(update={name: made})
 
 
 def _step(message: ChatMessage, calls: Sequence[Call], own: bool) -> tuple[Role, bool, bool]:
@@ -129,10 +125,10 @@ def _is_own(answer: ChatMessage, calls: Sequence[Call], target: Target) -> bool:
         return False
     if not calls:  # with nothing but thoughts no server takes it back
         beside = answer.additional_kwargs
-        return any(map(_says, answer.blocks)) or any(beside.get(name) for name in _SAID_BESIDE)
-    says = target.minds_text_with_calls and bool((answer.content or "").strip())
+        return any(map(says, answer.blocks)) or any(beside.get(name) for name in _SAID_BESIDE)
+    text = target.minds_text_with_calls and bool((answer.content or "").strip())
     broken = any(call.broken for call in calls)
-    if not target.takes_back((call.name for call in calls), says=says, broken=broken):
+    if not target.takes_back((call.name for call in calls), says=text, broken=broken):
         return False
     # Where its client loses the reasoning that has to come back, its own call is refused, too.
     loses = target.wants_reasoning and not target.reads_reasoning
@@ -168,8 +164,3 @@ def _is_signed(block: Any) -> bool:
     if not isinstance(block, ThinkingBlock) or not block.content:
         return True
     return bool(block.additional_information.get("signature"))
-
-
-def _says(block: Any) -> bool:
-    text = isinstance(block, TextBlock)
-    return has_words(block.text) if text else not isinstance(block, ThinkingBlock)

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import json
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from typing import Any
 
 from llama_index.core.base.llms.types import (
@@ -32,6 +28,7 @@ from avengers_core.serving.history import (
     Raw,
     Role,
     Turn,
+    decoded,
     readable,
     sources,
     without_thoughts,
@@ -142,14 +139,16 @@ def _media(block: Any) -> Media | str | None:
     if isinstance(block, VideoBlock):
         return _found("video", block.video_mimetype, block.video, block)
     if isinstance(block, DocumentBlock):
-        mime = block.document_mimetype
-        if isinstance(block.data, bytes) and (mime or "").startswith("text/"):
-            try:
-                return f"{block.title}:\n{base64.b64decode(block.data).decode()}"
-            except (binascii.Error, UnicodeDecodeError):
-                pass
-        return _found("file", mime, block.data, block, block.title)
+        if (text := text_in(block)) is not None:
+            return f"{block.title}:\n{text}"
+        return _found("file", block.document_mimetype, block.data, block, block.title)
     return None
+
+
+def text_in(document: DocumentBlock) -> str | None:
+    """What a document of text says, or None."""
+    mime, data = document.document_mimetype or "", document.data
+    return decoded(data) if isinstance(data, bytes) and mime.startswith("text/") else None
 
 
 def _found(kind: Any, mime: str | None, data: Any, block: Any, name: str | None = None) -> Media:
@@ -198,7 +197,7 @@ def calls_of(message: ChatMessage) -> tuple[Call, ...]:
     """The tool calls in a message, in whichever form it has them."""
     blocks = [block for block in message.blocks if isinstance(block, ToolCallBlock)]
     if blocks:
-        return tuple(_call(b.tool_call_id, b.tool_name, b.tool_kwargs) for b in blocks)
+        return tuple(Call.of(b.tool_call_id, b.tool_name, b.tool_kwargs) for b in blocks)
     kwargs = message.additional_kwargs
     given = list(kwargs.get("tool_calls") or ())
     if not given and (legacy := kwargs.get("function_call")):
@@ -209,17 +208,8 @@ def calls_of(message: ChatMessage) -> tuple[Call, ...]:
         inner = function if isinstance(function, Mapping) else call
         arguments = inner.get("arguments", inner.get("input", inner.get("args")))
         if name := inner.get("name"):
-            calls.append(_call(call.get("call_id") or call.get("id"), name, arguments))
+            calls.append(Call.of(call.get("call_id") or call.get("id"), name, arguments))
     return tuple(calls)
-
-
-def _call(call_id: Any, name: str, given: Any) -> Call:
-    if isinstance(given, str):
-        with suppress(ValueError):
-            given = json.loads(given)
-    broken = not isinstance(given, Mapping)  # or no object: a model may not keep to what it is told
-    arguments = given if not broken else {"arguments": given} if given else {}
-    return Call(str(call_id or ""), name, arguments, broken)
 
 
 def _plain(given: Any) -> Mapping[str, Any]:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import lru_cache
 from typing import Any
-from urllib.parse import urlsplit
 
 from llama_index.core.base.llms.base import BaseLLM
 from llama_index.core.base.llms.types import LLMMetadata
@@ -29,6 +27,7 @@ from avengers_core.serving.history import (
     compatible_dialect,
     is_gemini_3_or_later,
 )
+from avengers_core.serving.history.clients import class_names, is_openai
 
 _NOTHING: frozenset[Any] = frozenset()
 _GEMINI = {"GoogleGenAI", "Gemini", "Vertex"}
@@ -49,11 +48,12 @@ def target_of(model: str, backend: BaseLLM, *, tools: bool = False) -> Target:
     """
     name = getattr(backend, "model", None)
     name = name.removeprefix("models/") if isinstance(name, str) else ""
-    dialect = _dialect(name, backend)
-    if not _ONLY_PICTURES.isdisjoint(_classes(backend)):
+    classes = class_names(type(backend))
+    dialect = _dialect(name, backend, classes)
+    if classes & _ONLY_PICTURES:
         dialect = replace(dialect, files=_NOTHING, audio=_NOTHING)
     writes = writes_into_messages(backend)
-    reads = _KEEPS_REASONING in _classes(backend)
+    reads = _KEEPS_REASONING in classes
     return Target(
         model,
         dialect,
@@ -68,7 +68,7 @@ def target_of(model: str, backend: BaseLLM, *, tools: bool = False) -> Target:
 def writes_into_messages(backend: BaseLLM) -> bool:
     """Whether an LLM writes into the messages that it is given."""
     marks = vars(backend).get("cache_idx") is not None  # a field of few classes
-    return marks or not _GEMINI.isdisjoint(_classes(backend))
+    return marks or not _GEMINI.isdisjoint(class_names(type(backend)))
 
 
 def metadata_of(backend: BaseLLM) -> LLMMetadata:
@@ -80,17 +80,7 @@ def metadata_of(backend: BaseLLM) -> LLMMetadata:
         return LLMMetadata(is_chat_model=True, is_function_calling_model=True)
 
 
-def _classes(backend: BaseLLM) -> frozenset[str]:
-    return _names(type(backend))
-
-
-@lru_cache(maxsize=256)
-def _names(kind: type) -> frozenset[str]:
-    return frozenset(parent.__name__ for parent in kind.__mro__)
-
-
-def _dialect(name: str, backend: Any) -> Dialect:
-    classes = _classes(backend)
+def _dialect(name: str, backend: Any, classes: frozenset[str]) -> Dialect:
     if "BedrockConverse" in classes:
         return BEDROCK
     if "Anthropic" in classes:
@@ -117,11 +107,6 @@ def _dialect(name: str, backend: Any) -> Dialect:
     if classes & _COMPATIBLE:
         return compatible_dialect(name, getattr(backend, "api_base", None))
     if "OpenAI" in classes:
-        return OPENAI if _is_openai(backend) else compatible_dialect(name, backend.api_base)
+        address = backend.api_base
+        return OPENAI if is_openai(address) else compatible_dialect(name, address)
     return OTHER
-
-
-def _is_openai(backend: Any) -> bool:
-    """Whether a client for OpenAI's protocol asks OpenAI itself, or Azure."""
-    host = urlsplit(getattr(backend, "api_base", None) or "").hostname
-    return host is None or host.endswith((".openai.com", ".azure.com"))

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from llama_index.core.base.llms.types import ChatMessage, MessageRole
+from llama_index.core.base.llms.types import ChatMessage, MessageRole, TextBlock, ThinkingBlock
+
+from avengers_core.serving.history import has_words
 
 ANSWERS = (MessageRole.ASSISTANT, MessageRole.CHATBOT, MessageRole.MODEL)
 """The roles of those who answer."""
@@ -30,3 +32,9 @@ def _said(message: ChatMessage, name: str) -> str | None:
     mark = message.additional_kwargs.get("avengers")
     told = mark.get(name) if isinstance(mark, dict) else None
     return told if isinstance(told, str) else None
+
+
+def says(block: Any) -> bool:
+    """Whether there is anything in a block: of a text only its words count, of thoughts nothing."""
+    text = isinstance(block, TextBlock)
+    return has_words(block.text) if text else not isinstance(block, ThinkingBlock)

@@ -8,7 +8,8 @@ import pytest
 from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.outputs import ChatGenerationChunk
 
-from avengers_langchain.calling.stopping import acut_chunks, cut_chunks, cut_message
+from avengers_core.serving.stopping import acut_stream, cut_stream
+from avengers_langchain.calling.stopping import Cutting, cut_message
 
 CALL = {"name": "search", "args": {}, "id": "1"}
 HALF_A_CALL = {"name": "search", "args": "{", "id": "2", "error": None}
@@ -26,8 +27,8 @@ async def whole(*chunks: ChatGenerationChunk) -> AIMessageChunk:
         for each in chunks:
             yield each
 
-    there = [cut.message for cut in cut_chunks(iter(chunks), ["STOP"])]
-    assert [cut.message async for cut in acut_chunks(later(), ["STOP"])] == there
+    there = [cut.message for cut in cut_stream(iter(chunks), Cutting(["STOP"]))]
+    assert [cut.message async for cut in acut_stream(later(), Cutting(["STOP"]))] == there
     first, *others = there
     assert isinstance(first, AIMessageChunk)
     return first.__add__(others)

@@ -29,7 +29,13 @@ from avengers_core.serving.history.kinds import (
     anthropic_dialect,
     compatible_dialect,
 )
-from avengers_core.serving.history.leavings import has_words, readable, sources, without_thoughts
+from avengers_core.serving.history.leavings import (
+    decoded,
+    has_words,
+    readable,
+    sources,
+    without_thoughts,
+)
 from avengers_core.serving.history.rules import carried_over
 from avengers_core.serving.history.turns import Call, Media, MediaKind, Part, Raw, Role, Turn
 
@@ -65,6 +71,7 @@ __all__ = [
     "anthropic_dialect",
     "carried_over",
     "compatible_dialect",
+    "decoded",
     "has_words",
     "is_gemini_3_or_later",
     "readable",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from collections.abc import Iterable, Mapping
@@ -66,6 +67,14 @@ def has_words(text: str) -> bool:
     """Whether a text says anything beside such thoughts."""
     said = text.lstrip()
     return bool(said) and (said[0] != "<" or bool(without_thoughts(said).strip()))
+
+
+def decoded(data: str | bytes) -> str | None:
+    """The text that is behind a text in base64; None where there is none."""
+    try:
+        return base64.b64decode(data).decode()
+    except ValueError:
+        return None
 
 
 def _told(value: Any) -> Any:

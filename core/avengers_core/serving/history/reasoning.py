@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from avengers_core.serving.history.turns import Role
 
@@ -104,19 +104,50 @@ class Reasoning:
                 last[name] = value
 
 
-def written_back(
-    sent: dict[str, Any], text: str, kept: Mapping[str, Any], *, wants_text: bool
-) -> None:
-    """Write a model's own reasoning into the message that goes back to it.
+class Thought(NamedTuple):
+    """What there is in a message of its writer's reasoning.
 
-    Args:
-        sent: the message of the request, which is changed.
+    Attributes:
+        role: who speaks.
+        calls: whether tools are called.
         text: of the thoughts.
         kept: what :attr:`Reasoning.kept` gave.
-        wants_text: the server wants ``reasoning_content`` with this message, be it empty.
     """
+
+    role: Role
+    calls: bool = False
+    text: str = ""
+    kept: Mapping[str, Any] = {}
+
+
+def write_back(
+    thoughts: Sequence[Thought], sent: Sequence[dict[str, Any]], *, wants_text: bool
+) -> bool:
+    """Write a model's own reasoning into the messages that go back to it.
+
+    Args:
+        thoughts: of all messages.
+        sent: these in the request, which are changed.
+        wants_text: the server wants ``reasoning_content`` with the answers of turns in which tools
+            were called; elsewhere it is ignored, or refused.
+
+    Returns:
+        Whether there was anything to write.
+    """
+    changed = False
+    called = _in_turns_with_calls(thoughts) if wants_text else [False] * len(thoughts)
+    for thought, message, in_loop in zip(thoughts, sent, called, strict=False):
+        if thought.role == "assistant":
+            wanted = in_loop and bool(thought.text or thought.calls)
+            _write(message, thought, wanted)
+            changed |= wanted or bool(thought.kept)
+    return changed
+
+
+def _write(sent: dict[str, Any], thought: Thought, wants_text: bool) -> None:
+    kept = thought.kept
     if wants_text and not kept.get(READ_ONLY):
-        sent[CONTENT] = text or " "  # Moonshot takes nothing for missing
+        sent[CONTENT] = thought.text or " "  # Moonshot takes nothing for missing
     if details := kept.get(DETAILS):
         sent[DETAILS] = [_stateless(entry) for entry in details]
     if signed := kept.get(SIGNED):
@@ -126,22 +157,15 @@ def written_back(
         ]
 
 
-def in_turns_with_calls(messages: Sequence[tuple[Role, bool]]) -> list[bool]:
-    """Which messages are of a turn in which tools were called.
-
-    Servers that want ``reasoning_content`` back want it from these, the last answer included; of
-    other turns it is ignored, or refused.
-
-    Args:
-        messages: who speaks, and whether tools are called. A turn goes from one message of the
-            user's to the next.
-    """
+def _in_turns_with_calls(thoughts: Sequence[Thought]) -> list[bool]:
+    """Which messages are of a turn in which tools were called, the last answer included; a turn
+    goes from one message of the user's to the next."""
     turn, with_calls = 0, set[int]()
     turns = []
-    for role, calls in messages:
-        turn += role == "user"
+    for thought in thoughts:
+        turn += thought.role == "user"
         turns.append(turn)
-        if calls:
+        if thought.calls:
             with_calls.add(turn)
     return [of in with_calls for of in turns]
 

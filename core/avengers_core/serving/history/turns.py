@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
@@ -59,6 +61,16 @@ class Call:
     name: str
     arguments: Mapping[str, Any]
     broken: bool = field(default=False, compare=False)
+
+    @classmethod
+    def of(cls, call_id: Any, name: str, given: Any) -> Call:
+        """A call whose arguments are as a provider gave them: an object, its JSON, or neither."""
+        if isinstance(given, str):
+            with suppress(ValueError):
+                given = json.loads(given)
+        broken = not isinstance(given, Mapping)  # a model may not keep to what it is told
+        arguments = given if not broken else {"arguments": given} if given else {}
+        return cls(str(call_id or ""), name, arguments, broken)
 
 
 @dataclass(frozen=True)
