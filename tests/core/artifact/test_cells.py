@@ -157,6 +157,19 @@ def test_who_comes_with_a_handful_of_results_is_expected_to_be_like_others(right
     np.testing.assert_allclose(held[:, :2], SCORES[:, :2], atol=0.04)
 
 
+def test_who_has_a_result_or_two_is_like_the_others_and_not_like_the_favourite():
+    # Nearly all records of a greedy policy are of the one that it likes best.
+    rng = np.random.default_rng(0)
+    n, total = np.zeros((2, 20, 28))
+    n[:, 0], total[:, 0] = 50, 48
+    for m in range(1, 28):
+        cell = rng.integers(20), m
+        n[cell], total[cell] = 1, m % 2
+    scores = expected_scores_of(total, n, rng.standard_normal((20, 16)))
+    assert scores[:, 0].mean() > 0.94
+    assert scores[:, 1:].mean() < 0.75
+
+
 def test_a_level_is_told_by_records_of_what_all_are_asked():
     # Ten groups of ten topics: the first model was asked all of them, the second one, the third
     # five, each as often as its others; the last nothing.

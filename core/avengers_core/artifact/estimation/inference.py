@@ -163,14 +163,20 @@ def _shift(logits: Floats, n: Floats, total: float) -> float:
 
 
 def _main_effects(total: Floats, n: Floats, steps: int = 30) -> Floats:
-    """(K, M) a level for each cluster plus one for each model, by alternating ridge regression."""
+    """(K, M) a level for each cluster plus one for each model, by alternating ridge regression.
+
+    A model with few records is like the usual model, not like the one that most records are of:
+    that is the one that a policy liked best.
+    """
     mean = total.sum() / n.sum()
     row, column = np.zeros((len(n), 1)), np.zeros((1, n.shape[1]))
     in_row, in_column = n.sum(axis=1, keepdims=True) + 1, n.sum(axis=0, keepdims=True) + 1
-    left = total - n * mean
     for _ in range(steps):
+        left = total - n * mean
         row = (left - n * column).sum(axis=1, keepdims=True) / in_row
         column = (left - n * row).sum(axis=0, keepdims=True) / in_column
+        usual = column.mean()
+        mean, column = mean + usual, column - usual
     effects: Floats = mean + row + column
     return effects
 
