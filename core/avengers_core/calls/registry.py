@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from avengers_core.calls.writing import LOGS, CallLog
+from avengers_core.calls.writing import CallLog
 from avengers_core.common.forks import lock_over_forks
 
 _by_target: dict[str | int, CallLog] = {}
@@ -32,7 +32,7 @@ def flush_all() -> None:
 
 def _logs() -> list[CallLog]:
     with _opening:  # they cannot be counted while another thread opens one
-        return list(LOGS)
+        return list(_by_target.values())
 
 
 @atexit.register

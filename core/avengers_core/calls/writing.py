@@ -6,7 +6,6 @@ import logging
 import sqlite3
 import threading
 import time
-import weakref
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -65,7 +64,6 @@ class CallLog:
         self._why = f"more than {limit:,} were waiting"
         self._said = self._seen = 0  # of the dropped rows: told of, and looked at
         self.begin()
-        LOGS.add(self)
 
     def begin(self) -> None:
         """Begin with nothing.
@@ -262,7 +260,3 @@ class CallLog:
         with self._lock:
             self.dropped += n
             self._why = why or self._why
-
-
-LOGS: weakref.WeakSet[CallLog] = weakref.WeakSet()
-"""Those of this process."""

@@ -26,12 +26,12 @@ def plain(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def part_of(whole: Any, name: str, default: Any = None) -> Any:
-    """What stands under a name in a mapping or an object; ``default`` if nothing does.
+def part_of(whole: Any, name: str) -> Any:
+    """What stands under a name in a mapping or an object; None if nothing does.
 
     Clients of providers hand the same answer on as either.
     """
-    return parts_of(whole)(name, default)
+    return parts_of(whole)(name, None)
 
 
 def parts_of(whole: Any) -> Callable[[str, Any], Any]:

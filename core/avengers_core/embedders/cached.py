@@ -12,6 +12,7 @@ import numpy as np
 
 from avengers_core.common.closing import Closing
 from avengers_core.common.progress import progress
+from avengers_core.common.ranges import check_whole
 from avengers_core.embedders.base import (
     Embedder,
     EmbedderSpec,
@@ -51,8 +52,7 @@ class CachedEmbedder(Closing):
     def __init__(
         self, embedder: EmbedderSpec, path: str | os.PathLike[str], *, chunk_size: int = 1024
     ) -> None:
-        if chunk_size < 1:
-            raise ValueError(f"chunk_size must be at least 1, got {chunk_size}")
+        check_whole("chunk_size", chunk_size, 1)
         self.embedder: Embedder = resolve_embedder(embedder)
         if "<lambda>" in self.embedder.id:
             raise EmbedderError(

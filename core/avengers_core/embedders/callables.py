@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from avengers_core.common.ranges import check_whole
 from avengers_core.embedders.base import Vectors, as_texts, as_unit_rows
 from avengers_core.errors import EmbedderError
 from avengers_core.redaction import describe, masked_cause, secrets_of
@@ -52,8 +53,8 @@ class CallableEmbedder:
             raise TypeError(f"expected a function of a list of texts, got {type(fn).__name__}")
         if inspect.iscoroutinefunction(fn):
             raise TypeError("fn must be a plain function; pass the asynchronous one as afn=")
-        if dim is not None and dim < 1:
-            raise ValueError(f"dim must be at least 1, got {dim}")
+        if dim is not None:
+            check_whole("dim", dim, 1)
         self.id = id or f"callable/{_name(fn)}"
         self._fn = fn
         self._afn = afn

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from avengers_core.common.ranges import check_whole
 from avengers_core.embedders.base import Vectors, as_texts, embed_aside, normalise
 from avengers_core.errors import EmbedderError
 
@@ -71,8 +72,8 @@ class TfidfEmbedder:
             EmbedderError: no text has a word.
             ValueError: an argument out of range.
         """
-        if dim < 1 or max_features < 1:
-            raise ValueError(f"dim and max_features must be at least 1, got {dim}, {max_features}")
+        check_whole("dim", dim, 1)
+        check_whole("max_features", max_features, 1)
         from sklearn.feature_extraction.text import TfidfVectorizer
         from sklearn.utils.extmath import randomized_svd
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from avengers_core.common.arrays import Floats, Ints, Mask
-from avengers_core.common.ranges import check_seed, check_whole
+from avengers_core.common.ranges import check_number, check_seed, check_whole
 from avengers_core.evaluation.estimating import Guesses, completed, doubted_means
 
 if TYPE_CHECKING:
@@ -24,8 +24,7 @@ def intervals(
     """See :meth:`avengers_core.evaluation.results.Results.intervals`."""
     check_whole("resamples", resamples, 1, _MOST_RESAMPLES)
     check_seed(seed)
-    if not 0 < level < 1:
-        raise ValueError(f"level must lie between 0 and 1, got {level}")
+    check_number("level", level, 0, 1, inside="both")
     outcomes, alphas = results.outcomes, list(results.choices)
     if outcomes is None or not alphas:
         return {}

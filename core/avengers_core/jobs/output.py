@@ -81,7 +81,7 @@ def prepare(
     """
     target = Path(folder)
     manifest = target / MANIFEST
-    files = {part.file: state(part.address or part.file) for part in parts}
+    files = {part.file: state(part.place) for part in parts}
     shown = [part[:5] for part in parts]  # without the address
     content = json.dumps({**job, "files": files, "parts": shown}, indent=1, sort_keys=True).encode()
     # Looked at in this order: a job that begins just now writes its manifest first of all.

@@ -79,7 +79,6 @@ class MemoryEmbedder:
     def __init__(self, embedder: Embedder) -> None:
         self.id, self._embedder = embedder.id, embedder
         self._rows: dict[str, int] = {}
-        self._vectors: list[npt.NDArray[np.float32]] = []
         self._together: npt.NDArray[np.float32] | None = None
 
     @property

@@ -44,7 +44,8 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def log(path: Path) -> Iterator[CallLog]:
-    made = CallLog(str(path), limit=100)
+    made = call_log(str(path))
+    made.limit = 100
     yield made
     made.close(timeout=0.5)
 

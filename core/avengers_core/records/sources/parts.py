@@ -47,6 +47,11 @@ class Part(NamedTuple):
     first_row: int = 0
     address: str = ""
 
+    @property
+    def place(self) -> str:
+        """What is opened."""
+        return self.address or self.file
+
     def __repr__(self) -> str:
         return f"Part({self.file!r}, {self.kind!r}, {self.start}, {self.stop}, {self.first_row})"
 
@@ -93,11 +98,11 @@ def read(part: Part | Items) -> Iterator[tuple[int, Row | Record]]:
     if isinstance(part, Items):
         yield from enumerate(part.rows, part.first_row + 1)
     elif part.kind == "parquet":
-        yield from parquet_rows(part.address or part.file, part.start, part.stop, part.first_row)
+        yield from parquet_rows(part.place, part.start, part.stop, part.first_row)
     elif part.kind == "log":
         yield from log_rows(part.file)
     else:
-        with open_file(part.address or part.file) as file:
+        with open_file(part.place) as file:
             if part.kind == "whole":
                 yield from rows_of(file)
             else:
@@ -137,7 +142,7 @@ def count_rows(part: Part) -> int:
     if part.kind != "lines":
         return sum(1 for _ in read(part))
     newlines, last = 0, b"\n"
-    with open_file(part.address or part.file) as file:
+    with open_file(part.place) as file:
         reader = _bytes(file, part)
         while chunk := reader.read(CHUNK):
             newlines += chunk.count(b"\n")
