@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from avengers_core.artifact.additive import SumsOfModels
+from avengers_core.artifact.arrays import check_arrays
 from avengers_core.common.arrays import Floats
 
 # Directions kept where there are more models than this: they share few kinds of difficulty.
@@ -108,6 +109,15 @@ class Moments(SumsOfModels):
         gram[upper] = arrays["gram"]
         gram.T[upper] = arrays["gram"]
         return cls(**{**arrays, "gram": gram})
+
+    def check(self, d: int, m: int) -> str | None:
+        """What is wrong with the arrays, or None."""
+        shapes: dict[str, tuple[int, ...]] = {
+            **{"count": (1,), "vector": (d,), "gram": (d, d)},
+            **dict.fromkeys(("n", "score"), (m,)),
+            **dict.fromkeys(("seen", "cross"), (d, m)),
+        }
+        return check_arrays(self.arrays(), shapes, signed=("vector", "gram", "seen", "cross"))
 
     def spectrum(self) -> Spectrum:
         """What is the same for every penalty of the regression."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from avengers_core.artifact.arrays import LARGEST, of_prefix, out_of_range, prefixed
+from avengers_core.artifact.arrays import of_prefix, out_of_range, prefixed
 from avengers_core.artifact.clusters import assign, ratio
 from avengers_core.artifact.estimation.asked import Asked
 from avengers_core.artifact.moments import LinearMap, Moments
@@ -174,7 +174,13 @@ class Refinement:
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """All arrays by name, those of a part behind the part's name and a dot."""
-        return self._own_arrays() | prefixed("linear", self.linear._asdict())
+        return {
+            **self._own_arrays(),
+            **prefixed("statistics", self.statistics.stored()),
+            **prefixed("moments", self.moments.stored()),
+            **prefixed("asked", self.asked.stored() if self.asked else {}),
+            **prefixed("linear", self.linear._asdict()),
+        }
 
     def _own_arrays(self) -> dict[str, npt.NDArray[Any]]:
         return {
@@ -182,9 +188,6 @@ class Refinement:
             "mean": self.augment.mean,
             "spread": self.augment.spread,
             "settings": np.array([self.augment.weight, *self.hyperparameters]),
-            **prefixed("statistics", self.statistics.stored()),
-            **prefixed("moments", self.moments.stored()),
-            **prefixed("asked", self.asked.stored() if self.asked else {}),
         }
 
     @classmethod
@@ -211,31 +214,28 @@ class Refinement:
 
     def check(self, artifact: RouterArtifact) -> str | None:
         """What does not fit the artifact, in words, or None."""
-        d, m = artifact.dim + len(SURFACE_FEATURES), len(artifact.models)
-        if self.centroids.ndim != 2 or self.centroids.shape[1] != d or not len(self.centroids):
+        k, d, m = len(self.centroids), artifact.dim + len(SURFACE_FEATURES), len(artifact.models)
+        if self.centroids.shape != (k, d) or not k:
             return f"centroids have shape {self.centroids.shape}, expected (clusters, {d})"
-        if fault := self.statistics.check(len(self.centroids), m, len(artifact.datasets)):
+        if fault := self.statistics.check(k, m, len(artifact.datasets)):
             return f"statistics: {fault}"
-        shapes: dict[str, tuple[int, ...]] = {
-            **dict.fromkeys(("mean", "spread"), (len(SURFACE_FEATURES),)),
-            **dict.fromkeys(("moments.vector", "linear.center"), (d,)),
-            **dict.fromkeys(("moments.n", "moments.score", "linear.offset"), (m,)),
-            **dict.fromkeys(("moments.seen", "moments.cross"), (d, m)),
-            "moments.count": (1,),
-            "moments.gram": (d * (d + 1) // 2,),
-        }
-        if self.asked and (fault := self.asked.check(len(self.centroids), d, m)):
+        if fault := self.moments.check(d, m):
+            return f"moments: {fault}"
+        if self.asked and (fault := self.asked.check(k, d, m)):
             return f"asked: {fault}"
-        arrays = {k: v for k, v in self._own_arrays().items() if not k.startswith("asked.")}
+        arrays = self._own_arrays()
+        shapes: dict[str, tuple[int, ...]] = dict.fromkeys(
+            ("mean", "spread"), (len(SURFACE_FEATURES),)
+        )
         if self.solved:
             arrays |= prefixed("linear", self.solved._asdict())
             rank = self.solved.directions.shape[-1:]
-            shapes |= {"linear.directions": (d, *rank), "linear.coefficients": (*rank, m)}
-        sums = [name for name in arrays if name.startswith(("statistics.", "moments."))]
+            shapes |= {"linear.center": (d,), "linear.directions": (d, *rank)}
+            shapes |= {"linear.offset": (m,), "linear.coefficients": (*rank, m)}
         for name, array in arrays.items():
             if array.shape != shapes.get(name, array.shape):
                 return f"{name} has shape {array.shape}, expected {shapes[name]}"
-            if fault := out_of_range(array, LARGEST if name in sums else _LARGEST):
+            if fault := out_of_range(array, _LARGEST):
                 return f"{name} {fault}"
         if self.augment.spread.min() < _LEAST_SPREAD:
             return f"spread must be above {_LEAST_SPREAD:g}"
