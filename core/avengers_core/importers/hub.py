@@ -24,13 +24,12 @@ _WANTED = (
 )
 
 
-def download(name: str, *, revision: str | None = None) -> Path:
+def download(name: str) -> Path:
     """Fetch a data set into the hub's own cache.
 
     Args:
         name: one of :data:`PUBLIC`, ``OWNER/NAME`` of a data set, or ``OWNER/NAME/FILE`` for one
             file of it.
-        revision: branch, tag or commit; default, the newest.
 
     Returns:
         The file or folder, for :func:`avengers_core.importers.import_records`, which unpacks what
@@ -55,13 +54,9 @@ def download(name: str, *, revision: str | None = None) -> Path:
     owner, project, *file = repository.split("/", 2)
     try:
         if file:
-            path = hf_hub_download(
-                f"{owner}/{project}", file[0], repo_type="dataset", revision=revision
-            )
+            path = hf_hub_download(f"{owner}/{project}", file[0], repo_type="dataset")
         else:
-            path = snapshot_download(
-                repository, repo_type="dataset", revision=revision, allow_patterns=list(patterns)
-            )
+            path = snapshot_download(repository, repo_type="dataset", allow_patterns=list(patterns))
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
         raise RecordError(
             f"{name!r} cannot be had from the hub: {describe(error)}"

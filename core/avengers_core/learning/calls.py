@@ -8,15 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from avengers_core.common.arrays import Mask
+from avengers_core.common.arrays import Floats, Ints, Mask
 from avengers_core.records.outcomes import Outcomes
 from avengers_core.routing.queries import Queries
 
 if TYPE_CHECKING:
     from avengers_core.artifact.artifact import RouterArtifact
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 
 # A query is unlike the records where fewer than this share of them are as unlike the others.
 UNLIKE = 0.05

@@ -15,10 +15,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from avengers_core.common.arrays import Floats
 from avengers_core.common.ranges import check_number
 from avengers_core.embedders.surface import SURFACE_FEATURES, surface
 from avengers_core.errors import RecordError
-from avengers_core.learning.calls import Calls, Floats
+from avengers_core.learning.calls import Calls
 from avengers_core.learning.fading import made
 from avengers_core.records.names import counted, one_line
 from avengers_core.records.record import MOST_AMOUNT

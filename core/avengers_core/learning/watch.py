@@ -12,11 +12,12 @@ import numpy as np
 import numpy.typing as npt
 
 from avengers_core.artifact.artifact import RouterArtifact
+from avengers_core.common.arrays import Floats
 from avengers_core.common.files import write_whole
 from avengers_core.common.plain import plain
 from avengers_core.common.ranges import check_number
 from avengers_core.errors import RecordError
-from avengers_core.learning.calls import UNLIKE, Calls, Floats
+from avengers_core.learning.calls import UNLIKE, Calls
 from avengers_core.learning.drift import Alarm, find_alarms
 from avengers_core.learning.reading import CallSource, read_calls
 from avengers_core.routing.resolve import resolve_router

@@ -7,12 +7,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from avengers_core.records.prices import Price
+from avengers_core.common.arrays import Floats, Ints
+from avengers_core.records.prices import Price, per_token
 from avengers_core.records.record import Records
-
-Column = npt.NDArray[np.float64]
 
 LEAST_PROPENSITY = 0.05
 """Lower chances count as this one: no record stands for more than twenty queries."""
@@ -39,31 +37,30 @@ class Outcomes:
     queries: list[str]
     models: tuple[str, ...]
     datasets: tuple[str, ...]
-    dataset: npt.NDArray[np.int64]
-    scores: Column
-    costs: Column
-    prompt_tokens: Column
-    completion_tokens: Column
-    propensity: Column
-    length: Column | None = None
+    dataset: Ints
+    scores: Floats
+    costs: Floats
+    prompt_tokens: Floats
+    completion_tokens: Floats
+    propensity: Floats
+    length: Floats | None = None
 
     @property
-    def weights(self) -> Column:
+    def weights(self) -> Floats:
         """(n,) queries that each stands for: 1 / propensity, clipped; 1 where it is not known.
 
         Queries of a kind that a model was seldom chosen for count for those where it was not.
         Source: inverse propensity weighting, Horvitz and Thompson 1952; clipped, for a few
         large weights would be all that counts.
         """
-        weights: Column = 1 / np.maximum(self.propensity, LEAST_PROPENSITY)
+        weights: Floats = 1 / np.maximum(self.propensity, LEAST_PROPENSITY)
         return np.where(np.isnan(weights), 1.0, weights)
 
     def priced(self, prices: Mapping[str, Price]) -> Outcomes:
         """The same with costs of tokens times price, where both are known."""
         if not prices:
             return self
-        none = Price(np.nan, np.nan)
-        paid, answered = np.array([prices.get(m, none)[:2] for m in self.models]).T
+        paid, answered = per_token(self.models, prices)
         costs = paid * self.prompt_tokens + answered * self.completion_tokens
         return replace(self, costs=np.where(np.isnan(costs), self.costs, costs))
 

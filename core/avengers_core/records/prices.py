@@ -7,6 +7,9 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
+import numpy as np
+
+from avengers_core.common.arrays import Floats
 from avengers_core.common.ranges import is_number
 from avengers_core.errors import needing
 
@@ -62,6 +65,13 @@ def find_prices(
             f"{prices!r:.60}"
         )
     return {model: as_price(prices[model], model) for model in models if model in prices}
+
+
+def per_token(models: Sequence[str], prices: Mapping[str, Price]) -> tuple[Floats, Floats]:
+    """(M,) USD per token sent, and per token received, of M models; NaN without a price."""
+    known = (prices.get(model, Price(math.nan, math.nan)) for model in models)
+    paid, answered = np.array([(price.input, price.output) for price in known]).reshape(-1, 2).T
+    return paid, answered
 
 
 def as_price(given: Any, model: str) -> Price:

@@ -16,7 +16,7 @@ from avengers_core.artifact.clusters import ratio
 from avengers_core.artifact.statistics import Statistics
 from avengers_core.common.arrays import Floats
 from avengers_core.embedders.tokens import BYTES_PER_TOKEN
-from avengers_core.records.prices import Price
+from avengers_core.records.prices import Price, per_token
 
 logger = logging.getLogger(__name__)
 
@@ -39,8 +39,7 @@ def at_prices(s: Statistics, models: Sequence[str], prices: Mapping[str, Price])
     """
     if not prices:
         return s
-    none = Price(np.nan, np.nan)
-    paid, answered = np.array([prices.get(m, none)[:2] for m in models]).T
+    paid, answered = per_token(models, prices)
     priced = ~np.isnan(paid) & s.n_tokens.any(axis=0)
     paid, answered = np.where(priced, paid, 0.0), np.where(priced, answered, 0.0)
     of_tokens = paid * s.prompt_tokens + answered * s.completion_tokens
