@@ -21,7 +21,7 @@ from avengers_core.serving.settings import CONFIG, OF_A_CALL, ServingSettings, g
 from avengers_langchain.backends import Backends
 from avengers_langchain.binding import BindsConfig
 from avengers_langchain.calling.answers import Asked, Method
-from avengers_langchain.calling.callbacks import ROUTING_QUERY, current_run, prompt_variables
+from avengers_langchain.calling.callbacks import current_run, prompt_variables
 from avengers_langchain.calling.calls import Call
 from avengers_langchain.calling.runs import KnowsItsRun, streamed_run
 from avengers_langchain.question import read
@@ -180,9 +180,8 @@ class AvengersChatModel(ServingSettings, BindsConfig, KnowsItsRun):  # type: ign
         kwargs: dict[str, Any],
     ) -> Asked:
         own = {k: kwargs.pop(k) for k in OF_A_CALL if k in kwargs} if kwargs else {}
-        query = own.get(ROUTING_QUERY) or current_run().query
         call = Call.of(messages, stop or self.stop, kwargs, self.defaults)
-        request = call.request(read(messages, prompt_variables(messages), query))
+        request = call.request(read(messages, prompt_variables(messages), current_run().query))
         run = run_manager or streamed_run()
         return Asked(call, self.plan(request, own), self.pool, method, run_manager, run)
 

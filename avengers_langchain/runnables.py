@@ -20,7 +20,6 @@ from pydantic import model_validator
 
 from avengers_core import RoutingDecision
 from avengers_core.embedders.tokens import estimate_tokens
-from avengers_core.routing.policy import Policy
 from avengers_core.serving.question import Request
 from avengers_core.serving.settings import CONFIG, OF_ROUTING, RoutingSettings
 from avengers_langchain.calling.callbacks import ROUTING_QUERY, prompt_variables
@@ -56,15 +55,14 @@ class AvengersRouter(RoutingSettings, RunnableSerializable[Any, RoutingDecision]
     models: tuple[str, ...] | None = None
     n: int = 1
 
-    @property
-    def policy(self) -> Policy:
-        """How score weighs against cost, and the limits."""
-        return super().policy._replace(models=self.models)
-
     @model_validator(mode="after")
-    def _check_models(self) -> AvengersRouter:
-        self._resolved_router().check(models=self.models, n=self.n)
+    def _check_n(self) -> AvengersRouter:
+        self._resolved_router().check(n=self.n)
         return self
+
+    @property
+    def _allowed(self) -> tuple[str, ...] | None:
+        return self.models
 
     def invoke(
         self, input: Any, config: RunnableConfig | None = None, **kwargs: Any
@@ -128,9 +126,7 @@ class AvengersRouter(RoutingSettings, RunnableSerializable[Any, RoutingDecision]
         own = {k: arguments.pop(k) for k in OF_ROUTING if k in arguments}
         unavailable = arguments.get("unavailable") or {}
         routing = self.policy_for(request.question, own, lambda: unavailable)._asdict()
-        prompt: dict[str, Any] = {"prompt_tokens": request.prompt_tokens}
-        if request.question.source != "hint":
-            prompt["earlier"] = request.earlier
+        prompt = {"prompt_tokens": request.prompt_tokens, "earlier": request.earlier}
         return request.question.text, {**prompt, **routing, **arguments}
 
 

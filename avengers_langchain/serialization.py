@@ -40,25 +40,9 @@ def load_models(dumped: Any) -> Any:
 
 def _dumped(model: str, given: Any) -> tuple[type[BaseChatModel], str, dict[str, Any]]:
     backend, arguments = unwrapped(model, given)
-    try:
-        text = dumps(backend)
-        field = None if _NO_FORM in text else _field_that_shows(backend, text, arguments)
-    except Exception as error:
-        reason = describe(error, secrets_of(backend, arguments))
-        raise TypeError(
-            f"the backend of {model!r} cannot be pickled: whether it would show what is secret "
-            f"could not be found out ({reason}). {_OTHER_SIDE}"
-        ) from None
-    if _NO_FORM in text:
-        raise TypeError(
-            f"the backend of {model!r} cannot be pickled without writing what it holds in clear. "
-            f"{_OTHER_SIDE}"
-        )
-    if field:
-        raise TypeError(
-            f"the backend of {model!r} cannot be pickled: its {field} would be written in clear. "
-            f"{_OTHER_SIDE}"
-        )
+    text, problem = _written(backend, arguments)
+    if problem:
+        raise TypeError(f"the backend of {model!r} cannot be pickled, for {problem}. {_OTHER_SIDE}")
     return type(backend), text, dict(arguments)
 
 
@@ -84,17 +68,22 @@ def without_secrets(models: Any) -> Any:
 
 
 def _shown(model: str, given: Any) -> Any:
-    kind = type(given).__name__
+    backend, arguments = unwrapped(model, given)
+    _, problem = _written(backend, arguments)
+    return f"{type(backend).__name__}, left out, for {problem}" if problem else given
+
+
+def _written(backend: BaseChatModel, arguments: Mapping[str, Any]) -> tuple[str, str | None]:
+    """A chat model's serialised form, and why it must not be written, if so."""
     try:
-        backend, arguments = unwrapped(model, given)
-        kind = type(backend).__name__
         text = dumps(backend)
         if _NO_FORM in text:  # the framework would write its repr
-            return f"{kind}, left out for it has no serialised form"
+            return text, "it has no serialised form, and what it holds would be written in clear"
         field = _field_that_shows(backend, text, arguments)
-    except Exception:  # what a user's class does there may be anything
-        return f"{kind}, left out for what it holds could not be found out"
-    return f"{kind}, left out for its {field}" if field else given
+    except Exception as error:  # what a user's class does there may be anything
+        reason = describe(error, secrets_of(backend, arguments))
+        return "", f"whether it would show what is secret could not be found out ({reason})"
+    return text, f"its {field} would be written in clear" if field else None
 
 
 def _field_that_shows(

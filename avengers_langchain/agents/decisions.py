@@ -16,7 +16,6 @@ from typing_extensions import Self
 from avengers_core import Router
 from avengers_core.errors import QuestionError, needing
 from avengers_core.routing.call import RoutingCall
-from avengers_core.routing.policy import Policy
 from avengers_core.serving.question import Request
 from avengers_core.serving.settings import CONFIG, RoutingSettings
 from avengers_langchain.calling.callbacks import ROUTING_QUERY
@@ -73,19 +72,14 @@ class AvengersDecisionModel(RoutingSettings, BaseDecisionModel):
     models: dict[str, str] | None = Field(default=None, min_length=1)
 
     @property
-    def policy(self) -> Policy:
-        """How score weighs against cost, and the limits."""
-        models = None if self.models is None else tuple(self.models.values())
-        return super().policy._replace(models=models)
+    def _allowed(self) -> tuple[str, ...] | None:
+        return None if self.models is None else tuple(self.models.values())
 
     @model_validator(mode="after")
     def _check_models(self) -> Self:
-        router = self._resolved_router()
-        ids = list((self.models or {}).values())
-        router.check(models=ids or None)
-        if len(set(ids)) < len(ids):
+        if self._allowed is not None and len(set(self._allowed)) < len(self._allowed):
             raise ValueError("models= gives one model two labels, between which nothing decides")
-        router.route("").plausible_scores  # noqa: B018 -- made here, not in the first call
+        self._resolved_router().route("").plausible_scores  # noqa: B018 -- made here, not in the first call
         return self
 
     @property
@@ -147,7 +141,7 @@ class AvengersDecisionModel(RoutingSettings, BaseDecisionModel):
         # Where all are named, nothing has to be looked up of each.
         among = None if len(models) == len(router.models) else models
         call = RoutingCall(policy._replace(exclude=(), models=among), 1, request.prompt_tokens)
-        return call, () if request.question.source == "hint" else request.earlier
+        return call, request.earlier
 
 
 def _answer(chances: Mapping[str, float], model: str, labelled: Mapping[str, str]) -> ChoiceAnswer:

@@ -55,7 +55,7 @@ def plan_call(settings: ServingSettings, request: Request, own: Mapping[str, Any
         pool.router,
         question,
         RoutingCall(policy, 1, request.prompt_tokens, unavailable, cached),
-        () if stay is False or question.source == "hint" else request.earlier,
+        () if stay is False else request.earlier,
         votes=votes,
         vote_over=answering.vote_over,
         max_attempts=answering.max_attempts,

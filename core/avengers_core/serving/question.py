@@ -110,7 +110,8 @@ class Request:
         question: the text that decides, and where it was found; blank if there is none.
         tokens: estimated length of the whole prompt.
         needs: what the model must be able to do: any one of these.
-        earlier: what the same human said before the question, oldest first.
+        earlier: what the same human said before the question, oldest first; nothing, where it is
+            decided on what its caller says alone.
         keeps: the model that made the tool calls whose results are the latest news, if any.
         answered_by: the model that gave the last answer of the conversation, if any.
         opening: what the human said first, blank if nothing.
@@ -128,6 +129,10 @@ class Request:
     opening: str = ""
     conversation: Callable[[], str | None] = lambda: None
     cached_tokens: Mapping[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.question.source == "hint":
+            self.earlier = ()
 
     @property
     def conversation_id(self) -> str | None:

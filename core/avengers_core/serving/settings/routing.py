@@ -119,7 +119,12 @@ class RoutingSettings(BaseModel):
     @cached_property
     def policy(self) -> Policy:
         """How score weighs against cost, and the limits."""
-        return Policy.of(self)
+        return Policy.of(self)._replace(models=self._allowed)
+
+    @property
+    def _allowed(self) -> tuple[str, ...] | None:
+        """The only models that are chosen from; None: all that there are."""
+        return None
 
     def policy_for(
         self, question: RoutingText, own: Mapping[str, Any], unavailable: Unavailable
