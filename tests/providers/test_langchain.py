@@ -725,7 +725,7 @@ _MESSAGES = st.one_of(
 
 
 @settings(
-    max_examples=15, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=10, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(history=st.lists(_MESSAGES, max_size=8))
 def test_no_kind_refuses_what_others_left(strict: StrictServer, history: list[BaseMessage]) -> None:

@@ -715,10 +715,11 @@ def test_a_history_in_a_template_is_carried_over(strict: StrictServer, writer: s
     for kind in KINDS:
         llm = router_over(kind, strict.url)
         llm.predict(ChatPromptTemplate(first.messages))
-        rich = ChatPromptTemplate([ChatMessage("{{more}}"), *first.messages])
-        llm.predict(rich, more="{text}")
-        with suppress(ValueError, TypeError):  # of the answer, which is no object
-            llm.structured_predict(Person, ChatPromptTemplate(first.messages))
+        if writer == "responses":  # what is done with a template does not depend on who wrote
+            rich = ChatPromptTemplate([ChatMessage("{{more}}"), *first.messages])
+            llm.predict(rich, more="{text}")
+            with suppress(ValueError, TypeError):  # of the answer, which is no object
+                llm.structured_predict(Person, ChatPromptTemplate(first.messages))
     assert strict.refused == []
 
 
@@ -784,7 +785,7 @@ _MESSAGES = st.one_of(
 
 
 @settings(
-    max_examples=15, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=10, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(history=st.lists(_MESSAGES, max_size=8))
 def test_no_kind_refuses_what_others_left(strict: StrictServer, history: list[ChatMessage]) -> None:

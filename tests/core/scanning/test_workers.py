@@ -71,15 +71,17 @@ def sleep(number, part):
 def send(number, part):
     return bytes(50_000_000)  # takes longer to send than to make
 """
-# One script for all, and few teams: each process imports for a third of a second.
+# One script for all, and few teams, for each process imports what it needs of it; what stands under
+# the `if` it does not.
 SCRIPT = """
-import json
-from pathlib import Path
-import psutil
-from avengers_core import AvengersError
-from avengers_core.scanning import pool
-from avengers_core.scanning.workers import Workers
-from jobs_of_workers import Dies, Times, fail, kill, refuse, send, sleep
+if __name__ == "__main__":
+    import json
+    from pathlib import Path
+    import psutil
+    from avengers_core import AvengersError
+    from avengers_core.scanning import pool
+    from avengers_core.scanning.workers import Workers
+    from jobs_of_workers import Dies, Times, fail, kill, refuse, send, sleep
 
 def killed():
     with Workers("processes", 2) as team:
@@ -227,11 +229,12 @@ def sleep(number, part):
 SLEEPER = """
 import signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)
-from avengers_core.records.sources.parts import plan
-from avengers_core.scanning.workers import Workers
-from sleeping_jobs import sleep
 
 if __name__ == "__main__":
+    from avengers_core.records.sources.parts import plan
+    from avengers_core.scanning.workers import Workers
+    from sleeping_jobs import sleep
+
     with Workers("processes", 2) as team:
         list(team.run(sleep, plan(sys.argv[1] + "/1.jsonl", 4000)[:2], "test"))
 """
