@@ -51,6 +51,12 @@ def pytest_collection_finish() -> None:
     gc.enable()
 
 
+def pytest_sessionfinish() -> None:
+    """What was left is looked for once: pytest would do so five times."""
+    gc.collect()
+    gc.freeze()
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.get_closest_marker("early") is None)
 
@@ -108,6 +114,14 @@ def unlaid(monkeypatch: pytest.MonkeyPatch) -> None:
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     monkeypatch.setattr(ConstrainedLayoutEngine, "execute", lambda *_: None)
+
+
+@pytest.fixture
+def undrawn(unlaid: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures are files with nothing on them, where it is seen elsewhere what is."""
+    from matplotlib.figure import Figure
+
+    monkeypatch.setattr(Figure, "draw", lambda *_: None)
 
 
 @pytest.fixture

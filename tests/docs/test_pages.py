@@ -39,7 +39,7 @@ def blocks(page: str) -> list[tuple[str, str]]:
     return re.findall(r"^```(python|console)\n(.*?)^```", text, flags=re.DOTALL | re.MULTILINE)
 
 
-@pytest.mark.usefixtures("unlaid")
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.filterwarnings("ignore:.*in beta:langchain_core._api.LangChainBetaWarning")
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page)])
 def test_a_page_runs_from_top_to_bottom(page: str, folder: Path) -> None:

@@ -105,11 +105,11 @@ async def finished(result: Any) -> Any:
 
 
 @pytest.mark.parametrize("method", CALLS)
-async def test_tokens_are_counted_as_for_the_backend_alone(
-    method: str, llm: AvengersLLM, backends: dict[str, LLM]
+async def test_tokens_and_events_are_those_of_the_backend_alone(
+    method: str, llm: AvengersLLM, backends: dict[str, LLM], seen: Seen
 ) -> None:
     args, kwargs = CALLS[method]
-    counts = []
+    counts, kinds = [], []
     for subject in (backends[HARD], llm):
         counter = TokenCountingHandler()
         subject.callback_manager = CallbackManager([counter])
@@ -117,20 +117,10 @@ async def test_tokens_are_counted_as_for_the_backend_alone(
         counts.append(
             [(c.prompt_token_count, c.completion_token_count) for c in counter.llm_token_counts]
         )
+        kinds.append(Counter(type(event).__name__ for event in seen.of(BaseEvent)))
     assert counts[0] == counts[1]
     assert len(counts[0]) == 1
     assert counts[0][0][0] > 0
-
-
-@pytest.mark.parametrize("method", CALLS)
-async def test_events_are_those_of_the_backend_alone(
-    method: str, llm: AvengersLLM, backends: dict[str, LLM], seen: Seen
-) -> None:
-    args, kwargs = CALLS[method]
-    kinds = []
-    for subject in (backends[HARD], llm):
-        await finished(getattr(subject, method)(*args, **kwargs))
-        kinds.append(Counter(type(event).__name__ for event in seen.of(BaseEvent)))
     alone, both = kinds
     for when in ("Start", "End"):
         assert alone[f"LLMChat{when}Event"] + alone[f"LLMCompletion{when}Event"] == 1

@@ -186,7 +186,7 @@ def test_all_options_that_would_be_ignored_are_named(run):
         ["update", "artifact", "records.jsonl", "-o", "taken/updated"],
     ],
 )
-@pytest.mark.usefixtures("unlaid")
+@pytest.mark.usefixtures("undrawn")
 def test_output_that_can_not_be_written(run, records, artifact, tmp_path, arguments):
     (tmp_path / "taken").write_text("a file where a folder is wanted")
     assert "taken" in error_of(run(*arguments, code=1))

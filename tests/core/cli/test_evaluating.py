@@ -95,7 +95,7 @@ def test_records_without_costs_give_json_without_nan(run, tmp_path, make_records
     assert results("r.json")["metrics"]["aiq"] is None
 
 
-@pytest.mark.usefixtures("unlaid")
+@pytest.mark.usefixtures("undrawn")
 def test_page_and_pictures(run, records, artifact, monkeypatch):
     """All of them are there before anything is printed, whose reader may stop at any line."""
     echo, there = click.echo, []

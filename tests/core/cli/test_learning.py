@@ -57,7 +57,7 @@ def run(*arguments: object) -> str:
     return result.output
 
 
-@pytest.mark.usefixtures("unlaid")
+@pytest.mark.usefixtures("undrawn")
 def test_watch_finds_the_change_and_draws_it(folder: Path, tmp_path: Path) -> None:
     page = tmp_path / "page.html"
     found = run("watch", folder / "calls.sqlite", "-a", folder / "artifact", "--html", page)

@@ -147,7 +147,7 @@ def test_addresses_devices_and_values_are_no_files():
     check_outputs([os.devnull, os.devnull], [os.devnull])
 
 
-@pytest.mark.usefixtures("unlaid")
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize(
     ("command", "output"),
     [

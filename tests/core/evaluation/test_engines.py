@@ -33,7 +33,7 @@ def test_evaluation_adds_up_to_that_in_memory(folder, rows, in_memory):
     assert "best single" in found.to_markdown()
 
 
-@pytest.mark.usefixtures("unlaid")
+@pytest.mark.usefixtures("undrawn")
 def test_the_curve_is_known_at_some_alphas(folder, in_memory, tmp_path):
     found, _ = bulk.evaluate(in_memory, folder, [0.5], engine="serial")
     path = found.curve.path

@@ -156,7 +156,7 @@ def written_amounts(figure, axis):
 
 @pytest.mark.parametrize(
     "costs",
-    [(1e-6, 1e-3, 1), (1e-5, 1e-3, 0.1), (1e-7, 1e-3, 10), (1e-9, 1, 1e12), (1, 1.05, 1.1)],
+    [(1e-6, 1e-3, 1), (1e-9, 1, 1e12), (1, 1.05, 1.1)],
 )
 def test_amounts_are_written_apart_however_far_the_costs_are(make_records, embedder, costs):
     def priced(rows):
