@@ -159,6 +159,7 @@ def test_a_folder_that_is_not_there_is_found_before_the_work(run, records, optio
     assert "no" in words(run("evaluate", "-i", records, *option, code=1).stderr)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_sweep_writes_tidy_rows(run, records):
     found = run(
         *("sweep", "-i", records, "--study", "clusters", "--values", "2,3", "--repetitions", 2),

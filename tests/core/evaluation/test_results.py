@@ -184,6 +184,7 @@ def test_a_dataset_may_have_the_name_of_a_column(toy_router, toy_rows):
     assert row["mean_cost"] == report.rows[0].mean_cost
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_intervals_are_in_every_form_of_the_report(report, tmp_path):
     both = report.intervals()
     assert both[0.53] == report.confidence(0.53)
