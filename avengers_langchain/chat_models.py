@@ -24,6 +24,7 @@ from avengers_langchain.calling.answers import Asked, Method
 from avengers_langchain.calling.callbacks import current_run, prompt_variables
 from avengers_langchain.calling.calls import Call
 from avengers_langchain.calling.runs import KnowsItsRun, streamed_run
+from avengers_langchain.errors import as_langchain_names_them
 from avengers_langchain.question import read
 from avengers_langchain.serialization import dump_models, load_models, without_secrets
 
@@ -104,6 +105,10 @@ class AvengersChatModel(ServingSettings, BindsConfig, KnowsItsRun):  # type: ign
         ValueError: an argument out of range, a model that the artifact does not have, or no
             artifact at the path.
         TypeError: a backend that is no chat model.
+
+    A call that fails raises what its backends raised, or an error of this package that is also of
+    the kind LangChain has for it, such as ``ModelRateLimitError``
+    (:mod:`avengers_langchain.errors`).
     """
 
     model_config = CONFIG
@@ -132,8 +137,9 @@ class AvengersChatModel(ServingSettings, BindsConfig, KnowsItsRun):  # type: ign
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        asked = self._asked("generate", messages, stop, run_manager, kwargs)
-        return cast("ChatResult", asked.run())
+        with as_langchain_names_them():
+            asked = self._asked("generate", messages, stop, run_manager, kwargs)
+            return cast("ChatResult", asked.run())
 
     async def _agenerate(
         self,
@@ -142,8 +148,9 @@ class AvengersChatModel(ServingSettings, BindsConfig, KnowsItsRun):  # type: ign
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        asked = self._asked("agenerate", messages, stop, run_manager, kwargs)
-        return cast("ChatResult", await asked.arun())
+        with as_langchain_names_them():
+            asked = self._asked("agenerate", messages, stop, run_manager, kwargs)
+            return cast("ChatResult", await asked.arun())
 
     def _stream(
         self,
@@ -152,7 +159,8 @@ class AvengersChatModel(ServingSettings, BindsConfig, KnowsItsRun):  # type: ign
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
-        yield from self._asked("stream", messages, stop, run_manager, kwargs).stream()
+        with as_langchain_names_them():
+            yield from self._asked("stream", messages, stop, run_manager, kwargs).stream()
 
     async def _astream(
         self,
@@ -161,13 +169,14 @@ class AvengersChatModel(ServingSettings, BindsConfig, KnowsItsRun):  # type: ign
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
-        asked = self._asked("astream", messages, stop, run_manager, kwargs)
-        chunks = await asked.astream()
-        try:
-            async for chunk in chunks:
-                yield chunk
-        finally:  # whoever stops reading early leaves no connection open behind
-            await chunks.aclose()
+        with as_langchain_names_them():
+            asked = self._asked("astream", messages, stop, run_manager, kwargs)
+            chunks = await asked.astream()
+            try:
+                async for chunk in chunks:
+                    yield chunk
+            finally:  # whoever stops reading early leaves no connection open behind
+                await chunks.aclose()
 
     # -- routing --
 

@@ -34,6 +34,7 @@ from avengers_langchain.calling.answers import tokens_of
 from avengers_langchain.calling.callbacks import ROUTING_QUERY
 from avengers_langchain.calling.stopping import cut_message
 from avengers_langchain.chat_models import AvengersChatModel
+from avengers_langchain.errors import as_langchain_names_them
 from avengers_langchain.history import in_its_protocol, is_plain, portable, target_of
 from avengers_langchain.question import read
 from avengers_langchain.tools import BoundTools
@@ -103,8 +104,9 @@ class AvengersMiddleware(Closing, AgentMiddleware[Any, Any, Any]):
             with _committed_by_tokens(attempt):
                 return handler(to)
 
-        answer = _AgentAnswering(plan, plan.decide(), self._settings.pool, request, ask)
-        return _noted(answer.run(), answer.facts)
+        with as_langchain_names_them():
+            answer = _AgentAnswering(plan, plan.decide(), self._settings.pool, request, ask)
+            return _noted(answer.run(), answer.facts)
 
     async def awrap_model_call(
         self,
@@ -118,8 +120,9 @@ class AvengersMiddleware(Closing, AgentMiddleware[Any, Any, Any]):
             with _committed_by_tokens(attempt):
                 return await handler(to)
 
-        answer = _AgentAnswering(plan, await plan.adecide(), self._settings.pool, request, ask)
-        return _noted(await answer.arun(), answer.facts)
+        with as_langchain_names_them():
+            answer = _AgentAnswering(plan, await plan.adecide(), self._settings.pool, request, ask)
+            return _noted(await answer.arun(), answer.facts)
 
     def _plan(self, request: ModelRequest[Any]) -> Plan:
         system = [] if request.system_message is None else [request.system_message]

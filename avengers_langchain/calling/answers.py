@@ -86,7 +86,9 @@ class ChatAnswering(Answering):
         generations = []
         for generation in result.generations:
             message = generation.message
-            metadata = {**output, **message.response_metadata, "avengers": facts}
+            # Some say of a generation what others say of the message, such as the model's name.
+            own = {**(generation.generation_info or {}), **message.response_metadata}
+            metadata = {**output, **own, "avengers": facts}
             message = message.model_copy(update={"response_metadata": metadata})
             generations.append(generation.model_copy(update={"message": message}))
         output["avengers"] = facts

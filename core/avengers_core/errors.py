@@ -20,7 +20,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -57,7 +57,18 @@ class EmbedderMismatchError(EmbedderError):
 
 
 class NoEligibleModelError(AvengersError):
-    """The constraints of a call leave no model; the message says which removed whom."""
+    """The constraints of a call leave no model; the message says which removed whom.
+
+    Attributes:
+        reasons: model -> why it is not eligible.
+    """
+
+    def __init__(self, message: str, reasons: Mapping[str, str] | None = None) -> None:
+        super().__init__(message, dict(reasons or {}))
+        self.reasons: Mapping[str, str] = self.args[1]
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 class BackendConfigError(AvengersError):

@@ -197,4 +197,5 @@ def nobody(reasons: Mapping[str, str], relaxable: bool) -> NoEligibleModelError:
         by_reason.setdefault(reason, []).append(model)
     listed = "; ".join(f"{', '.join(models)}: {reason}" for reason, models in by_reason.items())
     hint = ', or pass on_empty="relax" to take the nearest model' if relaxable else ""
-    return NoEligibleModelError(f"no model is eligible. {listed}. Loosen a constraint{hint}.")
+    message = f"no model is eligible. {listed}. Loosen a constraint{hint}."
+    return NoEligibleModelError(message, reasons)

@@ -180,6 +180,10 @@ def all_of(some: Set[str], others: Set[str]) -> frozenset[str]:
     return frozenset(some or others)
 
 
+class TooLong(str):
+    """Why a model cannot serve a call that it could serve if its prompt were shorter."""
+
+
 def unmet(needs: Needs, capabilities: Capabilities) -> str | None:
     """Why a model cannot serve a call, in words, or None if it can."""
     if needs.tools and capabilities.tools is False:
@@ -193,7 +197,7 @@ def unmet(needs: Needs, capabilities: Capabilities) -> str | None:
         return f"it is not given the tools of {' or '.join(sorted(needs.providers))}"
     window = capabilities.context_window
     if window is not None and needs.tokens > window:
-        return (
+        return TooLong(
             f"a prompt of about {needs.tokens:,} tokens does not fit its context window "
             f"of {window:,}"
         )

@@ -20,7 +20,7 @@ from avengers_core.redaction import (
 )
 from avengers_core.routing.resolve import resolve_router
 from avengers_core.routing.router import Router
-from avengers_core.serving.backends.capabilities import Capabilities, Needs, unmet
+from avengers_core.serving.backends.capabilities import Capabilities, Needs, TooLong, unmet
 from avengers_core.serving.backends.endpoints import Endpoint, find_endpoint
 from avengers_core.serving.backends.pool_settings import PoolSettings, is_same
 from avengers_core.serving.resilience.health import BackendHealth
@@ -298,4 +298,8 @@ class Pool(ABC, Generic[B]):
     def _unmet(self, able: Capabilities, needs: Collection[Needs]) -> str | None:
         reasons = [unmet(need, able) for need in needs]
         known = [reason for reason in reasons if reason is not None]
-        return " and ".join(dict.fromkeys(known)) if needs and len(known) == len(reasons) else None
+        if not needs or len(known) < len(reasons):
+            return None
+        # Of several ways to serve a call, one that is shut by length alone would open.
+        kind = TooLong if any(isinstance(reason, TooLong) for reason in known) else str
+        return kind(" and ".join(dict.fromkeys(known)))
