@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from avengers_core.errors import AvengersError
-from avengers_core.records.sources.files import ENDINGS, shown
+from avengers_core.records.sources.files import ENDINGS, public
 
 Output = str | os.PathLike[str] | None
 
@@ -48,13 +48,13 @@ def _check(output: Path, given: str) -> None:
     for file in named:
         if _same(file, output):
             place = "is" if file == path else "is in"
-            raise AvengersError(f"{output} {place} the input {shown(given)}; {_ADVICE}")
+            raise AvengersError(f"{output} {place} the input {public(given)}; {_ADVICE}")
         if output.is_dir() and output.resolve() in file.resolve().parents:
             raise AvengersError(f"the input {file} is in {output}; {_ADVICE}")
         if file.is_dir() and output.is_file():
             for inside in file.rglob("*"):
                 if inside.name.lower().endswith(ENDINGS) and _same(inside, output):
-                    raise AvengersError(f"{output} is in the input {shown(given)}; {_ADVICE}")
+                    raise AvengersError(f"{output} is in the input {public(given)}; {_ADVICE}")
 
 
 _ADVICE = "choose another output"

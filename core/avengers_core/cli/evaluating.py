@@ -26,7 +26,7 @@ from avengers_core.cli.values import PATH, APath, NewArtifact, NewFile
 from avengers_core.common.files import write_whole
 from avengers_core.outputs import check_outputs
 from avengers_core.records.names import counted, few, one_line
-from avengers_core.records.sources.files import shown
+from avengers_core.records.sources.files import public
 from avengers_core.routing.decision.explaining import text_table
 from avengers_core.routing.router import Router
 
@@ -135,7 +135,7 @@ def evaluate_command(
     if artifact is not None:
         refuse(_OF_FITTING, "with --artifact, for which nothing is fitted")
     held_out: Source = list(records)
-    known: dict[str, Any] = {"input": [shown(str(path)) for path in records]}
+    known: dict[str, Any] = {"input": [public(str(path)) for path in records]}
     encoder = None if artifact else make_embedder(embedder, cache, work["engine"])
     asked = given(**options)
     if artifact is not None:

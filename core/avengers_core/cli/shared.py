@@ -17,7 +17,7 @@ from avengers_core.errors import AvengersError
 from avengers_core.records.loading import load_records
 from avengers_core.records.names import counted, one_line
 from avengers_core.records.record import Records
-from avengers_core.records.sources.files import shown
+from avengers_core.records.sources.files import public
 from avengers_core.redaction import secrets_of_environment
 from avengers_core.routing.router import DEFAULT_ARTIFACT, Router
 from avengers_core.scanning.batches import Problems
@@ -74,7 +74,7 @@ def of_system(error: OSError) -> str:
     """What the system says of a file or folder, and what to do about it."""
     if error.errno is None or error.strerror is None:
         return str(error)
-    files = (shown(os.fsdecode(f)) for f in (error.filename, error.filename2) if f is not None)
+    files = (public(os.fsdecode(f)) for f in (error.filename, error.filename2) if f is not None)
     said = ": ".join((*map(_shortened, files), error.strerror))
     return "; ".join(filter(None, (said, _ADVICE.get(error.errno))))
 
@@ -172,10 +172,10 @@ def read_records(paths: Sequence[Path | str], **reading: Any) -> Records:
     records = load_records(list(paths), **reading)
     show_problems(records.problems, "input")
     if not records:
-        raise click.ClickException(f"no record in {', '.join(shown(str(path)) for path in paths)}")
+        raise click.ClickException(f"no record in {', '.join(public(str(path)) for path in paths)}")
     return records
 
 
 def file_names(paths: Sequence[Path | str]) -> str:
     """What files are called, without their folders."""
-    return ", ".join(Path(shown(str(path))).name for path in paths)
+    return ", ".join(Path(public(str(path))).name for path in paths)

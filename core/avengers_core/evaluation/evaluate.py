@@ -24,10 +24,10 @@ from avengers_core.evaluation.tallying.choosing import HeldOut, TallyJob
 from avengers_core.evaluation.tallying.grid import GRID_ALPHAS, grid_curve
 from avengers_core.evaluation.tallying.tally import Tally
 from avengers_core.records.loading import Source, are_files
-from avengers_core.records.names import shown as names
+from avengers_core.records.names import shown
 from avengers_core.records.outcomes import Outcomes, to_outcomes
 from avengers_core.records.record import Missing, Records
-from avengers_core.records.sources.files import listed, shown
+from avengers_core.records.sources.files import listed, public
 from avengers_core.records.sources.parts import PART_BYTES
 from avengers_core.routing.alpha.curve import AlphaCurve, curve
 from avengers_core.routing.alpha.path import find_path
@@ -92,14 +92,14 @@ def evaluate_records(
         if found.kept.known(scan.chosen.missing).isdisjoint(router.models):
             raise RecordError(
                 f"there are no records that score any of the router's models "
-                f"{list(router.models)}; they score {names(found.models)}"
+                f"{list(router.models)}; they score {shown(found.models)}"
             )
         report, problems = work.in_memory(scan) if scan.in_memory else work.in_parts(scan, found)
     setup = {**report.setup, "missing": scan.chosen.missing}
     if found.cut:
         setup["queries_cut"] = found.cut
     if are_files(records):
-        setup["input"] = [shown(os.fspath(file)) for file in listed(records)]
+        setup["input"] = [public(os.fspath(file)) for file in listed(records)]
     return Evaluated(replace(report, setup=setup), scan.problems + problems)
 
 

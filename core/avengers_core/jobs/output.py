@@ -81,9 +81,9 @@ def prepare(
     """
     target = Path(folder)
     manifest = target / MANIFEST
-    files = {part.file: state(part.place) for part in parts}
-    shown = [part[:5] for part in parts]  # without the address
-    content = json.dumps({**job, "files": files, "parts": shown}, indent=1, sort_keys=True).encode()
+    files = {part.file: state(part.address) for part in parts}
+    told = [part.told for part in parts]
+    content = json.dumps({**job, "files": files, "parts": told}, indent=1, sort_keys=True).encode()
     # Looked at in this order: a job that begins just now writes its manifest first of all.
     holds_files = target.is_dir() and any(not is_unfinished(f.name) for f in target.iterdir())
     if not manifest.exists():

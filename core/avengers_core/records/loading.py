@@ -10,7 +10,7 @@ from avengers_core.common.ranges import check_one_of
 from avengers_core.errors import RecordError
 from avengers_core.records.names import check_rows
 from avengers_core.records.record import Missing, Record, RecordProblem, Records, parse_record
-from avengers_core.records.sources.files import Inputs, expand, shown
+from avengers_core.records.sources.files import Inputs, expand, public
 from avengers_core.records.sources.parts import rows_of_file
 from avengers_core.records.sources.streams import rows_of
 from avengers_core.records.usage_names import UsageNames
@@ -63,7 +63,7 @@ def iter_records(source: Source) -> Iterator[Record | RecordProblem]:
         for file in expand(source):
             for number, row in rows_of_file(file):
                 record = parse_record(row, number)
-                yield record if isinstance(record, Record) else record._replace(file=shown(file))
+                yield record if isinstance(record, Record) else record._replace(file=public(file))
     elif hasattr(source, "read"):
         for number, row in rows_of(cast("IO[Any]", source)):
             yield parse_record(row, number)

@@ -14,7 +14,7 @@ from avengers_core.errors import NoRecordsError, RecordError
 from avengers_core.records.loading import Source, are_files, load_records
 from avengers_core.records.names import few
 from avengers_core.records.record import Missing, Records
-from avengers_core.records.sources.files import Inputs, listed, shown
+from avengers_core.records.sources.files import Inputs, listed, public
 from avengers_core.records.sources.parts import PART_BYTES, Items, Part, count_rows, numbered, plan
 from avengers_core.scanning.batches import BATCH, MOST_PROBLEMS, Problems, RecordFilter
 from avengers_core.scanning.pool import Job
@@ -137,7 +137,7 @@ def count(inputs: Inputs, part_bytes: int, team: Workers) -> tuple[list[Part], i
 def _where(source: Source | Records) -> str:
     if not are_files(source):
         return ""
-    return f" in {few([shown(os.fspath(file)) for file in listed(source)], _NAMED)}"
+    return f" in {few([public(os.fspath(file)) for file in listed(source)], _NAMED)}"
 
 
 def _names(names: Collection[str]) -> frozenset[str]:

@@ -429,7 +429,7 @@ def test_keys_in_an_address_are_not_shown(tmp_path):
         load_records("ftp://user:sesame@host/r.jsonl")
     assert "sesame" not in str(refused.value)
     assert "ftp://host/r.jsonl" in str(refused.value)
-    part = Part(module.shown("s3://key:sesame@b/r"), "whole", 0, 9, address="s3://key:sesame@b/r")
+    part = Part("s3://key:sesame@b/r", "whole", 0, 9)
     assert "sesame" not in repr(part)
     assert part.file == "s3://b/r"
-    assert module.shown("a:b@c") == "a:b@c"
+    assert module.public("a:b@c") == "a:b@c"

@@ -84,7 +84,7 @@ def open_file(file: str) -> IO[bytes]:
     return stream
 
 
-def shown(file: str) -> str:
+def public(file: str) -> str:
     """A path or address as it may be shown: without the keys that ``s3://KEY:SECRET@...`` has."""
     return re.sub(r"(?<=://)[^/]*@", "", file) if "://" in file else file
 
@@ -107,7 +107,7 @@ def _file_system(address: str) -> tuple[Any, str]:
         found: tuple[Any, str] = FileSystem.from_uri(address)
     except ValueError:
         raise RecordError(
-            f"{shown(address)}: no address that pyarrow can open; expected one that begins with "
+            f"{public(address)}: no address that pyarrow can open; expected one that begins with "
             f"s3://, gs://, abfs://, hdfs:// or file://"
         ) from None
     return found

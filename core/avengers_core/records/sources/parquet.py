@@ -12,7 +12,7 @@ from avengers_core.errors import RecordError, needing
 from avengers_core.records.names import one_line
 from avengers_core.records.record import RecordProblem
 from avengers_core.records.sources.cells import NESTED, is_read, plain, unfolded
-from avengers_core.records.sources.files import open_file, shown
+from avengers_core.records.sources.files import open_file, public
 from avengers_core.records.sources.streams import Row
 
 BATCH_BYTES = 16 * 1024 * 1024
@@ -45,7 +45,7 @@ def parquet_file(file: str) -> Iterator[Any]:
             if "://" in file and not isinstance(error, ArrowException):
                 raise  # the network may have failed
             raise RecordError(
-                f"{shown(file)}: not a readable Parquet file ({one_line(str(error)).strip():.200})"
+                f"{public(file)}: not a readable Parquet file ({one_line(str(error)).strip():.200})"
             ) from None
         yield content
 
@@ -89,7 +89,7 @@ def parquet_rows(file: str, start: int, stop: int, before: int = 0) -> Iterator[
     except (OSError, ValueError) as error:
         if "://" in file:  # the network may have failed, and will be there again
             reason = f"cannot be read from row {number + 1} on ({error})"
-            raise RecordError(f"{shown(file)}: {reason}") from error
+            raise RecordError(f"{public(file)}: {reason}") from error
         # A damaged page: what was read so far is good, the rest of the part cannot be.
         reason = f"the file cannot be read from here to row {before + stop - start} ({error})"
         yield number + 1, RecordProblem(number + 1, reason, "")

@@ -15,7 +15,7 @@ from typing import IO, Any, Literal, NamedTuple, cast
 from avengers_core.common.ranges import check_whole
 from avengers_core.errors import RecordError
 from avengers_core.records.record import Record
-from avengers_core.records.sources.files import Inputs, expand, open_file, shown
+from avengers_core.records.sources.files import Inputs, expand, open_file, public
 from avengers_core.records.sources.kinds import GZIP, PARQUET, kind_of, no_text
 from avengers_core.records.sources.logs import MAGIC, log_rows
 from avengers_core.records.sources.parquet import parquet_file, parquet_rows, row_ranges
@@ -31,29 +31,32 @@ class Part(NamedTuple):
     """A piece of an input file.
 
     Attributes:
-        file: its path, or its address (``s3://...``), as it may be shown.
+        address: what is opened: its path or address (``s3://...``), which may hold keys.
         kind: how it is read: a range of lines, a range of rows of Parquet, a log of calls, or the
             whole of another file.
         start: first byte, or row of a Parquet file, from 0.
         stop: and the first that is not of this part any more.
         first_row: rows of the file before this part.
-        address: what is opened, where it is not to be shown; it may hold keys.
     """
 
-    file: str
+    address: str
     kind: Kind
     start: int
     stop: int
     first_row: int = 0
-    address: str = ""
 
     @property
-    def place(self) -> str:
-        """What is opened."""
-        return self.address or self.file
+    def file(self) -> str:
+        """The address as it may be shown."""
+        return public(self.address)
+
+    @property
+    def told(self) -> tuple[Any, ...]:
+        """All of it that may be shown."""
+        return (self.file, *self[1:])
 
     def __repr__(self) -> str:
-        return f"Part({self.file!r}, {self.kind!r}, {self.start}, {self.stop}, {self.first_row})"
+        return f"Part{self.told}"
 
 
 class Items(NamedTuple):
@@ -82,11 +85,7 @@ def plan(inputs: Inputs, part_bytes: int = PART_BYTES) -> list[Part]:
         OSError: a file cannot be read.
     """
     check_whole("part_bytes", part_bytes, 1)
-    return [
-        part if part.file == file else part._replace(address=file)
-        for file in expand(inputs)
-        for part in _cut(file, part_bytes)
-    ]
+    return [part for file in expand(inputs) for part in _cut(file, part_bytes)]
 
 
 def read(part: Part | Items) -> Iterator[tuple[int, Row | Record]]:
@@ -98,11 +97,11 @@ def read(part: Part | Items) -> Iterator[tuple[int, Row | Record]]:
     if isinstance(part, Items):
         yield from enumerate(part.rows, part.first_row + 1)
     elif part.kind == "parquet":
-        yield from parquet_rows(part.place, part.start, part.stop, part.first_row)
+        yield from parquet_rows(part.address, part.start, part.stop, part.first_row)
     elif part.kind == "log":
         yield from log_rows(part.file)
     else:
-        with open_file(part.place) as file:
+        with open_file(part.address) as file:
             if part.kind == "whole":
                 yield from rows_of(file)
             else:
@@ -142,7 +141,7 @@ def count_rows(part: Part) -> int:
     if part.kind != "lines":
         return sum(1 for _ in read(part))
     newlines, last = 0, b"\n"
-    with open_file(part.place) as file:
+    with open_file(part.address) as file:
         reader = _bytes(file, part)
         while chunk := reader.read(CHUNK):
             newlines += chunk.count(b"\n")
@@ -154,7 +153,7 @@ def _cut(file: str, part_bytes: int) -> Iterator[Part]:
     with open_file(file) as stream:
         if not stream.seekable():
             raise RecordError(
-                f'{shown(file)}: a pipe can be read only once; expected a file, or engine="memory"'
+                f'{public(file)}: a pipe can be read only once; expected a file, or engine="memory"'
             )
         kind = _kind(stream.read(CHUNK))
         size = stream.seek(0, os.SEEK_END)
@@ -164,7 +163,7 @@ def _cut(file: str, part_bytes: int) -> Iterator[Part]:
         elif kind == "lines":
             ranges = _line_ranges(stream, size, part_bytes)
         for start, stop in ranges:
-            yield Part(shown(file), kind, start, stop)
+            yield Part(file, kind, start, stop)
 
 
 def _kind(head: bytes) -> Kind:
