@@ -97,7 +97,7 @@ class ChatAnswering(Answering):
     def has_word(self, answer: ChatResult | ChatGenerationChunk) -> bool:
         message = _message_of(answer)
         # A refusal says something, unless somebody else is to be asked then.
-        unheard = self.plan.on_refusal == "next" and _refusal_in(message)
+        unheard = self.plan.how.on_refusal == "next" and _refusal_in(message)
         return not unheard and _says_anything(message)
 
     def shows_thoughts(self, chunk: ChatGenerationChunk) -> bool:

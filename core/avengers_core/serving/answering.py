@@ -64,10 +64,10 @@ class Answering(Asking):
         self.failover = Failover(
             decision,
             pool.health,
-            max_attempts=plan.max_attempts,
+            max_attempts=plan.how.max_attempts,
             kind_of=pool.kind,
             window_of=pool.window,
-            on_refusal=plan.on_refusal,
+            on_refusal=plan.how.on_refusal,
             secrets=pool.secrets,
         )
         self._wordless: tuple[Any, str] | None = None

@@ -150,11 +150,11 @@ class AskedCall(ABC):
         return await self._by(await self.plan.adecide()).astream()
 
     def _by(self, decision: RoutingDecision) -> Answering | Vote:
-        plan = self.plan
-        if plan.votes is None or plan.votes == 1:
+        how = self.plan.how
+        if not how.is_vote:
             return self.answering(decision, False)
-        each = ballots(decision, plan.votes, plan.vote_over)
-        return Vote([self.answering(ballot, True) for ballot in each], plan.watch(decision))
+        each = ballots(decision, how.votes or 1, how.vote_over)
+        return Vote([self.answering(ballot, True) for ballot in each], self.plan.watch(decision))
 
 
 def _cast(ballot: Answering) -> Any:

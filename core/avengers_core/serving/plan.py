@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from avengers_core.errors import NoEligibleModelError
 from avengers_core.routing.call import RoutingCall
@@ -12,10 +12,11 @@ from avengers_core.routing.decision import RoutingDecision
 from avengers_core.routing.policy import NUMBERS
 from avengers_core.routing.router import Router
 from avengers_core.serving.question import RoutingText
-from avengers_core.serving.resilience.failover import OnRefusal
-from avengers_core.serving.voting import VoteOver
 from avengers_core.serving.watching.exploring import drawn
 from avengers_core.serving.watching.watch import Watch, Watching
+
+if TYPE_CHECKING:
+    from avengers_core.serving.settings import AnsweringSettings
 
 # Whoever names a model wants that one, near the records or not.
 FORCED: dict[str, Any] = {
@@ -33,31 +34,23 @@ class Plan(NamedTuple):
         router: decides.
         question: on what.
         call: how to choose, of which models, for a prompt of which length.
+        how: it is to be answered, by how many, and by others than the best.
         earlier: what the same human said before, oldest first.
-        votes: how many answers to decide by majority of; None or 1: no vote.
-        vote_over: who is asked for them.
-        max_attempts: how many candidates to try; None: all.
-        on_refusal: what to do if a backend refuses the call for its content.
         keeps: the model whose turn it is first, whoever is best.
         kept_for: why: ``"tool_loop"``, it began one, and goes on whatever the limits say by now;
             or ``"stay"``, it answered before and is within the limits.
         watching: who wants to know of it, if anybody.
-        explore: the chance that another than the best is asked, unless one is kept.
         draw: gives numbers in [0, 1) at random.
     """
 
     router: Router
     question: RoutingText
     call: RoutingCall
+    how: AnsweringSettings
     earlier: Sequence[str] = ()
-    votes: int | None = None
-    vote_over: VoteOver = "samples"
-    max_attempts: int | None = None
-    on_refusal: OnRefusal = "raise"
     keeps: str | None = None
     kept_for: str = "tool_loop"
     watching: Watching | None = None
-    explore: float = 0.0
     draw: Callable[[], float] = random.random
 
     def watch(self, decision: RoutingDecision) -> Watch | None:
@@ -99,9 +92,10 @@ class Plan(NamedTuple):
     def _settled(self, best: RoutingDecision | None) -> RoutingDecision | None:
         """The decision, unless the model that is kept has to be decided on by itself."""
         if self.keeps is None:
-            if best is None or not self.explore:
+            how = self.how
+            if best is None or not how.explore or how.is_vote:
                 return best
-            if (found := drawn(best, self.explore, self.draw)) is None:
+            if (found := drawn(best, how.explore, self.draw)) is None:
                 return best
             first, exploration = found
             if first != best.model:

@@ -23,7 +23,7 @@ _LEAST_CACHED = 1_024  # tokens: the shortest beginning of a prompt that provide
 def plan_call(settings: ServingSettings, request: Request, own: Mapping[str, Any]) -> Plan:
     """How one call is to be decided: see :meth:`ServingSettings.plan`."""
     pool = settings.pool
-    answering = settings.overlaid(own)
+    how = settings.overlaid(own)
     if query := own.get("routing_query"):
         request = replace(request, question=routed_on(request.question, query))
     question = request.question
@@ -36,9 +36,8 @@ def plan_call(settings: ServingSettings, request: Request, own: Mapping[str, Any
     else:
         unavailable = pool.absent()
         policy = policy._replace(**FORCED, models=(forced,))
-    stay, votes = answering.stay, answering.votes
     keeps, reason = request.keeps, "tool_loop"
-    if keeps is None and stay:
+    if keeps is None and how.stay:
         keeps, reason = request.answered_by, "stay"
     if keeps is not None and (
         forced is not None
@@ -49,21 +48,17 @@ def plan_call(settings: ServingSettings, request: Request, own: Mapping[str, Any
     ):
         keeps = None
     cached = None
-    if request.cached_tokens and stay is not False:
+    if request.cached_tokens and how.stay is not False:
         cached = _large_enough(request.cached_tokens, pool.router.models)
     return Plan(
         pool.router,
         question,
         RoutingCall(policy, 1, request.prompt_tokens, unavailable, cached),
-        () if stay is False else request.earlier,
-        votes=votes,
-        vote_over=answering.vote_over,
-        max_attempts=answering.max_attempts,
-        on_refusal=answering.on_refusal,
+        how,
+        () if how.stay is False else request.earlier,
         keeps=keeps,
         kept_for=reason,
         watching=_watching(settings, request),
-        explore=0.0 if votes is not None and votes > 1 else answering.explore,
         draw=pool.draw,
     )
 

@@ -14,6 +14,7 @@ from avengers_core.serving.plan import Plan
 from avengers_core.serving.question import RoutingText
 from avengers_core.serving.resilience.failover import Failover
 from avengers_core.serving.resilience.health import BackendHealth
+from avengers_core.serving.settings import AnsweringSettings
 
 RANKED = tuple(Candidate(m, 1.0 - i / 10, 0.5 + i / 10, 0.01, 1.0) for i, m in enumerate("abc"))
 
@@ -28,7 +29,7 @@ def facts(
 ) -> dict[str, Any]:
     decision = RoutingDecision(RANKED, {"d": "too dear"}, (), 0.5, "calibrated", **of_decision)
     question = RoutingText("Why?", "variable")
-    plan = Plan(router, question, RoutingCall(), keeps=keeps, kept_for="stay")
+    plan = Plan(router, question, RoutingCall(), AnsweringSettings(), keeps=keeps, kept_for="stay")
     health = BackendHealth(threshold=1)
     for each in resting:
         health.record_failure(each)

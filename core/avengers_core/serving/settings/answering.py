@@ -58,6 +58,11 @@ class AnsweringSettings(BaseModel):
         default=None, description="the same draws for the same seed; default, different every time"
     )
 
+    @property
+    def is_vote(self) -> bool:
+        """Whether several answers are asked for, and the majority's is given."""
+        return self.votes is not None and self.votes > 1
+
     def overlaid(self, own: Mapping[str, Any]) -> AnsweringSettings:
         """These for one call, with the call's own in their place.
 

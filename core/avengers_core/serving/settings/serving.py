@@ -51,7 +51,7 @@ class ServingSettings(WatchingSettings, AnsweringSettings, CopiedSettings, Closi
         vars(self)["pool"] = self._make_pool(self.pool)
         if self.log is None and not self.log_text:
             _note_idle("log_text", "there is no log=")
-        if self.explore > 0 and self.votes is not None and self.votes > 1:
+        if self.explore > 0 and self.is_vote:
             _note_idle("explore", "in a vote the best are asked")
         return self
 
