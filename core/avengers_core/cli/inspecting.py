@@ -16,6 +16,7 @@ from avengers_core.cli.values import PATH, SHARE
 from avengers_core.common.plain import plain
 from avengers_core.common.ranges import check_number
 from avengers_core.records.names import counted, one_line
+from avengers_core.routing.call import RoutingCall
 from avengers_core.routing.decision.explaining import text_table, usd
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ def _clusters(router: Router, alpha: float, top: int) -> list[dict[str, Any]]:
     k = len(s.size)
     table, score, cost = scorer.table(alpha)[:k], scorer.score_table[:k], scorer.cost_table[:k]
     support, own = scorer.evidence_table[:k], np.maximum(s.n - s.inferred, 0.0)
+    eligible = router.engine.eligibility(alpha, RoutingCall()).codes(score, cost, support) == 0
 
     def expected(c: int, j: int) -> dict[str, Any]:
         return {
@@ -87,7 +89,7 @@ def _clusters(router: Router, alpha: float, top: int) -> list[dict[str, Any]]:
     clusters = []
     for c in np.argsort(-s.size, kind="stable").tolist():
         ranked = np.argsort(-table[c], kind="stable").tolist()
-        best = [j for j in ranked if support[c, j] >= scorer.min_support][:top]
+        best = [j for j in ranked if eligible[c, j]][:top]
         clusters.append(
             {
                 "cluster": c,
