@@ -80,10 +80,21 @@ class SumsOfModels:
         )
 
     def lent(self, column: int, share: float) -> Self:
-        """One column more: the sums of a model times ``share``, as inference for another."""
-        m = self.n.shape[-1]
-        wide = self.select_models([*range(m), column])
-        return wide.scaled(np.append(np.ones(m), share))
+        """One column more: the sums of a model times ``share``, as inference for another.
+
+        Of as many records as their weights are worth: those that come after have weights of 1.
+        """
+        lender = self.effective().select_models([column]).scaled(np.array([share]))
+        return self._with(
+            {
+                name: np.append(getattr(self, name), getattr(lender, name), axis=-1)
+                for name in self.PER_MODEL
+            }
+        )
+
+    def effective(self) -> Self:
+        """The same means, of as many records as their weights are worth, where these are known."""
+        return self
 
     def without_records(self) -> Self:
         """The models' own sums, leaving out those that count records and queries."""
@@ -110,7 +121,6 @@ class WeightedSums(SumsOfModels):
         return worth
 
     def effective(self) -> Self:
-        """The same means, of as many records as the weights are worth."""
         if np.array_equal(self.squares, self.n):
             return self
         worth = self.worth

@@ -78,9 +78,13 @@ class Refinement:
         """The map from points to the models' scores, solved from the moments."""
         if self.solved:
             return self.solved
+        return self.moments.scaled(self._worth).spectrum().solve(self.hyperparameters.ridge)
+
+    @property
+    def _worth(self) -> Floats:
+        """(M,) records that a weighted one of each model is worth, over all clusters."""
         s = self.statistics
-        worth = ratio(s.n.sum(axis=0), s.squares.sum(axis=0), empty=1.0)
-        return self.moments.scaled(worth).spectrum().solve(self.hyperparameters.ridge)
+        return ratio(s.n.sum(axis=0), s.squares.sum(axis=0), empty=1.0)
 
     def effective(self) -> Refinement:
         """The same means, of as many records as their weights are worth."""
@@ -163,7 +167,7 @@ class Refinement:
         """As :meth:`avengers_core.artifact.statistics.Statistics.lent`."""
         return self.with_records(
             self.statistics.lent(column, share),
-            self.moments.lent(column, share),
+            self.moments.lent(column, share * float(self._worth[column])),
             self.asked and self.asked.lent(column, share),
         )
 

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from printed import words
 
-from avengers_core import Router
+from avengers_core import Router, fit
 
 
 def lines(text):
@@ -176,6 +176,17 @@ def test_inspect(run, artifact):
     assert all(len(c["best"]) == 2 for c in content["clusters"])
     assert content["models"] == ["good", "cheap", "odd"]
     assert content["info"]["embedder"].startswith("tfidf")
+
+
+def test_inspect_names_nobody_that_alpha_leaves_out_for_want_of_a_cost(run, make_records, tmp_path):
+    rows = make_records(60)
+    for row in rows:
+        row["usages"].pop("good", None)
+    fit(rows, "tfidf", 4).save(tmp_path / "artifact")
+    for alpha in (0.5, 1):
+        content = json.loads(run("inspect", "artifact", "--alpha", alpha, "--json").stdout)
+        best = {b["model"] for c in content["clusters"] for b in c["best"]}
+        assert ("good" in best) is (alpha == 1)
 
 
 def test_inspect_of_the_shipped_artifact_says_what_its_numbers_are(run):

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from avengers_core import Router, fit, load_records
+from avengers_core.fitting.update import LENT
 from avengers_core.importers import import_records
 from avengers_core.records.outcomes import LEAST_PROPENSITY, to_outcomes
 
@@ -106,6 +107,18 @@ def test_sums_with_chances_add_up_and_are_kept(weighted, embedder, tmp_path):
     assert loaded == weighted
     np.testing.assert_allclose(loaded.refinement.asked.squares, asked.squares)
     np.testing.assert_allclose(loaded.beliefs.scores, weighted.beliefs.scores)
+
+
+def test_what_a_log_with_chances_lends_a_new_model_is_overruled_by_its_records(weighted, embedder):
+    grown = weighted.add_model("new", like="b")
+    for sums in (grown.statistics, grown.refinement.statistics, grown.refinement.asked):
+        assert sums.n[..., -1].sum() == pytest.approx(LENT, rel=0.2)
+        np.testing.assert_array_equal(sums.squares[..., -1], sums.n[..., -1])
+    own = [row(1, "new", f"alpha {'beta ' * 9 * (i % 2)}{i}") for i in range(120)]
+    decision = Router(grown.add_model("new", own, embedder), embedder).route("alpha beta", alpha=1)
+    found = {c.model: c.expected_score for c in decision.candidates}
+    assert found["b"] == pytest.approx(0.5, abs=0.1)
+    assert found["new"] > 0.7
 
 
 def test_where_weights_are_known_by_cluster_alone_they_are_as_before(weighted):
