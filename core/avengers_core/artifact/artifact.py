@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from avengers_core.artifact.arrays import out_of_range
+from avengers_core.artifact.checking import fault_of
 from avengers_core.artifact.clusters import assign
 from avengers_core.artifact.estimation.cells import Beliefs, beliefs
 from avengers_core.artifact.estimation.familiarity import Familiarity
@@ -31,7 +30,7 @@ from avengers_core.artifact.sums import Sums
 from avengers_core.common.functions import cached_property
 from avengers_core.common.ranges import check_number
 from avengers_core.errors import ArtifactError, EmbedderMismatchError
-from avengers_core.records.names import counted, fault_of_name, shown
+from avengers_core.records.names import counted, shown
 from avengers_core.records.prices import Prices, find_prices
 
 if TYPE_CHECKING:
@@ -39,9 +38,6 @@ if TYPE_CHECKING:
     from avengers_core.embedders import EmbedderSpec
     from avengers_core.records.loading import Source
     from avengers_core.records.record import Records
-
-# Of a mean of unit vectors it is 1.
-_LARGEST = 1e3
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,23 +76,8 @@ class RouterArtifact:
         with np.errstate(over="ignore"):  # what is too large is found below
             centroids = np.ascontiguousarray(self.centroids, dtype=np.float32)
         object.__setattr__(self, "centroids", centroids)
-        if centroids.ndim != 2 or 0 in centroids.shape:
-            raise ArtifactError(f"centroids must be (clusters, dim), got {centroids.shape}")
-        if fault := out_of_range(centroids, _LARGEST):
-            raise ArtifactError(f"centroids: {fault}")
-        if not self.models:
-            raise ArtifactError("an artifact needs at least one model")
-        for kind, names in (("model", self.models), ("dataset", self.datasets)):
-            if len(set(names)) < len(names):
-                raise ArtifactError(f"{kind} names repeat: {shown(_repeated(names))}")
-            if fault := next(filter(None, map(fault_of_name, names)), None):
-                raise ArtifactError(f"{kind} names: {fault}")
-        if fault := self.statistics.check(self.n_clusters, len(self.models), len(self.datasets)):
-            raise ArtifactError(f"statistics: {fault}")
-        if self.refinement is not None and (fault := self.refinement.check(self)):
-            raise ArtifactError(f"refinement: {fault}")
-        if self.familiarity is not None and (fault := self.familiarity.check(self.n_clusters)):
-            raise ArtifactError(f"familiarity: {fault}")
+        if fault := fault_of(self):
+            raise ArtifactError(fault)
 
     @property
     def n_clusters(self) -> int:
@@ -262,18 +243,7 @@ class RouterArtifact:
     def update(
         self, records: Records | Source, embedder: EmbedderSpec | None = None, **options: Any
     ) -> RouterArtifact:
-        """Add further records: exactly what a fit over all of them with these centroids gives.
-
-        Args:
-            records: what :func:`avengers_core.load_records` returns or takes.
-            embedder: anything that :func:`avengers_core.embedders.resolve_embedder` takes;
-                default, the one that the artifact names.
-            options: ``engine``, ``workers``, ``part_bytes``, ``strict``, ``excluded_models`` and
-                ``excluded_datasets``, as for :func:`avengers_core.fit`.
-
-        Raises:
-            EmbedderMismatchError: the embedder is not the artifact's.
-        """
+        """Add further records; see :func:`avengers_core.update`."""
         from avengers_core import update
 
         return update(self, records, embedder, **options)
@@ -288,27 +258,7 @@ class RouterArtifact:
         price: Any = None,
         **options: Any,
     ) -> RouterArtifact:
-        """Add one model, or more evidence of it, from records, from a like model, or both.
-
-        Nothing else changes: the sizes of the clusters, which weigh their votes, stay.
-
-        Args:
-            model: the model; other models in the records are ignored.
-            records: as for :meth:`update`; a few hundred will do, or the fifty of :meth:`probe`.
-            embedder: as for :meth:`update`.
-            like: a model of the artifact that the new one is expected to be like, in every cluster,
-                until records say otherwise: as if it had answered
-                :data:`avengers_core.fitting.update.LENT` of its queries alike. That is inference,
-                and counts for no support.
-            price: of the new model, (input, output) or (input, output, cached input) in USD per
-                token; default, that of ``like``.
-            options: as for :meth:`update`.
-
-        Raises:
-            ArtifactError: no record scores the model; or ``like`` is given, and there is no such
-                model, or the model is in the artifact already.
-            ValueError: neither records nor ``like``, or a price that is none.
-        """
+        """Add one model, or more evidence of it; see :func:`avengers_core.add_model`."""
         from avengers_core import add_model
 
         return add_model(self, model, records, embedder, like=like, price=price, **options)
@@ -316,16 +266,7 @@ class RouterArtifact:
     def probe(
         self, records: Records | Source, n: int = 50, embedder: EmbedderSpec | None = None
     ) -> Records:
-        """The n of some records whose queries teach most about a new model, the first the most.
-
-        Ask it these, grade, and add what comes of it with :meth:`add_model`. See
-        :func:`avengers_core.fitting.probing.teaching`, which takes texts.
-
-        Args:
-            records: as for :meth:`update`; a fair sample of what will be asked.
-            n: how many, at least 1.
-            embedder: as for :meth:`update`.
-        """
+        """What to ask a new model; see :func:`avengers_core.probe`."""
         from avengers_core import probe
 
         return probe(self, records, n, embedder)
@@ -410,7 +351,3 @@ def check_artifact(value: object) -> None:
             f"expected a RouterArtifact, got {type(value).__name__}; RouterArtifact.load(path) "
             f"reads one"
         )
-
-
-def _repeated(names: Sequence[str]) -> list[str]:
-    return [name for name, count in Counter(names).items() if count > 1]

@@ -31,7 +31,17 @@ def probe(
     n: int = 50,
     embedder: EmbedderSpec | None = None,
 ) -> Records:
-    """See :meth:`RouterArtifact.probe`."""
+    """The n of some records whose queries teach most about a new model, the first the most.
+
+    Ask it these, grade, and add what comes of it with :func:`avengers_core.add_model`. See
+    :func:`avengers_core.fitting.probing.teaching`, which takes texts.
+
+    Args:
+        artifact: to which it is to be added.
+        records: as for :func:`avengers_core.update`; a fair sample of what will be asked.
+        n: how many, at least 1.
+        embedder: as for :func:`avengers_core.update`.
+    """
     check_artifact(artifact)
     loaded = as_records(records)
     if not loaded:

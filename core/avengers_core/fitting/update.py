@@ -29,7 +29,19 @@ def update(
     embedder: EmbedderSpec | None = None,
     **options: Any,
 ) -> RouterArtifact:
-    """See :meth:`RouterArtifact.update`."""
+    """Add further records: exactly what a fit over all of them with these centroids gives.
+
+    Args:
+        artifact: stays as it is.
+        records: what :func:`avengers_core.load_records` returns or takes.
+        embedder: anything that :func:`avengers_core.embedders.resolve_embedder` takes;
+            default, the one that the artifact names.
+        options: ``engine``, ``workers``, ``part_bytes``, ``strict``, ``excluded_models`` and
+            ``excluded_datasets``, as for :func:`avengers_core.fit`.
+
+    Raises:
+        EmbedderMismatchError: the embedder is not the artifact's.
+    """
     check_artifact(artifact)
     return artifact.merge(collect(artifact, records, embedder, **options).artifact)
 
@@ -44,7 +56,29 @@ def add_model(
     price: Any = None,
     **options: Any,
 ) -> RouterArtifact:
-    """See :meth:`RouterArtifact.add_model`."""
+    """Add one model, or more evidence of it, from records, from a like model, or both.
+
+    Nothing else changes: the sizes of the clusters, which weigh their votes, stay.
+
+    Args:
+        artifact: stays as it is.
+        model: the model; other models in the records are ignored.
+        records: as for :func:`update`; a few hundred will do, or the fifty of
+            :func:`avengers_core.probe`.
+        embedder: as for :func:`update`.
+        like: a model of the artifact that the new one is expected to be like, in every cluster,
+            until records say otherwise: as if it had answered
+            :data:`avengers_core.fitting.update.LENT` of its queries alike. That is inference,
+            and counts for no support.
+        price: of the new model, (input, output) or (input, output, cached input) in USD per
+            token; default, that of ``like``.
+        options: as for :func:`update`.
+
+    Raises:
+        ArtifactError: no record scores the model; or ``like`` is given, and there is no such
+            model, or the model is in the artifact already.
+        ValueError: neither records nor ``like``, or a price that is none.
+    """
     if records is None and like is None:
         raise ValueError("give records of the model, or a model that it is like (like=)")
     if like is not None:
