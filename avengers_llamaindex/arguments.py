@@ -206,19 +206,6 @@ def _takes_choice(backend: LLM) -> bool:
     )
 
 
-def bound(
-    model: str, backend: LLM, settings: Mapping[str, Any]
-) -> tuple[LLM, dict[str, Any], Sequence[str]]:
-    """A copy of an LLM that sends settings, in its own words, with each call; the arguments by name
-    that calls of it have to have besides; and stop sequences to cut its answers at."""
-    words, cut = in_words(settings, target_of(model, backend))
-    said = {CONFIG: words.pop(CONFIG)} if CONFIG in words else {}
-    copy: Any = backend.model_copy()
-    if words:
-        copy.additional_kwargs = {**copy.additional_kwargs, **words}
-    return copy, said, cut
-
-
 def with_settings(
     model: str, backend: LLM, settings: Mapping[str, Any]
 ) -> tuple[LLM, dict[str, Any]]:

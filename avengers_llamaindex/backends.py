@@ -20,9 +20,9 @@ from avengers_core.serving.backends.pool import Pool
 from avengers_core.serving.backends.pool_settings import OF_ENDPOINT, PoolSettings
 from avengers_core.serving.backends.wording import OF_ANSWERS
 from avengers_core.serving.settings import given
-from avengers_llamaindex.arguments import OF_ALL, bound, with_settings
+from avengers_llamaindex.arguments import OF_ALL, with_settings
 from avengers_llamaindex.history import metadata_of, target_of
-from avengers_llamaindex.wording import in_words
+from avengers_llamaindex.wording import CONFIG, in_words
 
 # Context window, in tokens, of a model that nobody told more about: less than what current models
 # have, so the framework's prompt packing fits all of them. `capabilities=` says the true one.
@@ -94,8 +94,7 @@ class Backends(Pool[LLM]):
             async_http_client=self.clients.asynchronous,
             **{**client, **self._shared},
         )
-        options, self.stops[model] = in_words(options, target_of(model, made))
-        made.additional_kwargs = {_OF_OPENAI.get(name, name): v for name, v in options.items()}
+        self._say(model, made, options)
         return made
 
     def _make(self, model: str, text: str) -> LLM:
@@ -115,8 +114,18 @@ class Backends(Pool[LLM]):
         refuse_unknown(model, made, own, fields, protocol)
         if headers := given(default_headers=own.pop("default_headers", None)):
             made = kind(model=name, **known, **headers)
-        made, self._said[model], self.stops[model] = bound(model, made, own)
+        self._say(model, made, own)
         return made
+
+    def _say(self, model: str, made: Any, settings: Mapping[str, Any]) -> None:
+        """Have an LLM send settings, in its own words, with each call: not as arguments, of which
+        the framework tells its handlers."""
+        words, self.stops[model] = in_words(settings, target_of(model, made))
+        if CONFIG in words:  # which its class takes in no other way
+            self._said[model] = {CONFIG: words.pop(CONFIG)}
+        if words:
+            sent = {_OF_OPENAI.get(name, name): value for name, value in words.items()}
+            made.additional_kwargs = {**made.additional_kwargs, **sent}
 
     def said(self, model: str) -> Mapping[str, Any]:
         """Settings of a model that its class takes as arguments of each call only."""

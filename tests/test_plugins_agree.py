@@ -400,6 +400,20 @@ def test_model_settings_reach_the_backends(
 
 
 @pytest.mark.parametrize("plugin", PLUGINS)
+def test_model_settings_reach_what_a_text_names(
+    plugin: Plugin, router: Router, server: StubServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "k")
+    for variable in ("OPENAI_BASE_URL", "OPENAI_API_BASE"):
+        monkeypatch.setenv(variable, server.url)
+    settings = {"default_query": {"a": "b"}, "extra_body": {"x": 1}, "verbosity": "low"}
+    llm = plugin(router=router, models={HARD: "openai:gpt-4o"}, model_settings=settings)
+    ask(llm, "Prove it")
+    (request,) = server.requests
+    assert {"x": 1, "verbosity": "low"}.items() <= request.body.items()
+
+
+@pytest.mark.parametrize("plugin", PLUGINS)
 def test_headers_are_shown_and_written_nowhere(plugin: Plugin, router: Router) -> None:
     llm: Any = plugin(router=router, model_settings=MODEL_SETTINGS)
     forms = [repr(llm), str(llm.model_dump()), str(llm.to_json())]
