@@ -162,7 +162,7 @@ def _found(kind: Any, mime: str | None, data: Any, block: Any, name: str | None 
 def _answer(message: ChatMessage) -> Iterator[Part]:
     """What an answer says to anyone: text and media, without what only its writer understands."""
     kwargs = message.additional_kwargs
-    texts = [readable(_plain(used)) for used in kwargs.get("built_in_tool_calls") or ()]
+    texts = [readable(used) for used in _objects(kwargs.get("built_in_tool_calls"))]
     cited: list[Mapping[str, Any]] = []
     for block in message.blocks:
         if isinstance(block, TextBlock):
@@ -181,7 +181,7 @@ def _answer(message: ChatMessage) -> Iterator[Part]:
             texts.append(readable(block.model_dump()))
     if refusal := kwargs.get("refusal"):
         texts.append(str(refusal))
-    cited += [_plain(annotation) for annotation in kwargs.get("annotations") or ()]
+    cited += _objects(kwargs.get("annotations"))
     text = "\n\n".join(text.strip() for text in [*texts, sources(cited)] if text.strip())
     if text:
         yield text
@@ -199,11 +199,9 @@ def calls_of(message: ChatMessage) -> tuple[Call, ...]:
     if blocks:
         return tuple(Call.of(b.tool_call_id, b.tool_name, b.tool_kwargs) for b in blocks)
     kwargs = message.additional_kwargs
-    given = list(kwargs.get("tool_calls") or ())
-    if not given and (legacy := kwargs.get("function_call")):
-        given = [legacy]
+    given = _objects(kwargs.get("tool_calls")) or _objects([kwargs.get("function_call")])
     calls = []
-    for call in map(_plain, given):
+    for call in given:
         function = call.get("function")
         inner = function if isinstance(function, Mapping) else call
         arguments = inner.get("arguments", inner.get("input", inner.get("args")))
@@ -212,10 +210,20 @@ def calls_of(message: ChatMessage) -> tuple[Call, ...]:
     return tuple(calls)
 
 
+def _objects(given: Any) -> list[Mapping[str, Any]]:
+    """A client's list of objects as dicts.
+
+    Anything may stand in its place, such as the mark of a client that there was none, and what a
+    memory that writes JSON has made of that.
+    """
+    each = given if isinstance(given, (list, tuple)) else ()
+    return [plain for one in each if (plain := _plain(one))]
+
+
 def _plain(given: Any) -> Mapping[str, Any]:
-    """A client's object as a dict."""
+    """A client's object as a dict; an empty one, where it is no object."""
     if isinstance(given, Mapping):
         return given
     dump = getattr(given, "model_dump", None)
-    plain: Mapping[str, Any] = dump() if dump is not None else vars(given)
+    plain: Mapping[str, Any] = dump() if dump is not None else getattr(given, "__dict__", {})
     return plain

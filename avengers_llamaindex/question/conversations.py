@@ -24,7 +24,17 @@ def from_text(prompt: str) -> Prompt:
 
 
 def from_messages(messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> Prompt:
-    """A call with messages; raw tool schemas may be among its other arguments."""
+    """A call with messages; raw tool schemas may be among its other arguments.
+
+    Raises:
+        TypeError: they are something else.
+    """
+    if not isinstance(messages, Sequence) or not all(
+        isinstance(message, ChatMessage) for message in messages
+    ):
+        raise TypeError(
+            f"expected a list of ChatMessage, got {messages!r:.60}; for a text there is complete()"
+        )
     tools, native = list(kwargs.get("tools") or ()), bool(kwargs.get("response_format"))
     if tools or native:
         needs = needs_of_tools(tools)._replace(structured_output=native)

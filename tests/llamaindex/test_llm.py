@@ -233,6 +233,20 @@ def test_dict_round_trip(llm: AvengersLLM, router: Router, backends: dict[str, L
         AvengersLLM.from_dict(data)
 
 
+def test_it_has_a_schema() -> None:
+    schema = AvengersLLM.model_json_schema()
+    assert schema["properties"]["model_settings"]["type"] == "object"
+
+
+@pytest.mark.parametrize("messages", ["hello", ChatMessage("hello"), ["hello"], None])
+async def test_messages_that_are_none(llm: AvengersLLM, server: StubServer, messages: Any) -> None:
+    with pytest.raises(TypeError, match="ChatMessage"):
+        llm.chat(messages)
+    with pytest.raises(TypeError, match="ChatMessage"):
+        await llm.achat(messages)
+    assert server.asked == []
+
+
 def test_deepcopy_shares_router_and_backends(llm: AvengersLLM, server: StubServer) -> None:
     llm.complete("hello")  # clients hold locks, which cannot be copied
     twin = copy.deepcopy(llm)

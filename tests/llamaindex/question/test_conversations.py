@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from typing import Any
 
 import pytest
 from llama_index.core.agent.utils import messages_to_xml_format
@@ -14,7 +15,9 @@ from llama_index.core.base.llms.types import (
     MessageRole,
     TextBlock,
 )
+from stub_server import StubServer
 
+from avengers_llamaindex import AvengersLLM
 from avengers_llamaindex.question import from_messages, from_tools
 
 USER, ASSISTANT, TOOL = MessageRole.USER, MessageRole.ASSISTANT, MessageRole.TOOL
@@ -107,3 +110,17 @@ def test_pictures_inside_other_blocks() -> None:
     picture = ImageBlock(image=base64.b64encode(b"x"))
     block = CitableBlock(title="t", source="s", content=[picture])
     assert from_messages([ChatMessage(blocks=[block])], {}).needs[0].images
+
+
+@pytest.mark.parametrize("key", ["tool_calls", "annotations", "built_in_tool_calls"])
+@pytest.mark.parametrize("left", [{"UNSET": True}, "UNSET", 7, ["UNSET", None], object()])
+async def test_what_a_client_leaves_in_place_of_calls_is_none(
+    llm: AvengersLLM, server: StubServer, key: str, left: Any
+) -> None:
+    """Mistral's client leaves a mark where a server says nothing of tool calls, and a memory makes
+    JSON of it."""
+    answer = ChatMessage("Hi.", role=MessageRole.ASSISTANT, additional_kwargs={key: left})
+    history = [ChatMessage("hello"), answer, ChatMessage("Which colour?")]
+    llm.chat(history)
+    await llm.achat(history)
+    assert len(server.asked) == 2

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, Field, SecretStr, field_serializer, field_validator
+from pydantic import BaseModel, Field, SecretStr, WithJsonSchema, field_serializer, field_validator
 
 from avengers_core.common.ranges import MOST_RETRIES, YEAR
 from avengers_core.redaction import field_that_shows
@@ -79,7 +79,7 @@ class BackendSettings(BaseModel):
         description="how often backends that are made here try again before the next candidate "
         "does; default 0",
     )
-    model_settings: ModelSettings = Field(
+    model_settings: Annotated[ModelSettings, WithJsonSchema({"type": "object"})] = Field(
         default_factory=dict,
         validate_default=True,
         repr=False,
