@@ -227,7 +227,7 @@ class RouterArtifact:
 
     def check_dimension(self, vectors: npt.NDArray[np.floating]) -> None:
         """Raise EmbedderMismatchError for (n, d) vectors of another length than the centroids."""
-        if vectors.shape[1] != self.dim:
+        if vectors.shape[1] != self.centroids.shape[1]:
             raise EmbedderMismatchError(
                 f"the embedder {self.info.embedder!r} returned vectors of dimension "
                 f"{vectors.shape[1]}, the artifact was fitted on {self.dim}: the model behind that "

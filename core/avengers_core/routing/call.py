@@ -7,10 +7,19 @@ from typing import Any, NamedTuple
 
 from avengers_core.common.ranges import check_number, check_whole
 from avengers_core.records.record import MOST_AMOUNT
-from avengers_core.routing.policy import Policy, kept
+from avengers_core.routing.policy import Policy, PolicyArguments, kept
 
 MOST_TOKENS = int(MOST_AMOUNT)
 """Of a prompt or an answer: far beyond any model, and well inside single precision."""
+
+
+class CallArguments(PolicyArguments, total=False):
+    """The fields of :class:`RoutingCall`, and of its policy, as keyword arguments."""
+
+    n: int
+    prompt_tokens: int | None
+    unavailable: Mapping[str, str] | None
+    cached_tokens: Mapping[str, int] | None
 
 
 class RoutingCall(NamedTuple):

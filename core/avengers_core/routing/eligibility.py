@@ -35,7 +35,7 @@ class Fault(IntEnum):
 
 
 class Eligibility:
-    """The limits of one call on the M models of an artifact.
+    """The limits of a call on the M models of an artifact.
 
     Args:
         call: whose policy it is; checked here.
@@ -43,10 +43,16 @@ class Eligibility:
         needs_cost: a model without a known cost cannot be compared with the others.
         all_priced: every model has a known cost.
         least_support: the lowest support that any model can have for any query.
-        min_support: lowest support that is demanded unless the call says otherwise.
+        min_support: lowest support that is demanded unless the policy says otherwise.
+        knows_familiarity: it is known how like the records a query is.
 
     Attributes:
+        relax: take the nearest model where the limits leave nobody, instead of raising.
         min_support: lowest support that is demanded.
+        least_familiarity: below which queries are not decided on what they are like; 0 where that
+            is not known.
+        fallback: the column of the model that answers those, if it is eligible; None: they are
+            decided on overall means.
         fixed: (M,) a :class:`Fault` for each model that is out whatever the query, or None where
             none is.
         by_estimate: whether what is expected of a model, its score or its cost, can rule it out.
@@ -65,11 +71,15 @@ class Eligibility:
         all_priced: bool,
         least_support: float,
         min_support: float,
+        knows_familiarity: bool,
     ) -> None:
         policy = call.policy
         policy.check(models)
         self._models = models
         self._unavailable = call.unavailable or {}
+        self.relax = policy.on_empty == "relax"
+        self.least_familiarity = policy.least_familiarity if knows_familiarity else 0.0
+        self.fallback = None if policy.fallback is None else models.index(policy.fallback)
         self._max_cost = policy.max_cost
         self._min_score = policy.min_score
         self.min_support = min_support if policy.min_support is None else policy.min_support

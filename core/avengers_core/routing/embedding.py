@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -57,26 +57,34 @@ class Embedding(Closing):
 
     def of_batch(self, texts: Sequence[str]) -> Vectors:
         """Of texts that are all embedded; an embedder of another dimension is an error."""
-        return self._checked(self.embedder.embed(texts) if texts else self._none)
+        vectors = self.embedder.embed(texts) if texts else self._none
+        self._artifact.check_dimension(vectors)
+        return vectors
 
     async def aof_batch(self, texts: Sequence[str]) -> Vectors:
         """:meth:`of_batch`, embedding asynchronously."""
-        return self._checked(await self.embedder.aembed(texts) if texts else self._none)
+        vectors = await self.embedder.aembed(texts) if texts else self._none
+        self._artifact.check_dimension(vectors)
+        return vectors
 
     def of_turns(self, texts: Sequence[str]) -> Vectors:
         """Of texts that may have been asked lately, and are known from then on."""
         known = self._recent.known(texts)
-        missing = _missing(texts, known)
+        missing = [text for text, vector in known.items() if vector is None]
         return self._joined(texts, known, missing, self.of_batch(missing))
 
     async def aof_turns(self, texts: Sequence[str]) -> Vectors:
         """:meth:`of_turns`, embedding asynchronously."""
         known = self._recent.known(texts)
-        missing = _missing(texts, known)
+        missing = [text for text, vector in known.items() if vector is None]
         return self._joined(texts, known, missing, await self.aof_batch(missing))
 
     def _joined(
-        self, texts: Sequence[str], known: dict[str, Vector], missing: list[str], vectors: Vectors
+        self,
+        texts: Sequence[str],
+        known: dict[str, Vector | None],
+        missing: list[str],
+        vectors: Vectors,
     ) -> Vectors:
         if len(missing) < len(texts):
             known.update(zip(missing, vectors, strict=True))
@@ -84,18 +92,9 @@ class Embedding(Closing):
         self._recent.remember(texts, vectors)
         return vectors
 
-    def _checked(self, vectors: Vectors) -> Vectors:
-        self._artifact.check_dimension(vectors)
-        return vectors
-
     @property
     def _none(self) -> Vectors:
         return np.empty((0, self._artifact.dim), dtype=np.float32)
-
-
-def _missing(texts: Sequence[str], known: Mapping[str, Vector]) -> list[str]:
-    """Those that have to be embedded, each once: a human may ask the same again."""
-    return [text for text in dict.fromkeys(texts) if text not in known]
 
 
 def _embedder_of(artifact: RouterArtifact, spec: EmbedderSpec | None = None) -> Embedder:

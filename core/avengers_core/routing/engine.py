@@ -60,8 +60,10 @@ class Engine:
             [scorer.score_table, scorer.cost_table, scorer.evidence_table], axis=1
         )
         self._tables = lru_cache(maxsize=32)(self._make_tables)
-        self._eligibility = lru_cache(maxsize=64)(self._make_eligibility)
         self._noticed: tuple[str, ...] = ()  # limits that do nothing, which the log has been told
+        self._unlimited = [self._make_eligibility(needs, (), *_NO_LIMITS) for needs in (False, True)]
+        # True is 1 to whoever remembers values without their types.
+        self._limited = lru_cache(maxsize=64, typed=True)(self._make_eligibility)
 
     def __reduce__(self) -> tuple[type[Engine], tuple[RouterArtifact, Scorer], dict[str, Any]]:
         return Engine, (self.artifact, self.scorer), {"_noticed": self._noticed}
@@ -73,8 +75,11 @@ class Engine:
         return narrow
 
     def _make_eligibility(
-        self, needs_cost: bool, policy: Policy, unavailable: tuple[tuple[str, str], ...]
+        self, needs_cost: bool, unavailable: tuple[tuple[str, str], ...], *fields: Any
     ) -> Eligibility:
+        policy = Policy(*fields)
+        if not self.scorer.knows_familiarity:
+            self._notice(policy)
         return Eligibility(
             RoutingCall(policy, unavailable=dict(unavailable)),
             self.artifact.models,
@@ -82,6 +87,7 @@ class Engine:
             all_priced=self._all_priced,
             least_support=self._least_support,
             min_support=self.scorer.min_support,
+            knows_familiarity=self.scorer.knows_familiarity,
         )
 
     def eligibility(self, alpha: float, call: RoutingCall) -> Eligibility:
@@ -90,18 +96,17 @@ class Engine:
         Raises:
             ValueError: a limit out of range, or a model that the artifact does not have.
         """
-        policy, unavailable = _NO_LIMITS, tuple((call.unavailable or {}).items())
-        if not call.policy.limits_nothing:
-            policy = call.policy
-            policy.check(self.artifact.models)  # True is 1 to whoever remembers
         needs_cost = self._any_cost and alpha < 1
+        fields: tuple[Any, ...] = call.policy
+        if call.policy.limits_nothing:
+            if not call.unavailable:
+                return self._unlimited[needs_cost]
+            fields = _NO_LIMITS
+        unavailable = tuple((call.unavailable or {}).items())
         try:
-            eligibility = self._eligibility(needs_cost, policy, unavailable)
+            return self._limited(needs_cost, unavailable, *fields)
         except TypeError:  # a list of models cannot be looked up
-            eligibility = self._make_eligibility(needs_cost, policy, unavailable)
-        if call.policy.needs_familiarity and not self.scorer.knows_familiarity:
-            self._notice(call.policy)
-        return eligibility
+            return self._make_eligibility(needs_cost, unavailable, *fields)
 
     def _notice(self, policy: Policy) -> None:
         """Say in the log, once, which limits do nothing with this artifact."""
@@ -121,26 +126,16 @@ class Engine:
             NoEligibleModelError: nobody is eligible for one of them.
             ValueError: a limit out of range.
         """
-        eligibility, policy = self.eligibility(alpha, call), call.policy
-        unfamiliar = fallback = None
-        if policy.least_familiarity > 0 and self.scorer.knows_familiarity:
-            unfamiliar = features[:, FAMILIARITY] < policy.least_familiarity
-            if policy.fallback is None:
+        limits, unfamiliar = self.eligibility(alpha, call), None
+        if limits.least_familiarity:
+            unfamiliar = features[:, FAMILIARITY] < limits.least_familiarity
+            if limits.fallback is None:
                 overall = self.scorer.overall(call.prompt_tokens)
                 features = np.where(unfamiliar[:, None], overall, features)
-            else:
-                fallback = self.artifact.models.index(policy.fallback)
         estimate = features.dot(self._tables(alpha))
         if call.cached_tokens:
             estimate += self._saved(alpha, call.cached_tokens)
-        return Ranking(
-            self.artifact.models,
-            estimate,
-            eligibility,
-            relax=policy.on_empty == "relax",
-            unfamiliar=unfamiliar,
-            fallback=fallback,
-        )
+        return Ranking(self.artifact.models, estimate, limits, unfamiliar)
 
     def expect(self, features: Floats, call: RoutingCall) -> Ranking:
         """:meth:`rank`, for what is expected of every model, whatever the limits leave."""
@@ -158,8 +153,8 @@ class Engine:
 
     def choose(self, features: Floats, alpha: float, call: RoutingCall) -> npt.NDArray[np.intp]:
         """(n,) the columns of the models that :meth:`rank` finds best; raises as it does."""
-        plain = not (call.cached_tokens or call.policy.least_familiarity)
-        if plain and self.eligibility(alpha, call).admits_all:
+        limits = self.eligibility(alpha, call)
+        if limits.admits_all and not (limits.least_familiarity or call.cached_tokens):
             table = self._tables(alpha)[:, : len(self.artifact.models)]
             best: npt.NDArray[np.intp] = np.argmax(features @ table, axis=1)
             return best

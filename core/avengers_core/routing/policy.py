@@ -128,11 +128,6 @@ class Policy(NamedTuple):
         return 0.0 if self.fallback is None else _UNFAMILIAR
 
     @property
-    def needs_familiarity(self) -> bool:
-        """Whether it matters how like the records a query is."""
-        return self.min_familiarity is not None or self.fallback is not None
-
-    @property
     def own_alpha(self) -> float:
         """The alpha that is given, in itself or as two weights; else the default.
 

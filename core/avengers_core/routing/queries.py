@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -12,11 +11,10 @@ from avengers_core.common.arrays import Floats
 from avengers_core.embedders.surface import BEYOND_ASCII, SURFACE_FEATURES
 
 
-@dataclass(eq=False)
 class Queries:
     """n queries: what their embedder and their texts say of them.
 
-    Attributes:
+    Args:
         vectors: (n, d) unit vectors.
         surface: (n, S) the :data:`~avengers_core.embedders.surface.SURFACE_FEATURES` of the texts,
             or None where they are not known.
@@ -25,30 +23,35 @@ class Queries:
         beyond_ascii: (n,) share of the texts' bytes beyond ASCII, or None where only vectors are
             known; default, what the surface features say.
 
-    Raises:
-        ValueError: the surface features are not those of n texts.
+    Attributes:
+        vectors: as given, like the others.
     """
 
-    vectors: Floats
-    surface: Floats | None = None
-    prompt_tokens: int | npt.NDArray[np.integer] | None = None
-    beyond_ascii: Floats | None = None
+    def __init__(
+        self,
+        vectors: Floats,
+        surface: Floats | None = None,
+        prompt_tokens: int | npt.NDArray[np.integer] | None = None,
+        beyond_ascii: Floats | None = None,
+    ) -> None:
+        self.vectors, self.surface, self.prompt_tokens = vectors, surface, prompt_tokens
+        self._beyond_ascii = beyond_ascii
 
-    def __post_init__(self) -> None:
-        if (surface := self.surface) is not None:
-            expected = (len(self.vectors), len(SURFACE_FEATURES))
-            if surface.shape != expected:
-                raise ValueError(
-                    f"expected surface features of shape {expected}, got {surface.shape}"
-                )
-            self.beyond_ascii = surface[:, BEYOND_ASCII]
+    @property
+    def beyond_ascii(self) -> Floats | None:
+        return self._beyond_ascii if self.surface is None else self.surface[:, BEYOND_ASCII]
 
     def check(self, dim: int) -> None:
-        """Raise ValueError unless these are vectors of this length."""
+        """Raise ValueError unless these are vectors of this length, and features of as many."""
         shape = self.vectors.shape
         if len(shape) != 2 or shape[1] != dim:
             raise ValueError(
                 f"expected vectors of shape (n, {dim}), or what Router.embed() returns, got {shape}"
+            )
+        expected = (len(self.vectors), len(SURFACE_FEATURES))
+        if self.surface is not None and self.surface.shape != expected:
+            raise ValueError(
+                f"expected surface features of shape {expected}, got {self.surface.shape}"
             )
 
     def __len__(self) -> int:
@@ -61,7 +64,7 @@ class Queries:
             self.vectors[rows],
             None if self.surface is None else self.surface[rows],
             tokens if tokens is None or isinstance(tokens, int) else tokens[rows],
-            None if self.beyond_ascii is None else self.beyond_ascii[rows],
+            None if self._beyond_ascii is None else self._beyond_ascii[rows],
         )
 
     def mixed(self, weights: Sequence[float]) -> Queries:
@@ -79,7 +82,9 @@ class Queries:
 
     def with_prompt_tokens(self, prompt_tokens: int | None) -> Queries:
         """The same queries in prompts of this length; None leaves them as they are."""
-        return self if prompt_tokens is None else replace(self, prompt_tokens=prompt_tokens)
+        if prompt_tokens is None:
+            return self
+        return Queries(self.vectors, self.surface, prompt_tokens, self._beyond_ascii)
 
 
 def texts_of(queries: Iterable[str]) -> Sequence[str]:

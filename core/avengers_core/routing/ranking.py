@@ -21,11 +21,8 @@ class Ranking:
         estimate: (n, 4M) utility, expected score, expected cost (USD, NaN where unknown) and
             support side by side; it is changed in place, when it is first looked at, where it
             leaves what can be: a score below 0 or over 1, a cost below 0, a support over 1.
-        eligibility: the limits.
-        relax: take the nearest model where the limits leave nobody, instead of raising.
+        limits: of the call.
         unfamiliar: (n,) whether a query is too little like the records to go by; default, none.
-        fallback: the column of the model that answers those, if it is eligible; None: those have
-            been decided on overall means.
 
     Attributes:
         codes: (n, M) :class:`~avengers_core.routing.eligibility.Fault`, or None where all are
@@ -40,48 +37,41 @@ class Ranking:
         self,
         models: tuple[str, ...],
         estimate: Floats,
-        eligibility: Eligibility,
-        relax: bool,
-        *,
+        limits: Eligibility,
         unfamiliar: npt.NDArray[np.bool_] | None = None,
-        fallback: int | None = None,
     ) -> None:
         self.models = models
         self._unbounded = estimate
-        self._eligibility = eligibility
-        self.codes: Codes | None = None
+        self._limits = limits
         self._nearest: dict[int, npt.NDArray[np.intp]] = {}
-        self._unfamiliar, self._fallback = unfamiliar, fallback
-        self._choose(relax)
-        if unfamiliar is not None and fallback is not None:
-            if self.codes is not None:
-                unfamiliar = unfamiliar & (self.codes[:, fallback] == Fault.NONE)
-            self.best[unfamiliar] = fallback
-            self._unfamiliar = unfamiliar
-
-    def _choose(self, relax: bool) -> None:
-        limits = self._eligibility
+        self._unfamiliar = unfamiliar
         self._as_fixed = limits.admits_all or (
             not limits.by_estimate and self._least_support >= limits.min_support
         )
+        self.codes: Codes | None = None
         if not self._as_fixed:
             self.codes = limits.codes(self.score, self.cost, self.support)
         elif limits.fixed is not None:
-            self.codes = limits.fixed[None].repeat(len(self.utility), axis=0)
+            self.codes = limits.fixed[None].repeat(len(estimate), axis=0)
         if self.codes is None:
             self.best: npt.NDArray[np.intp] = self.utility.argmax(axis=1)
-            return
-        masked = self.eligible_utility
-        self.best = masked.argmax(axis=1)
-        (empty,) = (masked.max(axis=1) == -np.inf).nonzero()
-        if len(empty):
-            self._take_nearest(empty, relax)
+        else:
+            masked = self.eligible_utility
+            self.best = masked.argmax(axis=1)
+            (empty,) = (masked.max(axis=1) == -np.inf).nonzero()
+            if len(empty):
+                self._take_nearest(empty)
+        if unfamiliar is not None and limits.fallback is not None:
+            if self.codes is not None:
+                unfamiliar = unfamiliar & (self.codes[:, limits.fallback] == Fault.NONE)
+            self.best[unfamiliar] = limits.fallback
+            self._unfamiliar = unfamiliar
 
-    def _take_nearest(self, empty: npt.NDArray[np.intp], relax: bool) -> None:
-        ruled_out = self._eligibility.ruled_out
-        if not relax or ruled_out.all():
+    def _take_nearest(self, empty: npt.NDArray[np.intp]) -> None:
+        ruled_out = self._limits.ruled_out
+        if not self._limits.relax or ruled_out.all():
             raise nobody(self.ineligible(int(empty[0])), relaxable=not ruled_out.all())
-        order = self._eligibility.nearest_first(
+        order = self._limits.nearest_first(
             self.utility[empty], self.score[empty], self.cost[empty], self.support[empty]
         )[:, : int((~ruled_out).sum())]
         self.best[empty] = order[:, 0]
@@ -145,7 +135,7 @@ class Ranking:
     @property
     def settled(self) -> npt.NDArray[np.bool_]:
         """(n,) whether something else than utility chose: the nearest model, or a fallback."""
-        if self._unfamiliar is None or self._fallback is None:
+        if self._unfamiliar is None or self._limits.fallback is None:
             return self.relaxed
         return self.relaxed | self._unfamiliar
 
@@ -157,8 +147,8 @@ class Ranking:
         if self.codes is not None:
             codes = self.codes[i].tolist()
             order = [j for j in order if codes[j] == Fault.NONE]
-        if self._fallback is not None and self.is_unfamiliar(i):
-            order.sort(key=lambda j: j != self._fallback)
+        if (fallback := self._limits.fallback) is not None and self.is_unfamiliar(i):
+            order.sort(key=lambda j: j != fallback)
         return order
 
     def candidates(self, i: int) -> tuple[Candidate, ...]:
@@ -173,11 +163,11 @@ class Ranking:
     def ineligible(self, i: int) -> dict[str, str]:
         """model -> reason, for the models that are not eligible for query i."""
         if self._as_fixed or self.codes is None:
-            return dict(self._eligibility.fixed_reasons)
+            return dict(self._limits.fixed_reasons)
         taken = set(self._nearest[i].tolist()) if i in self._nearest else set()
         each = candidates_of(self.models, self.expected(i))
         return {
-            c.model: self._eligibility.explain(
+            c.model: self._limits.explain(
                 c.model, code, c.expected_score, c.expected_cost, c.support
             )
             for j, (c, code) in enumerate(zip(each, self.codes[i].tolist(), strict=True))

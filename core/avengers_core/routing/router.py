@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,12 +17,11 @@ from avengers_core.embedders.surface import surface
 from avengers_core.errors import ArtifactError
 from avengers_core.routing.alpha.curve import AlphaCurve
 from avengers_core.routing.alpha.targets import Targets
-from avengers_core.routing.call import RoutingCall
+from avengers_core.routing.call import CallArguments, RoutingCall
 from avengers_core.routing.deciding import Deciding
 from avengers_core.routing.decision import RoutingDecision
 from avengers_core.routing.embedding import Embedding
 from avengers_core.routing.engine import Engine
-from avengers_core.routing.policy import PolicyArguments
 from avengers_core.routing.queries import Queries, texts_of, with_text
 from avengers_core.routing.scoring import Scorer, make_scorer
 from avengers_core.routing.turns import Turns
@@ -140,11 +139,7 @@ class Router(Closing):
         query: str,
         *,
         earlier: Sequence[str] = (),
-        n: int = 1,
-        prompt_tokens: int | None = None,
-        unavailable: Mapping[str, str] | None = None,
-        cached_tokens: Mapping[str, int] | None = None,
-        **policy: Unpack[PolicyArguments],
+        **arguments: Unpack[CallArguments],
     ) -> RoutingDecision:
         """Rank the models for one query.
 
@@ -153,32 +148,24 @@ class Router(Closing):
                 longer one the first 100,000 characters count (the decision says it in ``cut``).
             earlier: what the same human said before in a conversation, oldest first: "go on" is
                 decided on what it goes on with, see :mod:`avengers_core.routing.turns`.
-            n: how many models :attr:`RoutingDecision.models` is to name.
-            prompt_tokens: length of the whole prompt in tokens where it is longer than the query
-                (retrieved text, history); costs are scaled to it where the artifact knows what a
-                prompt token costs.
-            unavailable: model -> reason, models that cannot serve this call.
-            cached_tokens: model -> tokens at the beginning of the prompt that its provider has read
-                before; they cost less where the artifact has a price for cached input.
-            policy: the fields of :class:`~avengers_core.routing.policy.Policy`: ``alpha``
-                (default 0.5), or in place of it ``performance_weight`` and ``cost_sensitivity``,
-                ``target_cost``, ``target_score`` or ``target_saving``; and the limits ``models``,
-                ``exclude``, ``max_cost``, ``min_score``, ``min_support``,
-                ``min_familiarity``, ``fallback`` and ``on_empty``.
+            arguments: the fields of :class:`~avengers_core.routing.call.RoutingCall`: ``n``, how
+                many models :attr:`RoutingDecision.models` is to name; ``prompt_tokens``, the length
+                of the whole prompt where it is longer than the query (retrieved text, history), to
+                which costs are scaled where the artifact knows what a prompt token costs;
+                ``unavailable``, model -> reason; ``cached_tokens``, model -> tokens at the
+                beginning of the prompt that its provider has read before, which cost less where the
+                artifact has a price for cached input; and in place of its policy the fields of
+                :class:`~avengers_core.routing.policy.Policy`: ``alpha`` (default 0.5), or
+                ``performance_weight`` and ``cost_sensitivity``, ``target_cost``, ``target_score``
+                or ``target_saving``; and the limits ``models``, ``exclude``, ``max_cost``,
+                ``min_score``, ``min_support``, ``min_familiarity``, ``fallback`` and ``on_empty``.
 
         Raises:
             NoEligibleModelError: nobody is left; the message says which limit removed whom.
             ValueError: an argument out of range, or a model that the artifact does not have.
             EmbedderError: the embedder failed.
         """
-        call = RoutingCall.of(
-            n=n,
-            prompt_tokens=prompt_tokens,
-            unavailable=unavailable,
-            cached_tokens=cached_tokens,
-            **policy,
-        )
-        return self.decide(query, call, earlier)
+        return self.decide(query, RoutingCall.of(**arguments), earlier)
 
     def decide(self, query: str, call: RoutingCall, earlier: Sequence[str] = ()) -> RoutingDecision:
         """:meth:`route`, with what it takes by name as one object, made and checked before."""

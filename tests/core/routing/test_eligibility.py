@@ -19,9 +19,11 @@ NAN = float("nan")
 
 def limits(*, needs_cost=True, unavailable=None, **policy):
     call = RoutingCall.of(unavailable=unavailable, **policy)
-    return Eligibility(
-        call, MODELS, needs_cost=needs_cost, all_priced=False, least_support=0.0, min_support=0.5
-    )
+    return eligibility_of(call, needs_cost=needs_cost, all_priced=False, least_support=0.0)
+
+
+def eligibility_of(call, **known):
+    return Eligibility(call, MODELS, min_support=0.5, knows_familiarity=True, **known)
 
 
 def one(value):
@@ -91,9 +93,7 @@ def test_who_is_out_for_a_query(given_limits, found, expected, values):
 def test_limits_that_rule_nobody_out_are_known_to():
     def of(**policy):
         call = RoutingCall.of(**policy)
-        return Eligibility(
-            call, MODELS, needs_cost=True, all_priced=True, least_support=0.6, min_support=0.5
-        )
+        return eligibility_of(call, needs_cost=True, all_priced=True, least_support=0.6)
 
     assert of().admits_all
     assert of(min_support=0.6).admits_all

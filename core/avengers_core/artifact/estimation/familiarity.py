@@ -22,6 +22,7 @@ _FOREIGN = np.linspace(0, 1, 21)
 # Steps from 0 to 2 of the table in which the distances of unit vectors are looked up. Near a
 # cluster distances grow as angles do, where cosines hardly change.
 _DISTANCES = 4096
+_SQUARED = _DISTANCES**2 / 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,7 +139,7 @@ def _no_records() -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
 
 def _steps(cosine: _Numbers) -> _Numbers:
     """The distance of unit vectors, sqrt(2 - 2 cos), in steps; rounding takes cosines beyond 1."""
-    steps: _Numbers = (abs(1 - cosine) * (_DISTANCES**2 / 2)) ** 0.5
+    steps: _Numbers = (abs(1 - cosine) * _SQUARED) ** 0.5
     return steps
 
 

@@ -27,14 +27,10 @@ class RecentVectors:
         self._young: dict[str, Vector] = {}
         self._old: dict[str, Vector] = {}
 
-    def known(self, texts: Sequence[str]) -> dict[str, Vector]:
-        """text -> (d,) vector, of those that were asked lately."""
+    def known(self, texts: Sequence[str]) -> dict[str, Vector | None]:
+        """text -> its (d,) vector, or None where it was not asked lately; each text once."""
         young, old = self._young, self._old
-        return {
-            text: (young if text in young else old)[text]
-            for text in texts
-            if text in young or text in old
-        }
+        return {text: young.get(text, old.get(text)) for text in texts}
 
     def remember(self, texts: Sequence[str], vectors: Vectors) -> None:
         """From now on n texts and their (n, d) vectors are known."""
