@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import chain
 from math import expm1, log1p, sqrt
 
 import numpy as np
@@ -49,8 +48,10 @@ _RETURN = re.compile(rb"\breturn\b")
 
 def surface(texts: Sequence[str]) -> npt.NDArray[np.float32]:
     """The :data:`SURFACE_FEATURES` of n texts: (n, S) float32; 3 to 12 µs a query."""
-    numbers = chain.from_iterable(map(_features_of, texts))
-    return np.fromiter(numbers, np.float32).reshape(-1, len(SURFACE_FEATURES))
+    rows = np.empty((len(texts), len(SURFACE_FEATURES)), dtype=np.float32)
+    for i, text in enumerate(texts):
+        rows[i] = _features_of(text)
+    return rows
 
 
 def beyond_ascii(texts: Sequence[str]) -> npt.NDArray[np.float32]:
@@ -84,6 +85,14 @@ def _features_of(text: str) -> tuple[float, ...]:
     options = int(_OPTION.match(raw) is not None)
     if lines:
         options += len(_OPTION_LINE.findall(raw))
+    # A text is searched in two thirds of the time that its bytes take.
+    has_code = (
+        "def " in seen
+        or "import " in seen
+        or ("`" in seen and "```" in seen)
+        or (lines > 0 and (";\n" in seen or "{\n" in seen))
+        or ("return" in seen and _RETURN.search(raw) is not None)
+    )
     return (
         log1p(size),
         log1p(len(words)),
@@ -93,7 +102,7 @@ def _features_of(text: str) -> tuple[float, ...]:
         1 - len(raw.translate(None, _UPPER)) / n,
         0.0 if seen.isascii() else _share_beyond_ascii(raw),
         log1p(options),
-        1.0 if _has_code(seen, raw, lines) else 0.0,
+        float(has_code),
         log1p(raw.count(b"?")),
         len(set(words)) / (len(words) or 1),
     )
@@ -101,17 +110,6 @@ def _features_of(text: str) -> tuple[float, ...]:
 
 def _share_beyond_ascii(raw: bytes) -> float:
     return 1 - len(raw.translate(None, _HIGH)) / len(raw)
-
-
-def _has_code(seen: str, raw: bytes, lines: int) -> bool:
-    # A text is searched in two thirds of the time that its bytes take.
-    return (
-        "def " in seen
-        or "import " in seen
-        or "```" in seen
-        or (lines > 0 and (";\n" in seen or "{\n" in seen))
-        or ("return" in seen and _RETURN.search(raw) is not None)
-    )
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from avengers_core.common.ranges import check_number, check_whole
@@ -40,37 +41,14 @@ class RoutingCall(NamedTuple):
     unavailable: Mapping[str, str] | None = None
     cached_tokens: Mapping[str, int] | None = None
 
-    @classmethod
-    def of(
-        cls,
-        *,
-        n: int = 1,
-        prompt_tokens: int | None = None,
-        unavailable: Mapping[str, str] | None = None,
-        cached_tokens: Mapping[str, int] | None = None,
-        **policy: Any,
-    ) -> RoutingCall:
+    @staticmethod
+    def of(**arguments: Any) -> RoutingCall:
         """A call from the keywords of ``Router.route``, checked but for the models' names."""
-        check_whole("n", n, 1)
-        if prompt_tokens is not None:
-            check_number("prompt_tokens", prompt_tokens, 0, MOST_TOKENS)
-        if cached_tokens is not None:
-            if not isinstance(cached_tokens, Mapping):
-                raise ValueError(
-                    f"cached_tokens must map models to numbers, got {cached_tokens!r:.40}"
-                )
-            for model, tokens in cached_tokens.items():
-                check_number(f"cached_tokens[{model!r}]", tokens, 0, MOST_TOKENS)
         try:
-            made = Policy(**kept(policy))
-        except TypeError:
-            if unknown := sorted(policy.keys() - set(Policy._fields)):
-                raise TypeError(
-                    f"a call has no {', '.join(unknown)}=; expected some of "
-                    f"{', '.join(Policy._fields)}"
-                ) from None
-            raise
-        return cls(made, n, prompt_tokens, unavailable, cached_tokens)
+            return _remembered(**arguments)
+        except TypeError:  # a list of models cannot be looked up
+            pass
+        return _made(**arguments)
 
     @classmethod
     def of_any_alpha(cls, **constraints: Any) -> RoutingCall:
@@ -89,3 +67,34 @@ class RoutingCall(NamedTuple):
     def relaxed(self) -> RoutingCall:
         """The same, with the nearest model where the limits leave nobody."""
         return self._replace(policy=self.policy._replace(on_empty="relax"))
+
+
+def _made(
+    *,
+    n: int = 1,
+    prompt_tokens: int | None = None,
+    unavailable: Mapping[str, str] | None = None,
+    cached_tokens: Mapping[str, int] | None = None,
+    **policy: Any,
+) -> RoutingCall:
+    check_whole("n", n, 1)
+    if prompt_tokens is not None:
+        check_number("prompt_tokens", prompt_tokens, 0, MOST_TOKENS)
+    if cached_tokens is not None:
+        if not isinstance(cached_tokens, Mapping):
+            raise ValueError(f"cached_tokens must map models to numbers, got {cached_tokens!r:.40}")
+        for model, tokens in cached_tokens.items():
+            check_number(f"cached_tokens[{model!r}]", tokens, 0, MOST_TOKENS)
+    try:
+        made = Policy(**kept(policy))
+    except TypeError:
+        if unknown := sorted(policy.keys() - set(Policy._fields)):
+            raise TypeError(
+                f"a call has no {', '.join(unknown)}=; expected some of {', '.join(Policy._fields)}"
+            ) from None
+        raise
+    return RoutingCall(made, n, prompt_tokens, unavailable, cached_tokens)
+
+
+# Programs ask for the same again and again. True is 1 to whoever remembers without types.
+_remembered = lru_cache(maxsize=64, typed=True)(_made)

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from avengers_core.common.arrays import Floats
 from avengers_core.embedders.surface import beyond_ascii, surface
 from avengers_core.embedders.tokens import n_cut
 from avengers_core.routing.alpha.targets import Targets
@@ -58,9 +57,11 @@ class Deciding:
             else:
                 query = Queries(vectors, surface(texts), call.prompt_tokens)
                 query = query.mixed(turns.weights)
-            decision = self._decide(self._engine.scorer.features(query), call)[0]
+            features = self._engine.scorer.features(query)
+            decision = decided(self._engine, features, self.alpha(call), call)[0]
             decision.query = query
-        decision.question_share = turns.share
+        if turns.share < 1:
+            decision.question_share = turns.share
         decision.cut = sum(map(n_cut, texts))
         return decision
 
@@ -80,7 +81,7 @@ class Deciding:
         if any(known):
             some = [text for text, is_known in zip(texts, known, strict=True) if is_known]
             features[known] = scorer.features(self._seen(some, vectors, call))
-        decisions = self._decide(features, call)
+        decisions = decided(self._engine, features, self.alpha(call), call)
         for decision, text, is_known in zip(decisions, texts, known, strict=True):
             if is_known:
                 decision.cut = n_cut(text)
@@ -97,15 +98,6 @@ class Deciding:
             return Queries(vectors, surface(texts), call.prompt_tokens)
         foreign = beyond_ascii(texts) if scorer.knows_familiarity else None
         return Queries(vectors, None, call.prompt_tokens, foreign)
-
-    def _decide(self, features: Floats, call: RoutingCall) -> list[RoutingDecision]:
-        engine, alpha = self._engine, self.alpha(call)
-        decisions = decided(engine, features, alpha, call)
-        if call.cached_tokens:
-            unread = engine.choose(features, alpha, call.uncached.relaxed).tolist()
-            for decision, other in zip(decisions, unread, strict=True):
-                decision.stayed = decision.model != engine.artifact.models[other]
-        return decisions
 
     def chances(self, decision: RoutingDecision) -> dict[str, float]:
         """As :meth:`avengers_core.Router.chances`."""

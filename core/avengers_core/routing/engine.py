@@ -61,7 +61,9 @@ class Engine:
         )
         self._tables = lru_cache(maxsize=32)(self._make_tables)
         self._noticed: tuple[str, ...] = ()  # limits that do nothing, which the log has been told
-        self._unlimited = [self._make_eligibility(needs, (), *_NO_LIMITS) for needs in (False, True)]
+        self._unlimited = [
+            self._make_eligibility(needs, (), *_NO_LIMITS) for needs in (False, True)
+        ]
         # True is 1 to whoever remembers values without their types.
         self._limited = lru_cache(maxsize=64, typed=True)(self._make_eligibility)
 

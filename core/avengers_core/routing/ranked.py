@@ -36,14 +36,23 @@ class RankedDecision(RoutingDecision):
         features: Floats,
         ranking: Ranking,
         row: int,
-        *,
         alpha: float,
         call: RoutingCall,
     ) -> None:
-        self._engine, self._features = engine, features
-        self._rows, self._row = ranking, row
-        self.alpha, self.scorer = alpha, engine.scorer.name
-        self.n, self.prompt_tokens = call.n, call.prompt_tokens
+        self._engine, self._features, self._call = engine, features, call
+        self._rows, self._row, self.alpha = ranking, row, alpha
+
+    @cached_property
+    def scorer(self) -> str:
+        return self._engine.scorer.name
+
+    @cached_property
+    def n(self) -> int:
+        return self._call.n
+
+    @cached_property
+    def prompt_tokens(self) -> int | None:
+        return self._call.prompt_tokens
 
     @cached_property
     def model(self) -> str:
@@ -94,7 +103,7 @@ class RankedDecision(RoutingDecision):
 def decided(
     engine: Engine, features: Floats, alpha: float, call: RoutingCall
 ) -> list[RoutingDecision]:
-    """The decisions for n queries.
+    """The decisions for n queries, and whether what a provider has read before made them.
 
     Args:
         engine: that ranks the models.
@@ -107,7 +116,11 @@ def decided(
         ValueError: a limit out of range.
     """
     ranking = engine.rank(features, alpha, call)
-    return [
-        RankedDecision(engine, features, ranking, row, alpha=alpha, call=call)
-        for row in range(len(features))
+    decisions: list[RoutingDecision] = [
+        RankedDecision(engine, features, ranking, row, alpha, call) for row in range(len(features))
     ]
+    if call.cached_tokens:
+        unread = engine.choose(features, alpha, call.uncached.relaxed).tolist()
+        for decision, other in zip(decisions, unread, strict=True):
+            decision.stayed = decision.model != engine.artifact.models[other]
+    return decisions

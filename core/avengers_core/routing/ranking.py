@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +35,10 @@ class Ranking:
         NoEligibleModelError: nobody is eligible for a query, and limits may not be relaxed.
     """
 
+    codes: Codes | None = None
+    _as_fixed = True
+    _nearest: Mapping[int, npt.NDArray[np.intp]] = MappingProxyType({})
+
     def __init__(
         self,
         models: tuple[str, ...],
@@ -43,19 +49,11 @@ class Ranking:
         self.models = models
         self._unbounded = estimate
         self._limits = limits
-        self._nearest: dict[int, npt.NDArray[np.intp]] = {}
         self._unfamiliar = unfamiliar
-        self._as_fixed = limits.admits_all or (
-            not limits.by_estimate and self._least_support >= limits.min_support
-        )
-        self.codes: Codes | None = None
-        if not self._as_fixed:
-            self.codes = limits.codes(self.score, self.cost, self.support)
-        elif limits.fixed is not None:
-            self.codes = limits.fixed[None].repeat(len(estimate), axis=0)
-        if self.codes is None:
-            self.best: npt.NDArray[np.intp] = self.utility.argmax(axis=1)
+        if limits.admits_all or (codes := self._codes()) is None:
+            self.best: npt.NDArray[np.intp] = estimate[:, : len(models)].argmax(axis=1)
         else:
+            self.codes = codes
             masked = self.eligible_utility
             self.best = masked.argmax(axis=1)
             (empty,) = (masked.max(axis=1) == -np.inf).nonzero()
@@ -66,6 +64,15 @@ class Ranking:
                 unfamiliar = unfamiliar & (self.codes[:, limits.fallback] == Fault.NONE)
             self.best[unfamiliar] = limits.fallback
             self._unfamiliar = unfamiliar
+
+    def _codes(self) -> Codes | None:
+        limits = self._limits
+        if limits.by_estimate or self._least_support < limits.min_support:
+            self._as_fixed = False
+            return limits.codes(self.score, self.cost, self.support)
+        return (
+            None if limits.fixed is None else limits.fixed[None].repeat(len(self.utility), axis=0)
+        )
 
     def _take_nearest(self, empty: npt.NDArray[np.intp]) -> None:
         ruled_out = self._limits.ruled_out
@@ -162,7 +169,7 @@ class Ranking:
 
     def ineligible(self, i: int) -> dict[str, str]:
         """model -> reason, for the models that are not eligible for query i."""
-        if self._as_fixed or self.codes is None:
+        if self.codes is None or self._as_fixed:
             return dict(self._limits.fixed_reasons)
         taken = set(self._nearest[i].tolist()) if i in self._nearest else set()
         each = candidates_of(self.models, self.expected(i))

@@ -99,29 +99,27 @@ class Familiarity:
         place = np.searchsorted(_ANGLES, angle, side="right") - 1
         return _beyond(self.angles).take(place, mode="clip"), _beyond(self.foreign)
 
-    def __call__(self, cosine: Floats, beyond_ascii: Floats | None) -> Floats:
+    def __call__(self, cosine: Floats | float, beyond_ascii: Floats | None) -> Floats | float:
         """(n,) share of the records that are no more like the rest, in [0, 1].
 
         Args:
-            cosine: (n,) of the query and the centroid nearest to it.
+            cosine: (n,) of the query and the centroid nearest to it; a number for one query, of
+                which the share is a number, too: arrays of one would take several times as long.
             beyond_ascii: (n,) share of bytes beyond ASCII, or None where only vectors are known.
         """
         angles, foreign = self._tables
         # Tables, where one query counts and where many do: arccos takes several times as long.
+        if isinstance(cosine, float):
+            one: float = angles.item(min(int(_steps(cosine)), _DISTANCES))
+            if beyond_ascii is None:
+                return one
+            n = len(foreign)
+            return min(one, foreign.item(min(int(beyond_ascii.item() * n), n - 1)))
         share = _look_up(angles, _steps(cosine.astype(np.float64)))
         if beyond_ascii is None:
             return share
         beyond = _look_up(foreign, beyond_ascii.astype(np.float64) * len(foreign))
         return np.minimum(share, beyond)
-
-    def of_one(self, cosine: float, beyond_ascii: float | None) -> float:
-        """The same for one query: arrays of one would take several times as long."""
-        angles, foreign = self._tables
-        share: float = angles.item(min(int(_steps(cosine)), _DISTANCES))
-        if beyond_ascii is None:
-            return share
-        n = len(foreign)
-        return min(share, foreign.item(min(int(beyond_ascii * n), n - 1)))
 
     def arrays(self) -> dict[str, npt.NDArray[np.float64]]:
         """All arrays by name."""

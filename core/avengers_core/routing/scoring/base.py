@@ -126,6 +126,7 @@ class ClusterScorer:
         self._centroids = centroids
         self._artifact = artifact
         self._size = s.size
+        self._votes = np.s_[:, : len(s.size)]
         usual = s.query_length / np.maximum(s.size, 1.0) / BYTES_PER_TOKEN
         self._usual_tokens = usual.astype(self.dtype)
         # A model without a known cost has no cost; where no model has one, cost plays no part.
@@ -190,18 +191,16 @@ class ClusterScorer:
             return
         if cosine is None:
             cosine = nearest_cosine(queries.vectors, self._near)
-        foreign = queries.beyond_ascii
-        if isinstance(cosine, float):
-            share = None if foreign is None else foreign.item()
-            features[0, -2] = one = self._familiarity.of_one(cosine, share)
-            if self._humble and one < UNLIKE:
-                self._make_humble(features, one / UNLIKE)
-        else:
-            features[:, -2] = familiarity = self._familiarity(cosine, foreign)
-            if self._humble and len(rows := (familiarity < UNLIKE).nonzero()[0]):
-                some, alike = features[rows], familiarity[rows] / UNLIKE
-                self._make_humble(some, alike[:, None].astype(self.dtype))
-                features[rows] = some
+        features[:, -2] = familiarity = self._familiarity(cosine, queries.beyond_ascii)
+        if not self._humble:
+            return
+        if isinstance(familiarity, float):
+            if familiarity < UNLIKE:
+                self._make_humble(features, familiarity / UNLIKE)
+        elif len(rows := (familiarity < UNLIKE).nonzero()[0]):
+            some, alike = features[rows], familiarity[rows] / UNLIKE
+            self._make_humble(some, alike[:, None].astype(self.dtype))
+            features[rows] = some
 
     def _make_humble(self, features: Floats, alike: Floats | float) -> None:
         """Move (n, F) features to what is said of any query, but for an (n, 1) share, or one."""
@@ -227,7 +226,7 @@ class ClusterScorer:
 
     def overall(self, prompt_tokens: int | None = None) -> Floats:
         said = self._said_of_any
-        votes = said[:, : len(self._size)]
+        votes = said[self._votes]
         extra = self._extra_tokens(votes, Queries(votes, None, prompt_tokens))
         return np.concatenate([said, np.zeros((1, 1), dtype=self.dtype), extra], axis=1)
 

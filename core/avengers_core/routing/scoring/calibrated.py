@@ -140,7 +140,7 @@ class CalibratedScorer(ClusterScorer):
         if length is None and self._augment is not None and queries.surface is not None:
             length = tokens(queries.surface)
         if length is not None:
-            usual = features[:, : len(self._usual_tokens)].dot(self._usual_tokens)
+            usual = features[self._votes].dot(self._usual_tokens)
             if len(usual) == 1 and not isinstance(length, np.ndarray):  # numbers are quicker
                 features[0, -1] = length - usual.item()
             else:

@@ -30,7 +30,11 @@ class RecentVectors:
     def known(self, texts: Sequence[str]) -> dict[str, Vector | None]:
         """text -> its (d,) vector, or None where it was not asked lately; each text once."""
         young, old = self._young, self._old
-        return {text: young.get(text, old.get(text)) for text in texts}
+        known = {}
+        for text in texts:
+            vector = young.get(text)
+            known[text] = old.get(text) if vector is None else vector
+        return known
 
     def remember(self, texts: Sequence[str], vectors: Vectors) -> None:
         """From now on n texts and their (n, d) vectors are known."""
