@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from avengers_core.embedders.surface import beyond_ascii, surface
-from avengers_core.embedders.tokens import n_cut
+from avengers_core.embedders.tokens import MAX_CHARS, n_cut
 from avengers_core.routing.alpha.targets import Targets
 from avengers_core.routing.call import RoutingCall
 from avengers_core.routing.decision import RoutingDecision
@@ -62,7 +62,8 @@ class Deciding:
             decision.query = query
         if turns.share < 1:
             decision.question_share = turns.share
-        decision.cut = sum(map(n_cut, texts))
+        if max(map(len, texts), default=0) > MAX_CHARS:
+            decision.cut = sum(map(n_cut, texts))
         return decision
 
     def many(

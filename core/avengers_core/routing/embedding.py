@@ -10,7 +10,7 @@ import numpy as np
 from avengers_core.artifact.artifact import RouterArtifact
 from avengers_core.common.closing import Closing
 from avengers_core.embedders.base import Vectors, aclose, close
-from avengers_core.routing.turns.recent import RecentVectors, Vector
+from avengers_core.routing.turns.recent import RecentVectors
 
 if TYPE_CHECKING:
     from avengers_core.embedders import Embedder, EmbedderSpec
@@ -69,28 +69,13 @@ class Embedding(Closing):
 
     def of_turns(self, texts: Sequence[str]) -> Vectors:
         """Of texts that may have been asked lately, and are known from then on."""
-        known = self._recent.known(texts)
-        missing = [text for text, vector in known.items() if vector is None]
-        return self._joined(texts, known, missing, self.of_batch(missing))
+        known, missing = self._recent.known(texts)
+        return self._recent.joined(texts, known, missing, self.of_batch(missing))
 
     async def aof_turns(self, texts: Sequence[str]) -> Vectors:
         """:meth:`of_turns`, embedding asynchronously."""
-        known = self._recent.known(texts)
-        missing = [text for text, vector in known.items() if vector is None]
-        return self._joined(texts, known, missing, await self.aof_batch(missing))
-
-    def _joined(
-        self,
-        texts: Sequence[str],
-        known: dict[str, Vector | None],
-        missing: list[str],
-        vectors: Vectors,
-    ) -> Vectors:
-        if len(missing) < len(texts):
-            known.update(zip(missing, vectors, strict=True))
-            vectors = np.array([known[text] for text in texts])  # np.stack takes four times as long
-        self._recent.remember(texts, vectors)
-        return vectors
+        known, missing = self._recent.known(texts)
+        return self._recent.joined(texts, known, missing, await self.aof_batch(missing))
 
     @property
     def _none(self) -> Vectors:

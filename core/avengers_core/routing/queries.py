@@ -10,6 +10,8 @@ import numpy.typing as npt
 from avengers_core.common.arrays import Floats
 from avengers_core.embedders.surface import BEYOND_ASCII, SURFACE_FEATURES
 
+_N_FEATURES = len(SURFACE_FEATURES)
+
 
 class Queries:
     """n queries: what their embedder and their texts say of them.
@@ -25,6 +27,9 @@ class Queries:
 
     Attributes:
         vectors: as given, like the others.
+
+    Raises:
+        ValueError: the surface features are not those of n texts.
     """
 
     def __init__(
@@ -35,23 +40,21 @@ class Queries:
         beyond_ascii: Floats | None = None,
     ) -> None:
         self.vectors, self.surface, self.prompt_tokens = vectors, surface, prompt_tokens
-        self._beyond_ascii = beyond_ascii
-
-    @property
-    def beyond_ascii(self) -> Floats | None:
-        return self._beyond_ascii if self.surface is None else self.surface[:, BEYOND_ASCII]
+        self.beyond_ascii = beyond_ascii
+        if surface is not None:
+            if surface.shape != (len(vectors), _N_FEATURES):
+                raise ValueError(
+                    f"expected surface features of shape {(len(vectors), _N_FEATURES)}, got "
+                    f"{surface.shape}"
+                )
+            self.beyond_ascii = surface[:, BEYOND_ASCII]
 
     def check(self, dim: int) -> None:
-        """Raise ValueError unless these are vectors of this length, and features of as many."""
+        """Raise ValueError unless these are vectors of this length."""
         shape = self.vectors.shape
         if len(shape) != 2 or shape[1] != dim:
             raise ValueError(
                 f"expected vectors of shape (n, {dim}), or what Router.embed() returns, got {shape}"
-            )
-        expected = (len(self.vectors), len(SURFACE_FEATURES))
-        if self.surface is not None and self.surface.shape != expected:
-            raise ValueError(
-                f"expected surface features of shape {expected}, got {self.surface.shape}"
             )
 
     def __len__(self) -> int:
@@ -64,7 +67,7 @@ class Queries:
             self.vectors[rows],
             None if self.surface is None else self.surface[rows],
             tokens if tokens is None or isinstance(tokens, int) else tokens[rows],
-            None if self._beyond_ascii is None else self._beyond_ascii[rows],
+            None if self.beyond_ascii is None else self.beyond_ascii[rows],
         )
 
     def mixed(self, weights: Sequence[float]) -> Queries:
@@ -84,7 +87,7 @@ class Queries:
         """The same queries in prompts of this length; None leaves them as they are."""
         if prompt_tokens is None:
             return self
-        return Queries(self.vectors, self.surface, prompt_tokens, self._beyond_ascii)
+        return Queries(self.vectors, self.surface, prompt_tokens, self.beyond_ascii)
 
 
 def texts_of(queries: Iterable[str]) -> Sequence[str]:

@@ -37,6 +37,7 @@ class RankedDecision(RoutingDecision):
         ranking: Ranking,
         row: int,
         alpha: float,
+        *,
         call: RoutingCall,
     ) -> None:
         self._engine, self._features, self._call = engine, features, call
@@ -117,7 +118,8 @@ def decided(
     """
     ranking = engine.rank(features, alpha, call)
     decisions: list[RoutingDecision] = [
-        RankedDecision(engine, features, ranking, row, alpha, call) for row in range(len(features))
+        RankedDecision(engine, features, ranking, row, alpha, call=call)
+        for row in range(len(features))
     ]
     if call.cached_tokens:
         unread = engine.choose(features, alpha, call.uncached.relaxed).tolist()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,8 +13,6 @@ from avengers_core.artifact.clusters import unit
 from avengers_core.common.arrays import Floats
 from avengers_core.common.functions import cached_property
 from avengers_core.embedders.surface import BEYOND_ASCII
-
-_Numbers = TypeVar("_Numbers", float, Floats)
 
 # Half degrees from 0 to 180, and twentieths.
 _ANGLES = np.linspace(0, np.pi, 361)
@@ -108,14 +106,17 @@ class Familiarity:
             beyond_ascii: (n,) share of bytes beyond ASCII, or None where only vectors are known.
         """
         angles, foreign = self._tables
+        # The distance of unit vectors, sqrt(2 - 2 cos), in steps; rounding takes cosines beyond 1.
         # Tables, where one query counts and where many do: arccos takes several times as long.
-        if isinstance(cosine, float):
-            one: float = angles.item(min(int(_steps(cosine)), _DISTANCES))
+        exact: Any = cosine if isinstance(cosine, float) else cosine.astype(np.float64)
+        steps = (abs(1 - exact) * _SQUARED) ** 0.5
+        if isinstance(steps, float):
+            one: float = angles.item(min(int(steps), _DISTANCES))
             if beyond_ascii is None:
                 return one
             n = len(foreign)
             return min(one, foreign.item(min(int(beyond_ascii.item() * n), n - 1)))
-        share = _look_up(angles, _steps(cosine.astype(np.float64)))
+        share = _look_up(angles, steps)
         if beyond_ascii is None:
             return share
         beyond = _look_up(foreign, beyond_ascii.astype(np.float64) * len(foreign))
@@ -133,12 +134,6 @@ class Familiarity:
 
 def _no_records() -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     return np.zeros(len(_ANGLES) - 1), np.zeros(len(_FOREIGN) - 1)
-
-
-def _steps(cosine: _Numbers) -> _Numbers:
-    """The distance of unit vectors, sqrt(2 - 2 cos), in steps; rounding takes cosines beyond 1."""
-    steps: _Numbers = (abs(1 - cosine) * _SQUARED) ** 0.5
-    return steps
 
 
 def _look_up(table: Floats, place: Floats) -> Floats:

@@ -27,23 +27,48 @@ class RecentVectors:
         self._young: dict[str, Vector] = {}
         self._old: dict[str, Vector] = {}
 
-    def known(self, texts: Sequence[str]) -> dict[str, Vector | None]:
-        """text -> its (d,) vector, or None where it was not asked lately; each text once."""
-        young, old = self._young, self._old
-        known = {}
-        for text in texts:
-            vector = young.get(text)
-            known[text] = old.get(text) if vector is None else vector
-        return known
+    def known(self, texts: Sequence[str]) -> tuple[dict[str, Vector], list[str]]:
+        """Of n texts those that were asked lately, with their (d,) vectors; the others, each once.
 
-    def remember(self, texts: Sequence[str], vectors: Vectors) -> None:
-        """From now on n texts and their (n, d) vectors are known."""
+        Looked up at once, so that nothing can be forgotten in between.
+        """
+        young, old = self._young, self._old
+        known: dict[str, Vector] = {}
+        missing: list[str] = []
+        for text in texts:
+            if text in young:
+                known[text] = young[text]
+            elif text in old:
+                known[text] = old[text]
+            elif text not in missing:
+                missing.append(text)
+        return known, missing
+
+    def joined(
+        self,
+        texts: Sequence[str],
+        known: dict[str, Vector],
+        missing: Sequence[str],
+        vectors: Vectors,
+    ) -> Vectors:
+        """(n, d) of texts, in their order, all of which are known from now on.
+
+        Args:
+            texts: n of them.
+            known: as :meth:`known` gives them.
+            missing: the k others.
+            vectors: (k, d) of these.
+        """
+        if known or len(missing) < len(texts):
+            known.update(zip(missing, vectors, strict=True))
+            vectors = np.array([known[text] for text in texts])  # np.stack takes four times as long
         if len(self._young) > _MOST_TEXTS:
             self._young, self._old = {}, self._young
         young = self._young
         for i, text in enumerate(texts):  # an iterator over rows takes longer than all else here
             if len(text) <= _MOST_CHARS and text not in young:
                 young[text] = vectors[i].copy()  # not a row that keeps all of its batch
+        return vectors
 
     def __reduce__(self) -> tuple[type[RecentVectors], tuple[()]]:
         return RecentVectors, ()
