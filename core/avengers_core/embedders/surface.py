@@ -169,7 +169,7 @@ class Augment:
         # would the last one of a part of a file.
         if len(points) == 1:
             row = points[0]
-            points /= (length := max(sqrt(row.dot(row)), _LEAST_NORM))
+            points /= (length := sqrt(row.dot(row)) or _LEAST_NORM)
             return points, length
         lengths = np.sqrt(np.matmul(points[:, None, :], points[:, :, None])[:, 0])
         np.maximum(lengths, _LEAST_NORM, out=lengths)

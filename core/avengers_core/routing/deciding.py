@@ -62,8 +62,9 @@ class Deciding:
             decision.query = query
         if turns.share < 1:
             decision.question_share = turns.share
-        if max(map(len, texts), default=0) > MAX_CHARS:
-            decision.cut = sum(map(n_cut, texts))
+        for text in texts:
+            if len(text) > MAX_CHARS:
+                decision.cut += n_cut(text)
         return decision
 
     def many(

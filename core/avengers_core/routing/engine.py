@@ -17,7 +17,7 @@ from avengers_core.common.parallel import in_parallel
 from avengers_core.routing.call import RoutingCall
 from avengers_core.routing.decision.candidates import ClusterVote
 from avengers_core.routing.eligibility import Eligibility
-from avengers_core.routing.policy import Policy
+from avengers_core.routing.policy import BALANCE, NO_LIMITS, Policy
 from avengers_core.routing.queries import Queries
 from avengers_core.routing.ranking import Ranking
 from avengers_core.routing.scoring import Scorer
@@ -61,9 +61,7 @@ class Engine:
         )
         self._tables = lru_cache(maxsize=32)(self._make_tables)
         self._noticed: tuple[str, ...] = ()  # limits that do nothing, which the log has been told
-        self._unlimited = [
-            self._make_eligibility(needs, (), *_NO_LIMITS) for needs in (False, True)
-        ]
+        self._unlimited = [self._make_eligibility(needs, (), *NO_LIMITS) for needs in (False, True)]
         # True is 1 to whoever remembers values without their types.
         self._limited = lru_cache(maxsize=64, typed=True)(self._make_eligibility)
 
@@ -77,9 +75,9 @@ class Engine:
         return narrow
 
     def _make_eligibility(
-        self, needs_cost: bool, unavailable: tuple[tuple[str, str], ...], *fields: Any
+        self, needs_cost: bool, unavailable: tuple[tuple[str, str], ...], *limits: Any
     ) -> Eligibility:
-        policy = Policy(*fields)
+        policy = Policy._make((None,) * len(BALANCE) + limits)
         if not self.scorer.knows_familiarity:
             self._notice(policy)
         return Eligibility(
@@ -99,16 +97,14 @@ class Engine:
             ValueError: a limit out of range, or a model that the artifact does not have.
         """
         needs_cost = self._any_cost and alpha < 1
-        fields: tuple[Any, ...] = call.policy
-        if call.policy.limits_nothing:
-            if not call.unavailable:
-                return self._unlimited[needs_cost]
-            fields = _NO_LIMITS
+        limits: tuple[Any, ...] = call.policy[len(BALANCE) :]
+        if limits == NO_LIMITS and not call.unavailable:
+            return self._unlimited[needs_cost]
         unavailable = tuple((call.unavailable or {}).items())
         try:
-            return self._limited(needs_cost, unavailable, *fields)
+            return self._limited(needs_cost, unavailable, *limits)
         except TypeError:  # a list of models cannot be looked up
-            return self._make_eligibility(needs_cost, unavailable, *fields)
+            return self._make_eligibility(needs_cost, unavailable, *limits)
 
     def _notice(self, policy: Policy) -> None:
         """Say in the log, once, which limits do nothing with this artifact."""
@@ -246,4 +242,3 @@ def _cache_savings(artifact: RouterArtifact) -> Floats:
 
 # As fast as a tuple: it is made for each call that a plugin answers.
 _as_vote = partial(tuple.__new__, ClusterVote)
-_NO_LIMITS = Policy()

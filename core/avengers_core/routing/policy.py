@@ -105,11 +105,6 @@ class Policy(NamedTuple):
         return {name: value for name, value in given.items() if value is not None}
 
     @property
-    def limits_nothing(self) -> bool:
-        """Whether every model will do."""
-        return self[len(BALANCE) :] == _NO_LIMITS
-
-    @property
     def target(self) -> tuple[str, float] | None:
         """``cost``, ``score`` or ``saving`` and its value, if one is given in place of alpha."""
         if self[len(BALANCE) - len(_TARGETS) : len(BALANCE)] == _NO_TARGET:
@@ -214,7 +209,8 @@ _TARGETS = ("target_cost", "target_score", "target_saving")
 BALANCE = ("alpha", *_WEIGHTS, *_TARGETS)
 """The ways to say how score weighs against cost."""
 _LIMITS = Policy._fields[len(BALANCE) :]
-_NO_LIMITS = tuple(Policy._field_defaults[name] for name in _LIMITS)
+NO_LIMITS = tuple(Policy._field_defaults[name] for name in _LIMITS)
+"""What stands behind these in a policy that every model is within."""
 _NO_OTHER = (None,) * (len(BALANCE) - 1)
 _NO_TARGET = (None,) * len(_TARGETS)
 _RANGES = {"max_cost": np.inf, "min_score": 1, "min_support": 1, "min_familiarity": 1}
