@@ -59,6 +59,7 @@ def sources(calls: list[Any]) -> set[str]:
 
 
 @pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("case", ["easy question"], indirect=True)
 def test_response_modes(
     mode: ResponseMode, case: Case, llm: AvengersLLM, server: StubServer
 ) -> None:
@@ -74,6 +75,7 @@ def test_response_modes(
 
 
 @pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("case", ["hard question"], indirect=True)
 async def test_response_modes_asynchronously(
     mode: ResponseMode, case: Case, llm: AvengersLLM, server: StubServer
 ) -> None:

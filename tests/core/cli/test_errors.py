@@ -193,6 +193,7 @@ def test_output_that_can_not_be_written(run, records, artifact, tmp_path, argume
 
 
 LONG = "x" * 300
+QUICK_FIT = "fit", "records.jsonl", "--embedder", "tfidf", "--clusters", "2"
 
 
 @pytest.mark.parametrize(
@@ -200,10 +201,10 @@ LONG = "x" * 300
     [
         (["fit", "nowhere.jsonl", "-o", "x"], "nowhere.jsonl", errno.ENOENT),
         (["fit", LONG, "-o", "x"], LONG[:100], errno.ENAMETOOLONG),
-        (["fit", "records.jsonl", "-o", LONG], LONG[:100], errno.ENAMETOOLONG),
-        (["fit", "records.jsonl", "-o", "/proc/none"], "/proc/none", errno.ENOENT),
-        (["route", "records.jsonl", "-a", "artifact", "--output", "records.jsonl/x"],
-         "records.jsonl/x", errno.ENOTDIR),
+        ([*QUICK_FIT, "-o", LONG], LONG[:100], errno.ENAMETOOLONG),
+        ([*QUICK_FIT, "-o", "/proc/none"], "/proc/none", errno.ENOENT),
+        (["route", "records.jsonl", "-a", "artifact", "--engine", "serial",
+          "--output", "records.jsonl/x"], "records.jsonl/x", errno.ENOTDIR),
         (["route", "nowhere.jsonl", "-a", "artifact", "--output", "x"],
          "nowhere.jsonl", errno.ENOENT),
         (["import", "records.jsonl", "-o", LONG], LONG[:100], errno.ENAMETOOLONG),
