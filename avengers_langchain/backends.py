@@ -107,8 +107,8 @@ class Backends(Pool[Backend]):
     def _says(self, backend: Backend) -> Capabilities:
         return _own(backend.model)
 
-    def _takes(self, backend: Backend) -> Mapping[str, bool | None]:
-        return target_of("", backend.model).dialect.media
+    def _dialect(self, backend: Backend) -> Dialect:
+        return target_of("", backend.model).dialect
 
     def _class(self, backend: Backend) -> type:
         return type(backend.model)

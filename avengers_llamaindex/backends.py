@@ -19,6 +19,7 @@ from avengers_core.serving.backends.model_settings import refuse_unknown
 from avengers_core.serving.backends.pool import Pool
 from avengers_core.serving.backends.pool_settings import OF_ENDPOINT, PoolSettings
 from avengers_core.serving.backends.wording import OF_ANSWERS
+from avengers_core.serving.history import Dialect
 from avengers_core.serving.settings import given
 from avengers_llamaindex.arguments import OF_ALL, with_settings
 from avengers_llamaindex.history import metadata_of, target_of
@@ -139,15 +140,14 @@ class Backends(Pool[LLM]):
         window = metadata.context_window
         # The answer has to fit too, where its length is known.
         room = None if window == DEFAULT_CONTEXT_WINDOW else window - max(metadata.num_output, 0)
-        dialect = target_of("", backend).dialect
         return Capabilities(
             tools=metadata.is_function_calling_model,
             context_window=room,
-            provider=_PROVIDERS.get(dialect.protocol),
+            provider=_PROVIDERS.get(self._dialect(backend).protocol),
         )
 
-    def _takes(self, backend: LLM) -> Mapping[str, bool | None]:
-        return target_of("", backend).dialect.media
+    def _dialect(self, backend: LLM) -> Dialect:
+        return target_of("", backend).dialect
 
     # -- what holds of all of them --
 

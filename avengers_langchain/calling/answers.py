@@ -20,9 +20,9 @@ from avengers_core.serving.resilience.withheld import ended_in
 from avengers_core.serving.voting import text_key
 from avengers_core.serving.watching.outcome import Tokens, charged
 from avengers_langchain.backends import Backends
+from avengers_langchain.calling.backend_call import BackendCall, as_chunk
 from avengers_langchain.calling.calls import Call
 from avengers_langchain.calling.runs import tag_run
-from avengers_langchain.calling.targets import Target, as_chunk
 from avengers_langchain.history.writers import THOUGHTS, says
 from avengers_langchain.tools import ANSWERED_BY
 
@@ -41,7 +41,8 @@ class Asked(AskedCall):
         call: what it brings.
         plan: how it is to be decided.
         backends: who can answer.
-        method: of :class:`avengers_langchain.calling.targets.Target`, and of what answers.
+        method: of :class:`~avengers_langchain.calling.backend_call.BackendCall`, and of what
+            answers.
         run_manager: of the router's run, for the backend.
         run_of_call: the same to :func:`tag_run`, also of a stream.
     """
@@ -74,11 +75,11 @@ class ChatAnswering(Answering):
         self._run_manager = None if one_of_several else asked.run_manager
         self._run = None if one_of_several else asked.run_of_call
         self._traced = asked.backends.traced
-        self._target: Target | None = None
+        self._called: BackendCall | None = None
 
     def start(self, attempt: Attempt) -> Any:
-        self._target = target = self._asked.call.target(attempt.model, self._asked.backends)
-        return getattr(target, self._method)(self._run_manager)
+        self._called = called = self._asked.call.to(attempt.model, self._asked.backends)
+        return getattr(called, self._method)(self._run_manager)
 
     def tag(self, result: ChatResult, facts: Mapping[str, Any]) -> ChatResult:
         model = facts["model"]
@@ -118,9 +119,9 @@ class ChatAnswering(Answering):
 
     @property
     def stops(self) -> bool:
-        asked = self._target
-        return asked is not None and bool(
-            asked.stop or asked.cut or getattr(asked.backend, "stop", None)
+        called = self._called
+        return called is not None and bool(
+            called.arguments.get("stop") or called.cut or getattr(called.backend, "stop", None)
         )
 
     def spent(self, answer: ChatResult | ChatGenerationChunk) -> Tokens | None:

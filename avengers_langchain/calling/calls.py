@@ -15,7 +15,7 @@ from avengers_core.serving.question import Request
 from avengers_core.serving.settings import given
 from avengers_langchain.arguments import in_words
 from avengers_langchain.backends import Backends
-from avengers_langchain.calling.targets import Target
+from avengers_langchain.calling.backend_call import BackendCall
 from avengers_langchain.history import in_its_protocol, is_plain, portable, target_of
 from avengers_langchain.tools import BoundTools, StructuredOutput
 
@@ -26,7 +26,6 @@ class Call:
 
     Attributes:
         messages: the whole prompt.
-        stop: stop sequences.
         arguments: for the backend, whichever it is.
         defaults: arguments for the backend, where it is bound to no others.
         tools: to be turned into the backend's own format, if any.
@@ -37,7 +36,6 @@ class Call:
     """
 
     messages: list[BaseMessage]
-    stop: list[str] | None
     arguments: dict[str, Any]
     defaults: Mapping[str, Any] = field(default_factory=dict)
     tools: BoundTools | None = None
@@ -56,21 +54,24 @@ class Call:
         """A call as the framework hands it over.
 
         Args:
-            messages: as in the class, as ``stop`` and ``defaults``.
+            messages: as in the class, as ``defaults``.
+            stop: stop sequences.
             arguments: all others by name; the dict is changed.
         """
-        call = cls(messages, stop, arguments, defaults)
+        call = cls(messages, arguments, defaults)
         if arguments:
             call.tools = tools_of(arguments.pop("tools", None))
             call.tool_choice = arguments.pop("tool_choice", None)
             call.parallel = arguments.pop("parallel_tool_calls", None)
             call.structured = structured_of(arguments.pop("structured_output", None))
+        if stop:
+            arguments["stop"] = stop
         return call
 
     @property
     def is_bare(self) -> bool:
         """Whether there is nothing but messages."""
-        said = self.arguments or self.stop or self.tools is not None or self.structured is not None
+        said = self.arguments or self.tools is not None or self.structured is not None
         return not said and self.tool_choice is None and self.parallel is None
 
     def request(self, prompt: Request) -> Request:
@@ -95,19 +96,18 @@ class Call:
         tokens += self.structured.tokens if self.structured is not None else 0
         return prompt.needing(*ways, tokens=tokens)
 
-    def target(self, model: str, backends: Backends) -> Target:
+    def to(self, model: str, backends: Backends) -> BackendCall:
         """What is to be called for a model, with the messages as it accepts them."""
         backend, bound = backends.get(model)
         messages, plain = list(self.messages), is_plain(self.messages)
         if plain and self.is_bare and not self.defaults and not bound:
-            return Target(backend, messages, None, {})  # which every backend takes as it is
+            return BackendCall(backend, messages, {})  # which every backend takes as it is
         tools = given(tools=self.tools)
         backend = in_its_protocol(backend, {**self.defaults, **bound, **self.arguments, **tools})
         arguments, cut = self._said_to(model, backend, bound, backends)
-        stop = arguments.pop("stop", None)
         if not plain:
             messages = portable(messages, target_of(model, backend, arguments))
-        return Target(backend, messages, stop, arguments, cut)
+        return BackendCall(backend, messages, arguments, cut)
 
     def _said_to(
         self, model: str, backend: BaseChatModel, bound: Mapping[str, Any], backends: Backends
@@ -128,7 +128,7 @@ class Call:
         if self.structured is not None:
             no_native = backends.capabilities(model).structured_output is False
             layers.append(self.structured.arguments_for(model, backend, no_native))
-        return in_words([*layers, self.arguments, given(stop=self.stop or None)], target)
+        return in_words([*layers, self.arguments], target)
 
 
 def tools_of(tools: Sequence[Any] | None) -> BoundTools | None:

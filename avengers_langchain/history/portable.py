@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from langchain_core.messages import AIMessage, BaseMessage
 
@@ -16,12 +16,7 @@ from avengers_langchain.history.writers import is_own, thoughts_of, torn, writer
 from avengers_langchain.history.writing import message_of
 
 
-def portable(
-    messages: Sequence[BaseMessage],
-    target: Target,
-    *,
-    writer_of: Callable[[BaseMessage], str | None] = writer_of,
-) -> list[BaseMessage]:
+def portable(messages: Sequence[BaseMessage], target: Target) -> list[BaseMessage]:
     """A conversation as a backend accepts it, whoever wrote its answers.
 
     What the target itself wrote goes to it untouched: the same objects, so that signatures and
@@ -33,7 +28,6 @@ def portable(
     Args:
         messages: the conversation; neither it nor a message in it is changed.
         target: who is asked (:func:`avengers_langchain.history.target_of`).
-        writer_of: tells which model wrote an answer, as the router calls it, or None.
 
     Returns:
         The messages to send.

@@ -32,12 +32,7 @@ from avengers_llamaindex.history.writers import ANSWERS, says, writer_of
 from avengers_llamaindex.history.writing import message_of
 
 
-def portable(
-    messages: Sequence[ChatMessage],
-    target: Target,
-    *,
-    writer_of: Callable[[ChatMessage], str | None] = writer_of,
-) -> list[ChatMessage]:
+def portable(messages: Sequence[ChatMessage], target: Target) -> list[ChatMessage]:
     """A conversation as a backend accepts it, whoever wrote its answers.
 
     What the target itself wrote goes to it untouched, so that signatures and prompt caches hold.
@@ -49,7 +44,6 @@ def portable(
     Args:
         messages: the conversation; neither it nor a message in it is changed.
         target: who is asked (:func:`avengers_llamaindex.history.target_of`).
-        writer_of: tells which model wrote an answer, as the router calls it, or None.
 
     Returns:
         The messages to send.

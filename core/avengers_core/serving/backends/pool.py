@@ -6,7 +6,7 @@ import math
 import random
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Hashable, Mapping
+from collections.abc import Callable, Collection, Hashable
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from avengers_core.common.functions import cached_property
@@ -23,6 +23,7 @@ from avengers_core.routing.router import Router
 from avengers_core.serving.backends.capabilities import Capabilities, Needs, TooLong, unmet
 from avengers_core.serving.backends.endpoints import Endpoint, find_endpoint
 from avengers_core.serving.backends.pool_settings import PoolSettings, is_same
+from avengers_core.serving.history import Dialect
 from avengers_core.serving.resilience.health import BackendHealth
 
 if TYPE_CHECKING:
@@ -102,10 +103,9 @@ class Pool(ABC, Generic[B]):
     def _says(self, backend: B) -> Capabilities:
         """What a backend says of itself."""
 
-    def _takes(self, backend: B) -> Mapping[str, bool | None]:
-        """Which media a backend's class takes, by their names in :class:`Capabilities`; what it
-        does not take, the history that it is given has a note in place of."""
-        return {}
+    @abstractmethod
+    def _dialect(self, backend: B) -> Dialect:
+        """What a backend accepts in a history."""
 
     def _class(self, backend: B) -> type:
         return type(backend)
@@ -284,7 +284,7 @@ class Pool(ABC, Generic[B]):
         """What a model can do, and which media its class takes."""
         known = self._taking.get(model)
         if known is None:
-            media: Mapping[str, Any] = {} if self._is_foreign else self._takes(self.get(model))
+            media: dict[str, Any] = {} if self._is_foreign else self._dialect(self.get(model)).media
             known = Capabilities(**media).overlaid(self.capabilities(model))
             self._taking[model] = known
         return known

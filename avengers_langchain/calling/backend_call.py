@@ -21,7 +21,7 @@ from avengers_langchain.calling.stopping import Cutting, cut_result
 
 
 @dataclass
-class Target:
+class BackendCall:
     """A backend and all that it is to be called with.
 
     Of a chat model it calls the four methods that its makers write (``_generate`` and its kin), so
@@ -30,7 +30,6 @@ class Target:
 
     backend: BaseChatModel = field(repr=False)  # its own may show headers
     messages: list[BaseMessage]
-    stop: list[str] | None
     arguments: dict[str, Any] = field(repr=False)
     cut: Sequence[str] = ()  # stop sequences that it does not know
 
@@ -122,7 +121,7 @@ class Target:
     def _arguments(self, method: Callable[..., Any], run_manager: Any) -> dict[str, Any]:
         # As the framework does: not every chat model's methods take a run manager.
         own = {"run_manager": run_manager} if _takes_run_manager(method) else {}
-        return {"stop": self.stop, **own, **self.arguments}
+        return {"stop": None, **own, **self.arguments}
 
 
 @lru_cache(maxsize=256)
