@@ -30,7 +30,7 @@ from avengers_core.artifact.sums import Sums
 from avengers_core.common.functions import cached_property
 from avengers_core.common.ranges import check_number
 from avengers_core.errors import ArtifactError, EmbedderMismatchError
-from avengers_core.records.names import counted, shown
+from avengers_core.records.names import counted, meant, shown
 from avengers_core.records.prices import Prices, find_prices
 
 if TYPE_CHECKING:
@@ -339,7 +339,8 @@ class RouterArtifact:
         place = {name: i for i, name in enumerate(self.models)}
         if unknown := [name for name in models if name not in place]:
             raise ArtifactError(
-                f"no such model: {shown(unknown)}; there are {shown(self.models, most=100)}"
+                f"no such model: {shown(unknown)}{meant(unknown, self.models)}; "
+                f"there are {shown(self.models, most=100)}"
             )
         return [place[name] for name in models]
 

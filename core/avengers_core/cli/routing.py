@@ -145,6 +145,9 @@ def route_command(
                 click.echo(json.dumps({"row": number, "error": item.reason}, ensure_ascii=False))
     show_problems(problems, "input")
     _fail_without(decided, len(problems))
+    if not decided:  # nothing in, nothing out; but a file may be another than was meant
+        where = "standard input" if source in (None, _STDIN) else source
+        click.echo(f"no query in {where}", err=True)
 
 
 def _show(

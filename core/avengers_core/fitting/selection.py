@@ -13,7 +13,7 @@ import numpy as np
 from avengers_core.artifact.artifact import RouterArtifact
 from avengers_core.common.arrays import Floats
 from avengers_core.common.ranges import check_number, check_whole
-from avengers_core.records.names import check_list
+from avengers_core.records.names import check_list, meant
 from avengers_core.routing.call import RoutingCall
 from avengers_core.routing.resolve import resolve_router
 from avengers_core.routing.router import Router
@@ -75,7 +75,9 @@ def best_subset(
     check_list("keep", keep)
     keep = set(keep)
     if unknown := sorted(keep - set(models)):
-        raise ValueError(f"the artifact has no model {unknown}; it has {list(models)}")
+        raise ValueError(
+            f"the artifact has no model {unknown}{meant(unknown, models)}; it has {list(models)}"
+        )
     if len(keep) > size:
         raise ValueError(f"keep names {len(keep)} models, size is {size}")
     utility, score, cost, weight = _tables(router, alpha)

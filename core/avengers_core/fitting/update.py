@@ -12,7 +12,7 @@ from avengers_core.artifact.merging import together
 from avengers_core.errors import ArtifactError
 from avengers_core.fitting.fit import Fitted, fit_records
 from avengers_core.records.loading import Source
-from avengers_core.records.names import shown
+from avengers_core.records.names import meant, shown
 from avengers_core.records.prices import as_price
 from avengers_core.records.record import Records
 
@@ -109,7 +109,8 @@ def take_after(artifact: RouterArtifact, model: str, like: str) -> RouterArtifac
         raise ArtifactError(f"{model!r} is in the artifact already; add its records alone")
     if like not in artifact.models:
         raise ArtifactError(
-            f"no model {like!r} to be like; there are {shown(artifact.models, most=100)}"
+            f"no model {like!r} to be like{meant([like], artifact.models)}; "
+            f"there are {shown(artifact.models, most=100)}"
         )
     column, info = artifact.models.index(like), artifact.info
     known = float(artifact.statistics.effective().n[:, column].sum())

@@ -8,6 +8,7 @@ no output could show is refused where it comes in; what is special to one format
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
 
 MAX_NAME = 256
 _SHOWN = 80
@@ -45,6 +46,17 @@ def few(texts: Sequence[str], most: int, n: int | None = None) -> str:
     """The first of some texts, and how many more there are: of n, if these are not all."""
     more = (len(texts) if n is None else n) - most
     return ", ".join(texts[:most]) + (f" and {more:,} more" if more > 0 else "")
+
+
+def meant(unknown: Iterable[object], known: Iterable[str]) -> str:
+    """A question for an error's message: which models names that are no model's may be meant for.
+
+    A model is also known without its provider. Nothing, where none is like them.
+    """
+    names = {name: model for model in known for name in (model, model.rpartition("/")[2])}
+    near = [get_close_matches(str(name), names, n=1) for name in unknown]
+    models = dict.fromkeys(names[name] for found in near for name in found)
+    return f" (did you mean {', '.join(map(repr, models))}?)" if models else ""
 
 
 def counted(n: int, one: str, many: str = "") -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypedDict
 import numpy as np
 
 from avengers_core.common.ranges import check_number, check_one_of, is_number
-from avengers_core.records.names import check_list
+from avengers_core.records.names import check_list, meant
 
 if TYPE_CHECKING:
     from avengers_core.routing.router import Router
@@ -166,7 +166,10 @@ class Policy(NamedTuple):
             if self.fallback is not None:
                 named.add(self.fallback)
             if unknown := sorted(named - set(models)):
-                raise ValueError(f"the artifact has no model {unknown}; it has {list(models)}")
+                raise ValueError(
+                    f"the artifact has no model {unknown}{meant(unknown, models)}; "
+                    f"it has {list(models)}"
+                )
         for name, most in _RANGES.items():
             if (value := getattr(self, name)) is not None:
                 check_number(name, value, 0, most)

@@ -49,6 +49,15 @@ def test_route_lines_of_a_file_or_of_standard_input(run, artifact, tmp_path):
     assert {"2", "5", "`query`"} <= words(found.stderr)
 
 
+def test_nothing_in_is_nothing_out_and_said(run, artifact, tmp_path):
+    (tmp_path / "q.txt").write_text("\n\n")
+    from_file = run("route", "-a", artifact, "-f", "q.txt")
+    piped = run("route", "-a", artifact, "--json", text="")
+    assert from_file.stdout == piped.stdout == ""
+    assert "q.txt" in from_file.stderr
+    assert "input" in words(piped.stderr)
+
+
 @pytest.mark.parametrize(
     "raw",
     [

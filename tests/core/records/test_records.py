@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from avengers_core import Record, RecordError, Records, load_records, split_records
+from avengers_core.records.names import meant
 from avengers_core.records.outcomes import to_outcomes
 from avengers_core.records.questions import as_questions
 from avengers_core.records.sources.streams import MAX_LINE_BYTES
@@ -459,3 +460,19 @@ def test_costs_under_other_names_than_scores_are_noticed(caplog, tmp_path, usage
     with open_records(str(file), "serial") as scan:
         survey(scan).notice()
     assert named() is noticed
+
+
+@pytest.mark.parametrize(
+    ("unknown", "near"),
+    [
+        (["openai/gpt5"], ["openai/gpt-5"]),
+        (["gpt-5"], ["openai/gpt-5"]),
+        (["gpt-5", "Qwen/qwen3"], ["openai/gpt-5", "qwen/qwen3-8b"]),
+        (["nobody"], []),
+        ([7], []),
+    ],
+)
+def test_names_of_no_model_are_like_some(unknown, near):
+    said = meant(unknown, ["openai/gpt-5", "qwen/qwen3-8b"])
+    assert [model for model in ("openai/gpt-5", "qwen/qwen3-8b") if model in said] == near
+    assert bool(said) == bool(near)

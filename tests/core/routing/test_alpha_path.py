@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -182,6 +184,14 @@ def test_the_best_single_model_is_the_cheaper_of_equals_and_never_an_unknown():
     by_order_of_sums = np.array([0.1 + 0.2 + 0.3, 0.3 + 0.2 + 0.1])
     assert by_order_of_sums[0] > by_order_of_sums[1]
     assert best_single(by_order_of_sums, np.array([9.0, 1.0])) == 1
+
+
+def test_what_cannot_be_saved_is_told_with_what_can(router):
+    path = router.alpha_path()
+    with pytest.raises(AvengersError, match=r"saving=0\.9999") as caught:
+        path.target(saving=0.9999)
+    most = float(re.search(r"saves (0\.\d+)", str(caught.value)).group(1))
+    assert path.target(saving=most - 0.001).cost == pytest.approx(path.cost.min())
 
 
 def test_a_saving_needs_a_cost_to_save_against():

@@ -97,9 +97,13 @@ class AlphaCurve:
                 if np.isnan(costs).all():
                     raise AvengersError("no cost is known, so there is none to hold a target to")
                 lowest = int(np.nanargmin(costs))
+                saved = ""
+                if saving is not None and cost > 0:
+                    share = 1 - (1 - saving) * self.cost[lowest] / cost
+                    saved = f", which saves {share:.3g} in place of saving={saving:g}"
                 raise AvengersError(
                     f"no alpha has a mean cost of ${cost:.3g} or less; the lowest is "
-                    f"${self.cost[lowest]:.3g} at alpha {self.alphas[lowest]:.3g}"
+                    f"${self.cost[lowest]:.3g} at alpha {self.alphas[lowest]:.3g}{saved}"
                 )
             best = int(np.argmax(np.where(within, self.score, -np.inf)))
         else:

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from avengers_core.common.functions import cached_property
+from avengers_core.records.names import meant
 from avengers_core.serving.backends.model_settings import ModelSettings
 
 OF_ENDPOINT = {"timeout": 60.0, "max_retries": 0}
@@ -102,8 +103,8 @@ class PoolSettings:
         ):
             if unknown := sorted(set(names) - set(known)):
                 raise ValueError(
-                    f"{argument}= names {unknown}, which the artifact does not have; "
-                    f"it has {list(known)}"
+                    f"{argument}= names {unknown}, which the artifact does not have"
+                    f"{meant(unknown, known)}; it has {list(known)}"
                 )
         return wanted
 
