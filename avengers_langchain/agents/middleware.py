@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from langchain_core.callbacks import BaseCallbackHandler
@@ -24,6 +24,7 @@ from avengers_core.errors import needing
 from avengers_core.serving.answering import Answering
 from avengers_core.serving.backends.capabilities import Needs
 from avengers_core.serving.backends.tool_choice import ToolWords
+from avengers_core.serving.ensemble import AskedCall
 from avengers_core.serving.plan import Plan
 from avengers_core.serving.resilience.failover import Attempt
 from avengers_core.serving.settings import OF_A_CALL, given
@@ -98,15 +99,13 @@ class AvengersMiddleware(Closing, AgentMiddleware[Any, Any, Any]):
         self, request: ModelRequest[Any], handler: Callable[[ModelRequest[Any]], ModelResponse[Any]]
     ) -> ExtendedModelResponse[Any]:
         """Hand a call to the model picked for it."""
-        plan = self._plan(request)
 
         def ask(to: ModelRequest[Any], attempt: Attempt) -> ModelResponse[Any]:
             with _committed_by_tokens(attempt):
                 return handler(to)
 
         with as_langchain_names_them():
-            answer = _AgentAnswering(plan, plan.decide(), self._settings.pool, request, ask)
-            return _noted(answer.run(), answer.facts)
+            return cast("ExtendedModelResponse[Any]", self._asked(request, ask).run())
 
     async def awrap_model_call(
         self,
@@ -114,27 +113,27 @@ class AvengersMiddleware(Closing, AgentMiddleware[Any, Any, Any]):
         handler: Callable[[ModelRequest[Any]], Awaitable[ModelResponse[Any]]],
     ) -> ExtendedModelResponse[Any]:
         """:meth:`wrap_model_call`, asynchronously."""
-        plan = self._plan(request)
 
         async def ask(to: ModelRequest[Any], attempt: Attempt) -> ModelResponse[Any]:
             with _committed_by_tokens(attempt):
                 return await handler(to)
 
         with as_langchain_names_them():
-            answer = _AgentAnswering(plan, await plan.adecide(), self._settings.pool, request, ask)
-            return _noted(await answer.arun(), answer.facts)
+            return cast("ExtendedModelResponse[Any]", await self._asked(request, ask).arun())
 
-    def _plan(self, request: ModelRequest[Any]) -> Plan:
+    def _asked(self, request: ModelRequest[Any], ask: Callable[..., Any]) -> _AgentCall:
         system = [] if request.system_message is None else [request.system_message]
         query = ensure_config().get("metadata", {}).get(ROUTING_QUERY)
         prompt = read([*system, *request.messages], {}, query)
         tools = BoundTools(request.tools, {})
         ways = _WAYS.get(type(request.response_format), (Needs(),))
         ways = tuple(way.along_with(tools.needs, 0) for way in ways)
-        own = {k: v for k, v in request.model_settings.items() if k in OF_A_CALL}
-        return self._settings.plan(prompt.needing(*ways, tokens=tools.tokens), own)
+        own = {k: v for k, v in request.model_settings.items() if k in _OF_A_CALL}
+        plan = self._settings.plan(prompt.needing(*ways, tokens=tools.tokens), own)
+        return _AgentCall(plan, request, tools, self._settings.pool, ask)
 
 
+_OF_A_CALL = {*OF_A_CALL} - {"votes", "vote_over"}
 # How an object is asked for, and what a model needs for it.
 _WAYS: dict[type, tuple[Needs, ...]] = {
     ToolStrategy: (Needs(tools=True),),
@@ -143,79 +142,82 @@ _WAYS: dict[type, tuple[Needs, ...]] = {
 }
 
 
-class _AgentAnswering(Answering):
-    """One model call of an agent, which the agent's own handler makes."""
+@dataclass(eq=False)
+class _AgentCall(AskedCall):
+    """One model call of an agent, which the agent's own handler makes.
 
-    def __init__(
-        self,
-        plan: Plan,
-        decision: RoutingDecision,
-        backends: Backends,
-        request: ModelRequest[Any],
-        ask: Callable[[ModelRequest[Any], Attempt], Any],
-    ) -> None:
-        super().__init__(plan, decision, backends)
-        self._backends = backends
-        self._request = request
-        self._ask = ask
+    Attributes:
+        plan: how it is to be decided.
+        request: as the agent would make it.
+        tools: of it.
+        backends: who can answer.
+        ask: makes it of another model, given an attempt.
+    """
+
+    plan: Plan
+    request: ModelRequest[Any]
+    tools: BoundTools
+    backends: Backends
+    ask: Callable[[ModelRequest[Any], Attempt], Any]
+
+    def answering(self, decision: RoutingDecision, one_of_several: bool) -> _AgentAnswering:
+        return _AgentAnswering(self, decision, one_of_several)
+
+    def to(self, model: str) -> tuple[ModelRequest[Any], Sequence[str]]:
+        """It, for a backend: its conversation and its settings as the backend accepts them; and
+        stop sequences to cut its answer at."""
+        request = self.request
+        backend, bound = self.backends.get(model)
+        said = {k: v for k, v in request.model_settings.items() if k not in OF_A_CALL}
+        backend = in_its_protocol(backend, {**bound, **said, "tools": self.tools})
+        target = target_of(model, backend, {**bound, **said})
+        parallel = said.pop("parallel_tool_calls", None)
+        words = ToolWords()  # without any, many refuse to be told what to do with them
+        if request.tools or request.response_format is not None:
+            words = self.tools.words(target.dialect.protocol, request.tool_choice, parallel)
+        settings, cut = in_words([bound, said, given(parallel_tool_calls=words.parallel)], target)
+        messages = list(request.messages)
+        if not is_plain(messages):
+            messages = cast("Any", portable(messages, target_of(model, backend, settings)))
+        to = request.override(
+            model=backend,
+            messages=messages,
+            model_settings=settings,
+            tool_choice=words.choice,
+            tools=self.tools.among(words),
+        )
+        return to, cut
+
+
+class _AgentAnswering(Answering):
+    """One answer to it."""
+
+    def __init__(self, asked: _AgentCall, decision: RoutingDecision, one_of_several: bool) -> None:
+        super().__init__(asked.plan, decision, asked.backends, one_of_several=one_of_several)
+        self._asked = asked
         self._cut: Sequence[str] = ()
 
     def start(self, attempt: Attempt) -> Any:
-        to, self._cut = _handed_over(self._request, attempt.model, self._backends)
-        return self._ask(to, attempt)
+        to, self._cut = self._asked.to(attempt.model)
+        return self._asked.ask(to, attempt)
 
-    def tag(self, response: ModelResponse[Any], facts: Mapping[str, Any]) -> ModelResponse[Any]:
-        return _tagged(response, facts, self._cut)
+    def tag(
+        self, response: ModelResponse[Any], facts: Mapping[str, Any]
+    ) -> ExtendedModelResponse[Any]:
+        result = [
+            cut_message(message, self._cut).model_copy(
+                update={"response_metadata": {**message.response_metadata, "avengers": facts}}
+            )
+            if isinstance(message, AIMessage)
+            else message
+            for message in response.result
+        ]
+        noted: Any = Command(update={"model_route": dict(facts)})
+        return ExtendedModelResponse(replace(response, result=result), noted)
 
     def spent(self, response: ModelResponse[Any]) -> Tokens | None:
         each = [tokens_of(message) for message in response.result]
         return next((tokens for tokens in each if tokens is not None), None)
-
-
-def _handed_over(
-    request: ModelRequest[Any], model: str, backends: Backends
-) -> tuple[ModelRequest[Any], Sequence[str]]:
-    """A model call for a backend: its conversation and its settings as the backend accepts them;
-    and stop sequences to cut its answer at."""
-    backend, bound = backends.get(model)
-    said = {k: v for k, v in request.model_settings.items() if k not in OF_A_CALL}
-    tools = BoundTools(request.tools, {})
-    backend = in_its_protocol(backend, {**bound, **said, "tools": tools})
-    target = target_of(model, backend, {**bound, **said})
-    parallel = said.pop("parallel_tool_calls", None)
-    words = ToolWords()  # without any, many refuse to be told what to do with them
-    if request.tools or request.response_format is not None:
-        words = tools.words(target.dialect.protocol, request.tool_choice, parallel)
-    settings, cut = in_words([bound, said, given(parallel_tool_calls=words.parallel)], target)
-    messages = list(request.messages)
-    if not is_plain(messages):
-        messages = cast("Any", portable(messages, target_of(model, backend, settings)))
-    to = request.override(
-        model=backend,
-        messages=messages,
-        model_settings=settings,
-        tool_choice=words.choice,
-        tools=tools.among(words),
-    )
-    return to, cut
-
-
-def _noted(response: ModelResponse[Any], facts: Mapping[str, Any]) -> ExtendedModelResponse[Any]:
-    return ExtendedModelResponse(response, Command(update={"model_route": dict(facts)}))
-
-
-def _tagged(
-    response: ModelResponse[Any], facts: Mapping[str, Any], cut: Sequence[str]
-) -> ModelResponse[Any]:
-    result = [
-        cut_message(message, cut).model_copy(
-            update={"response_metadata": {**message.response_metadata, "avengers": facts}}
-        )
-        if isinstance(message, AIMessage)
-        else message
-        for message in response.result
-    ]
-    return replace(response, result=result)
 
 
 class _Commit(BaseCallbackHandler):
