@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from avengers_core.artifact.additive import WeightedSums
 from avengers_core.artifact.arrays import check_arrays
-from avengers_core.artifact.clusters import ratio, select
+from avengers_core.artifact.clusters import ratio, select, sums_of_cells
 from avengers_core.common.arrays import Floats
 from avengers_core.common.functions import cached_property
 from avengers_core.embedders.tokens import n_bytes
@@ -98,25 +98,11 @@ class Statistics(WeightedSums):
             labels: (n,) each record's cluster, in [0, k).
             k: number of clusters.
         """
-        order = np.argsort(labels, kind="stable")
-        starts = np.searchsorted(labels[order], np.arange(k))
-
-        def per_cluster(values: npt.ArrayLike) -> Floats:
-            # reduceat gives the element at the start for an empty segment, and fails past the
-            # end: one row of zeros closes the last segment, empty ones are cleared.
-            rows = np.asarray(values, dtype=np.float64)[order]
-            rows = np.concatenate([rows, np.zeros((1, *rows.shape[1:]))])
-            sums: Floats = np.add.reduceat(rows, starts, axis=0)
-            sums[counts == 0] = 0.0
-            return sums
-
-        def by_model(values: npt.ArrayLike, known: npt.NDArray[np.bool_]) -> Floats:
-            rows = np.where(known, values, 0.0)
-            return per_cluster(rows * weight if weighted else rows)
-
-        counts = np.bincount(labels, minlength=k)
         weight = outcomes.weights[:, None]
-        weighted = bool((weight != 1).any())
+
+        def by_model(values: Floats | float, known: npt.NDArray[np.bool_]) -> Floats:
+            return sums_of_cells(np.where(known, values * weight, 0.0), labels, k)
+
         scored = ~np.isnan(outcomes.scores)
         # What a model without a score cost says nothing of what its answers cost.
         priced = ~np.isnan(outcomes.costs) & scored
@@ -129,7 +115,7 @@ class Statistics(WeightedSums):
         topics = np.bincount(labels * n_datasets + outcomes.dataset, minlength=k * n_datasets)
         return cls(
             topics=topics.reshape(k, n_datasets).astype(np.float64),
-            query_length=per_cluster(lengths),
+            query_length=sums_of_cells(length, labels, k)[:, 0],
             n=by_model(1.0, scored),
             squares=by_model(weight, scored),
             inferred=np.zeros((k, len(outcomes.models))),
