@@ -1,6 +1,6 @@
 """Public names of studies: what they vary, and their experiments."""
 
-from avengers_core.evaluation.results import METRICS
+from avengers_core.evaluation.metrics import METRICS
 from avengers_core.evaluation.studies.experiments import run, summarise
 from avengers_core.evaluation.studies.studies import STUDIES, Setting, Study, settings_for
 

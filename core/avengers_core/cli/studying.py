@@ -95,6 +95,7 @@ def sweep_command(
     to take paper. A query for which no model meets the limits goes to the nearest model.
     """
     from avengers_core import studies
+    from avengers_core.evaluation.metrics import METRICS, OF_STUDIES
     from avengers_core.records.splitting import known_names
 
     check_outputs([output, picture, cache], [records])
@@ -131,9 +132,8 @@ def sweep_command(
         loaded, settings, jobs=jobs, output=output, append=False, cache=cache, **work
     )
     summary = studies.summarise(results)
-    shown = ("perf_gain", "cost_save_95", "aiq")
     rows = [
-        [str(line["value"]), *(_mean_and_spread(line, metric) for metric in shown)]
+        [str(line["value"]), *(_mean_and_spread(line, metric) for metric in OF_STUDIES)]
         for line in summary
     ]
     if picture is not None:
@@ -145,7 +145,7 @@ def sweep_command(
     click.echo(
         f"{counted(len(loaded), 'record')}, {counted(repetitions, 'repetition')}, {scorers}\n"
     )
-    click.echo(text_table([study, "PerfGain", "CostSave at 95 %", "AIQ"], rows))
+    click.echo(text_table([study, *(METRICS[metric].name for metric in OF_STUDIES)], rows))
 
 
 def _mean_and_spread(line: Mapping[str, Any], metric: str) -> str:

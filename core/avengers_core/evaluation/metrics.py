@@ -7,9 +7,45 @@ each alpha.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from avengers_core.common.arrays import Floats, Mask
+
+
+class Metric(NamedTuple):
+    """How a metric is shown.
+
+    Attributes:
+        name: that a benchmark gave it.
+        meaning: in a few words.
+        percent: whether it is a share.
+        keep: what a saving keeps of the best single model's accuracy; None: it is no saving.
+    """
+
+    name: str
+    meaning: str
+    percent: bool = False
+    keep: float | None = None
+
+
+METRICS: dict[str, Metric] = {
+    "perf_gain": Metric(
+        "PerfGain", "best accuracy over alpha, relative to the best single model", True
+    ),
+    "cost_save": Metric("CostSave", "cost saved at the best single model's accuracy", True, 1.0),
+    "cost_save_95": Metric("CostSave at 95 %", "cost saved at 95 % of its accuracy", True, 0.95),
+    "aiq": Metric("AIQ", "mean, over costs, of the best accuracy reachable at or under each"),
+    "gain_over_random": Metric("Gain over random", "best accuracy less that of choosing at random"),
+    "gap_to_oracle": Metric(
+        "Gap to oracle", "what choosing the best model for every query would add"
+    ),
+    "pareto_dist": Metric("ParetoDist", "mean distance to the Pareto front; 0 is on it"),
+}
+"""By the name of a report's attribute."""
+OF_STUDIES = ("perf_gain", "cost_save_95", "aiq")
+"""Those that a study shows of each value."""
 
 # Points compared with a whole front at once: bounds memory.
 _BLOCK = 1024

@@ -6,8 +6,9 @@ import html
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
+from avengers_core.evaluation.metrics import METRICS
 from avengers_core.evaluation.results import Results
 from avengers_core.evaluation.rows import Row, router_name
 from avengers_core.records.names import counted, few
@@ -17,30 +18,6 @@ Section = tuple[str, str, Sequence[str], Sequence[Sequence[str]]]
 """A title, a note, the heading of a table and its rows."""
 
 
-class _Metric(NamedTuple):
-    """How a metric is shown; ``keep``: what a saving keeps of the best single's accuracy."""
-
-    name: str
-    meaning: str
-    percent: bool = False
-    keep: float | None = None
-
-
-_METRICS = {
-    "perf_gain": _Metric(
-        "PerfGain", "best accuracy over alpha, relative to the best single model", True
-    ),
-    "cost_save": _Metric("CostSave", "cost saved at the best single model's accuracy", True, 1.0),
-    "cost_save_95": _Metric("CostSave at 95 %", "cost saved at 95 % of its accuracy", True, 0.95),
-    "aiq": _Metric("AIQ", "mean, over costs, of the best accuracy reachable at or under each"),
-    "gain_over_random": _Metric(
-        "Gain over random", "best accuracy less that of choosing at random"
-    ),
-    "gap_to_oracle": _Metric(
-        "Gap to oracle", "what choosing the best model for every query would add"
-    ),
-    "pareto_dist": _Metric("ParetoDist", "mean distance to the Pareto front; 0 is on it"),
-}
 # What Markdown takes for marks; in "://" it finds addresses, and inside a word "_" is none.
 _MARKED = re.compile(r"[\\`*\[\]~|]|:(?=//)|(?<!\w)_|_(?!\w)")
 _CONFIDENCE = (
@@ -102,7 +79,7 @@ def metric_rows(report: Results) -> list[tuple[str, str, str]]:
     """Name, value and meaning of each metric."""
     rows = []
     for key, value in report.metrics.items():
-        name, meaning, percent, keep = _METRICS[key]
+        name, meaning, percent, keep = METRICS[key]
         if math.isnan(value):
             text = _unknown(report, keep)
         else:

@@ -17,10 +17,6 @@ from avengers_core.evaluation.rows import Average, Row, router_name
 from avengers_core.records.outcomes import Outcomes
 from avengers_core.routing.alpha.curve import AlphaCurve, best_single
 
-METRICS = (
-    *("perf_gain", "cost_save", "cost_save_95", "aiq"),
-    *("gain_over_random", "gap_to_oracle", "pareto_dist"),
-)
 # Of a row, before and behind its accuracy by dataset.
 _FIRST = ("name", "kind", "alpha")
 _LAST = ("dataset_mean", "query_mean", "mean_cost", "total_cost", "priced")
@@ -180,7 +176,7 @@ class Results:
     @property
     def metrics(self) -> dict[str, float]:
         """All metrics by name."""
-        return {name: getattr(self, name) for name in METRICS}
+        return {name: getattr(self, name) for name in metrics.METRICS}
 
     def confidence(
         self, alpha: float, level: float = 0.95, resamples: int = 1000, seed: int = 0

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from avengers_core.evaluation.metrics import METRICS, OF_STUDIES
 from avengers_core.evaluation.plots.plots import INK, new_figure
 
 if TYPE_CHECKING:
@@ -22,17 +23,16 @@ def study_results(summary: Sequence[Mapping[str, Any]], name: str) -> Figure:
         summary: what :func:`avengers_core.evaluation.studies.experiments.summarise` returns.
         name: of what was varied.
     """
-    panels = (("perf_gain", "PerfGain"), ("cost_save_95", "CostSave at 95 %"), ("aiq", "AIQ"))
-    figure, axes = new_figure(11, 3.6, ncols=len(panels))
+    figure, axes = new_figure(11, 3.6, ncols=len(OF_STUDIES))
     at = np.arange(len(summary))
     # A line between names would say that something lies between them.
     line = "none" if any(isinstance(row["value"], str) for row in summary) else "-"
-    for ax, (metric, label) in zip(axes, panels, strict=True):
+    for ax, metric in zip(axes, OF_STUDIES, strict=True):
         mean = np.array([row[metric] for row in summary], dtype=np.float64)
         spread = np.nan_to_num([row[f"{metric}_std"] for row in summary])
         ax.errorbar(at, mean, yerr=spread, color=INK, marker="o", linestyle=line, capsize=3)
         ax.set_xticks(at, [str(row["value"]) for row in summary])
         if len(summary) > _MOST_FLAT_LABELS:
             ax.tick_params(axis="x", rotation=90, labelsize=7)
-        ax.set(title=label, xlabel=name)
+        ax.set(title=METRICS[metric].name, xlabel=name)
     return figure

@@ -12,7 +12,7 @@ import numpy as np
 
 from avengers_core.common.parallel import one_thread
 from avengers_core.errors import RecordError
-from avengers_core.evaluation.results import METRICS
+from avengers_core.evaluation.metrics import METRICS
 from avengers_core.evaluation.studies.csv_table import CsvTable
 from avengers_core.evaluation.studies.studies import Setting
 from avengers_core.outputs import check_outputs
