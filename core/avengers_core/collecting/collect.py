@@ -165,11 +165,13 @@ def check_gradable(questions: Sequence[Question], grade: Any) -> None:
     """Before answers are paid for that nobody can grade: graders that compare grade an answer.
 
     Raises:
+        ValueError: there is no such grader.
+        TypeError: it is something that cannot grade.
         RecordError: a question has not what a grader of this name needs.
     """
+    grader = as_grader(grade)
     if not compares(grade):
         return
-    grader = as_grader(grade)
     faults: list[tuple[Question, GraderError]] = []
     for question in questions:
         try:

@@ -92,6 +92,12 @@ def test_a_dry_run_says_what_cannot_be_graded(tmp_path):
     assert "2 calls" in run(file, "--models", "m", "--grade", "judge:x", "--dry-run")
 
 
+@pytest.mark.parametrize("grade", ["nonsense", "no_such_module:grade", "json:none.json"])
+def test_a_dry_run_finds_that_there_is_no_such_grader(questions, grade):
+    printed = run(questions, "--models", "m", "--grade", grade, "--dry-run", code=1)
+    assert grade.rpartition(":")[2] in printed
+
+
 def test_a_dry_run_makes_nothing_free_whose_price_is_unknown(questions, tmp_path):
     prices = tmp_path / "prices.json"
     prices.write_text(json.dumps({"a": [1e-6, 1e-6]}))

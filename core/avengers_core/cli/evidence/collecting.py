@@ -104,11 +104,12 @@ def collect_command(
         price = (priced or {}).get(judge_model)
         return judge(ask, **given(rubric=rubric, price=price, name=judge_model))
 
+    sys.path.append("")  # MODULE:FUNCTION may be of a file in this folder
     if dry_run:
-        asked = as_questions(rows)
-        check_gradable(asked, grade)
+        asked, unasked = as_questions(rows), grader(str)
+        check_gradable(asked, unasked)
         limits = {"judge_model": judge_model, "max_tokens": max_tokens, **options}
-        click.echo(estimate(asked, models, grader(str), output, priced or {}, **limits))
+        click.echo(estimate(asked, models, unasked, output, priced or {}, **limits))
         return
     if output is None:
         raise click.UsageError("give --output, the file of records to write")
@@ -121,7 +122,6 @@ def collect_command(
             raise click.ClickException(f"{model} cannot be reached through the endpoint")
         return endpoint_asker(endpoint, name, arguments)
 
-    sys.path.append("")  # MODULE:FUNCTION may be of a file in this folder
     records = collect(
         rows,
         {model: reach(model) for model in models},
