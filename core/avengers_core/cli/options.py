@@ -9,7 +9,7 @@ from typing import Any, TypeVar, cast
 import click
 
 from avengers_core.cli.shared import given
-from avengers_core.cli.values import PATH, SHARE, InputPath, NameList, NewArtifact
+from avengers_core.cli.values import PATH, SHARE, InputPath, NewArtifact
 from avengers_core.routing.policy import alpha_from_weights
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -19,11 +19,19 @@ def names(*declarations: str, help: str) -> Callable[[F], F]:
     """An option for a list of names."""
     return click.option(
         *declarations,
-        type=NameList(),
+        metavar="NAMES",
         multiple=True,
         help=help + " Separate with commas, or repeat the option.",
-        callback=lambda _ctx, _param, value: tuple(n for group in value for n in group),
+        callback=_names,
     )
+
+
+def _names(ctx: click.Context, option: click.Parameter, given: tuple[str, ...]) -> tuple[str, ...]:
+    each = [[name.strip() for name in text.split(",") if name.strip()] for text in given]
+    if [] in each:  # it would be as if the option were not there
+        got = given[each.index([])]
+        raise click.BadParameter(f"expected names, separated by commas, got {got!r}", ctx, option)
+    return tuple(name for names in each for name in names)
 
 
 def together(*options: Callable[[F], F], into: str = "") -> Callable[[F], F]:

@@ -31,20 +31,6 @@ PATH = APath(path_type=Path)
 FILE = APath(path_type=Path, exists=True, dir_okay=False)
 
 
-class NameList(click.ParamType):  # type: ignore[type-arg,unused-ignore]
-    """Names separated by commas; the option may also be repeated."""
-
-    name = "names"
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[str, ...]:
-        if isinstance(value, tuple):
-            return value
-        found = tuple(name.strip() for name in str(value).split(",") if name.strip())
-        if not found:  # it would be as if the option were not there
-            self.fail(f"expected names, separated by commas, got {value!r}", param, ctx)
-        return found
-
-
 class NewFile(APath):
     """A file to be written; what stands against it is found before the work, not after it.
 

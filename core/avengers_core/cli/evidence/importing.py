@@ -30,31 +30,21 @@ _ROWS = 20  # of which one has to be a record where a file holds records
 _OF_RESULTS = ("mapping", "feedback", "score_key", "scale")
 
 
-class Fields(click.ParamType):  # type: ignore[type-arg,unused-ignore]
-    """Fields and columns, ``query=question,score=scores``."""
-
-    name = "fields"
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> list[tuple[str, str]]:
-        if isinstance(value, list):
-            return value
-        # A comma ends a column's name only where another field follows.
-        pairs = [pair.partition("=") for pair in re.split(r",(?=[^,=]+=)", str(value))]
-        if not all(sign and field.strip() and column.strip() for field, sign, column in pairs):
-            self.fail(f"expected FIELD=COLUMN,FIELD=COLUMN, got {value!r}", param, ctx)
-        return [(field.strip(), column.strip()) for field, _, column in pairs]
-
-
 def _mapping(
-    ctx: click.Context, param: click.Parameter, value: tuple[list[tuple[str, str]], ...]
+    ctx: click.Context, option: click.Parameter, given: tuple[str, ...]
 ) -> dict[str, str] | None:
-    """All of them as one mapping, which names no field twice."""
-    pairs = [pair for fields in value for pair in fields]
+    """Fields and columns, ``query=question,score=scores``: a mapping that names no field twice."""
+    # A comma ends a column's name only where another field follows.
+    told = [pair.partition("=") for text in given for pair in re.split(r",(?=[^,=]+=)", text)]
+    pairs = [(field.strip(), column.strip()) for field, _, column in told]
+    if not all(field and column for field, column in pairs):
+        expected = f"expected FIELD=COLUMN,FIELD=COLUMN, got {','.join(given)!r}"
+        raise click.BadParameter(expected, ctx, option)
     mapping = dict(pairs)
     if len(mapping) < len(pairs):
         twice = next(field for field, n in Counter(field for field, _ in pairs).items() if n > 1)
         columns = ", ".join(column for field, column in pairs if field == twice)
-        raise click.BadParameter(f"{twice} has several columns: {columns}; name one", ctx, param)
+        raise click.BadParameter(f"{twice} has several columns: {columns}; name one", ctx, option)
     return mapping or None
 
 
@@ -71,7 +61,7 @@ def _mapping(
 @click.option(
     "--map",
     "mapping",
-    type=Fields(),
+    metavar="FIELDS",
     multiple=True,
     callback=_mapping,
     help="Columns of a table or JSON of no layout: query=question,score=scores. Fields: query, "

@@ -67,7 +67,7 @@ class AnsweringSettings(BaseModel):
         """These for one call, with the call's own in their place.
 
         Args:
-            own: any; others than :data:`OF_ANSWERING` are ignored.
+            own: any; others than ``OF_ANSWERING`` are ignored.
 
         Raises:
             ValueError: one of them is out of range.
