@@ -480,7 +480,7 @@ def test_split_fit_and_evaluation_give_the_published_accuracies_and_costs(publis
 
 def test_calibrated_beats_both_on_held_out_records(uiuc9, kept):
     train, test = split_records(uiuc9, 0.7, 3)
-    artifact = fit(train, kept, n_init=1)
+    artifact = fit(train, kept, n_clusters=25, n_init=1)
     aiq = {
         name: evaluate(Router(artifact, kept, name), test, [0.5], average="query").aiq
         for name in ("calibrated", "reference", "paper")
