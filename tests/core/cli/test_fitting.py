@@ -252,8 +252,9 @@ def test_import_by_the_names_of_columns_says_what_came_of_it(run):
 def test_prices_are_put_in_when_fitting_or_later(run, records, tmp_path):
     prices = tmp_path / "prices.json"
     prices.write_text(json.dumps({"good": [1e-6, 2e-6], "cheap": {"input": 1e-7, "output": 4e-7}}))
-    run("fit", records, "-o", tmp_path / "at", "--prices", prices)
-    run("fit", records, "-o", tmp_path / "plain")
+    fit = ("fit", records, "--clusters", 3)
+    run(*fit, "-o", tmp_path / "at", "--prices", prices)
+    run(*fit, "-o", tmp_path / "plain")
     run("reprice", tmp_path / "plain", "-o", tmp_path / "later", "--prices", prices)
     at, later = (RouterArtifact.load(tmp_path / name) for name in ("at", "later"))
     assert at == later

@@ -16,6 +16,7 @@ ANSWERED = [
     for i in range(30)
 ]
 OTHERS = [{"query": f"Write a poem about the {i}th tree", "dataset": "poems"} for i in range(20)]
+QUICK = {"n_clusters": 4, "refine": False}
 
 
 def test_they_count_for_what_is_asked_and_for_no_model():
@@ -33,10 +34,8 @@ def test_they_count_for_what_is_asked_and_for_no_model():
 
 def test_one_that_a_record_is_about_counts_once():
     again = [record.query for record in ANSWERED[:10]]
-    assert fit(Records(ANSWERED), n_clusters=4, questions=[*again, "Why?"]).n_unanswered == 1
-    assert fit(Records(ANSWERED), n_clusters=4, questions=again) == fit(
-        Records(ANSWERED), n_clusters=4
-    )
+    assert fit(Records(ANSWERED), **QUICK, questions=[*again, "Why?"]).n_unanswered == 1
+    assert fit(Records(ANSWERED), **QUICK, questions=again) == fit(Records(ANSWERED), **QUICK)
 
 
 def test_what_was_collected_brings_its_own():
@@ -46,11 +45,11 @@ def test_what_was_collected_brings_its_own():
     )
     assert len(collected) < 50
     assert len(collected) + len(collected.unanswered) == 50
-    artifact = fit(collected, n_clusters=4)
+    artifact = fit(collected, **QUICK)
     assert artifact.n_records == len(collected)
     assert artifact.n_unanswered == len(collected.unanswered)
-    assert artifact == fit(Records(collected), n_clusters=4, questions=questions)
-    assert fit(collected, n_clusters=4, missing="zero").n_records == len(collected)
+    assert artifact == fit(Records(collected), **QUICK, questions=questions)
+    assert fit(collected, **QUICK, missing="zero").n_records == len(collected)
 
 
 def test_they_are_told_apart_from_records_after_all_that_sums_go_through(tmp_path):
@@ -69,16 +68,16 @@ def test_they_are_told_apart_from_records_after_all_that_sums_go_through(tmp_pat
 
 def test_they_may_be_an_array_or_none():
     texts = np.array([question["query"] for question in OTHERS])
-    assert fit(Records(ANSWERED), n_clusters=4, questions=texts).n_unanswered == 20
-    assert fit(Records(ANSWERED), n_clusters=4, questions=texts[:0]).n_unanswered == 0
+    assert fit(Records(ANSWERED), **QUICK, questions=texts).n_unanswered == 20
+    assert fit(Records(ANSWERED), **QUICK, questions=texts[:0]).n_unanswered == 0
 
 
 def test_of_too_many_some_are_drawn(monkeypatch, caplog):
     monkeypatch.setattr(fitting, "MAX_SAMPLE", 35)
-    artifact = fit(Records(ANSWERED), n_clusters=4, questions=OTHERS)
+    artifact = fit(Records(ANSWERED), **QUICK, questions=OTHERS)
     assert (artifact.n_records, artifact.n_unanswered) == (30, 5)
     assert any("5 of 20 questions" in message for message in caplog.messages)
-    assert artifact == fit(Records(ANSWERED), n_clusters=4, questions=OTHERS[::-1])
+    assert artifact == fit(Records(ANSWERED), **QUICK, questions=OTHERS[::-1])
 
 
 @pytest.mark.parametrize(
