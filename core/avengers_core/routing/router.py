@@ -135,11 +135,7 @@ class Router(Closing):
         self.engine.eligibility(call.policy.own_alpha, call)
 
     def route(
-        self,
-        query: str,
-        *,
-        earlier: Sequence[str] = (),
-        **arguments: Unpack[CallArguments],
+        self, query: str, *, earlier: Sequence[str] = (), **arguments: Unpack[CallArguments]
     ) -> RoutingDecision:
         """Rank the models for one query.
 
@@ -148,17 +144,16 @@ class Router(Closing):
                 longer one the first 100,000 characters count (the decision says it in ``cut``).
             earlier: what the same human said before in a conversation, oldest first: "go on" is
                 decided on what it goes on with, see :mod:`avengers_core.routing.turns`.
-            arguments: the fields of :class:`~avengers_core.routing.call.RoutingCall`: ``n``, how
-                many models :attr:`RoutingDecision.models` is to name; ``prompt_tokens``, the length
-                of the whole prompt where it is longer than the query (retrieved text, history), to
-                which costs are scaled where the artifact knows what a prompt token costs;
-                ``unavailable``, model -> reason; ``cached_tokens``, model -> tokens at the
-                beginning of the prompt that its provider has read before, which cost less where the
-                artifact has a price for cached input; and in place of its policy the fields of
-                :class:`~avengers_core.routing.policy.Policy`: ``alpha`` (default 0.5), or
+            arguments: ``n``, how many models :attr:`RoutingDecision.models` is to name;
+                ``prompt_tokens``, the length of the whole prompt where it is longer than the query
+                (retrieved text, history), to which costs are scaled where the artifact knows what a
+                prompt token costs; ``unavailable``, model -> why it cannot serve this call;
+                ``cached_tokens``, model -> tokens at the beginning of the prompt that its provider
+                has read before, which cost less where it has a price for cached input; and the
+                fields of :class:`~avengers_core.routing.policy.Policy`: ``alpha`` (default 0.5), or
                 ``performance_weight`` and ``cost_sensitivity``, ``target_cost``, ``target_score``
                 or ``target_saving``; and the limits ``models``, ``exclude``, ``max_cost``,
-                ``min_score``, ``min_support``, ``min_familiarity``, ``fallback`` and ``on_empty``.
+                ``min_score``, ``min_support``, ``min_familiarity``, ``fallback``, ``on_empty``.
 
         Raises:
             NoEligibleModelError: nobody is left; the message says which limit removed whom.
@@ -222,9 +217,8 @@ class Router(Closing):
         call = RoutingCall.of(**arguments)
         if call.n > 1:
             raise ValueError(f"route_vectors() names one model a query, got n={call.n}")
-        return self.engine.choose_many(
-            self.queries(vectors, call), self._deciding.alpha(call), call
-        )
+        queries = self.queries(vectors, call)
+        return self.engine.choose_many(queries, self._deciding.alpha(call), call)
 
     def embed(self, queries: Sequence[str]) -> Queries:
         """What :meth:`route_vectors` takes for the very decisions of :meth:`route_batch`.
@@ -273,11 +267,8 @@ class Router(Closing):
             NoEligibleModelError: the constraints leave nobody for a query.
         """
         call = RoutingCall.of_any_alpha(**constraints)
-        if queries is None:
-            return self._targets.curve(None, call)
-        if not len(queries):
-            raise ValueError("expected at least one query, got none")
-        return self._targets.curve(self.queries(self.embed(queries), call), call)
+        sample = None if queries is None else self.queries(self.embed(queries), call)
+        return self._targets.curve(sample, call)
 
     def alpha_for(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from math import sqrt
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +16,8 @@ from avengers_core.embedders.surface import BEYOND_ASCII
 
 # Half degrees from 0 to 180, and twentieths.
 _ANGLES = np.linspace(0, np.pi, 361)
-_FOREIGN = np.linspace(0, 1, 21)
+_PARTS = 20
+_FOREIGN = np.linspace(0, 1, _PARTS + 1)
 # Steps from 0 to 2 of the table in which the distances of unit vectors are looked up. Near a
 # cluster distances grow as angles do, where cosines hardly change.
 _DISTANCES = 4096
@@ -108,18 +109,15 @@ class Familiarity:
         angles, foreign = self._tables
         # The distance of unit vectors, sqrt(2 - 2 cos), in steps; rounding takes cosines beyond 1.
         # Tables, where one query counts and where many do: arccos takes several times as long.
-        exact: Any = cosine if isinstance(cosine, float) else cosine.astype(np.float64)
-        steps = (abs(1 - exact) * _SQUARED) ** 0.5
-        if isinstance(steps, float):
-            one: float = angles.item(min(int(steps), _DISTANCES))
+        if isinstance(cosine, float):
+            one: float = angles.item(min(int(sqrt(abs(1 - cosine) * _SQUARED)), _DISTANCES))
             if beyond_ascii is None:
                 return one
-            n = len(foreign)
-            return min(one, foreign.item(min(int(beyond_ascii.item() * n), n - 1)))
-        share = _look_up(angles, steps)
+            return min(one, foreign.item(min(int(beyond_ascii.item() * _PARTS), _PARTS - 1)))
+        share = _look_up(angles, np.sqrt(np.abs(1 - cosine.astype(np.float64)) * _SQUARED))
         if beyond_ascii is None:
             return share
-        beyond = _look_up(foreign, beyond_ascii.astype(np.float64) * len(foreign))
+        beyond = _look_up(foreign, beyond_ascii.astype(np.float64) * _PARTS)
         return np.minimum(share, beyond)
 
     def arrays(self) -> dict[str, npt.NDArray[np.float64]]:

@@ -33,9 +33,12 @@ class Targets:
 
         Raises:
             NoEligibleModelError: the limits leave nobody for a query.
+            ValueError: a sample of no queries.
         """
         scorer = self._engine.scorer
         if queries is not None:
+            if not len(queries):
+                raise ValueError("expected at least one query, got none")
             return expected_curve(self._engine, scorer.features(queries), call, None)
         sizes = scorer.statistics.size
         filled = sizes > 0
