@@ -128,17 +128,25 @@ def test_traces_show_tools_in_a_readable_form(llm: AvengersChatModel) -> None:
 # -- structured output --
 
 METHODS: list[dict[str, Any]] = [
-    {},
     {"method": "function_calling"},
     {"method": "json_schema"},
     {"method": "json_schema", "strict": True},
 ]
 
 
-@pytest.mark.parametrize("arguments", METHODS)
+SCHEMAS: list[tuple[Any, Any]] = [
+    (Person, Person(**ANN)),  # type: ignore[arg-type]
+    (PersonDict, ANN),
+    (PERSON_SCHEMA, ANN),
+]
+
+
 @pytest.mark.parametrize(
-    ("schema", "expected"),
-    [(Person, Person(**ANN)), (PersonDict, ANN), (PERSON_SCHEMA, ANN)],  # type: ignore[arg-type]
+    ("schema", "expected", "arguments"),
+    [
+        *((*schema, method) for schema in SCHEMAS for method in METHODS),
+        (*SCHEMAS[0], {}),  # which is one of them
+    ],
 )
 async def test_structured_output(
     llm: AvengersChatModel,

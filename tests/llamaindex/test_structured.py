@@ -31,8 +31,9 @@ class Song(BaseModel):
     bars: int
 
 
-@pytest.mark.parametrize("json_schema", [False, True])
-@pytest.mark.parametrize(("topic", "model"), [("the capital", EASY), ("a theorem", HARD)])
+@pytest.mark.parametrize(
+    ("json_schema", "topic", "model"), [(False, "the capital", EASY), (True, "a theorem", HARD)]
+)
 @pytest.mark.parametrize("method", METHODS)
 async def test_the_family(  # noqa: PLR0917 (parameters and fixtures)
     method: str,

@@ -187,7 +187,8 @@ def _said(value: Any, clean: Callable[[str], str]) -> Any:
 def _shows_none(error: BaseException, clean: Callable[[str], str]) -> bool:
     # A group shows others, which are looked at themselves.
     try:
-        alone = traceback.TracebackException(type(error), error, None, compact=True)
+        # Frames of those that it came from would be read from their files, and shown nowhere.
+        alone = traceback.TracebackException(type(error), error, None, limit=0, compact=True)
         shown = ["".join(alone.format_exception_only())]
         if not hasattr(error, "exceptions"):
             shown.append(repr(error))
