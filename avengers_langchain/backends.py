@@ -92,7 +92,7 @@ class Backends(Pool[Backend]):
             from langchain.chat_models import init_chat_model
         said, options = split(self.settings.of(model))
         usual = {name: options.pop(name) for name in OF_ENDPOINT if name in options}
-        backend, bound = unwrapped(text, init_chat_model(text, **usual))
+        backend, bound = unwrapped(model, init_chat_model(text, **usual))
         refuse_unknown(
             model,
             backend,
@@ -101,7 +101,7 @@ class Backends(Pool[Backend]):
             target_of(model, backend).dialect.protocol,
         )
         if options:
-            backend, bound = unwrapped(text, init_chat_model(text, **usual, **options))
+            backend, bound = unwrapped(model, init_chat_model(text, **usual, **options))
         return Backend(backend, {**said, **bound})
 
     def _says(self, backend: Backend) -> Capabilities:

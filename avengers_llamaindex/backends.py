@@ -12,7 +12,7 @@ from llama_index.core.constants import DEFAULT_CONTEXT_WINDOW
 from llama_index.core.llms.function_calling import FunctionCallingLLM
 from llama_index.core.llms.llm import LLM
 
-from avengers_core.errors import BackendConfigError, needing
+from avengers_core.errors import needing
 from avengers_core.serving.backends.capabilities import Capabilities
 from avengers_core.serving.backends.endpoints import Endpoint
 from avengers_core.serving.backends.model_settings import refuse_unknown
@@ -205,20 +205,21 @@ def _class_of(text: str) -> tuple[type[LLM], str]:
 
     The class is the one of the package ``llama_index.llms.<provider>`` that is called like the
     provider, letter case aside: ``anthropic`` has ``Anthropic``, ``google_genai`` ``GoogleGenAI``.
+
+    Raises:
+        ValueError: it names none.
+        OptionalDependencyError: the package is not installed.
     """
     provider, colon, name = text.partition(":")
     if not colon or not name or not provider.isidentifier():
-        raise BackendConfigError(f"expected a text such as 'openai:gpt-5', got {text!r}")
-    try:
+        raise ValueError("expected a provider and its model, such as 'openai:gpt-5'")
+    with needing(f"llama-index-llms-{provider.replace('_', '-')}", None):
         package = importlib.import_module(f"llama_index.llms.{provider}")
-    except ModuleNotFoundError as error:
-        distribution = f"llama-index-llms-{provider.replace('_', '-')}"
-        raise BackendConfigError(f"{text!r} needs the package {distribution}") from error
     called = provider.replace("_", "")
     for kind in vars(package).values():
         if isinstance(kind, type) and issubclass(kind, LLM) and kind.__name__.lower() == called:
             return kind, name
-    raise BackendConfigError(f"llama_index.llms.{provider} has no class that is called {provider}")
+    raise ValueError(f"llama_index.llms.{provider} has no class that is called {provider}")
 
 
 def _metadata(llm: LLM) -> LLMMetadata:

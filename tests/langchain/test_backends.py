@@ -121,3 +121,10 @@ def test_why_no_model_could_be_made_is_said_without_keys(
 def test_own_chat_models_keep_what_they_have(router: Router, backends: Any, setting: str) -> None:
     with pytest.raises(ValueError, match=setting):
         AvengersChatModel(router=router, models=backends, **{setting: 3})
+
+
+@pytest.mark.parametrize("text", ["nonsense", "nowhere:model", "openai", ""])
+def test_a_text_that_names_no_chat_model(router: Router, text: str) -> None:
+    with pytest.raises(BackendConfigError, match=EASY) as caught:
+        AvengersChatModel(router=router, models={EASY: text}).invoke("hello")
+    assert "models['']" not in str(caught.value)

@@ -23,7 +23,11 @@ from pydantic import BaseModel
 from stub_server import StubServer
 
 from avengers_core import Router, fit
-from avengers_core.errors import AllBackendsFailedError, BackendConfigError
+from avengers_core.errors import (
+    AllBackendsFailedError,
+    BackendConfigError,
+    OptionalDependencyError,
+)
 from avengers_llamaindex import AvengersLLM, Capabilities
 from avengers_llamaindex.question import from_text
 
@@ -305,3 +309,14 @@ def test_a_backend_that_would_show_a_secret_is_not_pickled(
         pickle.dumps(llm)
     for text in (str(raised.value), repr(llm), llm.to_json(), llm.model_dump_json()):
         assert "the-marker-key-4711" not in text
+
+
+@pytest.mark.parametrize("text", ["nonsense", "openai:", ":gpt-5", "", "openai_like:"])
+def test_a_text_that_names_no_llm(router: Router, text: str) -> None:
+    with pytest.raises(BackendConfigError, match=EASY):
+        AvengersLLM(router=router, models={EASY: text}).complete("hello")
+
+
+def test_a_text_whose_package_is_not_installed(router: Router) -> None:
+    with pytest.raises(OptionalDependencyError, match="pip install 'llama-index-llms-no-such'"):
+        AvengersLLM(router=router, models={EASY: "no_such:model"}).complete("hello")
