@@ -207,14 +207,16 @@ def _class_of(text: str) -> tuple[type[LLM], str]:
     provider, letter case aside: ``anthropic`` has ``Anthropic``, ``google_genai`` ``GoogleGenAI``.
 
     Raises:
-        ValueError: it names none.
-        OptionalDependencyError: the package is not installed.
+        ValueError: it names none, or none that is installed.
     """
     provider, colon, name = text.partition(":")
     if not colon or not name or not provider.isidentifier():
         raise ValueError("expected a provider and its model, such as 'openai:gpt-5'")
-    with needing(f"llama-index-llms-{provider.replace('_', '-')}", None):
+    try:
         package = importlib.import_module(f"llama_index.llms.{provider}")
+    except ModuleNotFoundError as error:
+        missing = f"llama-index-llms-{provider.replace('_', '-')}"
+        raise ValueError(f"its package is not installed: pip install {missing}") from error
     called = provider.replace("_", "")
     for kind in vars(package).values():
         if isinstance(kind, type) and issubclass(kind, LLM) and kind.__name__.lower() == called:

@@ -194,6 +194,13 @@ def test_what_cannot_be_saved_is_told_with_what_can(router):
     assert path.target(saving=most - 0.001).cost == pytest.approx(path.cost.min())
 
 
+def test_a_curve_is_shown_in_a_line(router):
+    path = router.alpha_path()
+    assert f"{len(path.alphas)} " in repr(path)
+    assert f"{path.score[-1]:.3f}" in repr(path)
+    assert len(repr(path)) < 150
+
+
 def test_a_saving_needs_a_cost_to_save_against():
     curve = random_curve(0)
     curve.single_cost[curve.single_score.argmax()] = np.nan

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 from textwrap import fill
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ from avengers_core.errors import needing
 from avengers_core.evaluation.metrics import pareto_front
 from avengers_core.evaluation.plots.cost_axis import label_costs
 from avengers_core.evaluation.plots.labels import label_points, plain, shortened
-from avengers_core.evaluation.plots.saving import laid_out, save
+from avengers_core.evaluation.plots.saving import laid_out, save, to_svg
 from avengers_core.evaluation.results import Results
 from avengers_core.records.names import few
 
@@ -43,11 +44,15 @@ def require_matplotlib() -> None:
 
 
 def new_figure(width: float, height: float, **subplots: Any) -> tuple[Figure, Any]:
-    """A figure outside pyplot's global state, which is neither thread-safe nor collected."""
+    """A figure outside pyplot's global state, which is neither thread-safe nor collected.
+
+    Notebooks show figures of pyplot only; this one shows itself.
+    """
     require_matplotlib()
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), layout="constrained")
+    vars(figure)["_repr_svg_"] = partial(to_svg, figure)
     axes = figure.subplots(**subplots)
     for ax in np.atleast_1d(axes):
         ax.spines[["top", "right"]].set_visible(False)

@@ -23,7 +23,7 @@ class Target(NamedTuple):
     cost: float
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class AlphaCurve:
     """Mean score and cost over a set of queries as functions of alpha.
 
@@ -52,6 +52,13 @@ class AlphaCurve:
                 taken = self.path.shares(len(unknown))[:, unknown].sum(axis=1)
                 known = np.where(taken > 0, np.nan, getattr(self, name))
                 object.__setattr__(self, name, known)
+
+    def __repr__(self) -> str:
+        ends = (
+            f"alpha {alpha}: score {self.score[i]:.3f}, cost ${self.cost[i]:.3g}"
+            for alpha, i in ((0, 0), (1, -1))
+        )
+        return f"<{type(self).__name__}: {len(self.score)} intervals, {'; '.join(ends)}>"
 
     @property
     def alphas(self) -> Floats:

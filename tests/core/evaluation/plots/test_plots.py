@@ -58,6 +58,11 @@ def test_all_are_written_as_png_and_svg(report, router, tmp_path):
             assert ElementTree.parse(path).getroot().tag.endswith("svg")
 
 
+def test_a_notebook_shows_a_picture(report):
+    figure = plots.tradeoff(report)
+    assert figure._repr_svg_() == to_svg(figure)
+
+
 def test_svg_is_the_same_each_time(report):
     one, other = (to_svg(plots.tradeoff(report)) for _ in range(2))
     assert one == other
