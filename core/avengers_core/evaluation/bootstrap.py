@@ -51,6 +51,7 @@ def intervals(
         if name in results.doubts:
             doubt = doubted_means(results.doubts[name], outcomes.dataset, results.average)
             means[:, i] += np.resize(doubt, resamples)
+    means[:, : n + 1] = np.clip(means[:, : n + 1], 0.0, 1.0)  # what an accuracy can be
     if len(outcomes) < 2:
         means[:] = np.nan
     return {

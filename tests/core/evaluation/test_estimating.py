@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from avengers_core.evaluation.estimating import Doubt, Estimate, completed, doubted_means
+from avengers_core import evaluate
+from avengers_core.evaluation.estimating import Doubt, Estimate, Guesses, completed, doubted_means
+from avengers_core.evaluation.tallying.tally import Sum
 from avengers_core.records.loading import as_records
 from avengers_core.records.outcomes import to_outcomes
 
@@ -82,6 +86,22 @@ def test_a_handful_of_known_results_does_not_speak_for_all():
     choice, guesses = np.zeros(1000, dtype=int), np.full((1000, 2), 0.8)
     found = Estimate.of(outcomes, choice, outcomes.scores, guesses).totals()[0] / 1000
     assert 0.2 < found < 0.8
+
+
+def test_an_estimate_is_a_score_and_so_are_the_ends_of_its_interval(toy_router):
+    # Right where little was expected of it, and expected to be right where nothing is known.
+    rows = [{"query": f"y{i}", "records": {"a" if i < 20 else "b": 1.0}} for i in range(40)]
+    outcomes = to_outcomes(as_records(rows), MODELS)
+    choice = np.zeros(40, dtype=int)
+    guesses = np.where(np.arange(40) < 20, 0.2, 0.95)[:, None] * np.ones(2)
+    sums = Sum.of_choice(outcomes, choice, Guesses(guesses, np.full((40, 2), np.nan)))
+    assert sums.of_score.totals()[0] > 40
+    assert sums.completed(*np.ones((2, 2), dtype=bool)).means == [1.0]
+    report = evaluate(toy_router, as_records(rows), [0.5])
+    report = replace(report, choices={0.5: choice}, guesses=Guesses(guesses, report.guesses.cost))
+    ends = report.intervals()[0.5]
+    assert ends["accuracy"][1] == 1.0
+    assert np.abs(ends["lead"]).max() <= 1.0
 
 
 def test_what_is_not_known_may_differ_as_its_clusters_may():
