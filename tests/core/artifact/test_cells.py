@@ -368,3 +368,16 @@ def test_a_log_that_sends_hard_queries_to_the_better_model_is_read_right(embedde
         assert found["strong"].expected_cost == pytest.approx(
             2 * found["weak"].expected_cost, rel=0.1
         )
+
+
+def test_models_that_were_not_seen_in_a_cluster_need_not_be_looked_at_there(monkeypatch):
+    rng = np.random.default_rng(0)
+    n = np.zeros((7, 9))
+    for cluster in range(6):  # and nothing is known of the last
+        n[cluster, rng.choice(9, 4, replace=False)] = rng.integers(1, 30, 4)
+    total, where = n * rng.random((7, 9)), rng.normal(size=(7, 5))
+    together = Inference.of(total, n, where, told=n.sum(axis=0))
+    monkeypatch.setattr("avengers_core.artifact.estimation.inference._AT_ONCE", 1)
+    alone = Inference.of(total, n, where, told=n.sum(axis=0))
+    np.testing.assert_allclose(alone.logits, together.logits, rtol=1e-7)
+    np.testing.assert_allclose(alone.sigma, together.sigma, rtol=1e-7)

@@ -186,31 +186,55 @@ def _fit_prior(
 ) -> tuple[Floats, Floats]:
     """Mean and covariance between models of clusters as independent draws, by EM.
 
-    The posterior covariance of a cluster, ``(Sigma^-1 + diag(precision))^-1``, is ``Sigma - Sigma B
-    Sigma``, with a B that is zero but between models seen there: the inverse of what covariance and
-    noise come to. All that is needed are the sum of these B, and their products with what was seen.
+    The posterior covariance of a cluster, ``(Sigma^-1 + diag(precision))^-1``, is found without
+    inverting Sigma. Where few models were seen, it is ``Sigma - Sigma B Sigma`` with a B that is
+    zero but between these; then the sum of all B is enough.
     """
     k, m = target.shape
-    root, identity = np.sqrt(precision), np.eye(m)
     step = max(1, _AT_ONCE // m**2)
     blocks = [slice(start, start + step) for start in range(0, k, step)]
     seen = [np.flatnonzero(precision[block].any(axis=0)) for block in blocks]
     for _ in range(_EM_STEPS):
-        told, pull = np.zeros((m, m)), np.zeros((k, m))
+        pull, shift = precision * target - precision * mu, np.empty((k, m))
+        covariance, told, few = np.zeros((m, m)), np.zeros((m, m)), 0
         for block, models in zip(blocks, seen, strict=True):
-            r, among = root[block][:, models], np.ix_(models, models)
-            noisy = r[:, :, None] * sigma[among] * r[:, None, :] + np.eye(len(models))
-            b = r[:, :, None] * np.linalg.inv(noisy) * r[:, None, :]
-            told[among] += b.sum(axis=0)
-            pull[block, models] = np.einsum("kij,kj->ki", b, (target - mu)[block, models])
-        mean = mu + pull @ sigma
+            wanted, p = pull[block], precision[block]
+            if 2 * len(models) > m:
+                within, shift[block] = _of_all(wanted, p, sigma)
+                covariance += within
+            else:
+                among = np.ix_(models, models)
+                b, own = _of_few(wanted[:, models], p[:, models], sigma[among])
+                told[among] += b
+                few += len(own)
+                shift[block] = own @ sigma[models]
+        if few:
+            covariance += few * sigma - sigma @ told @ sigma
+        mean = mu + shift
         mu = mean.mean(axis=0)
         away = mean - mu
-        own = (away.T @ away + k * sigma - sigma @ told @ sigma) / k
+        own = (away.T @ away + covariance) / k
         own = (own + own.T) / 2
         alike = _exchangeable(own)
-        sigma = (k * own + _ALIKE * alike) / (k + _ALIKE) + 1e-6 * identity
+        sigma = (k * own + _ALIKE * alike) / (k + _ALIKE) + 1e-6 * np.eye(m)
     return mu, sigma
+
+
+def _of_all(pull: Floats, precision: Floats, sigma: Floats) -> tuple[Floats, Floats]:
+    """(M, M) the sum of the posterior covariances of n clusters, and (n, M) theirs times a pull."""
+    inner = np.eye(len(sigma)) + precision[:, :, None] * sigma
+    each = np.linalg.solve(inner.transpose(0, 2, 1), np.broadcast_to(sigma, inner.shape))
+    return each.sum(axis=0), np.einsum("kij,kj->ki", each, pull)
+
+
+def _of_few(pull: Floats, precision: Floats, sigma: Floats) -> tuple[Floats, Floats]:
+    """(m, m) the sum of B of n clusters, and (n, m) what Sigma is to be multiplied with for a pull.
+
+    See :func:`_fit_prior`; all of the m models that were seen in any of the clusters.
+    """
+    p = precision[:, None, :]
+    b = p * np.linalg.inv(np.eye(len(sigma)) + sigma * p).transpose(0, 2, 1)
+    return b.sum(axis=0), pull - np.einsum("kij,kj->ki", b, pull @ sigma)
 
 
 def _held(mu: Floats, share: Floats) -> Floats:
