@@ -53,7 +53,7 @@ def llm(request: pytest.FixtureRequest, router: Router) -> Any:
 
 
 @pytest.mark.parametrize("how", ["whole", "awaited", "streamed"])
-@pytest.mark.parametrize("alpha", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("alpha", [0.0, 0.25, 0.5, 0.75, 1.0])
 async def test_whoever_called_a_tool_reads_its_result(llm: Any, alpha: float, how: str) -> None:
     for model in MODELS:
         facts = await ask(llm, model, how, alpha=alpha)
