@@ -82,7 +82,7 @@ class AvengersLLM(ServingSettings, DelegatingLLM):
 
     The settings are those of :class:`avengers_core.serving.settings.ServingSettings`, which
     :class:`avengers_langchain.AvengersChatModel` has too: ``alpha`` (or a target), ``router``,
-    ``models`` (LLMs, or texts such as ``"anthropic:claude-sonnet-4-5"``), limits, votes, and what
+    ``models`` (LLMs, or texts such as ``"anthropic:claude-sonnet-4-6"``), limits, votes, and what
     reaches the backends. Further settings of the framework (``system_prompt``, ``output_parser``
     and so on) reach backends that are made here.
 

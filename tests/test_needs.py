@@ -232,7 +232,7 @@ def test_what_real_classes_take(router: Router) -> None:
     assert known(compatible) == ({"video"}, None)
     assert known(MockLLM()) == (set(MEDIA), None)
     chat_anthropic = pytest.importorskip("langchain_anthropic").ChatAnthropic
-    claude = chat_anthropic(model_name="claude-sonnet-4-5", api_key=KEY)
+    claude = chat_anthropic(model_name="claude-sonnet-4-6", api_key=KEY)
     assert known(claude) == ({"audio", "video"}, "anthropic")
     chat_google = pytest.importorskip("langchain_google_genai").ChatGoogleGenerativeAI
     gemini = chat_google(model="gemini-2.5-pro", google_api_key=KEY)

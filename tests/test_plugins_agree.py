@@ -432,7 +432,7 @@ def test_a_text_that_has_no_word_for_a_setting_says_so(
     monkeypatch.setenv("ANTHROPIC_API_KEY", "k")
     pytest.importorskip("langchain_anthropic")
     pytest.importorskip("llama_index.llms.anthropic")
-    models = {EASY: "openai:gpt-4o", HARD: "anthropic:claude-sonnet-4-5"}
+    models = {EASY: "openai:gpt-4o", HARD: "anthropic:claude-sonnet-4-6"}
     llm = plugin(router=router, models=models, model_settings={"top_p": 0.5, "seed": 1})
     llm.pool.get(EASY)
     with pytest.raises(BackendConfigError, match="seed"):

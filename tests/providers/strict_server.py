@@ -5,7 +5,7 @@ generateContent, plain and streamed. With tools, a question with "please" in it 
 call of the first; one with "look it up" in it is answered with what a provider's own tools leave::
 
     with StrictServer() as server:
-        ChatAnthropic(model="claude-sonnet-4-5", base_url=server.url, api_key="any").invoke("Hi")
+        ChatAnthropic(model="claude-sonnet-4-6", base_url=server.url, api_key="any").invoke("Hi")
         assert server.refused == []
 
 Each rule stands beside its source in the module of its protocol.

@@ -115,7 +115,7 @@ KINDS: dict[str, Callable[[str, str], BaseChatModel]] = {
     "compatible, signed calls": _openai("google/gemini-3-pro"),
     "responses": _openai("gpt-5", use_responses_api=True),
     "responses, another model": _openai("gpt-5-mini", use_responses_api=True),
-    "claude": _claude("claude-sonnet-4-5"),
+    "claude": _claude("claude-sonnet-4-6"),
     "claude, thinking": _claude("claude-opus-4-5", thinking=BUDGET),
     "claude, adaptive": _claude("claude-opus-4-6", thinking={"type": "adaptive"}),
     "gemini": _gemini("gemini-2.5-flash"),
@@ -389,7 +389,7 @@ def test_what_is_said_of_an_answer_reaches_each_kind_in_its_own_words(strict: St
             assert found == [2000], (kind, name)
     assert strict.refused == []
     assert strict.requests[0][1]["parallel_tool_calls"] is False
-    claude = next(body for model, body in strict.requests if model == "claude-sonnet-4-5")
+    claude = next(body for model, body in strict.requests if model == "claude-sonnet-4-6")
     assert claude["tool_choice"] == {"type": "auto", "disable_parallel_tool_use": True}
     assert claude["stop_sequences"] == ["end"]
 
@@ -548,7 +548,7 @@ def test_what_went_wrong_is_gone_on_with(strict: StrictServer, kind: str) -> Non
         ],
         "its own answer, cut off while it thought": [
             HumanMessage("Hi"),
-            _of(kind, content=[{"type": "text", "text": "It is"}, _signed_by("claude-sonnet-4-5")]),
+            _of(kind, content=[{"type": "text", "text": "It is"}, _signed_by("claude-sonnet-4-6")]),
             HumanMessage("Hi"),
         ],
         "half a surrogate pair": [

@@ -112,7 +112,7 @@ KINDS: dict[str, Make] = {
     "responses": lambda url: OpenAIResponses(
         "gpt-5", api_base=f"{url}/v1", api_key="any", max_retries=0
     ),
-    "claude": _claude("claude-sonnet-4-5"),
+    "claude": _claude("claude-sonnet-4-6"),
     "claude, thinking": _claude("claude-opus-4-5", thinking_dict=BUDGET),
     "gemini": _gemini("gemini-2.5-flash"),
     "gemini 3": _gemini("gemini-3-pro"),
@@ -395,7 +395,7 @@ def _failed(call_id: str) -> ChatMessage:
 
 
 def test_a_client_that_writes_marks_writes_them_into_copies(strict: StrictServer) -> None:
-    claude = _claude("claude-sonnet-4-5", cache_idx=-1)(strict.url)
+    claude = _claude("claude-sonnet-4-6", cache_idx=-1)(strict.url)
     llm = AvengersLLM(router=router_of(["it"]), models={"it": claude})
     asked = ChatMessage("Hi")
     llm.chat([asked])
@@ -430,7 +430,7 @@ def test_answers_that_are_a_text_and_nothing_else_go_as_they_are() -> None:
 def test_an_llm_that_marks_its_messages_writes_into_none_of_the_callers(
     strict: StrictServer, earlier: tuple[str, ...]
 ) -> None:
-    claude = _claude("claude-sonnet-4-5", cache_idx=0)(strict.url)
+    claude = _claude("claude-sonnet-4-6", cache_idx=0)(strict.url)
     llm = AvengersLLM(router=router_of(["claude", "b"]), models={"claude": claude})
     said = zip((*earlier, "So?"), ("user", "assistant", "user"), strict=False)
     messages = [ChatMessage(text, role=role) for text, role in said]
@@ -556,7 +556,7 @@ def test_what_went_wrong_is_gone_on_with(strict: StrictServer, kind: str) -> Non
             ChatMessage("Hi"),
             ChatMessage(
                 role="assistant",
-                blocks=[TextBlock(text="It is"), _signed_by("claude-sonnet-4-5")],
+                blocks=[TextBlock(text="It is"), _signed_by("claude-sonnet-4-6")],
                 additional_kwargs=mark,
             ),
             ChatMessage("Hi"),

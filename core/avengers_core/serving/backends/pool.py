@@ -97,7 +97,7 @@ class Pool(ABC, Generic[B]):
 
     @abstractmethod
     def _make(self, model: str, text: str) -> B:
-        """A backend for a model from a text such as ``"anthropic:claude-sonnet-4-5"``."""
+        """A backend for a model from a text such as ``"anthropic:claude-sonnet-4-6"``."""
 
     @abstractmethod
     def _says(self, backend: B) -> Capabilities:
