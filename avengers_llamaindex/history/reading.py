@@ -199,6 +199,8 @@ def calls_of(message: ChatMessage) -> tuple[Call, ...]:
     if blocks:
         return tuple(Call.of(b.tool_call_id, b.tool_name, b.tool_kwargs) for b in blocks)
     kwargs = message.additional_kwargs
+    if not kwargs:
+        return ()
     given = _objects(kwargs.get("tool_calls")) or _objects([kwargs.get("function_call")])
     calls = []
     for call in given:
@@ -216,8 +218,9 @@ def _objects(given: Any) -> list[Mapping[str, Any]]:
     Anything may stand in its place, such as the mark of a client that there was none, and what a
     memory that writes JSON has made of that.
     """
-    each = given if isinstance(given, (list, tuple)) else ()
-    return [plain for one in each if (plain := _plain(one))]
+    if not isinstance(given, (list, tuple)):
+        return []
+    return [plain for one in given if (plain := _plain(one))]
 
 
 def _plain(given: Any) -> Mapping[str, Any]:

@@ -89,10 +89,10 @@ def is_sendable(value: Any) -> bool:
 def sendable(value: Any) -> Any:
     """A value with texts that can be written as UTF-8, as :func:`encodable` has them; itself, where
     it has no others."""
-    if is_sendable(value):
-        return value
     if type(value) is str:
         return encodable(value)
+    if is_sendable(value):
+        return value
     if type(value) is dict:
         return {sendable(key): sendable(item) for key, item in value.items()}
     return type(value)(map(sendable, value))
