@@ -257,6 +257,20 @@ def test_ends_of_alpha_are_the_best_and_the_cheapest():
     np.testing.assert_array_equal(cheapest, (features @ scorer.cost_table).argmin(axis=1))
 
 
+def test_of_equally_good_models_the_cheaper_is_taken_at_alpha_one_too():
+    rows = [
+        {
+            "query": f"question {i} of topic {i % 7}",
+            "records": {"dear": 1.0, "cheap": 1.0, "weak": i % 2},
+            "usages": {"dear": {"cost": 0.1}, "cheap": {"cost": 0.001}, "weak": {"cost": 1e-4}},
+        }
+        for i in range(60)
+    ]
+    router = Router(fit(rows, "tfidf", 5))
+    assert {router.route("a question", alpha=a).model for a in (0.5, 0.999, 1.0)} == {"cheap"}
+    assert router.route("a question", alpha=1.0, exclude=["cheap"]).model == "dear"
+
+
 @given(seeds, st.sampled_from(["paper", "calibrated"]), st.floats(0.05, 1))
 def test_costs_that_differ_by_rounding_alone_decide_nothing(seed, name, alpha):
     artifact, x = random_artifact(seed), unit(seed)

@@ -23,6 +23,9 @@ from avengers_core.routing.scoring.base import ClusterScorer
 
 # Of numbers in single precision, as queries are routed by.
 _ROUNDING = 1e-6
+# The most that score counts: of models that are expected to be equally good the cheaper is taken at
+# alpha 1, too. What is left to cost is little beside any other difference, and more than rounding.
+_MOST_WEIGHT = 1 - 1e-5
 
 
 class CalibratedScorer(ClusterScorer):
@@ -38,7 +41,8 @@ class CalibratedScorer(ClusterScorer):
     the expected score and cost, the utility is ``w p / r_p - (1 - w) c / r_c``, where
     ``r_p`` and ``r_c`` are constants of the artifact: the median over clusters, weighted by their
     records, of the range over models of p and of c. The weight w rises with alpha from 0 to 1, see
-    :class:`AlphaScale`; in artifacts of older versions it is alpha.
+    :class:`AlphaScale`; in artifacts of older versions it is alpha. A hundred thousandth is always
+    left to cost, so that of equally good models the cheaper is taken.
 
     Args:
         artifact: the artifact.
@@ -154,7 +158,7 @@ class CalibratedScorer(ClusterScorer):
         return self._with_tokens(features, Queries(centers))
 
     def table(self, alpha: float) -> Floats:
-        weight = self.scale.weight(alpha)
+        weight = _MOST_WEIGHT * self.scale.weight(alpha)
         return weight * self._gain - (1 - weight) * self._loss
 
 
