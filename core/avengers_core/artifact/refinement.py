@@ -218,9 +218,10 @@ class Refinement:
 
     def check(self, artifact: RouterArtifact) -> str | None:
         """What does not fit the artifact, in words, or None."""
-        k, d, m = len(self.centroids), artifact.dim + len(SURFACE_FEATURES), len(artifact.models)
-        if self.centroids.shape != (k, d) or not k:
+        d, m = artifact.dim + len(SURFACE_FEATURES), len(artifact.models)
+        if self.centroids.shape[1:] != (d,) or not self.centroids.size:
             return f"centroids have shape {self.centroids.shape}, expected (clusters, {d})"
+        k = len(self.centroids)
         if fault := self.statistics.check(k, m, len(artifact.datasets)):
             return f"statistics: {fault}"
         if fault := self.moments.check(d, m):

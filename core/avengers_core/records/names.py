@@ -87,6 +87,6 @@ def check_rows(expected: str, given: object) -> None:
 
 
 def check_list(name: str, value: object) -> None:
-    """Raise ValueError for a text in place of a list of models' names: its letters would be."""
-    if isinstance(value, str | bytes):
-        raise ValueError(f"{name} must be a list of model ids, got the text {value!r}")
+    """Raise ValueError for what is neither None nor a list of models' names, which no text is."""
+    if value is not None and (isinstance(value, str | bytes) or not isinstance(value, Iterable)):
+        raise ValueError(f"{name} must be a list of model ids, got {value!r}")

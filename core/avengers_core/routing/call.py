@@ -44,11 +44,12 @@ class RoutingCall(NamedTuple):
     @staticmethod
     def of(**arguments: Any) -> RoutingCall:
         """A call from the keywords of ``Router.route``, checked but for the models' names."""
+        given = kept(arguments)
         try:
-            return _remembered(**arguments)
+            return _remembered(**given)
         except TypeError:  # a list of models cannot be looked up
             pass
-        return _made(**arguments)
+        return _made(**given)
 
     @classmethod
     def of_any_alpha(cls, **constraints: Any) -> RoutingCall:
@@ -86,7 +87,7 @@ def _made(
         for model, tokens in cached_tokens.items():
             check_number(f"cached_tokens[{model!r}]", tokens, 0, MOST_TOKENS)
     try:
-        made = Policy(**kept(policy))
+        made = Policy(**policy)
     except TypeError:
         if unknown := sorted(policy.keys() - set(Policy._fields)):
             raise TypeError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypedDict
 
@@ -20,7 +20,8 @@ Unavailable = Callable[[], Mapping[str, str]]
 DEFAULT_ALPHA = 0.5
 # Familiarity below which a fallback answers that is given alone.
 _UNFAMILIAR = 0.05
-_TO_KEEP = (tuple, Collection, type(None))  # the first, the usual one, is the quicker to tell
+# The first, the usual one, is the quicker to tell.
+_TO_KEEP = (tuple, list, Set, str, bytes)
 
 
 class PolicyArguments(TypedDict, total=False):
@@ -224,13 +225,16 @@ _settings = attrgetter(*FIELDS[:-1])
 
 
 def kept(given: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Fields of a policy as it can keep them: an iterator would be used up by the first look."""
+    """Fields of a policy as it can keep them, or arguments of a call with these among them.
+
+    An iterator would be used up by the first look, and a view, which may change, be remembered.
+    """
     if "models" not in given and "exclude" not in given:
         return given
     once = {
-        name: tuple(given[name])
+        name: tuple(value)
         for name in ("models", "exclude")
-        if name in given and not isinstance(given[name], _TO_KEEP)
+        if isinstance(value := given.get(name), Iterable) and not isinstance(value, _TO_KEEP)
     }
     return {**given, **once} if once else given
 

@@ -223,6 +223,11 @@ def test_arrays_of_another_shape_or_with_nan(artifact, tmp_path):
                 RouterArtifact.load(folder)
 
 
+def test_centroids_of_no_dimension(artifact):
+    with pytest.raises(ArtifactError, match="refinement: centroids"):
+        replace(artifact, refinement=replace(artifact.refinement, centroids=np.array(1.0)))
+
+
 def test_a_spread_of_zero_and_settings_out_of_range(artifact, folder):
     forge(folder, lambda a: a["refinement.settings"].__setitem__(4, 2.0))
     with pytest.raises(ArtifactError, match="refinement"):

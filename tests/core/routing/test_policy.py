@@ -87,6 +87,7 @@ def test_who_can_answer_nothing_is_asked_for_only_where_there_is_a_target(router
         ({"models": ("good", "x", "w")}, "'w', 'x'"),
         ({"models": "good"}, "good"),
         ({"exclude": "good"}, "good"),
+        ({"models": 7}, "models.*7"),
         ({"max_cost": -0.1}, "max_cost.*-0.1"),
         ({"max_cost": NAN}, "max_cost"),
         ({"max_cost": INF}, "max_cost"),
@@ -125,6 +126,14 @@ def test_unknown_arguments_are_refused():
 def test_names_may_come_from_an_iterator():
     policy = RoutingCall.of(models=(m for m in "ab"), exclude=iter(["b"])).policy
     assert (policy.models, policy.exclude) == (("a", "b"), ("b",))
+
+
+def test_names_may_come_from_what_has_changed_since_the_last_call(router):
+    allowed = {"first": "good", "second": "cheap"}
+    live = allowed.values()
+    assert set(router.route("alpha", models=live).ranking) == {"good", "cheap"}
+    del allowed["second"]
+    assert router.route("alpha", models=live).ranking == ("good",)
 
 
 def test_the_arguments_are_the_fields():

@@ -59,7 +59,7 @@ class RecentVectors:
             missing: the k others.
             vectors: (k, d) of these.
         """
-        if known or len(missing) < len(texts):
+        if len(missing) < len(texts):
             known.update(zip(missing, vectors, strict=True))
             vectors = np.array([known[text] for text in texts])  # np.stack takes four times as long
         if len(self._young) > _MOST_TEXTS:
