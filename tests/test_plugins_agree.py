@@ -411,6 +411,7 @@ def test_model_settings_reach_what_a_text_names(
     ask(llm, "Prove it")
     (request,) = server.requests
     assert {"x": 1, "verbosity": "low"}.items() <= request.body.items()
+    assert request.query == {"a": "b"}
 
 
 @pytest.mark.parametrize("plugin", PLUGINS)

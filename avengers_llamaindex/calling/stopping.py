@@ -58,7 +58,10 @@ class _Cutting:
     def of(self, chunk: Any) -> Iterator[Any]:
         """What goes out where a chunk has come."""
         self._last = chunk
-        delta = chunk if isinstance(chunk, str) else getattr(chunk, "delta", None)
+        if not isinstance(chunk, _ANSWERS):  # an object that is filled, of any fields
+            yield chunk
+            return
+        delta = chunk if isinstance(chunk, str) else chunk.delta
         yield self._with(chunk, self._cut(delta or ""))
 
     def rest(self) -> Iterator[Any]:
@@ -68,8 +71,6 @@ class _Cutting:
 
     def _with(self, chunk: Any, delta: str) -> Any:
         self._said += delta
-        if not isinstance(chunk, _ANSWERS):
-            return chunk
         return _saying(chunk, self._said, delta=delta, ended=self.over)
 
 

@@ -326,6 +326,19 @@ def test_secrets_of_objects_in_objects() -> None:
         pickle.dumps(secrets_of(inner))
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("default_headers", {"X-Tenant": "tenant-secret"}),
+        ("api_keys", ["tenant-secret"]),
+        ("urls", ["http://tenant-secret@host"]),
+    ],
+)
+def test_a_second_name_of_an_object_tells_that_it_is_secret(name: str, value: Any) -> None:
+    assert not secrets_of({"extra": value}).are_in("tenant-secret")
+    assert secrets_of({"extra": value, name: value}).are_in("tenant-secret")
+
+
 def test_where_secrets_cannot_be_found_out_nothing_is_shown() -> None:
     class Odd(dict[str, str]):
         def items(self) -> Any:

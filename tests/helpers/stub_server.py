@@ -86,6 +86,7 @@ class Recorded:
         ok: whether it was answered (in a dropped stream: not).
         usage: the tokens that were reported for it.
         title: the header ``X-Title``.
+        query: the parameters of its address.
         at: when it came, seconds of a monotonic clock.
     """
 
@@ -94,6 +95,7 @@ class Recorded:
     body: Json
     key: str
     title: str = ""
+    query: Json = field(default_factory=dict)
     at: float = field(default_factory=time.monotonic)
     ok: bool = False
     usage: Json | None = None
@@ -266,6 +268,7 @@ class StubServer(ThreadedServer):
         key = request.headers.get("authorization", "").removeprefix("Bearer ")
         recorded = Recorded(request.url.path, body.get("model", ""), body, key)
         recorded.title = request.headers.get("x-title", "")
+        recorded.query = dict(request.query_params)
         self.requests.append(recorded)
         return recorded
 

@@ -29,6 +29,8 @@ _PLAIN_HEADERS = re.compile(
 )
 _PLAIN_PARAMETERS = frozenset({"api-version", "api_version", "version", "alt", "beta", "model"})
 _PLAIN_VALUE = re.compile(r"\d{1,5}|true|false")
+# What names say of values: under another name more of the same object may be secret.
+_SAY = (is_sent_along, names_key, is_address)
 _OPAQUE = (type, ModuleType, int, float, complex)
 
 
@@ -95,7 +97,7 @@ def attribute(thing: Any, name: str) -> Any:
 def found(*named: tuple[str, Any]) -> Iterator[str]:
     """What is secret in values that have names; what is nearer is looked at first."""
     waiting = deque((name, value, 0) for name, value in named)
-    seen = set[int]()
+    seen = set[tuple[int, ...]]()
     while waiting and len(seen) <= _MOST:
         name, value, depth = waiting.popleft()
         if value is None or isinstance(value, _OPAQUE):
@@ -106,8 +108,10 @@ def found(*named: tuple[str, Any]) -> Iterator[str]:
             value = value.decode("utf-8", "replace")
         if isinstance(value, str):
             yield from _of_text(name, value)
-        elif id(value) not in seen and depth <= _DEEPEST:
-            seen.add(id(value))
+            continue
+        looked_at = id(value), *(says(name) for says in _SAY)
+        if looked_at not in seen and depth <= _DEEPEST:
+            seen.add(looked_at)
             waiting += ((each, one, depth + further) for each, one, further in _inside(name, value))
 
 

@@ -132,7 +132,7 @@ class Secrets:
         for whole, part in ((self, other), (other, self)):
             if whole._everything or (part._values <= whole._values and not part._everything):
                 return whole
-        return Secrets(self._values | other._values, everything=other._everything)
+        return Secrets(self._values | other._values)
 
     def __bool__(self) -> bool:
         return self._everything or bool(self._values)

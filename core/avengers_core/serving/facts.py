@@ -39,7 +39,7 @@ def facts_of(
         "question_share": decision.question_share,
         **({"cut": decision.cut} if decision.cut else {}),
         "ranking": list(decision.ranking),
-        "ineligible": dict(decision.ineligible),
+        "ineligible": {model: str(why) for model, why in decision.ineligible.items()},
         "clusters": as_dicts(decision.clusters),
         "tried": [failed._asdict() for failed in failover.tried],
         "question_from": plan.question.source,

@@ -9,6 +9,7 @@ from avengers_core import Router
 from avengers_core.routing.call import RoutingCall
 from avengers_core.routing.decision import RoutingDecision
 from avengers_core.routing.decision.candidates import Candidate, Exploration
+from avengers_core.serving.backends.capabilities import TooLong
 from avengers_core.serving.facts import facts_of
 from avengers_core.serving.plan import Plan
 from avengers_core.serving.question import RoutingText
@@ -27,7 +28,9 @@ def facts(
     resting: str = "",
     **of_decision: Any,
 ) -> dict[str, Any]:
-    decision = RoutingDecision(RANKED, {"d": "too dear"}, (), 0.5, "calibrated", **of_decision)
+    decision = RoutingDecision(
+        RANKED, {"d": TooLong("too long")}, (), 0.5, "calibrated", **of_decision
+    )
     question = RoutingText("Why?", "variable")
     plan = Plan(router, question, RoutingCall(), AnsweringSettings(), keeps=keeps, kept_for="stay")
     health = BackendHealth(threshold=1)
@@ -46,7 +49,8 @@ def test_who_answered_and_who_failed_before(router: Router) -> None:
     found = facts(router, "b")
     assert (found["model"], found["expected_score"], found["expected_cost"]) == ("b", 0.6, 0.01)
     assert found["ranking"] == ["a", "b", "c"]
-    assert found["ineligible"] == {"d": "too dear"}
+    assert found["ineligible"] == {"d": "too long"}
+    assert type(found["ineligible"]["d"]) is str
     assert [(t["model"], t["kind"]) for t in found["tried"]] == [("a", "timeout")]
     assert found["question_from"] == "variable"
     assert json.loads(json.dumps(found)) == found

@@ -11,6 +11,7 @@ from llama_index.core.base.llms.types import (
     TextBlock,
     ToolCallBlock,
 )
+from pydantic import BaseModel
 
 from avengers_llamaindex.calling.stopping import cut_at
 
@@ -23,7 +24,7 @@ def answer(*blocks: str | ToolCallBlock, delta: str | None = None, **beside: Any
     return ChatResponse(message=message, delta=delta)
 
 
-async def streamed(*chunks: ChatResponse) -> list[ChatResponse]:
+async def streamed(*chunks: Any) -> list[Any]:
     """What two ways to read a stream give."""
 
     async def later() -> Any:
@@ -50,3 +51,11 @@ async def test_a_stream_without_one_keeps_what_it_calls() -> None:
     for chunk in (calling, last, rest):
         assert CALL in chunk.message.blocks
     assert rest.message.content == "Look. ST"
+
+
+async def test_objects_that_are_filled_are_not_cut() -> None:
+    class Change(BaseModel):
+        delta: float | str
+
+    objects = [Change(delta=1.5), Change(delta="STOP"), Change(delta="STOP it")]
+    assert await streamed(*objects) == objects

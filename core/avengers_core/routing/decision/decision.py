@@ -200,7 +200,7 @@ class RoutingDecision:
             "explored": self.explored,
             "cut": self.cut,
             "candidates": [c.to_dict() for c in self.candidates],
-            "ineligible": dict(self.ineligible),
+            "ineligible": {model: str(why) for model, why in self.ineligible.items()},
             "clusters": as_dicts(self.clusters),
         }
 

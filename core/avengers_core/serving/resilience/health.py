@@ -168,8 +168,11 @@ class BackendHealth:
 
     def renew(self) -> None:
         """The connections are closed, and later calls open new ones: how those fare that are under
-        way says nothing of any model."""
-        self._renewed = self._clock()
+        way says nothing of any model, and none of them is waited for."""
+        with self._lock:
+            self._renewed = self._clock()
+            for state in self._states.values():
+                state.inside = 0
 
     def _is_old(self, state: _State, begun: float | None) -> bool:
         if begun is None:

@@ -44,13 +44,6 @@ class CopiedSettings(BackendSettings, RoutingSettings):
         own = {name: getattr(self, name) for name in (*self.model_fields_set, "pool")}
         return type(self)(**{**own, **update})
 
-    def copy(  # type: ignore[override]
-        self, *, update: Mapping[str, Any] | None = None, deep: bool = False
-    ) -> Self:
-        """:meth:`model_copy` by its older name: pydantic's own would keep what the former settings
-        decide."""
-        return self.model_copy(update=update, deep=deep)
-
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
         """A copy with the same router and backends."""
         return self.model_copy()

@@ -159,6 +159,13 @@ class RoutingSettings(BaseModel):
         vars(copy).pop("policy", None)
         return copy
 
+    def copy(  # type: ignore[override]
+        self, *, update: Mapping[str, Any] | None = None, deep: bool = False
+    ) -> Self:
+        """:meth:`model_copy` by its older name: pydantic's own would keep what the former settings
+        decide."""
+        return self.model_copy(update=update, deep=deep)
+
     def __setattr__(self, name: str, value: Any) -> None:
         super().__setattr__(name, value)
         vars(self).pop("policy", None)

@@ -212,3 +212,15 @@ def test_calls_whose_connections_were_closed_say_nothing(
     clock.now = 2
     health.record_failure("m", begun=health.now())
     assert not health.admit("m")
+
+
+def test_whoever_was_let_in_before_the_connections_were_closed_is_not_waited_for(
+    health: BackendHealth, clock: Clock
+) -> None:
+    fail(health, 3)
+    clock.now = 10
+    assert health.admit("m")
+    health.renew()
+    health.record_failure("m", begun=10)
+    clock.now = 11
+    assert health.admit("m")
