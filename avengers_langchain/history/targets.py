@@ -107,6 +107,7 @@ def target_of(
         drops_reasoning=drops,
         tools=tools,
         marks=marks,
+        samples=getattr(backend, "temperature", None) is not None,
     )
 
 

@@ -419,6 +419,15 @@ def test_what_a_model_refuses_to_be_told_is_left_out(strict: StrictServer) -> No
     assert strict.requests[-1][1]["top_p"] == 0.9, "what is not said keeps nothing out"
 
 
+def test_a_temperature_of_the_clients_own_goes_before_what_cannot_stand_beside_it(
+    strict: StrictServer,
+) -> None:
+    models = {"claude": _claude("claude-sonnet-4-6", temperature=0.2)(strict.url, "v0")}
+    AvengersChatModel(router=router_of([*models]), models=models).invoke("Hi", top_p=0.9)
+    assert strict.refused == []
+    assert strict.requests[-1][1]["temperature"] == 0.2
+
+
 def test_without_tools_nothing_is_said_of_them(strict: StrictServer) -> None:
     llm = router_over(strict.url, "v0")
     for kind in KINDS:
