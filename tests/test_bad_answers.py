@@ -176,9 +176,11 @@ async def test_what_its_own_stop_sequence_cuts_to_nothing_is_an_answer(
     llm: Any, server: StubServer, ask: Callable[..., Awaitable[str]]
 ) -> None:
     server.replies[HARD] = lambda _: ""
+    of_all = llm.model_copy(update={"model_settings": {"stop": ["says"]}})
     for blocking in (True, False):
         assert await ask(llm, blocking, stop=["says"]) == ""
-    assert server.asked == [HARD, HARD]
+        assert await ask(of_all, blocking) == ""
+    assert server.asked == [HARD] * 4
     assert llm.pool.health.available(HARD)
 
 

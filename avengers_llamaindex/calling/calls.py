@@ -36,6 +36,7 @@ from avengers_llamaindex.calling.usage import tokens_of
 from avengers_llamaindex.events import announce
 from avengers_llamaindex.history.writers import mark, says
 from avengers_llamaindex.telling import OF_TEXTS, TellingLLM
+from avengers_llamaindex.wording import CONFIG
 
 # A vote is on whole answers.
 _WHOLE = {
@@ -109,10 +110,15 @@ class LLMAnswering(Answering):
         model, backends = attempt.model, asked.backends
         backend, said = backends.get(model), backends.said(model)
         mask_errors_of(backend)
-        called = not kwargs.keys().isdisjoint(STOP)
+        # Of this call, of all of them, and of those to Gemini's class.
+        told = {
+            *kwargs,
+            *(getattr(backend, "additional_kwargs", None) or ()),
+            *said.get(CONFIG, ()),
+        }
         args, kwargs, cut = accepted(self._method, args, kwargs, model, backend, said=said)
         self._cut = cut or backends.stops.get(model, ())
-        self._stops = called or bool(self._cut)
+        self._stops = bool(self._cut) or not told.isdisjoint(STOP)
         asks = TellingLLM(backend, said) if said and self._method in OF_TEXTS else backend
         answer = self._answer(getattr(asks, self._method), args, kwargs)
         return cut_at(answer, self._cut) if self._cut else answer
