@@ -93,8 +93,8 @@ def collect(
         path: file of records (JSON lines; ``.gz``: compressed), written as it goes. Beside it, in
             ``<path>.journal``, stands each answer and grade; a run that finds them there goes on
             where the other stopped, and asks for nothing twice; where a question's row, or the
-            grader's name, rubric or text, is another, answers are graded anew. Default: nothing is
-            written.
+            grader's name, rubric, schema or text, is another, answers are graded anew. Default:
+            nothing is written.
         seed: of the order in which questions are asked.
         prices: what a token costs, for models that do not say what a call cost; see
             :data:`avengers_core.records.prices.Prices`.

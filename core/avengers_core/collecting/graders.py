@@ -57,8 +57,8 @@ def as_grader(given: Any) -> Grade:
 def rules_of(given: Any, questions: Iterable[Question]) -> dict[str, str]:
     """What tells how answers are graded from other ways, from run to run, by the questions' keys.
 
-    The grader, as far as it is known (its name, a judge's name and rubric, the text of a function,
-    or what it has as ``rule``), and the question's row.
+    The grader, as far as it is known (its name, what stands in a file of it, a judge's name and
+    rubric, the text of a function, or what it has as ``rule``), and the question's row.
     """
     grader = _known(given)
 
@@ -106,6 +106,9 @@ def grade_with(grader: Grade, row: Row, answer: str) -> Graded:
 def _known(given: Any) -> str:
     """What is known of a grader, whatever it is given as."""
     if isinstance(given, str):
+        kind, _, file = given.partition(":")
+        if kind == "json" and file:
+            return f"json: {json.dumps(_json_of(Path(file)), sort_keys=True)}"
         return given if compares(given) else f"{given}: {_known(_imported(given))}"
     named = getattr(given, "__qualname__", type(given).__qualname__)
     known = str(getattr(given, "rule", named))

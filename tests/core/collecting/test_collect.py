@@ -225,6 +225,18 @@ def test_a_function_that_has_another_text_grades_anew(tmp_path):
     assert collect(QUESTIONS, {"right": adds}, other, path=path)[0].scores == {"right": 0.5}
 
 
+def test_another_schema_in_a_file_grades_anew(tmp_path):
+    path, schema = tmp_path / "r.jsonl", tmp_path / "schema.json"
+    for kind, score in (("integer", 1.0), ("string", 0.0), ("integer", 1.0)):
+        schema.write_text(json.dumps({"type": kind}))
+        records = collect(QUESTIONS, {"right": adds}, f"json:{schema}", path=path)
+        assert {s for r in records for s in r.scores.values()} == {score}
+    moved = schema.rename(tmp_path / "moved.json")
+    before = (tmp_path / "r.jsonl.journal").read_bytes()
+    collect(QUESTIONS, {"right": adds}, f"json:{moved}", path=path)
+    assert (tmp_path / "r.jsonl.journal").read_bytes() == before
+
+
 def test_answers_are_graded_anew_within_the_budget(tmp_path):
     path = tmp_path / "r.jsonl"
 
