@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
+from itertools import islice
 
 MAX_NAME = 256
 _SHOWN = 80
+_MOST_MEANT = 5
 
 
 def fault_of_name(name: str) -> str | None:
@@ -51,10 +53,11 @@ def few(texts: Sequence[str], most: int, n: int | None = None) -> str:
 def meant(unknown: Iterable[object], known: Iterable[str]) -> str:
     """A question for an error's message: which models names that are no model's may be meant for.
 
-    A model is also known without its provider. Nothing, where none is like them.
+    A model is also known without its provider. Nothing, where none is like them; of many names, as
+    of another catalogue, only the first are looked at, for each takes milliseconds.
     """
     names = {name: model for model in known for name in (model, model.rpartition("/")[2])}
-    near = [get_close_matches(str(name), names, n=1) for name in unknown]
+    near = [get_close_matches(str(name), names, n=1) for name in islice(unknown, _MOST_MEANT)]
     models = dict.fromkeys(names[name] for found in near for name in found)
     return f" (did you mean {', '.join(map(repr, models))}?)" if models else ""
 

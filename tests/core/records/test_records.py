@@ -476,3 +476,15 @@ def test_names_of_no_model_are_like_some(unknown, near):
     said = meant(unknown, ["openai/gpt-5", "qwen/qwen3-8b"])
     assert [model for model in ("openai/gpt-5", "qwen/qwen3-8b") if model in said] == near
     assert bool(said) == bool(near)
+
+
+def test_of_many_names_of_no_model_some_are_looked_at():
+    looked = []
+
+    class Name(str):
+        def __str__(self):
+            looked.append(self)
+            return "gpt5"
+
+    assert "openai/gpt-5" in meant([Name(i) for i in range(1000)], ["openai/gpt-5"])
+    assert len(looked) < 10
