@@ -28,11 +28,11 @@ def intervals(
     outcomes, alphas = results.outcomes, list(results.choices)
     if outcomes is None or not alphas:
         return {}
-    known = outcomes.scores, outcomes.costs
+    known, most = (outcomes.scores, outcomes.costs), (1.0, None)
     guesses = results.guesses or Guesses(*known)
 
     def values(which: int, choice: Ints) -> Floats:
-        return completed(outcomes, choice, known[which], guesses[which])
+        return completed(outcomes, choice, known[which], guesses[which], most[which])
 
     score = [values(0, results.choices[a]) for a in alphas]
     cost = [values(1, results.choices[a]) for a in alphas]

@@ -140,12 +140,20 @@ class Estimate(Adding):
         usual = self.asked * ratio(self.weight.sum(), self.asked.sum())
         return correction * (1 - fewer(self.weight, usual))
 
-    def totals(self) -> Floats:
-        """(D,) estimated sums over all queries; NaN where nothing was expected, either."""
-        total: Floats = (self.guessed + self.asked * self.correction()).sum(axis=1)
-        return total
+    def totals(self, most: float | None = None) -> Floats:
+        """(D,) estimated sums over all queries; NaN where nothing was expected, either.
 
-    def complete(self, total: Floats, count: Floats, measured: Mask) -> tuple[Floats, Floats]:
+        Args:
+            most: the largest value that there is; the least is 0. An estimate could be beyond both.
+        """
+        total = (self.guessed + self.asked * self.correction()).sum(axis=1)
+        largest = None if most is None else most * self.asked.sum(axis=1)
+        estimate: Floats = np.clip(total, 0.0, largest)
+        return estimate
+
+    def complete(
+        self, total: Floats, count: Floats, measured: Mask, most: float | None = None
+    ) -> tuple[Floats, Floats]:
         """(D,) sums and counts over all queries, from those of the known values.
 
         They stand where all values are known, and where a model was chosen of which none is, or
@@ -155,14 +163,17 @@ class Estimate(Adding):
             total: (D,) sums of known values.
             count: (D,) how many.
             measured: (M,) whether any value is known of each model, whoever chose it.
+            most: as for :meth:`totals`.
         """
-        asked, estimated = self.asked.sum(axis=1), self.totals()
+        asked, estimated = self.asked.sum(axis=1), self.totals(most)
         guessed_alone = self.asked[:, ~measured].sum(axis=1) > 0
         incomplete = (count < asked) & np.isfinite(estimated) & ~guessed_alone
         return np.where(incomplete, estimated, total), np.where(incomplete, asked, count)
 
 
-def completed(outcomes: Outcomes, choice: Ints, values: Floats, guesses: Floats) -> Floats:
+def completed(
+    outcomes: Outcomes, choice: Ints, values: Floats, guesses: Floats, most: float | None = None
+) -> Floats:
     """(n,) values whose mean in each dataset is the estimate, and whose spread is a sample's.
 
     Where all are known, they are the values; where a model was chosen of which none is, all are
@@ -173,6 +184,7 @@ def completed(outcomes: Outcomes, choice: Ints, values: Floats, guesses: Floats)
         choice: (n,) models chosen.
         values: (n, M) scores or costs, NaN where unknown.
         guesses: (n, M) what was expected.
+        most: as for :meth:`Estimate.totals`.
     """
     e = Estimate.of(outcomes, choice, values, guesses)
     rows = np.arange(len(outcomes))
@@ -191,6 +203,6 @@ def completed(outcomes: Outcomes, choice: Ints, values: Floats, guesses: Floats)
     # Of a cell the residuals sum to nothing but what is shared with its dataset.
     n = np.bincount(outcomes.dataset, minlength=len(e.asked))
     sums = np.bincount(outcomes.dataset, weights=spread, minlength=len(n))
-    shift = ratio(np.subtract(e.totals(), sums), n.astype(np.float64))
+    shift = ratio(np.subtract(e.totals(most), sums), n.astype(np.float64))
     fitted: Floats = np.add(spread, shift[outcomes.dataset])
     return fitted

@@ -97,6 +97,8 @@ def test_an_estimate_is_a_score_and_so_are_the_ends_of_its_interval(toy_router):
     sums = Sum.of_choice(outcomes, choice, Guesses(guesses, np.full((40, 2), np.nan)))
     assert sums.of_score.totals()[0] > 40
     assert sums.completed(*np.ones((2, 2), dtype=bool)).means == [1.0]
+    found = completed(outcomes, choice, outcomes.scores, guesses, most=1.0)
+    assert found.mean() == pytest.approx(1.0), "what is drawn anew is about the row"
     report = evaluate(toy_router, as_records(rows), [0.5])
     report = replace(report, choices={0.5: choice}, guesses=Guesses(guesses, report.guesses.cost))
     ends = report.intervals()[0.5]

@@ -116,10 +116,8 @@ class Sum(Adding):
         """
         if self.of_score is None or self.of_cost is None:
             return self
-        score, n = self.of_score.complete(self.score, self.scored, scored)
+        score, n = self.of_score.complete(self.score, self.scored, scored, most=1.0)
         cost, n_cost = self.of_cost.complete(self.cost, self.priced, priced)
-        # What an estimate may be, but scores and costs are not.
-        score, cost = np.clip(score, 0.0, n), np.maximum(cost, 0.0)
         return Sum(score, n, cost, n_cost, self.chosen, self.known, self.known_costs)
 
     @property
