@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from avengers_core.artifact.checking import fault_of
 from avengers_core.artifact.clusters import assign
 from avengers_core.artifact.estimation.cells import Beliefs, beliefs
 from avengers_core.artifact.estimation.familiarity import Familiarity
@@ -23,6 +22,7 @@ from avengers_core.artifact.estimation.pricing import (
 )
 from avengers_core.artifact.info import ArtifactInfo
 from avengers_core.artifact.merging import together
+from avengers_core.artifact.parts.checking import fault_of
 from avengers_core.artifact.published_export import load_published_export
 from avengers_core.artifact.statistics import Statistics
 from avengers_core.artifact.storage import content, folder

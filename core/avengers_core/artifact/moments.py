@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from avengers_core.artifact.additive import SumsOfModels
-from avengers_core.artifact.arrays import check_arrays
+from avengers_core.artifact.parts.arrays import check_arrays
 from avengers_core.common.arrays import Floats
 
 # Directions kept where there are more models than this: they share few kinds of difficulty.

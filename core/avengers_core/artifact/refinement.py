@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from avengers_core.artifact.arrays import of_prefix, out_of_range, prefixed
 from avengers_core.artifact.clusters import assign, ratio
 from avengers_core.artifact.estimation.asked import Asked
 from avengers_core.artifact.moments import LinearMap, Moments
+from avengers_core.artifact.parts.arrays import of_prefix, out_of_range, prefixed
 from avengers_core.artifact.statistics import Statistics
 from avengers_core.common.arrays import Floats
 from avengers_core.common.functions import cached_property

@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from avengers_core.artifact.additive import WeightedSums
-from avengers_core.artifact.arrays import check_arrays
 from avengers_core.artifact.clusters import ratio, select, sums_of_cells
+from avengers_core.artifact.parts.arrays import check_arrays
 from avengers_core.common.arrays import Floats
 from avengers_core.common.functions import cached_property
 from avengers_core.embedders.tokens import n_bytes

@@ -12,16 +12,15 @@ from avengers_core.cli import (
     fitting,
     inspecting,
     pricing,
-    probing,
     routing,
     studying,
 )
-from avengers_core.cli.evidence import collecting, importing, learning
+from avengers_core.cli.evidence import collecting, importing, learning, probing
 from avengers_core.cli.shared import CONTEXT_SETTINGS, Commands
 
 _COMMANDS = (
-    *(evaluating, fitting, inspecting, pricing, probing, routing, studying),
-    *(collecting, importing, learning),
+    *(evaluating, fitting, inspecting, pricing, routing, studying),
+    *(collecting, importing, learning, probing),
 )
 
 

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from avengers_core.artifact.additive import WeightedSums
-from avengers_core.artifact.arrays import check_arrays, out_of_range
 from avengers_core.artifact.clusters import ratio, sums_of_cells
+from avengers_core.artifact.parts.arrays import check_arrays, out_of_range
 from avengers_core.artifact.statistics import Statistics
 from avengers_core.common.arrays import Floats, Ints
 from avengers_core.records.names import fault_of_name

@@ -8,8 +8,8 @@ from math import sqrt
 import numpy as np
 import numpy.typing as npt
 
-from avengers_core.artifact.arrays import check_arrays
 from avengers_core.artifact.clusters import unit
+from avengers_core.artifact.parts.arrays import check_arrays
 from avengers_core.common.arrays import Floats
 from avengers_core.common.functions import cached_property
 from avengers_core.embedders.surface import BEYOND_ASCII

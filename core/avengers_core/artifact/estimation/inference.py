@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from avengers_core.artifact.arrays import out_of_range
 from avengers_core.artifact.clusters import ratio
 from avengers_core.artifact.estimation.process import CellProcess, kernel_of
+from avengers_core.artifact.parts.arrays import out_of_range
 from avengers_core.common.arrays import Floats
 
 # Clusters' worth of the assumption that all models are alike in how they go together.

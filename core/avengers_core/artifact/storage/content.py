@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy.typing as npt
 
-from avengers_core.artifact.arrays import of_prefix, prefixed
 from avengers_core.artifact.estimation.familiarity import Familiarity
 from avengers_core.artifact.estimation.inference import Inference
+from avengers_core.artifact.parts.arrays import of_prefix, prefixed
 from avengers_core.artifact.refinement import Refinement
 from avengers_core.artifact.statistics import Statistics
 from avengers_core.artifact.storage import tensors

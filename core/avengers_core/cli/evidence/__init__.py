@@ -1,1 +1,1 @@
-"""Commands that bring in records: asked for, imported, graded, learned from."""
+"""Commands that bring in records: asked for, imported, graded, learned from, worth asking for."""

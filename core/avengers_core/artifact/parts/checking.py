@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from avengers_core.artifact.arrays import out_of_range
+from avengers_core.artifact.parts.arrays import out_of_range
 from avengers_core.records.names import fault_of_name, shown
 
 if TYPE_CHECKING:
